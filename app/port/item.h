@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What flows through a pipeline.
+ *
+ * An `item` is one job from the source: a JSON value as text, with its account: where it came from, how often it was
+ * tried.  The engine creates it, the broker keeps it, one worker at a time holds it.  While it runs through the steps
+ * its current form is a list of `value`s: one at first, none or several after a step that drops or multiplies.
+ */
+#ifndef PORT_ITEM_H
+#define PORT_ITEM_H
+
+#include <stdint.h>
+#include <weir/base.h>
+
+/* Bytes on the heap, owned by who holds the struct; data ends with a NUL that is not counted. */
+struct value {
+	char *data;
+	size_t len;
+};
+
+struct value_list {
+	struct value *values;
+	size_t n, room;
+};
+
+/* Takes value->data over, also on failure (WEIR_ENOMEM, then it is freed); *value is zeroed. */
+int value_list_take(struct value_list *list, struct value *value);
+void value_list_fini(struct value_list *list); /* frees the values, too; may be used again */
+void value_fini(struct value *value);
+int value_copy(struct value *ret_value, const void *bytes, size_t n); /* WEIR_ENOMEM */
+
+struct item {
+	struct item *next;         /* for who owns the item at the moment: broker, sink batch */
+	uint64_t id;               /* the broker's name for it; unique in a run, from 1 */
+	uint64_t position;         /* in the source: line number from 1, or index */
+	unsigned attempts;         /* that were used up */
+	weir_nsec born;            /* when it was read */
+	weir_nsec due;             /* of a waiting retry: not before; else 0 */
+	struct value source;       /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
+	struct value_list outputs; /* what the steps made of it, once they are through */
+	char why[256];             /* the last failure: one line, empty if none */
+};
+
+struct item *item_new(void); /* zeroed; NULL if out of memory */
+void item_free(struct item *item);
+void item_set_why(struct item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

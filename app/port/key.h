@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of config keys.  Each adapter owns rows that say what a key is called, what it may be and where in the
+ * adapter's config struct it goes.  The parser, `weir check`, `--explain` and the reference text all come from these
+ * rows; nothing else knows a key.
+ *
+ * A config struct is zeroed, filled from the defaults and the file, then handed (borrowed, immutable) to open().
+ * To add a key: one row and one field.
+ */
+#ifndef PORT_KEY_H
+#define PORT_KEY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <weir/base.h>
+
+enum key_type {               /* written as            field in the config struct */
+		KEY_STRING,   /* text                  char *, NULL if absent */
+		KEY_TEMPLATE, /* text with ${.path}    struct template * */
+		KEY_URL, /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
+			    value                 struct template * (TEMPLATE_URL) */
+		KEY_PATH_IN,   /* path of a file that must exist and be readable; relative to the config file
+							char *, made absolute or relative to the working directory */
+		KEY_PATH_OUT,  /* path whose folder must exist            char * */
+		KEY_JQ,        /* a jq program, checked by compiling it   char * */
+		KEY_DURATION,  /* 10s 200ms 5m 1h 2d 100us                weir_nsec */
+		KEY_DURATIONS, /* a duration or a range of two: 200ms..30s   weir_nsec[2] */
+		KEY_SIZE,      /* bytes: 512, 64KiB 10MiB 1GiB, 64KB 10MB    uint64_t */
+		KEY_COUNT,     /* whole number, min..max                     int64_t */
+		KEY_PERCENT,   /* 50% or 0.5; 0 to 1                         double */
+		KEY_BOOL,      /* true, false                                bool */
+		KEY_ENUM,      /* one of `choices`, its index                int */
+		KEY_RANGE,     /* 1-1000 or 1..1000, whole numbers           int64_t[2] */
+		KEY_COUNTS,    /* a list of whole numbers, min..max          struct key_counts */
+		KEY_STRINGS,   /* a list of texts, or one                    struct key_strings */
+		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
+				  key_headers */
+		KEY_GROUP, /* a map with keys of its own, `group`; its fields lie in the same struct, offsets from its
+			      start */
+};
+
+struct key_counts {
+	int64_t *values;
+	size_t n;
+};
+struct key_strings {
+	char **values;
+	size_t n;
+};
+struct key_headers {
+	struct key_header {
+		char *name;
+		struct template *value;
+	} * headers;
+	size_t n;
+};
+
+enum key_flags {
+	KEY_REQUIRED = 1u << 0,
+	KEY_SECRET =
+		1u
+		<< 1, /* --explain shows *** ; it does so, too, for every value that came from ${env:X} or ${file:X} */
+};
+
+struct key {
+	const char *name; /* NULL ends a table */
+	enum key_type type;
+	size_t offset;        /* offsetof(struct …_config, field) */
+	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
+	int64_t min, max; /* of KEY_COUNT, KEY_COUNTS, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any that is not
+			     negative */
+	const char *choices;     /* of KEY_ENUM: "json|text|bytes" */
+	const struct key *group; /* of KEY_GROUP */
+	unsigned flags;
+	const char *text; /* what it does, one sentence without a final stop */
+};
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool of child processes that turn a line into a line: CPU-bound or untrusted work, in any language, in isolation.
+ *
+ * A child reads requests, one a line, on descriptor 0 and writes one answer line per request, in order, on descriptor
+ * 1, flushed per line.  Many fibers may call at once; their lines are sent in batches, so a call costs a fraction of a
+ * context switch between processes.  Since answers come in order, the first unanswered line is the one the child works
+ * on.  When that takes longer than the limit the child is killed; when a child dies, that first line is the culprit:
+ * its call ends with WEIR_ETIMEDOUT or WEIR_EDIED, the lines behind it are sent again to another child, and a new child
+ * is started.  Children end when weir does: on end of file, and by PR_SET_PDEATHSIG where they ask for it. Calls belong
+ * on fibers of the loop that made the pool.
+ */
+#ifndef WEIR_CHILD_H
+#define WEIR_CHILD_H
+
+#include <weir/run.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_child;
+
+struct weir_child_options {
+	const char *const *argv; /* NULL-terminated; argv[0] is a path, not searched for */
+	const char *const *envp; /* NULL-terminated; NULL: empty environment */
+	unsigned processes;      /* 0: 1 */
+	unsigned batch;          /* most lines under way to one child; 0: 64 */
+	size_t answer_bytes;     /* longest answer line; 0: 16 MiB; a longer one counts as a death of the child */
+	size_t memory_bytes;     /* address space of a child (RLIMIT_AS); 0: none */
+	weir_nsec time_limit;    /* for one line, on the wall clock; 0: none */
+	weir_nsec start_limit;   /* for a child's first line, start of the program included; 0: 10 s */
+};
+
+/* Figures of a pool, since its start. */
+struct weir_child_stats {
+	uint64_t calls, answers, deaths, kills, restarts;
+};
+
+/* Copies the options, starts the children.  WEIR_ENOMEM, -ENOENT and what else posix_spawn says. */
+WEIR_API int weir_child_new(const struct weir_child_options *opts, struct weir_child **ret_child);
+
+/* Ends the children and waits for them (suspends, shielded, 1 s at most; then kills).  Contract: no call is under way.
+ * NULL is fine. */
+WEIR_API void weir_child_free(struct weir_child *child);
+
+/* Sends one line (n bytes without a newline among them; the newline is added) and waits for its answer: *ret_answer is
+ * allocated with malloc, ends with a NUL that is not counted, and belongs to the caller.
+ * WEIR_EDIED: this line killed the child.  WEIR_ETIMEDOUT: it took longer than the time limit, or the deadline passed.
+ * WEIR_ECANCELED, WEIR_EINVAL (a newline in the line), WEIR_ENOMEM. */
+WEIR_API int weir_child_call(struct weir_child *child, const char *line, size_t n, char **ret_answer,
+			     size_t *ret_answer_bytes, weir_nsec deadline);
+
+WEIR_API void weir_child_stats(const struct weir_child *child, struct weir_child_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Task groups: fibers are started in a group, and a group is not left before its fibers have ended.
+ *
+ *     struct weir_group *group;
+ *     weir_group_new(NULL, &group);
+ *     for (int i = 0; i < 10; i++)
+ *         weir_group_spawn(group, work, &jobs[i], WEIR_FOREVER);
+ *     int error = weir_group_wait(group, WEIR_FOREVER);
+ *     weir_group_free(group);
+ *
+ * By default the first fiber that returns a negative code cancels its siblings and is what weir_group_wait() returns.
+ * A limit blocks the *spawn*: the permit is taken before the fiber is made, so a million jobs need the memory of
+ * `limit` of them.  Calls belong on fibers of the loop that made the group.
+ */
+#ifndef WEIR_GROUP_H
+#define WEIR_GROUP_H
+
+#include <weir/run.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_group;
+
+enum weir_group_flags {
+	WEIR_GROUP_COLLECT = 1u << 0, /* a failure cancels nobody; it is counted */
+};
+
+struct weir_group_options {
+	unsigned flags;
+	size_t limit; /* most fibers alive at once; 0: none */
+};
+
+/* Options of one fiber; NULL means all zero. */
+struct weir_spawn_options {
+	const char *name;   /* kept as a pointer: a literal, or longer-lived than the fiber */
+	size_t stack_bytes; /* 0: as the loop's */
+};
+
+/* opts may be NULL.  WEIR_ENOMEM. */
+WEIR_API int weir_group_new(const struct weir_group_options *opts, struct weir_group **ret_group);
+
+/* Contract: no fiber of it is left, nobody waits for it.  NULL is fine. */
+WEIR_API void weir_group_free(struct weir_group *group);
+
+/* Starts fn(arg) as a fiber of the group; it runs first when the caller suspends.  Suspends only while the limit is
+ * reached.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_ENOMEM: then fn will not run.  In a group that was
+ * cancelled the new fiber starts cancelled. */
+WEIR_API int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *arg, weir_nsec deadline);
+WEIR_API int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn,
+				   void *arg, weir_nsec deadline);
+
+/* Waits until no fiber of the group is left: 0, or the first failure in it.  With WEIR_ETIMEDOUT (WEIR_EAGAIN) the
+ * fibers go on.  When the caller itself is cancelled, so is the group; the wait still lasts until the last fiber has
+ * ended and then returns WEIR_ECANCELED. */
+WEIR_API int weir_group_wait(struct weir_group *group, weir_nsec deadline);
+
+/* Cancels all fibers in the group and all that will be started in it.  Does not suspend. */
+WEIR_API void weir_group_cancel(struct weir_group *group);
+
+/* Fibers of the group that have not ended. */
+WEIR_API size_t weir_group_alive(const struct weir_group *group);
+
+/* Fibers of the group that returned a negative code, so far. */
+WEIR_API size_t weir_group_failures(const struct weir_group *group);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

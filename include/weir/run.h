@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running fibers on a loop: start it, sleep, yield, tell the time, be cancelled.
+ *
+ * weir_run() turns the calling thread into a loop and runs a first fiber on it; that fiber starts others in groups
+ * (group.h).  Fibers are co-operative, belong to their loop for life and end only by returning.  All calls below but
+ * weir_run() and weir_clock() belong on a fiber.
+ *
+ * Cancellation is an error return.  After a fiber was cancelled each of its calls with a deadline answers
+ * WEIR_ECANCELED, before it does anything else and even if it would not have had to wait; a call that had already
+ * won what it waited for returns that, and the cancel shows at the next one.  Inside a shield a cancel waits.
+ *
+ * Virtual clock: with WEIR_VIRTUAL_CLOCK time stands still while any fiber can run, and jumps to the next timer when
+ * all wait and none of them on something outside (a descriptor, a thread, a child).  With a seed the order in which
+ * ready fibers run is shuffled, the same way for the same seed.
+ */
+#ifndef WEIR_RUN_H
+#define WEIR_RUN_H
+
+#include <weir/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The body of a fiber.  0 or more is success; a negative code is a failure, which its group sees. */
+typedef int (*weir_fiber_fn)(void *arg);
+
+#define WEIR_STACK_MIN ((size_t)16 * 1024)
+
+enum weir_run_flags {
+	WEIR_VIRTUAL_CLOCK = 1u << 0,
+};
+
+struct weir_options {
+	size_t stack_bytes;       /* of each fiber; 0: 64 KiB, less than WEIR_STACK_MIN is refused */
+	unsigned flags;           /* WEIR_VIRTUAL_CLOCK */
+	unsigned offload_threads; /* most threads of weir_offload(); 0: 4 */
+	uint64_t seed;            /* 0: ready fibers run first in, first out; else shuffled by this seed */
+};
+
+/* Runs fn(arg) as the first fiber of a new loop on this thread and returns its result when it has returned.  opts may
+ * be NULL.  Signals are not touched.  A loop inside a loop is a broken contract.
+ * Errors of its own: WEIR_ENOMEM, WEIR_EINVAL (an option), WEIR_EMFILE, and WEIR_EDEADLOCK when under the virtual
+ * clock every fiber waits for ever: the state is then printed by no one and the fibers are abandoned, not unwound. */
+WEIR_API int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg);
+
+/* The loop's time: read once a turn of the loop, so the same for all that runs in between. */
+WEIR_API weir_nsec weir_now(void);
+
+/* The clock itself, read now (22 ns); the virtual time on a loop with a virtual clock.  From any thread. */
+WEIR_API weir_nsec weir_clock(void);
+
+/* The deadline that lies `timeout` after weir_now(); WEIR_FOREVER when timeout is 0 or less. */
+WEIR_API weir_nsec weir_after(weir_nsec timeout);
+
+/* Lets every other ready fiber run once.  Suspends.  0 or WEIR_ECANCELED. */
+WEIR_API int weir_yield(void);
+
+/* Suspends until the deadline has passed (a time, not WEIR_TRY): 0, at once if it lies in the past, or WEIR_ECANCELED.
+ * Never wakes early. */
+WEIR_API int weir_sleep_until(weir_nsec deadline);
+
+/* weir_sleep_until(weir_now() + duration). */
+WEIR_API int weir_sleep(weir_nsec duration);
+
+/* Whether this fiber was cancelled (and is not inside a shield). */
+WEIR_API bool weir_canceled(void);
+
+/* Between enter and leave this fiber's calls may wait although it was cancelled: for clean-up.  Nests. */
+WEIR_API void weir_shield_enter(void);
+WEIR_API void weir_shield_leave(void);
+
+/* Figures of the loop this fiber runs on, for tests and measurements. */
+struct weir_run_stats {
+	uint64_t switches;       /* of fibers, so far */
+	uint64_t polls;          /* times the system was asked for events */
+	size_t fibers;           /* alive: not yet started, ready, running or waiting */
+	size_t stacks;           /* mapped, in use or kept for re-use */
+	size_t stacks_unguarded; /* of them, those that only a canary protects, for want of memory mappings */
+};
+WEIR_API void weir_run_stats(struct weir_run_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

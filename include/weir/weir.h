@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything libweir offers.  Each header says what its part is for; start with run.h, group.h and queue.h. */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/base.h>
+#include <weir/child.h>
+#include <weir/event.h>
+#include <weir/group.h>
+#include <weir/io.h>
+#include <weir/offload.h>
+#include <weir/queue.h>
+#include <weir/run.h>
+#include <weir/sem.h>
+
+#endif

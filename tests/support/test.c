@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs the registered tests: `weir-test [-v] [name-part …]`.  Ends with "N passed, N failed".
+ */
+#include "support/test.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct test_case *all_tests;
+static struct test_case *by_index[4096];
+static char folder[64];
+
+void test_register(struct test_case *test)
+{
+	test->next = all_tests;
+	all_tests = test;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
+static void remove_folder(void)
+{
+	if (folder[0])
+		nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	folder[0] = 0;
+}
+
+const char *test_folder(void)
+{
+	if (!folder[0]) {
+		const char *base = getenv("TMPDIR");
+		snprintf(folder, sizeof folder, "%s/weir-test-XXXXXX", base && strlen(base) < 40 ? base : "/tmp");
+		ck_assert_ptr_nonnull(mkdtemp(folder));
+		atexit(remove_folder);
+	}
+	return folder;
+}
+
+const char *test_format(const char *format, ...)
+{
+	va_list args;
+	char *text;
+	va_start(args, format);
+	int n = vasprintf(&text, format, args);
+	va_end(args);
+	ck_assert_int_ge(n, 0);
+	return text;
+}
+
+const char *test_write_file(const char *name, const char *text)
+{
+	const char *path = test_format("%s/%s", test_folder(), name);
+	FILE *file = fopen(path, "we");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+	return path;
+}
+
+static int count_fds(void)
+{
+	int n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static int run_body(void *arg)
+{
+	struct test_case *test = arg;
+	test->fn();
+	return 0;
+}
+
+static void run_on_loop(struct test_case *test, const struct weir_options *opts)
+{
+	int result = weir_run(opts, run_body, test);
+	ck_assert_msg(result == 0, "weir_run: %s (seed %llu)", weir_strerror(result), (unsigned long long)opts->seed);
+}
+
+static void run_seeded(struct test_case *test)
+{
+	const char *only = getenv("WEIR_TEST_SEED");
+	uint64_t first = only ? strtoull(only, NULL, 10) : 0;
+	for (uint64_t seed = first; seed <= (only ? first : TEST_SEEDS); seed++) {
+		struct weir_options opts = {.flags = WEIR_VIRTUAL_CLOCK, .seed = seed};
+		char note[64];
+		snprintf(note, sizeof note, "%s: seed %llu\n", test->name, (unsigned long long)seed);
+		/* Last words: on a failure the runner prints them. */
+		FILE *last = fopen(test_format("%s/seed", test_folder()), "we");
+		if (last) {
+			fputs(note, last);
+			fclose(last);
+		}
+		setenv("WEIR_TEST_SEED_NOW", note, 1);
+		run_on_loop(test, &opts);
+	}
+}
+
+static void run_case(int index)
+{
+	struct test_case *test = by_index[index];
+	int fds = count_fds();
+	switch (test->kind) {
+	case TEST_PLAIN:
+		test->fn();
+		break;
+	case TEST_LOOP:
+		run_on_loop(test, &(struct weir_options){0});
+		break;
+	case TEST_FIBER:
+		run_seeded(test);
+		break;
+	}
+	ck_assert_msg(count_fds() == fds, "%d descriptors before, %d after", fds, count_fds());
+}
+
+START_TEST(check_case)
+{
+	run_case(_i);
+}
+END_TEST
+
+static bool wanted(const struct test_case *test, int argc, char **argv)
+{
+	bool any = false;
+	for (int i = 1; i < argc; i++) {
+		if (argv[i][0] == '-')
+			continue;
+		any = true;
+		if (strstr(test->name, argv[i]) || strstr(test->file, argv[i]))
+			return true;
+	}
+	return !any;
+}
+
+int main(int argc, char **argv)
+{
+	bool verbose = argc > 1 && !strcmp(argv[1], "-v");
+	Suite *suite = suite_create("weir");
+	int n = 0;
+	for (struct test_case *test = all_tests; test; test = test->next) {
+		if (!wanted(test, argc, argv) || n == (int)(sizeof by_index / sizeof by_index[0]))
+			continue;
+		by_index[n] = test;
+		TCase *tcase = tcase_create(test->name);
+		tcase_set_timeout(tcase, getenv("WEIR_TEST_SLOW") ? 300 : 30);
+		tcase_add_loop_test(tcase, check_case, n, n + 1);
+		suite_add_tcase(suite, tcase);
+		n++;
+	}
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_SILENT);
+	int failed = srunner_ntests_failed(runner);
+	TestResult **results = srunner_results(runner);
+	for (int i = 0; i < srunner_ntests_run(runner); i++) {
+		bool bad = tr_rtype(results[i]) != CK_PASS;
+		if (bad || verbose)
+			printf("%s %s%s%s\n", bad ? "FAIL" : "ok  ", tr_tcname(results[i]), bad ? ": " : "",
+			       bad ? tr_msg(results[i]) : "");
+	}
+	free(results);
+	srunner_free(runner);
+	printf("%d passed, %d failed\n", n - failed, failed);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+# The verbs of this tree.  The building itself is Meson's and Ninja's; `make help` lists the verbs.
+BUILD ?= build
+# Sanitizers want their mappings where they expect them; where that may be asked for, ask.
+FIXED_MAP = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+SLOW = WEIR_TEST_SLOW=1
+
+.PHONY: all check test scenario asan tsan memcheck lint format bench bench-pipeline demo install clean help
+all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/setup
+
+check: all ## the unit tests (T=part-of-a-name for some of them)
+	@$(BUILD)/weir-test $(T)
+
+scenario: all ## the command against real upstreams (T=part-of-a-name for some of them)
+	@WEIR_BUILD=$(abspath $(BUILD)) tests/support/scenarios $(T)
+
+test: ## everything, as scripts/test
+	@scripts/test
+
+asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/setup --quiet --for test --packages-only
+	@test -f build-asan/build.ninja || meson setup build-asan -Dbuildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan --quiet
+	@$(SLOW) ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP) build-asan/weir-test $(T)
+
+tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fibers)
+	@scripts/setup --quiet --for test --packages-only
+	@test -f build-tsan/build.ninja || CC=clang meson setup build-tsan -Dbuildtype=debugoptimized \
+		-Db_sanitize=thread -Db_lundef=false >/dev/null
+	@ninja -C build-tsan --quiet
+	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/weir-test $(T)
+
+memcheck: all ## the unit tests under valgrind
+	@scripts/setup --quiet --for test --packages-only
+	@$(SLOW) valgrind --quiet --trace-children=no --error-exitcode=99 \
+		--leak-check=full --errors-for-leak-kinds=definite --max-stackframe=8388608 \
+		$(BUILD)/weir-test $(T)
+
+lint: ## format, layers, tree, shell scripts, cppcheck, clang-tidy (T=one of them)
+	@scripts/lint $(T)
+
+format: ## format the C files in place
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+bench: all ## figures of the library, a line each, beside Go's where it is installed
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench
+
+bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 orders-10000 rate memory")
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline $(T)
+
+demo: ## 10,000 orders from a slow upstream into SQLite
+	@scripts/demo
+
+install: all ## install the command, the library and its headers (DESTDIR counts)
+	@meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove what was built and what the demo left
+	@rm -rf build build-asan build-tsan demo
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON, as far as weir reads it: is this text a value, and what lies at a path in it.  json.c alone knows the library.
- * Numbers that are looked up as text keep the digits they were written with.
+ * JSON, as far as weir reads it: is this text a value, and what lies at a path in it.
+ * Numbers keep the digits they were written with, however many.  Nothing here recurses: it all runs on small stacks.
  */
 #ifndef PORT_JSON_H
 #define PORT_JSON_H
@@ -9,28 +9,42 @@
 #include <stdbool.h>
 #include <weir/base.h>
 
-struct json; /* a parsed value */
+struct buf;
+struct json; /* a parsed value; those inside it are of the same type and live as long as the outermost */
 
 /* Parses exactly one value of any type (objects, arrays, strings, numbers, true, false, null).  Returns WEIR_EDATA with
- * err->text, line and column when it is none, is no valid UTF-8, has a duplicate key, or nests deeper than 512;
- * WEIR_ENOMEM. */
+ * err->text, line and column when it is none, is no valid UTF-8, has a duplicate key, a lone surrogate, or nests deeper
+ * than 512; WEIR_ENOMEM.  The text is borrowed for the call.  Takes at most 20 times the text's size. */
 int json_parse(const char *text, size_t n, struct json **ret_json, struct weir_error *err);
-void json_free(struct json *json);
+void json_free(struct json *json); /* the outermost value, or NULL */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER_INT, JSON_NUMBER_REAL, JSON_TEXT, JSON_ARRAY, JSON_OBJECT };
 
+/* JSON_NUMBER_INT is written without fraction and exponent; it may be larger than an int64_t. */
 enum json_type json_type(const struct json *json);
 
-/* The value at a path such as ".a.b[0].c" ("." is the value itself): borrowed from json, NULL if there is none. */
+/* The value at a path such as ".a.b[0].c" ("." is the value itself; `.["a b"]` for names with other characters than
+ * letters, digits, '_', '-', '$', '@', ':' and those beyond ASCII): borrowed from json, NULL if there is none. */
 const struct json *json_at(const struct json *json, const char *path);
 const struct json *json_member(const struct json *json, const char *name); /* of an object; NULL if it is none */
 
-int64_t json_int(const struct json *json);
-double json_real(const struct json *json); /* of an int or a real */
-bool json_bool(const struct json *json);
-const char *json_text(const struct json *json, size_t *ret_len); /* of JSON_TEXT: borrowed; may hold NUL bytes */
+/* The length of the path at the beginning of text, 0 if there is none.  A path is valid if that is all of it. */
+size_t json_path_length(const char *text);
 
-/* The value as compact JSON text, malloc'ed; NULL if out of memory. */
+/* Walks an object or an array: start with *pos = 0; NULL after the last.  ret_name, if not NULL, is set to the name of
+ * an object's member (JSON_TEXT), to NULL in an array. */
+const struct json *json_next(const struct json *json, size_t *pos, const struct json **ret_name);
+
+int64_t json_int(const struct json *json);   /* of a JSON_NUMBER_INT; one that does not fit becomes the nearest */
+double json_real(const struct json *json);   /* of an int or a real, the nearest; may be infinite */
+bool json_fits_int(const struct json *json); /* is a JSON_NUMBER_INT and fits into an int64_t */
+bool json_bool(const struct json *json);
+const char *json_text(const struct json *json, size_t *ret_len); /* of JSON_TEXT: borrowed; NUL-terminated, may hold
+								    NUL bytes */
+
+/* The value as compact JSON text: members in their order, numbers as written.  Appended, 0 or WEIR_ENOMEM; or
+ * malloc'ed, NULL if out of memory. */
+int json_write(const struct json *json, struct buf *out);
 char *json_dump(const struct json *json, size_t *ret_len);
 
 /* Whether the n bytes are valid UTF-8. */

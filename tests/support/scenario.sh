@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# The words scenarios are written in.  A scenario is one file in tests/scenario: an upstream, a pipeline, what happens,
+# and what must come of it.  tests/support/scenarios runs each in a folder of its own with a time limit; the first
+# expectation that does not hold ends it.
+#
+#   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
+#   mock_stop, mock_restart     with the same port and options
+#   pipeline <<'YAML'           writes pipeline.yaml
+#   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
+#                               the lines are added, HTTP adds keys to the http step
+#   orders N                    writes orders.jsonl, {"order_id": 1} to N
+#   run [OPTION ...]            weir run pipeline.yaml, to its end; state in state/, summary in summary.json
+#   weir WORD ...               any other call of weir, to its end
+#   start WORD ...              starts a command in the background; finish waits for it
+#   wait_until SECONDS COMMAND  until the command succeeds
+#
+# After run, weir and finish: $CODE, and the files stdout and stderr.
+#
+#   expect_code 3               expect_out REGEX            expect_err REGEX
+#   expect_rows N [DB TABLE]    expect_lines N FILE         expect_sql QUERY ANSWER
+#   expect_summary EXPR         expect_dead N REGEX         expect_json FILE EXPR
+#   expect WORD ...             the command must succeed
+#
+# A run that wrote a summary must have accounts that match, whatever else is expected.
+
+set -eu
+WEIR=${WEIR:?the path of the weir to test}
+CODE=
+mock_pid='' mock_args=() mock_port=0
+started_pid=''
+pids=()
+
+fail() {
+	local i
+	printf 'FAILED: %s\n' "$*"
+	for ((i = 1; i < ${#BASH_SOURCE[@]}; i++)); do
+		case ${BASH_SOURCE[i]} in
+		*/tests/scenario/*) printf '   at %s:%s\n' "${BASH_SOURCE[i]##*/}" "${BASH_LINENO[i - 1]}" ;;
+		esac
+	done
+	for file in stdout stderr summary.json dead.jsonl mock.log; do
+		[ -s "$file" ] || continue
+		printf -- '--- %s (%s bytes)\n' "$file" "$(stat -c %s "$file")"
+		tail -c 1500 "$file" | tail -n 15 | cat -v
+	done
+	exit 1
+}
+
+# Ends what the scenario started, by pid.
+clean_up() {
+	local pid
+	for pid in "${pids[@]}"; do
+		kill -CONT "$pid" 2>/dev/null || true
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+}
+trap clean_up EXIT
+trap 'exit 1' TERM INT
+
+wait_until() {
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt "$end" ] || fail "waited in vain for: $*"
+		sleep 0.02
+	done
+}
+
+mock() {
+	mock_args=("$@")
+	mock_port=0
+	mock_start
+}
+
+mock_start() {
+	rm -f mock.port
+	"$WEIR" mock --listen "127.0.0.1:$mock_port" --port-file mock.port "${mock_args[@]}" >>mock.log 2>&1 &
+	mock_pid=$!
+	pids+=("$mock_pid")
+	wait_until 5 test -s mock.port
+	mock_port=$(cat mock.port)
+	MOCK_URL=http://127.0.0.1:$mock_port
+	export MOCK_URL
+}
+
+mock_stop() {
+	kill -KILL "$mock_pid"
+	wait "$mock_pid" 2>/dev/null || true
+}
+
+mock_restart() {
+	mock_stop
+	mock_start
+}
+
+# What the mock has counted: mock_stat EXPR prints the jq expression over its /stats.
+mock_stat() {
+	exec 9<>"/dev/tcp/127.0.0.1/$mock_port"
+	printf 'GET /stats HTTP/1.0\r\nHost: mock\r\nConnection: close\r\n\r\n' >&9
+	sed '1,/^\r*$/d' <&9 | jq -r "$1"
+	exec 9<&-
+}
+
+# A loopback address on which nobody listens.
+refused_url() {
+	echo http://127.0.0.1:1
+}
+
+pipeline() {
+	cat >pipeline.yaml
+}
+
+pipeline_orders() {
+	cat >pipeline.yaml <<YAML
+source: { jsonl: { path: orders.jsonl } }
+broker: { memory: {} }
+steps:
+  - http: { url: '\${env:MOCK_URL}/orders/\${.order_id}', expect: json${HTTP:+, $HTTP} }
+  - jq: '{id, total: ([.items[] | .qty * .price] | add)}'
+sink: { sqlite: { path: out.db, table: orders, key: id, columns: [id, total] } }
+dead_letter: { jsonl: { path: dead.jsonl } }
+YAML
+	printf '%s\n' "$@" >>pipeline.yaml
+}
+
+orders() {
+	seq "$1" | sed 's/.*/{"order_id": &}/' >orders.jsonl
+}
+
+weir() {
+	CODE=0
+	"$WEIR" "$@" >stdout 2>stderr </dev/null || CODE=$?
+	no_crash
+}
+
+run() {
+	rm -f summary.json
+	weir run pipeline.yaml --state state --summary summary.json "$@"
+	check_accounts
+}
+
+start() {
+	# A shell starts its background commands deaf to SIGINT.
+	env --default-signal=INT,QUIT "$@" >stdout 2>stderr </dev/null &
+	started_pid=$!
+	pids+=("$started_pid")
+}
+
+start_run() {
+	rm -f summary.json
+	start "$WEIR" run pipeline.yaml --state state --summary summary.json "$@"
+}
+
+finish() {
+	CODE=0
+	wait "$started_pid" || CODE=$?
+	no_crash
+	check_accounts
+}
+
+no_crash() {
+	case $CODE in
+	132 | 134 | 135 | 136 | 139) fail "weir crashed: exit code $CODE" ;;
+	esac
+	if grep -aqE 'AddressSanitizer|runtime error:|LeakSanitizer' stderr; then fail "a sanitizer spoke"; fi
+}
+
+check_accounts() {
+	[ -s summary.json ] || return 0
+	jq -e . summary.json >/dev/null || fail "summary.json is no JSON"
+	jq -e '.read == .succeeded + .dead + .dropped + .unfinished' summary.json >/dev/null ||
+		fail "the accounts do not match: $(jq -c '{read, succeeded, dead, dropped, unfinished}' summary.json)"
+	[ "$(jq .exit_code summary.json)" = "$CODE" ] ||
+		fail "the summary says exit code $(jq .exit_code summary.json), it was $CODE"
+}
+
+expect() {
+	"$@" >expect.log 2>&1 || fail "$*: $(tail -n 5 expect.log)"
+}
+
+expect_code() {
+	[ "$CODE" = "$1" ] || fail "exit code $CODE, expected $1"
+}
+
+expect_out() {
+	grep -aqE -- "$1" stdout || fail "stdout has no line with: $1"
+}
+
+expect_err() {
+	grep -aqE -- "$1" stderr || fail "stderr has no line with: $1"
+}
+
+expect_sql() {
+	local got
+	got=$(sqlite3 "${3:-out.db}" "$1" 2>&1) || true
+	[ "$got" = "$2" ] || fail "$1: got '$got', expected '$2'"
+}
+
+expect_rows() {
+	expect_sql "SELECT count(*) FROM ${3:-orders}" "$1" "${2:-out.db}"
+}
+
+expect_lines() {
+	local got=0
+	[ ! -e "$2" ] || got=$(wc -l <"$2")
+	[ "$got" = "$1" ] || fail "$2 has $got lines, expected $1"
+}
+
+expect_summary() {
+	expect_json summary.json "$1"
+}
+
+# Over all values of the file as one array, if it has several.
+expect_json() {
+	[ -s "$1" ] || fail "there is no $1"
+	jq -se "if length == 1 then .[0] else . end | $2" "$1" >/dev/null 2>expect.log ||
+		fail "$1: not so: $2 $(cat expect.log)"
+}
+
+# N dead letters, each with a reason that matches.
+expect_dead() {
+	expect_lines "$1" dead.jsonl
+	[ "$1" = 0 ] || jq -se --arg re "$2" 'all(.[]; .reason | test($re))' dead.jsonl >/dev/null ||
+		fail "dead.jsonl: a reason that does not match $2"
+}
+
+# The one message of a refused config: its place, a part of its text, exit code 78, and nothing was sent.
+expect_refused() {
+	expect_code 78
+	[ "$(wc -l <stderr)" = 1 ] || fail "stderr should be one line"
+	expect_err "^([^ ]*/)?$1: .*$2"
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fibers: their records, the switch from one to the next, waiting.
+ *
+ * weir__suspend() is the hot path: take the head of the ready queue, switch.  It goes through the loop's own context only
+ * when nothing is ready, when the turn is used up, or in shuffled order.  A fiber that ends takes the next one that has
+ * not begun onto its own stack, without any switch.
+ */
+#include "rt/fiber.h"
+
+#include "base/random.h"
+#include "rt/loop.h"
+#include "rt/switch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct weir_fiber no_fiber = {.canceled = true, .interrupt = true};
+
+_Thread_local struct weir_fiber *weir__self __attribute__((tls_model("initial-exec"))) = &no_fiber;
+
+enum { SLAB_FIBERS = 128 };
+
+struct weir__fiber_slab {
+	struct weir__fiber_slab *next;
+	struct weir_fiber fibers[SLAB_FIBERS];
+};
+
+int weir__interrupted(void)
+{
+	weir__require(weir__self != &no_fiber, "this call belongs on a fiber");
+	return WEIR_ECANCELED;
+}
+
+static bool add_slab(struct weir__loop *loop)
+{
+	struct weir__fiber_slab *slab = malloc(sizeof *slab);
+	if (!slab)
+		return false;
+	slab->next = loop->fiber_slabs;
+	loop->fiber_slabs = slab;
+	for (int i = SLAB_FIBERS; i-- > 0;) {
+		slab->fibers[i].next = loop->free_fibers;
+		loop->free_fibers = &slab->fibers[i];
+	}
+	return true;
+}
+
+void weir__fibers_fini(struct weir__loop *loop)
+{
+	struct weir__fiber_slab *slab;
+	while ((slab = loop->fiber_slabs)) {
+		loop->fiber_slabs = slab->next;
+		free(slab);
+	}
+}
+
+/* Room for the fiber's timer is made here, so that no wait can fail for want of memory. */
+struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg)
+{
+	struct weir__loop *loop = weir__loop;
+	if (weir__unlikely(!loop->free_fibers) && !add_slab(loop))
+		return NULL;
+	if (weir__unlikely(loop->fibers >= loop->most_fibers)) {
+		if (weir__heap_reserve(&loop->timers, loop->fibers + 1))
+			return NULL;
+		loop->most_fibers = loop->timers.room - 1;
+	}
+	struct weir_fiber *fiber = loop->free_fibers;
+	loop->free_fibers = fiber->next;
+	loop->fibers++;
+	*fiber = (struct weir_fiber){.fn = fn, .arg = arg};
+	return fiber;
+}
+
+static void fiber_free(struct weir__loop *loop, struct weir_fiber *fiber)
+{
+	fiber->next = loop->free_fibers;
+	loop->free_fibers = fiber;
+	loop->fibers--;
+}
+
+void weir__fiber_start(struct weir_fiber *fiber)
+{
+	weir__ready_push(weir__loop, fiber);
+}
+
+static void list_push(struct weir__ready *list, struct weir_fiber *fiber)
+{
+	fiber->next = NULL;
+	if (list->head)
+		list->tail->next = fiber;
+	else
+		list->head = fiber;
+	list->tail = fiber;
+}
+
+static struct weir_fiber *list_pop(struct weir__ready *list)
+{
+	struct weir_fiber *fiber = list->head;
+	list->head = fiber->next;
+	return fiber;
+}
+
+void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber)
+{
+	if (weir__unlikely(loop->seeded)) {
+		list_push(&loop->shuffled[weir__random(&loop->random) % READY_LISTS], fiber);
+		loop->shuffled_count++;
+		return;
+	}
+	list_push(&loop->ready, fiber);
+}
+
+/* Moves one fiber, at random, from the shuffled lists to the (then single) entry of the ready queue. */
+static void shuffle_one(struct weir__loop *loop)
+{
+	size_t at = weir__random(&loop->random) % READY_LISTS;
+	while (!loop->shuffled[at].head)
+		at = (at + 1) % READY_LISTS;
+	list_push(&loop->ready, list_pop(&loop->shuffled[at]));
+	loop->shuffled_count--;
+}
+
+/* A fiber that has not begun gets a stack; one that finds no memory for it ends at once with WEIR_ENOMEM. */
+static __attribute__((noinline)) bool bind_stack(struct weir__loop *loop, struct weir_fiber *fiber)
+{
+	fiber->stack = weir__stack_get(&loop->stacks, fiber->stack_bytes);
+	if (!fiber->stack) {
+		weir__group_child_ended(fiber->group, fiber, WEIR_ENOMEM);
+		fiber_free(loop, fiber);
+		return false;
+	}
+	fiber->sp = weir__stack_begin(fiber->stack);
+	return true;
+}
+
+/* The next fiber to run, with a stack; NULL: back to the loop. */
+static inline __attribute__((always_inline)) struct weir_fiber *next_fiber(struct weir__loop *loop)
+{
+	for (;;) {
+		struct weir_fiber *next = loop->ready.head;
+		if (weir__unlikely(!next || --loop->budget < 0))
+			return NULL;
+		loop->ready.head = next->next;
+		if (weir__likely(next->sp != NULL) || bind_stack(loop, next))
+			return next;
+	}
+}
+
+static struct weir__checked *checked_of(struct weir__loop *loop, struct weir_fiber *fiber)
+{
+	return fiber ? &fiber->stack->checked : &loop->checked;
+}
+
+void weir__suspend(void)
+{
+	struct weir__loop *loop = weir__loop;
+	struct weir_fiber *self = weir__self, *next = next_fiber(loop);
+	if (weir__unlikely(next == self))
+		return;
+	weir__checked_leave(&self->stack->checked, checked_of(loop, next), 0);
+	weir__self = next ? next : &no_fiber;
+	loop->switches++;
+	weir__switch(&self->sp, next ? next->sp : loop->sp);
+	weir__checked_enter(&self->stack->checked, 0);
+}
+
+/* The stack of the ended fiber goes to the next one that has not begun, or back to the pool; it is still under our feet,
+ * but nobody else can take it before we have left it. */
+static void leave_for_good(struct weir__loop *loop, struct weir__stack *stack)
+{
+	void *unused;
+	weir__stack_put(&loop->stacks, stack);
+	struct weir_fiber *next = next_fiber(loop);
+	weir__checked_leave(&stack->checked, checked_of(loop, next), 1);
+	weir__self = next ? next : &no_fiber;
+	loop->switches++;
+	weir__switch(&unused, next ? next->sp : loop->sp);
+	__builtin_unreachable();
+}
+
+/* Takes the head of the ready queue if it can run on this very stack from the start. */
+static struct weir_fiber *next_on_this_stack(struct weir__loop *loop, const struct weir__stack *stack)
+{
+	struct weir_fiber *next = loop->ready.head;
+	if (!next || next->sp || next->stack_bytes || stack->single || --loop->budget < 0)
+		return NULL;
+	loop->ready.head = next->next;
+	return next;
+}
+
+void weir__fiber_main(void);
+
+__asm__(".text\n"
+        ".globl weir__fiber_entry\n"
+        ".hidden weir__fiber_entry\n"
+        ".type weir__fiber_entry, @function\n"
+        ".p2align 4\n"
+        "weir__fiber_entry:\n"
+        ".cfi_startproc\n"
+        ".cfi_undefined rip\n"
+        "	xorl %ebp, %ebp\n"
+        "	addq $16, %rsp\n"
+        "	call weir__fiber_main\n"
+        "	ud2\n"
+        ".cfi_endproc\n"
+        ".size weir__fiber_entry, . - weir__fiber_entry\n");
+
+__attribute__((used)) void weir__fiber_main(void)
+{
+	struct weir__loop *loop = weir__loop;
+	struct weir_fiber *self = weir__self;
+	struct weir__stack *stack = self->stack;
+	weir__checked_enter(&stack->checked, 1);
+	do {
+		int result = self->fn(self->arg);
+		weir__require(!self->shield, "a fiber ended inside a shield");
+		if (weir__unlikely(!stack->guarded))
+			weir__stack_verify(stack, self->name);
+		weir__group_child_ended(self->group, self, result);
+		fiber_free(loop, self);
+		self = next_on_this_stack(loop, stack);
+		if (self) {
+			self->stack = stack;
+			self->sp = stack; /* it has begun */
+			weir__self = self;
+		}
+	} while (self);
+	leave_for_good(loop, stack);
+}
+
+void weir__run_ready(struct weir__loop *loop)
+{
+	do {
+		if (loop->seeded && loop->shuffled_count)
+			shuffle_one(loop);
+		struct weir_fiber *next = next_fiber(loop);
+		if (!next)
+			break;
+		weir__checked_leave(&loop->checked, &next->stack->checked, 0);
+		weir__self = next;
+		weir__switch(&loop->sp, next->sp);
+		weir__checked_enter(&loop->checked, 0);
+	} while (loop->seeded && loop->shuffled_count && loop->budget > 0 && !loop->main_done);
+}
+
+static void unlink_waiter(struct weir__waiter *waiter)
+{
+	struct weir__waitlist *list = waiter->list;
+	if (!list)
+		return;
+	if (waiter->prev)
+		waiter->prev->next = waiter->next;
+	else
+		list->head = waiter->next;
+	if (waiter->next)
+		waiter->next->prev = waiter->prev;
+	else
+		list->tail = waiter->prev;
+	waiter->list = NULL;
+}
+
+static void link_waiter(struct weir__waitlist *list, struct weir__waiter *waiter)
+{
+	waiter->list = list;
+	waiter->next = NULL;
+	if (!list)
+		return;
+	waiter->prev = list->tail;
+	if (list->tail)
+		list->tail->next = waiter;
+	else
+		list->head = waiter;
+	list->tail = waiter;
+}
+
+int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_nsec deadline)
+{
+	struct weir__loop *loop = weir__loop;
+	struct weir_fiber *self = weir__self;
+	if (deadline == WEIR_TRY)
+		return WEIR_EAGAIN;
+	if (deadline != WEIR_FOREVER) {
+		if (deadline <= loop->now)
+			return WEIR_ETIMEDOUT;
+		weir__heap_add(&loop->timers, deadline, &self->timer);
+	}
+	waiter->fiber = self;
+	link_waiter(list, waiter);
+	self->waiter = waiter;
+	weir__suspend();
+	return waiter->code;
+}
+
+void weir__wake(struct weir__waiter *waiter, int code)
+{
+	struct weir__loop *loop = weir__loop;
+	struct weir_fiber *fiber = waiter->fiber;
+	unlink_waiter(waiter);
+	waiter->code = code;
+	fiber->waiter = NULL;
+	if (fiber->timer.index)
+		weir__heap_remove(&loop->timers, &fiber->timer);
+	weir__ready_push(loop, fiber);
+}
+
+void weir__wake_all(struct weir__waitlist *list, int code)
+{
+	while (list->head)
+		weir__wake(list->head, code);
+}
+
+void weir__timer_fired(struct weir__heap_node *node)
+{
+	struct weir_fiber *fiber = (struct weir_fiber *)((char *)node - offsetof(struct weir_fiber, timer));
+	weir__wake(fiber->waiter, WEIR_ETIMEDOUT);
+}
+
+void weir__fiber_cancel(struct weir_fiber *fiber)
+{
+	if (fiber->canceled)
+		return;
+	fiber->canceled = true;
+	if (fiber->shield)
+		return;
+	fiber->interrupt = true;
+	if (fiber->waiter)
+		weir__wake(fiber->waiter, WEIR_ECANCELED);
+}
+
+int weir_yield(void)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	weir__ready_push(weir__loop, weir__self);
+	weir__suspend();
+	return 0;
+}
+
+int weir_sleep_until(weir_nsec deadline)
+{
+	struct weir__waiter waiter = {0};
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	int code = weir__wait(NULL, &waiter, deadline == WEIR_TRY ? 1 : deadline);
+	return code == WEIR_ETIMEDOUT ? 0 : code;
+}
+
+int weir_sleep(weir_nsec duration)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	return weir_sleep_until(duration > 0 ? weir__loop->now + duration : weir__loop->now);
+}
+
+bool weir_canceled(void)
+{
+	return weir__self->interrupt;
+}
+
+void weir_shield_enter(void)
+{
+	struct weir_fiber *self = weir__self;
+	weir__require(self != &no_fiber && self->shield < UINT16_MAX, "weir_shield_enter() belongs on a fiber");
+	self->shield++;
+	self->interrupt = false;
+}
+
+void weir_shield_leave(void)
+{
+	struct weir_fiber *self = weir__self;
+	weir__require(self->shield > 0, "weir_shield_leave() without weir_shield_enter()");
+	if (--self->shield == 0)
+		self->interrupt = self->canceled;
+}

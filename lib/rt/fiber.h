@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fibers and waiting, as lib/sync sees them.
+ *
+ *     spawn -> READY -> RUNNING -> (WAITING -> READY -> RUNNING)* -> ended
+ *
+ * A fiber's record is small and of its own; a stack is bound to it when it first runs.  Fibers that are started and end
+ * without ever waiting run on one hot stack, one after the other, without a switch.
+ *
+ * There is one way to wait: put a `weir__waiter` (it lies on the waiting fiber's stack) into a list, or into none, and
+ * suspend.  Whoever fulfils the wait takes it out of the list, sets its code and makes the fiber ready: weir__wake().  A
+ * deadline and a cancel do the same with their own codes.  So a waiter that was woken has left its list, and nothing can
+ * take back what it was given.
+ */
+#ifndef RT_FIBER_H
+#define RT_FIBER_H
+
+#include "base/contract.h"
+#include "base/heap.h"
+
+#include <weir/run.h>
+
+struct weir__loop;
+struct weir__stack;
+struct weir_group;
+
+struct weir__waiter {
+	struct weir__waiter *next, *prev;
+	struct weir__waitlist *list; /* NULL: in none, or no longer */
+	struct weir_fiber *fiber;
+	int code;
+};
+
+struct weir__waitlist {
+	struct weir__waiter *head, *tail;
+};
+
+struct weir_fiber {
+	void *sp; /* while it does not run; NULL until it has a stack */
+	struct weir_fiber *next; /* in the ready queue, or in the list of free records */
+	struct weir__waiter *waiter; /* of a wait that was not fulfilled yet */
+	struct weir__stack *stack;
+	weir_fiber_fn fn;
+	void *arg;
+	struct weir_group *group;
+	struct weir_fiber *group_next, *group_prev;
+	struct weir__heap_node timer;
+	const char *name;
+	uint32_t stack_bytes; /* 0: as the loop's */
+	uint16_t shield;
+	bool canceled;
+	bool interrupt; /* canceled and not shielded: calls with a deadline answer WEIR_ECANCELED */
+};
+
+/* The fiber that runs on this thread; never NULL: outside of fibers a stand-in whose `interrupt` is set, so that the
+ * fast paths need no second test. */
+extern _Thread_local struct weir_fiber *weir__self __attribute__((tls_model("initial-exec")));
+
+/* What every call with a deadline does first: WEIR_ECANCELED, or 0.  Aborts when there is no fiber. */
+int weir__interrupted(void);
+
+static inline int weir__check_cancel(void)
+{
+	return weir__unlikely(weir__self->interrupt) ? weir__interrupted() : 0;
+}
+
+/* Suspends until woken: the code of the wake, WEIR_ETIMEDOUT, WEIR_ECANCELED; without suspending WEIR_EAGAIN for
+ * WEIR_TRY and WEIR_ETIMEDOUT for a deadline that has passed.  list may be NULL: then only the deadline, a cancel or a
+ * weir__wake() of that very waiter ends the wait.  The caller has checked for a cancel. */
+int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_nsec deadline);
+
+/* Ends the wait of one waiter.  Its memory may be gone as soon as its fiber runs. */
+void weir__wake(struct weir__waiter *waiter, int code);
+void weir__wake_all(struct weir__waitlist *list, int code);
+
+/* A new fiber of a group, ready to run.  weir__fiber_free() only for one that has not been started. */
+struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg);
+void weir__fiber_start(struct weir_fiber *fiber);
+void weir__fiber_cancel(struct weir_fiber *fiber);
+
+/* Called by the runtime when a fiber has ended: implemented by the group, which passes the first fiber's end on. */
+void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber, int result);
+void weir__root_ended(int result);
+
+/* Fibers that wait for something outside the loop: while there are any, virtual time stands still. */
+void weir__outside_enter(void);
+void weir__outside_leave(void);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop: turns, time, and the way in for other threads.
+ *
+ * Time is read once a turn.  A turn ends after TURN_SWITCHES switches at the latest, so that a busy loop still sees its
+ * timers; the system is asked for events when POLL_NSEC have passed or after POLL_TURNS turns, because asking costs as
+ * much as a hundred switches.
+ *
+ * Virtual time moves only here: when nothing is ready and nobody waits for the outside, it jumps to the next timer.
+ */
+#include "rt/loop.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <weir/offload.h>
+
+_Thread_local struct weir__loop *weir__loop __attribute__((tls_model("initial-exec")));
+
+enum { TURN_SWITCHES = 128, POLL_TURNS = 16, STACK_DEFAULT = 64 * 1024 };
+
+#define POLL_NSEC     (50 * WEIR_USEC)
+#define VIRTUAL_EPOCH WEIR_SEC /* so that no virtual deadline looks like WEIR_TRY */
+
+static weir_nsec read_monotonic(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * WEIR_SEC + ts.tv_nsec;
+}
+
+weir_nsec weir_clock(void)
+{
+	return weir__loop && weir__loop->is_virtual ? weir__loop->now : read_monotonic();
+}
+
+weir_nsec weir_now(void)
+{
+	return weir__loop ? weir__loop->now : read_monotonic();
+}
+
+weir_nsec weir_after(weir_nsec timeout)
+{
+	weir_nsec now = weir_now();
+	if (timeout <= 0 || timeout > INT64_MAX - now)
+		return WEIR_FOREVER;
+	return now + timeout;
+}
+
+void weir_run_stats(struct weir_run_stats *ret_stats)
+{
+	struct weir__loop *loop = weir__loop;
+	weir__require(loop, "weir_run_stats() belongs on a fiber");
+	*ret_stats = (struct weir_run_stats){
+		.switches = loop->switches,
+		.polls = loop->polls,
+		.fibers = loop->fibers,
+		.stacks = loop->stacks.mapped,
+		.stacks_unguarded = loop->stacks.unguarded,
+	};
+}
+
+void weir__outside_enter(void)
+{
+	weir__loop->outside++;
+}
+
+void weir__outside_leave(void)
+{
+	weir__loop->outside--;
+}
+
+/* The receiver empties the whole box at once, so only the message that finds it empty has to ring. */
+void weir__post(struct weir__loop *loop, struct weir__message *message)
+{
+	message->next = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &message->next, message, memory_order_release,
+	                                              memory_order_relaxed))
+		;
+	if (!message->next)
+		uv_async_send(&loop->wakeup);
+}
+
+static void empty_mailbox(uv_async_t *wakeup)
+{
+	struct weir__loop *loop = wakeup->data;
+	struct weir__message *message = atomic_exchange_explicit(&loop->mailbox, NULL, memory_order_acquire);
+	struct weir__message *in_order = NULL;
+	while (message) {
+		struct weir__message *next = message->next;
+		message->next = in_order;
+		in_order = message;
+		message = next;
+	}
+	while (in_order) {
+		struct weir__message *next = in_order->next;
+		in_order->deliver(in_order);
+		in_order = next;
+	}
+}
+
+int weir__poll_init(struct weir__loop *loop)
+{
+	int code = uv_loop_init(&loop->uv);
+	if (code)
+		return code;
+	loop->wakeup.data = loop;
+	code = uv_async_init(&loop->uv, &loop->wakeup, empty_mailbox);
+	if (code)
+		uv_loop_close(&loop->uv);
+	loop->uv_dirty = true;
+	return code;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void weir__poll_fini(struct weir__loop *loop)
+{
+	uv_walk(&loop->uv, close_handle, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	uv_loop_close(&loop->uv);
+}
+
+static bool has_ready(const struct weir__loop *loop)
+{
+	return loop->ready.head || loop->shuffled_count;
+}
+
+static void read_clock(struct weir__loop *loop)
+{
+	if (!loop->is_virtual)
+		loop->now = read_monotonic();
+}
+
+static void fire_timers(struct weir__loop *loop)
+{
+	while (loop->timers.n && weir__heap_top(&loop->timers).key <= loop->now)
+		weir__timer_fired(weir__heap_top(&loop->timers).node);
+}
+
+/* Nothing is ready: lets time pass, or waits for events.  WEIR_EDEADLOCK if neither can ever wake a fiber. */
+static int idle(struct weir__loop *loop)
+{
+	if (!loop->timers.n && !loop->outside)
+		return WEIR_EDEADLOCK;
+	if (loop->is_virtual && !loop->outside) {
+		loop->now = weir__heap_top(&loop->timers).key;
+		return 0;
+	}
+	weir__poll(loop, loop->timers.n && !loop->is_virtual ? weir__heap_top(&loop->timers).key : WEIR_FOREVER);
+	return 0;
+}
+
+static int run_turns(struct weir__loop *loop)
+{
+	unsigned turns_unpolled = 0;
+	while (!loop->main_done) {
+		read_clock(loop);
+		fire_timers(loop);
+		if (!has_ready(loop)) {
+			int code = idle(loop);
+			if (code)
+				return code;
+			turns_unpolled = 0;
+			read_clock(loop);
+			fire_timers(loop);
+		} else if (loop->outside && (loop->now - loop->polled_at >= POLL_NSEC || ++turns_unpolled >= POLL_TURNS)) {
+			weir__poll(loop, WEIR_TRY);
+			turns_unpolled = 0;
+		}
+		loop->budget = TURN_SWITCHES;
+		weir__run_ready(loop);
+	}
+	return 0;
+}
+
+void weir__root_ended(int result)
+{
+	weir__loop->main_result = result;
+	weir__loop->main_done = true;
+	weir__loop->budget = 0; /* back to the loop */
+}
+
+static int run_first(struct weir__loop *loop, weir_fiber_fn fn, void *arg)
+{
+	struct weir_fiber *first = weir__fiber_new(fn, arg);
+	if (!first)
+		return WEIR_ENOMEM;
+	first->name = "main";
+	weir__fiber_start(first);
+	int code = run_turns(loop);
+	weir__require(code || !loop->fibers, "the first fiber ended before the fibers of its groups");
+	return code ? code : loop->main_result;
+}
+
+int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
+{
+	static const struct weir_options defaults;
+	weir__require(!weir__loop, "a loop inside a loop");
+	if (!opts)
+		opts = &defaults;
+	if (opts->stack_bytes && opts->stack_bytes < WEIR_STACK_MIN)
+		return WEIR_EINVAL;
+	struct weir__loop *loop = calloc(1, sizeof *loop);
+	if (!loop)
+		return WEIR_ENOMEM;
+	loop->is_virtual = opts->flags & WEIR_VIRTUAL_CLOCK;
+	loop->now = loop->is_virtual ? VIRTUAL_EPOCH : read_monotonic();
+	loop->seeded = opts->seed != 0;
+	loop->random = opts->seed;
+	loop->offload_threads = opts->offload_threads ? opts->offload_threads : 4;
+	weir__stack_pool_init(&loop->stacks, opts->stack_bytes ? opts->stack_bytes : STACK_DEFAULT);
+	weir__checked_thread(&loop->checked);
+	int code = weir__poll_init(loop);
+	if (!code) {
+		weir__loop = loop;
+		code = run_first(loop, fn, arg);
+		weir_pool_free(loop->pool);
+		weir__poll_fini(loop);
+		weir__loop = NULL;
+	}
+	weir__stack_pool_fini(&loop->stacks);
+	weir__fibers_fini(loop);
+	weir__heap_fini(&loop->timers);
+	free(loop);
+	return code;
+}

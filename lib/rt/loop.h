@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop: ready queue, timers, polling, messages from other threads.  Private to lib/rt.
+ *
+ * A turn: read the clock, wake what is due, ask the system for events if it is time to, then run ready fibers, which
+ * switch to one another directly, until none is ready or the turn's share of switches is used up.
+ */
+#ifndef RT_LOOP_H
+#define RT_LOOP_H
+
+#include "base/heap.h"
+#include "rt/fiber.h"
+#include "rt/stack.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+/* A message from another thread: deliver() runs on the loop's thread, outside of fibers, and must not suspend. */
+struct weir__message {
+	struct weir__message *next;
+	void (*deliver)(struct weir__message *message);
+};
+
+struct weir__ready {
+	struct weir_fiber *head, *tail;
+};
+
+/* With a seed the ready queue is spread over lists, and who goes into and comes from which is random. */
+enum { READY_LISTS = 8 };
+
+struct weir__loop {
+	struct weir__ready ready;
+	int budget; /* switches left in this turn */
+	bool is_virtual, seeded, main_done;
+	int main_result;
+	weir_nsec now;
+	struct weir__heap timers;
+
+	void *sp; /* of the loop itself, while a fiber runs */
+	struct weir__checked checked; /* of the thread's own stack */
+	struct weir__stack *resumed_from; /* a stack to give back, now that nobody runs on it */
+	struct weir__stack_pool stacks;
+	struct weir_fiber *free_fibers;
+	struct weir__fiber_slab *fiber_slabs;
+	size_t fibers, most_fibers;
+
+	struct weir__ready shuffled[READY_LISTS];
+	size_t shuffled_count;
+	uint64_t random;
+
+	uv_loop_t uv;
+	uv_async_t wakeup;
+	bool uv_dirty; /* handles were started or closed: uv_run must see them before the next wait */
+	bool no_pwait2;
+	size_t watched; /* open weir_io */
+	size_t outside;
+	weir_nsec polled_at;
+	/* Written by other threads (push, release), emptied by the loop's (exchange, acquire). */
+	_Atomic(struct weir__message *) mailbox;
+
+	struct weir_pool *pool; /* of weir_offload(), made when first used */
+	unsigned offload_threads;
+	uint64_t switches, polls;
+};
+
+extern _Thread_local struct weir__loop *weir__loop __attribute__((tls_model("initial-exec")));
+
+/* From any thread. */
+void weir__post(struct weir__loop *loop, struct weir__message *message);
+
+void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber);
+
+/* Leaves the running fiber, which waits or is in the ready queue, for the next one. */
+void weir__suspend(void);
+
+/* Runs ready fibers until none is left or the budget is used up.  On the thread's own stack. */
+void weir__run_ready(struct weir__loop *loop);
+
+/* Wakes the fiber whose wait has reached its deadline. */
+void weir__timer_fired(struct weir__heap_node *node);
+
+void weir__fibers_fini(struct weir__loop *loop);
+
+/* Waits for events until `until` (WEIR_TRY: only looks; WEIR_FOREVER), then runs their callbacks. */
+void weir__poll(struct weir__loop *loop, weir_nsec until);
+int weir__poll_init(struct weir__loop *loop);
+void weir__poll_fini(struct weir__loop *loop);
+
+#endif

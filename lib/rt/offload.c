@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pools of threads for what blocks.
+ *
+ *     QUEUED --thread takes it--> RUNNING --> DONE, message to the loop --> the fiber goes on
+ *        '--taken back                '--abandoned: the thread destroys the argument, nobody is told
+ *
+ * `state` and `abandoned` are written under the pool's lock.  `result` is written by the thread before the message is
+ * posted and read by the fiber after it was delivered; posting and delivering order the two.
+ */
+#include "rt/loop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <weir/offload.h>
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+
+struct job {
+	struct weir__message message; /* first: the message is the job */
+	struct job *next, *prev;
+	struct weir__loop *loop;
+	struct weir__waiter waiter;
+	bool waits; /* the fiber is in weir__wait(); only the loop's thread looks */
+	bool delivered;
+	enum job_state state;
+	bool abandoned;
+	weir_offload_fn fn;
+	void *arg;
+	void (*destroy)(void *arg);
+	int result;
+};
+
+struct weir_pool {
+	pthread_mutex_t lock; /* over all that follows */
+	pthread_cond_t more;
+	struct job *head, *tail;
+	unsigned most, started, idle;
+	bool stopping;
+	pthread_t threads[];
+};
+
+static void unlink_job(struct weir_pool *pool, struct job *job)
+{
+	if (job->prev)
+		job->prev->next = job->next;
+	else
+		pool->head = job->next;
+	if (job->next)
+		job->next->prev = job->prev;
+	else
+		pool->tail = job->prev;
+}
+
+static void deliver(struct weir__message *message)
+{
+	struct job *job = (struct job *)message;
+	job->delivered = true;
+	if (job->waits)
+		weir__wake(&job->waiter, 0);
+}
+
+static void finish_job(struct weir_pool *pool, struct job *job, int result)
+{
+	job->result = result;
+	pthread_mutex_lock(&pool->lock);
+	job->state = JOB_DONE;
+	bool abandoned = job->abandoned;
+	pthread_mutex_unlock(&pool->lock);
+	if (abandoned) {
+		job->destroy(job->arg);
+		free(job);
+	} else {
+		weir__post(job->loop, &job->message);
+	}
+}
+
+static void *run_thread(void *arg)
+{
+	struct weir_pool *pool = arg;
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		struct job *job = pool->head;
+		if (!job && pool->stopping)
+			break;
+		if (!job) {
+			pool->idle++;
+			pthread_cond_wait(&pool->more, &pool->lock);
+			pool->idle--;
+			continue;
+		}
+		unlink_job(pool, job);
+		job->state = JOB_RUNNING;
+		pthread_mutex_unlock(&pool->lock);
+		finish_job(pool, job, job->fn(job->arg));
+		pthread_mutex_lock(&pool->lock);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+/* Signals are the business of the application's own threads. */
+static int start_thread(struct weir_pool *pool)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = pthread_create(&pool->threads[pool->started], NULL, run_thread, pool);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!code)
+		pool->started++;
+	return code;
+}
+
+/* More jobs than idle threads: one more thread, if there may be one.  With none at all a job would never run. */
+static int submit(struct weir_pool *pool, struct job *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (!pool->idle && pool->started < pool->most && start_thread(pool) && !pool->started) {
+		pthread_mutex_unlock(&pool->lock);
+		return WEIR_ENOMEM;
+	}
+	job->prev = pool->tail;
+	if (pool->tail)
+		pool->tail->next = job;
+	else
+		pool->head = job;
+	pool->tail = job;
+	pthread_cond_signal(&pool->more);
+	pthread_mutex_unlock(&pool->lock);
+	return 0;
+}
+
+static int wait_for_job(struct job *job, weir_nsec deadline)
+{
+	if (job->delivered)
+		return 0;
+	job->waits = true;
+	weir__outside_enter();
+	int code = weir__wait(NULL, &job->waiter, deadline);
+	weir__outside_leave();
+	job->waits = false;
+	return code;
+}
+
+/* The fiber stops waiting before the job was done.  True: the job is gone, or someone else's. */
+static bool let_go(struct weir_pool *pool, struct job *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	bool queued = job->state == JOB_QUEUED;
+	if (queued)
+		unlink_job(pool, job);
+	bool left = !queued && job->state == JOB_RUNNING && job->destroy;
+	job->abandoned = left;
+	pthread_mutex_unlock(&pool->lock);
+	if (queued) {
+		if (job->destroy)
+			job->destroy(job->arg);
+		free(job);
+	}
+	return queued || left;
+}
+
+static int call(struct weir_pool *pool, weir_offload_fn fn, void *arg, void (*destroy)(void *), weir_nsec deadline)
+{
+	struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return WEIR_ENOMEM;
+	job->message.deliver = deliver;
+	job->loop = weir__loop;
+	job->fn = fn;
+	job->arg = arg;
+	job->destroy = destroy;
+	int code = submit(pool, job);
+	if (code) {
+		free(job);
+		return code;
+	}
+	code = wait_for_job(job, deadline);
+	if (code && let_go(pool, job))
+		return code;
+	if (code) {
+		weir_shield_enter();
+		wait_for_job(job, WEIR_FOREVER);
+		weir_shield_leave();
+	}
+	int result = code ? code : job->result;
+	if (destroy)
+		destroy(arg);
+	free(job);
+	return result;
+}
+
+/* What can be answered without a thread; 1: go on. */
+static int refuse_early(weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (deadline == WEIR_TRY)
+		return WEIR_EAGAIN;
+	if (deadline != WEIR_FOREVER && deadline <= weir_now())
+		return WEIR_ETIMEDOUT;
+	return 1;
+}
+
+static int loop_pool(struct weir_pool **ret_pool)
+{
+	struct weir__loop *loop = weir__loop;
+	int code = loop->pool ? 0 : weir_pool_new(loop->offload_threads, &loop->pool);
+	*ret_pool = loop->pool;
+	return code;
+}
+
+int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
+{
+	struct weir_pool *pool;
+	int code = refuse_early(deadline);
+	if (code < 0 || (code = loop_pool(&pool)) < 0)
+		return code;
+	return call(pool, fn, arg, NULL, deadline);
+}
+
+int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg), weir_nsec deadline)
+{
+	struct weir_pool *pool;
+	int code = refuse_early(deadline);
+	if (code < 0) {
+		destroy(arg);
+		return code;
+	}
+	code = loop_pool(&pool);
+	return code < 0 ? code : call(pool, fn, arg, destroy, deadline);
+}
+
+int weir_pool_call(struct weir_pool *pool, weir_offload_fn fn, void *arg, weir_nsec deadline)
+{
+	int code = refuse_early(deadline);
+	return code < 0 ? code : call(pool, fn, arg, NULL, deadline);
+}
+
+int weir_pool_new(unsigned threads, struct weir_pool **ret_pool)
+{
+	if (threads < 1 || threads > 256)
+		return WEIR_EINVAL;
+	struct weir_pool *pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
+	if (!pool)
+		return WEIR_ENOMEM;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->more, NULL);
+	pool->most = threads;
+	*ret_pool = pool;
+	return 0;
+}
+
+void weir_pool_free(struct weir_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	weir__require(!pool->head, "weir_pool_free() while a fiber waits for it");
+	pool->stopping = true;
+	pthread_cond_broadcast(&pool->more);
+	pthread_mutex_unlock(&pool->lock);
+	for (unsigned i = 0; i < pool->started; i++)
+		pthread_join(pool->threads[i], NULL);
+	pthread_mutex_destroy(&pool->lock);
+	pthread_cond_destroy(&pool->more);
+	free(pool);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The event: a flag and a list of those who wait for it. */
+#include "rt/fiber.h"
+
+#include <stdlib.h>
+#include <weir/event.h>
+
+struct weir_event {
+	bool set;
+	struct weir__waitlist waiters;
+};
+
+int weir_event_new(struct weir_event **ret_event)
+{
+	struct weir_event *event = calloc(1, sizeof *event);
+	if (!event)
+		return WEIR_ENOMEM;
+	*ret_event = event;
+	return 0;
+}
+
+void weir_event_free(struct weir_event *event)
+{
+	weir__require(!event || !event->waiters.head, "weir_event_free() while a fiber waits on it");
+	free(event);
+}
+
+void weir_event_set(struct weir_event *event)
+{
+	event->set = true;
+	weir__wake_all(&event->waiters, 0);
+}
+
+void weir_event_clear(struct weir_event *event)
+{
+	event->set = false;
+}
+
+bool weir_event_is_set(const struct weir_event *event)
+{
+	return event->set;
+}
+
+int weir_event_wait(struct weir_event *event, weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (event->set)
+		return 0;
+	struct weir__waiter self = {0};
+	return weir__wait(&event->waiters, &self, deadline);
+}

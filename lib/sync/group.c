@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Task groups: the list of the fibers alive, a count, and two lists of waiters: for the last one to end, and for a place
+ * under the limit.
+ *
+ * A place under the limit is counted in `taken`.  A fiber that ends hands its place straight to the spawn that has waited
+ * longest, so `taken` does not change then and nobody overtakes.
+ */
+#include "rt/fiber.h"
+
+#include <stdlib.h>
+#include <weir/group.h>
+
+struct weir_group {
+	struct weir_fiber *fibers; /* alive, newest first */
+	size_t alive, taken, limit, failures;
+	int first_error;
+	bool collect, canceled;
+	struct weir__waitlist waiting, spawning;
+};
+
+int weir_group_new(const struct weir_group_options *opts, struct weir_group **ret_group)
+{
+	struct weir_group *group = calloc(1, sizeof *group);
+	if (!group)
+		return WEIR_ENOMEM;
+	if (opts) {
+		group->collect = opts->flags & WEIR_GROUP_COLLECT;
+		group->limit = opts->limit;
+	}
+	*ret_group = group;
+	return 0;
+}
+
+void weir_group_free(struct weir_group *group)
+{
+	if (!group)
+		return;
+	weir__require(!group->alive, "weir_group_free() while its fibers live");
+	weir__require(!group->waiting.head && !group->spawning.head, "weir_group_free() while a fiber waits on it");
+	free(group);
+}
+
+static void give_place_back(struct weir_group *group)
+{
+	if (group->spawning.head)
+		weir__wake(group->spawning.head, 0);
+	else
+		group->taken--;
+}
+
+static int take_place(struct weir_group *group, weir_nsec deadline)
+{
+	if (group->limit && (group->taken >= group->limit || group->spawning.head)) {
+		struct weir__waiter self = {0};
+		return weir__wait(&group->spawning, &self, deadline);
+	}
+	group->taken++;
+	return 0;
+}
+
+static void link_fiber(struct weir_group *group, struct weir_fiber *fiber)
+{
+	fiber->group = group;
+	fiber->group_next = group->fibers;
+	if (group->fibers)
+		group->fibers->group_prev = fiber;
+	group->fibers = fiber;
+	group->alive++;
+}
+
+static void unlink_fiber(struct weir_group *group, struct weir_fiber *fiber)
+{
+	if (fiber->group_prev)
+		fiber->group_prev->group_next = fiber->group_next;
+	else
+		group->fibers = fiber->group_next;
+	if (fiber->group_next)
+		fiber->group_next->group_prev = fiber->group_prev;
+	group->alive--;
+}
+
+int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn, void *arg,
+                          weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (opts && opts->stack_bytes && (opts->stack_bytes < WEIR_STACK_MIN || opts->stack_bytes > UINT32_MAX))
+		return WEIR_EINVAL;
+	int code = take_place(group, deadline);
+	if (code)
+		return code;
+	struct weir_fiber *fiber = weir__fiber_new(fn, arg);
+	if (!fiber) {
+		give_place_back(group);
+		return WEIR_ENOMEM;
+	}
+	if (opts) {
+		fiber->name = opts->name;
+		fiber->stack_bytes = (uint32_t)opts->stack_bytes;
+	}
+	link_fiber(group, fiber);
+	if (group->canceled)
+		weir__fiber_cancel(fiber);
+	weir__fiber_start(fiber);
+	return 0;
+}
+
+int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *arg, weir_nsec deadline)
+{
+	return weir_group_spawn_with(group, NULL, fn, arg, deadline);
+}
+
+/* A fiber that ends with WEIR_ECANCELED in a cancelled group did as it was told: no failure. */
+void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber, int result)
+{
+	if (!group) {
+		weir__root_ended(result);
+		return;
+	}
+	unlink_fiber(group, fiber);
+	if (result < 0 && !(group->canceled && result == WEIR_ECANCELED)) {
+		group->failures++;
+		if (!group->first_error)
+			group->first_error = result;
+		if (!group->collect)
+			weir_group_cancel(group);
+	}
+	give_place_back(group);
+	if (!group->alive && !group->spawning.head)
+		weir__wake_all(&group->waiting, 0);
+}
+
+static int wait_for_last(struct weir_group *group, weir_nsec deadline)
+{
+	while (group->alive || group->spawning.head) {
+		struct weir__waiter self = {0};
+		int code = weir__wait(&group->waiting, &self, deadline);
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+int weir_group_wait(struct weir_group *group, weir_nsec deadline)
+{
+	int code = weir__check_cancel();
+	if (!code)
+		code = wait_for_last(group, deadline);
+	if (code == WEIR_ECANCELED) {
+		weir_group_cancel(group);
+		weir_shield_enter();
+		wait_for_last(group, WEIR_FOREVER);
+		weir_shield_leave();
+	}
+	return code ? code : group->first_error;
+}
+
+void weir_group_cancel(struct weir_group *group)
+{
+	if (group->canceled)
+		return;
+	group->canceled = true;
+	for (struct weir_fiber *fiber = group->fibers; fiber; fiber = fiber->group_next)
+		weir__fiber_cancel(fiber);
+}
+
+size_t weir_group_alive(const struct weir_group *group)
+{
+	return group->alive;
+}
+
+size_t weir_group_failures(const struct weir_group *group)
+{
+	return group->failures;
+}

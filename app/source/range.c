@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `range: 1-1000`: whole numbers, each an item.  The position of an item is its place in the range, from 1.
+ * The count of numbers is kept unsigned: from the least int64_t to the largest there are more than an int64_t holds.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <weir/run.h>
+
+#include "port/adapters.h"
+
+struct range_config {
+	int64_t numbers[2];
+};
+
+struct source {
+	int64_t first;
+	uint64_t done, last; /* places in the range, from 0; done may be last + 1 */
+	bool ended;
+};
+
+static int check_range(const void *config, const char **ret_key, struct weir_error *err)
+{
+	const struct range_config *range = config;
+	if (range->numbers[0] <= range->numbers[1])
+		return 0;
+	*ret_key = "numbers";
+	return weir_error_set(err, WEIR_EINVAL, "the range ends before it begins; expected the smaller number first");
+}
+
+static int open_range(const void *config, struct source **ret_source, struct weir_error *err)
+{
+	const struct range_config *range = config;
+	struct source *source = calloc(1, sizeof *source);
+	if (!source)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	source->first = range->numbers[0];
+	source->last = (uint64_t)range->numbers[1] - (uint64_t)range->numbers[0];
+	*ret_source = source;
+	return 0;
+}
+
+static int next_number(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
+{
+	char text[24];
+	(void)deadline;
+	if (weir_canceled())
+		return weir_error_set(err, WEIR_ECANCELED, "cancelled");
+	if (source->ended)
+		return SOURCE_END;
+	int64_t number = (int64_t)((uint64_t)source->first + source->done);
+	int n = snprintf(text, sizeof text, "%" PRId64, number);
+	if (value_copy(&item->source, text, (size_t)n))
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	source->ended = source->done == source->last;
+	item->position = ++source->done;
+	return SOURCE_ITEM;
+}
+
+static int64_t count_numbers(const struct source *source, bool *ret_exact)
+{
+	*ret_exact = source->last < INT64_MAX;
+	return *ret_exact ? (int64_t)source->last + 1 : -1;
+}
+
+static void close_range(struct source *source)
+{
+	free(source);
+}
+
+static const struct key keys[] = {
+	{"numbers", KEY_RANGE, offsetof(struct range_config, numbers), .flags = KEY_REQUIRED,
+	 .text = "the first and the last number, such as 1-1000"},
+	{0},
+};
+
+static const struct source_ops ops = {open_range, next_number, count_numbers, close_range};
+
+const struct adapter source_range_adapter = {
+	.kind = ADAPTER_SOURCE,
+	.name = "range",
+	.text = "counts from one whole number to another",
+	.keys = keys,
+	.config_bytes = sizeof(struct range_config),
+	.shorthand = "numbers",
+	.check = check_range,
+	.source = &ops,
+};

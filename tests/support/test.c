@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static struct test_case *all_tests;
-static struct test_case *by_index[4096];
+enum { TESTS_MOST = 4096 };
+static struct test_case *by_index[TESTS_MOST + 1];
 static char folder[64];
+static uint64_t *seed_now; /* one per test, shared with its process, so that the runner can print it */
 
 void test_register(struct test_case *test)
 {
@@ -92,22 +95,13 @@ static void run_on_loop(struct test_case *test, const struct weir_options *opts)
 	ck_assert_msg(result == 0, "weir_run: %s (seed %llu)", weir_strerror(result), (unsigned long long)opts->seed);
 }
 
-static void run_seeded(struct test_case *test)
+static void run_seeded(struct test_case *test, int index)
 {
 	const char *only = getenv("WEIR_TEST_SEED");
 	uint64_t first = only ? strtoull(only, NULL, 10) : 0;
 	for (uint64_t seed = first; seed <= (only ? first : TEST_SEEDS); seed++) {
-		struct weir_options opts = {.flags = WEIR_VIRTUAL_CLOCK, .seed = seed};
-		char note[64];
-		snprintf(note, sizeof note, "%s: seed %llu\n", test->name, (unsigned long long)seed);
-		/* Last words: on a failure the runner prints them. */
-		FILE *last = fopen(test_format("%s/seed", test_folder()), "we");
-		if (last) {
-			fputs(note, last);
-			fclose(last);
-		}
-		setenv("WEIR_TEST_SEED_NOW", note, 1);
-		run_on_loop(test, &opts);
+		seed_now[index] = seed;
+		run_on_loop(test, &(struct weir_options){.flags = WEIR_VIRTUAL_CLOCK, .seed = seed});
 	}
 }
 
@@ -123,7 +117,7 @@ static void run_case(int index)
 		run_on_loop(test, &(struct weir_options){0});
 		break;
 	case TEST_FIBER:
-		run_seeded(test);
+		run_seeded(test, index);
 		break;
 	}
 	ck_assert_msg(count_fds() == fds, "%d descriptors before, %d after", fds, count_fds());
@@ -148,6 +142,25 @@ static bool wanted(const struct test_case *test, int argc, char **argv)
 	return !any;
 }
 
+static void print_results(SRunner *runner, bool verbose)
+{
+	TestResult **results = srunner_results(runner);
+	for (int i = 0; i < srunner_ntests_run(runner); i++) {
+		if (tr_rtype(results[i]) == CK_PASS) {
+			if (verbose)
+				printf("ok   %s\n", tr_tcname(results[i]));
+			continue;
+		}
+		printf("FAIL %s: %s:%d: %s", tr_tcname(results[i]), tr_lfile(results[i]), tr_lno(results[i]),
+		       tr_msg(results[i]));
+		for (int t = 0; by_index[t]; t++)
+			if (!strcmp(by_index[t]->name, tr_tcname(results[i])) && by_index[t]->kind == TEST_FIBER)
+				printf(" (WEIR_TEST_SEED=%llu)", (unsigned long long)seed_now[t]);
+		printf("\n");
+	}
+	free(results);
+}
+
 int main(int argc, char **argv)
 {
 	bool verbose = argc > 1 && !strcmp(argv[1], "-v");
@@ -163,17 +176,13 @@ int main(int argc, char **argv)
 		suite_add_tcase(suite, tcase);
 		n++;
 	}
+	seed_now = mmap(NULL, sizeof by_index, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seed_now == MAP_FAILED)
+		return 1;
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_SILENT);
 	int failed = srunner_ntests_failed(runner);
-	TestResult **results = srunner_results(runner);
-	for (int i = 0; i < srunner_ntests_run(runner); i++) {
-		bool bad = tr_rtype(results[i]) != CK_PASS;
-		if (bad || verbose)
-			printf("%s %s%s%s\n", bad ? "FAIL" : "ok  ", tr_tcname(results[i]), bad ? ": " : "",
-			       bad ? tr_msg(results[i]) : "");
-	}
-	free(results);
+	print_results(runner, verbose);
 	srunner_free(runner);
 	printf("%d passed, %d failed\n", n - failed, failed);
 	return failed ? 1 : 0;

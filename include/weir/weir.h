@@ -7,6 +7,7 @@
 #include <weir/child.h>
 #include <weir/event.h>
 #include <weir/group.h>
+#include <weir/heap.h>
 #include <weir/histogram.h>
 #include <weir/io.h>
 #include <weir/offload.h>

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* The children of entry i are 4i-2 … 4i+1, its parent is (i+2)/4, the root is 1. */
-#include "base/heap.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <weir/base.h>
+#include <weir/heap.h>
 
-static bool before(struct weir__heap_entry a, struct weir__heap_entry b)
+static bool before(struct weir_heap_entry a, struct weir_heap_entry b)
 {
 	return a.key != b.key ? a.key < b.key : a.node->seq < b.node->seq;
 }
 
-static void place(struct weir__heap *heap, size_t at, struct weir__heap_entry entry)
+static void place(struct weir_heap *heap, size_t at, struct weir_heap_entry entry)
 {
 	heap->entries[at] = entry;
 	entry.node->index = at;
 }
 
-static void sift_up(struct weir__heap *heap, size_t at, struct weir__heap_entry entry)
+static void sift_up(struct weir_heap *heap, size_t at, struct weir_heap_entry entry)
 {
 	while (at > 1) {
 		size_t parent = (at + 2) / 4;
@@ -29,7 +28,7 @@ static void sift_up(struct weir__heap *heap, size_t at, struct weir__heap_entry 
 	place(heap, at, entry);
 }
 
-static void sift_down(struct weir__heap *heap, size_t at, struct weir__heap_entry entry)
+static void sift_down(struct weir_heap *heap, size_t at, struct weir_heap_entry entry)
 {
 	for (;;) {
 		size_t first = 4 * at - 2, last = first + 3 < heap->n ? first + 3 : heap->n, least = first;
@@ -46,14 +45,14 @@ static void sift_down(struct weir__heap *heap, size_t at, struct weir__heap_entr
 	place(heap, at, entry);
 }
 
-int weir__heap_reserve(struct weir__heap *heap, size_t n)
+int weir_heap_reserve(struct weir_heap *heap, size_t n)
 {
 	if (n < heap->room)
 		return 0;
 	size_t room = heap->room ? heap->room : 32;
 	while (room <= n)
 		room *= 2;
-	struct weir__heap_entry *entries = realloc(heap->entries, room * sizeof *entries);
+	struct weir_heap_entry *entries = realloc(heap->entries, room * sizeof *entries);
 	if (!entries)
 		return WEIR_ENOMEM;
 	heap->entries = entries;
@@ -61,16 +60,16 @@ int weir__heap_reserve(struct weir__heap *heap, size_t n)
 	return 0;
 }
 
-void weir__heap_add(struct weir__heap *heap, int64_t key, struct weir__heap_node *node)
+void weir_heap_add(struct weir_heap *heap, int64_t key, struct weir_heap_node *node)
 {
 	node->seq = heap->seq++;
-	sift_up(heap, ++heap->n, (struct weir__heap_entry){key, node});
+	sift_up(heap, ++heap->n, (struct weir_heap_entry){key, node});
 }
 
-void weir__heap_remove(struct weir__heap *heap, struct weir__heap_node *node)
+void weir_heap_remove(struct weir_heap *heap, struct weir_heap_node *node)
 {
 	size_t at = node->index;
-	struct weir__heap_entry last = heap->entries[heap->n--];
+	struct weir_heap_entry last = heap->entries[heap->n--];
 	node->index = 0;
 	if (last.node == node)
 		return;
@@ -80,8 +79,8 @@ void weir__heap_remove(struct weir__heap *heap, struct weir__heap_node *node)
 		sift_down(heap, at, last);
 }
 
-void weir__heap_fini(struct weir__heap *heap)
+void weir_heap_fini(struct weir_heap *heap)
 {
 	free(heap->entries);
-	*heap = (struct weir__heap){0};
+	*heap = (struct weir_heap){0};
 }

@@ -2,9 +2,9 @@
 /*
  * Fibers: their records, the switch from one to the next, waiting.
  *
- * weir__suspend() is the hot path: take the head of the ready queue, switch.  It goes through the loop's own context only
- * when nothing is ready, when the turn is used up, or in shuffled order.  A fiber that ends takes the next one that has
- * not begun onto its own stack, without any switch.
+ * weir__suspend() is the hot path: take the head of the ready queue, switch.  It goes through the loop's own context
+ * only when nothing is ready, when the turn is used up, or in shuffled order.  A fiber that ends takes the next one
+ * that has not begun onto its own stack, without any switch.
  */
 #include "rt/fiber.h"
 
@@ -62,7 +62,7 @@ struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg)
 	if (weir__unlikely(!loop->free_fibers) && !add_slab(loop))
 		return NULL;
 	if (weir__unlikely(loop->fibers >= loop->most_fibers)) {
-		if (weir__heap_reserve(&loop->timers, loop->fibers + 1))
+		if (weir_heap_reserve(&loop->timers, loop->fibers + 1))
 			return NULL;
 		loop->most_fibers = loop->timers.room - 1;
 	}
@@ -166,8 +166,8 @@ void weir__suspend(void)
 	weir__checked_enter(&self->stack->checked, 0);
 }
 
-/* The stack of the ended fiber goes to the next one that has not begun, or back to the pool; it is still under our feet,
- * but nobody else can take it before we have left it. */
+/* The stack of the ended fiber goes to the next one that has not begun, or back to the pool; it is still under our
+ * feet, but nobody else can take it before we have left it. */
 static void leave_for_good(struct weir__loop *loop, struct weir__stack *stack)
 {
 	void *unused;
@@ -193,19 +193,19 @@ static struct weir_fiber *next_on_this_stack(struct weir__loop *loop, const stru
 void weir__fiber_main(void);
 
 __asm__(".text\n"
-        ".globl weir__fiber_entry\n"
-        ".hidden weir__fiber_entry\n"
-        ".type weir__fiber_entry, @function\n"
-        ".p2align 4\n"
-        "weir__fiber_entry:\n"
-        ".cfi_startproc\n"
-        ".cfi_undefined rip\n"
-        "	xorl %ebp, %ebp\n"
-        "	addq $16, %rsp\n"
-        "	call weir__fiber_main\n"
-        "	ud2\n"
-        ".cfi_endproc\n"
-        ".size weir__fiber_entry, . - weir__fiber_entry\n");
+	".globl weir__fiber_entry\n"
+	".hidden weir__fiber_entry\n"
+	".type weir__fiber_entry, @function\n"
+	".p2align 4\n"
+	"weir__fiber_entry:\n"
+	".cfi_startproc\n"
+	".cfi_undefined rip\n"
+	"	xorl %ebp, %ebp\n"
+	"	addq $16, %rsp\n"
+	"	call weir__fiber_main\n"
+	"	ud2\n"
+	".cfi_endproc\n"
+	".size weir__fiber_entry, . - weir__fiber_entry\n");
 
 __attribute__((used)) void weir__fiber_main(void)
 {
@@ -284,7 +284,7 @@ int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_ns
 	if (deadline != WEIR_FOREVER) {
 		if (deadline <= loop->now)
 			return WEIR_ETIMEDOUT;
-		weir__heap_add(&loop->timers, deadline, &self->timer);
+		weir_heap_add(&loop->timers, deadline, &self->timer);
 	}
 	waiter->fiber = self;
 	link_waiter(list, waiter);
@@ -301,7 +301,7 @@ void weir__wake(struct weir__waiter *waiter, int code)
 	waiter->code = code;
 	fiber->waiter = NULL;
 	if (fiber->timer.index)
-		weir__heap_remove(&loop->timers, &fiber->timer);
+		weir_heap_remove(&loop->timers, &fiber->timer);
 	weir__ready_push(loop, fiber);
 }
 
@@ -311,7 +311,7 @@ void weir__wake_all(struct weir__waitlist *list, int code)
 		weir__wake(list->head, code);
 }
 
-void weir__timer_fired(struct weir__heap_node *node)
+void weir__timer_fired(struct weir_heap_node *node)
 {
 	struct weir_fiber *fiber = (struct weir_fiber *)((char *)node - offsetof(struct weir_fiber, timer));
 	weir__wake(fiber->waiter, WEIR_ETIMEDOUT);

@@ -8,16 +8,16 @@
  * without ever waiting run on one hot stack, one after the other, without a switch.
  *
  * There is one way to wait: put a `weir__waiter` (it lies on the waiting fiber's stack) into a list, or into none, and
- * suspend.  Whoever fulfils the wait takes it out of the list, sets its code and makes the fiber ready: weir__wake().  A
- * deadline and a cancel do the same with their own codes.  So a waiter that was woken has left its list, and nothing can
- * take back what it was given.
+ * suspend.  Whoever fulfils the wait takes it out of the list, sets its code and makes the fiber ready: weir__wake(). A
+ * deadline and a cancel do the same with their own codes.  So a waiter that was woken has left its list, and nothing
+ * can take back what it was given.
  */
 #ifndef RT_FIBER_H
 #define RT_FIBER_H
 
 #include "base/contract.h"
-#include "base/heap.h"
 
+#include <weir/heap.h>
 #include <weir/run.h>
 
 struct weir__loop;
@@ -36,15 +36,15 @@ struct weir__waitlist {
 };
 
 struct weir_fiber {
-	void *sp; /* while it does not run; NULL until it has a stack */
-	struct weir_fiber *next; /* in the ready queue, or in the list of free records */
+	void *sp;                    /* while it does not run; NULL until it has a stack */
+	struct weir_fiber *next;     /* in the ready queue, or in the list of free records */
 	struct weir__waiter *waiter; /* of a wait that was not fulfilled yet */
 	struct weir__stack *stack;
 	weir_fiber_fn fn;
 	void *arg;
 	struct weir_group *group;
 	struct weir_fiber *group_next, *group_prev;
-	struct weir__heap_node timer;
+	struct weir_heap_node timer;
 	const char *name;
 	uint32_t stack_bytes; /* 0: as the loop's */
 	uint16_t shield;

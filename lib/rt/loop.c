@@ -74,7 +74,7 @@ void weir__post(struct weir__loop *loop, struct weir__message *message)
 {
 	message->next = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &message->next, message, memory_order_release,
-	                                              memory_order_relaxed))
+						      memory_order_relaxed))
 		;
 	if (!message->next)
 		uv_async_send(&loop->wakeup);
@@ -138,8 +138,8 @@ static void read_clock(struct weir__loop *loop)
 
 static void fire_timers(struct weir__loop *loop)
 {
-	while (loop->timers.n && weir__heap_top(&loop->timers).key <= loop->now)
-		weir__timer_fired(weir__heap_top(&loop->timers).node);
+	while (loop->timers.n && weir_heap_top(&loop->timers).key <= loop->now)
+		weir__timer_fired(weir_heap_top(&loop->timers).node);
 }
 
 /* Nothing is ready: lets time pass, or waits for events.  WEIR_EDEADLOCK if neither can ever wake a fiber. */
@@ -148,10 +148,10 @@ static int idle(struct weir__loop *loop)
 	if (!loop->timers.n && !loop->outside)
 		return WEIR_EDEADLOCK;
 	if (loop->is_virtual && !loop->outside) {
-		loop->now = weir__heap_top(&loop->timers).key;
+		loop->now = weir_heap_top(&loop->timers).key;
 		return 0;
 	}
-	weir__poll(loop, loop->timers.n && !loop->is_virtual ? weir__heap_top(&loop->timers).key : WEIR_FOREVER);
+	weir__poll(loop, loop->timers.n && !loop->is_virtual ? weir_heap_top(&loop->timers).key : WEIR_FOREVER);
 	return 0;
 }
 
@@ -168,7 +168,8 @@ static int run_turns(struct weir__loop *loop)
 			turns_unpolled = 0;
 			read_clock(loop);
 			fire_timers(loop);
-		} else if (loop->outside && (loop->now - loop->polled_at >= POLL_NSEC || ++turns_unpolled >= POLL_TURNS)) {
+		} else if (loop->outside &&
+			   (loop->now - loop->polled_at >= POLL_NSEC || ++turns_unpolled >= POLL_TURNS)) {
 			weir__poll(loop, WEIR_TRY);
 			turns_unpolled = 0;
 		}
@@ -225,7 +226,7 @@ int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 	}
 	weir__stack_pool_fini(&loop->stacks);
 	weir__fibers_fini(loop);
-	weir__heap_fini(&loop->timers);
+	weir_heap_fini(&loop->timers);
 	free(loop);
 	return code;
 }

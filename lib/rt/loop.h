@@ -8,7 +8,6 @@
 #ifndef RT_LOOP_H
 #define RT_LOOP_H
 
-#include "base/heap.h"
 #include "rt/fiber.h"
 #include "rt/stack.h"
 
@@ -34,10 +33,10 @@ struct weir__loop {
 	bool is_virtual, seeded, main_done;
 	int main_result;
 	weir_nsec now;
-	struct weir__heap timers;
+	struct weir_heap timers;
 
-	void *sp; /* of the loop itself, while a fiber runs */
-	struct weir__checked checked; /* of the thread's own stack */
+	void *sp;                         /* of the loop itself, while a fiber runs */
+	struct weir__checked checked;     /* of the thread's own stack */
 	struct weir__stack *resumed_from; /* a stack to give back, now that nobody runs on it */
 	struct weir__stack_pool stacks;
 	struct weir_fiber *free_fibers;
@@ -77,7 +76,7 @@ void weir__suspend(void);
 void weir__run_ready(struct weir__loop *loop);
 
 /* Wakes the fiber whose wait has reached its deadline. */
-void weir__timer_fired(struct weir__heap_node *node);
+void weir__timer_fired(struct weir_heap_node *node);
 
 void weir__fibers_fini(struct weir__loop *loop);
 

@@ -181,7 +181,8 @@ void weir__stack_pool_fini(struct weir__stack_pool *pool)
 	while ((slab = pool->slabs)) {
 		pool->slabs = slab->next;
 		for (size_t i = slab->uncut; i < slab->stacks; i++)
-			weir__checked_fini(&((struct weir__stack *)(slab->base + (i + 1) * pool->stack_bytes) - 1)->checked);
+			weir__checked_fini(
+				&((struct weir__stack *)(slab->base + (i + 1) * pool->stack_bytes) - 1)->checked);
 		munmap(slab->base, slab->stacks * pool->stack_bytes);
 		free(slab);
 	}

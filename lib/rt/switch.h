@@ -7,12 +7,12 @@
  *
  *     0 MXCSR (4 bytes)   4 x87 control word (2)   8 where to go on   16 rbp
  *
- * It is assembly inside the calling function, for two reasons.  The compiler knows which registers are live and saves just
- * those; and there is neither a call nor a return, so the processor's predictor of return addresses stays in step (a
- * called switch costs 19 ns a yield here, this one 4).
+ * It is assembly inside the calling function, for two reasons.  The compiler knows which registers are live and saves
+ * just those; and there is neither a call nor a return, so the processor's predictor of return addresses stays in step
+ * (a called switch costs 19 ns a yield here, this one 4).
  *
- * The floating-point control words belong to the fiber, but loading them stalls (60 ns when the sticky flags differ), so
- * they are loaded only if their control bits differ from those in force.
+ * The floating-point control words belong to the fiber, but loading them stalls (60 ns when the sticky flags differ),
+ * so they are loaded only if their control bits differ from those in force.
  *
  * To add a processor: this file, with a weir__fiber_entry and a weir__context_begin() of its own.
  */
@@ -28,7 +28,7 @@
 #ifdef __AVX512F__
 #define WEIR__CLOBBER_AVX512                                                                                           \
 	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",  \
-	        "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+		"xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
 #define WEIR__CLOBBER_AVX512
 #endif
@@ -36,35 +36,35 @@
 static inline __attribute__((always_inline)) void weir__switch(void **ret_sp, void *sp)
 {
 	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\t" /* past the red zone */
-	                 "pushq %%rbp\n\t"
-	                 "leaq 3f(%%rip), %%rax\n\t"
-	                 "pushq %%rax\n\t"
-	                 "subq $8, %%rsp\n\t"
-	                 "stmxcsr (%%rsp)\n\t"
-	                 "fnstcw 4(%%rsp)\n\t"
-	                 "movl (%%rsp), %%r8d\n\t"
-	                 "movzwl 4(%%rsp), %%r9d\n\t"
-	                 "movq %%rsp, (%%rdi)\n\t"
-	                 "movq %%rsi, %%rsp\n\t"
-	                 "movq 8(%%rsp), %%rcx\n\t"
-	                 "movl (%%rsp), %%r10d\n\t"
-	                 "xorl %%r8d, %%r10d\n\t"
-	                 "testl $0xffc0, %%r10d\n\t" /* rounding, masks, flush to zero; not the sticky flags */
-	                 "jnz 1f\n\t"
-	                 "movzwl 4(%%rsp), %%r11d\n\t"
-	                 "cmpl %%r9d, %%r11d\n\t"
-	                 "je 2f\n"
-	                 "1:\tldmxcsr (%%rsp)\n\t"
-	                 "fldcw 4(%%rsp)\n"
-	                 "2:\tjmpq *%%rcx\n"
-	                 "3:\taddq $16, %%rsp\n\t"
-	                 "popq %%rbp\n\t"
-	                 "leaq 128(%%rsp), %%rsp"
-	                 : "+D"(ret_sp), "+S"(sp)
-	                 :
-	                 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
-	                   "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
-	                   "xmm13", "xmm14", "xmm15", "memory", "cc" WEIR__CLOBBER_AVX512);
+			 "pushq %%rbp\n\t"
+			 "leaq 3f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "subq $8, %%rsp\n\t"
+			 "stmxcsr (%%rsp)\n\t"
+			 "fnstcw 4(%%rsp)\n\t"
+			 "movl (%%rsp), %%r8d\n\t"
+			 "movzwl 4(%%rsp), %%r9d\n\t"
+			 "movq %%rsp, (%%rdi)\n\t"
+			 "movq %%rsi, %%rsp\n\t"
+			 "movq 8(%%rsp), %%rcx\n\t"
+			 "movl (%%rsp), %%r10d\n\t"
+			 "xorl %%r8d, %%r10d\n\t"
+			 "testl $0xffc0, %%r10d\n\t" /* rounding, masks, flush to zero; not the sticky flags */
+			 "jnz 1f\n\t"
+			 "movzwl 4(%%rsp), %%r11d\n\t"
+			 "cmpl %%r9d, %%r11d\n\t"
+			 "je 2f\n"
+			 "1:\tldmxcsr (%%rsp)\n\t"
+			 "fldcw 4(%%rsp)\n"
+			 "2:\tjmpq *%%rcx\n"
+			 "3:\taddq $16, %%rsp\n\t"
+			 "popq %%rbp\n\t"
+			 "leaq 128(%%rsp), %%rsp"
+			 : "+D"(ret_sp), "+S"(sp)
+			 :
+			 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0",
+			   "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+			   "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc" WEIR__CLOBBER_AVX512);
 }
 
 /* Where a new context goes on: calls weir__fiber_main(), which never returns.  The end of every backtrace. */

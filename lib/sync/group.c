@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Task groups: the list of the fibers alive, a count, and two lists of waiters: for the last one to end, and for a place
- * under the limit.
+ * Task groups: the list of the fibers alive, a count, and two lists of waiters: for the last one to end, and for a
+ * place under the limit.
  *
- * A place under the limit is counted in `taken`.  A fiber that ends hands its place straight to the spawn that has waited
- * longest, so `taken` does not change then and nobody overtakes.
+ * A place under the limit is counted in `taken`.  A fiber that ends hands its place straight to the spawn that has
+ * waited longest, so `taken` does not change then and nobody overtakes.
  */
 #include "rt/fiber.h"
 
@@ -81,7 +81,7 @@ static void unlink_fiber(struct weir_group *group, struct weir_fiber *fiber)
 }
 
 int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn, void *arg,
-                          weir_nsec deadline)
+			  weir_nsec deadline)
 {
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;

@@ -80,7 +80,7 @@ void weir_queue_free(struct weir_queue *queue)
 	if (!queue)
 		return;
 	weir__require(!queue->getters.head && !queue->putters.head && !queue->joiners.head,
-	              "weir_queue_free() while a fiber waits on it");
+		      "weir_queue_free() while a fiber waits on it");
 	free(queue->ring);
 	free(queue);
 }

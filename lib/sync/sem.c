@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The semaphore: permits that are free, and a FIFO list of those who wait.  Permits go to the head of the list only; as
- * long as it asks for more than there are, those behind it wait, too.  A waiter that gives up may have been what held the
- * others back, so its leaving hands out, too.
+ * long as it asks for more than there are, those behind it wait, too.  A waiter that gives up may have been what held
+ * the others back, so its leaving hands out, too.
  */
 #include "rt/fiber.h"
 

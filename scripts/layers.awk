@@ -28,7 +28,7 @@ function allowed(name,    n, word, i, where, pattern) {
 	if (name ~ /^weir\//) return listed("public") || layer == "include/weir"
 	where = place(name)
 	if (where != "") {
-		if (where == layer) return listed("self") || own_header(name)
+		if (where == layer) return listed("self") || own_header(name) || listed("app/" name)
 		return listed(where)
 	}
 	if (system_header(name)) return 1

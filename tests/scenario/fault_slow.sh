@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # An answer at a few bytes a second: a dead letter with the reason after its attempts; never a row, and the others go on.
-mock --fault /orders/7=slow
+mock --fault /orders/7=slow/20
 orders 9
 HTTP='timeout: 300ms' pipeline_orders 'flow: { concurrency: 3, retry: { attempts: 3, backoff: 5ms..10ms } }'
 run

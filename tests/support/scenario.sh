@@ -28,6 +28,7 @@
 set -eu
 WEIR=${WEIR:?the path of the weir to test}
 TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export TREE
 CODE=
 mock_pid='' mock_args=() mock_port=0
 started_pid=''

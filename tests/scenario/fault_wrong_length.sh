@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # An answer with a Content-Length that is too long: a dead letter with the reason after its attempts; never a row, and the others go on.
-mock --fault /orders/7=length
+mock --fault /orders/7=wrong-length
 orders 9
 HTTP='timeout: 2s' pipeline_orders 'flow: { concurrency: 3, retry: { attempts: 3, backoff: 5ms..10ms } }'
 run

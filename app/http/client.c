@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client: requests of many fibers, one driver fiber.
+ *
+ *     fetch() --> pending --> connecting --> silent ... --> done: the caller's event
+ *                    \            \_____________/
+ *                     host->waiting    running (all that were started)
+ *
+ * A job lives on its caller's stack.  The driver takes pending jobs in order; one whose host is at its limit waits at
+ * the host.  Every list is in the order of the time that matters to it (start, last byte), so that each limit is
+ * checked at the head of one list and costs nothing per request.
+ *
+ * A request goes to the transfer that last spoke to its host, last in first out: its shard has an idle connection to
+ * that host.  Next best is one that belongs to no host, a new one, then the one that has been idle longest.
+ *
+ * A caller that is cancelled asks the driver to drop its job and waits, shielded, until it did: libcurl has pointers
+ * into the caller's memory.
+ */
+#include "http/http.h"
+
+#include "http/origin.h"
+#include "http/resolve.h"
+#include "http/table.h"
+#include "http/transfer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/event.h>
+#include <weir/group.h>
+#include <weir/io.h>
+
+#define DRIVER_STACK    ((size_t)256 * 1024)
+#define MOST_CONNECTING 1000 /* a quarter of what a listening socket queues */
+#define MOST_HOSTS      10000
+#define ADDRESS_LIFE    (60 * WEIR_SEC)
+#define NO_ADDRESS_LIFE WEIR_SEC
+#define RESOLVE_TIMEOUT (10 * WEIR_SEC)
+
+struct host {
+	struct http_entry entry; /* first */
+	size_t users;            /* jobs; while there are any it is not forgotten */
+	size_t in_flight;
+	TAILQ_HEAD(host_jobs, job) waiting;
+	struct http_transfer_list idle;   /* last used first */
+	struct http_addresses *addresses; /* NULL until looked up */
+	weir_nsec fresh_until;
+	weir_nsec looked_up;
+	bool resolving;
+	struct weir_event *resolved; /* of those who wait for the one that looks up */
+};
+
+enum job_state { JOB_PENDING, JOB_WAITING, JOB_RUNNING, JOB_DONE };
+
+struct job {
+	TAILQ_ENTRY(job) queue; /* pending, the host's waiting, or the client's drops */
+	TAILQ_ENTRY(job) quiet; /* connecting or silent */
+	TAILQ_ENTRY(job) age;   /* running */
+	struct http_client *client;
+	enum job_state state;
+	bool connected;
+	int error; /* WEIR_ENOMEM: it could not be started */
+	weir_nsec started, heard;
+	const struct http_request *request;
+	struct http_response *response;
+	struct host *host;
+	struct http_transfer *transfer;
+	struct weir_event *done;
+};
+
+TAILQ_HEAD(jobs, job);
+
+struct http_client {
+	struct http_client_options opts;
+	struct http_transfers *transfers;
+	struct weir_io *io;
+	struct weir_group *group;
+	bool closing;
+	struct http_table hosts;
+	struct jobs pending, drops, connecting, silent, running;
+	size_t waiting_count, running_count, connecting_count, transfer_count;
+	struct http_transfer_list spare; /* idle, of no host */
+	struct http_transfer_list idle;  /* all that are idle, longest first */
+	struct weir_event **spare_events;
+	size_t spare_event_count, spare_event_room;
+};
+
+const char *http_failure_name(enum http_failure failure)
+{
+	static const char *const names[] = {
+#define HTTP_X(name, text) [name] = (text),
+		HTTP_FAILURES(HTTP_X)
+#undef HTTP_X
+	};
+	return names[failure];
+}
+
+void http_response_fini(struct http_response *response)
+{
+	free(response->body);
+	response->body = NULL;
+	response->body_bytes = 0;
+}
+
+/* ---- hosts ---- */
+
+static void forget_host(struct http_client *client, struct host *host)
+{
+	struct http_transfer *transfer;
+	while ((transfer = TAILQ_FIRST(&host->idle))) {
+		TAILQ_REMOVE(&host->idle, transfer, same_host);
+		transfer->host = NULL;
+		TAILQ_INSERT_HEAD(&client->spare, transfer, same_host);
+	}
+	http_table_remove(&client->hosts, &host->entry);
+	weir_event_free(host->resolved);
+	free(host->addresses);
+	free(host);
+}
+
+/* Those in use are younger than the rest, so the oldest one will do; if not, the table may be a little larger. */
+static void make_room_for_host(struct http_client *client)
+{
+	if (client->hosts.n < MOST_HOSTS)
+		return;
+	struct host *oldest = (struct host *)TAILQ_FIRST(&client->hosts.ages);
+	if (oldest->users == 0)
+		forget_host(client, oldest);
+}
+
+static struct host *find_host(struct http_client *client, const char *name)
+{
+	struct host *host = (struct host *)http_table_find(&client->hosts, name);
+	if (host)
+		return host;
+	make_room_for_host(client);
+	host = calloc(1, sizeof *host);
+	if (!host || http_table_add(&client->hosts, &host->entry, name) < 0) {
+		free(host);
+		return NULL;
+	}
+	TAILQ_INIT(&host->waiting);
+	TAILQ_INIT(&host->idle);
+	return host;
+}
+
+static int look_up(struct http_client *client, struct host *host, const char *name, weir_nsec deadline)
+{
+	struct http_addresses *found = calloc(1, sizeof *found);
+	if (!found || (!host->resolved && weir_event_new(&host->resolved) < 0)) {
+		free(found);
+		return WEIR_ENOMEM;
+	}
+	host->resolving = true;
+	weir_event_clear(host->resolved);
+	weir_nsec limit = weir_after(RESOLVE_TIMEOUT);
+	bool own = deadline == WEIR_FOREVER || deadline > limit;
+	int error = http_resolve(name, client->opts.public_only, found, own ? limit : deadline);
+	if (error == WEIR_ETIMEDOUT && own) {
+		*found = (struct http_addresses){.failure = HTTP_DNS, .text = "no answer in 10 s"};
+		error = 0;
+	}
+	host->resolving = false;
+	weir_event_set(host->resolved);
+	if (error < 0) {
+		free(found);
+		return error;
+	}
+	free(host->addresses);
+	host->addresses = found;
+	host->looked_up = weir_now();
+	host->fresh_until = host->looked_up + (found->failure == HTTP_ANSWERED ? ADDRESS_LIFE : NO_ADDRESS_LIFE);
+	return 0;
+}
+
+/* Sees to it that host->addresses is there and fresh.  One caller looks up, the others wait for it; when that one is
+ * cancelled the next takes over. */
+static int resolve_host(struct http_client *client, struct host *host, const char *name, weir_nsec deadline)
+{
+	while (!host->addresses || host->fresh_until <= weir_now()) {
+		int error = host->resolving ? weir_event_wait(host->resolved, deadline)
+					    : look_up(client, host, name, deadline);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+/* ---- jobs, on the driver fiber ---- */
+
+static struct http_transfer *take_transfer(struct http_client *client, struct host *host)
+{
+	struct http_transfer *transfer = TAILQ_FIRST(&host->idle);
+	if (!transfer && !(transfer = TAILQ_FIRST(&client->spare)) && client->transfer_count < client->opts.in_flight) {
+		if (http_transfer_new(client->transfers, &transfer) < 0)
+			return NULL;
+		client->transfer_count++;
+		transfer->host = host;
+		return transfer;
+	}
+	if (!transfer)
+		transfer = TAILQ_FIRST(&client->idle);
+	struct host *last = transfer->host;
+	TAILQ_REMOVE(last ? &last->idle : &client->spare, transfer, same_host);
+	TAILQ_REMOVE(&client->idle, transfer, idle);
+	transfer->host = host;
+	return transfer;
+}
+
+static void give_transfer(struct http_client *client, struct http_transfer *transfer)
+{
+	struct host *host = transfer->host;
+	transfer->job = NULL;
+	TAILQ_INSERT_HEAD(&host->idle, transfer, same_host);
+	TAILQ_INSERT_TAIL(&client->idle, transfer, idle);
+}
+
+static void job_done(struct job *job)
+{
+	job->state = JOB_DONE;
+	weir_event_set(job->done);
+}
+
+static void fail_unsent(struct http_response *response, const struct http_addresses *addresses)
+{
+	*response = (struct http_response){.failure = addresses->failure};
+	snprintf(response->detail, sizeof response->detail, "%.*s", (int)sizeof response->detail - 1, addresses->text);
+}
+
+static void start_job(struct http_client *client, struct job *job)
+{
+	const struct http_addresses *addresses = job->request->origin->numeric ? NULL : job->host->addresses;
+	if (addresses && addresses->failure != HTTP_ANSWERED) { /* looked up again while the job waited */
+		fail_unsent(job->response, addresses);
+		job_done(job);
+		return;
+	}
+	struct http_transfer *transfer = take_transfer(client, job->host);
+	if (!transfer) {
+		job->error = WEIR_ENOMEM;
+		job_done(job);
+		return;
+	}
+	job->error = http_transfer_start(transfer, job->request, addresses ? addresses->text : NULL, job->response);
+	if (job->error < 0) {
+		give_transfer(client, transfer);
+		job_done(job);
+		return;
+	}
+	job->transfer = transfer;
+	transfer->job = job;
+	job->state = JOB_RUNNING;
+	job->started = weir_now();
+	TAILQ_INSERT_TAIL(&client->running, job, age);
+	TAILQ_INSERT_TAIL(&client->connecting, job, quiet);
+	client->running_count++;
+	client->connecting_count++;
+	job->host->in_flight++;
+}
+
+static bool can_start(const struct http_client *client)
+{
+	return !TAILQ_EMPTY(&client->pending) && client->connecting_count < MOST_CONNECTING &&
+	       client->running_count < client->opts.in_flight;
+}
+
+static void start_pending(struct http_client *client)
+{
+	while (can_start(client)) {
+		struct job *job = TAILQ_FIRST(&client->pending);
+		TAILQ_REMOVE(&client->pending, job, queue);
+		if (job->host->in_flight < client->opts.per_host) {
+			client->waiting_count--;
+			start_job(client, job);
+			continue;
+		}
+		job->state = JOB_WAITING;
+		TAILQ_INSERT_TAIL(&job->host->waiting, job, queue);
+	}
+}
+
+/* The job's transfer has let go of it. */
+static void leave_running(struct http_client *client, struct job *job)
+{
+	TAILQ_REMOVE(&client->running, job, age);
+	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
+	client->running_count--;
+	client->connecting_count -= !job->connected;
+	give_transfer(client, job->transfer);
+
+	struct host *host = job->host;
+	host->in_flight--;
+	struct job *next = TAILQ_FIRST(&host->waiting);
+	if (next) {
+		TAILQ_REMOVE(&host->waiting, next, queue);
+		next->state = JOB_PENDING;
+		TAILQ_INSERT_HEAD(&client->pending, next, queue);
+	}
+	job_done(job);
+}
+
+static void on_heard(struct http_transfer *transfer)
+{
+	struct job *job = transfer->job;
+	struct http_client *client = job->client;
+	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
+	client->connecting_count -= !job->connected;
+	job->connected = true;
+	job->heard = weir_now();
+	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
+}
+
+static void on_done(struct http_transfer *transfer, struct http_response *response)
+{
+	struct job *job = transfer->job;
+	struct host *host = job->host;
+	/* Its addresses may have changed. */
+	if (response->failure == HTTP_CONNECT && host->looked_up + WEIR_SEC < weir_now())
+		host->fresh_until = 0;
+	leave_running(job->client, job);
+}
+
+/* ---- the driver ---- */
+
+static void drop_canceled(struct http_client *client)
+{
+	struct job *job;
+	while ((job = TAILQ_FIRST(&client->drops))) {
+		TAILQ_REMOVE(&client->drops, job, queue);
+		if (job->state != JOB_RUNNING)
+			continue;
+		http_transfer_stop(job->transfer, HTTP_RESET, "dropped");
+		leave_running(client, job);
+	}
+}
+
+static void stop_late(struct http_client *client, struct job *job, const char *what, weir_nsec limit)
+{
+	char detail[96];
+	bool whole = limit % WEIR_SEC == 0;
+	snprintf(detail, sizeof detail, "%s %lld %s", what, (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)),
+		 whole ? "s" : "ms");
+	http_transfer_stop(job->transfer, HTTP_TIMEOUT, detail);
+	if (!job->connected)
+		job->host->fresh_until = 0;
+	leave_running(client, job);
+}
+
+/* Ends what is over one of its limits; returns when the next will be, or WEIR_FOREVER. */
+static weir_nsec check_clocks(struct http_client *client)
+{
+	const struct http_client_options *opts = &client->opts;
+	const weir_nsec now = weir_now();
+	weir_nsec next = WEIR_FOREVER;
+	struct job *job;
+	while ((job = TAILQ_FIRST(&client->connecting)) && job->started + opts->connect_timeout <= now)
+		stop_late(client, job, "no connection in", opts->connect_timeout);
+	if (job)
+		next = job->started + opts->connect_timeout;
+	while ((job = TAILQ_FIRST(&client->silent)) && job->heard + opts->silence_timeout <= now)
+		stop_late(client, job, "no byte for", opts->silence_timeout);
+	if (job && (next == WEIR_FOREVER || job->heard + opts->silence_timeout < next))
+		next = job->heard + opts->silence_timeout;
+	while ((job = TAILQ_FIRST(&client->running)) && job->started + opts->timeout <= now)
+		stop_late(client, job, "no whole answer in", opts->timeout);
+	if (job && (next == WEIR_FOREVER || job->started + opts->timeout < next))
+		next = job->started + opts->timeout;
+	return next;
+}
+
+static int drive(void *arg)
+{
+	struct http_client *client = arg;
+	while (!client->closing) {
+		drop_canceled(client);
+		start_pending(client);
+		http_transfers_run(client->transfers);
+		weir_nsec clocks = check_clocks(client), due = http_transfers_deadline(client->transfers);
+		if (due == WEIR_FOREVER || (clocks != WEIR_FOREVER && clocks < due))
+			due = clocks;
+		/* With work left the others have one turn; a wait with a past deadline would not suspend at all. */
+		if (can_start(client) || (due != WEIR_FOREVER && due <= weir_now()))
+			weir_yield();
+		else
+			weir_io_wait(client->io, WEIR_READABLE, due);
+	}
+	return 0;
+}
+
+/* ---- the callers ---- */
+
+static int take_event(struct http_client *client, struct weir_event **ret_event)
+{
+	if (client->spare_event_count == 0)
+		return weir_event_new(ret_event);
+	*ret_event = client->spare_events[--client->spare_event_count];
+	weir_event_clear(*ret_event);
+	return 0;
+}
+
+static void give_event(struct http_client *client, struct weir_event *event)
+{
+	if (client->spare_event_count == client->spare_event_room) {
+		size_t room = client->spare_event_room ? 2 * client->spare_event_room : 64;
+		struct weir_event **events = realloc(client->spare_events, room * sizeof(void *));
+		if (!events) {
+			weir_event_free(event);
+			return;
+		}
+		client->spare_events = events;
+		client->spare_event_room = room;
+	}
+	client->spare_events[client->spare_event_count++] = event;
+}
+
+/* The caller gives up: true when the job was dropped, false when it had been done already. */
+static bool give_up(struct http_client *client, struct job *job)
+{
+	switch (job->state) {
+	case JOB_DONE:
+		return false;
+	case JOB_PENDING:
+	case JOB_WAITING:
+		client->waiting_count--;
+		if (job->state == JOB_PENDING)
+			TAILQ_REMOVE(&client->pending, job, queue);
+		else
+			TAILQ_REMOVE(&job->host->waiting, job, queue);
+		return true;
+	case JOB_RUNNING:
+		TAILQ_INSERT_TAIL(&client->drops, job, queue);
+		weir_io_wake(client->io);
+		weir_shield_enter();
+		weir_event_wait(job->done, WEIR_FOREVER);
+		weir_shield_leave();
+		return true;
+	}
+	return true;
+}
+
+/* With the host held and known. */
+static int run_job(struct http_client *client, const struct http_request *request, struct host *host,
+		   struct http_response *ret_response, weir_nsec deadline)
+{
+	struct http_response response = {0};
+	struct job job = {.client = client, .request = request, .response = &response, .host = host};
+	int error = take_event(client, &job.done);
+	if (error < 0)
+		return error;
+	TAILQ_INSERT_TAIL(&client->pending, &job, queue);
+	client->waiting_count++;
+	weir_io_wake(client->io);
+	error = weir_event_wait(job.done, deadline);
+	if (error < 0 && !give_up(client, &job))
+		error = 0;
+	give_event(client, job.done);
+	if (error == 0)
+		error = job.error;
+	if (error < 0)
+		http_response_fini(&response);
+	else
+		*ret_response = response;
+	return error;
+}
+
+int http_client_fetch(struct http_client *client, const struct http_request *request,
+		      struct http_response *ret_response, weir_nsec deadline)
+{
+	const struct http_origin *origin = request->origin;
+	static const struct http_addresses closed = {.failure = HTTP_NOT_ALLOWED,
+						     .text = "the host's address is not a public one"};
+	if (client->opts.public_only && origin->numeric && !http_address_text_is_public(origin->host)) {
+		fail_unsent(ret_response, &closed);
+		return 0;
+	}
+	struct host *host = find_host(client, origin->name);
+	if (!host)
+		return WEIR_ENOMEM;
+	host->users++;
+	int error = origin->numeric ? 0 : resolve_host(client, host, origin->host, deadline);
+	if (error == 0 && host->addresses && host->addresses->failure != HTTP_ANSWERED)
+		fail_unsent(ret_response, host->addresses);
+	else if (error == 0)
+		error = run_job(client, request, host, ret_response, deadline);
+	host->users--;
+	return error;
+}
+
+void http_client_figures(const struct http_client *client, struct http_figures *ret_figures)
+{
+	*ret_figures = (struct http_figures){.in_flight = client->running_count, .waiting = client->waiting_count};
+	http_transfers_figures(client->transfers, ret_figures);
+}
+
+/* ---- life ---- */
+
+static void set_defaults(struct http_client_options *opts)
+{
+	opts->in_flight = opts->in_flight ? opts->in_flight : 50;
+	opts->per_host = opts->per_host ? opts->per_host : opts->in_flight;
+	opts->timeout = opts->timeout ? opts->timeout : 30 * WEIR_SEC;
+	opts->connect_timeout = opts->connect_timeout ? opts->connect_timeout : 5 * WEIR_SEC;
+	opts->silence_timeout = opts->silence_timeout ? opts->silence_timeout : 30 * WEIR_SEC;
+	opts->body_bytes = opts->body_bytes ? opts->body_bytes : (size_t)10 << 20;
+	opts->header_bytes = opts->header_bytes ? opts->header_bytes : (size_t)64 << 10;
+}
+
+int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)
+{
+	static const struct http_transfer_events events = {.heard = on_heard, .done = on_done};
+	static const struct weir_spawn_options driver = {.name = "http", .stack_bytes = DRIVER_STACK};
+	struct http_client *client = calloc(1, sizeof *client);
+	if (!client)
+		return WEIR_ENOMEM;
+	client->opts = *opts;
+	set_defaults(&client->opts);
+	TAILQ_INIT(&client->pending);
+	TAILQ_INIT(&client->drops);
+	TAILQ_INIT(&client->connecting);
+	TAILQ_INIT(&client->silent);
+	TAILQ_INIT(&client->running);
+	TAILQ_INIT(&client->spare);
+	TAILQ_INIT(&client->idle);
+	int error = http_table_init(&client->hosts, 4096);
+	if (error == 0)
+		error = http_transfers_new(&client->opts, &events, &client->transfers);
+	if (error == 0)
+		error = weir_io_open(http_transfers_fd(client->transfers), &client->io);
+	if (error == 0)
+		error = weir_group_new(NULL, &client->group);
+	if (error == 0)
+		error = weir_group_spawn_with(client->group, &driver, drive, client, WEIR_FOREVER);
+	if (error < 0) {
+		http_client_free(client);
+		return error;
+	}
+	client->opts.headers = NULL; /* copied, and not ours */
+	*ret_client = client;
+	return 0;
+}
+
+void http_client_free(struct http_client *client)
+{
+	if (!client)
+		return;
+	client->closing = true;
+	if (client->group) {
+		weir_io_wake(client->io);
+		weir_shield_enter();
+		weir_group_wait(client->group, WEIR_FOREVER);
+		weir_shield_leave();
+		weir_group_free(client->group);
+	}
+	while (client->hosts.n)
+		forget_host(client, (struct host *)TAILQ_FIRST(&client->hosts.ages));
+	http_table_fini(&client->hosts);
+	weir_io_close(client->io);
+	http_transfers_free(client->transfers); /* its descriptor after the weir_io */
+	while (client->spare_event_count)
+		weir_event_free(client->spare_events[--client->spare_event_count]);
+	free(client->spare_events);
+	free(client);
+}

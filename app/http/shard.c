@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shards: libcurl multi handles, driven by the multi_socket interface.
+ *
+ *     transfer (easy handle) --\
+ *     transfer ---------------- shard (multi handle, own connections) --\
+ *     transfer ---------------- shard ---------------------------------- epoll descriptor --> the driver fiber
+ *
+ * A shard is filled up to SHARD_TRANSFERS, then the next is made: libcurl walks the connections to a host for each
+ * request.  TLS sessions are shared by all.  Names are resolved elsewhere and handed over, so libcurl's own resolver,
+ * which starts a thread per lookup, never runs.
+ *
+ * Sockets stay registered in epoll when libcurl loses interest in them and gains it again, which it does for every
+ * request; only what it has no interest in and is ready all the same (a server closed an idle connection) is taken
+ * out.  An event carries the generation of its descriptor, so one that was closed and given out again within a batch
+ * is not taken for the old one.
+ *
+ * libcurl's time limits are not used: the client keeps lists in the order of time, which is cheaper and also bounds
+ * the silence after the first byte.
+ */
+#include "http/shard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <weir/run.h>
+
+#define SHARD_TRANSFERS 150
+#define EVENT_ROUNDS    8 /* batches of events before the other fibers have their turn */
+
+static struct http_watch *watch_of(struct http_transfers *all, int fd)
+{
+	size_t index = (size_t)fd;
+	if (index < all->watch_room)
+		return &all->watches[index];
+	size_t room = all->watch_room ? all->watch_room : 256;
+	while (room <= index)
+		room *= 2;
+	struct http_watch *watches = realloc(all->watches, room * sizeof *watches);
+	if (!watches)
+		return NULL;
+	memset(watches + all->watch_room, 0, (room - all->watch_room) * sizeof *watches);
+	all->watches = watches;
+	all->watch_room = room;
+	return &watches[index];
+}
+
+static void register_watch(struct http_transfers *all, int fd, struct http_watch *watch, uint8_t events)
+{
+	if (watch->registered == events)
+		return;
+	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)fd};
+	int op = !watch->registered ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+	if (epoll_ctl(all->epoll_fd, op, fd, &event) == 0)
+		watch->registered = events;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	(void)easy, (void)socket_arg;
+	struct http_shard *shard = arg;
+	struct http_watch *watch = watch_of(shard->all, fd);
+	if (!watch)
+		return -1;
+	watch->shard = shard;
+	watch->wanted = (uint8_t)((what == CURL_POLL_IN || what == CURL_POLL_INOUT ? EPOLLIN : 0) |
+				  (what == CURL_POLL_OUT || what == CURL_POLL_INOUT ? EPOLLOUT : 0));
+	/* What is registered beyond the wish is left, but for EPOLLOUT, which would fire at once. */
+	if ((watch->wanted & ~watch->registered) || (watch->wanted && (watch->registered & ~watch->wanted & EPOLLOUT)))
+		register_watch(shard->all, fd, watch, watch->wanted);
+	return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	(void)multi;
+	struct http_shard *shard = arg;
+	shard->due = timeout_ms < 0 ? WEIR_FOREVER : weir_now() + timeout_ms * WEIR_MSEC;
+	return 0;
+}
+
+static int make_shard(struct http_transfers *all, struct http_shard **ret_shard)
+{
+	struct http_shard **shards = realloc(all->shards, (all->shard_count + 1) * sizeof(void *));
+	if (!shards)
+		return WEIR_ENOMEM;
+	all->shards = shards;
+	struct http_shard *shard = calloc(1, sizeof *shard);
+	if (!shard)
+		return WEIR_ENOMEM;
+	*shard = (struct http_shard){.all = all, .multi = curl_multi_init(), .due = WEIR_FOREVER};
+	if (!shard->multi) {
+		free(shard);
+		return WEIR_ENOMEM;
+	}
+	curl_multi_setopt(shard->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(shard->multi, CURLMOPT_SOCKETDATA, shard);
+	curl_multi_setopt(shard->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard);
+	curl_multi_setopt(shard->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	curl_multi_setopt(shard->multi, CURLMOPT_MAXCONNECTS, (long)SHARD_TRANSFERS);
+	shards[all->shard_count++] = shard;
+	*ret_shard = shard;
+	return 0;
+}
+
+int http_shard_pick(struct http_transfers *all, struct http_shard **ret_shard)
+{
+	struct http_shard *last = all->shard_count ? all->shards[all->shard_count - 1] : NULL;
+	if (!last || last->transfers >= SHARD_TRANSFERS)
+		return make_shard(all, ret_shard);
+	*ret_shard = last;
+	return 0;
+}
+
+int http_socket_close(void *arg, curl_socket_t fd)
+{
+	struct http_transfers *all = arg;
+	if ((size_t)fd < all->watch_room) /* closing takes it out of epoll */
+		all->watches[fd] = (struct http_watch){.generation = all->watches[fd].generation + 1};
+	all->connections--;
+	return close(fd);
+}
+
+/* ---- running ---- */
+
+static void run_timers(struct http_transfers *all)
+{
+	weir_nsec now = weir_now();
+	int running;
+	for (size_t i = 0; i < all->shard_count; i++) {
+		struct http_shard *shard = all->shards[i];
+		if (shard->due == WEIR_FOREVER || shard->due > now)
+			continue;
+		shard->due = WEIR_FOREVER;
+		shard->touched = true;
+		curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+}
+
+static void run_event(struct http_transfers *all, const struct epoll_event *event)
+{
+	int fd = (int)(uint32_t)event->data.u64, running;
+	struct http_watch *watch = &all->watches[fd];
+	if (watch->generation != (uint32_t)(event->data.u64 >> 32))
+		return;
+	if (!watch->wanted) {
+		register_watch(all, fd, watch, 0);
+		return;
+	}
+	/* Errors show when libcurl reads or writes, then with their cause. */
+	bool broken = event->events & (EPOLLERR | EPOLLHUP);
+	int mask = (watch->wanted & EPOLLIN && (broken || event->events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+		   (watch->wanted & EPOLLOUT && (broken || event->events & EPOLLOUT) ? CURL_CSELECT_OUT : 0);
+	if (!mask)
+		return;
+	struct http_shard *shard = watch->shard;
+	shard->touched = true;
+	curl_multi_socket_action(shard->multi, fd, mask, &running);
+}
+
+static void collect(struct http_transfers *all)
+{
+	for (size_t i = 0; i < all->shard_count; i++) {
+		struct http_shard *shard = all->shards[i];
+		if (!shard->touched)
+			continue;
+		shard->touched = false;
+		int left;
+		for (const CURLMsg *msg; (msg = curl_multi_info_read(shard->multi, &left));) {
+			struct transfer *self = NULL;
+			CURLcode code = msg->data.result;
+			curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &self);
+			struct http_response *response = self->response;
+			curl_multi_remove_handle(shard->multi, self->easy);
+			http_transfer_finish(self, code);
+			all->events->done(&self->base, response);
+		}
+	}
+}
+
+void http_transfers_run(struct http_transfers *all)
+{
+	run_timers(all);
+	int n = HTTP_EVENTS;
+	for (int round = 0; round < EVENT_ROUNDS && n == HTTP_EVENTS; round++) {
+		n = epoll_wait(all->epoll_fd, all->ready, HTTP_EVENTS, 0);
+		for (int i = 0; i < n; i++)
+			run_event(all, &all->ready[i]);
+	}
+	collect(all);
+}
+
+weir_nsec http_transfers_deadline(const struct http_transfers *all)
+{
+	weir_nsec first = WEIR_FOREVER;
+	for (size_t i = 0; i < all->shard_count; i++) {
+		weir_nsec due = all->shards[i]->due;
+		if (due != WEIR_FOREVER && (first == WEIR_FOREVER || due < first))
+			first = due;
+	}
+	return first;
+}
+
+int http_transfers_fd(const struct http_transfers *all)
+{
+	return all->epoll_fd;
+}
+
+void http_transfers_figures(const struct http_transfers *all, struct http_figures *figures)
+{
+	figures->connections = all->connections;
+	figures->shards = all->shard_count;
+	figures->requests = all->requests;
+	figures->connects = all->connects;
+}
+
+/* ---- life ---- */
+
+int http_global_init(void)
+{
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : WEIR_ENOMEM;
+}
+
+static int add_header(struct http_transfers *all, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(all->headers, line);
+	if (!longer)
+		return WEIR_ENOMEM;
+	all->headers = longer;
+	return 0;
+}
+
+int http_transfers_new(const struct http_client_options *opts, const struct http_transfer_events *events,
+		       struct http_transfers **ret_transfers)
+{
+	struct http_transfers *all = calloc(1, sizeof *all);
+	if (!all)
+		return WEIR_ENOMEM;
+	int error = WEIR_ENOMEM;
+	all->opts = opts;
+	all->events = events;
+	TAILQ_INIT(&all->list);
+	all->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (all->epoll_fd < 0) {
+		error = -errno;
+		goto fail;
+	}
+	all->share = curl_share_init();
+	if (!all->share || curl_share_setopt(all->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+		goto fail;
+	if (add_header(all, "Expect:") < 0) /* never ask before sending a body */
+		goto fail;
+	for (size_t i = 0; i < opts->header_count; i++)
+		if (add_header(all, opts->headers[i]) < 0)
+			goto fail;
+	*ret_transfers = all;
+	return 0;
+fail:
+	http_transfers_free(all);
+	return error;
+}
+
+void http_transfers_free(struct http_transfers *all)
+{
+	if (!all)
+		return;
+	struct transfer *self;
+	while ((self = TAILQ_FIRST(&all->list))) {
+		TAILQ_REMOVE(&all->list, self, all);
+		http_transfer_free(self);
+	}
+	for (size_t i = 0; i < all->shard_count; i++) {
+		curl_multi_cleanup(all->shards[i]->multi);
+		free(all->shards[i]);
+	}
+	free(all->shards);
+	if (all->share)
+		curl_share_cleanup(all->share);
+	curl_slist_free_all(all->headers);
+	if (all->epoll_fd >= 0)
+		close(all->epoll_fd);
+	free(all->watches);
+	free(all);
+}

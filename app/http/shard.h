@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* What shard.c and transfer.c share: the only two files that know libcurl. */
+#ifndef HTTP_SHARD_H
+#define HTTP_SHARD_H
+
+#include "http/transfer.h"
+#include <curl/curl.h>
+#include <sys/epoll.h>
+
+#define HTTP_EVENTS 256
+
+struct http_shard {
+	struct http_transfers *all;
+	CURLM *multi;
+	weir_nsec due; /* of libcurl's timer; WEIR_FOREVER: none */
+	unsigned transfers;
+	bool touched; /* may have completed something */
+};
+
+struct http_watch { /* of a descriptor, at its index */
+	struct http_shard *shard;
+	uint32_t generation;
+	uint8_t registered, wanted; /* EPOLLIN, EPOLLOUT */
+};
+
+struct transfer {
+	struct http_transfer base; /* first */
+	TAILQ_ENTRY(transfer) all;
+	struct http_shard *shard;
+	CURL *easy;
+	struct curl_slist *headers; /* an array, chained; it ends in those of every request */
+	size_t header_room;
+	const struct curl_slist *headers_set; /* what libcurl was told last */
+	struct curl_slist *resolved;          /* libcurl reads it when the request begins */
+	char method[16];                      /* likewise */
+	bool posts;
+
+	struct http_response *response; /* NULL: idle */
+	weir_nsec started;
+	enum http_failure failure; /* found by a callback */
+	const char *detail;
+	size_t header_bytes;
+	size_t room;    /* of the body */
+	int64_t length; /* Content-Length; -1: none */
+	bool chunked, head;
+	int socket_errno;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct http_transfers {
+	const struct http_client_options *opts;
+	const struct http_transfer_events *events;
+	int epoll_fd;
+	CURLSH *share;
+	struct curl_slist *headers; /* of every request */
+	struct http_shard **shards;
+	size_t shard_count;
+	struct http_watch *watches;
+	size_t watch_room;
+	TAILQ_HEAD(transfers_all, transfer) list;
+	size_t connections;
+	uint64_t requests, connects;
+	struct epoll_event ready[HTTP_EVENTS];
+};
+
+/* The shard for a new transfer.  WEIR_ENOMEM. */
+int http_shard_pick(struct http_transfers *all, struct http_shard **ret_shard);
+
+/* CURLOPT_CLOSESOCKETFUNCTION, with the http_transfers as its argument. */
+int http_socket_close(void *arg, curl_socket_t fd);
+
+/* Fills the response and forgets the request, after libcurl let go of it. */
+void http_transfer_finish(struct transfer *self, CURLcode code);
+void http_transfer_free(struct transfer *self);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transfers: the part of the client that knows the library.  A transfer carries one request at a time and is used again
+ * and again; it belongs for life to one of several independent shards, since a request costs more the more connections
+ * a shard has.  Nothing here suspends; all calls belong on the driver fiber, which needs a large stack.
+ */
+#ifndef HTTP_TRANSFER_H
+#define HTTP_TRANSFER_H
+
+#include "http/http.h"
+#include <sys/queue.h>
+
+struct http_transfers;
+
+struct http_transfer {
+	TAILQ_ENTRY(http_transfer) same_host, idle; /* the owner's lists */
+	void *host;                                 /* the owner's: whom it spoke to last */
+	void *job;                                  /* the owner's: what it carries; NULL: idle */
+};
+TAILQ_HEAD(http_transfer_list, http_transfer);
+
+/* What the owner is told, from inside http_transfers_run(). */
+struct http_transfer_events {
+	void (*heard)(struct http_transfer *transfer); /* it is connected, or bytes came */
+	/* The answer is whole or has failed; the response was filled, the transfer is idle. */
+	void (*done)(struct http_transfer *transfer, struct http_response *response);
+};
+
+/* `opts` has its defaults filled in; it and `events` are borrowed for the life of the transfers. */
+int http_transfers_new(const struct http_client_options *opts, const struct http_transfer_events *events,
+		       struct http_transfers **ret_transfers);
+void http_transfers_free(struct http_transfers *transfers); /* all of them; NULL is fine */
+
+/* A descriptor that is readable when http_transfers_run() has something to do. */
+int http_transfers_fd(const struct http_transfers *transfers);
+
+/* Does what is due: events, timers, completions. */
+void http_transfers_run(struct http_transfers *transfers);
+
+/* When it must be called at the latest; WEIR_FOREVER. */
+weir_nsec http_transfers_deadline(const struct http_transfers *transfers);
+
+void http_transfers_figures(const struct http_transfers *transfers, struct http_figures *figures);
+
+/* A new idle one.  WEIR_ENOMEM, WEIR_EMFILE. */
+int http_transfer_new(struct http_transfers *transfers, struct http_transfer **ret_transfer);
+
+/* Begins a request, which is borrowed until done() or http_transfer_stop(), as is the response.  `addresses` (borrowed
+ * for this call only) are those of a host that is a name, else NULL.  WEIR_ENOMEM. */
+int http_transfer_start(struct http_transfer *transfer, const struct http_request *request, const char *addresses,
+			struct http_response *response);
+
+/* Ends the request and its connection, without done(); the response is filled with what had come, and with the given
+ * failure. */
+void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail);
+
+#endif

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include <weir/base.h>
+#include <weir/heap.h>
 
 /* Bytes on the heap, owned by who holds the struct; data ends with a NUL that is not counted. */
 struct value {
@@ -38,6 +39,7 @@ struct item {
 	weir_nsec due;             /* of a waiting retry: not before; else 0 */
 	struct value source;       /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
 	struct value_list outputs; /* what the steps made of it, once they are through */
+	struct weir_heap_node waiting; /* the broker's, while the item waits for its next attempt */
 	char why[256];             /* the last failure: one line, empty if none */
 };
 

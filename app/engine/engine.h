@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine: runs a plan from its source to its sink.  It knows the ports, not the adapters.
+ *
+ *     source -> intake -> broker -> workers (steps) -> lane of the sink -> commit -> ack
+ *                           ^  |                   \-> lane of the dead letters -> commit -> dead
+ *                           '--' retry, when due
+ *
+ * Accounts count items of the source: read = succeeded + dead + dropped + unfinished, always.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "spec/plan.h"
+
+struct engine;
+struct weir_histogram;
+
+enum engine_state {
+	ENGINE_RUNNING,
+	ENGINE_DRAINING, /* was told to stop: finishes what is in the steps, takes nothing new */
+	ENGINE_FAILED,   /* something the run needs is gone */
+	ENGINE_DONE,     /* all was settled */
+	ENGINE_STOPPED,  /* ended before all was settled */
+};
+
+const char *engine_state_name(enum engine_state state); /* "running", … */
+
+struct engine_options {
+	struct step_env env;     /* concurrency is set by the engine */
+	size_t most_concurrency; /* what the system allows (descriptors); 0: no limit */
+	bool dead_to_sink;       /* `weir get`: the record of a failure goes to the sink like any other */
+	const struct adapter *dead_adapter; /* where dead letters go when the plan does not say: a sink … */
+	const void *dead_config;            /* … and its config; used unless dead_to_sink */
+};
+
+/* A look at the run.  The counts obey the accounts at any moment. */
+struct engine_stats {
+	enum engine_state state;
+	uint64_t read, succeeded, dead, dropped, unfinished;
+	uint64_t attempts, retries, refused; /* tries that counted, repeats, tries that a limit turned away */
+	uint64_t in_flight, waiting;         /* in the steps now; waiting for their next attempt now */
+	int64_t total;                       /* items in all; -1: unknown */
+	bool total_exact;
+	size_t concurrency;
+	const char *reason; /* why the run ended before all was settled; or NULL */
+	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
+};
+
+/* Opens everything the plan names.  On a fiber.  On failure *ret_exit is the exit code to use. */
+int engine_open(const struct plan *plan, const struct engine_options *opts, struct engine **ret_engine, int *ret_exit,
+                struct weir_error *err);
+
+/* Runs to the end, and closes the source, the steps and the sinks: the exit code, with err filled when something failed. */
+int engine_run(struct engine *engine, struct weir_error *err);
+
+/* Ends the run early: nothing new is taken, what is in the steps gets the plan's `drain` time.  reason: a literal.  Only
+ * the first call counts.  Does not suspend; from a fiber of the same loop. */
+void engine_stop(struct engine *engine, const char *reason);
+
+void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
+
+/* Figures of the steps, for the progress line: `"name":value` pairs. */
+void engine_figures(const struct engine *engine, struct buf *json);
+
+void engine_free(struct engine *engine);
+
+#endif

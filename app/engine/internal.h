@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the engine share. */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/lane.h"
+
+#include <weir/weir.h>
+
+enum engine_exit {
+	EXIT_DONE = 0,
+	EXIT_DEAD_LETTERS = 3,
+	EXIT_ACCOUNTS = 4,
+	EXIT_STOPPED = 5,
+	EXIT_UNAVAILABLE = 69,
+	EXIT_IO = 74,
+	EXIT_BAD_CONFIG = 78,
+};
+
+struct engine {
+	const struct plan *plan;
+	struct engine_options opts;
+	const struct source_ops *source_ops;
+	struct source *source;
+	const struct broker_ops *broker_ops;
+	struct broker *broker;
+	struct step **steps;
+	struct lane *sink_lane, *dead_lane; /* the same one with dead_to_sink */
+	size_t concurrency;
+
+	struct weir_group *intake, *workers, *helpers;
+	struct weir_event *stopping;
+
+	enum engine_state state;
+	const char *reason;
+	bool source_ended;
+	uint64_t read, succeeded, dead, dropped, attempts, retries, refused, in_flight;
+	struct weir_histogram *attempt_ns, *item_ns;
+	int failed_exit; /* of the first failure; 0: none */
+	struct weir_error failure;
+	uint64_t random;
+};
+
+/* intake.c, worker.c: bodies of fibers; arg is the engine. */
+int engine_intake(void *arg);
+int engine_worker(void *arg);
+
+/* settle.c: the only places where an item leaves its worker. */
+
+/* Through the steps: to the sink (its outputs), or only to be acked when it has none. */
+void engine_pass(struct engine *engine, struct item *item);
+/* Failed for good: to the dead letters, with item->why. */
+void engine_bury(struct engine *engine, struct item *item);
+/* Will be tried again at `due`. */
+void engine_postpone(struct engine *engine, struct item *item, weir_nsec due);
+/* Not finished in this run: back to the broker. */
+void engine_give_back(struct engine *engine, struct item *item);
+/* A lane has made these durable: counts and acks them, and frees them. */
+void engine_settle(struct engine *engine, struct lane_entry *entries, size_t n);
+
+/* The run cannot go on; the first failure counts. */
+void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err);
+
+/* When to try again after `attempts` failures (1 or more): now + U(0, min(cap, base × 2^(attempts - 1))). */
+weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts, uint64_t *random);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See lane.h.  `room` counts bytes: an entry takes as many permits as its outputs have bytes, at most all of them, and
+ * gives them back when it was settled.
+ *
+ * A sink that is busy is asked again after a pause that grows to a second; one that fails ends the run.  What it had not
+ * taken goes back to the broker.
+ */
+#include "engine/lane.h"
+
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BYTES_QUEUED = 32 * 1024 * 1024, BATCHES_QUEUED = 4 };
+
+struct lane {
+	struct engine *engine;
+	const struct sink_ops *ops;
+	struct sink *sink;
+	struct weir_queue *queue; /* of struct lane_entry */
+	struct weir_sem *room;
+	struct weir_group *group; /* of the lane's fiber */
+	struct lane_entry *batch;
+	struct sink_item *items; /* of the entries that have something to write */
+	size_t most_items, most_bytes;
+	weir_nsec period;
+	bool failed;
+};
+
+static void free_lane(struct lane *lane)
+{
+	weir_group_free(lane->group);
+	weir_queue_free(lane->queue);
+	weir_sem_free(lane->room);
+	free(lane->batch);
+	free(lane->items);
+	free(lane);
+}
+
+static struct lane *new_lane(struct engine *engine, const struct sink_ops *ops)
+{
+	const struct plan_settings *settings = &engine->plan->settings;
+	struct lane *lane = calloc(1, sizeof *lane);
+	if (!lane)
+		return NULL;
+	lane->engine = engine;
+	lane->ops = ops;
+	lane->most_items = (size_t)settings->batch_items;
+	lane->most_bytes = (size_t)settings->batch_bytes;
+	lane->period = settings->batch_period;
+	lane->batch = calloc(lane->most_items, sizeof *lane->batch);
+	lane->items = calloc(lane->most_items, sizeof *lane->items);
+	if (lane->batch && lane->items &&
+	    !weir_queue_new(sizeof(struct lane_entry), lane->most_items * BATCHES_QUEUED, &lane->queue) &&
+	    !weir_sem_new(BYTES_QUEUED, &lane->room) && !weir_group_new(NULL, &lane->group))
+		return lane;
+	free_lane(lane);
+	return NULL;
+}
+
+static size_t output_bytes(const struct item *item)
+{
+	size_t bytes = 1;
+	for (size_t i = 0; i < item->outputs.n; i++)
+		bytes += item->outputs.values[i].len;
+	return bytes < BYTES_QUEUED ? bytes : BYTES_QUEUED;
+}
+
+int lane_put(struct lane *lane, struct item *item, enum fate fate, weir_nsec deadline)
+{
+	struct lane_entry entry = {.item = item, .fate = fate, .bytes = output_bytes(item)};
+	int code = weir_sem_acquire(lane->room, entry.bytes, deadline);
+	if (code)
+		return code;
+	code = weir_queue_put(lane->queue, &entry, deadline);
+	if (code)
+		weir_sem_release(lane->room, entry.bytes);
+	return code;
+}
+
+/* The next batch: its number of entries, 0 at the end. */
+static size_t collect(struct lane *lane)
+{
+	size_t n = 0, bytes = 0;
+	weir_nsec until = WEIR_FOREVER;
+	while (n < lane->most_items && bytes < lane->most_bytes) {
+		if (weir_queue_get(lane->queue, &lane->batch[n], until))
+			break;
+		bytes += lane->batch[n++].bytes;
+		if (n == 1)
+			until = weir_now() + lane->period;
+	}
+	return n;
+}
+
+static weir_nsec longer(weir_nsec pause)
+{
+	return pause < WEIR_SEC / 2 ? pause * 2 : WEIR_SEC;
+}
+
+/* Writes the outputs of n items, patiently. */
+static int write_items(struct lane *lane, size_t n, struct weir_error *err)
+{
+	weir_nsec pause = 10 * WEIR_MSEC;
+	for (;;) {
+		int code = lane->ops->write(lane->sink, lane->items, n, err, WEIR_FOREVER);
+		if (code != WEIR_EBUSY && code != WEIR_EAGAIN)
+			return code;
+		if (lane->engine->state == ENGINE_FAILED || weir_sleep(pause))
+			return code;
+		pause = longer(pause);
+	}
+}
+
+/* Sends entries whose outputs the sink can never take to the dead letters; returns how many others there are, moved
+ * together.  (The lane of the dead letters never gets here with such: it has failed.) */
+static size_t bury_refused(struct lane *lane, size_t n)
+{
+	size_t kept = 0, written = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct lane_entry entry = lane->batch[i];
+		struct sink_item *item = entry.item->outputs.n ? &lane->items[written++] : NULL;
+		if (item && item->verdict) {
+			item_set_why(entry.item, "sink: %s", item->why);
+			weir_sem_release(lane->room, entry.bytes);
+			engine_bury(lane->engine, entry.item);
+		} else {
+			lane->batch[kept++] = entry;
+		}
+	}
+	return kept;
+}
+
+static int exit_of(int code)
+{
+	return code == WEIR_EIO || code == WEIR_ENOSPC ? EXIT_IO : EXIT_UNAVAILABLE;
+}
+
+/* There is no place left for a dead letter that its sink will not take. */
+static int refused_letter(const struct lane *lane, size_t n, struct weir_error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lane->items[i].verdict)
+			return weir_error_set(err, WEIR_EIO, "dead letters: %s", lane->items[i].why);
+	return 0;
+}
+
+static int write_batch(struct lane *lane, size_t n)
+{
+	struct weir_error err = {0};
+	size_t to_write = 0;
+	for (size_t i = 0; i < n; i++)
+		if (lane->batch[i].item->outputs.n)
+			lane->items[to_write++] = (struct sink_item){.item = lane->batch[i].item};
+	int code = to_write ? write_items(lane, to_write, &err) : 0;
+	if (!code && lane == lane->engine->dead_lane)
+		code = refused_letter(lane, to_write, &err);
+	if (code == WEIR_EPIPE)
+		engine_stop(lane->engine, "the reader of the output has gone");
+	else if (code)
+		engine_fail(lane->engine, exit_of(code), &err);
+	return code;
+}
+
+/* A lane that failed goes on taking, so that no worker waits for it for ever. */
+static int run_lane(void *arg)
+{
+	struct lane *lane = arg;
+	size_t n;
+	while ((n = collect(lane))) {
+		if (!lane->failed)
+			lane->failed = write_batch(lane, n) != 0;
+		if (!lane->failed)
+			n = bury_refused(lane, n);
+		for (size_t i = 0; i < n; i++) {
+			weir_sem_release(lane->room, lane->batch[i].bytes);
+			if (lane->failed)
+				engine_give_back(lane->engine, lane->batch[i].item);
+		}
+		if (!lane->failed)
+			engine_settle(lane->engine, lane->batch, n);
+	}
+	return 0;
+}
+
+int lane_open(struct engine *engine, const struct adapter *sink, const void *config, struct lane **ret_lane,
+              struct weir_error *err)
+{
+	struct lane *lane = new_lane(engine, sink->sink);
+	if (!lane)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	int code = lane->ops->open(config, &lane->sink, err);
+	if (code) {
+		free_lane(lane);
+		return code;
+	}
+	code = weir_group_spawn_with(lane->group, &(struct weir_spawn_options){.name = "lane"}, run_lane, lane,
+	                             WEIR_FOREVER);
+	if (code) {
+		lane_close(lane, NULL);
+		return weir_error_set(err, code, "%s", weir_strerror(code));
+	}
+	*ret_lane = lane;
+	return 0;
+}
+
+void lane_finish(struct lane *lane)
+{
+	weir_queue_close(lane->queue, 0);
+	weir_shield_enter();
+	weir_group_wait(lane->group, WEIR_FOREVER);
+	weir_shield_leave();
+}
+
+int lane_close(struct lane *lane, struct weir_error *err)
+{
+	int code = lane->ops->close(lane->sink, err);
+	free_lane(lane);
+	return code;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rules are kept in the order of their options and searched from the first to the last: there are few of them, and a
+ * search over a handful of prefixes costs less than any index would.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "random.h"
+
+void mock_config_init(struct mock_config *config)
+{
+	*config = (struct mock_config){.error_status = 500};
+	config->listen.sin_family = AF_INET;
+	config->listen.sin_port = htons(8080);
+	config->listen.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+}
+
+void mock_config_fini(struct mock_config *config)
+{
+	for (size_t i = 0; i < config->rule_count; i++)
+		mock_latency_fini(&config->rules[i].latency);
+	config->rule_count = 0;
+}
+
+int mock_config_listen(struct mock_config *config, const char *text, struct weir_error *err)
+{
+	const char *colon = strrchr(text, ':');
+	const char *port_text = colon ? colon + 1 : "";
+	char address[INET_ADDRSTRLEN] = {0};
+	uint64_t port;
+	struct in_addr addr;
+	if (!colon || (size_t)(colon - text) >= sizeof address)
+		goto fail;
+	memcpy(address, text, (size_t)(colon - text));
+	if (inet_pton(AF_INET, address, &addr) != 1 ||
+	    !mock_text_number(port_text, strlen(port_text), UINT16_MAX, &port))
+		goto fail;
+	config->listen.sin_addr = addr;
+	config->listen.sin_port = htons((uint16_t)port);
+	return 0;
+fail:
+	return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no address; expected ADDRESS:PORT such as 127.0.0.1:8080",
+			      text);
+}
+
+static struct mock_rule *add_rule(struct mock_config *config, enum mock_rule_kind kind, const char *text,
+				  const char **ret_value, struct weir_error *err)
+{
+	const char *equals = text[0] == '/' ? strchr(text, '=') : NULL;
+	if (text[0] == '/' && !equals) {
+		weir_error_set(err, WEIR_EINVAL, "'%.100s' lacks a value; expected PREFIX=VALUE", text);
+		return NULL;
+	}
+	if (config->rule_count == MOCK_RULES) {
+		weir_error_set(err, WEIR_EINVAL, "more than %d rules", MOCK_RULES);
+		return NULL;
+	}
+	struct mock_rule *rule = &config->rules[config->rule_count];
+	*rule = (struct mock_rule){.kind = kind, .prefix = text, .prefix_bytes = equals ? (size_t)(equals - text) : 0};
+	*ret_value = equals ? equals + 1 : text;
+	return rule;
+}
+
+static int keep_rule(struct mock_config *config, int result)
+{
+	if (!result)
+		config->rule_count++;
+	return result;
+}
+
+int mock_config_latency(struct mock_config *config, const char *text, struct weir_error *err)
+{
+	const char *value;
+	struct mock_rule *rule = add_rule(config, MOCK_RULE_LATENCY, text, &value, err);
+	return rule ? keep_rule(config, mock_latency_parse(value, &rule->latency, err)) : WEIR_EINVAL;
+}
+
+int mock_config_errors(struct mock_config *config, const char *text, struct weir_error *err)
+{
+	const char *value;
+	struct mock_rule *rule = add_rule(config, MOCK_RULE_ERRORS, text, &value, err);
+	if (!rule)
+		return WEIR_EINVAL;
+	if (!mock_text_percent(value, strlen(value), &rule->chance))
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no share; expected a percentage such as 5%%",
+				      value);
+	return keep_rule(config, 0);
+}
+
+int mock_config_fault(struct mock_config *config, const char *text, struct weir_error *err)
+{
+	const char *value;
+	struct mock_rule *rule = add_rule(config, MOCK_RULE_FAULT, text, &value, err);
+	if (!rule)
+		return WEIR_EINVAL;
+	const char *colon = strrchr(value, ':');
+	size_t name_bytes = colon ? (size_t)(colon - value) : strlen(value);
+	struct mock_span rest = {value, name_bytes};
+	rule->chance = 1;
+	if (!rule->prefix_bytes)
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' lacks a path; expected PREFIX=FAULT[:PERCENT]", text);
+	if (colon && !mock_text_percent(colon + 1, strlen(colon + 1), &rule->chance))
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no share; expected a percentage such as 5%%",
+				      colon + 1);
+	int result = mock_fault_parse(&rest, &rule->fault, err);
+	if (!result && rest.n)
+		result = weir_error_set(err, WEIR_EINVAL, "'%.*s' after the fault's name is not understood",
+					(int)(rest.n > 100 ? 100 : rest.n), rest.at);
+	return keep_rule(config, result);
+}
+
+int mock_config_retry_after(struct mock_config *config, const char *text, struct weir_error *err)
+{
+	uint64_t seconds;
+	config->retry_after = NULL;
+	config->retry_after_date = !strcmp(text, "date");
+	if (config->retry_after_date)
+		return 0;
+	if (!strcmp(text, "none"))
+		config->retry_after = "";
+	else if (mock_text_number(text, strlen(text), UINT32_MAX, &seconds))
+		config->retry_after = text;
+	else
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is not understood; expected seconds, date or none",
+				      text);
+	return 0;
+}
+
+static bool holds(const struct mock_rule *rule, enum mock_rule_kind kind, struct mock_span path)
+{
+	return rule->kind == kind && rule->prefix_bytes <= path.n && !memcmp(rule->prefix, path.at, rule->prefix_bytes);
+}
+
+static const struct mock_rule *find(const struct mock_config *config, enum mock_rule_kind kind, struct mock_span path)
+{
+	const struct mock_rule *best = NULL;
+	for (size_t i = 0; i < config->rule_count; i++) {
+		const struct mock_rule *rule = &config->rules[i];
+		if (holds(rule, kind, path) && (!best || rule->prefix_bytes >= best->prefix_bytes))
+			best = rule;
+	}
+	return best;
+}
+
+weir_nsec mock_config_draw_latency(const struct mock_config *config, struct mock_span path, uint64_t *random)
+{
+	const struct mock_rule *rule = find(config, MOCK_RULE_LATENCY, path);
+	return rule ? mock_latency_draw(&rule->latency, random) : 0;
+}
+
+bool mock_config_draw_error(const struct mock_config *config, struct mock_span path, uint64_t *random)
+{
+	const struct mock_rule *rule = find(config, MOCK_RULE_ERRORS, path);
+	return rule && mock_random_unit(random) < rule->chance;
+}
+
+const struct mock_fault *mock_config_draw_fault(const struct mock_config *config, struct mock_span path,
+						uint64_t *random)
+{
+	const struct mock_rule *best = find(config, MOCK_RULE_FAULT, path);
+	if (!best)
+		return NULL;
+	double place = mock_random_unit(random);
+	for (size_t i = 0; i < config->rule_count; i++) {
+		const struct mock_rule *rule = &config->rules[i];
+		if (!holds(rule, MOCK_RULE_FAULT, path) || rule->prefix_bytes != best->prefix_bytes)
+			continue;
+		if (place < rule->chance)
+			return &rule->fault;
+		place -= rule->chance;
+	}
+	return NULL;
+}

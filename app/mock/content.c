@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Orders are the answer that benchmarks ask for by the hundred thousand, so they are put together from pieces without
+ * printf.  Their numbers come from a hash of the id.
+ */
+#include "content.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "port/buf.h"
+#include "random.h"
+
+enum { SHOWN_HEADERS = 100, LONGEST_ID = 128 };
+
+static uint64_t hash(struct mock_span text)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	for (size_t i = 0; i < text.n; i++)
+		h = (h ^ (unsigned char)text.at[i]) * 0x100000001b3u;
+	return h;
+}
+
+static void add_number(struct buf *out, uint64_t number)
+{
+	char digits[20];
+	size_t n = sizeof digits;
+	do
+		digits[--n] = (char)('0' + number % 10);
+	while (number /= 10);
+	buf_add(out, digits + n, sizeof digits - n);
+}
+
+static void add_price(struct buf *out, uint64_t quarters)
+{
+	static const char cents[4][4] = {".00", ".25", ".50", ".75"};
+	add_number(out, quarters / 4);
+	buf_add(out, cents[quarters % 4], 3);
+}
+
+static struct mock_span unescape_id(struct mock_span id, char *room)
+{
+	if (id.n > LONGEST_ID)
+		id.n = LONGEST_ID;
+	int n = memchr(id.at, '%', id.n) ? mock_text_unescape(id.at, id.n, room, LONGEST_ID) : -1;
+	return n < 0 ? id : (struct mock_span){room, (size_t)n};
+}
+
+static void add_id(struct buf *out, struct mock_span id)
+{
+	uint64_t number;
+	if (mock_text_number(id.at, id.n, INT64_MAX, &number) && (id.n == 1 || id.at[0] != '0'))
+		buf_add(out, id.at, id.n);
+	else
+		buf_add_json_str(out, id.at, id.n);
+}
+
+void mock_content_order(struct buf *out, struct mock_span id)
+{
+	static const char *const names[] = {"Ada Byron",       "Alan Turing",  "Barbara Liskov", "Dennis Ritchie",
+					    "Edsger Dijkstra", "Grace Hopper", "Ken Thompson",   "Leslie Lamport"};
+	char room[LONGEST_ID];
+	id = unescape_id(id, room);
+	uint64_t dice = hash(id), total = 0;
+	size_t items = 3 + mock_random_below(&dice, 3);
+	buf_add_str(out, "{\"id\":");
+	add_id(out, id);
+	buf_add_str(out, ",\"customer\":{\"id\":");
+	add_number(out, 1000 + mock_random_below(&dice, 9000));
+	buf_add_str(out, ",\"name\":\"");
+	buf_add_str(out, names[mock_random_below(&dice, 8)]);
+	buf_add_str(out, "\"},\"status\":\"paid\",\"currency\":\"EUR\",\"created\":\"2025-0");
+	add_number(out, 1 + mock_random_below(&dice, 9));
+	buf_add_str(out, "-1");
+	add_number(out, mock_random_below(&dice, 10));
+	buf_add_str(out, "T09:26:53Z\",\"items\":[");
+	for (size_t i = 0; i < items; i++) {
+		uint64_t quantity = 1 + mock_random_below(&dice, 5), quarters = 4 + mock_random_below(&dice, 796);
+		total += quantity * quarters;
+		buf_add_str(out, i ? ",{\"sku\":\"SKU-" : "{\"sku\":\"SKU-");
+		add_number(out, 10000 + mock_random_below(&dice, 90000));
+		buf_add_str(out, "\",\"qty\":");
+		add_number(out, quantity);
+		buf_add_str(out, ",\"price\":");
+		add_price(out, quarters);
+		buf_add_char(out, '}');
+	}
+	buf_add_str(out, "],\"total\":");
+	add_price(out, total);
+	buf_add_str(out, "}\n");
+}
+
+static void add_html(struct buf *out, struct mock_span text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		switch (text.at[i]) {
+		case '<':
+			buf_add_str(out, "&lt;");
+			break;
+		case '&':
+			buf_add_str(out, "&amp;");
+			break;
+		case '"':
+			buf_add_str(out, "&quot;");
+			break;
+		default:
+			buf_add_char(out, text.at[i]);
+		}
+	}
+}
+
+void mock_content_page(struct buf *out, struct mock_span id)
+{
+	char room[LONGEST_ID];
+	id = unescape_id(id, room);
+	buf_add_str(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Page ");
+	add_html(out, id);
+	buf_add_str(out, "</title>\n</head>\n<body>\n<h1>Page ");
+	add_html(out, id);
+	buf_add_str(out, "</h1>\n");
+	for (int i = 1; i <= 9; i++)
+		buf_addf(out,
+			 "<p id=\"p%d\">A weir is a low dam across a river. It lets the water through at the rate the "
+			 "bed below can take, and what comes faster waits above it — nothing is lost, and the "
+			 "field below is not flooded.</p>\n",
+			 i);
+	buf_add_str(out, "</body>\n</html>\n");
+}
+
+static bool same_name(struct mock_span a, struct mock_span b)
+{
+	return a.n == b.n && !strncasecmp(a.at, b.at, a.n);
+}
+
+/* Whether one of the headers before `end` has that name. */
+static bool seen_before(const struct mock_request *request, const char *text, struct mock_span name)
+{
+	struct mock_span other, value;
+	for (uint32_t pos = 0; mock_request_header(request, text, &pos, &other, &value);) {
+		if (other.at == name.at)
+			return false;
+		if (same_name(other, name))
+			return true;
+	}
+	return false;
+}
+
+static void add_header(struct buf *out, const struct mock_request *request, const char *text, uint32_t pos,
+		       struct mock_span name, struct mock_span value)
+{
+	char lower[64];
+	size_t n = name.n < sizeof lower ? name.n : sizeof lower;
+	struct buf joined = {0};
+	struct mock_span other;
+	int more = SHOWN_HEADERS;
+	for (size_t i = 0; i < n; i++)
+		lower[i] = (char)tolower((unsigned char)name.at[i]);
+	buf_add_json_str(out, lower, n);
+	buf_add_char(out, ':');
+	buf_add(&joined, value.at, value.n);
+	while (more-- && mock_request_header(request, text, &pos, &other, &value))
+		if (same_name(other, name)) {
+			buf_add_str(&joined, ", ");
+			buf_add(&joined, value.at, value.n);
+		}
+	buf_add_json_str(out, joined.data ? joined.data : "", joined.len);
+	buf_fini(&joined);
+}
+
+void mock_content_echo(struct buf *out, const struct mock_request *request, const char *text, const struct buf *body,
+		       uint64_t body_bytes)
+{
+	struct mock_span method = mock_request_text(&request->method, text), name, value;
+	struct mock_span target = mock_request_text(&request->target, text);
+	const char *comma = "";
+	uint32_t pos = 0;
+	buf_add_str(out, "{\"method\":");
+	buf_add_json_str(out, method.at, method.n);
+	buf_add_str(out, ",\"path\":");
+	buf_add_json_str(out, target.at, target.n);
+	buf_add_str(out, ",\"headers\":{");
+	for (int i = 0; i < SHOWN_HEADERS && mock_request_header(request, text, &pos, &name, &value); i++) {
+		if (seen_before(request, text, name))
+			continue;
+		buf_add_str(out, comma);
+		add_header(out, request, text, pos, name, value);
+		comma = ",";
+	}
+	buf_addf(out, "},\"body_bytes\":%" PRIu64 ",\"body\":", body_bytes);
+	buf_add_json_str(out, body && body->data ? body->data : "", body ? body->len : 0);
+	buf_add_str(out, "}\n");
+}

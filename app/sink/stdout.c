@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* `stdout: {}`: each output a line on the standard output. */
+#include <unistd.h>
+
+#include "port/adapters.h"
+#include "sink/writer.h"
+
+struct stdout_config {
+	char unused; /* there is nothing to set; an empty struct is no C */
+};
+
+static int open_stdout(const void *config, struct sink **ret_sink, struct weir_error *err)
+{
+	(void)config;
+	return sink_writer_open_fd(STDOUT_FILENO, ret_sink, err);
+}
+
+static const struct key keys[] = {{0}};
+
+static const struct sink_ops ops = {open_stdout, sink_writer_write, sink_writer_close};
+
+const struct adapter sink_stdout_adapter = {
+	.kind = ADAPTER_SINK,
+	.name = "stdout",
+	.text = "writes JSON lines to the standard output",
+	.keys = keys,
+	.config_bytes = sizeof(struct stdout_config),
+	.sink = &ops,
+};

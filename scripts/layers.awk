@@ -29,7 +29,7 @@ function allowed(name,    n, word, i, where, pattern) {
 	where = place(name)
 	if (where != "") {
 		if (where == layer) return listed("self") || own_header(name) || listed("app/" name)
-		return listed(where)
+		return listed(where) || listed("app/" name)
 	}
 	if (system_header(name)) return 1
 	n = split(may[layer], word, " ")

@@ -29,7 +29,8 @@ struct weir_child_options {
 	size_t answer_bytes;     /* longest answer line; 0: 16 MiB; a longer one counts as a death of the child */
 	size_t memory_bytes;     /* address space of a child (RLIMIT_AS); 0: none */
 	weir_nsec time_limit;    /* for one line, on the wall clock; 0: none */
-	weir_nsec start_limit;   /* for a child's first line, start of the program included; 0: 10 s */
+	weir_nsec start_limit;   /* for the start of the program and its first line together; 0: time_limit + 10 s,
+				  * or none without a time_limit */
 };
 
 /* Figures of a pool, since its start. */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool of child processes: one fiber per child (worker.c) between the fibers that call and the child's socket.
+ *
+ *     weir_child_call -> [pool's queue] -> worker: out ======> child
+ *          ^                               under_way              |
+ *          `------ first under way <------ in  <=================='
+ *
+ * A call goes to the child with the fewest lines under way; when all have a full batch it waits in the pool's queue.
+ * A line is the caller's memory until it was copied into `out`, and never needed after that unless its caller still
+ * waits: so a call that was abandoned (deadline, cancel) leaves only its record behind, which its answer or the child's
+ * death frees.
+ */
+#include "sync/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The child with the fewest lines under way that can take one of n bytes more, or NULL. */
+static struct worker *pick(struct weir_child *pool, size_t n)
+{
+	struct worker *best = NULL;
+	for (struct worker *worker = pool->workers; worker < pool->workers + pool->count; worker++) {
+		if (weir__worker_has_room(worker, n) && (!best || worker->lines < best->lines))
+			best = worker;
+	}
+	return best;
+}
+
+void weir__child_dispatch(struct weir_child *pool)
+{
+	struct worker *worker;
+	while (pool->queue.head && (worker = pick(pool, pool->queue.head->n)))
+		weir__worker_assign(worker, weir__calls_pop(&pool->queue));
+}
+
+bool weir__child_is_given_up(const struct weir_child *pool)
+{
+	for (unsigned i = 0; i < pool->count; i++)
+		if (!pool->workers[i].given_up)
+			return false;
+	return true;
+}
+
+static int copy_options(const struct weir_child_options *opts, struct weir_child_options *ret_opts)
+{
+	struct weir_child_options copy = *opts;
+	copy.argv = weir__strings_copy(opts->argv);
+	copy.envp = opts->envp ? weir__strings_copy(opts->envp) : NULL;
+	if (!copy.batch)
+		copy.batch = 64;
+	if (!copy.answer_bytes)
+		copy.answer_bytes = (size_t)16 << 20;
+	if (!copy.start_limit && copy.time_limit)
+		copy.start_limit = copy.time_limit + 10 * WEIR_SEC;
+	*ret_opts = copy;
+	return copy.argv && (copy.envp || !opts->envp) ? 0 : WEIR_ENOMEM;
+}
+
+int weir_child_new(const struct weir_child_options *opts, struct weir_child **ret_child)
+{
+	if (!opts->argv || !opts->argv[0])
+		return WEIR_EINVAL;
+	unsigned count = opts->processes ? opts->processes : 1;
+	struct weir_child *pool = calloc(1, sizeof *pool + count * sizeof pool->workers[0]);
+	if (!pool)
+		return WEIR_ENOMEM;
+	weir_shield_enter();
+	int code = copy_options(opts, &pool->options);
+	if (!code)
+		code = weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &pool->group);
+	while (!code && pool->count < count) {
+		struct worker *worker = &pool->workers[pool->count++];
+		worker->pool = pool;
+		code = weir__worker_start(worker);
+		if (!code)
+			code = weir_group_spawn_with(pool->group, &(struct weir_spawn_options){.name = "child"},
+						     weir__worker_run, worker, WEIR_FOREVER);
+		if (code && worker->process.pid)
+			weir__process_end(&worker->process, 0);
+	}
+	weir_shield_leave();
+	if (code) {
+		weir_child_free(pool);
+		return code;
+	}
+	*ret_child = pool;
+	return 0;
+}
+
+void weir_child_free(struct weir_child *pool)
+{
+	if (!pool)
+		return;
+	weir__require(!pool->live, "weir_child_free() while a call is under way");
+	pool->closing = true;
+	weir_shield_enter();
+	for (struct worker *worker = pool->workers; worker < pool->workers + pool->count; worker++) {
+		weir__wake_all(&worker->paused, 0);
+		if (worker->up && worker->process.io)
+			weir_io_wake(worker->process.io);
+	}
+	if (pool->group)
+		weir_group_wait(pool->group, WEIR_FOREVER);
+	weir_shield_leave();
+	weir_group_free(pool->group);
+	for (unsigned i = 0; i < pool->count; i++) {
+		free(pool->workers[i].out.data);
+		free(pool->workers[i].in.data);
+	}
+	weir__strings_free(pool->options.argv);
+	weir__strings_free(pool->options.envp);
+	free(pool);
+}
+
+/* The caller leaves: what is under way keeps the record, without its line. */
+static void abandon(struct weir_child *pool, struct call *call)
+{
+	pool->live--;
+	call->abandoned = true;
+	if (call->list == &pool->queue) {
+		weir__calls_remove(call);
+		free(call);
+	}
+}
+
+int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **ret_answer, size_t *ret_answer_bytes,
+		    weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (memchr(line, '\n', n))
+		return WEIR_EINVAL;
+	if (deadline == WEIR_TRY)
+		return WEIR_EAGAIN;
+	if (weir__child_is_given_up(pool))
+		return WEIR_EDIED;
+	struct call *call = calloc(1, sizeof *call);
+	if (!call)
+		return WEIR_ENOMEM;
+	call->line = line;
+	call->n = n;
+	pool->live++;
+	pool->stats.calls++;
+	weir__calls_push(&pool->queue, call);
+	weir__child_dispatch(pool);
+	struct weir__waiter self = {0};
+	int code = call->finished ? 0 : weir__wait(&call->waiter, &self, deadline);
+	if (!call->finished) {
+		abandon(pool, call);
+		return code;
+	}
+	code = call->code;
+	if (!code) {
+		*ret_answer = call->answer;
+		*ret_answer_bytes = call->answer_bytes;
+	}
+	free(call);
+	return code;
+}
+
+void weir_child_stats(const struct weir_child *child, struct weir_child_stats *ret_stats)
+{
+	*ret_stats = child->stats;
+}

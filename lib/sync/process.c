@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting and ending a child process.
+ *
+ * posix_spawn(), since a threaded process must not fork without exec; a pidfd, since SIGCHLD belongs to the
+ * application.  The child gets one end of a socket pair as its input and output, /dev/null for its complaints, no other
+ * descriptor, default signal handling, and a process group of its own: Ctrl-C does not reach it, and what it started
+ * is killed together with it.  It ends with its parent because it then reads end of file.
+ */
+#include "sync/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
+
+static int add_actions(posix_spawn_file_actions_t *actions, int fd)
+{
+	int code = posix_spawn_file_actions_adddup2(actions, fd, STDIN_FILENO);
+	if (!code)
+		code = posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
+	if (!code)
+		code = posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	if (!code)
+		code = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+	return code;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+	static const int defaults[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGUSR1, SIGUSR2};
+	sigset_t none, reset;
+	sigemptyset(&none);
+	sigemptyset(&reset);
+	for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
+		sigaddset(&reset, defaults[i]);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &reset);
+	posix_spawnattr_setpgroup(attributes, 0);
+	return posix_spawnattr_setflags(attributes,
+					POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+}
+
+/* Starts the program with fd as its input and output. */
+static int spawn(const struct weir_child_options *opts, int fd, pid_t *ret_pid)
+{
+	static char *const nothing[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	if (posix_spawn_file_actions_init(&actions))
+		return WEIR_ENOMEM;
+	if (posix_spawnattr_init(&attributes)) {
+		posix_spawn_file_actions_destroy(&actions);
+		return WEIR_ENOMEM;
+	}
+	int code = add_actions(&actions, fd);
+	if (!code)
+		code = set_attributes(&attributes);
+	if (!code)
+		code = posix_spawn(ret_pid, opts->argv[0], &actions, &attributes, (char *const *)opts->argv,
+				   opts->envp ? (char *const *)opts->envp : nothing);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return -code;
+}
+
+/* Before its first request the child has hardly begun, so setting the limit from outside is early enough.  Sanitizers
+ * reserve more address space than any limit allows. */
+static void limit_memory(pid_t pid, size_t bytes)
+{
+	const struct rlimit limit = {bytes, bytes};
+	if (bytes && !UNDER_SANITIZER)
+		prlimit(pid, RLIMIT_AS, &limit, NULL);
+}
+
+int weir__process_start(const struct weir_child_options *opts, struct weir__process *ret_process)
+{
+	struct weir__process process = {.pidfd = -1};
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	process.fd = pair[0];
+	int code = fcntl(pair[0], F_SETFL, O_NONBLOCK) ? -errno : weir_io_open(pair[0], &process.io);
+	if (!code)
+		code = spawn(opts, pair[1], &process.pid);
+	close(pair[1]);
+	if (code)
+		goto fail;
+	limit_memory(process.pid, opts->memory_bytes);
+	process.pidfd = pidfd_open(process.pid, 0);
+	if (process.pidfd < 0) {
+		code = -errno;
+		goto fail;
+	}
+	*ret_process = process;
+	return 0;
+fail:
+	weir_io_close(process.io);
+	close(process.fd);
+	if (process.pid) {
+		kill(-process.pid, SIGKILL);
+		waitpid(process.pid, NULL, 0);
+	}
+	return code;
+}
+
+static void await_end(struct weir_io *io, weir_nsec deadline)
+{
+	while (weir_io_wait(io, WEIR_READABLE, deadline) == 0)
+		;
+}
+
+void weir__process_end(struct weir__process *process, weir_nsec grace)
+{
+	struct weir_io *io = NULL;
+	weir_io_close(process->io);
+	close(process->fd);
+	bool watched = weir_io_open(process->pidfd, &io) == 0;
+	if (watched && grace > 0)
+		await_end(io, weir_after(grace));
+	/* Until it is reaped its number is no one else's; the rest of its group goes, too. */
+	kill(-process->pid, SIGKILL);
+	if (watched)
+		await_end(io, WEIR_FOREVER);
+	while (waitid(P_PIDFD, (id_t)process->pidfd, &(siginfo_t){0}, WEXITED) && errno == EINTR)
+		;
+	weir_io_close(io);
+	close(process->pidfd);
+	*process = (struct weir__process){0};
+}
+
+void weir__strings_free(const char *const *strings)
+{
+	for (size_t i = 0; strings && strings[i]; i++)
+		free((void *)strings[i]);
+	free((void *)strings);
+}
+
+const char *const *weir__strings_copy(const char *const *strings)
+{
+	size_t n = 0;
+	while (strings[n])
+		n++;
+	const char **copy = calloc(n + 1, sizeof *copy);
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i] = strdup(strings[i]);
+		if (!copy[i]) {
+			weir__strings_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}

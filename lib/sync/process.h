@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* One child process at the other end of a socket pair; child.c makes a pool of them. */
+#ifndef SYNC_PROCESS_H
+#define SYNC_PROCESS_H
+
+#include <sys/types.h>
+#include <weir/child.h>
+#include <weir/io.h>
+
+struct weir__process {
+	pid_t pid; /* 0: none */
+	int pidfd;
+	int fd; /* the parent's end, non-blocking; the child has the other one as descriptors 0 and 1 */
+	struct weir_io *io;
+};
+
+/* Starts argv, envp, memory_bytes of the options.  What posix_spawn() says, WEIR_EMFILE, WEIR_ENOMEM. */
+int weir__process_start(const struct weir_child_options *opts, struct weir__process *ret_process);
+
+/* Closes the parent's end, gives the child `grace` to end by itself, kills it and what it has started, and reaps it.
+ * Suspends, and is not to be cancelled: the caller has entered a shield.  *process is zeroed. */
+void weir__process_end(struct weir__process *process, weir_nsec grace);
+
+/* A copy of a NULL-terminated list of strings; NULL if out of memory. */
+const char *const *weir__strings_copy(const char *const *strings);
+void weir__strings_free(const char *const *strings);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The step `http`: its parts (http.c prepares requests, http_answer.c judges answers) know each other by this. */
+#ifndef STEP_HTTP_H
+#define STEP_HTTP_H
+
+#include "http/gate.h"
+#include "http/http.h"
+#include "http/origin.h"
+#include "port/adapter.h"
+#include "port/template.h"
+
+enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
+enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
+
+struct step_http_config {
+	struct template *url;
+	int method;
+	struct key_headers headers;
+	struct template *body;
+	char *basic, *bearer;
+	weir_nsec timeout;
+	int expect;
+	struct key_counts ok;
+	int64_t max_connections;
+	uint64_t max_body;
+	weir_nsec max_retry_after;
+};
+
+struct step {
+	const struct step_http_config *config;
+	struct http_client *client;
+	struct http_gates *gates;
+	size_t varying_headers; /* that an item fills */
+	bool needs_item;        /* some template has a hole */
+	bool record;
+	uint64_t random; /* never 0 */
+};
+
+/* One request and its answer. */
+struct exchange {
+	struct buf url, body;
+	char **lines; /* headers that the item filled */
+	size_t line_count;
+	struct http_origin origin;
+	struct http_response response;
+};
+
+/* Writes call->why, cut to its room, and returns the verdict. */
+enum step_verdict step_http_say(struct step_call *call, enum step_verdict verdict, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* STEP_REFUSED, to come back when the gate opens or up to a tenth of the pause later, so that not all come at once. */
+enum step_verdict step_http_refuse(struct step *step, struct step_call *call, weir_nsec until, const char *why);
+
+/* What the answer, or the failure, means for the item; adds the output of a good one unless in record mode. */
+enum step_verdict step_http_judge(struct step *step, struct step_call *call, struct exchange *x);
+
+/* Adds the record about the request that `weir get` writes. */
+enum step_verdict step_http_record(struct step_call *call, const struct exchange *x, enum step_verdict verdict);
+
+void step_http_add_base64(struct buf *out, const void *bytes, size_t n);
+
+#endif

@@ -58,7 +58,9 @@ int spec_parse(const char *text, size_t n, const char *label, const char *folder
 
 void plan_free(struct plan *plan);
 
-/* The reference text of all keys of one adapter, for `weir list NAME`: one line a key with type, default, text. */
+/* The reference text of one adapter, for `weir list NAME`: of each key what it may be, its default and what it does, in
+ * 80 columns.  And of all adapters, by kind, a line or two each.  0 or WEIR_ENOMEM. */
 int spec_describe(const struct adapter *adapter, struct buf *out);
+int spec_describe_all(struct buf *out);
 
 #endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of a plan that name an adapter: a map with one key, whose value fills that adapter's table.
+ *
+ *     source:              - jq: '.x'         a plain value stands for the adapter's shorthand key
+ *       jsonl: { path: a } - memory:          nothing stands for {}
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spec/spec.h"
+#include "spec/suggest.h"
+
+static const struct key no_keys[] = {{0}};
+
+static void list_adapters(enum adapter_kind kind, struct spec_names *names)
+{
+	for (const struct adapter *const *at = adapter_registry; *at; at++)
+		if ((*at)->kind == kind)
+			spec_names_add(names, (*at)->name);
+}
+
+/* "what, expected one of ..." at a place. */
+static int fail_adapter(struct spec_load *load, enum adapter_kind kind, int line, int column, const char *what,
+			const char *name)
+{
+	struct spec_names names = {0};
+	struct buf text = {0};
+	list_adapters(kind, &names);
+	buf_add_str(&text, what);
+	if (name[0])
+		buf_addf(&text, " \"%.80s\"", name);
+	spec_names_describe(&names, name, &text);
+	int code = text.failed ? spec_fail_memory(load) : spec_fail(load, line, column, "%s", text.data);
+	buf_fini(&text);
+	return code;
+}
+
+/* The only child of a map, but for a key that is common to all. */
+static int find_only(struct spec_load *load, enum adapter_kind kind, const struct spec_node *node, const char *common,
+		     const struct spec_node **ret_child)
+{
+	const struct spec_node *only = NULL;
+	char what[96];
+	const char *noun = adapter_kind_name(kind);
+	snprintf(what, sizeof what, "a %s is %s, expected a map such as \"name: {...}\"", noun,
+		 node->kind == SPEC_LIST ? "a list" : "a text");
+	if (node->kind != SPEC_MAP && !spec_node_is_null(node))
+		return fail_adapter(load, kind, node->line, node->column, what, "");
+	for (const struct spec_node *child = node->children; child; child = child->next) {
+		if (common && strcmp(child->key, common) == 0)
+			continue;
+		if (only)
+			return spec_fail(load, child->key_line, child->key_column,
+					 "\"%.80s\" beside \"%.80s\", expected one %s here%s", child->key, only->key,
+					 noun, kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
+		only = child;
+	}
+	snprintf(what, sizeof what, "the %s is missing", noun);
+	if (!only)
+		return fail_adapter(load, kind, node->line, node->column, what, "");
+	*ret_child = only;
+	return 0;
+}
+
+static const struct key *find_key(const struct adapter *adapter, const char *name)
+{
+	for (const struct key *key = adapter->keys; key && key->name; key++)
+		if (strcmp(key->name, name) == 0)
+			return key;
+	return NULL;
+}
+
+/* `jq: {id, total}` without quotes is a map to YAML. */
+static bool is_unquoted_program(const struct adapter *adapter, const struct spec_node *node)
+{
+	const struct key *key = adapter->shorthand ? find_key(adapter, adapter->shorthand) : NULL;
+	if (!key || key->type != KEY_JQ || !node->flow)
+		return false;
+	for (const struct spec_node *child = node->children; child && node->kind == SPEC_MAP; child = child->next)
+		if (find_key(adapter, child->key))
+			return false;
+	return true;
+}
+
+static int call_check(struct spec_load *load, const struct plan_adapter *at, const struct spec_node *map)
+{
+	struct weir_error err = {0};
+	const char *key = NULL;
+	int code = at->adapter->check ? at->adapter->check(at->config, &key, &err) : 0;
+	if (code >= 0)
+		return 0;
+	const struct spec_node *node = key ? spec_node_member(map, key) : NULL;
+	return spec_fail(load, node ? node->line : at->line, node ? node->column : at->column, "%s",
+			 err.text[0] ? err.text : weir_strerror(code));
+}
+
+static int fill_config(struct spec_load *load, const struct spec_node *node, struct plan_adapter *at)
+{
+	const struct adapter *adapter = at->adapter;
+	const struct key *keys = adapter->keys ? adapter->keys : no_keys;
+	struct spec_where where = {adapter->name, at->line, at->column};
+	struct spec_node value = *node, map = {.kind = SPEC_MAP, .line = node->line, .column = node->column};
+	if (is_unquoted_program(adapter, node))
+		return spec_fail(load, node->line, node->column,
+				 "%s is a %s, expected a jq program: put it in single quotes", adapter->name,
+				 node->kind == SPEC_MAP ? "map" : "list");
+	if (node->kind != SPEC_MAP && !spec_node_is_null(node)) {
+		if (!adapter->shorthand)
+			return spec_fail(load, node->line, node->column, "%s is a %s, expected a map of its keys",
+					 adapter->name, node->kind == SPEC_LIST ? "list" : "text");
+		value.key = (char *)(uintptr_t)adapter->shorthand;
+		value.next = NULL;
+		map.children = &value;
+		node = &map;
+	} else if (node->kind != SPEC_MAP) {
+		node = &map;
+	}
+	int code = spec_fill(load, keys, node, &where, at->config);
+	return code < 0 ? code : call_check(load, at, node);
+}
+
+/* Explains `  name:` and what is in it, two levels in. */
+static int fill_adapter(struct spec_load *load, enum adapter_kind kind, const struct spec_node *child, const char *note,
+			struct plan_adapter *at)
+{
+	at->adapter = adapter_find(kind, child->key);
+	at->line = child->key_line;
+	at->column = child->key_column;
+	if (!at->adapter) {
+		char what[32];
+		snprintf(what, sizeof what, "there is no %s", adapter_kind_name(kind));
+		return fail_adapter(load, kind, at->line, at->column, what, child->key);
+	}
+	at->config = calloc(1, at->adapter->config_bytes + 1);
+	if (!at->config)
+		return spec_fail_memory(load);
+	bool empty = !at->adapter->keys || !at->adapter->keys[0].name;
+	buf_addf(&load->explain, "%s:%s%s\n", at->adapter->name, empty ? " {}" : "", note);
+	load->indent = kind == ADAPTER_STEP ? 3 : 2;
+	int code = fill_config(load, child, at);
+	load->indent = 0;
+	return code;
+}
+
+static int fill_part(struct spec_load *load, enum adapter_kind kind, const char *key, const char *common,
+		     const struct spec_node *root, struct plan_adapter *at)
+{
+	const struct spec_node *node = spec_node_member(root, key), *child;
+	if (!node)
+		return spec_fail(load, 1, 1, "%s is missing, expected a map with one %s", key, adapter_kind_name(kind));
+	int code = find_only(load, kind, node, common, &child);
+	if (code < 0)
+		return code;
+	buf_addf(&load->explain, "%s:\n  ", key);
+	return fill_adapter(load, kind, child, "", at);
+}
+
+int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	return fill_part(load, ADAPTER_SOURCE, "source", NULL, root, &plan->source);
+}
+
+int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	const struct spec_node *node = spec_node_member(root, "broker");
+	if (node && !spec_node_is_null(node))
+		return fill_part(load, ADAPTER_BROKER, "broker", NULL, root, &plan->broker);
+	struct spec_node fallback = {
+		.kind = SPEC_MAP, .line = 1, .column = 1, .key = "memory", .key_line = 1, .key_column = 1};
+	buf_add_str(&load->explain, "broker:\n  ");
+	return fill_adapter(load, ADAPTER_BROKER, &fallback, " # default", &plan->broker);
+}
+
+int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	const struct spec_node *node = spec_node_member(root, "steps"), *child;
+	if (node && node->kind != SPEC_LIST && !spec_node_is_null(node))
+		return spec_fail(load, node->line, node->column,
+				 "steps is a %s, expected a list: each step begins with \"- \"",
+				 node->kind == SPEC_MAP ? "map" : "text");
+	if (!node || !node->count) {
+		buf_addf(&load->explain, "steps: []%s\n", node ? "" : " # default");
+		return 0;
+	}
+	if (node->count > SPEC_STEPS_MAX)
+		return spec_fail(load, node->line, node->column, "%zu steps, expected at most %d", node->count,
+				 SPEC_STEPS_MAX);
+	plan->steps = calloc(node->count, sizeof *plan->steps);
+	if (!plan->steps)
+		return spec_fail_memory(load);
+	buf_add_str(&load->explain, "steps:\n");
+	for (const struct spec_node *step = node->children; step; step = step->next) {
+		int code = find_only(load, ADAPTER_STEP, step, NULL, &child);
+		if (code < 0)
+			return code;
+		buf_add_str(&load->explain, "  - ");
+		code = fill_adapter(load, ADAPTER_STEP, child, "", &plan->steps[plan->step_count++]);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	return fill_part(load, ADAPTER_SINK, "sink", "batch", root, &plan->sink);
+}
+
+int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	const struct spec_node *node = spec_node_member(root, "dead_letter");
+	if (node && !spec_node_is_null(node))
+		return fill_part(load, ADAPTER_SINK, "dead_letter", NULL, root, &plan->dead_letter);
+	spec_explain_absent(load, "dead_letter");
+	return 0;
+}

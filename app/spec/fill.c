@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a map to a config struct, row by row of its table: unknown keys first (a typo explains a missing key, not the
+ * other way round), then each row's value, its default, or the complaint that it is missing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "port/template.h"
+#include "spec/spec.h"
+#include "spec/suggest.h"
+
+static int check_names(struct spec_load *load, const struct key *keys, const struct spec_node *map,
+		       const struct spec_where *where)
+{
+	struct spec_names names = {0};
+	for (const struct key *key = keys; key->name; key++)
+		spec_names_add(&names, key->name);
+	for (const struct spec_node *child = map->children; child; child = child->next) {
+		bool known = false;
+		for (size_t i = 0; i < names.n; i++)
+			known = known || strcmp(names.names[i], child->key) == 0;
+		if (known)
+			continue;
+		struct buf text = {0};
+		buf_addf(&text, "%s has no key \"%.80s\"", where->name, child->key);
+		spec_names_describe(&names, child->key, &text);
+		int code = text.failed ? spec_fail_memory(load)
+				       : spec_fail(load, child->key_line, child->key_column, "%s", text.data);
+		buf_fini(&text);
+		return code;
+	}
+	return 0;
+}
+
+static bool has_defaults(const struct key *keys)
+{
+	for (const struct key *key = keys; key->name; key++)
+		if (key->fallback || (key->type == KEY_GROUP && has_defaults(key->group)))
+			return true;
+	return false;
+}
+
+static int fail_missing(struct spec_load *load, const struct key *key, const struct spec_where *where)
+{
+	struct buf text = {0};
+	buf_addf(&text, "%s has no %s, expected ", where->name, key->name);
+	spec_expected(key, &text);
+	int code = text.failed ? spec_fail_memory(load) : spec_fail(load, where->line, where->column, "%s", text.data);
+	buf_fini(&text);
+	return code;
+}
+
+static int fill_group(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
+{
+	struct spec_where where = {key->name, node ? node->key_line : 0, node ? node->key_column : 0};
+	if (!node && !has_defaults(key->group)) {
+		spec_explain_absent(load, key->name);
+		return 0;
+	}
+	if (node && node->kind != SPEC_MAP)
+		return spec_value_fill(load, key, node, config); /* knows how to complain */
+	spec_explain_key(load, key->name);
+	buf_add_char(&load->explain, '\n');
+	load->indent++;
+	int code = spec_fill(load, key->group, node, &where, config);
+	load->indent--;
+	return code;
+}
+
+/* The node of a default as it stands in the table; a list or map in brackets is read as YAML. */
+static int read_fallback(struct spec_load *load, const struct key *key, struct spec_node **ret_node)
+{
+	if (key->fallback[0] == '[' || key->fallback[0] == '{')
+		return spec_yaml_read(key->fallback, strlen(key->fallback), ret_node, load->err);
+	struct spec_node *node = calloc(1, sizeof *node);
+	char *text = strdup(key->fallback);
+	if (!node || !text) {
+		free(node);
+		free(text);
+		return spec_fail_memory(load);
+	}
+	node->text = text;
+	*ret_node = node;
+	return 0;
+}
+
+static int fill_fallback(struct spec_load *load, const struct key *key, const struct spec_where *where, void *config)
+{
+	struct spec_node *node;
+	int code = read_fallback(load, key, &node);
+	if (code < 0)
+		return code;
+	/* A default can be wrong here, such as a file that is not there: the place is that of the map. */
+	node->line = where->line;
+	node->column = where->column;
+	code = spec_value_fill(load, key, node, config);
+	if (code == 0)
+		spec_explain_value(load, key, node, true);
+	spec_node_free(node);
+	return code;
+}
+
+static int fill_row(struct spec_load *load, const struct key *key, const struct spec_node *map,
+		    const struct spec_where *where, void *config)
+{
+	const struct spec_node *node = spec_node_member(map, key->name);
+	bool required = map && (key->flags & KEY_REQUIRED);
+	if (node && spec_node_is_null(node))
+		node = NULL;
+	if (!node && required && !key->fallback)
+		return fail_missing(load, key, where);
+	if (key->type == KEY_GROUP)
+		return fill_group(load, key, node, config);
+	if (!node && key->fallback)
+		return fill_fallback(load, key, where, config);
+	if (!node) {
+		spec_explain_absent(load, key->name);
+		return 0;
+	}
+	int code = spec_value_fill(load, key, node, config);
+	if (code == 0)
+		spec_explain_value(load, key, node, false);
+	return code;
+}
+
+int spec_fill(struct spec_load *load, const struct key *keys, const struct spec_node *map,
+	      const struct spec_where *where, void *config)
+{
+	int code = map ? check_names(load, keys, map, where) : 0;
+	for (const struct key *key = keys; key->name && code == 0; key++)
+		code = fill_row(load, key, map, where, config);
+	return code;
+}
+
+static void release_lists(const struct key *key, void *field)
+{
+	if (key->type == KEY_COUNTS) {
+		free(((struct key_counts *)field)->values);
+	} else if (key->type == KEY_STRINGS) {
+		struct key_strings *strings = field;
+		/* A value that could not be read lies behind the counted ones and is NULL. */
+		for (size_t i = 0; i < strings->n; i++)
+			free(strings->values[i]);
+		free(strings->values);
+	} else {
+		struct key_headers *headers = field;
+		for (size_t i = 0; i < headers->n; i++) {
+			free(headers->headers[i].name);
+			template_free(headers->headers[i].value);
+		}
+		free(headers->headers);
+	}
+}
+
+void spec_release(const struct key *keys, void *config)
+{
+	for (const struct key *key = keys; key && key->name; key++) {
+		void *field = (char *)config + key->offset;
+		switch (key->type) {
+		case KEY_STRING:
+		case KEY_PATH_IN:
+		case KEY_PATH_OUT:
+		case KEY_JQ:
+			free(*(char **)field);
+			break;
+		case KEY_TEMPLATE:
+		case KEY_URL:
+			template_free(*(struct template **)field);
+			break;
+		case KEY_COUNTS:
+		case KEY_STRINGS:
+		case KEY_HEADERS:
+			release_lists(key, field);
+			break;
+		case KEY_GROUP:
+			spec_release(key->group, config);
+			break;
+		default:
+			break;
+		}
+	}
+}

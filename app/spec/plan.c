@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The top of a config: which keys there are, what belongs to which adapter, in which order it is read and explained.
+ *
+ *     text --yaml.c--> tree --here--> adapters found, tables filled (fill.c, value.c) --> jq programs compiled --> plan
+ */
+#include "spec/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spec/spec.h"
+#include "spec/suggest.h"
+
+#define FIELD(name) offsetof(struct plan_settings, name)
+
+static const struct key retry_keys[] = {
+	{"attempts", KEY_COUNT, FIELD(retry_attempts), "5", 1, 1000, .text = "Tries of an item in all"},
+	{"backoff", KEY_DURATIONS, FIELD(retry_backoff), "200ms..30s", WEIR_MSEC, 86400 * WEIR_SEC,
+	 .text = "The first wait before a retry and the largest; it doubles in between"},
+	{"jitter", KEY_ENUM, FIELD(retry_jitter), "full", .choices = "full|none",
+	 .text = "Full: each wait is drawn from zero to its length"},
+	{"max_retry_after", KEY_DURATION, FIELD(max_retry_after), "5m", WEIR_SEC, 86400 * WEIR_SEC,
+	 .text = "The longest wait that a server may ask for"},
+	{0},
+};
+
+static const struct key flow_keys[] = {
+	{"concurrency", KEY_COUNT, FIELD(concurrency), "50", 1, 100000, .text = "Items in the steps at once"},
+	{"retry", KEY_GROUP, 0, .group = retry_keys, .text = "What happens to items that fail"},
+	{0},
+};
+
+static const struct key batch_keys[] = {
+	{"items", KEY_COUNT, FIELD(batch_items), "500", 1, 100000, .text = "Most items of a write"},
+	{"bytes", KEY_SIZE, FIELD(batch_bytes), "1MiB", 1, 1 << 30, .text = "Most bytes of a write"},
+	{"period", KEY_DURATION, FIELD(batch_period), "20ms", 0, 3600 * WEIR_SEC,
+	 .text = "How long a write waits for more items"},
+	{0},
+};
+
+static const struct key stop_keys[] = {
+	{"dead", KEY_PERCENT, FIELD(stop_dead), "50%", .text = "Stop when this share of the items is dead; 0: never"},
+	{"of_first", KEY_COUNT, FIELD(stop_of_first), "200", 1, 1000000000,
+	 .text = "How many items have to be through before that is judged"},
+	{0},
+};
+
+static const struct key shutdown_keys[] = {
+	{"drain", KEY_DURATION, FIELD(drain), "30s", 0, 86400 * WEIR_SEC,
+	 .text = "How long items under way may take after a signal"},
+	{0},
+};
+
+static const struct key group_rows[] = {
+	{"flow", KEY_GROUP, 0, .group = flow_keys, .text = "How fast and how often"},
+	{"batch", KEY_GROUP, 0, .group = batch_keys, .text = "How outputs are collected into writes"},
+	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When a run gives up"},
+	{"shutdown", KEY_GROUP, 0, .group = shutdown_keys, .text = "How a run ends on a signal"},
+	{0},
+};
+
+static const char *const top_names[] = {"name", "source",      "broker",    "steps",    "flow",
+					"sink", "dead_letter", "stop_when", "shutdown", NULL};
+
+/* "; it belongs under flow.retry" for a key of a group that stands at the top. */
+static void add_home(const struct key *groups, const char *parent, const char *name, struct buf *out)
+{
+	for (const struct key *group = groups; group->name; group++) {
+		for (const struct key *key = group->group; key && key->name; key++)
+			if (strcmp(key->name, name) == 0)
+				buf_addf(out, "; it belongs under %s%s%s", parent, *parent ? "." : "", group->name);
+		if (group->group == flow_keys)
+			add_home(flow_keys, "flow", name, out);
+	}
+}
+
+static int check_top(struct spec_load *load, const struct spec_node *root)
+{
+	struct spec_names names = {0};
+	if (root->kind != SPEC_MAP)
+		return spec_fail(load, root->line, root->column,
+				 "the file is a %s, expected a map with source, steps and sink",
+				 root->kind == SPEC_LIST ? "list" : "text");
+	for (const char *const *name = top_names; *name; name++)
+		spec_names_add(&names, *name);
+	for (const struct spec_node *child = root->children; child; child = child->next) {
+		bool known = false;
+		for (size_t i = 0; i < names.n; i++)
+			known = known || strcmp(names.names[i], child->key) == 0;
+		if (known)
+			continue;
+		struct buf text = {0};
+		buf_addf(&text, "there is no key \"%.80s\"", child->key);
+		spec_names_describe(&names, child->key, &text);
+		if (!spec_suggest(&names, child->key))
+			add_home(group_rows, "", child->key, &text);
+		int code = text.failed ? spec_fail_memory(load)
+				       : spec_fail(load, child->key_line, child->key_column, "%s", text.data);
+		buf_fini(&text);
+		return code;
+	}
+	return 0;
+}
+
+static int fill_name(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	char fallback[65];
+	const char *slash = strrchr(plan->file, '/');
+	snprintf(fallback, sizeof fallback, "%s", slash ? slash + 1 : plan->file);
+	char *dot = strrchr(fallback, '.');
+	if (dot && dot > fallback)
+		*dot = 0;
+	for (char *c = fallback; *c; c++)
+		*c = strchr(allowed, *c) && (*c != '-' || c > fallback) ? *c : '_';
+	const struct key rows[] = {
+		{"name", KEY_STRING, FIELD(name), fallback[0] ? fallback : "pipeline", .text = ""},
+		{0},
+	};
+	const struct spec_node *node = spec_node_member(root, "name");
+	struct spec_node copy, map = {.kind = SPEC_MAP};
+	if (node) {
+		copy = *node;
+		copy.next = NULL;
+		map.children = &copy;
+	}
+	int code = spec_fill(load, rows, &map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
+	const char *name = plan->settings.name;
+	if (code < 0 || (name[0] && name[0] != '-' && strlen(name) <= 64 && strspn(name, allowed) == strlen(name)))
+		return code;
+	return spec_fail(load, node ? node->line : 1, node ? node->column : 1,
+			 "name is \"%.80s\", expected up to 64 letters, digits, _ and -", node ? node->text : name);
+}
+
+static int fill_group(struct spec_load *load, const char *name, const struct spec_node *node, struct plan *plan)
+{
+	const struct key *row = group_rows;
+	while (strcmp(row->name, name) != 0)
+		row++;
+	struct key rows[] = {*row, {0}};
+	struct spec_node copy, map = {.kind = SPEC_MAP};
+	if (node) {
+		copy = *node;
+		copy.next = NULL;
+		map.children = &copy;
+	}
+	return spec_fill(load, rows, &map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
+}
+
+static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	int code = check_top(load, root);
+	if (code == 0)
+		code = fill_name(load, root, plan);
+	if (code == 0)
+		code = spec_source_fill(load, root, plan);
+	if (code == 0)
+		code = spec_broker_fill(load, root, plan);
+	if (code == 0)
+		code = spec_steps_fill(load, root, plan);
+	if (code == 0)
+		code = fill_group(load, "flow", spec_node_member(root, "flow"), plan);
+	if (code == 0)
+		code = spec_sink_fill(load, root, plan);
+	if (code == 0) {
+		load->indent = 1;
+		code = fill_group(load, "batch", spec_node_member(spec_node_member(root, "sink"), "batch"), plan);
+		load->indent = 0;
+	}
+	if (code == 0)
+		code = spec_dead_letter_fill(load, root, plan);
+	if (code == 0)
+		code = fill_group(load, "stop_when", spec_node_member(root, "stop_when"), plan);
+	if (code == 0)
+		code = fill_group(load, "shutdown", spec_node_member(root, "shutdown"), plan);
+	return code == 0 ? spec_programs_check(load) : code;
+}
+
+static int fill_plan(struct spec_load *load, struct plan *plan)
+{
+	struct spec_node *root = NULL;
+	plan->file = strdup(load->label);
+	plan->folder = strdup(load->folder);
+	if (!plan->file || !plan->folder)
+		return spec_fail_memory(load);
+	int code = spec_yaml_read(load->text, load->n, &root, load->err);
+	if (code == 0)
+		code = load_pipeline(load, root, plan);
+	spec_node_free(root);
+	if (code < 0)
+		return code;
+	plan->explained = buf_take(&load->explain, NULL);
+	return plan->explained ? 0 : spec_fail_memory(load);
+}
+
+int spec_parse(const char *text, size_t n, const char *label, const char *folder, const struct spec_options *opts,
+	       struct plan **ret_plan, struct weir_error *err)
+{
+	struct weir_error spare;
+	if (!err)
+		err = &spare;
+	*err = (struct weir_error){0};
+	snprintf(err->source, sizeof err->source, "%s", label);
+	/* A byte order mark is skipped by the reader, and places count from behind it. */
+	size_t bom = n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+	struct spec_load load = {
+		.label = label, .folder = folder, .text = text + bom, .n = n - bom, .opts = opts, .err = err};
+	struct plan *plan = calloc(1, sizeof *plan);
+	int code = plan ? fill_plan(&load, plan) : spec_fail_memory(&load);
+	spec_programs_free(&load);
+	buf_fini(&load.explain);
+	if (code < 0) {
+		plan_free(plan);
+		return code;
+	}
+	*ret_plan = plan;
+	return 0;
+}
+
+static void release_adapter(struct plan_adapter *at)
+{
+	if (at->config)
+		spec_release(at->adapter->keys, at->config);
+	free(at->config);
+}
+
+void plan_free(struct plan *plan)
+{
+	if (!plan)
+		return;
+	release_adapter(&plan->source);
+	release_adapter(&plan->broker);
+	release_adapter(&plan->sink);
+	release_adapter(&plan->dead_letter);
+	for (size_t i = 0; i < plan->step_count; i++)
+		release_adapter(&plan->steps[i]);
+	free(plan->steps);
+	free(plan->settings.name);
+	free(plan->explained);
+	free(plan->folder);
+	free(plan->file);
+	free(plan);
+}

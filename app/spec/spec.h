@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this folder share: the state of one load. */
+#ifndef SPEC_SPEC_H
+#define SPEC_SPEC_H
+
+#include "port/buf.h"
+#include "port/key.h"
+#include "spec/node.h"
+#include "spec/plan.h"
+
+enum { SPEC_STEPS_MAX = 64 };
+
+/* A jq program to compile once all else is right: that takes a process each. */
+struct spec_program {
+	char *program;
+	int line, column;
+};
+
+struct spec_load {
+	const char *label, *folder; /* folder: where relative paths start; "" or "." is the working directory */
+	const char *text;           /* what the tree was read from, to find a place inside a scalar */
+	size_t n;
+	const struct spec_options *opts;
+	struct weir_error *err;
+	struct buf explain;
+	unsigned indent; /* of its next line */
+	struct spec_program *programs;
+	size_t program_count;
+};
+
+/* Where a table is filled in, for messages and for what has no node of its own. */
+struct spec_where {
+	const char *name; /* such as "http" or "flow"; "" at the top */
+	int line, column;
+};
+
+/* Records text at a place; WEIR_EINVAL. */
+int spec_fail(struct spec_load *load, int line, int column, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same at the byte `at` of a scalar, or at its beginning where the file has it in another form. */
+int spec_fail_in(struct spec_load *load, const struct spec_node *node, size_t at, const char *text);
+int spec_fail_memory(struct spec_load *load);
+
+/* fill.c: fills a config struct from a map (NULL: from the defaults; then nothing is required) and explains it.  What
+ * was filled in is the caller's to release, on failure, too. */
+int spec_fill(struct spec_load *load, const struct key *keys, const struct spec_node *map,
+	      const struct spec_where *where, void *config);
+void spec_release(const struct key *keys, void *config);
+
+/* value.c: one value. */
+int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config);
+
+/* expand.c: the text of a scalar with ${env:X} and ${file:X} filled in, malloc'ed.  In a template "${" from outside is
+ * doubled, so that it stays text. */
+int spec_expand(struct spec_load *load, const struct key *key, const struct spec_node *node, char **ret_text);
+bool spec_is_external(const char *text);                            /* holds such a reference */
+char *spec_resolve(const struct spec_load *load, const char *path); /* from the config's folder; malloc'ed or NULL */
+
+/* describe.c: what a key may be, for messages and reference ("a duration with a unit, such as 10s, from 1ms to 1h"). */
+void spec_expected(const struct key *key, struct buf *out);
+
+/* explain.c: lines of the effective config. */
+void spec_explain_key(struct spec_load *load, const char *name); /* `name:` */
+void spec_explain_value(struct spec_load *load, const struct key *key, const struct spec_node *node, bool fallback);
+void spec_explain_absent(struct spec_load *load, const char *name);
+
+/* adapters.c: the parts of a plan that name an adapter. */
+int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+
+/* jq.c: compiles the programs that were collected. */
+int spec_programs_add(struct spec_load *load, const char *program, int line, int column);
+int spec_programs_check(struct spec_load *load);
+void spec_programs_free(struct spec_load *load);
+
+#endif

@@ -3,6 +3,8 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
+int cmd_check(int argc, char **argv);
+int cmd_list(int argc, char **argv);
 int cmd_mock(int argc, char **argv);
 
 #endif

@@ -13,7 +13,7 @@ $(BUILD)/build.ninja:
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/setup
 
 check: all ## the unit tests (T=part-of-a-name for some of them)
-	@$(BUILD)/weir-test $(T)
+	@$(BUILD)/tests/weir-test $(T)
 
 scenario: all ## the command against real upstreams (T=part-of-a-name for some of them)
 	@WEIR_BUILD=$(abspath $(BUILD)) tests/support/scenarios $(T)
@@ -27,20 +27,20 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan --quiet
 	@$(SLOW) ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0 \
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP) build-asan/weir-test $(T)
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP) build-asan/tests/weir-test $(T)
 
 tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fibers)
 	@scripts/setup --quiet --for test --packages-only
 	@test -f build-tsan/build.ninja || CC=clang meson setup build-tsan -Dbuildtype=debugoptimized \
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan --quiet
-	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/weir-test $(T)
+	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/tests/weir-test $(T)
 
 memcheck: all ## the unit tests under valgrind
 	@scripts/setup --quiet --for test --packages-only
 	@$(SLOW) valgrind --quiet --trace-children=no --error-exitcode=99 \
 		--leak-check=full --errors-for-leak-kinds=definite --max-stackframe=8388608 \
-		$(BUILD)/weir-test $(T)
+		$(BUILD)/tests/weir-test $(T)
 
 lint: ## format, layers, tree, shell scripts, cppcheck, clang-tidy (T=one of them)
 	@scripts/lint $(T)

@@ -72,6 +72,6 @@ BEGIN {
 	      "getopt.h grp.h ifaddrs.h immintrin.h inttypes.h limits.h link.h locale.h malloc.h math.h netdb.h " \
 	      "poll.h pthread.h pwd.h sched.h search.h semaphore.h setjmp.h signal.h spawn.h stdalign.h " \
 	      "stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h " \
-	      "strings.h syslog.h termios.h threads.h time.h ucontext.h unistd.h utime.h wchar.h", names, " ")
+	      "strings.h sysexits.h syslog.h termios.h threads.h time.h ucontext.h unistd.h utime.h wchar.h", names, " ")
 	for (i in names) libc[names[i]] = 1
 }

@@ -44,9 +44,9 @@ refused 5:12 'http://|https://' 's,http://127.0.0.1:9/,127.0.0.1:9/,'
 refused 5:12 'http://|https://' 's,http://127.0.0.1:9/,ftp://127.0.0.1:9/,'
 refused 1:26 'orders.no|no such file' 's/orders.jsonl/orders.no/'
 refused 7:9 'jq' "s/'\\{id\\}'/'{id'/"
-refused 5:12 'path|\\$\\{' 's/\$\{.order_id\}/${.order_id/'
+refused '5:[0-9]+' 'path|\$\{' 's/\$\{.order_id\}/${.order_id/'
 refused 10:3 'twice|duplicate' 's/^(  concurrency: 5)/\1\n\1/'
-refused 5:12 'NO_SUCH' 's,\$\{.order_id\},${env:NO_SUCH},'
+refused '5:[0-9]+' 'NO_SUCH' 's,\$\{.order_id\},${env:NO_SUCH},'
 refused 2: '' '2s/.*/\tbroker: x/'
 refused 1: '' '1s/.*/source: [/'
 expect test "$(mock_stat .requests)" -le 1

@@ -11,6 +11,7 @@
 #include "text.h"
 
 enum { MOST_BURST = 1000000 };
+static const unsigned __int128 longest_interval = 3600 * WEIR_SEC;
 
 static weir_nsec period_of(struct mock_span unit)
 {
@@ -32,7 +33,7 @@ int mock_bucket_parse(const char *text, struct mock_bucket *ret_bucket, struct w
 	if (!period || !count)
 		goto fail;
 	unsigned __int128 interval = (unsigned __int128)(uint64_t)period * 1000000000u / count;
-	if (!interval || interval > (unsigned __int128)(3600 * WEIR_SEC))
+	if (!interval || interval > longest_interval)
 		return weir_error_set(err, WEIR_EINVAL, "the limit '%.100s' is out of range", text);
 	if (text[rate.n] == ',') {
 		struct mock_span name = mock_text_cut(&rest, '=');

@@ -5,6 +5,7 @@
  */
 #include "conn.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,7 @@ static int send_chunk(struct play *play, const char *bytes, size_t n, uint64_t f
 	char size[24];
 	if (!n && !fill)
 		return 0;
-	int length = snprintf(size, sizeof size, "%llx\r\n", (unsigned long long)(n + fill));
+	int length = snprintf(size, sizeof size, "%" PRIx64 "\r\n", n + fill);
 	bool bare = play->answer->is_http10;
 	int result = bare ? 0 : mock_conn_send(play->conn, size, (size_t)length);
 	if (!result)

@@ -6,8 +6,8 @@
  *     waiting   a heap by due time; a fiber, the mover, puts what is due into the ready queue
  *     leased    only counted: the items are with the workers
  *
- * `room` counts the items that may still come in, so the ready queue and the heap never run out of place: taking an item
- * back cannot fail and does not wait.
+ * `room` counts the items that may still come in, so the ready queue and the heap never run out of place: taking an
+ * item back cannot fail and does not wait.
  */
 #include "port/adapters.h"
 
@@ -103,7 +103,7 @@ static int start(struct broker *broker, size_t capacity)
 }
 
 static int memory_open(const void *config, const struct broker_options *opts, struct broker **ret_broker,
-                       struct weir_error *err)
+		       struct weir_error *err)
 {
 	(void)config;
 	struct broker *broker = calloc(1, sizeof *broker);
@@ -228,7 +228,8 @@ static const struct key memory_keys[] = {{.name = NULL}};
 const struct adapter broker_memory_adapter = {
 	.kind = ADAPTER_BROKER,
 	.name = "memory",
-	.text = "Keeps accepted items in memory, bounded; what is unfinished when weir ends is read again by the next run",
+	.text = "Keeps accepted items in memory, bounded; what is unfinished when weir ends is read again by the next "
+		"run",
 	.keys = memory_keys,
 	.config_bytes = sizeof(struct memory_config),
 	.broker = &memory_ops,

@@ -29,14 +29,6 @@ static int print_all(const char *text)
 	return EX_IOERR;
 }
 
-static void print_error(const struct weir_error *err)
-{
-	if (err->line)
-		fprintf(stderr, "%s:%d:%d: %s\n", err->source, err->line, err->column, err->text);
-	else
-		fprintf(stderr, "%s: %s\n", err->source, err->text);
-}
-
 static int check_file(const char *path, bool explain)
 {
 	struct plan *plan;
@@ -45,7 +37,7 @@ static int check_file(const char *path, bool explain)
 	int code = spec_load(path, &(struct spec_options){.jq_path = jq}, &plan, &err);
 	free(jq);
 	if (code < 0) {
-		print_error(&err);
+		cmd_print_error(&err);
 		return EX_CONFIG;
 	}
 	if (explain) {

@@ -3,8 +3,16 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
+#include <weir/base.h>
+
 int cmd_check(int argc, char **argv);
+int cmd_get(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_mock(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+
+/* One line on stderr: FILE:LINE:COLUMN: what is wrong. */
+void cmd_print_error(const struct weir_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015): pure, apart from the random
- * state that is passed in. */
+/* Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015): pure, apart from the
+ * random state that is passed in. */
 #include "engine/internal.h"
 
 /* splitmix64 (Steele, Lea, Flood 2014). */

@@ -6,8 +6,8 @@
  *     run:  supervisor, intake, N workers; the workers end when the broker has nothing more for them
  *     end:  intake, then the lane of the sink (it may still send to the dead letters), then that of the dead letters
  *
- * A stop sets an event; the supervisor then ends the intake, lets the broker hand out nothing more, gives the workers the
- * drain time and cancels those that are left.  A failure is a stop without drain time.
+ * A stop sets an event; the supervisor then ends the intake, lets the broker hand out nothing more, gives the workers
+ * the drain time and cancels those that are left.  A failure is a stop without drain time.
  */
 #include "engine/internal.h"
 
@@ -28,7 +28,7 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 	struct step_env env = engine->opts.env;
 	env.concurrency = engine->concurrency;
 	engine->steps = calloc(plan->step_count + 1, sizeof(struct step *));
-	*ret_exit = EXIT_UNAVAILABLE;
+	*ret_exit = EX_UNAVAILABLE;
 	if (!engine->steps)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	for (size_t i = 0; i < plan->step_count; i++) {
@@ -43,7 +43,7 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 static int open_lanes(struct engine *engine, int *ret_exit, struct weir_error *err)
 {
 	const struct plan *plan = engine->plan;
-	*ret_exit = EXIT_UNAVAILABLE;
+	*ret_exit = EX_UNAVAILABLE;
 	int code = lane_open(engine, plan->sink.adapter, plan->sink.config, &engine->sink_lane, err);
 	if (code)
 		return code;
@@ -60,20 +60,21 @@ static int open_ends(struct engine *engine, int *ret_exit, struct weir_error *er
 {
 	const struct plan *plan = engine->plan;
 	struct broker_options opts = {
-		.capacity = engine->concurrency * BROKER_PER_WORKER + (size_t)plan->settings.batch_items * BROKER_BATCHES,
+		.capacity =
+			engine->concurrency * BROKER_PER_WORKER + (size_t)plan->settings.batch_items * BROKER_BATCHES,
 	};
-	*ret_exit = EXIT_IO;
+	*ret_exit = EX_IOERR;
 	int code = engine->source_ops->open(plan->source.config, &engine->source, err);
 	if (code)
 		return code;
-	*ret_exit = EXIT_UNAVAILABLE;
+	*ret_exit = EX_UNAVAILABLE;
 	return engine->broker_ops->open(plan->broker.config, &opts, &engine->broker, err);
 }
 
 static int make_objects(struct engine *engine, int *ret_exit, struct weir_error *err)
 {
 	static const struct weir_group_options collect = {.flags = WEIR_GROUP_COLLECT};
-	*ret_exit = EXIT_UNAVAILABLE;
+	*ret_exit = EX_UNAVAILABLE;
 	if (weir_group_new(&collect, &engine->intake) || weir_group_new(&collect, &engine->workers) ||
 	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->stopping) ||
 	    weir_histogram_new(&engine->attempt_ns) || weir_histogram_new(&engine->item_ns))
@@ -90,10 +91,10 @@ static size_t choose_concurrency(const struct plan *plan, const struct engine_op
 static int close_ends(struct engine *engine, struct weir_error *err);
 
 int engine_open(const struct plan *plan, const struct engine_options *opts, struct engine **ret_engine, int *ret_exit,
-                struct weir_error *err)
+		struct weir_error *err)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
-	*ret_exit = EXIT_UNAVAILABLE;
+	*ret_exit = EX_UNAVAILABLE;
 	if (!engine)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	engine->plan = plan;
@@ -154,7 +155,7 @@ static int supervise(void *arg)
 static int start_fibers(struct engine *engine)
 {
 	static const struct weir_spawn_options supervisor = {.name = "supervisor"}, intake = {.name = "intake"},
-	                                       worker = {.name = "worker"};
+					       worker = {.name = "worker"};
 	int code = weir_group_spawn_with(engine->helpers, &supervisor, supervise, engine, WEIR_FOREVER);
 	if (!code)
 		code = weir_group_spawn_with(engine->intake, &intake, engine_intake, engine, WEIR_FOREVER);
@@ -231,11 +232,11 @@ int engine_run(struct engine *engine, struct weir_error *err)
 	int code = start_fibers(engine);
 	if (code) {
 		weir_error_set(&close_err, code, "cannot start the workers: %s", weir_strerror(code));
-		engine_fail(engine, EXIT_UNAVAILABLE, &close_err);
+		engine_fail(engine, EX_UNAVAILABLE, &close_err);
 	}
 	wait_for_fibers(engine);
 	if (close_ends(engine, &close_err))
-		engine_fail(engine, EXIT_IO, &close_err);
+		engine_fail(engine, EX_IOERR, &close_err);
 	if (engine->failed_exit && err)
 		*err = engine->failure;
 	return exit_code(engine);
@@ -273,9 +274,14 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 
 void engine_figures(const struct engine *engine, struct buf *json)
 {
-	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++)
-		if (engine->plan->steps[i].adapter->step->figures)
-			engine->plan->steps[i].adapter->step->figures(engine->steps[i], json);
+	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++) {
+		const struct step_ops *ops = engine->plan->steps[i].adapter->step;
+		if (!ops->figures)
+			continue;
+		if (json->len)
+			buf_add_char(json, ',');
+		ops->figures(engine->steps[i], json);
+	}
 }
 
 void engine_free(struct engine *engine)

@@ -27,9 +27,9 @@ enum engine_state {
 const char *engine_state_name(enum engine_state state); /* "running", … */
 
 struct engine_options {
-	struct step_env env;     /* concurrency is set by the engine */
-	size_t most_concurrency; /* what the system allows (descriptors); 0: no limit */
-	bool dead_to_sink;       /* `weir get`: the record of a failure goes to the sink like any other */
+	struct step_env env;                /* concurrency is set by the engine */
+	size_t most_concurrency;            /* what the system allows (descriptors); 0: no limit */
+	bool dead_to_sink;                  /* `weir get`: the record of a failure goes to the sink like any other */
 	const struct adapter *dead_adapter; /* where dead letters go when the plan does not say: a sink … */
 	const void *dead_config;            /* … and its config; used unless dead_to_sink */
 };
@@ -43,18 +43,19 @@ struct engine_stats {
 	int64_t total;                       /* items in all; -1: unknown */
 	bool total_exact;
 	size_t concurrency;
-	const char *reason; /* why the run ended before all was settled; or NULL */
+	const char *reason;                                /* why the run ended before all was settled; or NULL */
 	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
 };
 
 /* Opens everything the plan names.  On a fiber.  On failure *ret_exit is the exit code to use. */
 int engine_open(const struct plan *plan, const struct engine_options *opts, struct engine **ret_engine, int *ret_exit,
-                struct weir_error *err);
+		struct weir_error *err);
 
-/* Runs to the end, and closes the source, the steps and the sinks: the exit code, with err filled when something failed. */
+/* Runs to the end, and closes the source, the steps and the sinks: the exit code, with err filled when something
+ * failed. */
 int engine_run(struct engine *engine, struct weir_error *err);
 
-/* Ends the run early: nothing new is taken, what is in the steps gets the plan's `drain` time.  reason: a literal.  Only
+/* Ends the run early: nothing new is taken, what is in the steps gets the plan's `drain` time.  reason: a literal. Only
  * the first call counts.  Does not suspend; from a fiber of the same loop. */
 void engine_stop(struct engine *engine, const char *reason);
 

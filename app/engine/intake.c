@@ -43,7 +43,7 @@ int engine_intake(void *arg)
 		engine->source_ended = true;
 		engine->broker_ops->seal(engine->broker, WEIR_FOREVER);
 	} else if (code != WEIR_ECANCELED && code != WEIR_ECLOSED) {
-		engine_fail(engine, EXIT_IO, &err);
+		engine_fail(engine, EX_IOERR, &err);
 	}
 	return 0;
 }

@@ -6,16 +6,15 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 
+#include <sysexits.h>
 #include <weir/weir.h>
 
+/* Exit codes of weir's own; the others are from <sysexits.h>. */
 enum engine_exit {
 	EXIT_DONE = 0,
 	EXIT_DEAD_LETTERS = 3,
 	EXIT_ACCOUNTS = 4,
 	EXIT_STOPPED = 5,
-	EXIT_UNAVAILABLE = 69,
-	EXIT_IO = 74,
-	EXIT_BAD_CONFIG = 78,
 };
 
 struct engine {

@@ -3,8 +3,8 @@
  * See lane.h.  `room` counts bytes: an entry takes as many permits as its outputs have bytes, at most all of them, and
  * gives them back when it was settled.
  *
- * A sink that is busy is asked again after a pause that grows to a second; one that fails ends the run.  What it had not
- * taken goes back to the broker.
+ * A sink that is busy is asked again after a pause that grows to a second; one that fails ends the run.  What it had
+ * not taken goes back to the broker.
  */
 #include "engine/lane.h"
 
@@ -135,7 +135,7 @@ static size_t bury_refused(struct lane *lane, size_t n)
 
 static int exit_of(int code)
 {
-	return code == WEIR_EIO || code == WEIR_ENOSPC ? EXIT_IO : EXIT_UNAVAILABLE;
+	return code == WEIR_EIO || code == WEIR_ENOSPC ? EX_IOERR : EX_UNAVAILABLE;
 }
 
 /* There is no place left for a dead letter that its sink will not take. */
@@ -186,7 +186,7 @@ static int run_lane(void *arg)
 }
 
 int lane_open(struct engine *engine, const struct adapter *sink, const void *config, struct lane **ret_lane,
-              struct weir_error *err)
+	      struct weir_error *err)
 {
 	struct lane *lane = new_lane(engine, sink->sink);
 	if (!lane)
@@ -197,7 +197,7 @@ int lane_open(struct engine *engine, const struct adapter *sink, const void *con
 		return code;
 	}
 	code = weir_group_spawn_with(lane->group, &(struct weir_spawn_options){.name = "lane"}, run_lane, lane,
-	                             WEIR_FOREVER);
+				     WEIR_FOREVER);
 	if (code) {
 		lane_close(lane, NULL);
 		return weir_error_set(err, code, "%s", weir_strerror(code));

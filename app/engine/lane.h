@@ -2,8 +2,8 @@
 /*
  * A lane to a sink: items queue up, one fiber writes them in batches.
  *
- * A batch ends with its count or its bytes, or when the first of it has waited for the period; and always at the end.  The
- * queue is bounded in items and in bytes, so a slow sink slows the workers, and those the source.
+ * A batch ends with its count or its bytes, or when the first of it has waited for the period; and always at the end.
+ * The queue is bounded in items and in bytes, so a slow sink slows the workers, and those the source.
  */
 #ifndef ENGINE_LANE_H
 #define ENGINE_LANE_H
@@ -24,7 +24,7 @@ struct lane_entry {
 
 /* Opens the sink and starts the lane's fiber.  config is borrowed. */
 int lane_open(struct engine *engine, const struct adapter *sink, const void *config, struct lane **ret_lane,
-              struct weir_error *err);
+	      struct weir_error *err);
 
 /* Queues an item; suspends while the lane is full.  WEIR_ECLOSED, WEIR_ECANCELED: it was not taken. */
 int lane_put(struct lane *lane, struct item *item, enum fate fate, weir_nsec deadline);

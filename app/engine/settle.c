@@ -2,8 +2,9 @@
 /*
  * Where items leave their worker, and the accounts.
  *
- * An item is counted as read when the broker has taken it (or, if the source found it unusable, when it is on its way to
- * the dead letters), and once more when what became of it is durable.  An item without an id never was in the broker.
+ * An item is counted as read when the broker has taken it (or, if the source found it unusable, when it is on its way
+ * to the dead letters), and once more when what became of it is durable.  An item without an id never was in the
+ * broker.
  */
 #include "engine/internal.h"
 
@@ -82,7 +83,7 @@ static int make_letter(struct item *item)
 	buf_add_str(&text, "{\"reason\":");
 	buf_add_json_str(&text, item->why, strlen(item->why));
 	buf_addf(&text, ",\"attempts\":%u,\"position\":%llu,\"item\":", item->attempts,
-	         (unsigned long long)item->position);
+		 (unsigned long long)item->position);
 	buf_add(&text, item->source.data, item->source.len);
 	buf_add_str(&text, "}");
 	value_list_fini(&item->outputs);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: takes an item, runs it through the steps, sends it on.  It never waits with an item in hand for anything but
- * the steps and the lanes: a retry goes back to the broker, so it holds no slot.
+ * A worker: takes an item, runs it through the steps, sends it on.  It never waits with an item in hand for anything
+ * but the steps and the lanes: a retry goes back to the broker, so it holds no slot.
  */
 #include "engine/internal.h"
 
@@ -102,7 +102,7 @@ int engine_worker(void *arg)
 	if (code != WEIR_ECLOSED && code != WEIR_ECANCELED) {
 		struct weir_error err = {0};
 		weir_error_set(&err, code, "broker: %s", weir_strerror(code));
-		engine_fail(engine, EXIT_UNAVAILABLE, &err);
+		engine_fail(engine, EX_UNAVAILABLE, &err);
 	}
 	return 0;
 }

@@ -427,7 +427,7 @@ static void http_figures(const struct step *step, struct buf *json)
 }
 
 static const struct step_ops http_ops = {
-	.open = http_open, .run = http_run, .figures = http_figures, .close = http_close};
+	.open = http_open, .run = http_run, .figures = http_figures, .close = http_close, .descriptors = 1};
 
 const struct adapter step_http_adapter = {
 	.kind = ADAPTER_STEP,

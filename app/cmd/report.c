@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See report.h.  The rate is an average that forgets with a time constant of RATE_TIME, so that the line neither jumps
+ * nor lags.
+ */
+#include "cmd/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+#define RATE_TIME 2.0 /* seconds */
+
+static uint64_t settled(const struct engine_stats *stats)
+{
+	return stats->succeeded + stats->dead + stats->dropped;
+}
+
+void report_look(struct report *report)
+{
+	weir_nsec now = weir_now();
+	double seconds = (double)(now - report->looked_at) / (double)WEIR_SEC;
+	engine_stats(report->engine, &report->now);
+	if (report->looked_at && seconds > 0) {
+		double recent = (double)(settled(&report->now) - report->settled) / seconds;
+		double weight = report->rate > 0 ? 1 - exp(-seconds / RATE_TIME) : 1;
+		report->rate += (recent - report->rate) * weight;
+	}
+	report->looked_at = now;
+	report->settled = settled(&report->now);
+}
+
+double report_wall_seconds(void)
+{
+	char text[1024];
+	unsigned long long ticks = 0;
+	struct timespec now;
+	FILE *file = fopen("/proc/self/stat", "re");
+	size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+	if (file)
+		fclose(file);
+	text[n] = 0;
+	/* The 20th field after the name, which is in parentheses and may hold anything. */
+	const char *at = strrchr(text, ')');
+	if (!at || sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+			  &ticks) != 1)
+		return 0;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* 1234567 -> 1,234,567 */
+static const char *grouped(uint64_t n, char text[32])
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), out = 0;
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			text[out++] = ',';
+		text[out++] = digits[i];
+	}
+	text[out] = 0;
+	return text;
+}
+
+/* Seconds as people say them: 0.8 s, 43 s, 2 m 05 s, 3 h 20 m. */
+static const char *spoken(double seconds, char text[32])
+{
+	long long whole = (long long)(seconds + 0.5);
+	if (seconds < 9.95)
+		snprintf(text, 32, "%.1f s", seconds);
+	else if (whole < 60)
+		snprintf(text, 32, "%lld s", whole);
+	else if (whole < 3600)
+		snprintf(text, 32, "%lld m %02lld s", whole / 60, whole % 60);
+	else
+		snprintf(text, 32, "%lld h %02lld m", whole / 3600, whole / 60 % 60);
+	return text;
+}
+
+static double eta_seconds(const struct report *report)
+{
+	const struct engine_stats *now = &report->now;
+	int64_t left = now->total - (int64_t)settled(now);
+	return now->total < 0 || report->rate <= 0 || left < 0 ? -1 : (double)left / report->rate;
+}
+
+/* Parts in order of importance; what does not fit the terminal is left out. */
+void report_line(const struct report *report, size_t columns, struct buf *out)
+{
+	const struct engine_stats *now = &report->now;
+	char parts[7][64], a[32], b[32];
+	int n = 0;
+	double eta = eta_seconds(report);
+	if (now->total >= 0)
+		snprintf(parts[n++], 64, "%s/%s%s", grouped(settled(now), a), now->total_exact ? "" : "~",
+			 grouped((uint64_t)now->total, b));
+	else
+		snprintf(parts[n++], 64, "%s done", grouped(settled(now), a));
+	snprintf(parts[n++], 64, "%s/s", grouped((uint64_t)(report->rate + 0.5), a));
+	if (now->state == ENGINE_DRAINING)
+		snprintf(parts[n++], 64, "stopping");
+	else if (eta >= 0)
+		snprintf(parts[n++], 64, "ETA %s", spoken(eta, a));
+	snprintf(parts[n++], 64, "%s failed", grouped(now->dead, a));
+	snprintf(parts[n++], 64, "%s retries", grouped(now->retries, a));
+	snprintf(parts[n++], 64, "%s in flight", grouped(now->in_flight, a));
+	if (now->waiting)
+		snprintf(parts[n++], 64, "%s waiting", grouped(now->waiting, a));
+	size_t begin = out->len;
+	buf_addf(out, "%.24s", report->name);
+	for (int i = 0; i < n; i++)
+		if (out->len - begin + 2 + strlen(parts[i]) < columns)
+			buf_addf(out, "  %s", parts[i]);
+}
+
+static void add_counts(const struct engine_stats *now, struct buf *out)
+{
+	buf_addf(out, "\"read\":%llu,\"succeeded\":%llu,\"dead\":%llu,\"dropped\":%llu,\"unfinished\":%llu,",
+		 (unsigned long long)now->read, (unsigned long long)now->succeeded, (unsigned long long)now->dead,
+		 (unsigned long long)now->dropped, (unsigned long long)now->unfinished);
+	buf_addf(out, "\"retries\":%llu,\"attempts\":%llu,\"refused\":%llu", (unsigned long long)now->retries,
+		 (unsigned long long)now->attempts, (unsigned long long)now->refused);
+}
+
+void report_json(const struct report *report, const char *event, struct buf *out)
+{
+	const struct engine_stats *now = &report->now;
+	double eta = eta_seconds(report);
+	buf_addf(out, "{\"event\":\"%s\",\"name\":", event);
+	buf_add_json_str(out, report->name, strlen(report->name));
+	buf_addf(out, ",\"pid\":%ld,\"state\":\"%s\",", (long)getpid(), engine_state_name(now->state));
+	add_counts(now, out);
+	buf_addf(out, ",\"in_flight\":%llu,\"waiting\":%llu,\"concurrency\":%zu,\"per_s\":%.1f,\"wall_s\":%.2f",
+		 (unsigned long long)now->in_flight, (unsigned long long)now->waiting, now->concurrency, report->rate,
+		 report_wall_seconds());
+	if (now->total >= 0)
+		buf_addf(out, ",\"total\":%lld,\"total_exact\":%s", (long long)now->total,
+			 now->total_exact ? "true" : "false");
+	if (eta >= 0)
+		buf_addf(out, ",\"eta_s\":%.1f", eta);
+	struct buf figures = {0};
+	engine_figures(report->engine, &figures);
+	if (figures.len && !figures.failed)
+		buf_addf(out, ",%s", figures.data);
+	buf_fini(&figures);
+	if (now->reason) {
+		buf_add_str(out, ",\"reason\":");
+		buf_add_json_str(out, now->reason, strlen(now->reason));
+	}
+	buf_add_char(out, '}');
+}
+
+static double ms(int64_t ns)
+{
+	return (double)ns / (double)WEIR_MSEC;
+}
+
+void report_closing(const struct report *report, struct buf *out)
+{
+	const struct engine_stats *now = &report->now;
+	char a[32], b[32], c[32], d[32];
+	double wall = report_wall_seconds();
+	buf_addf(out, "%s: %s in %s: %s of %s read are done", report->name, engine_state_name(now->state),
+		 spoken(wall, a), grouped(settled(now), b), grouped(now->read, c));
+	buf_addf(out, ", %s/s\n", grouped((uint64_t)(wall > 0 ? (double)settled(now) / wall : 0), a));
+	buf_addf(out, "  %s succeeded, %s dead, %s dropped, %s unfinished", grouped(now->succeeded, a),
+		 grouped(now->dead, b), grouped(now->dropped, c), grouped(now->unfinished, d));
+	buf_addf(out, "; %s attempts, %s retries\n", grouped(now->attempts, a), grouped(now->retries, b));
+	if (weir_histogram_count(now->attempt_ns))
+		buf_addf(out, "  an attempt took %.1f ms (p50), %.1f (p95), %.1f (p99), %.1f (max)\n",
+			 ms(weir_histogram_quantile(now->attempt_ns, 0.5)),
+			 ms(weir_histogram_quantile(now->attempt_ns, 0.95)),
+			 ms(weir_histogram_quantile(now->attempt_ns, 0.99)), ms(weir_histogram_max(now->attempt_ns)));
+	if (now->reason)
+		buf_addf(out, "  ended early: %s\n", now->reason);
+}
+
+static void add_quantiles(struct buf *out, const char *name, const struct weir_histogram *histogram)
+{
+	buf_addf(out, "  \"%s\": { \"p50\": %.3f, \"p95\": %.3f, \"p99\": %.3f, \"max\": %.3f },\n", name,
+		 ms(weir_histogram_quantile(histogram, 0.5)), ms(weir_histogram_quantile(histogram, 0.95)),
+		 ms(weir_histogram_quantile(histogram, 0.99)), ms(weir_histogram_max(histogram)));
+}
+
+static double cpu_seconds(const struct rusage *usage)
+{
+	return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+	       (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1e-6;
+}
+
+void report_summary(const struct report *report, int exit_code, struct buf *out)
+{
+	const struct engine_stats *now = &report->now;
+	struct rusage self, children;
+	double wall = report_wall_seconds();
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_CHILDREN, &children);
+	buf_addf(out, "{\n  \"schema\": 1,\n  \"name\": ");
+	buf_add_json_str(out, report->name, strlen(report->name));
+	buf_addf(out, ",\n  \"state\": \"%s\",\n  \"exit_code\": %d,\n", engine_state_name(now->state), exit_code);
+	buf_add_str(out, "  \"reason\": ");
+	if (now->reason)
+		buf_add_json_str(out, now->reason, strlen(now->reason));
+	else
+		buf_add_str(out, "null");
+	buf_addf(out, ",\n  \"read\": %llu,\n  \"succeeded\": %llu,\n  \"dead\": %llu,\n  \"dropped\": %llu,\n",
+		 (unsigned long long)now->read, (unsigned long long)now->succeeded, (unsigned long long)now->dead,
+		 (unsigned long long)now->dropped);
+	buf_addf(out, "  \"unfinished\": %llu,\n  \"retries\": %llu,\n  \"attempts\": %llu,\n  \"refused\": %llu,\n",
+		 (unsigned long long)now->unfinished, (unsigned long long)now->retries,
+		 (unsigned long long)now->attempts, (unsigned long long)now->refused);
+	buf_addf(out, "  \"wall_s\": %.3f,\n  \"items_per_s\": %.1f,\n", wall,
+		 wall > 0 ? (double)settled(now) / wall : 0.0);
+	add_quantiles(out, "attempt_ms", now->attempt_ns);
+	add_quantiles(out, "item_ms", now->item_ns);
+	/* Of the children the largest one's peak: the system keeps no more of those that have ended. */
+	buf_addf(out, "  \"peak_rss_bytes\": %lld,\n  \"cpu_s\": %.3f\n}\n",
+		 ((long long)self.ru_maxrss + children.ru_maxrss) * 1024, cpu_seconds(&self) + cpu_seconds(&children));
+}

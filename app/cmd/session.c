@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session: what lies around the engine when a user runs a plan.
+ *
+ * The first SIGINT or SIGTERM stops the run, which drains; from then on the next one ends the process at once, by the
+ * kernel's hand, whatever the loop is doing.  Children see the end of their input and end, too.
+ */
+#include "cmd/session.h"
+
+#include "admin/control.h"
+#include "cmd/paths.h"
+#include "cmd/progress.h"
+#include "engine/engine.h"
+#include "port/adapters.h"
+#include "sink/jsonl.h"
+#include "store/folder.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+enum { FDS_RESERVED = 40 };
+
+struct session {
+	const struct plan *plan;
+	const struct session_options *opts;
+	struct folder folder;
+	struct engine *engine;
+	struct report report;
+	struct progress progress;
+	struct weir_group *helpers;
+	struct control *control;
+	struct sink_jsonl_config dead_letters;
+	char *exe_path;
+	int signal_fd;
+	int exit_code;
+};
+
+static void say_error(const struct session *session, const struct weir_error *err)
+{
+	fprintf(stderr, "weir: %s: %s\n", session->plan->file, err->text);
+}
+
+/* --- signals --- */
+
+static void exit_now(int number)
+{
+	_exit(128 + number);
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void let_signals_kill(void)
+{
+	struct sigaction action = {.sa_handler = exit_now};
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int watch_signals(void *arg)
+{
+	struct session *session = arg;
+	struct signalfd_siginfo info;
+	struct weir_io *io;
+	if (weir_io_open(session->signal_fd, &io))
+		return 0;
+	if (weir_io_read(io, &info, sizeof info, WEIR_FOREVER) == sizeof info) {
+		bool interrupt = info.ssi_signo == SIGINT;
+		engine_stop(session->engine, interrupt ? "SIGINT" : "SIGTERM");
+		if (!session->opts->quiet)
+			progress_note(&session->progress, "%s: finishing what is in flight; once more ends now",
+				      interrupt ? "SIGINT" : "SIGTERM");
+		let_signals_kill();
+	}
+	weir_io_close(io);
+	return 0;
+}
+
+/* --- descriptors --- */
+
+/* Raises the soft limit to the hard one; how many items at once the descriptors allow, 0: as many as wanted. */
+static size_t most_concurrency(const struct plan *plan)
+{
+	struct rlimit limit;
+	unsigned each = 0;
+	for (size_t i = 0; i < plan->step_count; i++)
+		each += plan->steps[i].adapter->step->descriptors;
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (!each || limit.rlim_max == RLIM_INFINITY)
+		return 0;
+	return limit.rlim_max > FDS_RESERVED + each ? (size_t)(limit.rlim_max - FDS_RESERVED) / each : 1;
+}
+
+/* --- the run --- */
+
+static void answer_request(void *arg, const char *request, struct buf *out)
+{
+	struct session *session = arg;
+	if (strcmp(request, "status")) {
+		buf_add_str(out, "{\"error\":\"unknown request\"}");
+		return;
+	}
+	report_look(&session->report);
+	report_json(&session->report, "status", out);
+}
+
+static int start_helpers(struct session *session, struct weir_error *err)
+{
+	static const struct weir_spawn_options signals = {.name = "signals"}, progress = {.name = "progress"};
+	int code = weir_group_new(NULL, &session->helpers);
+	if (!code)
+		code = weir_group_spawn_with(session->helpers, &signals, watch_signals, session, WEIR_FOREVER);
+	if (!code && !session->opts->quiet)
+		code = weir_group_spawn_with(session->helpers, &progress, progress_run, &session->progress,
+					     WEIR_FOREVER);
+	if (code)
+		return weir_error_set(err, code, "%s", weir_strerror(code));
+	if (session->folder.fd < 0)
+		return 0;
+	return control_start(session->folder.fd, answer_request, session, &session->control, err);
+}
+
+static void stop_helpers(struct session *session)
+{
+	control_stop(session->control);
+	if (session->helpers) {
+		weir_group_cancel(session->helpers);
+		weir_group_wait(session->helpers, WEIR_FOREVER);
+	}
+	weir_group_free(session->helpers);
+}
+
+static void write_summary(struct session *session)
+{
+	struct buf text = {0};
+	const char *path = session->opts->summary;
+	report_summary(&session->report, session->exit_code, &text);
+	FILE *file = strcmp(path, "-") ? fopen(path, "we") : stdout;
+	bool written = file && !text.failed && fwrite(text.data, 1, text.len, file) == text.len && !fflush(file);
+	if (!written) {
+		fprintf(stderr, "weir: cannot write the summary %s: %s\n", path, strerror(errno));
+		if (session->exit_code == 0)
+			session->exit_code = EX_IOERR;
+	}
+	if (file && file != stdout)
+		fclose(file);
+	buf_fini(&text);
+}
+
+static void tell_concurrency(struct session *session)
+{
+	struct engine_stats stats;
+	engine_stats(session->engine, &stats);
+	if (stats.concurrency < (size_t)session->plan->settings.concurrency && !session->opts->quiet)
+		progress_note(&session->progress,
+			      "the limit of open descriptors (ulimit -n) allows %zu at once instead of %lld",
+			      stats.concurrency, (long long)session->plan->settings.concurrency);
+}
+
+static int run_engine(struct session *session, struct weir_error *err)
+{
+	session->report.engine = session->engine;
+	progress_init(&session->progress, &session->report);
+	tell_concurrency(session);
+	int code = start_helpers(session, err);
+	if (code)
+		engine_stop(session->engine, "it could not be started");
+	session->exit_code = engine_run(session->engine, err);
+	if (code)
+		session->exit_code = EX_UNAVAILABLE;
+	stop_helpers(session);
+	return code;
+}
+
+static int run_on_loop(void *arg)
+{
+	struct session *session = arg;
+	const struct session_options *opts = session->opts;
+	struct weir_error err = {0};
+	struct engine_options engine_opts = {
+		.env = {.exe_path = session->exe_path,
+			.allow_private = opts->allow_private,
+			.record = opts->record,
+			.max_retry_after = session->plan->settings.max_retry_after},
+		.most_concurrency = most_concurrency(session->plan),
+		.dead_to_sink = opts->record,
+		.dead_adapter = &sink_jsonl_adapter,
+		.dead_config = &session->dead_letters,
+	};
+	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {
+		say_error(session, &err);
+		return 0;
+	}
+	run_engine(session, &err);
+	if (opts->quiet)
+		report_look(&session->report);
+	else
+		progress_end(&session->progress);
+	if (err.code)
+		say_error(session, &err);
+	if (opts->summary)
+		write_summary(session);
+	engine_free(session->engine);
+	return 0;
+}
+
+static int open_folder(struct session *session, struct weir_error *err)
+{
+	const char *path = session->opts->state;
+	if (!path)
+		return 0;
+	int code = folder_open(path, &session->folder, err);
+	if (code)
+		return code;
+	session->dead_letters.path = folder_file(&session->folder, "dead.jsonl");
+	return session->dead_letters.path ? 0 : weir_error_set(err, WEIR_ENOMEM, "out of memory");
+}
+
+int session_run(const struct plan *plan, const struct session_options *opts)
+{
+	struct weir_error err = {0};
+	struct session session = {
+		.plan = plan,
+		.opts = opts,
+		.folder = {.fd = -1, .lock_fd = -1},
+		.report = {.name = plan->settings.name},
+		.exe_path = cmd_exe_path(),
+	};
+	int code = open_folder(&session, &err);
+	if (code) {
+		say_error(&session, &err);
+		free(session.exe_path);
+		return code == WEIR_EBUSY ? EX_TEMPFAIL : EX_IOERR;
+	}
+	session.signal_fd = block_signals();
+	code = weir_run(NULL, run_on_loop, &session);
+	if (code) {
+		fprintf(stderr, "weir: %s: %s\n", plan->file, weir_strerror(code));
+		session.exit_code = EX_UNAVAILABLE;
+	}
+	close(session.signal_fd);
+	free(session.dead_letters.path);
+	folder_close(&session.folder);
+	free(session.exe_path);
+	return session.exit_code;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* See folder.h.  The lock is a flock on a file that is never removed, so two weirs can never lock two different ones.
+ */
+#include "store/folder.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int make_path(char *path)
+{
+	for (char *at = path + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = 0;
+		int failed = mkdir(path, 0700) && errno != EEXIST;
+		*at = '/';
+		if (failed)
+			return -errno;
+	}
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+static int write_pid(int fd)
+{
+	char text[24];
+	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)n, 0) != n)
+		return -errno;
+	return 0;
+}
+
+static int refuse_held(int lock_fd, const char *path, struct weir_error *err)
+{
+	char pid[24] = "";
+	ssize_t n = pread(lock_fd, pid, sizeof pid - 1, 0);
+	pid[n > 0 ? strcspn(pid, "\n") : 0] = 0;
+	return weir_error_set(err, WEIR_EBUSY,
+			      "the state folder %s is in use by another weir (pid %s); wait for it, or "
+			      "choose another folder with --state",
+			      path, *pid ? pid : "unknown");
+}
+
+static int open_locked(struct folder *folder, struct weir_error *err)
+{
+	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder->fd < 0)
+		return weir_error_set(err, -errno, "cannot open the state folder %s: %s", folder->path,
+				      strerror(errno));
+	folder->lock_fd = openat(folder->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (folder->lock_fd < 0)
+		return weir_error_set(err, -errno, "cannot open %s/lock: %s", folder->path, strerror(errno));
+	if (flock(folder->lock_fd, LOCK_EX | LOCK_NB))
+		return refuse_held(folder->lock_fd, folder->path, err);
+	int code = write_pid(folder->lock_fd);
+	return code ? weir_error_set(err, code, "cannot write %s/lock: %s", folder->path, strerror(-code)) : 0;
+}
+
+int folder_open(const char *path, struct folder *ret_folder, struct weir_error *err)
+{
+	struct folder folder = {.path = strdup(path), .fd = -1, .lock_fd = -1};
+	if (!folder.path)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	int code = make_path(folder.path);
+	if (code)
+		weir_error_set(err, code, "cannot make the state folder %s: %s", path, strerror(-code));
+	else
+		code = open_locked(&folder, err);
+	if (code) {
+		folder_close(&folder);
+		return code;
+	}
+	*ret_folder = folder;
+	return 0;
+}
+
+void folder_close(struct folder *folder)
+{
+	if (folder->lock_fd >= 0)
+		close(folder->lock_fd);
+	if (folder->fd >= 0)
+		close(folder->fd);
+	free(folder->path);
+	*folder = (struct folder){.fd = -1, .lock_fd = -1};
+}
+
+char *folder_file(const struct folder *folder, const char *name)
+{
+	char *path;
+	return asprintf(&path, "%s/%s", folder->path, name) < 0 ? NULL : path;
+}

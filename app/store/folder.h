@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state folder of a run, `.weir/NAME/`: held by one weir at a time.
+ *
+ *     lock    flock'ed while the run lives; says the holder's pid
+ *     ctl     the control socket (admin/control.h)
+ *     dead.jsonl    dead letters, unless the pipeline sends them elsewhere
+ */
+#ifndef STORE_FOLDER_H
+#define STORE_FOLDER_H
+
+#include <weir/base.h>
+
+struct folder {
+	char *path;
+	int fd;      /* of the folder itself: names in it stay short, however deep it lies */
+	int lock_fd; /* holds the lock; the kernel lets go of it when the process ends, however it ends */
+};
+
+/* Makes the folder (0700, with its parents) and locks it.  WEIR_EBUSY with the holder's pid in err->text when another
+ * weir has it. */
+int folder_open(const char *path, struct folder *ret_folder, struct weir_error *err);
+void folder_close(struct folder *folder);
+
+/* The path of a file in it, malloc'ed; NULL: out of memory. */
+char *folder_file(const struct folder *folder, const char *name);
+
+#endif

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* Pools of children: small shell scripts as programs, on the real clock. */
+#include "support/test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <weir/child.h>
+#include <weir/group.h>
+
+/* Answers a line with itself.  `die` ends it, `hang` it never answers, `long` gets an endless answer, `twice` two,
+ * `close` shuts its output and lives on; `sleep N` takes N seconds. */
+static const char script[] = "while read -r a b; do case $a in\n"
+			     "die) exit 3;;\n"
+			     "kill) kill -9 $$;;\n"
+			     "hang) sleep 60;;\n"
+			     "long) while :; do echo -n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done;;\n"
+			     "twice) echo 1; echo 2;;\n"
+			     "close) exec >&- <&-; sleep 60;;\n"
+			     "sleep) sleep $b; echo slept;;\n"
+			     "fds) echo $(ls /proc/self/fd | wc -l);;\n"
+			     "env) echo $(env | wc -l);;\n"
+			     "pid) echo $$;;\n"
+			     "*) echo \"$a $b\";;\n"
+			     "esac; done";
+
+static const char *const script_argv[] = {"/bin/sh", "-c", script, NULL};
+static const char *const cat_argv[] = {"/bin/cat", NULL};
+static const char *const path_envp[] = {"PATH=/usr/bin:/bin", NULL};
+
+static struct weir_child *open_pool(struct weir_child_options opts)
+{
+	struct weir_child *pool;
+	if (!opts.argv)
+		opts.argv = script_argv;
+	if (!opts.envp)
+		opts.envp = path_envp;
+	ck_assert_int_eq(weir_child_new(&opts, &pool), 0);
+	return pool;
+}
+
+/* Frees the pool and sees to it that no child is left, not even as a zombie. */
+static void close_pool(struct weir_child *pool)
+{
+	weir_child_free(pool);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+
+struct job {
+	struct weir_child *pool;
+	const char *line;
+	weir_nsec deadline;
+	int code;
+	char *answer;
+	size_t n;
+	int order; /* in which it ended */
+};
+
+static int ended;
+
+static int run_job(void *arg)
+{
+	struct job *job = arg;
+	job->code = weir_child_call(job->pool, job->line, strlen(job->line), &job->answer, &job->n,
+				    job->deadline ? job->deadline : WEIR_FOREVER);
+	job->order = ended++;
+	return 0;
+}
+
+static void run_jobs(struct weir_child *pool, struct job *jobs, size_t n)
+{
+	struct weir_group *group;
+	ended = 0;
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	for (size_t i = 0; i < n; i++) {
+		jobs[i].pool = pool;
+		ck_assert_int_eq(weir_group_spawn(group, run_job, &jobs[i], WEIR_FOREVER), 0);
+	}
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	weir_group_free(group);
+}
+
+static void expect(const struct job *job, const char *answer)
+{
+	ck_assert_msg(job->code == 0, "%s: %s", job->line, weir_strerror(job->code));
+	ck_assert_str_eq(job->answer, answer);
+	ck_assert_uint_eq(job->n, strlen(answer));
+	free(job->answer);
+}
+
+static void call(struct weir_child *pool, const char *line, int code, const char *answer)
+{
+	struct job job = {.pool = pool, .line = line};
+	run_job(&job);
+	ck_assert_msg(job.code == code, "%s: %s", line, weir_errname(job.code));
+	if (!code)
+		expect(&job, answer);
+}
+
+LOOP_TEST(child_answers_lines)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = cat_argv});
+	call(pool, "hello", 0, "hello");
+	call(pool, "", 0, "");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_answers_many_callers_each_with_its_own)
+{
+	enum { N = 5000 };
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = cat_argv, .processes = 3});
+	struct job *jobs = calloc(N, sizeof *jobs);
+	for (int i = 0; i < N; i++)
+		jobs[i].line = test_format("line %d", i);
+	run_jobs(pool, jobs, N);
+	for (int i = 0; i < N; i++)
+		expect(&jobs[i], jobs[i].line);
+	struct weir_child_stats stats;
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.calls, N);
+	ck_assert_uint_eq(stats.answers, N);
+	ck_assert_uint_eq(stats.deaths + stats.kills + stats.restarts, 0);
+	free(jobs);
+	close_pool(pool);
+}
+
+LOOP_TEST(child_carries_long_lines_both_ways_at_once)
+{
+	enum { N = 8, BYTES = 3000000 };
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = cat_argv});
+	struct job jobs[N] = {0};
+	for (int i = 0; i < N; i++) {
+		char *line = malloc(BYTES + 1);
+		memset(line, 'a' + i, BYTES);
+		line[BYTES] = 0;
+		jobs[i].line = line;
+	}
+	run_jobs(pool, jobs, N);
+	for (int i = 0; i < N; i++) {
+		expect(&jobs[i], jobs[i].line);
+		free((char *)jobs[i].line);
+	}
+	close_pool(pool);
+}
+
+LOOP_TEST(child_refuses_a_line_break_in_a_line)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = cat_argv});
+	call(pool, "a\nb", WEIR_EINVAL, NULL);
+	call(pool, "b", 0, "b");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_that_dies_fails_its_line_alone_and_order_is_kept)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){0});
+	struct job jobs[] = {{.line = "1 a"},  {.line = "2 b"}, {.line = "die"}, {.line = "4 d"},
+			     {.line = "kill"}, {.line = "6 f"}, {.line = "7 g"}};
+	run_jobs(pool, jobs, 7);
+	for (int i = 0; i < 7; i++) {
+		ck_assert_int_eq(jobs[i].order, i);
+		if (i == 2 || i == 4)
+			ck_assert_int_eq(jobs[i].code, WEIR_EDIED);
+		else
+			expect(&jobs[i], jobs[i].line);
+	}
+	struct weir_child_stats stats;
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.deaths, 2);
+	ck_assert_uint_eq(stats.restarts, 2);
+	close_pool(pool);
+}
+
+LOOP_TEST(child_that_hangs_is_killed_after_its_limit_and_its_line_alone_fails)
+{
+	struct weir_child *pool =
+		open_pool((struct weir_child_options){.time_limit = 200 * WEIR_MSEC, .start_limit = 2 * WEIR_SEC});
+	call(pool, "warm up", 0, "warm up");
+	struct job jobs[] = {{.line = "1 a"}, {.line = "hang"}, {.line = "3 c"}, {.line = "4 d"}};
+	weir_nsec before = weir_clock();
+	run_jobs(pool, jobs, 4);
+	weir_nsec took = weir_clock() - before;
+	ck_assert_int_eq(jobs[1].code, WEIR_ETIMEDOUT);
+	expect(&jobs[0], "1 a");
+	expect(&jobs[2], "3 c");
+	expect(&jobs[3], "4 d");
+	ck_assert_msg(took >= 200 * WEIR_MSEC, "%lld ns", (long long)took);
+	struct weir_child_stats stats;
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.kills, 1);
+	ck_assert_uint_eq(stats.deaths, 0);
+	close_pool(pool);
+}
+
+LOOP_TEST(child_limit_counts_from_when_a_line_is_first)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.time_limit = 400 * WEIR_MSEC});
+	struct job jobs[] = {{.line = "sleep 0.2"}, {.line = "sleep 0.2"}, {.line = "sleep 0.2"}, {.line = "4 d"}};
+	run_jobs(pool, jobs, 4);
+	for (int i = 0; i < 3; i++)
+		expect(&jobs[i], "slept");
+	expect(&jobs[3], "4 d");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_that_answers_without_end_is_killed)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.answer_bytes = 100000});
+	struct job jobs[] = {{.line = "long"}, {.line = "2 b"}};
+	run_jobs(pool, jobs, 2);
+	ck_assert_int_eq(jobs[0].code, WEIR_EDIED);
+	expect(&jobs[1], "2 b");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_that_answers_twice_is_started_anew)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){0});
+	call(pool, "twice", 0, "1");
+	struct weir_child_stats stats = {0};
+	while (!stats.restarts) {
+		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
+		weir_child_stats(pool, &stats);
+	}
+	call(pool, "next x", 0, "next x");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_that_closes_its_output_counts_as_dead)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){0});
+	call(pool, "close", WEIR_EDIED, NULL);
+	call(pool, "next x", 0, "next x");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_killed_while_idle_is_started_again)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){0});
+	struct job job = {.pool = pool, .line = "pid"};
+	run_job(&job);
+	ck_assert_int_eq(job.code, 0);
+	kill(atoi(job.answer), SIGKILL);
+	free(job.answer);
+	struct weir_child_stats stats = {0};
+	while (!stats.restarts) {
+		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
+		weir_child_stats(pool, &stats);
+	}
+	call(pool, "next x", 0, "next x");
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.deaths, 1);
+	close_pool(pool);
+}
+
+LOOP_TEST(child_call_ends_at_its_deadline_and_the_answer_goes_to_no_one_else)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.batch = 2});
+	struct job jobs[] = {{.line = "sleep 0.3", .deadline = weir_after(50 * WEIR_MSEC)},
+			     {.line = "2 b"},
+			     {.line = "3 c", .deadline = weir_after(50 * WEIR_MSEC)},
+			     {.line = "4 d"}};
+	run_jobs(pool, jobs, 4);
+	ck_assert_int_eq(jobs[0].code, WEIR_ETIMEDOUT);
+	ck_assert_int_eq(jobs[2].code, WEIR_ETIMEDOUT);
+	expect(&jobs[1], "2 b");
+	expect(&jobs[3], "4 d");
+	char *answer = "untouched";
+	size_t n = 7;
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, WEIR_TRY), WEIR_EAGAIN);
+	ck_assert_str_eq(answer, "untouched");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_call_can_be_cancelled_and_the_pool_goes_on)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.batch = 1});
+	struct weir_group *group;
+	struct job jobs[] = {{.pool = pool, .line = "hang"}, {.pool = pool, .line = "2 b"}};
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(weir_group_spawn(group, run_job, &jobs[i], WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_sleep(20 * WEIR_MSEC), 0);
+	weir_group_cancel(group);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	weir_group_free(group);
+	ck_assert_int_eq(jobs[0].code, WEIR_ECANCELED);
+	ck_assert_int_eq(jobs[1].code, WEIR_ECANCELED);
+	close_pool(pool); /* with the line `hang` still under way: 1 s, then it is killed */
+}
+
+LOOP_TEST(child_program_that_is_not_there_is_an_error_at_once)
+{
+	static const char *const argv[] = {"/nonexistent/program", NULL};
+	struct weir_child *pool = NULL;
+	ck_assert_int_eq(weir_child_new(&(struct weir_child_options){.argv = argv, .processes = 4}, &pool), -ENOENT);
+	ck_assert_ptr_null(pool);
+	ck_assert_int_eq(weir_child_new(&(struct weir_child_options){.argv = argv + 1}, &pool), WEIR_EINVAL);
+}
+
+LOOP_TEST(child_program_that_never_lives_is_given_up)
+{
+	static const char *const argv[] = {"/bin/false", NULL};
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = argv, .processes = 2});
+	struct weir_child_stats stats = {0};
+	while (stats.deaths < 10) {
+		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
+		weir_child_stats(pool, &stats);
+	}
+	ck_assert_int_eq(weir_sleep(10 * WEIR_MSEC), 0);
+	call(pool, "x", WEIR_EDIED, NULL);
+	call(pool, "y", WEIR_EDIED, NULL);
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.deaths, 10);
+	close_pool(pool);
+}
+
+LOOP_TEST(child_calls_to_a_program_that_dies_at_once_all_end)
+{
+	static const char *const argv[] = {"/bin/false", NULL};
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = argv});
+	struct job jobs[20] = {0};
+	for (int i = 0; i < 20; i++)
+		jobs[i].line = "x";
+	run_jobs(pool, jobs, 20);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(jobs[i].code, WEIR_EDIED);
+	close_pool(pool);
+}
+
+LOOP_TEST(child_gets_three_descriptors_and_only_the_given_environment)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){0});
+	int extra = dup(STDOUT_FILENO); /* without O_CLOEXEC */
+	call(pool, "fds", 0, "4");      /* ls has its folder open */
+	close_pool(pool);
+	pool = open_pool((struct weir_child_options){0});
+	call(pool, "fds", 0, "4");
+	close_pool(pool);
+	close(extra);
+	static const char *const argv[] = {"/usr/bin/env", NULL};
+	ck_assert_int_eq(weir_child_new(&(struct weir_child_options){.argv = argv}, &pool), 0);
+	call(pool, "x", WEIR_EDIED, NULL); /* no variable, so no line */
+	close_pool(pool);
+}
+
+LOOP_TEST(child_work_is_spread_over_the_children)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.processes = 4});
+	struct job jobs[4] = {0};
+	for (int i = 0; i < 4; i++)
+		jobs[i].line = "pid";
+	run_jobs(pool, jobs, 4);
+	for (int i = 0; i < 4; i++)
+		for (int k = 0; k < i; k++)
+			ck_assert_str_ne(jobs[i].answer, jobs[k].answer);
+	for (int i = 0; i < 4; i++)
+		free(jobs[i].answer);
+	close_pool(pool);
+}

@@ -30,7 +30,9 @@ WEIR_API int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(v
 /* A pool of threads of one's own: with one thread, a home for a library that wants to live on one. */
 struct weir_pool;
 
-/* A pool of 1 to 256 threads, started when first needed.  WEIR_EINVAL, WEIR_ENOMEM. */
+#define WEIR_POOL_MOST 256
+
+/* A pool of 1 to WEIR_POOL_MOST threads, started when first needed.  WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_pool_new(unsigned threads, struct weir_pool **ret_pool);
 
 /* Waits (blocking the thread) for functions that run, and ends the threads.  Contract: no fiber waits on it.  NULL is

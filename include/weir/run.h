@@ -33,9 +33,9 @@ enum weir_run_flags {
 };
 
 struct weir_options {
-	size_t stack_bytes;       /* of each fiber; 0: 64 KiB, less than WEIR_STACK_MIN is refused */
+	size_t stack_bytes;       /* of each fiber; 0: 64 KiB; less than WEIR_STACK_MIN or over 4 GiB is refused */
 	unsigned flags;           /* WEIR_VIRTUAL_CLOCK */
-	unsigned offload_threads; /* most threads of weir_offload(); 0: 4 */
+	unsigned offload_threads; /* most threads of weir_offload(), 256 at most; 0: 4 */
 	uint64_t seed;            /* 0: ready fibers run first in, first out; else shuffled by this seed */
 };
 

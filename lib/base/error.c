@@ -4,6 +4,7 @@
 
 #include "base/contract.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ const char *weir_strerror(int code)
 		WEIR_ERRORS(WEIR_X)
 #undef WEIR_X
 	default:
-		return strerror_r(code < 0 ? -code : code, text, sizeof text);
+		return strerror_r(code < 0 && code > INT_MIN ? -code : code, text, sizeof text);
 	}
 }
 

@@ -131,7 +131,7 @@ static __attribute__((noinline)) bool bind_stack(struct weir__loop *loop, struct
 		fiber_free(loop, fiber);
 		return false;
 	}
-	fiber->sp = weir__stack_begin(fiber->stack);
+	fiber->sp = weir__stack_begin(fiber->stack, &loop->floating);
 	return true;
 }
 
@@ -166,13 +166,18 @@ void weir__suspend(void)
 	weir__checked_enter(&self->stack->checked, 0);
 }
 
-/* The stack of the ended fiber goes to the next one that has not begun, or back to the pool; it is still under our
- * feet, but nobody else can take it before we have left it. */
+/* The stack is still under our feet: it goes back to the pool only after the next fiber has got one, and one that the
+ * pool would unmap is left to the loop. */
 static void leave_for_good(struct weir__loop *loop, struct weir__stack *stack)
 {
 	void *unused;
-	weir__stack_put(&loop->stacks, stack);
-	struct weir_fiber *next = next_fiber(loop);
+	struct weir_fiber *next = NULL;
+	if (weir__unlikely(stack->single)) {
+		loop->resumed_from = stack;
+	} else {
+		next = next_fiber(loop);
+		weir__stack_put(&loop->stacks, stack);
+	}
 	weir__checked_leave(&stack->checked, checked_of(loop, next), 1);
 	weir__self = next ? next : &no_fiber;
 	loop->switches++;
@@ -225,6 +230,7 @@ __attribute__((used)) void weir__fiber_main(void)
 			self->stack = stack;
 			self->sp = stack; /* it has begun */
 			weir__self = self;
+			weir__floating_load(&loop->floating);
 		}
 	} while (self);
 	leave_for_good(loop, stack);
@@ -242,6 +248,10 @@ void weir__run_ready(struct weir__loop *loop)
 		weir__self = next;
 		weir__switch(&loop->sp, next->sp);
 		weir__checked_enter(&loop->checked, 0);
+		if (weir__unlikely(loop->resumed_from != NULL)) {
+			weir__stack_put(&loop->stacks, loop->resumed_from);
+			loop->resumed_from = NULL;
+		}
 	} while (loop->seeded && loop->shuffled_count && loop->budget > 0 && !loop->main_done);
 }
 
@@ -351,7 +361,8 @@ int weir_sleep(weir_nsec duration)
 {
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
-	return weir_sleep_until(duration > 0 ? weir__loop->now + duration : weir__loop->now);
+	weir_nsec now = weir__loop->now, most = INT64_MAX - now;
+	return weir_sleep_until(duration <= 0 ? now : duration < most ? now + duration : WEIR_FOREVER);
 }
 
 bool weir_canceled(void)

@@ -10,6 +10,7 @@
  */
 #include "rt/loop.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 #include <weir/offload.h>
@@ -69,15 +70,19 @@ void weir__outside_leave(void)
 	weir__loop->outside--;
 }
 
-/* The receiver empties the whole box at once, so only the message that finds it empty has to ring. */
+/* The receiver empties the whole box at once, so only the message that finds it empty has to ring.  Once pushed a
+ * message is the receiver's: it may be gone before the bell rings, and the loop may be about to end. */
 void weir__post(struct weir__loop *loop, struct weir__message *message)
 {
-	message->next = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &message->next, message, memory_order_release,
-						      memory_order_relaxed))
-		;
-	if (!message->next)
+	struct weir__message *newest = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
+	atomic_fetch_add_explicit(&loop->posting, 1, memory_order_relaxed);
+	do
+		message->next = newest;
+	while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &newest, message, memory_order_release,
+						      memory_order_relaxed));
+	if (!newest)
 		uv_async_send(&loop->wakeup);
+	atomic_fetch_sub_explicit(&loop->posting, 1, memory_order_release);
 }
 
 static void empty_mailbox(uv_async_t *wakeup)
@@ -120,6 +125,8 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 void weir__poll_fini(struct weir__loop *loop)
 {
+	while (atomic_load_explicit(&loop->posting, memory_order_acquire))
+		sched_yield();
 	uv_walk(&loop->uv, close_handle, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);
@@ -198,13 +205,19 @@ static int run_first(struct weir__loop *loop, weir_fiber_fn fn, void *arg)
 	return code ? code : loop->main_result;
 }
 
+static bool options_valid(const struct weir_options *opts)
+{
+	bool stack = !opts->stack_bytes || (opts->stack_bytes >= WEIR_STACK_MIN && opts->stack_bytes <= UINT32_MAX);
+	return stack && !(opts->flags & ~(unsigned)WEIR_VIRTUAL_CLOCK) && opts->offload_threads <= WEIR_POOL_MOST;
+}
+
 int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 {
 	static const struct weir_options defaults;
 	weir__require(!weir__loop, "a loop inside a loop");
 	if (!opts)
 		opts = &defaults;
-	if (opts->stack_bytes && opts->stack_bytes < WEIR_STACK_MIN)
+	if (!options_valid(opts))
 		return WEIR_EINVAL;
 	struct weir__loop *loop = calloc(1, sizeof *loop);
 	if (!loop)
@@ -215,6 +228,7 @@ int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 	loop->random = opts->seed;
 	loop->offload_threads = opts->offload_threads ? opts->offload_threads : 4;
 	weir__stack_pool_init(&loop->stacks, opts->stack_bytes ? opts->stack_bytes : STACK_DEFAULT);
+	weir__floating_store(&loop->floating);
 	weir__checked_thread(&loop->checked);
 	int code = weir__poll_init(loop);
 	if (!code) {

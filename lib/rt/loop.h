@@ -10,6 +10,7 @@
 
 #include "rt/fiber.h"
 #include "rt/stack.h"
+#include "rt/switch.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -36,6 +37,7 @@ struct weir__loop {
 	struct weir_heap timers;
 
 	void *sp;                         /* of the loop itself, while a fiber runs */
+	struct weir__floating floating;   /* what every fiber begins with: the thread's */
 	struct weir__checked checked;     /* of the thread's own stack */
 	struct weir__stack *resumed_from; /* a stack to give back, now that nobody runs on it */
 	struct weir__stack_pool stacks;
@@ -56,6 +58,8 @@ struct weir__loop {
 	weir_nsec polled_at;
 	/* Written by other threads (push, release), emptied by the loop's (exchange, acquire). */
 	_Atomic(struct weir__message *) mailbox;
+	/* Threads inside weir__post(), counted by them (release); the loop does not end before they left (acquire). */
+	atomic_uint posting;
 
 	struct weir_pool *pool; /* of weir_offload(), made when first used */
 	unsigned offload_threads;

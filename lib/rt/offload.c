@@ -241,7 +241,7 @@ int weir_pool_call(struct weir_pool *pool, weir_offload_fn fn, void *arg, weir_n
 
 int weir_pool_new(unsigned threads, struct weir_pool **ret_pool)
 {
-	if (threads < 1 || threads > 256)
+	if (threads < 1 || threads > WEIR_POOL_MOST)
 		return WEIR_EINVAL;
 	struct weir_pool *pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
 	if (!pool)

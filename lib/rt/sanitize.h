@@ -40,6 +40,10 @@
 #endif
 #endif
 
+/* ThreadSanitizer counts calls and returns per context: the call that changes it must not be within one that returns.
+ */
+#define WEIR__CHECKED static inline __attribute__((always_inline))
+
 /* What the checkers keep for one stack. */
 struct weir__checked {
 	char *bottom;
@@ -82,9 +86,15 @@ static inline void weir__checked_fini(struct weir__checked *stack)
 	(void)stack;
 }
 
-/* A new fiber is about to begin at the top of the stack. */
+/* A new fiber is about to begin at the top of the stack.  The last one never left its outermost calls: with the same
+ * context ThreadSanitizer's own stack of calls would grow with each. */
 static inline void weir__checked_reset(struct weir__checked *stack)
 {
+#ifdef WEIR__TSAN
+	if (stack->fiber)
+		__tsan_destroy_fiber(stack->fiber);
+	stack->fiber = NULL;
+#endif
 #ifdef WEIR__ASAN
 	__asan_unpoison_memory_region(stack->bottom, stack->bytes);
 #endif
@@ -92,7 +102,7 @@ static inline void weir__checked_reset(struct weir__checked *stack)
 }
 
 /* Just before the switch from one stack to another.  `last`: nothing will ever come back to `from` as it is now. */
-static inline void weir__checked_leave(struct weir__checked *from, struct weir__checked *to, int last)
+WEIR__CHECKED void weir__checked_leave(struct weir__checked *from, struct weir__checked *to, int last)
 {
 #ifdef WEIR__ASAN
 	__sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->bottom, to->bytes);
@@ -106,7 +116,7 @@ static inline void weir__checked_leave(struct weir__checked *from, struct weir__
 }
 
 /* First thing after a switch, on the stack that was switched to; `fresh`: at its top, for the first time. */
-static inline void weir__checked_enter(struct weir__checked *stack, int fresh)
+WEIR__CHECKED void weir__checked_enter(struct weir__checked *stack, int fresh)
 {
 #ifdef WEIR__ASAN
 	__sanitizer_finish_switch_fiber(fresh ? NULL : stack->fake_stack, NULL, NULL);

@@ -188,9 +188,9 @@ void weir__stack_pool_fini(struct weir__stack_pool *pool)
 	}
 }
 
-void *weir__stack_begin(struct weir__stack *stack)
+void *weir__stack_begin(struct weir__stack *stack, const struct weir__floating *floating)
 {
 	uintptr_t top = (uintptr_t)stack - (uintptr_t)stack->colour * COLOUR_BYTES;
 	weir__checked_reset(&stack->checked);
-	return weir__context_begin((void *)(top & ~(uintptr_t)15));
+	return weir__context_begin((void *)(top & ~(uintptr_t)15), floating);
 }

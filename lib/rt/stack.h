@@ -18,6 +18,8 @@
 
 #include <stddef.h>
 
+struct weir__floating;
+
 struct weir__stack {
 	struct weir__stack *next; /* in the pool */
 	struct weir__checked checked;
@@ -46,7 +48,7 @@ void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack *stack);
 /* Aborts, naming what ran, if an unguarded stack was overrun. */
 void weir__stack_verify(const struct weir__stack *stack, const char *name);
 
-/* A new context at the top of the stack, for weir__switch(): its stack pointer. */
-void *weir__stack_begin(struct weir__stack *stack);
+/* A new context at the top of the stack, for weir__switch(): its stack pointer.  Not for the stack that is in use. */
+void *weir__stack_begin(struct weir__stack *stack, const struct weir__floating *floating);
 
 #endif

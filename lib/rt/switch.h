@@ -28,7 +28,7 @@
 #ifdef __AVX512F__
 #define WEIR__CLOBBER_AVX512                                                                                           \
 	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",  \
-		"xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+		"xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
 #define WEIR__CLOBBER_AVX512
 #endif
@@ -64,23 +64,42 @@ static inline __attribute__((always_inline)) void weir__switch(void **ret_sp, vo
 			 :
 			 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0",
 			   "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-			   "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc" WEIR__CLOBBER_AVX512);
+			   "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",
+			   "st(6)", "st(7)", "memory", "cc" WEIR__CLOBBER_AVX512);
 }
 
 /* Where a new context goes on: calls weir__fiber_main(), which never returns.  The end of every backtrace. */
 void weir__fiber_entry(void);
 
-/* Writes a new context below `top` (16-byte aligned) that goes on at weir__fiber_entry, with the floating-point control
- * words now in force; returns its stack pointer. */
-static inline void *weir__context_begin(void *top)
+/* The floating-point control words. */
+struct weir__floating {
+	uint32_t mxcsr;
+	uint16_t x87;
+};
+
+static inline void weir__floating_store(struct weir__floating *ret_floating)
+{
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(ret_floating->mxcsr), "=m"(ret_floating->x87));
+}
+
+/* As the switch does it: only if the control bits differ. */
+static inline void weir__floating_load(const struct weir__floating *floating)
+{
+	struct weir__floating now;
+	weir__floating_store(&now);
+	if (__builtin_expect(((now.mxcsr ^ floating->mxcsr) & 0xffc0) || now.x87 != floating->x87, 0))
+		__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(floating->mxcsr), "m"(floating->x87));
+}
+
+/* Writes a new context below `top` (16-byte aligned) that goes on at weir__fiber_entry; returns its stack pointer. */
+static inline void *weir__context_begin(void *top, const struct weir__floating *floating)
 {
 	struct context {
-		uint32_t mxcsr;
-		uint16_t x87;
+		struct weir__floating floating;
 		void (*resume)(void);
 		void *rbp, *zero;
 	} *context = (struct context *)top - 1;
-	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(context->mxcsr), "=m"(context->x87));
+	context->floating = *floating;
 	context->resume = weir__fiber_entry;
 	context->rbp = context->zero = (void *)0;
 	return context;

@@ -43,6 +43,17 @@ void test_register(struct test_case *test);
 #define FIBER_TEST(name) TEST_OF_KIND(name, TEST_FIBER)
 #define LOOP_TEST(name)  TEST_OF_KIND(name, TEST_LOOP)
 
+/* ck_assert() for inner loops: Check writes to a file at each assertion, this one only when it fails. */
+#define quick_assert(condition)                                                                                        \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			ck_abort_msg("%s", "Assertion '" #condition "' failed");                                       \
+	} while (0)
+
+/* The seed this FIBER_TEST runs with now, 0 for first in, first out: where a test's own random choices come from, so
+ * that its failure is reproducible, too. */
+uint64_t test_seed(void);
+
 /* A folder for this test's files, removed with all in it at the end; the same one for every call in a test. */
 const char *test_folder(void);
 

@@ -17,7 +17,7 @@
 #include "http/http.h"
 #include "http/origin.h"
 
-#define MOST_RUNS 49
+#define MOST_RUNS 25
 
 struct bench {
 	struct http_client *client;

@@ -216,6 +216,8 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	struct http_response *response = self->response;
 	long status = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
+		refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
 	response->status = (int)status;
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head;

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/* The step http against weir's own mock: what each kind of answer means for the item. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/group.h>
+
+#include "mock/server.h"
+#include "step/http.h"
+#include "support/test.h"
+
+extern const struct adapter step_http_adapter;
+
+struct bed {
+	struct mock_config mock_config;
+	struct mock_server *server;
+	struct weir_group *group;
+	struct step_http_config config;
+	struct step_env env;
+	struct step *step;
+};
+
+static struct template *make_template(const char *text, unsigned flags)
+{
+	struct template *template;
+	ck_assert_int_eq(template_compile(text, flags, &template, NULL), 0);
+	return template;
+}
+
+/* A mock and an unopened step; `url` has a %u for the mock's port. */
+static struct bed *make_bed(const char *url)
+{
+	struct bed *bed = calloc(1, sizeof *bed);
+	mock_config_init(&bed->mock_config);
+	bed->mock_config.listen.sin_port = 0;
+	ck_assert_int_eq(mock_server_new(&bed->mock_config, &bed->server, NULL), 0);
+	struct sockaddr_in address;
+	mock_server_address(bed->server, &address);
+	ck_assert_int_eq(weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &bed->group), 0);
+	ck_assert_int_eq(weir_group_spawn(bed->group, mock_server_run, bed->server, WEIR_FOREVER), 0);
+	ck_assert_int_eq(http_global_init(), 0);
+	char text[256];
+	const char *mark = strstr(url, "%u");
+	snprintf(text, sizeof text, "%.*s%u%s", mark ? (int)(mark - url) : 0, url, (unsigned)ntohs(address.sin_port),
+		 mark ? mark + 2 : "");
+	bed->config = (struct step_http_config){.url = make_template(mark ? text : url, TEMPLATE_URL),
+						.timeout = WEIR_SEC,
+						.max_body = 10 << 20,
+						.max_retry_after = 300 * WEIR_SEC};
+	bed->env = (struct step_env){.concurrency = 10};
+	return bed;
+}
+
+static void free_bed(struct bed *bed)
+{
+	step_http_adapter.step->close(bed->step);
+	weir_group_cancel(bed->group);
+	weir_group_wait(bed->group, WEIR_FOREVER);
+	weir_group_free(bed->group);
+	mock_server_free(bed->server);
+	mock_config_fini(&bed->mock_config);
+	template_free(bed->config.url);
+	template_free(bed->config.body);
+	for (size_t i = 0; i < bed->config.headers.n; i++)
+		template_free(bed->config.headers.headers[i].value);
+	free(bed);
+}
+
+struct outcome {
+	enum step_verdict verdict;
+	struct step_call call;
+	struct value_list outputs;
+	const char *text; /* of the only output; "" if there is none */
+};
+
+static struct outcome run_attempt(struct bed *bed, const char *item, unsigned attempt, bool last)
+{
+	struct value input = {.data = (char *)(uintptr_t)item, .len = strlen(item)};
+	struct outcome outcome = {0};
+	if (!bed->step)
+		ck_assert_int_eq(step_http_adapter.step->open(&bed->config, &bed->env, &bed->step, NULL), 0);
+	outcome.call = (struct step_call){
+		.input = &input, .attempt = attempt, .last_attempt = last, .outputs = &outcome.outputs};
+	outcome.verdict = step_http_adapter.step->run(bed->step, &outcome.call);
+	ck_assert_uint_le(outcome.outputs.n, 1);
+	outcome.text = outcome.outputs.n ? test_format("%s", outcome.outputs.values[0].data) : "";
+	value_list_fini(&outcome.outputs);
+	return outcome;
+}
+
+static struct outcome run(struct bed *bed, const char *item)
+{
+	return run_attempt(bed, item, 1, false);
+}
+
+/* One row of a table: an item that names a path of the mock, and what becomes of it. */
+static void expect(struct bed *bed, const char *path, unsigned attempt, enum step_verdict verdict, const char *why)
+{
+	struct outcome got = run_attempt(bed, test_format("{\"p\":\"%s\"}", path), attempt, false);
+	ck_assert_msg(got.verdict == verdict && !strncmp(got.call.why, why, strlen(why)), "%s, attempt %u: %d, '%s'",
+		      path, attempt, got.verdict, got.call.why);
+	ck_assert_uint_eq(got.outputs.n, 0);
+}
+
+LOOP_TEST(step_http_puts_the_answer_in_the_items_place)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/orders/${.id}");
+	struct outcome got = run(bed, "{\"id\":42}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_ptr_nonnull(strstr(got.text, "42"));
+	ck_assert_ptr_null(strchr(got.text, '\n'));
+	ck_assert_uint_eq(got.call.tries, 1);
+	ck_assert_int_gt(got.call.took, 0);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_judges_statuses)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	static const struct {
+		int status;
+		enum step_verdict verdict;
+	} rows[] = {{301, STEP_DEAD},  {400, STEP_DEAD},  {401, STEP_DEAD},  {404, STEP_DEAD},  {408, STEP_RETRY},
+		    {425, STEP_RETRY}, {500, STEP_RETRY}, {501, STEP_DEAD},  {502, STEP_RETRY}, {503, STEP_RETRY},
+		    {504, STEP_RETRY}, {522, STEP_RETRY}, {524, STEP_RETRY}, {418, STEP_DEAD}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, test_format("{\"s\":%d}", rows[i].status));
+		ck_assert_msg(got.verdict == rows[i].verdict, "%d: %d %s", rows[i].status, got.verdict, got.call.why);
+		const char *why = test_format("status: %d", rows[i].status);
+		ck_assert_msg(!strncmp(got.call.why, why, strlen(why)), "%s", got.call.why);
+		ck_assert_uint_eq(got.call.tries, 1);
+	}
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_takes_only_the_statuses_in_ok_when_given)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	int64_t values[] = {404};
+	bed->config.ok = (struct key_counts){.values = values, .n = 1};
+	bed->config.expect = STEP_HTTP_TEXT;
+	ck_assert_int_eq(run(bed, "{\"s\":404}").verdict, STEP_OK);
+	ck_assert_int_eq(run(bed, "{\"s\":200}").verdict, STEP_DEAD);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
+	weir_nsec now = weir_now();
+	struct outcome got = run(bed, "{\"s\":429,\"a\":\"60\"}");
+	ck_assert_int_eq(got.verdict, STEP_REFUSED);
+	ck_assert_uint_eq(got.call.tries, 1);
+	ck_assert_int_ge(got.call.not_before, now + 60 * WEIR_SEC);
+	ck_assert_int_le(got.call.not_before, weir_now() + 66 * WEIR_SEC);
+	got = run(bed, "{\"s\":200,\"a\":\"0\"}"); /* the next one is not sent */
+	ck_assert_int_eq(got.verdict, STEP_REFUSED);
+	ck_assert_uint_eq(got.call.tries, 0);
+	ck_assert_int_eq(got.call.took, 0);
+	ck_assert_int_ge(got.call.not_before, now + 60 * WEIR_SEC);
+	ck_assert_str_eq(got.call.why, "gate: the host asked to come back later");
+	ck_assert_uint_eq(mock_server_stats(bed->server)->requests, 1);
+	free_bed(bed);
+}
+
+/* What the first refusal asks for, in seconds rounded up. */
+static int64_t pause_after(int status, const char *retry_after, weir_nsec longest)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
+	bed->config.max_retry_after = longest;
+	struct outcome got = run(bed, test_format("{\"s\":%d,\"a\":\"%s\"}", status, retry_after));
+	ck_assert_int_eq(got.verdict, STEP_REFUSED);
+	int64_t pause = got.call.not_before - weir_now();
+	free_bed(bed);
+	return pause;
+}
+
+LOOP_TEST(step_http_retry_after_that_makes_no_sense_is_a_second)
+{
+	static const char *const texts[] = {"soon", "-5", "0", "date:-90"};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		int64_t pause = pause_after(429, texts[i], 300 * WEIR_SEC);
+		ck_assert_msg(pause > 900 * WEIR_MSEC && pause <= 1100 * WEIR_MSEC, "%s: %lld", texts[i],
+			      (long long)pause);
+	}
+}
+
+LOOP_TEST(step_http_retry_after_is_clamped_and_holds_for_503_too)
+{
+	int64_t pause = pause_after(503, "99999999999999", 20 * WEIR_SEC);
+	ck_assert_int_gt(pause, 19 * WEIR_SEC);
+	ck_assert_int_le(pause, 22 * WEIR_SEC);
+	pause = pause_after(503, "date:30", 300 * WEIR_SEC);
+	ck_assert_int_gt(pause, 28 * WEIR_SEC);
+	ck_assert_int_le(pause, 33 * WEIR_SEC);
+}
+
+LOOP_TEST(step_http_judges_faults)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
+	bed->config.timeout = 300 * WEIR_MSEC;
+	expect(bed, "reset", 1, STEP_RETRY, "reset: ");
+	expect(bed, "close", 1, STEP_RETRY, "reset: ");
+	expect(bed, "half", 1, STEP_RETRY, "reset: ");
+	expect(bed, "chunk-cut", 1, STEP_RETRY, "reset: ");
+	expect(bed, "wrong-length", 9, STEP_RETRY, "reset: ");
+	expect(bed, "stall", 1, STEP_RETRY, "timeout: no whole answer in 300 ms");
+	expect(bed, "html", 1, STEP_DEAD, "not json: <");
+	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
+	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
+	expect(bed, "empty", 1, STEP_DEAD, "empty body");
+	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 64 KiB");
+	expect(bed, "close-cut", 1, STEP_RETRY, "not json: ");
+	expect(bed, "close-cut", 2, STEP_DEAD, "not json: ");
+	expect(bed, "garbage", 1, STEP_RETRY, "protocol: ");
+	expect(bed, "garbage", 2, STEP_DEAD, "protocol: ");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_bounds_the_body)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
+	bed->config.timeout = 20 * WEIR_SEC;
+	expect(bed, "huge", 1, STEP_DEAD, "too large: body over 10 MiB");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_accepts_a_byte_order_mark)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/bom");
+	struct outcome got = run(bed, "1");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_int_eq(got.text[0], '{');
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_text_becomes_a_json_string_and_bytes_base64)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
+	bed->config.expect = STEP_HTTP_TEXT;
+	struct outcome got = run(bed, "{\"p\":\"html\"}");
+	ck_assert_int_eq(got.verdict, STEP_OK);
+	ck_assert_int_eq(got.text[0], '"');
+	ck_assert_int_eq(run(bed, "{\"p\":\"bad-utf8\"}").verdict, STEP_DEAD);
+	got = run(bed, "{\"p\":\"empty\"}");
+	ck_assert_str_eq(got.text, "\"\"");
+	bed->config.expect = STEP_HTTP_BYTES;
+	got = run(bed, "{\"p\":\"bad-utf8\"}");
+	ck_assert_int_eq(got.verdict, STEP_OK);
+	ck_assert_msg(!strncmp(got.text, "{\"base64\":\"", 11), "%s", got.text);
+	free_bed(bed);
+}
+
+TEST(step_http_base64_as_the_rfc_has_it)
+{
+	static const char *const rows[][2] = {{"", ""},
+					      {"f", "Zg=="},
+					      {"fo", "Zm8="},
+					      {"foo", "Zm9v"},
+					      {"foob", "Zm9vYg=="},
+					      {"fooba", "Zm9vYmE="},
+					      {"foobar", "Zm9vYmFy"}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf out = {0};
+		step_http_add_base64(&out, rows[i][0], strlen(rows[i][0]));
+		ck_assert_str_eq(out.data, rows[i][1]);
+		buf_fini(&out);
+	}
+}
+
+LOOP_TEST(step_http_sends_credentials_headers_and_body)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	struct key_header headers[] = {{"X-Id", make_template("n${.id}", TEMPLATE_HEADER)},
+				       {"X-Fixed", make_template("yes", TEMPLATE_HEADER)}};
+	bed->config.headers = (struct key_headers){.headers = headers, .n = 2};
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"order\":${.id}}", 0);
+	bed->config.basic = (char[]){"Aladdin:open sesame"};
+	struct outcome got = run(bed, "{\"id\":7}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	static const char *const parts[] = {
+		"POST", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "n7", "yes", "application/json", "order"};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		ck_assert_msg(strstr(got.text, parts[i]) != NULL, "no %s in %s", parts[i], got.text);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
+{
+	struct bed *bed = make_bed("${.url}");
+	static const struct {
+		const char *item, *why;
+	} rows[] = {
+		{"{\"url\":\"ftp://x/\"}", "url: does not start with"},
+		{"{\"url\":\"http://\"}", "url: no host"},
+		{"{\"url\":\"\"}", "url: "},
+		{"{\"url\":\"http://a/ b\"}", "url: has white space"},
+		{"{\"url\":\"http://a/\\u0000b\"}", "url: has white space or control bytes"},
+		{"{\"url\":\"http://u:p@a/\"}", "url: has a user"},
+		{"{}", "template: "},
+		{"{\"url\":\"http://127.0.0.1:1/\"}", "not allowed: "},
+		{"{\"url\":\"http://localhost:1/\"}", "not allowed: "},
+		{"{\"url\":\"http://169.254.169.254/latest/meta-data/\"}", "not allowed: "},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, rows[i].item);
+		ck_assert_msg(got.verdict == STEP_DEAD && !strncmp(got.call.why, rows[i].why, strlen(rows[i].why)),
+			      "%s: %d '%s'", rows[i].item, got.verdict, got.call.why);
+		ck_assert_uint_eq(got.call.tries, 0);
+	}
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_a_host_from_the_item_is_checked_and_one_from_the_config_is_not)
+{
+	static const struct {
+		const char *url;
+		bool literal;
+	} rows[] = {
+		{"http://127.0.0.1:%u/orders/${.id}", true},
+		{"http://127.0.0.1:%u?x=${.id}", true},
+		{"http://${.h}:%u/", false},
+		{"http://127.0.0.${.one}:%u/", false},
+		{"http://127.0.0.1:${.port}/", false},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct bed *bed = make_bed(rows[i].url);
+		struct outcome got = run(bed, "{\"id\":1,\"h\":\"127.0.0.1\",\"one\":1,\"port\":9}");
+		bool refused = !strncmp(got.call.why, "not allowed: ", 13);
+		ck_assert_msg(refused == !rows[i].literal, "%s: %s", rows[i].url, got.call.why);
+		free_bed(bed);
+	}
+}
+
+LOOP_TEST(step_http_connection_refused_is_tried_again)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:1/${.id}");
+	struct outcome got = run(bed, "{\"id\":1}");
+	ck_assert_int_eq(got.verdict, STEP_RETRY);
+	ck_assert_str_eq(got.call.why, "connect: refused");
+	free_bed(bed);
+}
+
+/* ---- the record of weir get ---- */
+
+static struct bed *make_get_bed(const char *url)
+{
+	struct bed *bed = make_bed(url);
+	bed->env.record = bed->env.allow_private = true;
+	bed->config.expect = STEP_HTTP_TEXT;
+	return bed;
+}
+
+static void expect_record(const struct outcome *got, enum step_verdict verdict, int status, bool ok, const char *error)
+{
+	struct json *json;
+	ck_assert_int_eq(got->verdict, verdict);
+	ck_assert_msg(json_parse(got->text, strlen(got->text), &json, NULL) == 0, "%s", got->text);
+	static const char *const names[] = {"url", "status", "ok", "latency_ms", "bytes", "attempts", "error", "body"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		ck_assert_msg(json_member(json, names[i]) != NULL, "no %s in %s", names[i], got->text);
+	if (status)
+		ck_assert_int_eq(json_int(json_member(json, "status")), status);
+	else
+		ck_assert_int_eq(json_type(json_member(json, "status")), JSON_NULL);
+	ck_assert_int_eq(json_bool(json_member(json, "ok")), ok);
+	const struct json *text = json_member(json, "error");
+	ck_assert_int_eq(json_type(text), error ? JSON_TEXT : JSON_NULL);
+	if (error)
+		ck_assert_msg(!strncmp(json_text(text, NULL), error, strlen(error)), "%s", got->text);
+	json_free(json);
+}
+
+LOOP_TEST(step_http_record_of_a_page)
+{
+	struct bed *bed = make_get_bed("http://127.0.0.1:%u/html/${.}");
+	struct outcome got = run(bed, "\"1\"");
+	expect_record(&got, STEP_OK, 200, true, NULL);
+	ck_assert_ptr_nonnull(strstr(got.text, "\"attempts\":1,"));
+	ck_assert_ptr_nonnull(strstr(got.text, "\"body\":\"<"));
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_record_is_written_for_the_last_attempt_and_no_other)
+{
+	struct bed *bed = make_get_bed("http://127.0.0.1:%u/status/${.}");
+	struct outcome got = run_attempt(bed, "503", 1, false);
+	ck_assert_int_eq(got.verdict, STEP_RETRY);
+	ck_assert_str_eq(got.text, "");
+	got = run_attempt(bed, "503", 5, true);
+	expect_record(&got, STEP_RETRY, 503, false, "status: 503");
+	ck_assert_ptr_nonnull(strstr(got.text, "\"attempts\":5,"));
+	got = run(bed, "404");
+	expect_record(&got, STEP_DEAD, 404, false, "status: 404");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_record_of_a_request_without_an_answer)
+{
+	struct bed *bed = make_get_bed("${.}");
+	struct outcome got = run_attempt(bed, "\"http://127.0.0.1:1/\"", 5, true);
+	expect_record(&got, STEP_RETRY, 0, false, "connect: refused");
+	ck_assert_ptr_nonnull(strstr(got.text, "\"body\":null"));
+	got = run(bed, "\"gopher://x\"");
+	expect_record(&got, STEP_DEAD, 0, false, "url: ");
+	ck_assert_ptr_nonnull(strstr(got.text, "\"url\":\"gopher://x\""));
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_record_of_bytes_that_are_no_text)
+{
+	struct bed *bed = make_get_bed("http://127.0.0.1:%u/fault/bad-utf8");
+	struct outcome got = run(bed, "1");
+	expect_record(&got, STEP_OK, 200, true, NULL);
+	ck_assert_ptr_nonnull(strstr(got.text, "\"body\":null,\"body_base64\":\""));
+	free_bed(bed);
+}

@@ -16,7 +16,7 @@
 
 #include "conn.h"
 
-enum { BACKLOG = 4096, ACCEPT_STREAK = 64, MOST_TURNED_AWAY = 1000 };
+enum { BACKLOG = 4096, ACCEPT_STREAK = 64, MOST_TURNED_AWAY = 1000, SEND_ROOM_BYTES = 128 * 1024 };
 
 static int open_reserve(void)
 {
@@ -25,11 +25,14 @@ static int open_reserve(void)
 
 static int listen_at(const struct sockaddr_in *address, struct weir_error *err)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, error;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, room = SEND_ROOM_BYTES, error;
 	if (fd < 0)
 		goto fail;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* accepted sockets inherit it */
+	/* Accepted sockets inherit these.  Left alone, the system would keep up to 4 MiB for each client that does not
+	 * read. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	if (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 || listen(fd, BACKLOG) < 0)
 		goto fail;
 	return fd;

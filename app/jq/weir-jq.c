@@ -54,7 +54,7 @@ struct complaint {
 	char text[400];
 };
 
-static void die_of_memory(void *arg)
+_Noreturn static void die_of_memory(void *arg)
 {
 	(void)arg;
 	_exit(3);
@@ -145,16 +145,15 @@ static void keep_complaint(void *arg, jv message)
 
 static bool compile(jq_state *jq, const char *before, const char *program, const char *after, struct complaint *why)
 {
-	size_t room = strlen(before) + strlen(program) + strlen(after) + 1;
-	char *text = malloc(room);
-	if (!text)
-		die_of_memory(NULL);
-	snprintf(text, room, "%s%s%s", before, program, after);
+	struct bytes text = {0};
+	add(&text, before, strlen(before));
+	add(&text, program, strlen(program));
+	add(&text, after, strlen(after) + 1);
 	*why = (struct complaint){0};
 	jq_set_error_cb(jq, keep_complaint, why);
-	bool good = jq_compile(jq, text);
+	bool good = jq_compile(jq, text.data);
 	jq_set_error_cb(jq, NULL, NULL);
-	free(text);
+	free(text.data);
 	return good;
 }
 

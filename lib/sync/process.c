@@ -105,7 +105,7 @@ int weir__process_start(const struct weir_child_options *opts, struct weir__proc
 		goto fail;
 	limit_memory(process.pid, opts->memory_bytes);
 	process.pidfd = pidfd_open(process.pid, 0);
-	if (process.pidfd < 0) {
+	if (process.pidfd < 0 && errno != ENOSYS) {
 		code = -errno;
 		goto fail;
 	}
@@ -121,10 +121,19 @@ fail:
 	return code;
 }
 
-static void await_end(struct weir_io *io, weir_nsec deadline)
+static bool has_ended(pid_t pid)
 {
-	while (weir_io_wait(io, WEIR_READABLE, deadline) == 0)
+	siginfo_t info = {0};
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
+}
+
+/* io watches the pidfd; it is NULL where there is none (before Linux 5.3, under valgrind). */
+static void await_end(pid_t pid, struct weir_io *io, weir_nsec deadline)
+{
+	while (io && weir_io_wait(io, WEIR_READABLE, deadline) == 0)
 		;
+	while (!io && !has_ended(pid) && (deadline == WEIR_FOREVER || weir_now() < deadline))
+		weir_sleep(WEIR_MSEC);
 }
 
 void weir__process_end(struct weir__process *process, weir_nsec grace)
@@ -132,17 +141,18 @@ void weir__process_end(struct weir__process *process, weir_nsec grace)
 	struct weir_io *io = NULL;
 	weir_io_close(process->io);
 	close(process->fd);
-	bool watched = weir_io_open(process->pidfd, &io) == 0;
-	if (watched && grace > 0)
-		await_end(io, weir_after(grace));
+	if (process->pidfd >= 0)
+		weir_io_open(process->pidfd, &io);
+	if (grace > 0)
+		await_end(process->pid, io, weir_after(grace));
 	/* Until it is reaped its number is no one else's; the rest of its group goes, too. */
 	kill(-process->pid, SIGKILL);
-	if (watched)
-		await_end(io, WEIR_FOREVER);
-	while (waitid(P_PIDFD, (id_t)process->pidfd, &(siginfo_t){0}, WEXITED) && errno == EINTR)
+	await_end(process->pid, io, WEIR_FOREVER);
+	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	weir_io_close(io);
-	close(process->pidfd);
+	if (process->pidfd >= 0)
+		close(process->pidfd);
 	*process = (struct weir__process){0};
 }
 

@@ -9,8 +9,8 @@
 
 struct weir__process {
 	pid_t pid; /* 0: none */
-	int pidfd;
-	int fd; /* the parent's end, non-blocking; the child has the other one as descriptors 0 and 1 */
+	int pidfd; /* -1: the system has none */
+	int fd;    /* the parent's end, non-blocking; the child has the other one as descriptors 0 and 1 */
 	struct weir_io *io;
 };
 

@@ -49,18 +49,12 @@ void weir__calls_remove(struct call *call)
 struct call *weir__calls_pop(struct calls *calls)
 {
 	struct call *call = calls->head;
-	if (call)
-		weir__calls_remove(call);
+	if (!call)
+		return NULL;
+	calls->head = call->next;
+	*(call->next ? &call->next->prev : &calls->tail) = NULL;
+	call->list = NULL;
 	return call;
-}
-
-static void put_first(struct calls *calls, struct call *call)
-{
-	call->list = calls;
-	call->prev = NULL;
-	call->next = calls->head;
-	*(calls->head ? &calls->head->prev : &calls->tail) = call;
-	calls->head = call;
 }
 
 /* Buffers */
@@ -301,13 +295,17 @@ static void take_back(struct worker *worker, int why)
 		worker->barren = 1;
 	else
 		worker->barren++;
-	for (struct call *call; (call = worker->under_way.tail);) {
-		weir__calls_remove(call);
+	struct calls waiting = pool->queue;
+	struct call *call;
+	pool->queue = (struct calls){0};
+	while ((call = weir__calls_pop(&worker->under_way))) {
 		if (call->abandoned)
 			free(call);
 		else
-			put_first(&pool->queue, call);
+			weir__calls_push(&pool->queue, call);
 	}
+	while ((call = weir__calls_pop(&waiting)))
+		weir__calls_push(&pool->queue, call);
 	worker->lines = 0;
 	worker->bytes = 0;
 	empty(&worker->out);

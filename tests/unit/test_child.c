@@ -362,3 +362,29 @@ LOOP_TEST(child_work_is_spread_over_the_children)
 		free(jobs[i].answer);
 	close_pool(pool);
 }
+
+LOOP_TEST(child_deaths_and_deadlines_at_random_leave_every_other_answer_right)
+{
+	enum { N = 600 };
+	struct weir_child *pool = open_pool((struct weir_child_options){.processes = 3, .batch = 8});
+	struct job *jobs = calloc(N, sizeof *jobs);
+	unsigned random = 12345;
+	for (int i = 0; i < N; i++) {
+		random = random * 1103515245 + 12345;
+		bool dies = (random >> 16) % 16 == 0;
+		jobs[i].line = dies ? "die" : test_format("line %d", i);
+		if ((random >> 20) % 4 == 0)
+			jobs[i].deadline = weir_after((random >> 16) % 40 * WEIR_MSEC + 1);
+	}
+	run_jobs(pool, jobs, N);
+	for (int i = 0; i < N; i++) {
+		if (jobs[i].deadline && jobs[i].code == WEIR_ETIMEDOUT)
+			continue;
+		if (!strcmp(jobs[i].line, "die"))
+			ck_assert_int_eq(jobs[i].code, WEIR_EDIED);
+		else
+			expect(&jobs[i], jobs[i].line);
+	}
+	free(jobs);
+	close_pool(pool);
+}

@@ -144,7 +144,8 @@ static void print_help(void)
 	     "SIGTERM.\n\nOptions:");
 	for (size_t i = 0; i < OPTIONS; i++)
 		printf("  %s %s\n        %s\n", options[i].name, options[i].value, options[i].text);
-	printf("  --help\n        print this\n\nOf several PREFIXes the longest that a path begins with wins.\n\n%s",
+	printf("  --help\n        print this\n\nA PREFIX holds for whole parts of a path: /orders/7 also for "
+	       "/orders/7/x, not for /orders/70.\nOf several the longest wins.\n\n%s",
 	       paths);
 #define NONE (-1LL)
 #define X(id, name, argument, text)                                                                                    \

@@ -129,9 +129,13 @@ int mock_config_retry_after(struct mock_config *config, const char *text, struct
 	return 0;
 }
 
+/* A prefix ends where a part of the path ends: /orders/7 holds for /orders/7 and /orders/7/x, not for /orders/70. */
 static bool holds(const struct mock_rule *rule, enum mock_rule_kind kind, struct mock_span path)
 {
-	return rule->kind == kind && rule->prefix_bytes <= path.n && !memcmp(rule->prefix, path.at, rule->prefix_bytes);
+	size_t n = rule->prefix_bytes;
+	if (rule->kind != kind || n > path.n || memcmp(rule->prefix, path.at, n) != 0)
+		return false;
+	return !n || n == path.n || rule->prefix[n - 1] == '/' || path.at[n] == '/';
 }
 
 static const struct mock_rule *find(const struct mock_config *config, enum mock_rule_kind kind, struct mock_span path)

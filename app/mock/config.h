@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a mock behaves: the options of `weir mock`, read.  Rules hold for paths that begin with their prefix; of those of
- * one kind the longest prefix wins, of equal ones the last (faults of equal prefixes all hold, each with its chance).
+ * How a mock behaves: the options of `weir mock`, read.  Rules hold for paths that begin with their prefix, whole
+ * parts of it; of those of one kind the longest prefix wins, of equal ones the last (faults of equal prefixes all hold,
+ * each with its chance).
  */
 #ifndef MOCK_CONFIG_H
 #define MOCK_CONFIG_H

@@ -172,6 +172,11 @@ TEST(mock_config_takes_the_longest_prefix)
 	ck_assert_int_eq(mock_config_draw_latency(&config, span("/slow/x"), &random), 2 * WEIR_SEC);
 	ck_assert_int_eq(mock_config_draw_latency(&config, span("/slow/but/x"), &random), WEIR_SEC);
 	ck_assert_int_eq(mock_config_draw_latency(&config, span("/"), &random), 10 * WEIR_MSEC);
+	ck_assert_int_eq(mock_config_draw_latency(&config, span("/slow"), &random), 2 * WEIR_SEC);
+	ck_assert_int_eq(mock_config_draw_latency(&config, span("/slower"), &random), 10 * WEIR_MSEC);
+	ck_assert_int_eq(mock_config_latency(&config, "/all/=3s", NULL), 0);
+	ck_assert_int_eq(mock_config_draw_latency(&config, span("/all/x"), &random), 3 * WEIR_SEC);
+	ck_assert_int_eq(mock_config_draw_latency(&config, span("/all"), &random), 10 * WEIR_MSEC);
 	ck_assert_int_eq(mock_config_errors(&config, "/flaky=100%", NULL), 0);
 	ck_assert(mock_config_draw_error(&config, span("/flaky"), &random));
 	ck_assert(!mock_config_draw_error(&config, span("/other"), &random));

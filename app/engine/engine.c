@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 4 };
+enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2 };
 
 const char *engine_state_name(enum engine_state state)
 {

@@ -35,6 +35,7 @@ struct engine {
 	const char *reason;
 	bool source_ended;
 	uint64_t read, succeeded, dead, dropped, attempts, retries, refused, in_flight;
+	uint64_t left, left_dead; /* of the first items (stop_when): through the steps, and of them the dead */
 	struct weir_histogram *attempt_ns, *item_ns;
 	int failed_exit; /* of the first failure; 0: none */
 	struct weir_error failure;

@@ -12,14 +12,16 @@
 
 #include <string.h>
 
-/* stop_when: the share of dead letters among the first items. */
-static void check_stop(struct engine *engine)
+/* stop_when: the share of dead letters among the first items, as they leave their workers: to wait for the commits would
+ * let hundreds more die. */
+static void count_first(struct engine *engine, bool is_dead)
 {
 	const struct plan_settings *settings = &engine->plan->settings;
-	uint64_t settled = engine->succeeded + engine->dropped + engine->dead;
-	if (settings->stop_dead <= 0 || settled > (uint64_t)settings->stop_of_first)
+	if (settings->stop_dead <= 0 || engine->left >= (uint64_t)settings->stop_of_first)
 		return;
-	if ((double)engine->dead >= settings->stop_dead * (double)settings->stop_of_first)
+	engine->left++;
+	engine->left_dead += is_dead;
+	if ((double)engine->left_dead >= settings->stop_dead * (double)settings->stop_of_first)
 		engine_stop(engine, "too many dead letters among the first items (stop_when)");
 }
 
@@ -36,7 +38,6 @@ static void settle_one(struct engine *engine, struct item *item, enum fate fate)
 		break;
 	case FATE_DEAD:
 		engine->dead++;
-		check_stop(engine);
 		break;
 	}
 	if (!item->id)
@@ -71,6 +72,7 @@ void engine_give_back(struct engine *engine, struct item *item)
 void engine_pass(struct engine *engine, struct item *item)
 {
 	enum fate fate = item->outputs.n ? FATE_SUCCEEDED : FATE_DROPPED;
+	count_first(engine, false);
 	if (lane_put(engine->sink_lane, item, fate, WEIR_FOREVER))
 		engine_give_back(engine, item);
 }
@@ -98,6 +100,7 @@ static int make_letter(struct item *item)
 void engine_bury(struct engine *engine, struct item *item)
 {
 	bool is_record = engine->opts.dead_to_sink && item->outputs.n;
+	count_first(engine, true);
 	if ((!is_record && make_letter(item)) || lane_put(engine->dead_lane, item, FATE_DEAD, WEIR_FOREVER))
 		engine_give_back(engine, item);
 }

@@ -1,0 +1,841 @@
+/* SPDX-License-Identifier: MIT */
+/* All against the real SQLite and real files; a second connection looks at what is really there. */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+#include "port/adapters.h"
+#include "port/buf.h"
+#include "sink/jsonl.h"
+#include "support/test.h"
+
+/* ---- batches */
+
+static struct item *make_item(const char *output, va_list more)
+{
+	struct item *item = item_new();
+	for (; output; output = va_arg(more, const char *)) {
+		struct value value;
+		ck_assert_int_eq(value_copy(&value, output, strlen(output)), 0);
+		ck_assert_int_eq(value_list_take(&item->outputs, &value), 0);
+	}
+	return item;
+}
+
+struct batch {
+	struct sink_item *items;
+	size_t n;
+};
+
+/* An item with these outputs, ended by NULL. */
+static void add(struct batch *batch, ...)
+{
+	va_list outputs;
+	va_start(outputs, batch);
+	batch->items = reallocarray(batch->items, batch->n + 1, sizeof batch->items[0]);
+	struct item *item = make_item(va_arg(outputs, const char *), outputs);
+	batch->items[batch->n++] = (struct sink_item){.item = item, .verdict = 1};
+	va_end(outputs);
+}
+
+static void drop(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		item_free((struct item *)(uintptr_t)batch->items[i].item);
+	free(batch->items);
+	*batch = (struct batch){0};
+}
+
+/* ---- sinks */
+
+static void set_key(const struct adapter *adapter, void *config, const char *name, const void *value, size_t n)
+{
+	const struct key *key = adapter->keys;
+	while (key->name && strcmp(key->name, name) != 0)
+		key++;
+	ck_assert_msg(key->name, "%s has no key %s", adapter->name, name);
+	memcpy((char *)config + key->offset, value, n);
+}
+
+/* columns is a list with blanks between, or NULL.  The config lives as long as the test. */
+static void *sqlite_config(const char *path, const char *table, const char *key, const char *columns)
+{
+	void *config = calloc(1, sink_sqlite_adapter.config_bytes);
+	struct key_strings list = {.values = calloc(16, sizeof(char *))};
+	for (char *save, *name = strtok_r(strdup(columns ? columns : ""), " ", &save); name;
+	     name = strtok_r(NULL, " ", &save))
+		list.values[list.n++] = name;
+	set_key(&sink_sqlite_adapter, config, "path", &path, sizeof path);
+	set_key(&sink_sqlite_adapter, config, "table", &table, sizeof table);
+	set_key(&sink_sqlite_adapter, config, "key", &key, sizeof key);
+	set_key(&sink_sqlite_adapter, config, "columns", &list, sizeof list);
+	return config;
+}
+
+static struct sink *open_sink(const struct adapter *adapter, const void *config)
+{
+	struct sink *sink = NULL;
+	struct weir_error err = {0};
+	const char *key = NULL;
+	if (adapter->check)
+		ck_assert_msg(adapter->check(config, &key, &err) == 0, "%s", err.text);
+	ck_assert_msg(adapter->sink->open(config, &sink, &err) == 0, "%s", err.text);
+	return sink;
+}
+
+static const char *db_path(void)
+{
+	return test_format("%s/out.db", test_folder());
+}
+
+static struct sink *open_sqlite(const char *key, const char *columns)
+{
+	return open_sink(&sink_sqlite_adapter, sqlite_config(db_path(), "t", key, columns));
+}
+
+static struct sink *open_jsonl(const char *path, int on_start)
+{
+	struct sink_jsonl_config *config = calloc(1, sizeof *config);
+	*config = (struct sink_jsonl_config){.path = (char *)(uintptr_t)path, .on_start = on_start};
+	return open_sink(&sink_jsonl_adapter, config);
+}
+
+static struct weir_error last_error;
+
+static int write_code(const struct adapter *adapter, struct sink *sink, struct batch *batch)
+{
+	last_error = (struct weir_error){0};
+	return adapter->sink->write(sink, batch->items, batch->n, &last_error, WEIR_FOREVER);
+}
+
+static void write_all(const struct adapter *adapter, struct sink *sink, struct batch *batch)
+{
+	int code = write_code(adapter, sink, batch);
+	ck_assert_msg(code == 0, "%s: %s", weir_strerror(code), last_error.text);
+	for (size_t i = 0; i < batch->n; i++)
+		ck_assert_msg(batch->items[i].verdict == 0, "item %zu: %s", i, batch->items[i].why);
+	drop(batch);
+}
+
+static void close_sink(const struct adapter *adapter, struct sink *sink)
+{
+	ck_assert_int_eq(adapter->sink->close(sink, &last_error), 0);
+}
+
+static int refused_open(const struct adapter *adapter, const void *config)
+{
+	struct sink *sink = NULL;
+	last_error = (struct weir_error){0};
+	int code = adapter->sink->open(config, &sink, &last_error);
+	ck_assert_ptr_null(sink);
+	return code;
+}
+
+/* ---- looking at the database */
+
+static int print_row(void *arg, int n, char **values, char **names)
+{
+	(void)names;
+	for (int i = 0; i < n; i++)
+		buf_addf(arg, "%s%s", i ? "|" : "", values[i] ? values[i] : "NULL");
+	return buf_add_char(arg, '\n');
+}
+
+struct query {
+	const char *path, *sql;
+	struct buf rows;
+	char *why;
+};
+
+static int run_query(void *arg)
+{
+	struct query *query = arg;
+	sqlite3 *db;
+	if (sqlite3_open(query->path, &db) == SQLITE_OK)
+		sqlite3_exec(db, query->sql, print_row, &query->rows, &query->why);
+	sqlite3_close(db);
+	return 0;
+}
+
+/* SQLite wants more stack than a fiber has. */
+static const char *query_in(const char *path, const char *sql)
+{
+	struct query query = {.path = path, .sql = sql};
+	ck_assert_int_eq(weir_offload(run_query, &query, WEIR_FOREVER), 0);
+	ck_assert_msg(!query.why, "%s: %s", sql, query.why);
+	return buf_take(&query.rows, NULL);
+}
+
+static const char *query(const char *sql)
+{
+	return query_in(db_path(), sql);
+}
+
+/* ---- SQLite: rows */
+
+LOOP_TEST(sqlite_keeps_one_row_a_key_the_last)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sqlite("id", "id name");
+	add(&batch, "{\"id\":1,\"name\":\"a\"}", NULL);
+	add(&batch, "{\"id\":2,\"name\":\"b\"}", NULL);
+	add(&batch, "{\"id\":1,\"name\":\"c\"}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	ck_assert_str_eq(query("select * from t order by id"), "1|c\n2|b\n");
+	add(&batch, "{\"id\":2,\"name\":\"d\"}", NULL);
+	add(&batch, "{\"id\":\"2\"}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	ck_assert_str_eq(query("select * from t order by id"), "1|c\n2|d\n2|NULL\n");
+	close_sink(&sink_sqlite_adapter, sink);
+	sink = open_sqlite("id", "id name");
+	add(&batch, "{\"id\":1,\"name\":\"again\"}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select name from t where id = 1"), "again\n");
+}
+
+LOOP_TEST(sqlite_adds_rows_where_there_is_no_key)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sqlite(NULL, "id");
+	for (int i = 0; i < 2; i++)
+		add(&batch, "{\"id\":1}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select count(*), count(distinct id) from t"), "2|1\n");
+}
+
+LOOP_TEST(sqlite_keeps_the_whole_output_where_no_columns_are_named)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sqlite("id", NULL);
+	add(&batch, "{\"id\": \"x\",  \"n\": 1.50}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select id, item, typeof(item) from t"), "x|{\"id\": \"x\",  \"n\": 1.50}|text\n");
+	ck_assert_str_eq(query("drop table t"), "");
+	sink = open_sqlite(NULL, NULL);
+	add(&batch, "[1, 2]", NULL);
+	add(&batch, "\"no object\"", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select * from t order by rowid"), "[1, 2]\n\"no object\"\n");
+}
+
+LOOP_TEST(sqlite_keeps_types_and_digits)
+{
+	static const struct {
+		const char *json, *row;
+	} cases[] = {
+		{"1", "integer|1\n"},
+		{"-9223372036854775808", "integer|-9223372036854775808\n"},
+		{"9223372036854775807", "integer|9223372036854775807\n"},
+		{"9223372036854775808", "text|9223372036854775808\n"},
+		{"123456789012345678901234567890", "text|123456789012345678901234567890\n"},
+		{"1.5", "real|1.5\n"},
+		{"1e3", "real|1000.0\n"},
+		{"1e999", "text|1e999\n"},
+		{"true", "integer|1\n"},
+		{"false", "integer|0\n"},
+		{"null", "null|NULL\n"},
+		{"\"007\"", "text|007\n"},
+		{"\"\"", "text|\n"},
+		{"\"it's \\\"\\u00e4\\\"\"", "text|it's \"\xC3\xA4\"\n"},
+		{"[1, {\"a\": 12345678901234567890123}]", "text|[1,{\"a\":12345678901234567890123}]\n"},
+		{"{}", "text|{}\n"},
+	};
+	struct sink *sink = open_sqlite("id", "value missing");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct batch batch = {0};
+		add(&batch, test_format("{\"value\": %s, \"id\": 1}", cases[i].json), NULL);
+		write_all(&sink_sqlite_adapter, sink, &batch);
+		ck_assert_str_eq(query("select typeof(value), value from t"), cases[i].row);
+	}
+	ck_assert_str_eq(query("select id, typeof(missing) from t"), "1|null\n");
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+LOOP_TEST(sqlite_quotes_names_that_are_words_of_sql)
+{
+	struct batch batch = {0};
+	const char *path = db_path();
+	struct sink *sink = open_sink(&sink_sqlite_adapter, sqlite_config(path, "select", "order", "order group from"));
+	for (int i = 0; i < 2; i++)
+		add(&batch, "{\"order\":1,\"group\":2,\"from\":3}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select * from \"select\""), "1|2|3\n");
+}
+
+LOOP_TEST(sqlite_takes_a_key_that_is_the_only_column)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sqlite("id", "id");
+	for (int i = 0; i < 2; i++)
+		add(&batch, "{\"id\":1}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select * from t"), "1\n");
+}
+
+/* ---- SQLite: rows that cannot be */
+
+static void expect_verdicts(struct batch *batch, size_t bad, const char *why)
+{
+	for (size_t i = 0; i < batch->n; i++) {
+		ck_assert_int_eq(batch->items[i].verdict, i == bad ? WEIR_EDATA : 0);
+		if (i == bad)
+			ck_assert_msg(strstr(batch->items[i].why, why), "%s, expected %s", batch->items[i].why, why);
+	}
+}
+
+LOOP_TEST(sqlite_refuses_one_bad_row_of_256_and_writes_the_others)
+{
+	static const struct {
+		const char *json, *why;
+	} cases[] = {
+		{"{\"n\":1}", "no field id, the key"},
+		{"{\"id\":null,\"n\":1}", "no field id, the key"},
+		{"{\"id\":[1],\"n\":1}", "neither text nor a number"},
+		{"{\"id\":\"a\\u0000b\",\"n\":1}", "field id holds a NUL"},
+		{"{\"id\":128,\"n\":\"\\u0000\"}", "field n holds a NUL"},
+		{"{\"id\":128,\"n\":-1}", "CHECK constraint failed"},
+		{"{\"id\":128}", "NOT NULL constraint failed"},
+		{"[{\"id\":128,\"n\":1}]", "no object"},
+		{"7", "no object"},
+		{"nonsense", "no JSON"},
+	};
+	query("create table t (id unique, n not null check (n > 0))");
+	struct sink *sink = open_sqlite("id", "id n");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct batch batch = {0};
+		for (int k = 0; k < 256; k++)
+			add(&batch, k == 128 ? cases[i].json : test_format("{\"id\":%d,\"n\":%zu}", k, i + 1), NULL);
+		ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), 0);
+		expect_verdicts(&batch, 128, cases[i].why);
+		drop(&batch);
+		ck_assert_str_eq(query(test_format("select count(*), count(*) filter (where n = %zu) from t", i + 1)),
+				 "255|255\n");
+	}
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+LOOP_TEST(sqlite_writes_all_outputs_of_an_item_or_none)
+{
+	struct batch batch = {0};
+	query("create table t (id unique, n check (n > 0))");
+	struct sink *sink = open_sqlite("id", "id n");
+	add(&batch, "{\"id\":1,\"n\":1}", "{\"id\":2,\"n\":1}", NULL);
+	add(&batch, "{\"id\":1,\"n\":9}", "{\"id\":3,\"n\":1}", "{\"id\":4,\"n\":-1}", "{\"id\":5,\"n\":1}", NULL);
+	add(&batch, NULL);
+	add(&batch, "{\"id\":6,\"n\":1}", NULL);
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), 0);
+	expect_verdicts(&batch, 1, "CHECK constraint");
+	ck_assert_str_eq(query("select * from t order by id"), "1|1\n2|1\n6|1\n");
+	drop(&batch);
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+LOOP_TEST(sqlite_starts_again_when_a_row_rolls_everything_back)
+{
+	struct batch batch = {0};
+	query("create table t (id unique, n);"
+	      "create trigger refuse before insert on t when new.n < 0 begin select raise(rollback, 'not that one'); "
+	      "end");
+	struct sink *sink = open_sqlite("id", "id n");
+	add(&batch, "{\"id\":1,\"n\":1}", NULL);
+	add(&batch, "{\"id\":2,\"n\":-1}", NULL);
+	add(&batch, "{\"id\":3,\"n\":1}", NULL);
+	add(&batch, "{\"id\":4,\"n\":1}", "{\"id\":5,\"n\":-1}", NULL);
+	add(&batch, "{\"id\":6,\"n\":1}", NULL);
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), 0);
+	for (size_t i = 0; i < batch.n; i++)
+		ck_assert_int_eq(batch.items[i].verdict, i == 1 || i == 3 ? WEIR_EDATA : 0);
+	ck_assert_str_eq(batch.items[3].why, "sqlite: not that one");
+	ck_assert_str_eq(query("select id from t order by id"), "1\n3\n6\n");
+	drop(&batch);
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+/* ---- SQLite: trouble with the database */
+
+LOOP_TEST(sqlite_says_busy_while_another_writes_and_works_later)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sqlite("id", "id");
+	sqlite3 *other;
+	ck_assert_int_eq(sqlite3_open(db_path(), &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "begin immediate", NULL, NULL, NULL), SQLITE_OK);
+	add(&batch, "{\"id\":1}", NULL);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), WEIR_EBUSY);
+	ck_assert_msg(strstr(last_error.text, "locked"), "%s", last_error.text);
+	ck_assert_int_eq(sqlite3_exec(other, "commit", NULL, NULL, NULL), SQLITE_OK);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	ck_assert_int_eq(sqlite3_exec(other, "begin; select * from t", NULL, NULL, NULL), SQLITE_OK);
+	add(&batch, "{\"id\":2}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch); /* who only reads stops nobody */
+	sqlite3_close(other);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select * from t order by id"), "1\n2\n");
+}
+
+LOOP_TEST(sqlite_uses_a_wal_and_leaves_none_behind)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sqlite("id", "id");
+	ck_assert_str_eq(query("pragma journal_mode"), "wal\n");
+	add(&batch, "{\"id\":1}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_int_ne(access(test_format("%s-wal", db_path()), F_OK), 0);
+	ck_assert_str_eq(query("select * from t"), "1\n");
+}
+
+LOOP_TEST(sqlite_says_what_is_wrong_with_a_table_that_is_there)
+{
+	query("create table t (id primary key, name); create table u (id, name)");
+	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(db_path(), "t", "id", "id total")),
+			 WEIR_EINVAL);
+	ck_assert_msg(strstr(last_error.text, "no column total; add it (ALTER TABLE t ADD COLUMN total)"), "%s",
+		      last_error.text);
+	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(db_path(), "u", "id", "id name")),
+			 WEIR_EINVAL);
+	ck_assert_msg(strstr(last_error.text, "CREATE UNIQUE INDEX u_id ON u(id)"), "%s", last_error.text);
+}
+
+LOOP_TEST(sqlite_says_why_a_database_cannot_be_opened)
+{
+	const char *other = test_write_file("text.db", "this is no database, however long one looks at it");
+	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(other, "t", "id", NULL)), WEIR_EIO);
+	ck_assert_msg(strstr(last_error.text, "not a database"), "%s", last_error.text);
+	const char *nowhere = test_format("%s/missing/x.db", test_folder());
+	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(nowhere, "t", "id", NULL)), WEIR_ENOENT);
+	ck_assert_int_lt(refused_open(&sink_sqlite_adapter, sqlite_config(test_folder(), "t", "id", NULL)), 0);
+}
+
+LOOP_TEST(sqlite_takes_a_path_for_a_file_name_whatever_it_looks_like)
+{
+	struct batch batch = {0};
+	ck_assert_int_eq(chdir(test_folder()), 0);
+	struct sink *sink = open_sink(&sink_sqlite_adapter, sqlite_config(":memory:", "t", "id", NULL));
+	add(&batch, "{\"id\":1}", NULL);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	sink = open_sink(&sink_sqlite_adapter, sqlite_config("file:x.db?mode=memory", "t", "id", NULL));
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query_in("./:memory:", "select id from t"), "1\n");
+	ck_assert_int_eq(access("file:x.db?mode=memory", F_OK), 0);
+	ck_assert_int_eq(chdir("/"), 0);
+}
+
+/* A file system of its own of 1 MiB, if this process may have one. */
+static const char *small_disk(void)
+{
+	const char *path = test_format("%s/disk", test_folder());
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return NULL;
+	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	return mount("tmpfs", path, "tmpfs", 0, "size=1m") ? NULL : path;
+}
+
+LOOP_TEST(sqlite_says_that_the_disk_is_full_and_goes_on_when_there_is_room)
+{
+	const char *disk = small_disk();
+	struct batch batch = {0};
+	static char fat[4096];
+	int code = 0, rows = 0;
+	if (!disk)
+		return;
+	const char *path = test_format("%s/out.db", disk), *filler = test_format("%s/filler", disk);
+	struct sink *sink = open_sink(&sink_sqlite_adapter, sqlite_config(path, "t", "id", NULL));
+	int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(posix_fallocate(fd, 0, 512 << 10), 0);
+	memset(fat, 'x', sizeof fat - 1);
+	fat[sizeof fat - 1] = 0;
+	while (!code && rows < 1000) {
+		drop(&batch);
+		for (int i = 0; i < 8; i++)
+			add(&batch, test_format("{\"id\":%d,\"x\":\"%s\"}", rows + i, fat), NULL);
+		code = write_code(&sink_sqlite_adapter, sink, &batch);
+		rows += code ? 0 : 8;
+	}
+	ck_assert_msg(code == WEIR_ENOSPC, "%s: %s", weir_strerror(code), last_error.text);
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), WEIR_ENOSPC);
+	close(fd);
+	unlink(filler);
+	write_all(&sink_sqlite_adapter, sink, &batch);
+	ck_assert_str_eq(query_in(path, "select count(*) from t"), test_format("%d\n", rows + 8));
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_int_eq(umount(disk), 0);
+}
+
+LOOP_TEST(sqlite_stays_failed_after_an_error_of_the_disk)
+{
+	struct batch batch = {0};
+	struct rlimit limit = {.rlim_cur = 64 << 10, .rlim_max = RLIM_INFINITY};
+	struct sink *sink = open_sqlite("id", NULL);
+	char *fat = malloc(200000);
+	memset(fat, 'x', 199999);
+	fat[199999] = 0;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 64 << 10;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	add(&batch, test_format("{\"id\":1,\"x\":\"%s\"}", fat), NULL);
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), WEIR_EIO);
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), WEIR_EIO);
+	drop(&batch);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select count(*) from t"), "0\n");
+	free(fat);
+}
+
+/* ---- SQLite: the config */
+
+static const char *refused_key(const char *table, const char *key, const char *columns)
+{
+	const char *blamed = NULL;
+	last_error = (struct weir_error){0};
+	int code = sink_sqlite_adapter.check(sqlite_config("x.db", table, key, columns), &blamed, &last_error);
+	ck_assert_int_eq(code, code ? WEIR_EINVAL : 0);
+	return code ? blamed : "none";
+}
+
+TEST(sqlite_takes_only_plain_names)
+{
+	char name[65];
+	memset(name, 'a', 64);
+	name[64] = 0;
+	ck_assert_str_eq(refused_key("orders", "id", "id total _x9"), "none");
+	ck_assert_str_eq(refused_key("orders", NULL, NULL), "none");
+	ck_assert_str_eq(refused_key(name + 1, NULL, NULL), "none");
+	ck_assert_str_eq(refused_key(name, NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("", NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("a\"b", NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("main.orders", NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("1st", NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("\xC3\xA4", NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("SQLite_x", NULL, NULL), "table");
+	ck_assert_str_eq(refused_key("t", "a b", NULL), "key");
+	ck_assert_str_eq(refused_key("t", "Item", NULL), "key");
+	ck_assert_str_eq(refused_key("t", "item", "item"), "none");
+	ck_assert_str_eq(refused_key("t", "id", "id a-b"), "columns");
+	ck_assert_str_eq(refused_key("t", "id", "id Total total"), "columns");
+	ck_assert_msg(strstr(last_error.text, "'total' is there twice"), "%s", last_error.text);
+}
+
+/* ---- SQLite: cancelling */
+
+struct canceled_write {
+	const struct adapter *adapter;
+	struct sink *sink;
+	struct batch *batch;
+	int code;
+};
+
+static int write_one(void *arg)
+{
+	struct canceled_write *call = arg;
+	call->code = write_code(call->adapter, call->sink, call->batch);
+	return 0;
+}
+
+static int canceled_code(const struct adapter *adapter, struct sink *sink, struct batch *batch, bool begun)
+{
+	struct canceled_write call = {.adapter = adapter, .sink = sink, .batch = batch};
+	struct weir_group *group;
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_group_spawn(group, write_one, &call, WEIR_FOREVER), 0);
+	if (begun)
+		weir_yield();
+	weir_group_cancel(group);
+	weir_group_wait(group, WEIR_FOREVER);
+	weir_group_free(group);
+	return call.code;
+}
+
+LOOP_TEST(sqlite_tells_the_truth_about_a_cancelled_write)
+{
+	struct sink *sink = open_sqlite("id", "id");
+	int written = 0;
+	for (int i = 0; i < 40; i++) {
+		struct batch batch = {0};
+		add(&batch, test_format("{\"id\":%d}", i), NULL);
+		int code = canceled_code(&sink_sqlite_adapter, sink, &batch, i % 2);
+		ck_assert(code == 0 || code == WEIR_ECANCELED);
+		ck_assert(i % 2 || code == WEIR_ECANCELED);
+		written += code == 0;
+		drop(&batch);
+		ck_assert_str_eq(query("select count(*) from t"), test_format("%d\n", written));
+	}
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+/* ---- lines in a file */
+
+static const char *content_of(const char *path)
+{
+	struct buf buf = {0};
+	char chunk[4096];
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	while ((n = read(fd, chunk, sizeof chunk)) > 0)
+		buf_add(&buf, chunk, (size_t)n);
+	close(fd);
+	return buf_take(&buf, NULL);
+}
+
+static const char *write_lines(const char *path, int on_start)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_jsonl(path, on_start);
+	add(&batch, "{\"a\":1}", "[2]", NULL);
+	add(&batch, NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	add(&batch, "3", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	close_sink(&sink_jsonl_adapter, sink);
+	return content_of(path);
+}
+
+LOOP_TEST(jsonl_begins_anew_or_goes_on)
+{
+	const char *path = test_write_file("out.jsonl", "\"old\"\n");
+	ck_assert_str_eq(write_lines(path, SINK_JSONL_APPEND), "\"old\"\n{\"a\":1}\n[2]\n3\n");
+	ck_assert_str_eq(write_lines(path, SINK_JSONL_REPLACE), "{\"a\":1}\n[2]\n3\n");
+	ck_assert_str_eq(write_lines(test_format("%s/new", test_folder()), SINK_JSONL_APPEND), "{\"a\":1}\n[2]\n3\n");
+}
+
+LOOP_TEST(jsonl_goes_on_behind_a_torn_line)
+{
+	const char *path = test_write_file("out.jsonl", "1\n{\"torn");
+	ck_assert_str_eq(write_lines(path, SINK_JSONL_APPEND), "1\n{\"torn\n{\"a\":1}\n[2]\n3\n");
+}
+
+LOOP_TEST(jsonl_keeps_an_output_on_one_line)
+{
+	struct batch batch = {0};
+	const char *path = test_format("%s/out.jsonl", test_folder());
+	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
+	add(&batch, "{\r\n  \"a\":\n\n1\n}", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	close_sink(&sink_jsonl_adapter, sink);
+	ck_assert_str_eq(content_of(path), "{    \"a\":  1 }\n");
+}
+
+LOOP_TEST(jsonl_refuses_a_second_writer)
+{
+	const char *path = test_format("%s/out.jsonl", test_folder());
+	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
+	struct sink_jsonl_config config = {.path = (char *)(uintptr_t)path};
+	struct batch batch = {0};
+	add(&batch, "1", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, &config), WEIR_EBUSY);
+	ck_assert_str_eq(content_of(path), "1\n"); /* not emptied */
+	close_sink(&sink_jsonl_adapter, sink);
+}
+
+LOOP_TEST(jsonl_says_why_a_file_cannot_be_opened)
+{
+	struct sink_jsonl_config config = {.path = (char *)(uintptr_t)test_folder()};
+	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, &config), -EISDIR);
+	config.path = (char *)(uintptr_t)test_format("%s/missing/out", test_folder());
+	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, &config), WEIR_ENOENT);
+	ck_assert_ptr_nonnull(strstr(last_error.text, config.path));
+}
+
+LOOP_TEST(jsonl_cuts_off_a_batch_that_did_not_fit)
+{
+	struct batch batch = {0};
+	struct rlimit limit;
+	const char *path = test_format("%s/out.jsonl", test_folder());
+	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
+	add(&batch, "\"first\"", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 20;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	add(&batch, "\"second, too long\"", NULL);
+	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), -EFBIG);
+	ck_assert_str_eq(content_of(path), "\"first\"\n");
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	close_sink(&sink_jsonl_adapter, sink);
+	ck_assert_str_eq(content_of(path), "\"first\"\n\"second, too long\"\n");
+}
+
+LOOP_TEST(jsonl_says_that_the_disk_is_full)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_jsonl("/dev/full", SINK_JSONL_REPLACE);
+	add(&batch, "1", NULL);
+	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), WEIR_ENOSPC);
+	drop(&batch);
+	close_sink(&sink_jsonl_adapter, sink);
+	sink = open_jsonl("/dev/null", SINK_JSONL_REPLACE);
+	add(&batch, "1", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	close_sink(&sink_jsonl_adapter, sink);
+}
+
+static int read_later(void *arg)
+{
+	char chunk[64];
+	weir_sleep(30 * WEIR_MSEC);
+	int fd = open(arg, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	weir_sleep(30 * WEIR_MSEC);
+	ssize_t n = read(fd, chunk, sizeof chunk);
+	close(fd);
+	return n == 2 && memcmp(chunk, "1\n", 2) == 0 ? 0 : WEIR_EDATA;
+}
+
+LOOP_TEST(jsonl_waits_for_the_reader_of_a_fifo)
+{
+	struct batch batch = {0};
+	struct weir_group *group;
+	const char *path = test_format("%s/fifo", test_folder());
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_group_spawn(group, read_later, (char *)(uintptr_t)path, WEIR_FOREVER), 0);
+	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
+	add(&batch, "1", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	signal(SIGPIPE, SIG_IGN);
+	add(&batch, "2", NULL);
+	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), WEIR_EPIPE);
+	drop(&batch);
+	close_sink(&sink_jsonl_adapter, sink);
+	weir_group_free(group);
+}
+
+/* ---- the standard output */
+
+static struct sink *open_stdout(int fd)
+{
+	fflush(stdout);
+	ck_assert_int_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+	return open_sink(&sink_stdout_adapter, calloc(1, sink_stdout_adapter.config_bytes));
+}
+
+struct slow_reader {
+	int fd;
+	size_t bytes, expected;
+	unsigned turns; /* of the loop, while the writer waits */
+};
+
+static int read_slowly(void *arg)
+{
+	struct slow_reader *reader = arg;
+	static char chunk[30000];
+	for (; reader->turns < 5; reader->turns++)
+		weir_sleep(WEIR_MSEC);
+	while (reader->bytes < reader->expected) {
+		ssize_t n = read(reader->fd, chunk, sizeof chunk);
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			return WEIR_EIO;
+		reader->bytes += n > 0 ? (size_t)n : 0;
+		weir_yield();
+	}
+	return 0;
+}
+
+/* More than a pipe or a socket holds, to a reader on the same loop: whoever blocks here never ends. */
+static void expect_patience(int reader_fd, int writer_fd)
+{
+	const size_t line = 4000, lines = 500;
+	struct slow_reader reader = {.fd = reader_fd, .expected = lines * (line + 1)};
+	struct batch batch = {0};
+	struct weir_group *group;
+	char *text = malloc(line + 1);
+	memset(text, '7', line);
+	text[line] = 0;
+	struct sink *sink = open_stdout(writer_fd);
+	for (size_t i = 0; i < lines; i++)
+		add(&batch, text, NULL);
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	fcntl(reader_fd, F_SETFL, O_NONBLOCK);
+	ck_assert_int_eq(weir_group_spawn(group, read_slowly, &reader, WEIR_FOREVER), 0);
+	write_all(&sink_stdout_adapter, sink, &batch);
+	ck_assert_uint_eq(reader.turns, 5);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	close_sink(&sink_stdout_adapter, sink);
+	ck_assert_int_eq(fcntl(writer_fd, F_GETFL) & O_NONBLOCK, 0);
+	weir_group_free(group);
+	free(text);
+}
+
+LOOP_TEST(stdout_waits_for_a_slow_pipe_without_holding_the_loop)
+{
+	int fds[2];
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	expect_patience(fds[0], fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+LOOP_TEST(stdout_waits_for_a_slow_socket_without_holding_the_loop)
+{
+	int fds[2];
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	expect_patience(fds[0], fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+LOOP_TEST(stdout_says_that_the_reader_has_gone)
+{
+	struct batch batch = {0};
+	int fds[2];
+	signal(SIGPIPE, SIG_IGN);
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	struct sink *sink = open_stdout(fds[1]);
+	close(fds[0]);
+	add(&batch, "1", NULL);
+	ck_assert_int_eq(write_code(&sink_stdout_adapter, sink, &batch), WEIR_EPIPE);
+	close_sink(&sink_stdout_adapter, sink);
+	sink = open_stdout(fds[1]); /* cannot be opened anew any more: the shared one will do */
+	ck_assert_int_eq(write_code(&sink_stdout_adapter, sink, &batch), WEIR_EPIPE);
+	close_sink(&sink_stdout_adapter, sink);
+	ck_assert_int_eq(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+	drop(&batch);
+	close(fds[1]);
+}
+
+LOOP_TEST(stdout_goes_on_where_a_file_stands)
+{
+	struct batch batch = {0};
+	const char *path = test_write_file("out", "header\n");
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 7);
+	struct sink *sink = open_stdout(fd);
+	add(&batch, "1", NULL);
+	write_all(&sink_stdout_adapter, sink, &batch);
+	close_sink(&sink_stdout_adapter, sink);
+	sink = open_jsonl("/dev/stdout", SINK_JSONL_REPLACE);
+	add(&batch, "2", NULL);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	close_sink(&sink_jsonl_adapter, sink);
+	ck_assert_int_eq(write(fd, "footer\n", 7), 7);
+	ck_assert_str_eq(content_of(path), "header\n1\n2\nfooter\n");
+	close(fd);
+}

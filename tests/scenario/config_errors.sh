@@ -47,6 +47,6 @@ refused 7:9 'jq' "s/'\\{id\\}'/'{id'/"
 refused '5:[0-9]+' 'path|\$\{' 's/\$\{.order_id\}/${.order_id/'
 refused 10:3 'twice|duplicate' 's/^(  concurrency: 5)/\1\n\1/'
 refused '5:[0-9]+' 'NO_SUCH' 's,\$\{.order_id\},${env:NO_SUCH},'
-refused 2: '' '2s/.*/\tbroker: x/'
-refused 1: '' '1s/.*/source: [/'
+refused 2:1 'tab' '2s/.*/\tbroker: x/'
+refused '[0-9]+:[0-9]+' 'expected' '1s/.*/source: [/'
 expect test "$(mock_stat .requests)" -le 1

@@ -11,7 +11,7 @@ source: { jsonl: { path: orders.jsonl } }
 broker: { memory: {} }
 steps:
   - http:
-      url: '\${env:MOCK_URL}/echo/\${.name}?n=\${.n}'
+      url: '\${env:MOCK_URL}/echo?name=\${.name}&n=\${.n}'
       expect: json
       $1
 sink: { jsonl: { path: out.jsonl } }
@@ -23,7 +23,7 @@ YAML
 echo_pipeline 'method: GET'
 expect_code 0
 expect_json out.jsonl '.method == "GET"'
-expect_json out.jsonl '.path == "/echo/a%2Fb%20c%26d%3F?n=12345678901234567890"'
+expect_json out.jsonl '.path == "/echo?name=a%2Fb%20c%26d%3F&n=12345678901234567890"'
 
 echo_pipeline 'method: POST
       headers: { X-Id: "item-${.id}", Content-Type: application/json }

@@ -10,9 +10,9 @@ expect_code 0
 expect_rows 9
 expect_summary '.wall_s >= 1 and .wall_s < 4 and .dead == 0'
 
-# Odd values do no harm: a word, a negative number, a date that has passed, one far too large (capped).
-for text in soon -5 date:-100; do
-	mock --fault "/orders/1=once/status/429/retry-after/$text"
+# Odd values do no harm: a word, a negative number, a date that is now, one far too large (capped).
+for text in soon -5 date:0; do
+	mock --fault "/orders/1=once/status/429/retry-after/$text:100%"
 	rm -rf out.db state
 	run
 	expect_code 0

@@ -15,6 +15,6 @@ printf '{"code": %d}\n' 200 404 503 302 >orders.jsonl
 run
 expect_code 3
 expect_lines 1 out.jsonl
-expect_dead 3 'status (404|503|302)'
+expect_dead 3 '^status: (404|503|302)'
 expect_json dead.jsonl '[.[] | select(.item.code == 503)][0].attempts == 3'
 expect_json dead.jsonl '[.[] | select(.item.code != 503)] | all(.attempts == 1)'

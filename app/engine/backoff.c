@@ -21,5 +21,5 @@ weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts
 		wait = cap;
 	if (settings->retry_jitter == JITTER_FULL)
 		wait = (weir_nsec)(next_random(random) % ((uint64_t)wait + 1));
-	return weir_now() + wait;
+	return wait;
 }

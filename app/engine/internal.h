@@ -62,7 +62,7 @@ void engine_settle(struct engine *engine, struct lane_entry *entries, size_t n);
 /* The run cannot go on; the first failure counts. */
 void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err);
 
-/* When to try again after `attempts` failures (1 or more): now + U(0, min(cap, base × 2^(attempts - 1))). */
+/* How long to wait after `attempts` failures (1 or more): U(0, min(cap, base × 2^(attempts - 1))). */
 weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts, uint64_t *random);
 
 #endif

@@ -43,7 +43,7 @@ static void retry(struct engine *engine, struct item *item, const struct step_ca
 		engine_bury(engine, item);
 		return;
 	}
-	weir_nsec due = engine_backoff(settings, item->attempts, &engine->random);
+	weir_nsec due = weir_now() + engine_backoff(settings, item->attempts, &engine->random);
 	engine->retries++;
 	engine_postpone(engine, item, due > call->not_before ? due : call->not_before);
 }

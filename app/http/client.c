@@ -302,6 +302,8 @@ static void on_heard(struct http_transfer *transfer)
 {
 	struct job *job = transfer->job;
 	struct http_client *client = job->client;
+	if (job->connected && job->heard == weir_now())
+		return;
 	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
 	client->connecting_count -= !job->connected;
 	job->connected = true;

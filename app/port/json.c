@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "port/item.h"
 #include "port/json_tape.h"
 #include "port/utf8.h"
 
@@ -418,16 +419,13 @@ int json_parse(const char *text, size_t n, struct json **ret_json, struct weir_e
 		return weir_error_set(err, WEIR_EDATA, "larger than 1 GiB");
 	uint32_t room = (uint32_t)(n / 8 + 8);
 	struct parser p = {.room = room, .open = NO_NODE, .err = err};
+	struct value copy = {0};
 	p.doc = malloc(sizeof *p.doc + room * sizeof(struct json));
-	p.p = malloc(n + 1);
-	if (!p.doc || !p.p) {
+	if (!p.doc || value_copy(&copy, text, n) < 0) {
 		free(p.doc);
-		free(p.p);
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	}
-	if (n)
-		memcpy(p.p, text, n);
-	p.p[n] = 0;
+	p.p = copy.data;
 	p.end = p.p + n;
 	*p.doc = (struct doc){.text = p.p};
 	int code = read_document(&p);

@@ -9,7 +9,7 @@
 
 #include "spec/spec.h"
 
-int spec_fail(struct spec_load *load, int line, int column, const char *format, ...)
+void spec_error(struct spec_load *load, int line, int column, const char *format, ...)
 {
 	char text[sizeof load->err->text];
 	va_list args;
@@ -18,7 +18,7 @@ int spec_fail(struct spec_load *load, int line, int column, const char *format, 
 	va_end(args);
 	load->err->line = line;
 	load->err->column = column;
-	return weir_error_set(load->err, WEIR_EINVAL, "%s", text);
+	weir_error_set(load->err, WEIR_EINVAL, "%s", text);
 }
 
 int spec_fail_in(struct spec_load *load, const struct spec_node *node, size_t at, const char *text)
@@ -28,11 +28,6 @@ int spec_fail_in(struct spec_load *load, const struct spec_node *node, size_t at
 			memcmp(load->text + begin, node->text, len) == 0 && !memchr(node->text, '\n', len);
 	int shift = verbatim ? (int)(at + begin - node->offset) : 0;
 	return spec_fail(load, node->line, node->column + shift, "%s", text);
-}
-
-int spec_fail_memory(struct spec_load *load)
-{
-	return weir_error_set(load->err, WEIR_ENOMEM, "out of memory");
 }
 
 static int read_all(int fd, struct buf *out)

@@ -34,12 +34,19 @@ struct spec_where {
 	int line, column;
 };
 
-/* Records text at a place; WEIR_EINVAL. */
-int spec_fail(struct spec_load *load, int line, int column, const char *format, ...)
+/* Records text at a place.  The macro lets a reader (and an analyser) see that the answer is a failure. */
+void spec_error(struct spec_load *load, int line, int column, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+#define spec_fail(...) (spec_error(__VA_ARGS__), WEIR_EINVAL)
+
 /* The same at the byte `at` of a scalar, or at its beginning where the file has it in another form. */
 int spec_fail_in(struct spec_load *load, const struct spec_node *node, size_t at, const char *text);
-int spec_fail_memory(struct spec_load *load);
+
+static inline int spec_fail_memory(struct spec_load *load)
+{
+	weir_error_set(load->err, WEIR_ENOMEM, "out of memory");
+	return WEIR_ENOMEM;
+}
 
 /* fill.c: fills a config struct from a map (NULL: from the defaults; then nothing is required) and explains it.  What
  * was filled in is the caller's to release, on failure, too. */

@@ -279,7 +279,7 @@ static int fill_headers(struct spec_load *load, const struct key *key, const str
 		return spec_fail_memory(load);
 	for (const struct spec_node *child = node->children; child; child = child->next) {
 		struct key_header *header = &headers->headers[headers->n++];
-		char *text;
+		char *text = NULL;
 		if (!is_token(child->key))
 			return spec_fail(load, child->key_line, child->key_column,
 					 "\"%.80s\" is no name of a header, expected letters, digits and -",

@@ -12,7 +12,7 @@ static int take_one(struct engine *engine, struct weir_error *err)
 	if (!item)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	int verdict = engine->source_ops->next(engine->source, item, err, WEIR_FOREVER);
-	item->born = weir_now();
+	item->born = weir_clock();
 	if (verdict == SOURCE_BAD) {
 		engine->read++;
 		engine_bury(engine, item);

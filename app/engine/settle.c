@@ -26,9 +26,9 @@ static void count_first(struct engine *engine, bool is_dead)
 }
 
 /* Shielded: an item's account is settled even when its worker was cancelled meanwhile. */
-static void settle_one(struct engine *engine, struct item *item, enum fate fate)
+static void settle_one(struct engine *engine, struct item *item, enum fate fate, weir_nsec now)
 {
-	weir_histogram_record(engine->item_ns, weir_now() - item->born);
+	weir_histogram_record(engine->item_ns, now - item->born);
 	switch (fate) {
 	case FATE_SUCCEEDED:
 		engine->succeeded++;
@@ -50,9 +50,10 @@ static void settle_one(struct engine *engine, struct item *item, enum fate fate)
 
 void engine_settle(struct engine *engine, struct lane_entry *entries, size_t n)
 {
+	weir_nsec now = weir_clock();
 	weir_shield_enter();
 	for (size_t i = 0; i < n; i++)
-		settle_one(engine, entries[i].item, entries[i].fate);
+		settle_one(engine, entries[i].item, entries[i].fate, now);
 	weir_shield_leave();
 }
 

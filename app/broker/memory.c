@@ -228,7 +228,7 @@ static const struct key memory_keys[] = {{.name = NULL}};
 const struct adapter broker_memory_adapter = {
 	.kind = ADAPTER_BROKER,
 	.name = "memory",
-	.text = "Keeps accepted items in memory, bounded; what is unfinished when weir ends is read again by the next "
+	.text = "keeps accepted items in memory, bounded; what is unfinished when weir ends is read again by the next "
 		"run",
 	.keys = memory_keys,
 	.config_bytes = sizeof(struct memory_config),

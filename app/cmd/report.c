@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See report.h.  The rate is an average that forgets with a time constant of RATE_TIME, so that the line neither jumps
- * nor lags.
+ * See report.h.  The rate is an average that forgets with a time constant of RATE_TIME, over items and seconds alike,
+ * so that the line neither jumps nor lags, and the first look is not taken for more than it is.
  */
 #include "cmd/report.h"
 
@@ -27,9 +27,11 @@ void report_look(struct report *report)
 	double seconds = (double)(now - report->looked_at) / (double)WEIR_SEC;
 	engine_stats(report->engine, &report->now);
 	if (report->looked_at && seconds > 0) {
-		double recent = (double)(settled(&report->now) - report->settled) / seconds;
-		double weight = report->rate > 0 ? 1 - exp(-seconds / RATE_TIME) : 1;
-		report->rate += (recent - report->rate) * weight;
+		double keep = exp(-seconds / RATE_TIME);
+		report->decayed_items =
+			report->decayed_items * keep + (double)(settled(&report->now) - report->settled);
+		report->decayed_seconds = report->decayed_seconds * keep + seconds;
+		report->rate = report->decayed_items / report->decayed_seconds;
 	}
 	report->looked_at = now;
 	report->settled = settled(&report->now);
@@ -166,17 +168,18 @@ void report_closing(const struct report *report, struct buf *out)
 	const struct engine_stats *now = &report->now;
 	char a[32], b[32], c[32], d[32];
 	double wall = report_wall_seconds();
-	buf_addf(out, "%s: %s in %s: %s of %s read are done", report->name, engine_state_name(now->state),
-		 spoken(wall, a), grouped(settled(now), b), grouped(now->read, c));
-	buf_addf(out, ", %s/s\n", grouped((uint64_t)(wall > 0 ? (double)settled(now) / wall : 0), a));
-	buf_addf(out, "  %s succeeded, %s dead, %s dropped, %s unfinished", grouped(now->succeeded, a),
+	buf_addf(out, "%.24s: %s in %s, %s items, %s/s\n", report->name, engine_state_name(now->state), spoken(wall, a),
+		 grouped(settled(now), b), grouped((uint64_t)(wall > 0 ? (double)settled(now) / wall : 0), c));
+	buf_addf(out, "  %s succeeded, %s dead, %s dropped, %s unfinished\n", grouped(now->succeeded, a),
 		 grouped(now->dead, b), grouped(now->dropped, c), grouped(now->unfinished, d));
-	buf_addf(out, "; %s attempts, %s retries\n", grouped(now->attempts, a), grouped(now->retries, b));
+	buf_addf(out, "  %s attempts, %s retries", grouped(now->attempts, a), grouped(now->retries, b));
 	if (weir_histogram_count(now->attempt_ns))
-		buf_addf(out, "  an attempt took %.1f ms (p50), %.1f (p95), %.1f (p99), %.1f (max)\n",
+		buf_addf(out, "; an attempt took %.1f ms (p50), %.1f (p99)",
 			 ms(weir_histogram_quantile(now->attempt_ns, 0.5)),
-			 ms(weir_histogram_quantile(now->attempt_ns, 0.95)),
-			 ms(weir_histogram_quantile(now->attempt_ns, 0.99)), ms(weir_histogram_max(now->attempt_ns)));
+			 ms(weir_histogram_quantile(now->attempt_ns, 0.99)));
+	buf_add_char(out, '\n');
+	if (now->dead && report->dead_letters)
+		buf_addf(out, "  dead letters are in %s\n", report->dead_letters);
 	if (now->reason)
 		buf_addf(out, "  ended early: %s\n", now->reason);
 }

@@ -13,7 +13,9 @@ struct report {
 	const struct engine *engine;
 	weir_nsec looked_at; /* of the last report_look() */
 	uint64_t settled;    /* then */
-	double rate;         /* items settled a second, of late */
+	double rate;         /* items settled a second, of late: the quotient of the next two */
+	double decayed_items, decayed_seconds;
+	const char *dead_letters; /* the file that they are in; NULL: not a file of ours */
 	struct engine_stats now;
 };
 

@@ -180,9 +180,22 @@ static void tell_concurrency(struct session *session)
 			      stats.concurrency, (long long)session->plan->settings.concurrency);
 }
 
+static const char *dead_letter_file(const struct session *session)
+{
+	const struct plan_adapter *dead_letter = &session->plan->dead_letter;
+	if (session->opts->record)
+		return NULL;
+	if (!dead_letter->adapter)
+		return session->dead_letters.path;
+	return dead_letter->adapter == &sink_jsonl_adapter
+		       ? ((const struct sink_jsonl_config *)dead_letter->config)->path
+		       : NULL;
+}
+
 static int run_engine(struct session *session, struct weir_error *err)
 {
 	session->report.engine = session->engine;
+	session->report.dead_letters = dead_letter_file(session);
 	progress_init(&session->progress, &session->report);
 	tell_concurrency(session);
 	int code = start_helpers(session, err);

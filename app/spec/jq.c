@@ -28,10 +28,10 @@ int spec_programs_add(struct spec_load *load, const char *program, int line, int
 	if (!programs)
 		return spec_fail_memory(load);
 	load->programs = programs;
-	char *copy = strdup(program);
-	if (!copy)
+	programs[load->program_count] = (struct spec_program){strdup(program), line, column};
+	if (!programs[load->program_count].program)
 		return spec_fail_memory(load);
-	programs[load->program_count++] = (struct spec_program){copy, line, column};
+	load->program_count++;
 	return 0;
 }
 

@@ -69,6 +69,13 @@ static inline int weir__check_cancel(void)
  * weir__wake() of that very waiter ends the wait.  The caller has checked for a cancel. */
 int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_nsec deadline);
 
+/* Whether it waits still.  A waiter that was woken keeps its answer, whatever happens until its fiber runs: who wakes
+ * by anything but the head of a list must ask.  All zero: it does not. */
+static inline bool weir__waits(const struct weir__waiter *waiter)
+{
+	return waiter->fiber && waiter->fiber->waiter == waiter;
+}
+
 /* Ends the wait of one waiter.  Its memory may be gone as soon as its fiber runs. */
 void weir__wake(struct weir__waiter *waiter, int code);
 void weir__wake_all(struct weir__waitlist *list, int code);

@@ -132,11 +132,6 @@ void weir__poll_fini(struct weir__loop *loop)
 	uv_loop_close(&loop->uv);
 }
 
-static bool has_ready(const struct weir__loop *loop)
-{
-	return loop->ready.head || loop->shuffled_count;
-}
-
 static void read_clock(struct weir__loop *loop)
 {
 	if (!loop->is_virtual)
@@ -168,7 +163,7 @@ static int run_turns(struct weir__loop *loop)
 	while (!loop->main_done) {
 		read_clock(loop);
 		fire_timers(loop);
-		if (!has_ready(loop)) {
+		if (!weir__has_ready(loop)) {
 			int code = idle(loop);
 			if (code)
 				return code;

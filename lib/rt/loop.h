@@ -53,7 +53,6 @@ struct weir__loop {
 	uv_async_t wakeup;
 	bool uv_dirty; /* handles were started or closed: uv_run must see them before the next wait */
 	bool no_pwait2;
-	size_t watched; /* open weir_io */
 	size_t outside;
 	weir_nsec polled_at;
 	/* Written by other threads (push, release), emptied by the loop's (exchange, acquire). */
@@ -72,6 +71,11 @@ extern _Thread_local struct weir__loop *weir__loop __attribute__((tls_model("ini
 void weir__post(struct weir__loop *loop, struct weir__message *message);
 
 void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber);
+
+static inline bool weir__has_ready(const struct weir__loop *loop)
+{
+	return loop->ready.head || loop->shuffled_count;
+}
 
 /* Leaves the running fiber, which waits or is in the ready queue, for the next one. */
 void weir__suspend(void);

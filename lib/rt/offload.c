@@ -22,8 +22,7 @@ struct job {
 	struct job *next, *prev;
 	struct weir__loop *loop;
 	struct weir__waiter waiter;
-	bool waits; /* the fiber is in weir__wait(); only the loop's thread looks */
-	bool delivered;
+	bool delivered; /* only the loop's thread looks */
 	enum job_state state;
 	bool abandoned;
 	weir_offload_fn fn;
@@ -36,6 +35,7 @@ struct weir_pool {
 	pthread_mutex_t lock; /* over all that follows */
 	pthread_cond_t more;
 	struct job *head, *tail;
+	size_t queued;
 	unsigned most, started, idle;
 	bool stopping;
 	pthread_t threads[];
@@ -43,6 +43,7 @@ struct weir_pool {
 
 static void unlink_job(struct weir_pool *pool, struct job *job)
 {
+	pool->queued--;
 	if (job->prev)
 		job->prev->next = job->next;
 	else
@@ -57,7 +58,7 @@ static void deliver(struct weir__message *message)
 {
 	struct job *job = (struct job *)message;
 	job->delivered = true;
-	if (job->waits)
+	if (weir__waits(&job->waiter))
 		weir__wake(&job->waiter, 0);
 }
 
@@ -113,11 +114,13 @@ static int start_thread(struct weir_pool *pool)
 	return code;
 }
 
-/* More jobs than idle threads: one more thread, if there may be one.  With none at all a job would never run. */
+/* More jobs than idle threads (one that was signalled counts as idle until it runs): one more thread, if there may be
+ * one.  With none at all a job would never run. */
 static int submit(struct weir_pool *pool, struct job *job)
 {
 	pthread_mutex_lock(&pool->lock);
-	if (!pool->idle && pool->started < pool->most && start_thread(pool) && !pool->started) {
+	bool short_of_threads = pool->queued >= pool->idle && pool->started < pool->most;
+	if (short_of_threads && start_thread(pool) && !pool->started) {
 		pthread_mutex_unlock(&pool->lock);
 		return WEIR_ENOMEM;
 	}
@@ -127,6 +130,7 @@ static int submit(struct weir_pool *pool, struct job *job)
 	else
 		pool->head = job;
 	pool->tail = job;
+	pool->queued++;
 	pthread_cond_signal(&pool->more);
 	pthread_mutex_unlock(&pool->lock);
 	return 0;
@@ -136,11 +140,9 @@ static int wait_for_job(struct job *job, weir_nsec deadline)
 {
 	if (job->delivered)
 		return 0;
-	job->waits = true;
 	weir__outside_enter();
 	int code = weir__wait(NULL, &job->waiter, deadline);
 	weir__outside_leave();
-	job->waits = false;
 	return code;
 }
 

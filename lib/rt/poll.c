@@ -35,9 +35,9 @@ static bool wait_for_event(struct weir__loop *loop, weir_nsec until)
 	if (!loop->no_pwait2) {
 		struct timespec ts = {.tv_sec = left / WEIR_SEC, .tv_nsec = left % WEIR_SEC};
 		long n = syscall(SYS_epoll_pwait2, fd, &event, 1, until == WEIR_FOREVER ? NULL : &ts, NULL, 0);
-		if (n >= 0 || errno != ENOSYS)
+		if (n >= 0 || errno == EINTR)
 			return n > 0;
-		loop->no_pwait2 = true;
+		loop->no_pwait2 = true; /* unknown to the kernel, or forbidden by a filter of system calls */
 	}
 #endif
 	/* In milliseconds, rounded up: no timer fires early. */
@@ -45,12 +45,15 @@ static bool wait_for_event(struct weir__loop *loop, weir_nsec until)
 	return epoll_wait(fd, &event, 1, until == WEIR_FOREVER ? -1 : ms > 60000 ? 60000 : (int)ms) > 0;
 }
 
+/* A callback may leave the loop dirty anew, with descriptors that epoll does not know of just then. */
 void weir__poll(struct weir__loop *loop, weir_nsec until)
 {
 	loop->polls++;
-	if (until == WEIR_TRY || loop->uv_dirty)
+	if (until == WEIR_TRY)
 		run_callbacks(loop);
-	if (until != WEIR_TRY && !loop->ready.head && !loop->shuffled_count && wait_for_event(loop, until))
+	while (until != WEIR_TRY && loop->uv_dirty && !weir__has_ready(loop))
+		run_callbacks(loop);
+	if (until != WEIR_TRY && !weir__has_ready(loop) && wait_for_event(loop, until))
 		run_callbacks(loop);
 	loop->polled_at = loop->now;
 }

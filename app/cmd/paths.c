@@ -22,9 +22,5 @@ char *cmd_helper_path(const char *name)
 	if (slash && asprintf(&path, "%.*s/%s", (int)(slash - exe), exe, name) < 0)
 		path = NULL;
 	free(exe);
-	if (path && access(path, X_OK) < 0) {
-		free(path);
-		path = NULL;
-	}
 	return path;
 }

@@ -20,6 +20,20 @@
 #include "sink/jsonl.h"
 #include "support/test.h"
 
+/* What lives as long as the test; a list, so that a search for leaks finds it. */
+static void *keep(void *memory)
+{
+	static struct kept {
+		struct kept *next;
+		void *memory;
+	} * all;
+	struct kept *kept = malloc(sizeof *kept);
+	ck_assert_ptr_nonnull(memory);
+	*kept = (struct kept){all, memory};
+	all = kept;
+	return memory;
+}
+
 /* ---- batches */
 
 static struct item *make_item(const char *output, va_list more)
@@ -71,9 +85,9 @@ static void set_key(const struct adapter *adapter, void *config, const char *nam
 /* columns is a list with blanks between, or NULL.  The config lives as long as the test. */
 static void *sqlite_config(const char *path, const char *table, const char *key, const char *columns)
 {
-	void *config = calloc(1, sink_sqlite_adapter.config_bytes);
-	struct key_strings list = {.values = calloc(16, sizeof(char *))};
-	for (char *save, *name = strtok_r(strdup(columns ? columns : ""), " ", &save); name;
+	void *config = keep(calloc(1, sink_sqlite_adapter.config_bytes));
+	struct key_strings list = {.values = keep(calloc(16, sizeof(char *)))};
+	for (char *save, *name = strtok_r(keep(strdup(columns ? columns : "")), " ", &save); name;
 	     name = strtok_r(NULL, " ", &save))
 		list.values[list.n++] = name;
 	set_key(&sink_sqlite_adapter, config, "path", &path, sizeof path);
@@ -106,7 +120,7 @@ static struct sink *open_sqlite(const char *key, const char *columns)
 
 static struct sink *open_jsonl(const char *path, int on_start)
 {
-	struct sink_jsonl_config *config = calloc(1, sizeof *config);
+	struct sink_jsonl_config *config = keep(calloc(1, sizeof *config));
 	*config = (struct sink_jsonl_config){.path = (char *)(uintptr_t)path, .on_start = on_start};
 	return open_sink(&sink_jsonl_adapter, config);
 }
@@ -174,7 +188,7 @@ static const char *query_in(const char *path, const char *sql)
 	struct query query = {.path = path, .sql = sql};
 	ck_assert_int_eq(weir_offload(run_query, &query, WEIR_FOREVER), 0);
 	ck_assert_msg(!query.why, "%s: %s", sql, query.why);
-	return buf_take(&query.rows, NULL);
+	return keep(buf_take(&query.rows, NULL));
 }
 
 static const char *query(const char *sql)
@@ -598,7 +612,7 @@ static const char *content_of(const char *path)
 	while ((n = read(fd, chunk, sizeof chunk)) > 0)
 		buf_add(&buf, chunk, (size_t)n);
 	close(fd);
-	return buf_take(&buf, NULL);
+	return keep(buf_take(&buf, NULL));
 }
 
 static const char *write_lines(const char *path, int on_start)
@@ -734,7 +748,7 @@ static struct sink *open_stdout(int fd)
 {
 	fflush(stdout);
 	ck_assert_int_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
-	return open_sink(&sink_stdout_adapter, calloc(1, sink_stdout_adapter.config_bytes));
+	return open_sink(&sink_stdout_adapter, keep(calloc(1, sink_stdout_adapter.config_bytes)));
 }
 
 struct slow_reader {

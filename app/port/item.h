@@ -31,16 +31,16 @@ void value_fini(struct value *value);
 int value_copy(struct value *ret_value, const void *bytes, size_t n); /* WEIR_ENOMEM */
 
 struct item {
-	struct item *next;         /* for who owns the item at the moment: broker, sink batch */
-	uint64_t id;               /* the broker's name for it; unique in a run, from 1 */
-	uint64_t position;         /* in the source: line number from 1, or index */
-	unsigned attempts;         /* that were used up */
-	weir_nsec born;            /* when it was read */
-	weir_nsec due;             /* of a waiting retry: not before; else 0 */
-	struct value source;       /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
-	struct value_list outputs; /* what the steps made of it, once they are through */
+	struct item *next;             /* for who owns the item at the moment: broker, sink batch */
+	uint64_t id;                   /* the broker's name for it; unique in a run, from 1 */
+	uint64_t position;             /* in the source: line number from 1, or index */
+	unsigned attempts;             /* that were used up */
+	weir_nsec born;                /* when it was read */
+	weir_nsec due;                 /* of a waiting retry: not before; else 0 */
+	struct value source;           /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
+	struct value_list outputs;     /* what the steps made of it, once they are through */
 	struct weir_heap_node waiting; /* the broker's, while the item waits for its next attempt */
-	char why[256];             /* the last failure: one line, empty if none */
+	char why[256];                 /* the last failure: one line, empty if none */
 };
 
 struct item *item_new(void); /* zeroed; NULL if out of memory */

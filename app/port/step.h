@@ -35,11 +35,11 @@ struct step_call {
 
 /* What all steps of a pipeline are given when opened. */
 struct step_env {
-	size_t concurrency;   /* fibers that will run at once, at most */
-	const char *exe_path; /* of the running weir: helper programs lie beside it */
-	bool allow_private;   /* hosts that come from item data may resolve to loopback and private addresses */
+	size_t concurrency;        /* fibers that will run at once, at most */
+	const char *exe_path;      /* of the running weir: helper programs lie beside it */
+	bool allow_private;        /* hosts that come from item data may resolve to loopback and private addresses */
 	weir_nsec max_retry_after; /* cap on what a server may ask for */
-	bool record;          /* `weir get`: the output is a record about the request, see step/http.c */
+	bool record;               /* `weir get`: the output is a record about the request, see step/http.c */
 };
 
 struct step_ops {
@@ -51,7 +51,8 @@ struct step_ops {
 	void (*figures)(const struct step *step, struct buf *json);
 	void (*close)(struct step *step); /* no run is under way; may suspend, shielded */
 
-	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less */
+	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less
+			       */
 };
 
 #endif

@@ -18,9 +18,8 @@
  */
 #include "http/http.h"
 
+#include "http/host.h"
 #include "http/origin.h"
-#include "http/resolve.h"
-#include "http/table.h"
 #include "http/transfer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,23 +30,6 @@
 
 #define DRIVER_STACK    ((size_t)256 * 1024)
 #define MOST_CONNECTING 1000 /* a quarter of what a listening socket queues */
-#define MOST_HOSTS      10000
-#define ADDRESS_LIFE    (60 * WEIR_SEC)
-#define NO_ADDRESS_LIFE WEIR_SEC
-#define RESOLVE_TIMEOUT (10 * WEIR_SEC)
-
-struct host {
-	struct http_entry entry; /* first */
-	size_t users;            /* jobs; while there are any it is not forgotten */
-	size_t in_flight;
-	TAILQ_HEAD(host_jobs, job) waiting;
-	struct http_transfer_list idle;   /* last used first */
-	struct http_addresses *addresses; /* NULL until looked up */
-	weir_nsec fresh_until;
-	weir_nsec looked_up;
-	bool resolving;
-	struct weir_event *resolved; /* of those who wait for the one that looks up */
-};
 
 enum job_state { JOB_PENDING, JOB_WAITING, JOB_RUNNING, JOB_DONE };
 
@@ -62,7 +44,7 @@ struct job {
 	weir_nsec started, heard;
 	const struct http_request *request;
 	struct http_response *response;
-	struct host *host;
+	struct http_host *host;
 	struct http_transfer *transfer;
 	struct weir_event *done;
 };
@@ -75,11 +57,10 @@ struct http_client {
 	struct weir_io *io;
 	struct weir_group *group;
 	bool closing;
-	struct http_table hosts;
+	struct http_hosts hosts;
 	struct jobs pending, drops, connecting, silent, running;
 	size_t waiting_count, running_count, connecting_count, transfer_count;
-	struct http_transfer_list spare; /* idle, of no host */
-	struct http_transfer_list idle;  /* all that are idle, longest first */
+	struct http_transfer_list idle; /* all that are idle, longest first */
 	struct weir_event **spare_events;
 	size_t spare_event_count, spare_event_room;
 };
@@ -101,96 +82,13 @@ void http_response_fini(struct http_response *response)
 	response->body_bytes = 0;
 }
 
-/* ---- hosts ---- */
-
-static void forget_host(struct http_client *client, struct host *host)
-{
-	struct http_transfer *transfer;
-	while ((transfer = TAILQ_FIRST(&host->idle))) {
-		TAILQ_REMOVE(&host->idle, transfer, same_host);
-		transfer->host = NULL;
-		TAILQ_INSERT_HEAD(&client->spare, transfer, same_host);
-	}
-	http_table_remove(&client->hosts, &host->entry);
-	weir_event_free(host->resolved);
-	free(host->addresses);
-	free(host);
-}
-
-/* Those in use are younger than the rest, so the oldest one will do; if not, the table may be a little larger. */
-static void make_room_for_host(struct http_client *client)
-{
-	if (client->hosts.n < MOST_HOSTS)
-		return;
-	struct host *oldest = (struct host *)TAILQ_FIRST(&client->hosts.ages);
-	if (oldest->users == 0)
-		forget_host(client, oldest);
-}
-
-static struct host *find_host(struct http_client *client, const char *name)
-{
-	struct host *host = (struct host *)http_table_find(&client->hosts, name);
-	if (host)
-		return host;
-	make_room_for_host(client);
-	host = calloc(1, sizeof *host);
-	if (!host || http_table_add(&client->hosts, &host->entry, name) < 0) {
-		free(host);
-		return NULL;
-	}
-	TAILQ_INIT(&host->waiting);
-	TAILQ_INIT(&host->idle);
-	return host;
-}
-
-static int look_up(struct http_client *client, struct host *host, const char *name, weir_nsec deadline)
-{
-	struct http_addresses *found = calloc(1, sizeof *found);
-	if (!found || (!host->resolved && weir_event_new(&host->resolved) < 0)) {
-		free(found);
-		return WEIR_ENOMEM;
-	}
-	host->resolving = true;
-	weir_event_clear(host->resolved);
-	weir_nsec limit = weir_after(RESOLVE_TIMEOUT);
-	bool own = deadline == WEIR_FOREVER || deadline > limit;
-	int error = http_resolve(name, client->opts.public_only, found, own ? limit : deadline);
-	if (error == WEIR_ETIMEDOUT && own) {
-		*found = (struct http_addresses){.failure = HTTP_DNS, .text = "no answer in 10 s"};
-		error = 0;
-	}
-	host->resolving = false;
-	weir_event_set(host->resolved);
-	if (error < 0) {
-		free(found);
-		return error;
-	}
-	free(host->addresses);
-	host->addresses = found;
-	host->looked_up = weir_now();
-	host->fresh_until = host->looked_up + (found->failure == HTTP_ANSWERED ? ADDRESS_LIFE : NO_ADDRESS_LIFE);
-	return 0;
-}
-
-/* Sees to it that host->addresses is there and fresh.  One caller looks up, the others wait for it; when that one is
- * cancelled the next takes over. */
-static int resolve_host(struct http_client *client, struct host *host, const char *name, weir_nsec deadline)
-{
-	while (!host->addresses || host->fresh_until <= weir_now()) {
-		int error = host->resolving ? weir_event_wait(host->resolved, deadline)
-					    : look_up(client, host, name, deadline);
-		if (error < 0)
-			return error;
-	}
-	return 0;
-}
-
 /* ---- jobs, on the driver fiber ---- */
 
-static struct http_transfer *take_transfer(struct http_client *client, struct host *host)
+static struct http_transfer *take_transfer(struct http_client *client, struct http_host *host)
 {
 	struct http_transfer *transfer = TAILQ_FIRST(&host->idle);
-	if (!transfer && !(transfer = TAILQ_FIRST(&client->spare)) && client->transfer_count < client->opts.in_flight) {
+	if (!transfer && !(transfer = TAILQ_FIRST(&client->hosts.spare)) &&
+	    client->transfer_count < client->opts.in_flight) {
 		if (http_transfer_new(client->transfers, &transfer) < 0)
 			return NULL;
 		client->transfer_count++;
@@ -199,8 +97,8 @@ static struct http_transfer *take_transfer(struct http_client *client, struct ho
 	}
 	if (!transfer)
 		transfer = TAILQ_FIRST(&client->idle);
-	struct host *last = transfer->host;
-	TAILQ_REMOVE(last ? &last->idle : &client->spare, transfer, same_host);
+	struct http_host *last = transfer->host;
+	TAILQ_REMOVE(last ? &last->idle : &client->hosts.spare, transfer, same_host);
 	TAILQ_REMOVE(&client->idle, transfer, idle);
 	transfer->host = host;
 	return transfer;
@@ -208,7 +106,7 @@ static struct http_transfer *take_transfer(struct http_client *client, struct ho
 
 static void give_transfer(struct http_client *client, struct http_transfer *transfer)
 {
-	struct host *host = transfer->host;
+	struct http_host *host = transfer->host;
 	transfer->job = NULL;
 	TAILQ_INSERT_HEAD(&host->idle, transfer, same_host);
 	TAILQ_INSERT_TAIL(&client->idle, transfer, idle);
@@ -287,7 +185,7 @@ static void leave_running(struct http_client *client, struct job *job)
 	client->connecting_count -= !job->connected;
 	give_transfer(client, job->transfer);
 
-	struct host *host = job->host;
+	struct http_host *host = job->host;
 	host->in_flight--;
 	struct job *next = TAILQ_FIRST(&host->waiting);
 	if (next) {
@@ -314,7 +212,7 @@ static void on_heard(struct http_transfer *transfer)
 static void on_done(struct http_transfer *transfer, struct http_response *response)
 {
 	struct job *job = transfer->job;
-	struct host *host = job->host;
+	struct http_host *host = job->host;
 	/* Its addresses may have changed. */
 	if (response->failure == HTTP_CONNECT && host->looked_up + WEIR_SEC < weir_now())
 		host->fresh_until = 0;
@@ -440,7 +338,7 @@ static bool give_up(struct http_client *client, struct job *job)
 }
 
 /* With the host held and known. */
-static int run_job(struct http_client *client, const struct http_request *request, struct host *host,
+static int run_job(struct http_client *client, const struct http_request *request, struct http_host *host,
 		   struct http_response *ret_response, weir_nsec deadline)
 {
 	struct http_response response = {0};
@@ -474,11 +372,11 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 		fail_unsent(ret_response, &closed);
 		return 0;
 	}
-	struct host *host = find_host(client, origin->name);
+	struct http_host *host = http_hosts_find(&client->hosts, origin->name);
 	if (!host)
 		return WEIR_ENOMEM;
 	host->users++;
-	int error = origin->numeric ? 0 : resolve_host(client, host, origin->host, deadline);
+	int error = origin->numeric ? 0 : http_host_resolve(&client->hosts, host, origin->host, deadline);
 	if (error == 0 && host->addresses && host->addresses->failure != HTTP_ANSWERED)
 		fail_unsent(ret_response, host->addresses);
 	else if (error == 0)
@@ -520,9 +418,8 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	TAILQ_INIT(&client->connecting);
 	TAILQ_INIT(&client->silent);
 	TAILQ_INIT(&client->running);
-	TAILQ_INIT(&client->spare);
 	TAILQ_INIT(&client->idle);
-	int error = http_table_init(&client->hosts, 4096);
+	int error = http_hosts_init(&client->hosts, client->opts.public_only);
 	if (error == 0)
 		error = http_transfers_new(&client->opts, &events, &client->transfers);
 	if (error == 0)
@@ -552,9 +449,7 @@ void http_client_free(struct http_client *client)
 		weir_shield_leave();
 		weir_group_free(client->group);
 	}
-	while (client->hosts.n)
-		forget_host(client, (struct host *)TAILQ_FIRST(&client->hosts.ages));
-	http_table_fini(&client->hosts);
+	http_hosts_fini(&client->hosts);
 	weir_io_close(client->io);
 	http_transfers_free(client->transfers); /* its descriptor after the weir_io */
 	while (client->spare_event_count)

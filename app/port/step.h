@@ -29,7 +29,7 @@ struct step_call {
 	weir_nsec not_before;       /* set by the step, on weir_now()'s clock; 0: as the retry policy says */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned tries;             /* set by the step: requests it really sent (0 or 1) */
-	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status 503",
+	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
 				       "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
 };
 

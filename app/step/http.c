@@ -101,6 +101,19 @@ static const struct key http_keys[] = {
 
 /* ---- checking ---- */
 
+/* Whether scheme, host and port stand in the config: whatever an item holds, it cannot lead elsewhere. */
+static bool host_is_literal(const char *url)
+{
+	const char *hole = strstr(url, "${"), *authority = strstr(url, "://");
+	if (!hole)
+		return true;
+	if (!authority || authority > hole)
+		return false;
+	const char *end = authority + 3;
+	end += strcspn(end, "/?#");
+	return end < hole;
+}
+
 static bool has_control_bytes(const char *text)
 {
 	for (; *text; text++)
@@ -144,16 +157,25 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
+/* Scheme, host and port, if no item has a part in them. */
+static int check_url(const struct step_http_config *config, struct weir_error *err)
+{
+	const char *text = template_text(config->url), *hole = strstr(text, "${");
+	struct http_origin origin;
+	if (!host_is_literal(text))
+		return 0;
+	char *literal = strndup(text, hole ? (size_t)(hole - text) : strlen(text));
+	const char *wrong = literal ? http_origin_parse(literal, &origin) : NULL;
+	free(literal);
+	return wrong ? weir_error_set(err, WEIR_EINVAL, "the URL %s", wrong) : 0;
+}
+
 static int check_config(const void *arg, const char **ret_key, struct weir_error *err)
 {
 	const struct step_http_config *config = arg;
-	struct http_origin origin;
-	const char *wrong = config->url && template_is_constant(config->url)
-				    ? http_origin_parse(template_text(config->url), &origin)
-				    : NULL;
 	*ret_key = "url";
-	if (wrong)
-		return weir_error_set(err, WEIR_EINVAL, "the URL %s", wrong);
+	if (config->url && check_url(config, err) < 0)
+		return WEIR_EINVAL;
 	*ret_key = "expect";
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; expected `expect: text`");
@@ -162,19 +184,6 @@ static int check_config(const void *arg, const char **ret_key, struct weir_error
 }
 
 /* ---- opening ---- */
-
-/* Whether scheme, host and port stand in the config: whatever an item holds, it cannot lead elsewhere. */
-static bool host_is_literal(const char *url)
-{
-	const char *hole = strstr(url, "${"), *authority = strstr(url, "://");
-	if (!hole)
-		return true;
-	if (!authority || authority > hole)
-		return false;
-	const char *end = authority + 3;
-	end += strcspn(end, "/?#");
-	return end < hole;
-}
 
 static int add_line(char **lines, size_t *n, const struct buf *line)
 {

@@ -474,3 +474,19 @@ LOOP_TEST(http_finds_out_that_the_server_closed_an_idle_connection)
 	close(fd);
 	stop(up);
 }
+
+LOOP_TEST(http_meets_more_hosts_than_it_remembers)
+{
+	struct upstream *up = start(&(struct http_client_options){.in_flight = 20});
+	for (unsigned i = 0; i < 10100; i++) {
+		struct http_response response = {0};
+		char url[64];
+		snprintf(url, sizeof url, "http://127.1.%u.%u:1/", i / 250, i % 250 + 1);
+		ck_assert_int_eq(fetch_url(up->client, url, &response, WEIR_FOREVER), 0);
+		ck_assert_msg(response.failure == HTTP_CONNECT, "%s: %s", url, response.detail);
+	}
+	struct http_response response = fetch(up, "/orders/1");
+	ck_assert_int_eq(response.status, 200);
+	http_response_fini(&response);
+	stop(up);
+}

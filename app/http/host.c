@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hosts live in a bounded table; the one used longest ago goes first, and the transfers that last spoke to it become
+ * spare.  Addresses are kept for a minute, the failure to find any for a second, so that many requests to a name that
+ * does not exist make one lookup.
+ */
+#include "http/host.h"
+
+#include <stdlib.h>
+#include <weir/event.h>
+
+#define MOST_HOSTS      10000
+#define ADDRESS_LIFE    (60 * WEIR_SEC)
+#define NO_ADDRESS_LIFE WEIR_SEC
+#define RESOLVE_TIMEOUT (10 * WEIR_SEC)
+
+int http_hosts_init(struct http_hosts *hosts, bool public_only)
+{
+	hosts->public_only = public_only;
+	TAILQ_INIT(&hosts->spare);
+	return http_table_init(&hosts->table, 4096);
+}
+
+static void forget_host(struct http_hosts *hosts, struct http_host *host)
+{
+	struct http_transfer *transfer;
+	while ((transfer = TAILQ_FIRST(&host->idle))) {
+		TAILQ_REMOVE(&host->idle, transfer, same_host);
+		transfer->host = NULL;
+		TAILQ_INSERT_HEAD(&hosts->spare, transfer, same_host);
+	}
+	http_table_remove(&hosts->table, &host->entry);
+	weir_event_free(host->resolved);
+	free(host->addresses);
+	free(host);
+}
+
+void http_hosts_fini(struct http_hosts *hosts)
+{
+	while (hosts->table.n)
+		forget_host(hosts, (struct http_host *)TAILQ_FIRST(&hosts->table.ages));
+	http_table_fini(&hosts->table);
+}
+
+/* Some of the oldest may be in use: they are made the youngest.  If all are, the table is a little larger for once. */
+static void make_room(struct http_hosts *hosts)
+{
+	for (int i = 0; i < 16 && hosts->table.n >= MOST_HOSTS; i++) {
+		struct http_host *oldest = (struct http_host *)TAILQ_FIRST(&hosts->table.ages);
+		if (oldest->users == 0)
+			forget_host(hosts, oldest);
+		else
+			http_table_find(&hosts->table, oldest->entry.name);
+	}
+}
+
+struct http_host *http_hosts_find(struct http_hosts *hosts, const char *name)
+{
+	struct http_host *host = (struct http_host *)http_table_find(&hosts->table, name);
+	if (host)
+		return host;
+	make_room(hosts);
+	host = calloc(1, sizeof *host);
+	if (!host || http_table_add(&hosts->table, &host->entry, name) < 0) {
+		free(host);
+		return NULL;
+	}
+	TAILQ_INIT(&host->waiting);
+	TAILQ_INIT(&host->idle);
+	return host;
+}
+
+static int look_up(struct http_hosts *hosts, struct http_host *host, const char *name, weir_nsec deadline)
+{
+	struct http_addresses *found = calloc(1, sizeof *found);
+	if (!found || (!host->resolved && weir_event_new(&host->resolved) < 0)) {
+		free(found);
+		return WEIR_ENOMEM;
+	}
+	host->resolving = true;
+	weir_event_clear(host->resolved);
+	weir_nsec limit = weir_after(RESOLVE_TIMEOUT);
+	bool own = deadline == WEIR_FOREVER || deadline > limit;
+	int error = http_resolve(name, hosts->public_only, found, own ? limit : deadline);
+	if (error == WEIR_ETIMEDOUT && own) {
+		*found = (struct http_addresses){.failure = HTTP_DNS, .text = "no answer in 10 s"};
+		error = 0;
+	}
+	host->resolving = false;
+	weir_event_set(host->resolved);
+	if (error < 0) {
+		free(found);
+		return error;
+	}
+	free(host->addresses);
+	host->addresses = found;
+	host->looked_up = weir_now();
+	host->fresh_until = host->looked_up + (found->failure == HTTP_ANSWERED ? ADDRESS_LIFE : NO_ADDRESS_LIFE);
+	return 0;
+}
+
+int http_host_resolve(struct http_hosts *hosts, struct http_host *host, const char *name, weir_nsec deadline)
+{
+	while (!host->addresses || host->fresh_until <= weir_now()) {
+		int error = host->resolving ? weir_event_wait(host->resolved, deadline)
+					    : look_up(hosts, host, name, deadline);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}

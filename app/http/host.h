@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What the client knows of a host: its addresses, the transfers that last spoke to it, the requests it must wait for.
+ */
+#ifndef HTTP_HOST_H
+#define HTTP_HOST_H
+
+#include "http/resolve.h"
+#include "http/table.h"
+#include "http/transfer.h"
+
+struct job; /* client.c's */
+
+struct http_host {
+	struct http_entry entry; /* first */
+	size_t users;            /* callers; while there are any it is not forgotten */
+	size_t in_flight;
+	TAILQ_HEAD(http_host_jobs, job) waiting;
+	struct http_transfer_list idle;   /* last used first */
+	struct http_addresses *addresses; /* NULL until looked up */
+	weir_nsec fresh_until, looked_up;
+	bool resolving;
+	struct weir_event *resolved; /* of those who wait for the one that looks up */
+};
+
+struct http_hosts {
+	struct http_table table;
+	struct http_transfer_list spare; /* idle transfers of hosts that were forgotten */
+	bool public_only;
+};
+
+int http_hosts_init(struct http_hosts *hosts, bool public_only); /* WEIR_ENOMEM */
+void http_hosts_fini(struct http_hosts *hosts);                  /* contract: no users */
+
+/* Finds or makes the host of an origin's name; to be held by `users` across anything that suspends.  NULL if out of
+ * memory. */
+struct http_host *http_hosts_find(struct http_hosts *hosts, const char *name);
+
+/* Sees to it that host->addresses (or the reason why there are none) is there and fresh.  Suspends: one caller looks
+ * up, the others wait for it; when that one is cancelled the next takes over. */
+int http_host_resolve(struct http_hosts *hosts, struct http_host *host, const char *name, weir_nsec deadline);
+
+#endif

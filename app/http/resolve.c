@@ -34,23 +34,23 @@ static void release_lookup(void *arg)
 /* Appends one address; those that do not fit are left out, there are enough. */
 static void add_address(struct http_addresses *found, const struct sockaddr *address)
 {
-	char text[INET6_ADDRSTRLEN + 3];
+	char text[INET6_ADDRSTRLEN];
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
-	if (address->sa_family == AF_INET) {
+	const bool is_v6 = address->sa_family == AF_INET6;
+	if (is_v6) {
+		memcpy(&v6, address, sizeof v6);
+		inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+	} else if (address->sa_family == AF_INET) {
 		memcpy(&v4, address, sizeof v4);
 		inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-	} else if (address->sa_family == AF_INET6) {
-		memcpy(&v6, address, sizeof v6);
-		text[0] = '[';
-		inet_ntop(AF_INET6, &v6.sin6_addr, text + 1, sizeof text - 2);
-		strcat(text, "]");
 	} else {
 		return;
 	}
 	size_t n = strlen(found->text);
-	if (n + strlen(text) + 2 <= sizeof found->text)
-		snprintf(found->text + n, sizeof found->text - n, "%s%s", n ? "," : "", text);
+	if (n + strlen(text) + 4 <= sizeof found->text)
+		snprintf(found->text + n, sizeof found->text - n, "%s%s%s%s", n ? "," : "", is_v6 ? "[" : "", text,
+			 is_v6 ? "]" : "");
 }
 
 static int look_up(void *arg)
@@ -85,8 +85,10 @@ int http_resolve(const char *host, bool public_only, struct http_addresses *ret_
 	lookup->public_only = public_only;
 	snprintf(lookup->host, sizeof lookup->host, "%s", host);
 	int error = weir_offload_owned(look_up, lookup, release_lookup, deadline);
-	if (error == WEIR_ENOMEM)
-		release_lookup(lookup); /* the pool's share: it never took it */
+	if (error == WEIR_ENOMEM) { /* the pool never took its share */
+		free(lookup);
+		return error;
+	}
 	if (error >= 0)
 		*ret_addresses = lookup->found;
 	release_lookup(lookup);

@@ -106,7 +106,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 			take_length(self, value, value_bytes);
 		break;
 	case 't':
-		if ((value = header_value(line, n, "transfer-encoding", &value_bytes)))
+		if (header_value(line, n, "transfer-encoding", &value_bytes))
 			self->chunked = true;
 		break;
 	case 'r':

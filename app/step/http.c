@@ -89,13 +89,6 @@ static const struct key http_keys[] = {
 	 .min = 1,
 	 .max = (int64_t)1 << 30,
 	 .text = "longest body that is accepted"},
-	{.name = "max_retry_after",
-	 .type = KEY_DURATION,
-	 .offset = FIELD(max_retry_after),
-	 .fallback = "5m",
-	 .min = WEIR_MSEC,
-	 .max = 24 * 3600 * WEIR_SEC,
-	 .text = "longest pause that a server may ask for with Retry-After"},
 	{0},
 };
 
@@ -293,7 +286,7 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	for (size_t i = 0; i < step->config->headers.n; i++)
 		step->varying_headers += !template_is_constant(step->config->headers.headers[i].value);
 	step->needs_item = step->needs_item || step->varying_headers;
-	int error = http_gates_new(MOST_GATES, step->config->max_retry_after, &step->gates);
+	int error = http_gates_new(MOST_GATES, env->max_retry_after, &step->gates);
 	if (error == 0)
 		error = open_client(step, env, err);
 	if (error < 0) {

@@ -23,7 +23,6 @@ struct step_http_config {
 	struct key_counts ok;
 	int64_t max_connections;
 	uint64_t max_body;
-	weir_nsec max_retry_after;
 };
 
 struct step {

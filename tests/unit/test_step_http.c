@@ -46,9 +46,8 @@ static struct bed *make_bed(const char *url)
 		 mark ? mark + 2 : "");
 	bed->config = (struct step_http_config){.url = make_template(mark ? text : url, TEMPLATE_URL),
 						.timeout = WEIR_SEC,
-						.max_body = 10 << 20,
-						.max_retry_after = 300 * WEIR_SEC};
-	bed->env = (struct step_env){.concurrency = 10};
+						.max_body = 10 << 20};
+	bed->env = (struct step_env){.concurrency = 10, .max_retry_after = 300 * WEIR_SEC};
 	return bed;
 }
 
@@ -168,7 +167,7 @@ LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)
 static int64_t pause_after(int status, const char *retry_after, weir_nsec longest)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
-	bed->config.max_retry_after = longest;
+	bed->env.max_retry_after = longest;
 	struct outcome got = run(bed, test_format("{\"s\":%d,\"a\":\"%s\"}", status, retry_after));
 	ck_assert_int_eq(got.verdict, STEP_REFUSED);
 	int64_t pause = got.call.not_before - weir_now();

@@ -4,7 +4,8 @@
  * place under the limit.
  *
  * A place under the limit is counted in `taken`.  A fiber that ends hands its place straight to the spawn that has
- * waited longest, so `taken` does not change then and nobody overtakes.
+ * waited longest, so `taken` does not change then and nobody overtakes.  Until that spawn has run, the place has no
+ * fiber: so it is `taken`, not `alive`, that tells whether the group is done.  Spawns wait only while it is not 0.
  */
 #include "rt/fiber.h"
 
@@ -36,7 +37,7 @@ void weir_group_free(struct weir_group *group)
 {
 	if (!group)
 		return;
-	weir__require(!group->alive, "weir_group_free() while its fibers live");
+	weir__require(!group->taken, "weir_group_free() while its fibers live");
 	weir__require(!group->waiting.head && !group->spawning.head, "weir_group_free() while a fiber waits on it");
 	free(group);
 }
@@ -45,8 +46,8 @@ static void give_place_back(struct weir_group *group)
 {
 	if (group->spawning.head)
 		weir__wake(group->spawning.head, 0);
-	else
-		group->taken--;
+	else if (--group->taken == 0)
+		weir__wake_all(&group->waiting, 0);
 }
 
 static int take_place(struct weir_group *group, weir_nsec deadline)
@@ -127,15 +128,15 @@ void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber,
 			weir_group_cancel(group);
 	}
 	give_place_back(group);
-	if (!group->alive && !group->spawning.head)
-		weir__wake_all(&group->waiting, 0);
 }
 
 static int wait_for_last(struct weir_group *group, weir_nsec deadline)
 {
-	while (group->alive || group->spawning.head) {
+	while (group->taken) {
 		struct weir__waiter self = {0};
-		int code = weir__wait(&group->waiting, &self, deadline);
+		int code = weir__check_cancel(); /* also when it was woken and there is a fiber again */
+		if (!code)
+			code = weir__wait(&group->waiting, &self, deadline);
 		if (code)
 			return code;
 	}

@@ -3,7 +3,10 @@
 #ifndef UNIT_DEATH_H
 #define UNIT_DEATH_H
 
+#include "support/test.h"
+
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Fibers: switching, time, floating point, stacks, how a loop begins and ends.  Cancellation is in test_cancel.c. */
-#include "support/test.h"
+#include "unit/fibers.h"
 
 #include "base/random.h"
-#include "rt/sanitize.h"
 #include "unit/death.h"
 
 #include <fenv.h>
@@ -11,30 +10,6 @@
 #include <string.h>
 #include <weir/event.h>
 #include <weir/group.h>
-
-#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
-static struct weir_group *new_group(void)
-{
-	struct weir_group *group;
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	return group;
-}
-
-static void spawn(struct weir_group *group, weir_fiber_fn fn, void *arg)
-{
-	quick_assert(weir_group_spawn(group, fn, arg, WEIR_FOREVER) == 0);
-}
-
-static void finish(struct weir_group *group)
-{
-	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
-	weir_group_free(group);
-}
 
 /* What ran, in its order, as text. */
 static char trace[4096];

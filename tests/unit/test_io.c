@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting on descriptors. */
-#include "support/test.h"
+#include "unit/fibers.h"
 
 #include "base/random.h"
 #include "unit/death.h"
@@ -13,24 +13,6 @@
 #include <weir/group.h>
 #include <weir/io.h>
 #include <weir/offload.h>
-
-static struct weir_group *new_group(void)
-{
-	struct weir_group *group;
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	return group;
-}
-
-static void spawn(struct weir_group *group, weir_fiber_fn fn, void *arg)
-{
-	ck_assert_int_eq(weir_group_spawn(group, fn, arg, WEIR_FOREVER), 0);
-}
-
-static void finish(struct weir_group *group)
-{
-	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
-	weir_group_free(group);
-}
 
 /* Two ends that are connected: [0] is watched by io, [1] is the peer's. */
 struct ends {
@@ -86,8 +68,6 @@ struct wait {
 	int answer;
 	char text[32];
 };
-
-enum { UNANSWERED = 1000 };
 
 static int wait_fiber(void *arg)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions on threads.  The real clock, because threads live on it; short waits only for what is to happen later. */
-#include "support/test.h"
+#include "unit/fibers.h"
 
 #include "unit/death.h"
 
@@ -24,7 +24,7 @@ struct task {
 
 static void task_init(struct task *task, int result)
 {
-	*task = (struct task){.result = result, .deadline = WEIR_FOREVER, .answer = 1000};
+	*task = (struct task){.result = result, .deadline = WEIR_FOREVER, .answer = UNANSWERED};
 	sem_init(&task->begun, 0, 0);
 	sem_init(&task->go, 0, 0);
 }
@@ -78,24 +78,6 @@ static void wait_for_begin(struct task *task)
 {
 	while (sem_trywait(&task->begun))
 		weir_sleep(WEIR_MSEC / 10);
-}
-
-static struct weir_group *new_group(void)
-{
-	struct weir_group *group;
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	return group;
-}
-
-static void spawn(struct weir_group *group, weir_fiber_fn fn, void *arg)
-{
-	ck_assert_int_eq(weir_group_spawn(group, fn, arg, WEIR_FOREVER), 0);
-}
-
-static void finish(struct weir_group *group)
-{
-	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
-	weir_group_free(group);
 }
 
 LOOP_TEST(offload_returns_what_the_function_returned)
@@ -268,7 +250,7 @@ LOOP_TEST(offload_deadline_while_running_waits_for_the_end)
 	spawn(group, offload_fiber, &task);
 	wait_for_begin(&task);
 	weir_sleep(6 * WEIR_MSEC);
-	ck_assert_int_eq(task.answer, 1000);
+	ck_assert_int_eq(task.answer, UNANSWERED);
 	sem_post(&task.go);
 	finish(group);
 	ck_assert_int_eq(task.answer, WEIR_ETIMEDOUT);
@@ -283,7 +265,7 @@ LOOP_TEST(offload_cancel_while_running_waits_for_the_end)
 	wait_for_begin(&task);
 	weir_group_cancel(group);
 	weir_sleep(2 * WEIR_MSEC);
-	ck_assert_int_eq(task.answer, 1000);
+	ck_assert_int_eq(task.answer, UNANSWERED);
 	sem_post(&task.go);
 	finish(group);
 	ck_assert_int_eq(task.answer, WEIR_ECANCELED);

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* Task groups. */
+#include "unit/death.h"
+#include "unit/fibers.h"
+
+#include <signal.h>
+
+/* A fiber that sleeps and then returns a code; it notes how its sleep ended. */
+struct job {
+	weir_nsec duration;
+	int result, slept, ended;
+};
+
+static int run_job(void *arg)
+{
+	struct job *self = arg;
+	self->slept = UNANSWERED;
+	self->slept = weir_sleep(self->duration);
+	self->ended++;
+	return self->slept ? self->slept : self->result;
+}
+
+static struct weir_group *group_with(unsigned flags, size_t limit)
+{
+	struct weir_group *group;
+	struct weir_group_options opts = {.flags = flags, .limit = limit};
+	ck_assert_int_eq(weir_group_new(&opts, &group), 0);
+	return group;
+}
+
+FIBER_TEST(group_wait_lasts_until_the_last_fiber_has_ended)
+{
+	struct job jobs[3] = {{5, 0}, {50, 7}, {20, 0}};
+	struct weir_group *group = new_group();
+	weir_nsec start = weir_now();
+	for (int i = 0; i < 3; i++)
+		spawn(group, run_job, &jobs[i]);
+	ck_assert_uint_eq(weir_group_alive(group), 3);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_now(), start + 50);
+	ck_assert_uint_eq(weir_group_alive(group), 0);
+	ck_assert_uint_eq(weir_group_failures(group), 0);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_TRY), 0);
+	weir_group_free(group);
+	weir_group_free(NULL);
+}
+
+FIBER_TEST(group_wait_has_a_deadline_and_the_fibers_go_on)
+{
+	struct job job = {50, 0};
+	struct weir_group *group = new_group();
+	spawn(group, run_job, &job);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_TRY), WEIR_EAGAIN);
+	ck_assert_int_eq(weir_group_wait(group, weir_after(20)), WEIR_ETIMEDOUT);
+	ck_assert_int_eq(job.ended, 0);
+	ck_assert_int_eq(weir_group_wait(group, weir_after(31)), 0);
+	ck_assert_int_eq(job.slept, 0);
+	weir_group_free(group);
+}
+
+FIBER_TEST(group_first_failure_cancels_the_siblings)
+{
+	struct job jobs[4] = {{100, 0}, {10, -7}, {20, -8}, {100, 0}};
+	struct weir_group *group = new_group();
+	weir_nsec start = weir_now();
+	for (int i = 0; i < 4; i++)
+		spawn(group, run_job, &jobs[i]);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), -7);
+	ck_assert_int_eq(weir_now(), start + 10);
+	ck_assert_int_eq(jobs[0].slept, WEIR_ECANCELED);
+	ck_assert_int_eq(jobs[2].slept, WEIR_ECANCELED);
+	ck_assert_uint_eq(weir_group_failures(group), 1);
+	weir_group_free(group);
+}
+
+FIBER_TEST(group_that_collects_cancels_nobody)
+{
+	struct job jobs[4] = {{100, 0}, {10, -7}, {20, -8}, {100, 5}};
+	struct weir_group *group = group_with(WEIR_GROUP_COLLECT, 0);
+	for (int i = 0; i < 4; i++)
+		spawn(group, run_job, &jobs[i]);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), -7);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(jobs[i].slept, 0);
+	ck_assert_uint_eq(weir_group_failures(group), 2);
+	weir_group_free(group);
+}
+
+FIBER_TEST(group_cancel_reaches_all_also_those_started_later)
+{
+	struct job before = {100, 0}, unstarted = {100, 0}, after = {100, 0};
+	struct weir_group *group = new_group();
+	spawn(group, run_job, &before);
+	settle();
+	spawn(group, run_job, &unstarted);
+	weir_group_cancel(group);
+	weir_group_cancel(group);
+	spawn(group, run_job, &after);
+	finish(group);
+	ck_assert_int_eq(before.slept, WEIR_ECANCELED);
+	ck_assert_int_eq(unstarted.slept, WEIR_ECANCELED);
+	ck_assert_int_eq(after.slept, WEIR_ECANCELED);
+}
+
+struct waiting {
+	struct weir_group *inner;
+	int answer;
+	weir_nsec answered_at;
+};
+
+static int wait_for_inner(void *arg)
+{
+	struct waiting *self = arg;
+	self->answer = UNANSWERED;
+	self->answer = weir_group_wait(self->inner, WEIR_FOREVER);
+	self->answered_at = weir_now();
+	return 0;
+}
+
+static int take_long_to_end(void *arg)
+{
+	struct job *self = arg;
+	self->slept = weir_sleep(WEIR_SEC);
+	weir_shield_enter();
+	weir_sleep(30);
+	weir_shield_leave();
+	self->ended++;
+	return 0;
+}
+
+FIBER_TEST(group_wait_that_is_cancelled_cancels_and_still_waits)
+{
+	struct job slow = {0};
+	struct waiting waiting = {.inner = new_group()};
+	struct weir_group *outer = new_group();
+	spawn(waiting.inner, take_long_to_end, &slow);
+	spawn(outer, wait_for_inner, &waiting);
+	weir_sleep(5);
+	weir_nsec canceled_at = weir_now();
+	weir_group_cancel(outer);
+	finish(outer);
+	ck_assert_int_eq(waiting.answer, WEIR_ECANCELED);
+	ck_assert_int_eq(waiting.answered_at, canceled_at + 30);
+	ck_assert_int_eq(slow.slept, WEIR_ECANCELED);
+	ck_assert_int_eq(slow.ended, 1);
+	weir_group_free(waiting.inner);
+}
+
+FIBER_TEST(group_wait_of_several_fibers)
+{
+	struct job job = {40, 0};
+	struct waiting waits[5];
+	struct weir_group *inner = new_group(), *outer = new_group();
+	spawn(inner, run_job, &job);
+	for (int i = 0; i < 5; i++) {
+		waits[i].inner = inner;
+		spawn(outer, wait_for_inner, &waits[i]);
+	}
+	finish(outer);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(waits[i].answer, 0);
+	weir_group_free(inner);
+}
+
+/* The group ends, its waiter is woken; before it runs it is cancelled, and the group has a fiber again. */
+FIBER_TEST(group_wait_that_was_woken_does_not_miss_its_cancel)
+{
+	struct job first = {10, 0}, second = {WEIR_SEC, 0};
+	struct waiting waiting = {.inner = new_group()};
+	struct weir_group *outer = new_group();
+	weir_nsec start = weir_now();
+	spawn(waiting.inner, run_job, &first);
+	spawn(outer, wait_for_inner, &waiting);
+	settle();
+	weir_sleep_until(start + 10);
+	while (weir_group_alive(waiting.inner))
+		weir_yield();
+	spawn(waiting.inner, run_job, &second);
+	weir_group_cancel(outer);
+	finish(outer);
+	ck_assert_int_eq(weir_now(), start + 10);
+	ck_assert(waiting.answer == 0 || waiting.answer == WEIR_ECANCELED);
+	if (waiting.answer == 0) /* it had run before us */
+		weir_group_cancel(waiting.inner);
+	finish(waiting.inner);
+}
+
+/* ---- the limit */
+
+static int running, most_running;
+
+static int run_counted(void *arg)
+{
+	struct job *self = arg;
+	if (++running > most_running)
+		most_running = running;
+	weir_sleep(self->duration);
+	running--;
+	return 0;
+}
+
+FIBER_TEST(group_limit_blocks_the_spawn)
+{
+	enum { JOBS = 60, LIMIT = 7 };
+	struct job job = {10, 0};
+	struct weir_run_stats stats;
+	struct weir_group *group = group_with(0, LIMIT);
+	running = most_running = 0;
+	for (int i = 0; i < JOBS; i++) {
+		ck_assert_uint_le(weir_group_alive(group), LIMIT);
+		spawn(group, run_counted, &job);
+		weir_run_stats(&stats);
+		ck_assert_uint_le(stats.fibers, LIMIT + 1);
+	}
+	finish(group);
+	ck_assert_int_eq(most_running, LIMIT);
+}
+
+FIBER_TEST(group_spawn_over_the_limit_has_a_deadline)
+{
+	struct job job = {100, 0}, never = {0};
+	struct weir_group *group = group_with(0, 1);
+	spawn(group, run_job, &job);
+	ck_assert_int_eq(weir_group_spawn(group, run_job, &never, WEIR_TRY), WEIR_EAGAIN);
+	ck_assert_int_eq(weir_group_spawn(group, run_job, &never, weir_after(50)), WEIR_ETIMEDOUT);
+	finish(group);
+	ck_assert_int_eq(never.ended, 0);
+}
+
+struct spawner {
+	struct weir_group *group;
+	struct job job;
+	int started, answer;
+	int *counter;
+};
+
+static int note_start(void *arg)
+{
+	struct spawner *self = arg;
+	self->started = ++*self->counter;
+	return run_job(&self->job);
+}
+
+static int spawn_one(void *arg)
+{
+	struct spawner *self = arg;
+	self->answer = weir_group_spawn(self->group, note_start, self, WEIR_FOREVER);
+	return 0;
+}
+
+FIBER_TEST(group_spawns_over_the_limit_are_first_in_first_out)
+{
+	enum { SPAWNERS = 20 };
+	struct spawner spawners[SPAWNERS];
+	struct weir_group *group = group_with(0, 1), *outer = new_group();
+	struct job first = {10, 0};
+	int counter = 0;
+	spawn(group, run_job, &first);
+	for (int i = 0; i < SPAWNERS; i++) {
+		spawners[i] = (struct spawner){.group = group, .job = {3, 0}, .counter = &counter};
+		spawn(outer, spawn_one, &spawners[i]);
+		settle();
+	}
+	finish(outer);
+	finish(group);
+	for (int i = 0; i < SPAWNERS; i++)
+		ck_assert_int_eq(spawners[i].started, i + 1);
+}
+
+FIBER_TEST(group_spawn_that_is_cancelled_starts_nothing)
+{
+	struct job job = {100, 0};
+	struct weir_group *group = group_with(0, 1), *canceled = new_group(), *outer = new_group();
+	int counter = 0;
+	struct spawner gone = {.group = group, .counter = &counter}, next = {.group = group, .counter = &counter};
+	spawn(group, run_job, &job);
+	spawn(canceled, spawn_one, &gone);
+	settle();
+	spawn(outer, spawn_one, &next);
+	settle();
+	weir_group_cancel(canceled);
+	finish(canceled);
+	finish(outer);
+	finish(group);
+	ck_assert_int_eq(gone.answer, WEIR_ECANCELED);
+	ck_assert_int_eq(gone.started, 0);
+	ck_assert_int_eq(next.started, 1);
+}
+
+/* A fiber ends and its place goes to a spawn that waits: until that has run nobody is alive, and yet the group is not
+ * done. */
+FIBER_TEST(group_wait_sees_a_spawn_that_has_its_place_already)
+{
+	for (int i = 0; i < 20; i++) {
+		int counter = 0;
+		struct job first = {10, 0};
+		struct weir_group *group = group_with(0, 1), *outer = new_group();
+		struct spawner spawner = {.group = group, .job = {10, 0}, .counter = &counter};
+		spawn(group, run_job, &first);
+		spawn(outer, spawn_one, &spawner);
+		settle();
+		ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+		ck_assert_int_eq(spawner.job.ended, 1);
+		weir_group_free(group);
+		finish(outer);
+	}
+}
+
+FIBER_TEST(group_cancelled_at_its_limit_lets_its_spawners_through)
+{
+	struct job job = {WEIR_SEC, 0};
+	struct spawner spawners[3];
+	struct weir_group *group = group_with(0, 1), *outer = new_group();
+	weir_nsec start = weir_now();
+	int counter = 0;
+	spawn(group, run_job, &job);
+	for (int i = 0; i < 3; i++) {
+		spawners[i] = (struct spawner){.group = group, .job = {WEIR_SEC, 0}, .counter = &counter};
+		spawn(outer, spawn_one, &spawners[i]);
+	}
+	settle();
+	weir_group_cancel(group);
+	finish(outer);
+	finish(group);
+	ck_assert_int_eq(weir_now(), start);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(spawners[i].job.slept, WEIR_ECANCELED);
+}
+
+/* ---- contracts */
+
+static int free_alive(void *arg)
+{
+	static struct job job = {10, 0};
+	(void)arg;
+	struct weir_group *group = new_group();
+	spawn(group, run_job, &job);
+	weir_group_free(group);
+	return 0;
+}
+
+static void free_while_alive(void)
+{
+	weir_run(NULL, free_alive, NULL);
+}
+
+TEST(group_freed_while_its_fibers_live_is_a_broken_contract)
+{
+	assert_aborts(free_while_alive);
+}

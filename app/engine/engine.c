@@ -149,6 +149,10 @@ static int supervise(void *arg)
 	if (engine->state != ENGINE_FAILED && weir_sleep(engine->plan->settings.drain))
 		return 0;
 	weir_group_cancel(engine->workers);
+	if (engine->sink_lane)
+		lane_cancel(engine->sink_lane);
+	if (engine->dead_lane)
+		lane_cancel(engine->dead_lane);
 	return 0;
 }
 
@@ -168,11 +172,22 @@ static void wait_for_fibers(struct engine *engine)
 {
 	weir_shield_enter();
 	weir_group_wait(engine->workers, WEIR_FOREVER);
-	weir_group_cancel(engine->helpers);
 	weir_group_cancel(engine->intake);
 	weir_group_wait(engine->intake, WEIR_FOREVER);
-	weir_group_wait(engine->helpers, WEIR_FOREVER);
 	weir_shield_leave();
+}
+
+/* The supervisor lives until the last batch was written: a sink may be what keeps a stopped run from ending. */
+static void finish_lanes(struct engine *engine)
+{
+	if (engine->sink_lane)
+		lane_finish(engine->sink_lane);
+	if (engine->dead_lane && engine->dead_lane != engine->sink_lane)
+		lane_finish(engine->dead_lane);
+	if (engine->helpers) {
+		weir_group_cancel(engine->helpers);
+		weir_group_wait(engine->helpers, WEIR_FOREVER);
+	}
 }
 
 /* Closes what is open, in the order in which things still flow; the first failure of a sink is the answer. */
@@ -180,12 +195,9 @@ static int close_ends(struct engine *engine, struct weir_error *err)
 {
 	int code = 0;
 	weir_shield_enter();
-	if (engine->sink_lane)
-		lane_finish(engine->sink_lane);
-	if (engine->dead_lane && engine->dead_lane != engine->sink_lane) {
-		lane_finish(engine->dead_lane);
+	finish_lanes(engine);
+	if (engine->dead_lane && engine->dead_lane != engine->sink_lane)
 		code = lane_close(engine->dead_lane, err);
-	}
 	if (engine->sink_lane) {
 		int sink_code = lane_close(engine->sink_lane, code ? NULL : err);
 		code = code ? code : sink_code;

@@ -26,7 +26,7 @@ struct lane {
 	struct sink_item *items; /* of the entries that have something to write */
 	size_t most_items, most_bytes;
 	weir_nsec period;
-	bool failed;
+	bool failed, shielded;
 };
 
 static void free_lane(struct lane *lane)
@@ -159,17 +159,21 @@ static int write_batch(struct lane *lane, size_t n)
 		code = refused_letter(lane, to_write, &err);
 	if (code == WEIR_EPIPE)
 		engine_stop(lane->engine, "the reader of the output has gone");
-	else if (code)
+	else if (code && code != WEIR_ECANCELED)
 		engine_fail(lane->engine, exit_of(code), &err);
 	return code;
 }
 
-/* A lane that failed goes on taking, so that no worker waits for it for ever. */
+/* A lane that failed goes on taking, so that no worker waits for it for ever; one that was cancelled does so, too. */
 static int run_lane(void *arg)
 {
 	struct lane *lane = arg;
 	size_t n;
-	while ((n = collect(lane))) {
+	while ((n = collect(lane)) || weir_canceled()) {
+		if (weir_canceled()) {
+			weir_shield_enter();
+			lane->failed = lane->shielded = true;
+		}
 		if (!lane->failed)
 			lane->failed = write_batch(lane, n) != 0;
 		if (!lane->failed)
@@ -182,7 +186,14 @@ static int run_lane(void *arg)
 		if (!lane->failed)
 			engine_settle(lane->engine, lane->batch, n);
 	}
+	if (lane->shielded)
+		weir_shield_leave();
 	return 0;
+}
+
+void lane_cancel(struct lane *lane)
+{
+	weir_group_cancel(lane->group);
 }
 
 int lane_open(struct engine *engine, const struct adapter *sink, const void *config, struct lane **ret_lane,

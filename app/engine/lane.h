@@ -32,6 +32,9 @@ int lane_put(struct lane *lane, struct item *item, enum fate fate, weir_nsec dea
 /* Nothing more will come: waits until what is there was written, shielded. */
 void lane_finish(struct lane *lane);
 
+/* Ends a write that does not end: what was not written goes back to the broker, also what is still put. */
+void lane_cancel(struct lane *lane);
+
 /* Closes the sink: 0 or a negative code.  After lane_finish(). */
 int lane_close(struct lane *lane, struct weir_error *err);
 

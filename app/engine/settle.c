@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-/* stop_when: the share of dead letters among the first items, as they leave their workers: to wait for the commits would
- * let hundreds more die. */
+/* stop_when: the share of dead letters among the first items, as they leave their workers: to wait for the commits
+ * would let hundreds more die. */
 static void count_first(struct engine *engine, bool is_dead)
 {
 	const struct plan_settings *settings = &engine->plan->settings;

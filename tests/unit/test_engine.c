@@ -474,6 +474,37 @@ static int fail_third(const struct sink_item *items, size_t n)
 	return world.writes == 2 ? WEIR_EIO : 0;
 }
 
+static int stuck(const struct sink_item *items, size_t n)
+{
+	(void)items, (void)n;
+	return weir_sleep(365 * 86400 * WEIR_SEC);
+}
+
+FIBER_TEST(engine_stop_is_not_held_up_by_a_sink_that_is_stuck)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 1000, .step = pass, .write = stuck};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, WEIR_SEC, &stats), 5);
+	ck_assert_int_eq(weir_now() - begun, WEIR_SEC + plan.settings.drain);
+	ck_assert_uint_eq(stats.succeeded, 0);
+	ck_assert_uint_gt(stats.unfinished, 0);
+}
+
+FIBER_TEST(engine_stop_ends_a_run_that_only_waits_for_its_sink)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 5, .step = pass, .write = stuck};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 10 * WEIR_SEC, &stats), 5);
+	ck_assert_int_le(weir_now() - begun, 10 * WEIR_SEC + plan.settings.drain);
+	ck_assert_uint_eq(stats.unfinished, 5);
+}
+
 FIBER_TEST(engine_failing_sink_ends_the_run_without_losing_count)
 {
 	struct plan_adapter step;

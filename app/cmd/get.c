@@ -16,7 +16,10 @@
 struct get_options {
 	const char *input, *range, *url, *output;
 	const char *concurrency, *timeout, *attempts, *method;
-	const char *headers[32];
+	struct get_header {
+		const char *name, *value;
+		size_t name_len;
+	} headers[32];
 	size_t header_count;
 	struct session_options session;
 };
@@ -68,27 +71,25 @@ static void add_headers(struct buf *yaml, const struct get_options *get)
 		return;
 	buf_add_str(yaml, "      headers:\n");
 	for (size_t i = 0; i < get->header_count; i++) {
-		const char *colon = strchr(get->headers[i], ':');
-		const char *value = colon + 1 + strspn(colon + 1, " \t");
 		buf_add_str(yaml, "        ");
-		buf_add_json_str(yaml, get->headers[i], (size_t)(colon - get->headers[i]));
+		buf_add_json_str(yaml, get->headers[i].name, get->headers[i].name_len);
 		buf_add_str(yaml, ": ");
-		add_str(yaml, value);
+		add_str(yaml, get->headers[i].value);
 		buf_add_char(yaml, '\n');
 	}
 }
 
 static void add_source(struct buf *yaml, const struct get_options *get)
 {
-	if (get->range) {
-		buf_add_str(yaml, "  range: ");
-		add_str(yaml, get->range);
-	} else if (!strcmp(get->input, "-")) {
+	if (get->input && !strcmp(get->input, "-")) {
 		buf_add_str(yaml, "  stdin: { format: lines }");
-	} else {
+	} else if (get->input) {
 		buf_add_str(yaml, "  lines: { path: ");
 		add_str(yaml, get->input);
 		buf_add_str(yaml, " }");
+	} else if (get->range) {
+		buf_add_str(yaml, "  range: ");
+		add_str(yaml, get->range);
 	}
 }
 
@@ -123,7 +124,7 @@ static void write_pipeline(const struct get_options *get, struct buf *yaml)
 static int run_get(const struct get_options *get)
 {
 	struct weir_error err = {0};
-	struct plan *plan;
+	struct plan *plan = NULL;
 	struct buf yaml = {0};
 	write_pipeline(get, &yaml);
 	int code = yaml.failed ? weir_error_set(&err, WEIR_ENOMEM, "out of memory")
@@ -149,9 +150,6 @@ static const char *check_options(const struct get_options *get)
 		return "--range needs a URL with {} in it";
 	if (get->input && get->url)
 		return "URLs come from -i FILE; a URL beside it makes sense with --range only";
-	for (size_t i = 0; i < get->header_count; i++)
-		if (!strchr(get->headers[i], ':'))
-			return "--header wants 'NAME: VALUE'";
 	return NULL;
 }
 
@@ -171,9 +169,21 @@ static const struct option long_options[] = {
 	{0},
 };
 
+static bool take_header(struct get_options *get, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	if (!colon || get->header_count == sizeof get->headers / sizeof get->headers[0]) {
+		fprintf(stderr, "weir get: --header wants 'NAME: VALUE', at most %zu times\n",
+			sizeof get->headers / sizeof get->headers[0]);
+		return false;
+	}
+	get->headers[get->header_count++] = (struct get_header){
+		.name = text, .name_len = (size_t)(colon - text), .value = colon + 1 + strspn(colon + 1, " \t")};
+	return true;
+}
+
 static bool take_option(struct get_options *get, int option, const char *value)
 {
-	const size_t most_headers = sizeof get->headers / sizeof get->headers[0];
 	switch (option) {
 	case 'i':
 		get->input = value;
@@ -197,9 +207,7 @@ static bool take_option(struct get_options *get, int option, const char *value)
 		get->method = value;
 		return true;
 	case 'H':
-		if (get->header_count < most_headers)
-			get->headers[get->header_count++] = value;
-		return true;
+		return take_header(get, value);
 	case 'p':
 		get->session.allow_private = true;
 		return true;

@@ -6,10 +6,9 @@
 
 void cmd_print_error(const struct weir_error *err)
 {
-	if (err->line)
-		fprintf(stderr, "%s:%d:%d: %s\n", err->source, err->line, err->column, err->text);
-	else if (*err->source)
-		fprintf(stderr, "%s: %s\n", err->source, err->text);
+	const char *source = err->source[0] ? err->source : "weir";
+	if (err->line > 0)
+		fprintf(stderr, "%s:%d:%d: %s\n", source, err->line, err->column, err->text);
 	else
-		fprintf(stderr, "weir: %s\n", err->text);
+		fprintf(stderr, "%s: %s\n", source, err->text);
 }

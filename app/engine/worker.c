@@ -11,15 +11,14 @@
 static enum step_verdict run_step(struct engine *engine, size_t at, struct step_call *call, struct value_list *values)
 {
 	const struct step_ops *ops = engine->plan->steps[at].adapter->step;
-	struct value_list outputs = {0};
 	enum step_verdict verdict = STEP_OK;
-	call->outputs = &outputs;
 	for (size_t i = 0; i < values->n && verdict == STEP_OK; i++) {
 		call->input = &values->values[i];
 		verdict = ops->run(engine->steps[at], call);
 	}
 	value_list_fini(values);
-	*values = outputs;
+	*values = *call->outputs;
+	*call->outputs = (struct value_list){0};
 	return verdict;
 }
 
@@ -78,8 +77,10 @@ static void act(struct engine *engine, struct item *item, const struct step_call
 
 static void work(struct engine *engine, struct item *item)
 {
+	struct value_list outputs = {0};
 	struct step_call call = {
 		.item = item,
+		.outputs = &outputs,
 		.attempt = item->attempts + 1,
 		.last_attempt = item->attempts + 1 >= (unsigned)engine->plan->settings.retry_attempts,
 	};

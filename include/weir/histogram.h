@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A histogram of durations or sizes, for percentiles: log-linear, 64 buckets to each power of two, so a quantile is right
- * to 1.6 %, from 0 to 2^63.  32 KiB, recording costs a few instructions, nothing is ever sampled away.
- * (The bucketing is that of HdrHistogram, G. Tene.)  A plain object without locks: one thread at a time.
+ * A histogram of durations or sizes, for percentiles: log-linear, 64 buckets to each power of two, so a quantile is
+ * right to 1.6 %, from 0 to 2^63.  32 KiB, recording costs a few instructions, nothing is ever sampled away. (The
+ * bucketing is that of HdrHistogram, G. Tene.)  A plain object without locks: one thread at a time.
  */
 #ifndef WEIR_HISTOGRAM_H
 #define WEIR_HISTOGRAM_H
@@ -23,8 +23,8 @@ WEIR_API void weir_histogram_record(struct weir_histogram *histogram, int64_t va
 
 WEIR_API uint64_t weir_histogram_count(const struct weir_histogram *histogram);
 
-/* The value below or at which a share q (0 to 1) of all values lies: the upper end of its bucket, never over the largest
- * value recorded.  0 if there is none. */
+/* The value below or at which a share q (0 to 1) of all values lies: the upper end of its bucket, never over the
+ * largest value recorded.  0 if there is none. */
 WEIR_API int64_t weir_histogram_quantile(const struct weir_histogram *histogram, double q);
 
 /* The largest value, exactly; 0 if there is none. */

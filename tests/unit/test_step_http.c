@@ -44,9 +44,8 @@ static struct bed *make_bed(const char *url)
 	const char *mark = strstr(url, "%u");
 	snprintf(text, sizeof text, "%.*s%u%s", mark ? (int)(mark - url) : 0, url, (unsigned)ntohs(address.sin_port),
 		 mark ? mark + 2 : "");
-	bed->config = (struct step_http_config){.url = make_template(mark ? text : url, TEMPLATE_URL),
-						.timeout = WEIR_SEC,
-						.max_body = 10 << 20};
+	bed->config = (struct step_http_config){
+		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
 	bed->env = (struct step_env){.concurrency = 10, .max_retry_after = 300 * WEIR_SEC};
 	return bed;
 }

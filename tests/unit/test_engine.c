@@ -236,7 +236,9 @@ static int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine
 	weir_group_wait(group, WEIR_FOREVER);
 	weir_group_free(group);
 	engine_stats(engine, ret_stats);
-	ret_stats->attempt_ns = ret_stats->item_ns = NULL; /* they go with the engine */
+	ret_stats->attempt_ns = ret_stats->item_ns = NULL; /* they go with the engine, and so does the reason */
+	if (ret_stats->reason)
+		ret_stats->reason = test_format("%s", ret_stats->reason);
 	engine_free(engine);
 	ck_assert_uint_eq(ret_stats->read,
 			  ret_stats->succeeded + ret_stats->dead + ret_stats->dropped + ret_stats->unfinished);

@@ -113,6 +113,7 @@ int weir__poll_init(struct weir__loop *loop)
 	if (code)
 		uv_loop_close(&loop->uv);
 	loop->uv_dirty = true;
+	loop->no_pwait2 = weir__on_valgrind();
 	return code;
 }
 

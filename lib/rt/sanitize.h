@@ -124,6 +124,16 @@ WEIR__CHECKED void weir__checked_enter(struct weir__checked *stack, int fresh)
 	(void)stack, (void)fresh;
 }
 
+/* Valgrind does not know the newest system calls, and says so each time. */
+static inline int weir__on_valgrind(void)
+{
+#ifdef WEIR__VALGRIND
+	return (int)RUNNING_ON_VALGRIND;
+#else
+	return 0;
+#endif
+}
+
 /* The stack of the thread that runs the loop. */
 #if defined(WEIR__ASAN)
 #include <pthread.h>

@@ -36,6 +36,11 @@ static inline void finish(struct weir_group *group)
 	weir_group_free(group);
 }
 
+static inline int run_virtual(uint64_t seed, weir_fiber_fn fn, void *arg)
+{
+	return weir_run(&(struct weir_options){.flags = WEIR_VIRTUAL_CLOCK, .seed = seed}, fn, arg);
+}
+
 /* Lets every fiber that can run do so until it waits. */
 static inline void settle(void)
 {

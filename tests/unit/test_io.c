@@ -85,6 +85,12 @@ static int read_fiber(void *arg)
 	return 0;
 }
 
+static void wait_for_answer(const struct wait *wait)
+{
+	while (wait->answer == UNANSWERED)
+		weir_sleep(WEIR_MSEC / 10);
+}
+
 /* ---- reading and writing */
 
 LOOP_TEST(io_reads_what_there_is_and_waits_for_more)
@@ -286,7 +292,7 @@ LOOP_TEST(io_two_wait_for_different_events)
 	spawn(group, wait_fiber, &writer);
 	weir_sleep(WEIR_MSEC);
 	drain(&ends);
-	weir_sleep(WEIR_MSEC);
+	wait_for_answer(&writer);
 	ck_assert_int_eq(writer.answer, WEIR_WRITABLE);
 	ck_assert_int_eq(reader.answer, UNANSWERED);
 	put_bytes(&ends, "x");
@@ -409,6 +415,7 @@ LOOP_TEST(io_wake_is_not_for_those_who_read_or_write)
 	spawn(waiting, wait_fiber, &wait);
 	weir_sleep(WEIR_MSEC);
 	weir_io_wake(ends.io);
+	wait_for_answer(&wait);
 	weir_sleep(WEIR_MSEC);
 	ck_assert_int_eq(wait.answer, 0);
 	ck_assert_int_eq(read.answer, UNANSWERED);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Time: sleeping, deadlines, the virtual clock and the real one. */
+#include "unit/fibers.h"
+
+#include "base/random.h"
+
+struct sleeper {
+	weir_nsec deadline;
+	int woken_as;
+};
+
+static int woken;
+
+static int sleep_until(void *arg)
+{
+	struct sleeper *self = arg;
+	ck_assert_int_eq(weir_sleep_until(self->deadline), 0);
+	ck_assert_int_eq(weir_now(), self->deadline);
+	ck_assert_int_eq(weir_clock(), self->deadline);
+	self->woken_as = woken++;
+	return 0;
+}
+
+FIBER_TEST(time_sleep_ends_exactly_at_its_deadline)
+{
+	enum { SLEEPERS = 500 };
+	static struct sleeper sleepers[SLEEPERS];
+	uint64_t random = test_seed();
+	weir_nsec start = weir_now();
+	struct weir_group *group = new_group();
+	woken = 0;
+	for (int i = 0; i < SLEEPERS; i++) {
+		sleepers[i].deadline = start + 1 + (weir_nsec)(weir__random(&random) % 300);
+		spawn(group, sleep_until, &sleepers[i]);
+	}
+	finish(group);
+	for (int i = 0; i < SLEEPERS; i++)
+		for (int k = 0; k < SLEEPERS; k++)
+			quick_assert(sleepers[i].deadline >= sleepers[k].deadline ||
+				     sleepers[i].woken_as < sleepers[k].woken_as);
+}
+
+static int ties_wake_in_order(void *arg)
+{
+	(void)arg;
+	enum { SLEEPERS = 300 };
+	static struct sleeper sleepers[SLEEPERS];
+	struct weir_group *group = new_group();
+	woken = 0;
+	for (int i = 0; i < SLEEPERS; i++) {
+		sleepers[i].deadline = weir_now() + 1 + i % 3;
+		spawn(group, sleep_until, &sleepers[i]);
+	}
+	finish(group);
+	for (int i = 3; i < SLEEPERS; i++)
+		ck_assert_int_eq(sleepers[i].woken_as, sleepers[i - 3].woken_as + 1);
+	return 0;
+}
+
+TEST(time_equal_deadlines_wake_first_in_first_out)
+{
+	ck_assert_int_eq(run_virtual(0, ties_wake_in_order, NULL), 0);
+}
+
+FIBER_TEST(time_sleep_into_the_past_returns_at_once)
+{
+	weir_nsec now = weir_now();
+	struct weir_run_stats before, after;
+	weir_run_stats(&before);
+	ck_assert_int_eq(weir_sleep_until(now), 0);
+	ck_assert_int_eq(weir_sleep_until(now - 5), 0);
+	ck_assert_int_eq(weir_sleep_until(WEIR_TRY), 0);
+	ck_assert_int_eq(weir_sleep(0), 0);
+	ck_assert_int_eq(weir_sleep(-WEIR_SEC), 0);
+	weir_run_stats(&after);
+	ck_assert_int_eq(weir_now(), now);
+	ck_assert_uint_eq(after.switches, before.switches);
+}
+
+static bool overslept;
+
+static int sleep_for_ever(void *arg)
+{
+	ck_assert_int_eq(weir_sleep(*(weir_nsec *)arg), WEIR_ECANCELED);
+	overslept = true;
+	return 0;
+}
+
+FIBER_TEST(time_sleep_of_more_than_time_can_count_does_not_end)
+{
+	weir_nsec durations[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX - weir_now() + 1, INT64_MAX - weir_now() - 1};
+	for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+		struct weir_group *group = new_group();
+		overslept = false;
+		spawn(group, sleep_for_ever, &durations[i]);
+		weir_sleep(WEIR_SEC);
+		ck_assert(!overslept);
+		weir_group_cancel(group);
+		finish(group);
+		ck_assert(overslept);
+	}
+}
+
+FIBER_TEST(time_72_hours_pass_at_once)
+{
+	weir_nsec start = weir_now();
+	for (int i = 0; i < 72; i++)
+		ck_assert_int_eq(weir_sleep(3600 * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_now(), start + 72 * 3600 * WEIR_SEC);
+}
+
+FIBER_TEST(time_virtual_time_stands_still_while_one_can_run)
+{
+	weir_nsec start = weir_now();
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(weir_yield(), 0);
+	ck_assert_int_eq(weir_now(), start);
+}
+
+static int sleep_on_the_real_clock(void *arg)
+{
+	weir_nsec deadline = weir_now() + *(weir_nsec *)arg;
+	ck_assert_int_eq(weir_sleep_until(deadline), 0);
+	ck_assert_int_ge(weir_clock(), deadline);
+	ck_assert_int_ge(weir_now(), deadline);
+	return 0;
+}
+
+LOOP_TEST(time_sleep_is_never_early_on_the_real_clock)
+{
+	static weir_nsec durations[100];
+	struct weir_group *group = new_group();
+	for (int i = 0; i < 100; i++) {
+		durations[i] = 1 + i * 77777;
+		spawn(group, sleep_on_the_real_clock, &durations[i]);
+	}
+	finish(group);
+}
+
+static int run_until_told(void *arg)
+{
+	while (!*(volatile bool *)arg)
+		quick_assert(weir_yield() == 0);
+	return 0;
+}
+
+LOOP_TEST(time_sleep_ends_also_when_others_never_stop_running)
+{
+	bool stop = false;
+	struct weir_group *group = new_group();
+	spawn(group, run_until_told, &stop);
+	ck_assert_int_eq(weir_sleep(3 * WEIR_MSEC), 0);
+	stop = true;
+	finish(group);
+}
+
+LOOP_TEST(time_now_is_read_once_a_turn)
+{
+	ck_assert_int_eq(weir_sleep(1), 0);
+	weir_nsec now = weir_now();
+	while (weir_clock() < now + 2 * WEIR_MSEC)
+		;
+	ck_assert_int_eq(weir_now(), now);
+	for (int i = 0; i < 1000; i++)
+		weir_yield();
+	ck_assert_int_ge(weir_now(), now + 2 * WEIR_MSEC);
+}
+
+FIBER_TEST(time_after_is_a_deadline)
+{
+	ck_assert_int_eq(weir_after(5), weir_now() + 5);
+	ck_assert_int_eq(weir_after(0), WEIR_FOREVER);
+	ck_assert_int_eq(weir_after(-5), WEIR_FOREVER);
+	ck_assert_int_eq(weir_after(INT64_MAX), WEIR_FOREVER);
+}
+
+TEST(time_clock_and_now_work_without_a_loop)
+{
+	weir_nsec before = weir_clock(), now = weir_now(), after = weir_clock();
+	ck_assert_int_le(before, now);
+	ck_assert_int_le(now, after);
+}

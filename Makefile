@@ -38,7 +38,7 @@ tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fi
 
 memcheck: all ## the unit tests under valgrind
 	@scripts/setup --quiet --for test --packages-only
-	@$(SLOW) valgrind --quiet --trace-children=no --error-exitcode=99 \
+	@$(SLOW) valgrind --quiet --fair-sched=yes --trace-children=no --error-exitcode=99 \
 		--leak-check=full --errors-for-leak-kinds=definite --max-stackframe=8388608 \
 		$(BUILD)/tests/weir-test $(T)
 

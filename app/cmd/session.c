@@ -26,7 +26,8 @@
 #include <unistd.h>
 #include <weir/weir.h>
 
-enum { FDS_RESERVED = 40 };
+/* Threads look up hosts and read files; a list of URLs may name many hosts. */
+enum { FDS_RESERVED = 40, OFFLOAD_THREADS = 16 };
 
 struct session {
 	const struct plan *plan;
@@ -269,7 +270,7 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 		return code == WEIR_EBUSY ? EX_TEMPFAIL : EX_IOERR;
 	}
 	session.signal_fd = block_signals();
-	code = weir_run(NULL, run_on_loop, &session);
+	code = weir_run(&(struct weir_options){.offload_threads = OFFLOAD_THREADS}, run_on_loop, &session);
 	if (code) {
 		fprintf(stderr, "weir: %s: %s\n", plan->file, weir_strerror(code));
 		session.exit_code = EX_UNAVAILABLE;

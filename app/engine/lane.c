@@ -80,12 +80,22 @@ int lane_put(struct lane *lane, struct item *item, enum fate fate, weir_nsec dea
 	return code;
 }
 
+/* Nothing is on its way here, so a batch gains nothing by waiting. */
+static bool is_last(const struct lane *lane)
+{
+	struct broker_counts counts;
+	if (lane->engine->in_flight || !weir_queue_empty(lane->queue))
+		return false;
+	lane->engine->broker_ops->counts(lane->engine->broker, &counts);
+	return !counts.ready;
+}
+
 /* The next batch: its number of entries, 0 at the end. */
 static size_t collect(struct lane *lane)
 {
 	size_t n = 0, bytes = 0;
 	weir_nsec until = WEIR_FOREVER;
-	while (n < lane->most_items && bytes < lane->most_bytes) {
+	while (n < lane->most_items && bytes < lane->most_bytes && !(n && is_last(lane))) {
 		if (weir_queue_get(lane->queue, &lane->batch[n], until))
 			break;
 		bytes += lane->batch[n++].bytes;

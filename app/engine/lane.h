@@ -2,7 +2,8 @@
 /*
  * A lane to a sink: items queue up, one fiber writes them in batches.
  *
- * A batch ends with its count or its bytes, or when the first of it has waited for the period; and always at the end.
+ * A batch ends with its count or its bytes, when the first of it has waited for the period, or when nothing is in the
+ * steps that could still join it.
  * The queue is bounded in items and in bytes, so a slow sink slows the workers, and those the source.
  */
 #ifndef ENGINE_LANE_H

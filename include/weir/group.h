@@ -46,8 +46,9 @@ WEIR_API int weir_group_new(const struct weir_group_options *opts, struct weir_g
 WEIR_API void weir_group_free(struct weir_group *group);
 
 /* Starts fn(arg) as a fiber of the group; it runs first when the caller suspends.  Suspends only while the limit is
- * reached.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_ENOMEM: then fn will not run.  In a group that was
- * cancelled the new fiber starts cancelled. */
+ * reached.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_EINVAL (the stack's size), WEIR_ENOMEM: then fn will not
+ * run.  A fiber that finds no memory for its stack when it is to begin ends with WEIR_ENOMEM instead.  In a group that
+ * was cancelled the new fiber starts cancelled. */
 WEIR_API int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *arg, weir_nsec deadline);
 WEIR_API int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn,
 				   void *arg, weir_nsec deadline);

@@ -17,7 +17,6 @@
 
 #define CANARY ((uint64_t)0x7765697263616e61)
 
-enum { GUARD_UNKNOWN, GUARD_MADVISE, GUARD_MPROTECT };
 enum { SLAB_FIRST = 16, SLAB_MOST = 256, COLOURS = 16, COLOUR_BYTES = 128 };
 
 struct weir__stack_slab {

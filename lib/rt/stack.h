@@ -28,6 +28,8 @@ struct weir__stack {
 	unsigned single : 1; /* of an unusual size, in a mapping of its own: unmapped when given back */
 };
 
+enum weir__guard_kind { GUARD_UNKNOWN, GUARD_MADVISE, GUARD_MPROTECT };
+
 struct weir__stack_pool {
 	size_t stack_bytes; /* of the stacks in slabs, guard included; a multiple of the page size */
 	struct weir__stack *free;
@@ -35,7 +37,7 @@ struct weir__stack_pool {
 	size_t mapped, unguarded;
 	size_t mprotect_left; /* guards that may still be made by mprotect */
 	unsigned next_colour;
-	int guard_kind; /* how guards are made: found out with the first stack */
+	enum weir__guard_kind guard_kind; /* found out with the first stack */
 };
 
 void weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes);

@@ -35,7 +35,7 @@ FIBER_TEST(stack_deep_stacks_do_not_meet)
 FIBER_TEST(stack_sizes_of_all_kinds)
 {
 	static const size_t sizes[] = {WEIR_STACK_MIN, WEIR_STACK_MIN + 1, 64 * 1024, 100 * 1000, 1024 * 1024};
-	static int kilobytes[] = {8, 8, 45, 80, 900};
+	static int kilobytes[] = {5, 5, 45, 80, 900};
 	struct weir_group *group = new_group();
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < 20; i++) {

@@ -48,7 +48,8 @@ static struct worker *leave_line(struct line *line, size_t at)
 {
 	struct worker *worker = line->workers[at];
 	line->n--;
-	memmove(&line->workers[at], &line->workers[at + 1], (line->n - at) * sizeof line->workers[0]);
+	for (size_t i = at; i < line->n; i++)
+		line->workers[i] = line->workers[i + 1];
 	return worker;
 }
 
@@ -117,7 +118,8 @@ static int model_get(struct model *model, struct worker *worker)
 		return model->closed ? WEIR_ECLOSED : wait_in(&model->getters, worker);
 	worker->item = model->items[0];
 	model->n--;
-	memmove(&model->items[0], &model->items[1], model->n * sizeof model->items[0]);
+	for (size_t i = 0; i < model->n; i++)
+		model->items[i] = model->items[i + 1];
 	if (model->putters.n) {
 		struct worker *putter = leave_line(&model->putters, 0);
 		putter->foretold = 0;

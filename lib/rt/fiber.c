@@ -220,7 +220,7 @@ __attribute__((used)) void weir__fiber_main(void)
 	weir__checked_enter(&stack->checked, 1);
 	do {
 		int result = self->fn(self->arg);
-		weir__require(!self->shield, "a fiber ended inside a shield");
+		weir__require(!self->shield && !self->scope, "a fiber ended inside a shield or a deadline scope");
 		if (weir__unlikely(!stack->guarded))
 			weir__stack_verify(stack, self->name);
 		weir__group_child_ended(self->group, self, result);
@@ -291,6 +291,8 @@ int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_ns
 	struct weir_fiber *self = weir__self;
 	if (deadline == WEIR_TRY)
 		return WEIR_EAGAIN;
+	if (weir__unlikely(self->scope != NULL))
+		deadline = weir__deadline(deadline);
 	if (deadline != WEIR_FOREVER) {
 		if (deadline <= loop->now)
 			return WEIR_ETIMEDOUT;
@@ -354,7 +356,8 @@ int weir_sleep_until(weir_nsec deadline)
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
 	int code = weir__wait(NULL, &waiter, deadline == WEIR_TRY ? 1 : deadline);
-	return code == WEIR_ETIMEDOUT ? 0 : code;
+	bool slept = deadline != WEIR_FOREVER && deadline <= weir__loop->now; /* else a scope has ended */
+	return code == WEIR_ETIMEDOUT && slept ? 0 : code;
 }
 
 int weir_sleep(weir_nsec duration)

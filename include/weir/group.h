@@ -9,7 +9,8 @@
  *     int error = weir_group_wait(group, WEIR_FOREVER);
  *     weir_group_free(group);
  *
- * By default the first fiber that returns a negative code cancels its siblings and is what weir_group_wait() returns.
+ * By default the first fiber that returns a negative code cancels its siblings and is what weir_group_wait() returns;
+ * weir_group_errors() has the others, and each fiber's result can be had by an option of its spawn.
  * A limit blocks the *spawn*: the permit is taken before the fiber is made, so a million jobs need the memory of
  * `limit` of them.  Calls belong on fibers of the loop that made the group.
  */
@@ -30,13 +31,15 @@ enum weir_group_flags {
 
 struct weir_group_options {
 	unsigned flags;
-	size_t limit; /* most fibers alive at once; 0: none */
+	size_t limit;       /* most fibers alive at once; 0: none */
+	size_t errors_most; /* most failures that weir_group_errors() keeps; 0: 32 */
 };
 
 /* Options of one fiber; NULL means all zero. */
 struct weir_spawn_options {
 	const char *name;   /* kept as a pointer: a literal, or longer-lived than the fiber */
 	size_t stack_bytes; /* 0: as the loop's */
+	int *ret_result;    /* where the result goes when the fiber has ended; untouched until then; may be NULL */
 };
 
 /* opts may be NULL.  WEIR_ENOMEM. */
@@ -64,8 +67,20 @@ WEIR_API void weir_group_cancel(struct weir_group *group);
 /* Fibers of the group that have not ended. */
 WEIR_API size_t weir_group_alive(const struct weir_group *group);
 
-/* Fibers of the group that returned a negative code, so far. */
+/* Fibers of the group that returned a negative code, so far.  WEIR_ECANCELED is none in a group that was cancelled. */
 WEIR_API size_t weir_group_failures(const struct weir_group *group);
+
+/* One failure. */
+struct weir_group_error {
+	int code;
+	char name[28]; /* of the fiber, cut where it is too long; empty: it has none */
+	weir_nsec at;  /* the loop's time when the fiber ended */
+};
+
+/* Copies the first n failures, or fewer where there are fewer, in the order in which they came, and returns how many
+ * are kept in all.  Those beyond errors_most, or for which there was no memory, are only counted:
+ * weir_group_failures().  ret_errors may be NULL if n is 0. */
+WEIR_API size_t weir_group_errors(const struct weir_group *group, struct weir_group_error *ret_errors, size_t n);
 
 #ifdef __cplusplus
 }

@@ -58,8 +58,8 @@ WEIR_API weir_nsec weir_after(weir_nsec timeout);
 /* Lets every other ready fiber run once.  Suspends.  0 or WEIR_ECANCELED. */
 WEIR_API int weir_yield(void);
 
-/* Suspends until the deadline has passed (a time, not WEIR_TRY): 0, at once if it lies in the past, or WEIR_ECANCELED.
- * Never wakes early. */
+/* Suspends until the deadline has passed (a time, not WEIR_TRY): 0, at once if it lies in the past.  Never wakes early,
+ * but for WEIR_ECANCELED, and for WEIR_ETIMEDOUT when a deadline scope (below) ends before. */
 WEIR_API int weir_sleep_until(weir_nsec deadline);
 
 /* weir_sleep_until(weir_now() + duration). */
@@ -68,9 +68,39 @@ WEIR_API int weir_sleep(weir_nsec duration);
 /* Whether this fiber was cancelled (and is not inside a shield). */
 WEIR_API bool weir_canceled(void);
 
-/* Between enter and leave this fiber's calls may wait although it was cancelled: for clean-up.  Nests. */
+/* Between enter and leave this fiber's calls may wait although it was cancelled, and although a deadline scope it is in
+ * has ended: for clean-up.  Nests. */
 WEIR_API void weir_shield_enter(void);
 WEIR_API void weir_shield_leave(void);
+
+/*
+ * A deadline over several calls.  Between enter and leave no call of this fiber waits beyond the scope's deadline: each
+ * deadline that lies later, WEIR_FOREVER too, counts as the scope's, and the call answers WEIR_ETIMEDOUT then.  A call
+ * that need not wait succeeds, as it does with a deadline in the past.
+ *
+ *     struct weir_deadline scope;
+ *     weir_deadline_enter(&scope, weir_after(2 * WEIR_SEC));
+ *     int code = fetch_and_store(job);
+ *     weir_deadline_leave(&scope);
+ *
+ * Nests: the earliest deadline counts.  Fibers that are spawned inside do not inherit it.  Inside a shield the scopes
+ * around it do not count, those entered in it do.
+ */
+struct weir_deadline {
+	weir_nsec at; /* what counts: the scope's own or an outer one's; the fields belong to the library */
+	struct weir_deadline *outer;
+	unsigned shield;
+};
+
+/* The scope's memory is the caller's, until it is left.  deadline: a time (WEIR_TRY counts as one long past) or
+ * WEIR_FOREVER.  Does not suspend. */
+WEIR_API void weir_deadline_enter(struct weir_deadline *scope, weir_nsec deadline);
+
+/* Contract: the scope entered last, by this fiber, and as deep in shields as then. */
+WEIR_API void weir_deadline_leave(struct weir_deadline *scope);
+
+/* The deadline that the scopes set for the calls of this fiber now; WEIR_FOREVER: none. */
+WEIR_API weir_nsec weir_deadline_now(void);
 
 /* Figures of the loop this fiber runs on, for tests and measurements. */
 struct weir_run_stats {

@@ -8,6 +8,7 @@
  */
 #include "rt/fiber.h"
 
+#include "rt/local.h"
 #include "rt/loop.h"
 #include "rt/switch.h"
 
@@ -40,25 +41,18 @@ static bool add_slab(struct weir__loop *loop)
 	slab->next = loop->fiber_slabs;
 	loop->fiber_slabs = slab;
 	for (int i = SLAB_FIBERS; i-- > 0;) {
+		slab->fibers[i].fn = NULL;
 		slab->fibers[i].next = loop->free_fibers;
 		loop->free_fibers = &slab->fibers[i];
 	}
 	return true;
 }
 
-void weir__fibers_fini(struct weir__loop *loop)
-{
-	struct weir__fiber_slab *slab;
-	while ((slab = loop->fiber_slabs)) {
-		loop->fiber_slabs = slab->next;
-		free(slab);
-	}
-}
-
 /* Room for the fiber's timer is made here, so that no wait can fail for want of memory. */
 struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg)
 {
 	struct weir__loop *loop = weir__loop;
+	struct weir_locals *locals = weir__self->locals;
 	if (weir__unlikely(!loop->free_fibers) && !add_slab(loop))
 		return NULL;
 	if (weir__unlikely(loop->fibers >= loop->most_fibers)) {
@@ -70,14 +64,35 @@ struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg)
 	loop->free_fibers = fiber->next;
 	loop->fibers++;
 	*fiber = (struct weir_fiber){.fn = fn, .arg = arg};
+	if (weir__unlikely(locals != NULL))
+		fiber->locals = weir__locals_ref(locals);
 	return fiber;
 }
 
 static void fiber_free(struct weir__loop *loop, struct weir_fiber *fiber)
 {
+	if (weir__unlikely(fiber->locals != NULL)) {
+		struct weir_locals *locals = fiber->locals;
+		fiber->locals = NULL;
+		weir__locals_unref(locals);
+	}
+	fiber->fn = NULL;
 	fiber->next = loop->free_fibers;
 	loop->free_fibers = fiber;
 	loop->fibers--;
+}
+
+/* Abandoned fibers still hold their values. */
+void weir__fibers_fini(struct weir__loop *loop)
+{
+	struct weir__fiber_slab *slab;
+	while ((slab = loop->fiber_slabs)) {
+		loop->fiber_slabs = slab->next;
+		for (int i = 0; i < SLAB_FIBERS && loop->fibers; i++)
+			if (slab->fibers[i].fn)
+				fiber_free(loop, &slab->fibers[i]);
+		free(slab);
+	}
 }
 
 void weir__fiber_start(struct weir_fiber *fiber)
@@ -220,7 +235,7 @@ __attribute__((used)) void weir__fiber_main(void)
 	weir__checked_enter(&stack->checked, 1);
 	do {
 		int result = self->fn(self->arg);
-		weir__require(!self->shield, "a fiber ended inside a shield");
+		weir__require(!self->shield && !self->scope, "a fiber ended inside a shield or a deadline scope");
 		if (weir__unlikely(!stack->guarded))
 			weir__stack_verify(stack, self->name);
 		weir__group_child_ended(self->group, self, result);
@@ -291,6 +306,8 @@ int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_ns
 	struct weir_fiber *self = weir__self;
 	if (deadline == WEIR_TRY)
 		return WEIR_EAGAIN;
+	if (weir__unlikely(self->scope != NULL))
+		deadline = weir__deadline(deadline);
 	if (deadline != WEIR_FOREVER) {
 		if (deadline <= loop->now)
 			return WEIR_ETIMEDOUT;
@@ -354,7 +371,8 @@ int weir_sleep_until(weir_nsec deadline)
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
 	int code = weir__wait(NULL, &waiter, deadline == WEIR_TRY ? 1 : deadline);
-	return code == WEIR_ETIMEDOUT ? 0 : code;
+	bool slept = deadline != WEIR_FOREVER && deadline <= weir__loop->now; /* else a scope has ended */
+	return code == WEIR_ETIMEDOUT && slept ? 0 : code;
 }
 
 int weir_sleep(weir_nsec duration)

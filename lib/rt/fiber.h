@@ -23,6 +23,7 @@
 struct weir__loop;
 struct weir__stack;
 struct weir_group;
+struct weir_locals;
 
 struct weir__waiter {
 	struct weir__waiter *next, *prev;
@@ -40,11 +41,14 @@ struct weir_fiber {
 	struct weir_fiber *next;     /* in the ready queue, or in the list of free records */
 	struct weir__waiter *waiter; /* of a wait that was not fulfilled yet */
 	struct weir__stack *stack;
-	weir_fiber_fn fn;
+	weir_fiber_fn fn; /* NULL: a free record */
 	void *arg;
 	struct weir_group *group;
 	struct weir_fiber *group_next, *group_prev;
 	struct weir_heap_node timer;
+	struct weir_deadline *scope; /* the innermost; NULL: in none */
+	struct weir_locals *locals;  /* shared with others; NULL: none */
+	int *ret_result;             /* where its group puts its result; may be NULL */
 	const char *name;
 	uint32_t stack_bytes; /* 0: as the loop's */
 	uint16_t shield;
@@ -63,6 +67,10 @@ static inline int weir__check_cancel(void)
 {
 	return weir__unlikely(weir__self->interrupt) ? weir__interrupted() : 0;
 }
+
+/* The earlier of this deadline and that of the fiber's scopes.  weir__wait() does it by itself: for those who look at a
+ * deadline before. */
+weir_nsec weir__deadline(weir_nsec deadline);
 
 /* Suspends until woken: the code of the wake, WEIR_ETIMEDOUT, WEIR_ECANCELED; without suspending WEIR_EAGAIN for
  * WEIR_TRY and WEIR_ETIMEDOUT for a deadline that has passed.  list may be NULL: then only the deadline, a cancel or a

@@ -116,6 +116,7 @@ void weir_io_close(struct weir_io *io)
 
 static bool passed(weir_nsec deadline)
 {
+	deadline = weir__deadline(deadline);
 	return deadline != WEIR_FOREVER && deadline <= weir_now();
 }
 

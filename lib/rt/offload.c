@@ -201,6 +201,7 @@ static int refuse_early(weir_nsec deadline)
 		return WEIR_ECANCELED;
 	if (deadline == WEIR_TRY)
 		return WEIR_EAGAIN;
+	deadline = weir__deadline(deadline);
 	if (deadline != WEIR_FOREVER && deadline <= weir_now())
 		return WEIR_ETIMEDOUT;
 	return 1;

@@ -134,6 +134,16 @@ static inline int weir__on_valgrind(void)
 #endif
 }
 
+/* Whether anybody wants to be told of stacks: asking each of a million of them costs a cache miss. */
+static inline int weir__is_checked(void)
+{
+#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
+	return 1;
+#else
+	return weir__on_valgrind();
+#endif
+}
+
 /* The stack of the thread that runs the loop. */
 #if defined(WEIR__ASAN)
 #include <pthread.h>

@@ -16,7 +16,11 @@
 
 #include "rt/sanitize.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
+
+enum { WEIR__STACK_BATCH = 64 };
 
 struct weir__floating;
 
@@ -38,6 +42,8 @@ struct weir__stack_pool {
 	size_t mprotect_left; /* guards that may still be made by mprotect */
 	unsigned next_colour;
 	enum weir__guard_kind guard_kind; /* found out with the first stack */
+	bool no_batches;                  /* the kernel refused one */
+	struct iovec batch[WEIR__STACK_BATCH];
 };
 
 void weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes);

@@ -6,11 +6,17 @@
  * A place under the limit is counted in `taken`.  A fiber that ends hands its place straight to the spawn that has
  * waited longest, so `taken` does not change then and nobody overtakes.  Until that spawn has run, the place has no
  * fiber: so it is `taken`, not `alive`, that tells whether the group is done.  Spawns wait only while it is not 0.
+ *
+ * Failures are kept in an array that grows to `errors_most`; where that cannot be, they are still counted, and the
+ * first one's code has a place of its own.
  */
 #include "rt/fiber.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <weir/group.h>
+
+enum { ERRORS_DEFAULT = 32, ERRORS_FIRST = 4 };
 
 struct weir_group {
 	struct weir_fiber *fibers; /* alive, newest first */
@@ -18,6 +24,8 @@ struct weir_group {
 	int first_error;
 	bool collect, canceled;
 	struct weir__waitlist waiting, spawning;
+	struct weir_group_error *errors;
+	size_t errors_kept, errors_room, errors_most;
 };
 
 int weir_group_new(const struct weir_group_options *opts, struct weir_group **ret_group)
@@ -28,7 +36,10 @@ int weir_group_new(const struct weir_group_options *opts, struct weir_group **re
 	if (opts) {
 		group->collect = opts->flags & WEIR_GROUP_COLLECT;
 		group->limit = opts->limit;
+		group->errors_most = opts->errors_most;
 	}
+	if (!group->errors_most)
+		group->errors_most = ERRORS_DEFAULT;
 	*ret_group = group;
 	return 0;
 }
@@ -39,6 +50,7 @@ void weir_group_free(struct weir_group *group)
 		return;
 	weir__require(!group->taken, "weir_group_free() while its fibers live");
 	weir__require(!group->waiting.head && !group->spawning.head, "weir_group_free() while a fiber waits on it");
+	free(group->errors);
 	free(group);
 }
 
@@ -99,6 +111,7 @@ int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_opti
 	if (opts) {
 		fiber->name = opts->name;
 		fiber->stack_bytes = (uint32_t)opts->stack_bytes;
+		fiber->ret_result = opts->ret_result;
 	}
 	link_fiber(group, fiber);
 	if (group->canceled)
@@ -112,6 +125,36 @@ int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *arg, weir
 	return weir_group_spawn_with(group, NULL, fn, arg, deadline);
 }
 
+static bool room_for_error(struct weir_group *group)
+{
+	if (group->errors_kept < group->errors_room)
+		return true;
+	size_t room = group->errors_room ? group->errors_room * 2 : ERRORS_FIRST;
+	if (room > group->errors_most)
+		room = group->errors_most;
+	if (room == group->errors_room)
+		return false;
+	struct weir_group_error *errors = reallocarray(group->errors, room, sizeof *errors);
+	if (!errors)
+		return false;
+	group->errors = errors;
+	group->errors_room = room;
+	return true;
+}
+
+static __attribute__((noinline)) void note_failure(struct weir_group *group, const char *name, int code)
+{
+	group->failures++;
+	if (!group->first_error)
+		group->first_error = code;
+	if (!room_for_error(group))
+		return;
+	struct weir_group_error *error = &group->errors[group->errors_kept++];
+	*error = (struct weir_group_error){.code = code, .at = weir_now()};
+	if (name)
+		memcpy(error->name, name, strnlen(name, sizeof error->name - 1));
+}
+
 /* A fiber that ends with WEIR_ECANCELED in a cancelled group did as it was told: no failure. */
 void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber, int result)
 {
@@ -120,10 +163,10 @@ void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber,
 		return;
 	}
 	unlink_fiber(group, fiber);
+	if (fiber->ret_result)
+		*fiber->ret_result = result;
 	if (result < 0 && !(group->canceled && result == WEIR_ECANCELED)) {
-		group->failures++;
-		if (!group->first_error)
-			group->first_error = result;
+		note_failure(group, fiber->name, result);
 		if (!group->collect)
 			weir_group_cancel(group);
 	}
@@ -174,4 +217,12 @@ size_t weir_group_alive(const struct weir_group *group)
 size_t weir_group_failures(const struct weir_group *group)
 {
 	return group->failures;
+}
+
+size_t weir_group_errors(const struct weir_group *group, struct weir_group_error *ret_errors, size_t n)
+{
+	size_t copied = n < group->errors_kept ? n : group->errors_kept;
+	if (copied)
+		memcpy(ret_errors, group->errors, copied * sizeof *ret_errors);
+	return group->errors_kept;
 }

@@ -67,6 +67,59 @@ TEST(fallback_overrun_is_noticed_all_the_same)
 	assert_aborts(overrun_the_canary);
 }
 
+/* Stacks beyond the first thousands are made ready in batches: none is handed out twice, each has its guard. */
+static struct weir__stack *stacks_many[3000];
+
+static void get_many_stacks(struct weir__stack_pool *pool)
+{
+	enum { MANY = sizeof stacks_many / sizeof stacks_many[0] };
+	weir__stack_pool_init(pool, WEIR_STACK_MIN);
+	for (size_t i = 0; i < MANY; i++) {
+		stacks_many[i] = weir__stack_get(pool, 0);
+		quick_assert(stacks_many[i]);
+		memset(lowest(stacks_many[i]), (int)(i % 251), 8);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		quick_assert(lowest(stacks_many[i])[7] == (char)(i % 251));
+	ck_assert_uint_ge(pool->mapped, MANY);
+	ck_assert_uint_lt(pool->mapped, MANY + WEIR__STACK_BATCH);
+	ck_assert_uint_eq(pool->unguarded, 0);
+}
+
+static size_t overrun_which;
+
+static void overrun_one_of_many(void)
+{
+	struct weir__stack_pool pool;
+	get_many_stacks(&pool);
+	*(volatile char *)(lowest(stacks_many[overrun_which]) - 1) = 1;
+}
+
+TEST(fallback_stacks_in_batches_are_guarded)
+{
+	struct weir__stack_pool pool;
+	get_many_stacks(&pool);
+	weir__stack_pool_fini(&pool);
+	for (overrun_which = 0; overrun_which < 3000 && !SANITIZED && !RUNNING_ON_VALGRIND; overrun_which += 371) {
+		int status = status_of_child(overrun_one_of_many);
+		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %#x", status);
+	}
+}
+
+/* A batch needs a descriptor for a moment. */
+TEST(fallback_stacks_one_by_one_when_there_is_no_descriptor)
+{
+	struct weir__stack_pool pool;
+	struct rlimit before;
+	getrlimit(RLIMIT_NOFILE, &before);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, before.rlim_max});
+	get_many_stacks(&pool);
+	setrlimit(RLIMIT_NOFILE, &before);
+	ck_assert(pool.no_batches || pool.guard_kind == GUARD_MPROTECT || RUNNING_ON_VALGRIND);
+	ck_assert_uint_eq(pool.mapped, 3000);
+	weir__stack_pool_fini(&pool);
+}
+
 static int sleep_once(void *arg)
 {
 	weir_nsec deadline = weir_now() + *(weir_nsec *)arg;

@@ -4,6 +4,7 @@
 #include "unit/fibers.h"
 
 #include <signal.h>
+#include <string.h>
 
 /* A fiber that sleeps and then returns a code; it notes how its sleep ended. */
 struct job {
@@ -183,6 +184,92 @@ FIBER_TEST(group_wait_that_was_woken_does_not_miss_its_cancel)
 	if (waiting.answer == 0) /* it had run before us */
 		weir_group_cancel(waiting.inner);
 	finish(waiting.inner);
+}
+
+/* ---- results and failures */
+
+static void spawn_noting(struct weir_group *group, const char *name, struct job *job, int *ret_result)
+{
+	struct weir_spawn_options opts = {.name = name, .ret_result = ret_result};
+	ck_assert_int_eq(weir_group_spawn_with(group, &opts, run_job, job, WEIR_FOREVER), 0);
+}
+
+FIBER_TEST(group_gives_the_result_of_each_fiber)
+{
+	struct job jobs[4] = {{30, 7}, {10, 0}, {20, -8}, {40, -9}};
+	int results[4] = {UNANSWERED, UNANSWERED, UNANSWERED, UNANSWERED};
+	struct weir_group *group = group_with(WEIR_GROUP_COLLECT, 0);
+	for (int i = 0; i < 4; i++)
+		spawn_noting(group, NULL, &jobs[i], &results[i]);
+	weir_sleep(25);
+	ck_assert_int_eq(results[0], UNANSWERED);
+	ck_assert_int_eq(results[1], 0);
+	ck_assert_int_eq(results[2], -8);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), -8);
+	ck_assert_int_eq(results[0], 7);
+	ck_assert_int_eq(results[3], -9);
+	weir_group_free(group);
+}
+
+FIBER_TEST(group_result_of_a_cancelled_fiber_is_its_own)
+{
+	struct job slow = {WEIR_SEC, 0}, failing = {10, -7};
+	int result = UNANSWERED;
+	struct weir_group *group = new_group();
+	spawn_noting(group, "slow", &slow, &result);
+	spawn(group, run_job, &failing);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), -7);
+	ck_assert_int_eq(result, WEIR_ECANCELED);
+	weir_group_free(group);
+}
+
+FIBER_TEST(group_errors_are_kept_in_their_order)
+{
+	static char long_name[64] = "a name that is longer than what an error has room for";
+	struct weir_group_error errors[4];
+	struct job jobs[4] = {{30, -3}, {10, -1}, {20, 0}, {40, -4}};
+	const char *names[4] = {"third", NULL, "fine", long_name};
+	struct weir_group *group = group_with(WEIR_GROUP_COLLECT, 0);
+	weir_nsec start = weir_now();
+	ck_assert_uint_eq(weir_group_errors(group, NULL, 0), 0);
+	for (int i = 0; i < 4; i++)
+		spawn_noting(group, names[i], &jobs[i], NULL);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), -1);
+	ck_assert_uint_eq(weir_group_errors(group, NULL, 0), 3);
+	ck_assert_uint_eq(weir_group_errors(group, errors, 4), 3);
+	ck_assert_int_eq(errors[0].code, -1);
+	ck_assert_str_eq(errors[0].name, "");
+	ck_assert_int_eq(errors[0].at, start + 10);
+	ck_assert_int_eq(errors[1].code, -3);
+	ck_assert_str_eq(errors[1].name, "third");
+	ck_assert_int_eq(errors[1].at, start + 30);
+	ck_assert_int_eq(errors[2].code, -4);
+	ck_assert_uint_eq(strlen(errors[2].name), sizeof errors[2].name - 1);
+	ck_assert_int_eq(strncmp(errors[2].name, long_name, sizeof errors[2].name - 1), 0);
+	weir_group_free(group);
+}
+
+FIBER_TEST(group_errors_beyond_the_bound_are_counted)
+{
+	enum { JOBS = 200 };
+	static const size_t bounds[] = {0, 1, 5, 200, 1000}, kept[] = {32, 1, 5, 200, 200};
+	struct weir_group_error errors[JOBS];
+	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+		struct weir_group_options opts = {.flags = WEIR_GROUP_COLLECT, .errors_most = bounds[i]};
+		struct weir_group *group;
+		struct job jobs[JOBS];
+		ck_assert_int_eq(weir_group_new(&opts, &group), 0);
+		for (int k = 0; k < JOBS; k++) {
+			jobs[k] = (struct job){JOBS - k, -k - 1};
+			spawn(group, run_job, &jobs[k]);
+		}
+		ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), -JOBS);
+		ck_assert_uint_eq(weir_group_failures(group), JOBS);
+		ck_assert_uint_eq(weir_group_errors(group, errors, JOBS), kept[i]);
+		for (size_t k = 0; k < kept[i]; k++)
+			ck_assert_int_eq(errors[k].code, (int)k - JOBS);
+		weir_group_free(group);
+	}
 }
 
 /* ---- the limit */

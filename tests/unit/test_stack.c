@@ -132,7 +132,7 @@ static int many_sleep(void *arg)
 	finish(group);
 	weir_run_stats(&stats);
 	ck_assert_uint_eq(stats.fibers, 1);
-	ck_assert_uint_le(stats.stacks, (size_t)most + 1);
+	ck_assert_uint_le(stats.stacks, (size_t)most + 64); /* a batch is made ready ahead */
 	ck_assert_uint_eq(stats.stacks_unguarded, 0);
 	return 0;
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deadlines over several calls: a list of scopes, each on its fiber's stack, the innermost first.
+ *
+ * `at` of a scope is already the earliest of its own and its outer ones', so weir__wait() looks at one number.  A scope
+ * counts only as deep in shields as it was entered: a shield hides the scopes around it without touching them.
+ */
+#include "rt/fiber.h"
+
+static bool earlier(weir_nsec a, weir_nsec b)
+{
+	return a != WEIR_FOREVER && (b == WEIR_FOREVER || a < b);
+}
+
+weir_nsec weir_deadline_now(void)
+{
+	const struct weir_fiber *self = weir__self;
+	const struct weir_deadline *scope = self->scope;
+	return scope && scope->shield == self->shield ? scope->at : WEIR_FOREVER;
+}
+
+weir_nsec weir__deadline(weir_nsec deadline)
+{
+	weir_nsec scope = weir_deadline_now();
+	return earlier(scope, deadline) ? scope : deadline;
+}
+
+void weir_deadline_enter(struct weir_deadline *scope, weir_nsec deadline)
+{
+	struct weir_fiber *self = weir__self;
+	weir__require(self->fn, "weir_deadline_enter() belongs on a fiber");
+	scope->at = weir__deadline(deadline == WEIR_TRY ? 1 : deadline);
+	scope->outer = self->scope;
+	scope->shield = self->shield;
+	self->scope = scope;
+}
+
+void weir_deadline_leave(struct weir_deadline *scope)
+{
+	struct weir_fiber *self = weir__self;
+	weir__require(self->scope == scope && scope && scope->shield == self->shield,
+		      "weir_deadline_leave() of another scope than the innermost");
+	self->scope = scope->outer;
+}

@@ -5,7 +5,7 @@ BUILD ?= build
 FIXED_MAP = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 SLOW = WEIR_TEST_SLOW=1
 
-.PHONY: all check test scenario asan tsan memcheck lint format bench bench-pipeline demo install clean help
+.PHONY: all check test scenario asan tsan memcheck ucontext aarch64 lint format bench bench-pipeline demo install clean help
 all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
@@ -42,6 +42,15 @@ memcheck: all ## the unit tests under valgrind
 		--leak-check=full --errors-for-leak-kinds=definite --max-stackframe=8388608 \
 		$(BUILD)/tests/weir-test $(T)
 
+ucontext: ## the unit tests with switch=ucontext, as on processors without assembly of their own
+	@scripts/setup --quiet --for test --packages-only
+	@test -f build-ucontext/build.ninja || meson setup build-ucontext -Dswitch=ucontext >/dev/null
+	@ninja -C build-ucontext --quiet
+	@build-ucontext/tests/weir-test $(T)
+
+aarch64: ## the library's unit tests for 64-bit ARM, in an emulator
+	@scripts/aarch64 $(T)
+
 lint: ## format, layers, tree, shell scripts, cppcheck, clang-tidy (T=one of them)
 	@scripts/lint $(T)
 
@@ -61,7 +70,7 @@ install: all ## install the command, the library and its headers (DESTDIR counts
 	@meson install -C $(BUILD) --no-rebuild
 
 clean: ## remove what was built and what the demo left
-	@rm -rf build build-asan build-tsan demo
+	@rm -rf build build-asan build-tsan build-ucontext build-aarch64 demo
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'

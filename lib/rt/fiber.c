@@ -210,22 +210,7 @@ static struct weir_fiber *next_on_this_stack(struct weir__loop *loop, const stru
 	return next;
 }
 
-void weir__fiber_main(void);
-
-__asm__(".text\n"
-	".globl weir__fiber_entry\n"
-	".hidden weir__fiber_entry\n"
-	".type weir__fiber_entry, @function\n"
-	".p2align 4\n"
-	"weir__fiber_entry:\n"
-	".cfi_startproc\n"
-	".cfi_undefined rip\n"
-	"	xorl %ebp, %ebp\n"
-	"	addq $16, %rsp\n"
-	"	call weir__fiber_main\n"
-	"	ud2\n"
-	".cfi_endproc\n"
-	".size weir__fiber_entry, . - weir__fiber_entry\n");
+WEIR__FIBER_ENTRY
 
 __attribute__((used)) void weir__fiber_main(void)
 {

@@ -241,5 +241,5 @@ void *weir__stack_begin(struct weir__stack *stack, const struct weir__floating *
 {
 	uintptr_t top = (uintptr_t)stack - (uintptr_t)stack->colour * COLOUR_BYTES;
 	weir__checked_reset(&stack->checked);
-	return weir__context_begin((void *)(top & ~(uintptr_t)15), floating);
+	return weir__context_begin(stack->checked.bottom, (void *)(top & ~(uintptr_t)15), floating);
 }

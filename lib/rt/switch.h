@@ -3,106 +3,47 @@
  * The context switch.
  *
  * weir__switch(ret_sp, sp) stores the running context in *ret_sp and goes on with the one at sp; it comes back when
- * someone switches to what was stored.  A context that does not run lies on its own stack, from its stack pointer up:
+ * someone switches to what was stored.  A context that does not run lies on its own stack, and the floating-point
+ * control words (rounding, exceptions that trap) are a part of it.
  *
- *     0 MXCSR (4 bytes)   4 x87 control word (2)   8 where to go on   16 rbp
+ * Where there is assembly for a processor it is inside the calling function, for two reasons.  The compiler knows which
+ * registers are live and saves just those; and there is neither a call nor a return, so the processor's predictor of
+ * return addresses stays in step (on x86-64 a called switch costs 19 ns a yield, this one 4).  Elsewhere, and with the
+ * build option switch=ucontext, it is swapcontext(), which is right everywhere and asks the kernel twice.
  *
- * It is assembly inside the calling function, for two reasons.  The compiler knows which registers are live and saves
- * just those; and there is neither a call nor a return, so the processor's predictor of return addresses stays in step
- * (a called switch costs 19 ns a yield here, this one 4).
- *
- * The floating-point control words belong to the fiber, but loading them stalls (60 ns when the sticky flags differ),
- * so they are loaded only if their control bits differ from those in force.
- *
- * To add a processor: this file, with a weir__fiber_entry and a weir__context_begin() of its own.
+ * To add a processor: a header with what is declared below, its name here and in meson.build.
  */
 #ifndef RT_SWITCH_H
 #define RT_SWITCH_H
 
-#include <stdint.h>
+/* The first function of every fiber; never returns. */
+void weir__fiber_main(void);
 
-#if !defined(__x86_64__)
-#error "weir switches fibers on x86-64 only, so far"
-#endif
-
-#ifdef __AVX512F__
-#define WEIR__CLOBBER_AVX512                                                                                           \
-	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",  \
-		"xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
-#else
-#define WEIR__CLOBBER_AVX512
-#endif
-
-static inline __attribute__((always_inline)) void weir__switch(void **ret_sp, void *sp)
-{
-	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\t" /* past the red zone */
-			 "pushq %%rbp\n\t"
-			 "leaq 3f(%%rip), %%rax\n\t"
-			 "pushq %%rax\n\t"
-			 "subq $8, %%rsp\n\t"
-			 "stmxcsr (%%rsp)\n\t"
-			 "fnstcw 4(%%rsp)\n\t"
-			 "movl (%%rsp), %%r8d\n\t"
-			 "movzwl 4(%%rsp), %%r9d\n\t"
-			 "movq %%rsp, (%%rdi)\n\t"
-			 "movq %%rsi, %%rsp\n\t"
-			 "movq 8(%%rsp), %%rcx\n\t"
-			 "movl (%%rsp), %%r10d\n\t"
-			 "xorl %%r8d, %%r10d\n\t"
-			 "testl $0xffc0, %%r10d\n\t" /* rounding, masks, flush to zero; not the sticky flags */
-			 "jnz 1f\n\t"
-			 "movzwl 4(%%rsp), %%r11d\n\t"
-			 "cmpl %%r9d, %%r11d\n\t"
-			 "je 2f\n"
-			 "1:\tldmxcsr (%%rsp)\n\t"
-			 "fldcw 4(%%rsp)\n"
-			 "2:\tjmpq *%%rcx\n"
-			 "3:\taddq $16, %%rsp\n\t"
-			 "popq %%rbp\n\t"
-			 "leaq 128(%%rsp), %%rsp"
-			 : "+D"(ret_sp), "+S"(sp)
-			 :
-			 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0",
-			   "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-			   "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",
-			   "st(6)", "st(7)", "memory", "cc" WEIR__CLOBBER_AVX512);
-}
-
-/* Where a new context goes on: calls weir__fiber_main(), which never returns.  The end of every backtrace. */
+/*
+ * WEIR__FIBER_ENTRY, once in the library: defines what a new context goes on at.  It calls weir__fiber_main() and is
+ * the end of every backtrace.
+ */
 void weir__fiber_entry(void);
 
-/* The floating-point control words. */
-struct weir__floating {
-	uint32_t mxcsr;
-	uint16_t x87;
-};
+/* The floating-point control words of the running context; loaded only if they differ from those in force. */
+struct weir__floating;
+static inline void weir__floating_store(struct weir__floating *ret_floating);
+static inline void weir__floating_load(const struct weir__floating *floating);
 
-static inline void weir__floating_store(struct weir__floating *ret_floating)
-{
-	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(ret_floating->mxcsr), "=m"(ret_floating->x87));
-}
+static inline void weir__switch(void **ret_sp, void *sp);
 
-/* As the switch does it: only if the control bits differ. */
-static inline void weir__floating_load(const struct weir__floating *floating)
-{
-	struct weir__floating now;
-	weir__floating_store(&now);
-	if (__builtin_expect(((now.mxcsr ^ floating->mxcsr) & 0xffc0) || now.x87 != floating->x87, 0))
-		__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(floating->mxcsr), "m"(floating->x87));
-}
+/* Writes a new context, with these control words, below `top` (16-byte aligned) of a stack that begins at `bottom`;
+ * returns what weir__switch() takes. */
+static inline void *weir__context_begin(void *bottom, void *top, const struct weir__floating *floating);
 
-/* Writes a new context below `top` (16-byte aligned) that goes on at weir__fiber_entry; returns its stack pointer. */
-static inline void *weir__context_begin(void *top, const struct weir__floating *floating)
-{
-	struct context {
-		struct weir__floating floating;
-		void (*resume)(void);
-		void *rbp, *zero;
-	} *context = (struct context *)top - 1;
-	context->floating = *floating;
-	context->resume = weir__fiber_entry;
-	context->rbp = context->zero = (void *)0;
-	return context;
-}
+#if defined(WEIR__SWITCH_UCONTEXT)
+#include "rt/switch_ucontext.h"
+#elif defined(__x86_64__)
+#include "rt/switch_x86_64.h"
+#elif defined(__aarch64__)
+#include "rt/switch_aarch64.h"
+#else
+#error "no assembly for this processor: build with -Dswitch=ucontext"
+#endif
 
 #endif

@@ -84,6 +84,54 @@ TEST(fiber_first_runs_when_its_spawner_suspends)
 	ck_assert_str_eq(trace, "mpqccc");
 }
 
+/* ---- what a switch keeps */
+
+#define FOR_EACH_OF_12(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+
+/* More values, live across the switches, than there are registers that a call must keep. */
+static int keep_values(void *arg)
+{
+	volatile long longs[12];
+	volatile double doubles[12];
+	for (int i = 0; i < 12; i++)
+		doubles[i] = (double)(longs[i] = 100L * *(int *)arg + i) / 3;
+#define LOAD(i)                                                                                                        \
+	long long_##i = longs[i];                                                                                      \
+	double double_##i = doubles[i];
+#define SAME(i) quick_assert(long_##i == longs[i] && double_##i == doubles[i]);
+	FOR_EACH_OF_12(LOAD)
+	for (int turn = 0; turn < 3; turn++) {
+		weir_yield();
+		FOR_EACH_OF_12(SAME)
+	}
+	return 0;
+}
+
+/* Only the frame pointer tells where the rest of such a frame is. */
+static int keep_a_frame_of_any_size(void *arg)
+{
+	size_t n = (size_t) * (int *)arg * 8 + 8;
+	volatile char *bytes = __builtin_alloca(n);
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (char)(n + i);
+	weir_yield();
+	for (size_t i = 0; i < n; i++)
+		quick_assert(bytes[i] == (char)(n + i));
+	return 0;
+}
+
+FIBER_TEST(fiber_values_survive_its_switches)
+{
+	static int numbers[20];
+	struct weir_group *group = new_group();
+	for (int i = 0; i < 20; i++) {
+		numbers[i] = i;
+		spawn(group, keep_values, &numbers[i]);
+		spawn(group, keep_a_frame_of_any_size, &numbers[i]);
+	}
+	finish(group);
+}
+
 /* ---- floating point */
 
 static int expect_rounding(void *arg)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The C code in README.md is in the file it is said to be from, whole lines in a row.
-for text in README.md; do
+# The C code in README.md and docs/guide.md is in the file it is said to be from, whole lines in a row.
+for text in README.md docs/guide.md; do
 	awk -v tree="$TREE" -v text="$text" '
 		/^<!-- from [^ ]+ -->$/ { file = $3; next }
 		/^```c$/ { code = 1; block = "\n"; first = NR; next }

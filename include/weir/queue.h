@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bounded first-in-first-out queue of items of one size, copied by value.
+ * A bounded queue of items of one size, copied by value.
  *
- * Strictly FIFO, also among those that wait: an item goes straight to the fiber that has waited longest, and nobody
- * overtakes.  A fiber that is cancelled after an item was handed to it gets the item; the cancel shows at its next
- * call.  Every item that was got is settled by one weir_queue_task_done(); weir_queue_join() waits for all of them.
+ * Items leave first in first out, last in first out, by class with aging, or by deadline.  Those that wait are served
+ * strictly first in first out, whatever the order of the items: an item goes straight to the fiber that has waited
+ * longest, and nobody overtakes.  A fiber that is cancelled after an item was handed to it gets the item; the cancel
+ * shows at its next call.  Every item that was got is settled by one weir_queue_task_done(); weir_queue_join() waits
+ * for all of them.
  *
  * Closing: gracefully, gets drain what is there and then answer WEIR_ECLOSED; at once, what is left is dropped and
  * counts as settled.  Puts answer WEIR_ECLOSED from the close on, also those already waiting: their items stay with
@@ -15,6 +17,7 @@
 #ifndef WEIR_QUEUE_H
 #define WEIR_QUEUE_H
 
+#include <weir/histogram.h>
 #include <weir/run.h>
 
 #ifdef __cplusplus
@@ -23,25 +26,95 @@ extern "C" {
 
 struct weir_queue;
 
-/* A queue of at most `capacity` items (1 or more) of item_bytes (1 or more) each.  WEIR_EINVAL, WEIR_ENOMEM. */
+/* ---- making one */
+
+enum weir_queue_order {
+	WEIR_FIFO,     /* the oldest item first */
+	WEIR_LIFO,     /* the newest item first */
+	WEIR_PRIORITY, /* the most urgent class first, and every `aging` of waiting makes an item one class more urgent:
+			* an item of class p waits behind those of class q < p that came at most (p - q) * aging after
+			* it */
+	WEIR_EDF,      /* the item with the earliest deadline first; one that has passed is delivered all the same */
+};
+
+enum weir_queue_flags {
+	WEIR_QUEUE_UNBOUNDED = 1u << 0, /* grows as needed: puts never wait, but may answer WEIR_ENOMEM */
+	WEIR_QUEUE_TIMED = 1u << 1, /* counts how long puts and gets waited: 64 KiB, and a little time for each wait */
+};
+
+struct weir_queue_options {
+	size_t item_bytes; /* 1 or more */
+	size_t capacity;   /* in items, 1 or more; of an unbounded queue: room to begin with, 0: 64 */
+	enum weir_queue_order order;
+	unsigned flags;
+	weir_nsec aging;  /* of WEIR_PRIORITY; 0: 5 s */
+	const char *name; /* for people; copied; may be NULL */
+	unsigned classes; /* of WEIR_PRIORITY, 1 to 64, 0: 1; statistics (32 KiB) are kept for each class from 0, those
+			   * of classes beyond go to the last */
+	const weir_nsec *sla; /* of WEIR_PRIORITY: the longest an item of each class should wait, 0: any time; `classes`
+			       * values, copied; may be NULL */
+};
+
+/* WEIR_EINVAL (an option), WEIR_ENOMEM. */
+WEIR_API int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue **ret_queue);
+
+/* A FIFO queue of at most `capacity` items (1 or more) of item_bytes (1 or more) each.  WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_queue);
 
 /* Contract: no fiber waits on it.  Items left in it are forgotten.  NULL is fine. */
 WEIR_API void weir_queue_free(struct weir_queue *queue);
 
-/* Copies *item in; suspends while the queue is full.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_ECLOSED: then
- * the item was not taken. */
+/* ---- put and get */
+
+/* Copies *item in; suspends while the queue is full.  Class 0 of a PRIORITY queue; of an EDF queue no deadline.
+ * WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_ECLOSED, WEIR_ENOMEM (unbounded): then the item was not taken. */
 WEIR_API int weir_queue_put(struct weir_queue *queue, const void *item, weir_nsec deadline);
 
-/* Copies the oldest item out; suspends while the queue is empty.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED,
+/* The same with a rank: the item's class (0 is the most urgent; a negative one is WEIR_EINVAL) in a PRIORITY queue, its
+ * own deadline (WEIR_FOREVER: none) in an EDF one; FIFO and LIFO take no notice of it. */
+WEIR_API int weir_queue_put_at(struct weir_queue *queue, const void *item, int64_t rank, weir_nsec deadline);
+
+/* Copies the next item out; suspends while the queue is empty.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED,
  * WEIR_ECLOSED: then *ret_item is untouched. */
 WEIR_API int weir_queue_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline);
+
+/* Never suspend, and work after a cancel, too, so in clean-up: WEIR_EAGAIN, WEIR_ECLOSED, WEIR_ENOMEM (unbounded). */
+WEIR_API int weir_queue_try_put(struct weir_queue *queue, const void *item);
+WEIR_API int weir_queue_try_get(struct weir_queue *queue, void *ret_item);
+
+/* Puts the n items of an array, in order and with no other fiber's put between them; suspends while the queue is full.
+ * Errors as weir_queue_put(); *ret_n is how many went in, also then. */
+WEIR_API int weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n,
+				 weir_nsec deadline);
+
+/* Gets what there is, at most n (1 or more) items; suspends only while there is none.  Errors as weir_queue_get(). */
+WEIR_API int weir_queue_get_many(struct weir_queue *queue, void *ret_items, size_t n, size_t *ret_n,
+				 weir_nsec deadline);
+
+/* ---- a place first, the item later */
+
+/* Takes a place in the queue for an item that is still to be made; suspends while the queue is full, in line with the
+ * puts.  Ends in one commit or abort; until then the place counts as full.  Errors as weir_queue_put(). */
+WEIR_API int weir_queue_reserve(struct weir_queue *queue, weir_nsec deadline);
+
+/* Fill a place that was reserved; cannot fail and do not suspend.  The item goes in now, not at the time of the
+ * reservation; rank as in weir_queue_put_at(), a negative class counts as 0.  In a queue that was closed meanwhile,
+ * too: gets wait for places that are still reserved; after WEIR_QUEUE_DROP the item is dropped like the others. */
+WEIR_API void weir_queue_commit(struct weir_queue *queue, const void *item);
+WEIR_API void weir_queue_commit_at(struct weir_queue *queue, const void *item, int64_t rank);
+
+/* Gives a reserved place back, to whoever waits for one. */
+WEIR_API void weir_queue_abort(struct weir_queue *queue);
+
+/* ---- settling */
 
 /* Settles one item that was got.  Once too often is a broken contract. */
 WEIR_API void weir_queue_task_done(struct weir_queue *queue);
 
 /* Suspends until every item ever put was settled.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED. */
 WEIR_API int weir_queue_join(struct weir_queue *queue, weir_nsec deadline);
+
+/* ---- closing, resizing */
 
 enum weir_queue_close_flags {
 	WEIR_QUEUE_DROP = 1u << 0, /* drop what is in the queue; join counts it as settled */
@@ -50,10 +123,48 @@ enum weir_queue_close_flags {
 /* Closes the queue and returns how many items were dropped.  A second call may only add WEIR_QUEUE_DROP. */
 WEIR_API size_t weir_queue_close(struct weir_queue *queue, unsigned flags);
 
+/* Another capacity (1 or more).  Growing lets waiting puts in at once, in their order; shrinking drops nothing and lets
+ * nobody in until there are fewer items than that; memory is kept.  WEIR_EINVAL (also of an unbounded queue),
+ * WEIR_ENOMEM: then nothing has changed. */
+WEIR_API int weir_queue_resize(struct weir_queue *queue, size_t capacity);
+
+/* ---- looking at it */
+
 WEIR_API size_t weir_queue_size(const struct weir_queue *queue);
-WEIR_API size_t weir_queue_capacity(const struct weir_queue *queue);
+WEIR_API size_t weir_queue_capacity(const struct weir_queue *queue); /* of an unbounded queue SIZE_MAX */
 WEIR_API bool weir_queue_empty(const struct weir_queue *queue);
-WEIR_API bool weir_queue_full(const struct weir_queue *queue);
+WEIR_API bool weir_queue_full(const struct weir_queue *queue); /* every place is taken or reserved */
+
+/* Of a queue with WEIR_QUEUE_TIMED: how calls waited, whatever became of them.  Calls that did not suspend are not in
+ * it, nor is weir_select(). */
+struct weir_queue_waits {
+	uint64_t n;
+	weir_nsec total;
+	const struct weir_histogram *times; /* NULL without WEIR_QUEUE_TIMED; lives as long as the queue */
+};
+
+/* Costs no clock read: times are told by weir_now(). */
+struct weir_queue_stats {
+	const char *name;                    /* NULL: none */
+	uint64_t put, got, settled, dropped; /* items so far; settled includes dropped, got does not */
+	size_t size, reserved;
+	struct weir_queue_waits puts,
+		gets;     /* puts: stalls because the queue was full, those of weir_queue_reserve() too */
+	unsigned classes; /* 0 of FIFO and LIFO, 1 of EDF */
+};
+WEIR_API void weir_queue_stats(const struct weir_queue *queue, struct weir_queue_stats *ret_stats);
+
+/* Of the items of one class that were got. */
+struct weir_queue_class_stats {
+	uint64_t got;
+	uint64_t overtook; /* left while an older item, of whatever class, stayed behind */
+	uint64_t breaches; /* waited longer than the class's sla; of EDF: left after their own deadline */
+	const struct weir_histogram *times; /* from going in to coming out; lives as long as the queue */
+};
+
+/* WEIR_EINVAL: there is no such class. */
+WEIR_API int weir_queue_class_stats(const struct weir_queue *queue, unsigned class_index,
+				    struct weir_queue_class_stats *ret_stats);
 
 #ifdef __cplusplus
 }

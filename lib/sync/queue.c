@@ -1,78 +1,88 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bounded FIFO queue: a ring of items, and three lists of waiters.
+ * The queue: what is put and got, and who waits for it.  The items of a FIFO queue lie in a ring and go the short way;
+ * all else goes the long way, in functions of its own that are not inlined, so that the short one stays short.
  *
- *     getters wait only while the ring is empty, putters only while it is full; so never both
  *     put  -> a getter waits: its item is copied straight to it, and it is woken
- *     get  -> a putter waits: its item takes the place that became free, and it is woken
- *     unsettled = items in the ring + items got and not yet task_done
+ *     get  -> a place is free now: admit() lets putters in, in their order
+ *     unsettled = items in the queue + items got and not yet task_done
+ *     items ever put = counted + tail: the ring counts by going round
  *
- * Nothing on the paths that do not wait allocates, calls out or reads a clock.
+ * A place that is reserved is one less for all others (`reserved`, and so `limit`); only then can getters and putters
+ * wait at once.
+ *
+ * Nothing on the paths that do not wait allocates (but the growth of an unbounded queue), calls out or reads a clock.
  */
-#include "rt/fiber.h"
+#include "sync/queue.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <weir/queue.h>
 
-struct weir_queue {
-	char *ring;
-	size_t item_bytes, capacity;
-	size_t head, tail; /* places in the ring: of the oldest item, and after the newest */
-	size_t size, unsettled;
-	struct weir__waitlist getters, putters, joiners;
-	bool closed;
-};
+enum { UNBOUNDED_PLACES = 64 };
 
-struct queue_waiter {
-	struct weir__waiter waiter;
-	void *item; /* a putter's (only read) or where a getter's goes */
-};
-
-/* Compilers turn the fixed sizes into plain moves. */
-static inline void copy_item(const struct weir_queue *queue, void *to, const void *from)
+static int64_t default_rank(const struct weir_queue *queue)
 {
-	if (weir__likely(queue->item_bytes == 8))
-		memcpy(to, from, 8);
-	else if (queue->item_bytes == 16)
-		memcpy(to, from, 16);
-	else
-		memcpy(to, from, queue->item_bytes);
+	return queue->order == WEIR_EDF ? WEIR_FOREVER : 0;
 }
 
 static inline void ring_push(struct weir_queue *queue, const void *item)
 {
-	copy_item(queue, queue->ring + queue->tail * queue->item_bytes, item);
-	if (++queue->tail == queue->capacity)
+	weir__queue_copy(queue, queue->ring + queue->tail * queue->item_bytes, item);
+	if (weir__unlikely(++queue->tail == queue->places)) {
 		queue->tail = 0;
-	queue->size++;
+		queue->counted += queue->places;
+	}
+	queue->ring_size++;
 }
 
 static inline void ring_pop(struct weir_queue *queue, void *ret_item)
 {
-	copy_item(queue, ret_item, queue->ring + queue->head * queue->item_bytes);
-	if (++queue->head == queue->capacity)
+	weir__queue_copy(queue, ret_item, queue->ring + queue->head * queue->item_bytes);
+	if (++queue->head == queue->places)
 		queue->head = 0;
-	queue->size--;
+	queue->ring_size--;
 }
 
-int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_queue)
+/* After every change of what it depends on. */
+static void set_limit(struct weir_queue *queue)
 {
-	size_t bytes;
-	if (!item_bytes || !capacity || __builtin_mul_overflow(item_bytes, capacity, &bytes))
+	size_t most = queue->capacity < queue->places ? queue->capacity : queue->places;
+	bool is_short = queue->order == WEIR_FIFO && !queue->closed;
+	queue->limit = is_short && most > queue->reserved ? most - queue->reserved : 0;
+}
+
+static bool is_valid(const struct weir_queue_options *opts)
+{
+	bool unbounded = opts->flags & WEIR_QUEUE_UNBOUNDED;
+	return opts->item_bytes && (opts->capacity || unbounded) && opts->capacity <= SIZE_MAX / opts->item_bytes &&
+	       opts->capacity < SIZE_MAX && (unsigned)opts->order <= WEIR_EDF && opts->aging >= 0 &&
+	       opts->classes <= 64 && !(opts->flags & ~(unsigned)(WEIR_QUEUE_UNBOUNDED | WEIR_QUEUE_TIMED));
+}
+
+int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue **ret_queue)
+{
+	if (!is_valid(opts))
 		return WEIR_EINVAL;
 	struct weir_queue *queue = calloc(1, sizeof *queue);
 	if (!queue)
 		return WEIR_ENOMEM;
-	queue->ring = malloc(bytes);
-	if (!queue->ring) {
-		free(queue);
+	queue->item_bytes = opts->item_bytes;
+	queue->order = opts->order;
+	queue->aging = opts->aging ? opts->aging : 5 * WEIR_SEC;
+	queue->capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
+	if (weir__queue_grow(queue, opts->capacity ? opts->capacity : UNBOUNDED_PLACES) ||
+	    weir__queue_stats_init(queue, opts)) {
+		weir_queue_free(queue);
 		return WEIR_ENOMEM;
 	}
-	queue->item_bytes = item_bytes;
-	queue->capacity = capacity;
+	set_limit(queue);
 	*ret_queue = queue;
 	return 0;
+}
+
+int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_queue)
+{
+	return weir_queue_new_with(&(struct weir_queue_options){.item_bytes = item_bytes, .capacity = capacity},
+				   ret_queue);
 }
 
 void weir_queue_free(struct weir_queue *queue)
@@ -81,39 +91,125 @@ void weir_queue_free(struct weir_queue *queue)
 		return;
 	weir__require(!queue->getters.head && !queue->putters.head && !queue->joiners.head,
 		      "weir_queue_free() while a fiber waits on it");
-	free(queue->ring);
+	weir__queue_store_fini(queue);
+	weir__queue_stats_fini(queue);
 	free(queue);
 }
 
+/* ---- items in, items out */
+
 static __attribute__((noinline)) void hand_over(struct weir_queue *queue, const void *item)
 {
-	struct queue_waiter *getter = (struct queue_waiter *)queue->getters.head;
-	copy_item(queue, getter->item, item);
+	struct weir__queue_waiter *getter = (struct weir__queue_waiter *)queue->getters.head;
+	queue->counted++;
+	weir__queue_copy(queue, getter->item, item);
 	weir__wake(&getter->waiter, 0);
 }
 
-static __attribute__((noinline)) void take_over(struct weir_queue *queue)
+/* Takes an item for which there is a place: to a getter, or in. */
+static void accept_item(struct weir_queue *queue, const void *item, int64_t rank)
 {
-	struct queue_waiter *putter = (struct queue_waiter *)queue->putters.head;
-	ring_push(queue, putter->item);
 	queue->unsettled++;
-	weir__wake(&putter->waiter, 0);
+	if (queue->getters.head) {
+		if (queue->classes)
+			weir__queue_count_got(queue, NULL, rank);
+		hand_over(queue, item);
+	} else if (queue->order == WEIR_FIFO) {
+		ring_push(queue, item);
+	} else {
+		queue->counted++;
+		weir__queue_push(queue, item, rank);
+	}
 }
 
-static __attribute__((noinline)) int wait_to_put(struct weir_queue *queue, const void *item, weir_nsec deadline)
+/* Lets putters in while there are places.  Who has put its last item is woken first: it may be a select that is also
+ * the first getter, and must not get its own item. */
+static __attribute__((noinline)) void admit(struct weir_queue *queue)
+{
+	while (queue->putters.head && weir__queue_has_place(queue)) {
+		struct weir__queue_waiter *putter = (struct weir__queue_waiter *)queue->putters.head;
+		if (!putter->left) {
+			queue->reserved++;
+			set_limit(queue);
+			weir__wake(&putter->waiter, 0);
+			continue;
+		}
+		const char *item = putter->item;
+		putter->item += queue->item_bytes;
+		if (!--putter->left)
+			weir__wake(&putter->waiter, 0);
+		accept_item(queue, item, putter->rank);
+	}
+}
+
+/* Room for one item or reservation more in an unbounded queue. */
+static int make_room(struct weir_queue *queue)
+{
+	size_t taken = weir__queue_size(queue) + queue->reserved;
+	if (weir__likely(taken < queue->places))
+		return 0;
+	if (weir__queue_grow(queue, 2 * queue->places))
+		return WEIR_ENOMEM;
+	set_limit(queue);
+	return 0;
+}
+
+int weir__queue_try_put(struct weir_queue *queue, const void *item, int64_t rank)
 {
 	if (queue->closed)
 		return WEIR_ECLOSED;
-	struct queue_waiter self = {.item = (void *)(uintptr_t)item};
-	return weir__wait(&queue->putters, &self.waiter, deadline);
+	if (!weir__queue_has_place(queue))
+		return WEIR_EAGAIN;
+	int code = make_room(queue);
+	if (!code)
+		accept_item(queue, item, rank);
+	return code;
+}
+
+int weir__queue_try_get(struct weir_queue *queue, void *ret_item)
+{
+	if (queue->ring_size)
+		ring_pop(queue, ret_item);
+	else if (queue->store_size)
+		weir__queue_pop(queue, ret_item);
+	else
+		return weir__queue_is_drained(queue) ? WEIR_ECLOSED : WEIR_EAGAIN;
+	if (queue->putters.head)
+		admit(queue);
+	return 0;
+}
+
+static int wait_to_put(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline)
+{
+	if (weir__unlikely(queue->put_waits.times != NULL))
+		return weir__queue_wait_timed(&queue->putters, self, deadline, &queue->put_waits);
+	return weir__wait(&queue->putters, &self->waiter, deadline);
+}
+
+static inline int wait_to_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline)
+{
+	struct weir__queue_waiter self = {.item = ret_item};
+	if (weir__unlikely(queue->get_waits.times != NULL))
+		return weir__queue_wait_timed(&queue->getters, &self, deadline, &queue->get_waits);
+	return weir__wait(&queue->getters, &self.waiter, deadline);
+}
+
+static __attribute__((noinline)) int put_the_long_way(struct weir_queue *queue, const void *item, int64_t rank,
+						      weir_nsec deadline)
+{
+	int code = weir__queue_try_put(queue, item, rank);
+	if (code != WEIR_EAGAIN)
+		return code;
+	struct weir__queue_waiter self = {.item = (char *)(uintptr_t)item, .rank = rank, .left = 1};
+	return wait_to_put(queue, &self, deadline);
 }
 
 int weir_queue_put(struct weir_queue *queue, const void *item, weir_nsec deadline)
 {
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
-	if (weir__unlikely(queue->size == queue->capacity || queue->closed))
-		return wait_to_put(queue, item, deadline);
+	if (weir__unlikely(queue->ring_size >= queue->limit))
+		return put_the_long_way(queue, item, default_rank(queue), deadline);
 	queue->unsettled++;
 	if (queue->getters.head)
 		hand_over(queue, item);
@@ -122,29 +218,134 @@ int weir_queue_put(struct weir_queue *queue, const void *item, weir_nsec deadlin
 	return 0;
 }
 
-static __attribute__((noinline)) int wait_to_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline)
+int weir_queue_put_at(struct weir_queue *queue, const void *item, int64_t rank, weir_nsec deadline)
 {
-	if (queue->closed)
-		return WEIR_ECLOSED;
-	struct queue_waiter self = {.item = ret_item};
-	return weir__wait(&queue->getters, &self.waiter, deadline);
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (queue->order == WEIR_PRIORITY && rank < 0)
+		return WEIR_EINVAL;
+	return put_the_long_way(queue, item, rank, deadline);
+}
+
+static __attribute__((noinline)) int get_the_long_way(struct weir_queue *queue, void *ret_item, weir_nsec deadline)
+{
+	if (queue->store_size)
+		return weir__queue_try_get(queue, ret_item);
+	return weir__queue_is_drained(queue) ? WEIR_ECLOSED : wait_to_get(queue, ret_item, deadline);
 }
 
 int weir_queue_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline)
 {
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
-	if (weir__unlikely(!queue->size))
-		return wait_to_get(queue, ret_item, deadline);
+	if (weir__unlikely(!queue->ring_size))
+		return get_the_long_way(queue, ret_item, deadline);
 	ring_pop(queue, ret_item);
 	if (weir__unlikely(queue->putters.head != NULL))
-		take_over(queue);
+		admit(queue);
 	return 0;
 }
 
+int weir_queue_try_put(struct weir_queue *queue, const void *item)
+{
+	return weir__queue_try_put(queue, item, default_rank(queue));
+}
+
+int weir_queue_try_get(struct weir_queue *queue, void *ret_item)
+{
+	return weir__queue_try_get(queue, ret_item);
+}
+
+int weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n, weir_nsec deadline)
+{
+	struct weir__queue_waiter self = {.item = (char *)(uintptr_t)items, .rank = default_rank(queue), .left = n};
+	int code = weir__check_cancel();
+	while (!code && self.left && !(code = weir__queue_try_put(queue, self.item, self.rank))) {
+		self.item += queue->item_bytes;
+		self.left--;
+	}
+	if (code == WEIR_EAGAIN)
+		code = wait_to_put(queue, &self, deadline);
+	*ret_n = n - self.left;
+	return code;
+}
+
+int weir_queue_get_many(struct weir_queue *queue, void *ret_items, size_t n, size_t *ret_n, weir_nsec deadline)
+{
+	weir__require(n, "weir_queue_get_many() of nothing");
+	int code = weir_queue_get(queue, ret_items, deadline);
+	if (code)
+		return code;
+	size_t got = 1;
+	char *to = (char *)ret_items + queue->item_bytes;
+	for (; got < n && !weir__queue_try_get(queue, to); got++)
+		to += queue->item_bytes;
+	*ret_n = got;
+	return 0;
+}
+
+/* ---- reservations */
+
+int weir_queue_reserve(struct weir_queue *queue, weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (queue->closed)
+		return WEIR_ECLOSED;
+	if (!weir__queue_has_place(queue)) {
+		struct weir__queue_waiter self = {.left = 0};
+		return wait_to_put(queue, &self, deadline);
+	}
+	if (make_room(queue))
+		return WEIR_ENOMEM;
+	queue->reserved++;
+	set_limit(queue);
+	return 0;
+}
+
+static void unreserve(struct weir_queue *queue)
+{
+	weir__require(queue->reserved, "weir_queue_commit() or _abort() without weir_queue_reserve()");
+	queue->reserved--;
+	set_limit(queue);
+}
+
+/* The place may have become free, and getters of a closed queue may have waited for just this. */
+static void reservation_ended(struct weir_queue *queue)
+{
+	admit(queue);
+	if (weir__queue_is_drained(queue))
+		weir__wake_all(&queue->getters, WEIR_ECLOSED);
+}
+
+void weir_queue_commit_at(struct weir_queue *queue, const void *item, int64_t rank)
+{
+	unreserve(queue);
+	if (queue->dropping) {
+		queue->counted++;
+		queue->dropped++;
+		return;
+	}
+	accept_item(queue, item, queue->order == WEIR_PRIORITY && rank < 0 ? 0 : rank);
+	reservation_ended(queue);
+}
+
+void weir_queue_commit(struct weir_queue *queue, const void *item)
+{
+	weir_queue_commit_at(queue, item, default_rank(queue));
+}
+
+void weir_queue_abort(struct weir_queue *queue)
+{
+	unreserve(queue);
+	reservation_ended(queue);
+}
+
+/* ---- settling, closing, resizing */
+
 void weir_queue_task_done(struct weir_queue *queue)
 {
-	weir__require(queue->unsettled > queue->size, "weir_queue_task_done() once too often");
+	weir__require(queue->unsettled > weir__queue_size(queue), "weir_queue_task_done() once too often");
 	if (weir__unlikely(--queue->unsettled == 0 && queue->joiners.head))
 		weir__wake_all(&queue->joiners, 0);
 }
@@ -159,26 +360,46 @@ int weir_queue_join(struct weir_queue *queue, weir_nsec deadline)
 	return weir__wait(&queue->joiners, &self, deadline);
 }
 
+static size_t drop_all(struct weir_queue *queue)
+{
+	size_t dropped = weir__queue_size(queue);
+	queue->dropping = true;
+	queue->ring_size = 0;
+	queue->head = queue->tail;
+	weir__queue_forget_all(queue);
+	queue->dropped += dropped;
+	queue->unsettled -= dropped;
+	if (!queue->unsettled)
+		weir__wake_all(&queue->joiners, 0);
+	return dropped;
+}
+
 size_t weir_queue_close(struct weir_queue *queue, unsigned flags)
 {
-	size_t dropped = 0;
 	queue->closed = true;
+	set_limit(queue);
 	weir__wake_all(&queue->putters, WEIR_ECLOSED);
-	weir__wake_all(&queue->getters, WEIR_ECLOSED);
-	if (flags & WEIR_QUEUE_DROP) {
-		dropped = queue->size;
-		queue->size = 0;
-		queue->head = queue->tail;
-		queue->unsettled -= dropped;
-		if (!queue->unsettled)
-			weir__wake_all(&queue->joiners, 0);
-	}
+	size_t dropped = flags & WEIR_QUEUE_DROP ? drop_all(queue) : 0;
+	if (weir__queue_is_drained(queue))
+		weir__wake_all(&queue->getters, WEIR_ECLOSED);
 	return dropped;
+}
+
+int weir_queue_resize(struct weir_queue *queue, size_t capacity)
+{
+	if (!capacity || capacity > SIZE_MAX / queue->item_bytes || capacity == SIZE_MAX || queue->capacity == SIZE_MAX)
+		return WEIR_EINVAL;
+	if (capacity > queue->places && weir__queue_grow(queue, capacity))
+		return WEIR_ENOMEM;
+	queue->capacity = capacity;
+	set_limit(queue);
+	admit(queue);
+	return 0;
 }
 
 size_t weir_queue_size(const struct weir_queue *queue)
 {
-	return queue->size;
+	return weir__queue_size(queue);
 }
 
 size_t weir_queue_capacity(const struct weir_queue *queue)
@@ -188,10 +409,10 @@ size_t weir_queue_capacity(const struct weir_queue *queue)
 
 bool weir_queue_empty(const struct weir_queue *queue)
 {
-	return !queue->size;
+	return !weir__queue_size(queue);
 }
 
 bool weir_queue_full(const struct weir_queue *queue)
 {
-	return queue->size == queue->capacity;
+	return !weir__queue_has_place(queue);
 }

@@ -1,67 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The queue, case by case; test_queue_model.c has it compared with a naive one. */
 #include "unit/death.h"
-#include "unit/fibers.h"
+#include "unit/queues.h"
 
 #include <string.h>
-#include <weir/queue.h>
-
-static struct weir_queue *new_queue(size_t capacity)
-{
-	struct weir_queue *queue;
-	ck_assert_int_eq(weir_queue_new(sizeof(uint64_t), capacity, &queue), 0);
-	return queue;
-}
-
-/* One put or get of a fiber of its own. */
-struct call {
-	struct weir_queue *queue;
-	uint64_t item;
-	weir_nsec deadline;
-	int answer;
-};
-
-static int put_fiber(void *arg)
-{
-	struct call *self = arg;
-	self->answer = UNANSWERED;
-	self->answer = weir_queue_put(self->queue, &self->item, self->deadline ? self->deadline : WEIR_FOREVER);
-	return 0;
-}
-
-static int get_fiber(void *arg)
-{
-	struct call *self = arg;
-	self->answer = UNANSWERED;
-	self->answer = weir_queue_get(self->queue, &self->item, self->deadline ? self->deadline : WEIR_FOREVER);
-	return 0;
-}
 
 static int join_fiber(void *arg)
 {
 	struct call *self = arg;
 	self->answer = UNANSWERED;
-	self->answer = weir_queue_join(self->queue, self->deadline ? self->deadline : WEIR_FOREVER);
+	self->answer = weir_queue_join(self->queue, deadline_of(self));
 	return 0;
-}
-
-/* Starts it and lets it get in line. */
-static void line_up(struct weir_group *group, weir_fiber_fn fn, struct call *call)
-{
-	spawn(group, fn, call);
-	settle();
-}
-
-static void put(struct weir_queue *queue, uint64_t item)
-{
-	ck_assert_int_eq(weir_queue_put(queue, &item, WEIR_TRY), 0);
-}
-
-static uint64_t get(struct weir_queue *queue)
-{
-	uint64_t item = UINT64_MAX;
-	ck_assert_int_eq(weir_queue_get(queue, &item, WEIR_TRY), 0);
-	return item;
 }
 
 static void settle_items(struct weir_queue *queue, int n)
@@ -250,6 +199,73 @@ FIBER_TEST(queue_cancelled_waiters_leave_nothing_behind)
 	ck_assert_uint_eq(stays.item, 9);
 	weir_queue_task_done(queue);
 	ck_assert_int_eq(weir_queue_join(queue, WEIR_TRY), 0);
+	weir_queue_free(queue);
+}
+
+FIBER_TEST(queue_putter_cancelled_at_the_head_lets_the_next_in)
+{
+	struct weir_queue *queue = new_queue(1);
+	struct weir_group *canceled = new_group(), *group = new_group();
+	struct call gone = {.queue = queue, .item = 2}, next = {.queue = queue, .item = 3};
+	put(queue, 1);
+	line_up(canceled, put_fiber, &gone);
+	line_up(group, put_fiber, &next);
+	weir_group_cancel(canceled); /* and before it runs a place becomes free */
+	ck_assert_uint_eq(get(queue), 1);
+	finish(canceled);
+	finish(group);
+	ck_assert_int_eq(gone.answer, WEIR_ECANCELED);
+	ck_assert_int_eq(next.answer, 0);
+	ck_assert_uint_eq(get(queue), 3);
+	ck_assert(weir_queue_empty(queue));
+	weir_queue_free(queue);
+}
+
+static int put_at_its_time(void *arg)
+{
+	struct call *self = arg;
+	weir_sleep_until(self->deadline);
+	self->answer = weir_queue_put(self->queue, &self->item, WEIR_TRY);
+	return 0;
+}
+
+/* Whoever comes first in that instant: either the getter has the item, or the queue has. */
+FIBER_TEST(queue_item_put_at_the_getters_deadline_is_not_lost)
+{
+	for (int tie = 0; tie < 2; tie++) {
+		struct weir_queue *queue = new_queue(1);
+		struct weir_group *group = new_group();
+		weir_nsec at = weir_now() + 100;
+		struct call getter = {.queue = queue, .deadline = at};
+		struct call putter = {.queue = queue, .item = 7, .deadline = at};
+		line_up(group, tie ? get_fiber : put_at_its_time, tie ? &getter : &putter);
+		line_up(group, tie ? put_at_its_time : get_fiber, tie ? &putter : &getter);
+		finish(group);
+		ck_assert_int_eq(putter.answer, 0);
+		if (getter.answer == 0)
+			ck_assert_uint_eq(getter.item, 7);
+		else
+			ck_assert_uint_eq(get(queue), 7);
+		ck_assert(getter.answer == 0 || getter.answer == WEIR_ETIMEDOUT);
+		ck_assert(weir_queue_empty(queue));
+		weir_queue_free(queue);
+	}
+}
+
+/* A getter that was handed an item before its deadline, but runs after it, has the item. */
+FIBER_TEST(queue_getter_that_runs_after_its_deadline_has_what_it_was_handed)
+{
+	struct weir_queue *queue = new_queue(1);
+	struct weir_group *group = new_group();
+	struct call getter = {.queue = queue, .deadline = weir_now() + 5};
+	line_up(group, get_fiber, &getter);
+	weir_sleep(4);
+	put(queue, 1);
+	weir_group_cancel(group);
+	weir_sleep(10);
+	finish(group);
+	ck_assert_int_eq(getter.answer, 0);
+	ck_assert_uint_eq(getter.item, 1);
 	weir_queue_free(queue);
 }
 

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <weir/queue.h>
 
-enum { WORKERS = 12, OPERATIONS = 250, CAPACITY_MOST = 7, ITEM_MOST = 4096 };
+enum { WORKERS = 12, OPERATIONS = 250, CAPACITY_MOST = 7, ITEM_MOST = 4096, MANY = 4, CLASSES = 3, AGING = 10 };
+enum { ITEMS_MOST = WORKERS * OPERATIONS * MANY };
 
 /* What a waiting call was foretold; OPEN: nothing yet. */
 enum { OPEN = UNANSWERED };
@@ -22,9 +23,12 @@ struct worker {
 	struct model *model;
 	struct weir_group *group; /* of this one alone, to cancel it */
 	int index, in_hand;       /* items got and not yet settled */
+	size_t held;              /* places reserved */
 	weir_nsec deadline;
 	int foretold;
-	uint64_t item; /* that it puts, or that the model gave it */
+	uint64_t item; /* the first that it puts, or that the model gave it */
+	int64_t rank;
+	size_t n, done; /* items to put, and how many of them went in; n is 0: it reserves a place */
 	bool canceled;
 };
 
@@ -33,16 +37,27 @@ struct line {
 	size_t n;
 };
 
+struct entry {
+	uint64_t item, seq;
+	int64_t key;
+	unsigned class;
+	weir_nsec entered;
+};
+
 struct model {
 	struct weir_queue *queue;
-	size_t item_bytes, capacity;
-	uint64_t items[CAPACITY_MOST], next_item, random;
-	size_t n, unsettled;
-	bool closed;
+	struct weir_queue_options options;
+	size_t item_bytes, capacity, reserved; /* capacity: SIZE_MAX if unbounded */
+	struct entry items[ITEMS_MOST];
+	uint64_t next_item, next_seq, random;
+	size_t n, unsettled, put, got, dropped;
+	struct weir_queue_class_stats classes[CLASSES];
+	bool closed, dropping;
 	struct line getters, putters, joiners;
 	struct worker workers[WORKERS];
-	size_t outcomes[4]; /* of waits: won, timed out, cancelled, closed */
 };
+
+static size_t outcomes[4]; /* of waits: won, timed out, cancelled, closed */
 
 static struct worker *leave_line(struct line *line, size_t at)
 {
@@ -95,38 +110,148 @@ static int wait_in(struct line *line, struct worker *worker)
 	return OPEN;
 }
 
+static bool has_place(const struct model *model)
+{
+	return model->n + model->reserved < model->capacity;
+}
+
+static bool has_classes(const struct model *model)
+{
+	return model->options.order == WEIR_PRIORITY || model->options.order == WEIR_EDF;
+}
+
+static void count_got(struct model *model, const struct entry *entry)
+{
+	struct weir_queue_class_stats *class = &model->classes[entry->class];
+	weir_nsec waited = weir_now() - entry->entered;
+	class->got++;
+	for (size_t i = 0; i < model->n; i++)
+		if (model->items[i].seq < entry->seq) {
+			class->overtook++;
+			break;
+		}
+	if (model->options.order == WEIR_EDF)
+		class->breaches += entry->key < weir_now();
+	else
+		class->breaches += waited > model->options.sla[entry->class];
+}
+
+static int64_t key_of(const struct model *model, int64_t rank)
+{
+	switch (model->options.order) {
+	case WEIR_LIFO:
+		return -(int64_t)model->next_seq;
+	case WEIR_PRIORITY:
+		return rank * AGING + weir_now();
+	case WEIR_EDF:
+		return rank == WEIR_FOREVER ? INT64_MAX : rank;
+	default:
+		return (int64_t)model->next_seq;
+	}
+}
+
+static void accept_item(struct model *model, uint64_t item, int64_t rank)
+{
+	bool is_priority = model->options.order == WEIR_PRIORITY;
+	struct entry entry = {.item = item,
+			      .seq = ++model->next_seq,
+			      .key = key_of(model, rank),
+			      .class = is_priority ? (unsigned)(rank < CLASSES ? rank : CLASSES - 1) : 0,
+			      .entered = weir_now()};
+	model->unsettled++;
+	model->put++;
+	if (model->getters.n) {
+		struct worker *getter = leave_line(&model->getters, 0);
+		getter->item = item;
+		getter->foretold = 0;
+		model->got++;
+		if (has_classes(model))
+			count_got(model, &entry);
+	} else {
+		model->items[model->n++] = entry;
+	}
+}
+
+static void admit(struct model *model)
+{
+	while (model->putters.n && has_place(model)) {
+		struct worker *putter = model->putters.workers[0];
+		if (!putter->n)
+			model->reserved++;
+		else
+			accept_item(model, putter->item + putter->done++, putter->rank);
+		if (putter->done == putter->n)
+			leave_line(&model->putters, 0)->foretold = 0;
+	}
+}
+
 static int model_put(struct model *model, struct worker *worker)
 {
 	if (model->closed)
 		return WEIR_ECLOSED;
-	if (model->getters.n) {
-		struct worker *getter = leave_line(&model->getters, 0);
-		getter->item = worker->item;
-		getter->foretold = 0;
-	} else if (model->n < model->capacity) {
-		model->items[model->n++] = worker->item;
-	} else {
-		return wait_in(&model->putters, worker);
-	}
-	model->unsettled++;
+	while (worker->done < worker->n && has_place(model))
+		accept_item(model, worker->item + worker->done++, worker->rank);
+	return worker->done < worker->n ? wait_in(&model->putters, worker) : 0;
+}
+
+static int model_put_nothing(struct model *model, struct worker *worker)
+{
+	(void)model, (void)worker;
 	return 0;
+}
+
+static int model_reserve(struct model *model, struct worker *worker)
+{
+	if (model->closed)
+		return WEIR_ECLOSED;
+	if (!has_place(model))
+		return wait_in(&model->putters, worker);
+	model->reserved++;
+	return 0;
+}
+
+static uint64_t take_next(struct model *model)
+{
+	size_t next = 0;
+	for (size_t i = 1; i < model->n; i++)
+		if (model->items[i].key < model->items[next].key) /* of equal keys the first: they lie as they came */
+			next = i;
+	struct entry entry = model->items[next];
+	model->n--;
+	for (size_t i = next; i < model->n; i++)
+		model->items[i] = model->items[i + 1];
+	model->got++;
+	if (has_classes(model))
+		count_got(model, &entry);
+	admit(model);
+	return entry.item;
+}
+
+static bool is_drained(const struct model *model)
+{
+	return model->closed && (model->dropping || (!model->n && !model->reserved));
 }
 
 static int model_get(struct model *model, struct worker *worker)
 {
 	if (!model->n)
-		return model->closed ? WEIR_ECLOSED : wait_in(&model->getters, worker);
-	worker->item = model->items[0];
-	model->n--;
-	for (size_t i = 0; i < model->n; i++)
-		model->items[i] = model->items[i + 1];
-	if (model->putters.n) {
-		struct worker *putter = leave_line(&model->putters, 0);
-		putter->foretold = 0;
-		model->items[model->n++] = putter->item;
-		model->unsettled++;
-	}
+		return is_drained(model) ? WEIR_ECLOSED : wait_in(&model->getters, worker);
+	worker->item = take_next(model);
 	return 0;
+}
+
+static void end_reservation(struct model *model, bool commit, uint64_t item, int64_t rank)
+{
+	model->reserved--;
+	if (commit && model->dropping) {
+		model->put++;
+		model->dropped++;
+	} else if (commit) {
+		accept_item(model, item, rank);
+	}
+	admit(model);
+	if (is_drained(model))
+		foretell_all(&model->getters, WEIR_ECLOSED);
 }
 
 static int model_join(struct model *model, struct worker *worker)
@@ -138,9 +263,12 @@ static size_t model_close(struct model *model, bool drop)
 {
 	size_t dropped = drop ? model->n : 0;
 	model->closed = true;
+	model->dropping |= drop;
 	foretell_all(&model->putters, WEIR_ECLOSED);
-	foretell_all(&model->getters, WEIR_ECLOSED);
 	model->n -= dropped;
+	model->dropped += dropped;
+	if (is_drained(model))
+		foretell_all(&model->getters, WEIR_ECLOSED);
 	settled(model, dropped);
 	return dropped;
 }
@@ -184,16 +312,18 @@ static void assert_same(const struct model *model)
 {
 	quick_assert(weir_queue_size(model->queue) == model->n);
 	quick_assert(weir_queue_empty(model->queue) == (model->n == 0));
-	quick_assert(weir_queue_full(model->queue) == (model->n == model->capacity));
+	quick_assert(weir_queue_full(model->queue) == !has_place(model));
 }
 
-/* A worker that was cancelled is told so before anything else. */
-static int foretell(struct worker *worker, int (*operation)(struct model *, struct worker *))
+/* A worker that was cancelled is told so before anything else, but not by a try form. */
+static bool foretell(struct worker *worker, bool trying, int (*operation)(struct model *, struct worker *))
 {
 	prune(worker->model);
-	if (worker->canceled)
-		return WEIR_ECANCELED;
-	return operation(worker->model, worker);
+	worker->foretold = OPEN;
+	int at_once = worker->canceled && !trying ? WEIR_ECANCELED : operation(worker->model, worker);
+	if (at_once != OPEN)
+		worker->foretold = at_once;
+	return at_once == OPEN;
 }
 
 static void assert_foretold(struct worker *worker, int answer, bool waited)
@@ -202,49 +332,152 @@ static void assert_foretold(struct worker *worker, int answer, bool waited)
 	prune(model);
 	quick_assert(answer == worker->foretold);
 	if (waited)
-		model->outcomes[answer == 0 ? 0 : answer == WEIR_ETIMEDOUT ? 1 : answer == WEIR_ECANCELED ? 2 : 3]++;
+		outcomes[answer == 0 ? 0 : answer == WEIR_ETIMEDOUT ? 1 : answer == WEIR_ECANCELED ? 2 : 3]++;
 	assert_same(model);
+}
+
+static int64_t draw_rank(struct model *model)
+{
+	if (model->options.order == WEIR_PRIORITY)
+		return (int64_t)draw(model, CLASSES + 2);
+	return draw(model, 5) ? weir_now() - 10 + (weir_nsec)draw(model, 50) : WEIR_FOREVER;
+}
+
+static int64_t default_rank(const struct model *model)
+{
+	return model->options.order == WEIR_EDF ? WEIR_FOREVER : 0;
+}
+
+static void draw_items(struct worker *worker, unsigned char *bytes, size_t n)
+{
+	struct model *model = worker->model;
+	worker->item = model->next_item + 1;
+	worker->n = n;
+	worker->done = 0;
+	for (size_t i = 0; i < n; i++)
+		fill_item(model, bytes + i * model->item_bytes, ++model->next_item);
 }
 
 static void do_put(struct worker *worker)
 {
 	unsigned char bytes[ITEM_MOST];
 	struct model *model = worker->model;
-	worker->item = ++model->next_item;
-	fill_item(model, bytes, worker->item);
-	worker->foretold = OPEN;
-	int at_once = foretell(worker, model_put);
-	if (at_once != OPEN)
-		worker->foretold = at_once;
-	assert_foretold(worker, weir_queue_put(model->queue, bytes, worker->deadline), at_once == OPEN);
+	bool ranked = draw(model, 2), trying = !ranked && worker->deadline == WEIR_TRY && draw(model, 2);
+	int answer;
+	draw_items(worker, bytes, 1);
+	worker->rank = ranked ? draw_rank(model) : default_rank(model);
+	bool waits = foretell(worker, trying, model_put);
+	if (trying)
+		answer = weir_queue_try_put(model->queue, bytes);
+	else if (ranked)
+		answer = weir_queue_put_at(model->queue, bytes, worker->rank, worker->deadline);
+	else
+		answer = weir_queue_put(model->queue, bytes, worker->deadline);
+	assert_foretold(worker, answer, waits);
+}
+
+static void do_put_many(struct worker *worker)
+{
+	unsigned char bytes[MANY * ITEM_MOST];
+	struct model *model = worker->model;
+	size_t n = draw(model, MANY + 1), done = 99;
+	draw_items(worker, bytes, n);
+	worker->rank = default_rank(model);
+	bool waits = foretell(worker, false, n ? model_put : model_put_nothing);
+	assert_foretold(worker, weir_queue_put_many(model->queue, bytes, n, &done, worker->deadline), waits);
+	quick_assert(done == worker->done);
+}
+
+static void assert_item(const struct model *model, const unsigned char *bytes, uint64_t item)
+{
+	unsigned char expected[ITEM_MOST];
+	memset(expected, 0xa5, model->item_bytes);
+	if (item)
+		fill_item(model, expected, item);
+	quick_assert(!memcmp(bytes, expected, model->item_bytes));
 }
 
 static void do_get(struct worker *worker)
 {
-	unsigned char bytes[ITEM_MOST], expected[ITEM_MOST];
+	unsigned char bytes[ITEM_MOST];
 	struct model *model = worker->model;
+	bool trying = worker->deadline == WEIR_TRY && draw(model, 2);
 	memset(bytes, 0xa5, model->item_bytes);
-	memset(expected, 0xa5, model->item_bytes);
-	worker->foretold = OPEN;
-	int at_once = foretell(worker, model_get);
-	if (at_once != OPEN)
-		worker->foretold = at_once;
-	int answer = weir_queue_get(model->queue, bytes, worker->deadline);
-	assert_foretold(worker, answer, at_once == OPEN);
-	if (!answer) {
-		fill_item(model, expected, worker->item);
-		worker->in_hand++;
+	bool waits = foretell(worker, trying, model_get);
+	int answer = trying ? weir_queue_try_get(model->queue, bytes)
+			    : weir_queue_get(model->queue, bytes, worker->deadline);
+	assert_foretold(worker, answer, waits);
+	worker->in_hand += !answer;
+	assert_item(model, bytes, answer ? 0 : worker->item);
+}
+
+/* The first item as by a get; when the call returns it takes what else there is. */
+static void do_get_many(struct worker *worker)
+{
+	unsigned char bytes[MANY * ITEM_MOST];
+	struct model *model = worker->model;
+	size_t n = 1 + draw(model, MANY), got = 0, expected = 1;
+	uint64_t items[MANY];
+	memset(bytes, 0xa5, n * model->item_bytes);
+	bool waits = foretell(worker, false, model_get);
+	int answer = weir_queue_get_many(model->queue, bytes, n, &got, worker->deadline);
+	prune(model);
+	items[0] = worker->item;
+	while (!answer && expected < n && model->n)
+		items[expected++] = take_next(model);
+	assert_foretold(worker, answer, waits);
+	quick_assert(got == (answer ? 0 : expected));
+	worker->in_hand += (int)got;
+	for (size_t i = 0; i < n; i++)
+		assert_item(model, bytes + i * model->item_bytes, i < got ? items[i] : 0);
+}
+
+static void do_reserve(struct worker *worker)
+{
+	worker->n = worker->done = 0;
+	bool waits = foretell(worker, false, model_reserve);
+	int answer = weir_queue_reserve(worker->model->queue, worker->deadline);
+	assert_foretold(worker, answer, waits);
+	worker->held += !answer;
+}
+
+static void do_end_reservation(struct worker *worker)
+{
+	unsigned char bytes[ITEM_MOST];
+	struct model *model = worker->model;
+	bool commit = draw(model, 2);
+	if (!worker->held)
+		return;
+	draw_items(worker, bytes, 1);
+	worker->rank = draw_rank(model);
+	prune(model);
+	worker->held--;
+	end_reservation(model, commit, worker->item, worker->rank);
+	if (commit)
+		weir_queue_commit_at(model->queue, bytes, worker->rank);
+	else
+		weir_queue_abort(model->queue);
+	assert_same(model);
+}
+
+static void do_resize(struct model *model)
+{
+	size_t capacity = 1 + draw(model, 2 * CAPACITY_MOST);
+	prune(model);
+	if (model->capacity == SIZE_MAX) {
+		quick_assert(weir_queue_resize(model->queue, capacity) == WEIR_EINVAL);
+		return;
 	}
-	quick_assert(!memcmp(bytes, expected, model->item_bytes));
+	model->capacity = capacity;
+	admit(model);
+	quick_assert(weir_queue_resize(model->queue, capacity) == 0);
+	assert_same(model);
 }
 
 static void do_join(struct worker *worker)
 {
-	worker->foretold = OPEN;
-	int at_once = foretell(worker, model_join);
-	if (at_once != OPEN)
-		worker->foretold = at_once;
-	assert_foretold(worker, weir_queue_join(worker->model->queue, worker->deadline), at_once == OPEN);
+	bool waits = foretell(worker, false, model_join);
+	assert_foretold(worker, weir_queue_join(worker->model->queue, worker->deadline), waits);
 }
 
 static void do_task_done(struct worker *worker)
@@ -278,15 +511,25 @@ static void do_something(struct worker *worker)
 	struct model *model = worker->model;
 	worker->deadline = draw_deadline(model);
 	uint64_t what = draw(model, 1000);
-	if (what < 350)
+	if (what < 260)
 		do_put(worker);
-	else if (what < 700)
+	else if (what < 330)
+		do_put_many(worker);
+	else if (what < 560)
 		do_get(worker);
-	else if (what < 850)
+	else if (what < 650)
+		do_get_many(worker);
+	else if (what < 700)
+		do_reserve(worker);
+	else if (what < 770)
+		do_end_reservation(worker);
+	else if (what < 870)
 		do_task_done(worker);
-	else if (what < 880)
+	else if (what < 900)
 		do_join(worker);
-	else if (what < 930)
+	else if (what < 910)
+		do_resize(model);
+	else if (what < 940)
 		weir_yield();
 	else if (what < 997)
 		weir_sleep((weir_nsec)draw(model, 30));
@@ -299,23 +542,44 @@ static int work(void *arg)
 	struct worker *worker = arg;
 	for (int i = 0; i < OPERATIONS; i++)
 		do_something(worker);
+	while (worker->held)
+		do_end_reservation(worker);
 	while (worker->in_hand)
 		do_task_done(worker);
 	return 0;
 }
 
+static void assert_same_stats(const struct model *model)
+{
+	struct weir_queue_stats stats;
+	weir_queue_stats(model->queue, &stats);
+	ck_assert_uint_eq(stats.put, model->put);
+	ck_assert_uint_eq(stats.got, model->got);
+	ck_assert_uint_eq(stats.dropped, model->dropped);
+	ck_assert_uint_eq(stats.settled, model->put);
+	for (unsigned i = 0; i < stats.classes; i++) {
+		struct weir_queue_class_stats class;
+		ck_assert_int_eq(weir_queue_class_stats(model->queue, i, &class), 0);
+		ck_assert_uint_eq(class.got, model->classes[i].got);
+		ck_assert_uint_eq(class.overtook, model->classes[i].overtook);
+		ck_assert_uint_eq(class.breaches, model->classes[i].breaches);
+		ck_assert_uint_eq(weir_histogram_count(class.times), class.got);
+	}
+}
+
 /* Sooner or later somebody closes it, some of the time while most are still at work. */
-static void run_model(size_t item_bytes, size_t capacity, uint64_t seed, size_t outcomes[4])
+static void run_model(const struct weir_queue_options *opts, uint64_t seed)
 {
 	static struct model model;
 	struct weir_run_stats stats;
-	model = (struct model){.item_bytes = item_bytes, .capacity = capacity, .random = seed};
-	ck_assert_int_eq(weir_queue_new(item_bytes, capacity, &model.queue), 0);
+	model = (struct model){.options = *opts, .item_bytes = opts->item_bytes, .random = seed};
+	model.capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
+	ck_assert_int_eq(weir_queue_new_with(opts, &model.queue), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		struct worker *worker = &model.workers[i];
 		*worker = (struct worker){.model = &model, .group = new_group(), .index = i};
-		struct weir_spawn_options opts = {.stack_bytes = 128 * 1024};
-		ck_assert_int_eq(weir_group_spawn_with(worker->group, &opts, work, worker, WEIR_FOREVER), 0);
+		struct weir_spawn_options spawn_opts = {.stack_bytes = 256 * 1024};
+		ck_assert_int_eq(weir_group_spawn_with(worker->group, &spawn_opts, work, worker, WEIR_FOREVER), 0);
 	}
 	weir_sleep((weir_nsec)(100 + draw(&model, 400)));
 	do_close(&model, false);
@@ -327,19 +591,28 @@ static void run_model(size_t item_bytes, size_t capacity, uint64_t seed, size_t 
 		weir_group_free(model.workers[i].group);
 	ck_assert_uint_eq(model.unsettled, 0);
 	ck_assert_int_eq(weir_queue_join(model.queue, WEIR_TRY), 0);
+	assert_same_stats(&model);
 	weir_queue_free(model.queue);
 	weir_run_stats(&stats);
 	ck_assert_uint_eq(stats.fibers, 1);
-	for (int i = 0; i < 4; i++)
-		outcomes[i] += model.outcomes[i];
 }
 
 FIBER_TEST(queue_does_what_the_model_foretells)
 {
 	static const size_t sizes[] = {1, 8, 16, 24, 4096};
-	size_t outcomes[4] = {0};
-	for (uint64_t round = 0; round < 15; round++)
-		run_model(sizes[round % 5], 1 + (size_t)round % CAPACITY_MOST, test_seed() * 1000 + round, outcomes);
+	static const weir_nsec sla[CLASSES] = {5, 10, 20};
+	memset(outcomes, 0, sizeof outcomes);
+	for (unsigned round = 0; round < 28; round++) {
+		struct weir_queue_options opts = {.item_bytes = sizes[round % 5],
+						  .capacity = 1 + round % CAPACITY_MOST,
+						  .order = (enum weir_queue_order)(round % 4),
+						  .flags = round % 6 == 5 ? WEIR_QUEUE_UNBOUNDED
+									  : round % 2 * WEIR_QUEUE_TIMED,
+						  .aging = AGING,
+						  .classes = CLASSES,
+						  .sla = sla};
+		run_model(&opts, test_seed() * 1000 + round);
+	}
 	for (int i = 0; i < 4; i++) /* the crowd did come into every situation */
 		ck_assert_msg(outcomes[i] > 5, "waits that ended so (%d): %zu", i, outcomes[i]);
 }

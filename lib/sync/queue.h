@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside a queue.  queue.c holds the calls and the waiting, queue_store.c keeps items in their order, queue_stats.c
+ * counts; select.c waits in the lists of several queues.
+ *
+ *     size     = ring_size + store_size       one of them is 0 for ever: a FIFO queue has the ring, others the store
+ *     limit    = what ring_size must be below for a put to go the short way; 0: all go the long way
+ *     putters  wait only while size + reserved >= capacity, getters only while size is 0
+ */
+#ifndef SYNC_QUEUE_H
+#define SYNC_QUEUE_H
+
+#include "rt/fiber.h"
+
+#include <string.h>
+#include <weir/heap.h>
+#include <weir/queue.h>
+
+/* An item of a PRIORITY or EDF queue. */
+struct weir__queue_slot {
+	struct weir_heap_node node;
+	struct weir__queue_slot *older, *newer; /* by going in; the free ones are linked by `newer` */
+	weir_nsec entered;
+	int64_t rank;
+	char item[];
+};
+
+struct weir__queue_chunk {
+	struct weir__queue_chunk *next;
+};
+
+struct weir__queue_class {
+	uint64_t got, overtook, breaches;
+	weir_nsec sla;
+	struct weir_histogram *times;
+};
+
+struct weir__queue_waits {
+	uint64_t n;
+	weir_nsec total;
+	struct weir_histogram *times;
+};
+
+struct weir_queue {
+	char *ring; /* also the stack of a LIFO queue */
+	size_t item_bytes, places;
+	size_t head, tail; /* places in the ring: of the oldest item, and after the newest */
+	size_t ring_size, limit;
+	size_t unsettled;
+	uint64_t counted; /* items ever put, less `tail` */
+	struct weir__waitlist getters, putters, joiners;
+
+	size_t store_size;
+	size_t capacity; /* SIZE_MAX: unbounded */
+	size_t reserved;
+	bool closed, dropping;
+	enum weir_queue_order order;
+
+	struct weir_heap heap;
+	struct weir__queue_slot *free, *oldest, *newest;
+	struct weir__queue_chunk *chunks;
+	weir_nsec aging;
+
+	char *name;
+	uint64_t dropped;
+	struct weir__queue_waits put_waits, get_waits; /* `times` is NULL: not counted */
+	struct weir__queue_class *classes;
+	unsigned n_classes;
+};
+
+struct weir__queue_waiter {
+	struct weir__waiter waiter;
+	char *item;   /* a putter's next (only read), or where a getter's goes */
+	int64_t rank; /* of a putter's item */
+	size_t left;  /* items a putter still has; 0: it wants a place reserved */
+};
+
+/* Compilers turn the fixed sizes into plain moves. */
+static inline void weir__queue_copy(const struct weir_queue *queue, void *to, const void *from)
+{
+	if (weir__likely(queue->item_bytes == 8))
+		memcpy(to, from, 8);
+	else if (queue->item_bytes == 16)
+		memcpy(to, from, 16);
+	else
+		memcpy(to, from, queue->item_bytes);
+}
+
+static inline size_t weir__queue_size(const struct weir_queue *queue)
+{
+	return queue->ring_size + queue->store_size;
+}
+
+static inline bool weir__queue_has_place(const struct weir_queue *queue)
+{
+	size_t size = weir__queue_size(queue);
+	return size < queue->capacity && queue->reserved < queue->capacity - size;
+}
+
+static inline bool weir__queue_is_drained(const struct weir_queue *queue)
+{
+	return queue->closed && (queue->dropping || (!queue->reserved && !weir__queue_size(queue)));
+}
+
+/* ---- queue_store.c */
+
+/* Room for so many items in all.  WEIR_ENOMEM: nothing has changed. */
+int weir__queue_grow(struct weir_queue *queue, size_t places);
+void weir__queue_store_fini(struct weir_queue *queue);
+
+/* Puts an item in for which there is room, or takes the next out of what is not empty; not of a FIFO queue. */
+void weir__queue_push(struct weir_queue *queue, const void *item, int64_t rank);
+void weir__queue_pop(struct weir_queue *queue, void *ret_item);
+void weir__queue_forget_all(struct weir_queue *queue);
+
+/* ---- queue_stats.c */
+
+int weir__queue_stats_init(struct weir_queue *queue, const struct weir_queue_options *opts);
+void weir__queue_stats_fini(struct weir_queue *queue);
+/* weir__wait(), and counts for how long. */
+int weir__queue_wait_timed(struct weir__waitlist *list, struct weir__queue_waiter *self, weir_nsec deadline,
+			   struct weir__queue_waits *waits);
+/* An item has been got: NULL for one that was handed over without ever being in the queue, then rank counts. */
+void weir__queue_count_got(struct weir_queue *queue, const struct weir__queue_slot *slot, int64_t rank);
+
+/* ---- queue.c, for select.c: the calls without looking for a cancel, WEIR_EAGAIN where they would have to wait */
+
+int weir__queue_try_put(struct weir_queue *queue, const void *item, int64_t rank);
+int weir__queue_try_get(struct weir_queue *queue, void *ret_item);
+
+#endif

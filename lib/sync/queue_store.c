@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the items of a queue lie, and which leaves next.
+ *
+ *     FIFO            the ring; queue.c pushes and pops, here it only grows
+ *     LIFO            the same memory as a stack: items 0 … store_size-1
+ *     PRIORITY, EDF   slots that never move, in chunks; a heap of them by key, and a list of them by going in
+ *
+ * Aging needs neither clock nor thread: the urgency of an item, its class less the time it has waited in units of
+ * `aging`, grows as fast as everybody else's, so any two items keep their order, and
+ *
+ *     key = class * aging + time of going in
+ *
+ * says it once and for all.  EDF is the same heap with the deadline as the key.  Equal keys leave as they came.
+ */
+#include "sync/queue.h"
+
+#include <stdlib.h>
+
+static bool has_slots(const struct weir_queue *queue)
+{
+	return queue->order == WEIR_PRIORITY || queue->order == WEIR_EDF;
+}
+
+static int grow_ring(struct weir_queue *queue, size_t places)
+{
+	size_t item = queue->item_bytes, more = places - queue->places, bytes;
+	if (__builtin_mul_overflow(places, item, &bytes))
+		return WEIR_ENOMEM;
+	char *ring = realloc(queue->ring, bytes);
+	if (!ring)
+		return WEIR_ENOMEM;
+	queue->ring = ring;
+	if (queue->ring_size > queue->tail) { /* its oldest items lie before the end: they move there again */
+		size_t moved = queue->places - queue->head;
+		memmove(ring + (queue->head + more) * item, ring + queue->head * item, moved * item);
+		queue->head += more;
+	}
+	queue->places = places;
+	return 0;
+}
+
+static int grow_slots(struct weir_queue *queue, size_t places)
+{
+	size_t align = _Alignof(struct weir__queue_slot), room, bytes, more = places - queue->places;
+	if (__builtin_add_overflow(sizeof(struct weir__queue_slot), queue->item_bytes, &room) ||
+	    __builtin_add_overflow(room, align - 1, &room))
+		return WEIR_ENOMEM;
+	room -= room % align;
+	if (__builtin_mul_overflow(room, more, &bytes) ||
+	    __builtin_add_overflow(bytes, sizeof(struct weir__queue_chunk), &bytes) ||
+	    weir_heap_reserve(&queue->heap, places))
+		return WEIR_ENOMEM;
+	struct weir__queue_chunk *chunk = malloc(bytes);
+	if (!chunk)
+		return WEIR_ENOMEM;
+	chunk->next = queue->chunks;
+	queue->chunks = chunk;
+	for (size_t i = more; i-- > 0;) {
+		struct weir__queue_slot *slot = (void *)((char *)(chunk + 1) + i * room);
+		slot->newer = queue->free;
+		queue->free = slot;
+	}
+	queue->places = places;
+	return 0;
+}
+
+int weir__queue_grow(struct weir_queue *queue, size_t places)
+{
+	return has_slots(queue) ? grow_slots(queue, places) : grow_ring(queue, places);
+}
+
+void weir__queue_store_fini(struct weir_queue *queue)
+{
+	for (struct weir__queue_chunk *next, *chunk = queue->chunks; chunk; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+	weir_heap_fini(&queue->heap);
+	free(queue->ring);
+}
+
+static int64_t key_of(const struct weir_queue *queue, int64_t rank, weir_nsec now)
+{
+	int64_t key;
+	if (queue->order == WEIR_EDF)
+		return rank == WEIR_FOREVER ? INT64_MAX : rank;
+	if (__builtin_mul_overflow(rank, queue->aging, &key) || __builtin_add_overflow(key, now, &key))
+		return INT64_MAX;
+	return key;
+}
+
+void weir__queue_push(struct weir_queue *queue, const void *item, int64_t rank)
+{
+	if (queue->order == WEIR_LIFO) {
+		weir__queue_copy(queue, queue->ring + queue->store_size++ * queue->item_bytes, item);
+		return;
+	}
+	struct weir__queue_slot *slot = queue->free;
+	queue->free = slot->newer;
+	slot->entered = weir_now();
+	slot->rank = rank;
+	slot->newer = NULL;
+	slot->older = queue->newest;
+	if (queue->newest)
+		queue->newest->newer = slot;
+	else
+		queue->oldest = slot;
+	queue->newest = slot;
+	weir__queue_copy(queue, slot->item, item);
+	weir_heap_add(&queue->heap, key_of(queue, rank, slot->entered), &slot->node);
+	queue->store_size++;
+}
+
+static void release(struct weir_queue *queue, struct weir__queue_slot *slot)
+{
+	if (slot->older)
+		slot->older->newer = slot->newer;
+	else
+		queue->oldest = slot->newer;
+	if (slot->newer)
+		slot->newer->older = slot->older;
+	else
+		queue->newest = slot->older;
+	weir_heap_remove(&queue->heap, &slot->node);
+	slot->newer = queue->free;
+	queue->free = slot;
+	queue->store_size--;
+}
+
+static struct weir__queue_slot *top_slot(const struct weir_queue *queue)
+{
+	char *node = (char *)weir_heap_top(&queue->heap).node;
+	return (struct weir__queue_slot *)(node - offsetof(struct weir__queue_slot, node));
+}
+
+void weir__queue_pop(struct weir_queue *queue, void *ret_item)
+{
+	if (queue->order == WEIR_LIFO) {
+		weir__queue_copy(queue, ret_item, queue->ring + --queue->store_size * queue->item_bytes);
+		return;
+	}
+	struct weir__queue_slot *slot = top_slot(queue);
+	weir__queue_copy(queue, ret_item, slot->item);
+	weir__queue_count_got(queue, slot, slot->rank);
+	release(queue, slot);
+}
+
+void weir__queue_forget_all(struct weir_queue *queue)
+{
+	while (queue->oldest)
+		release(queue, queue->oldest);
+	queue->store_size = 0;
+}

@@ -42,7 +42,7 @@ memcheck: all ## the unit tests under valgrind
 		--leak-check=full --errors-for-leak-kinds=definite --max-stackframe=8388608 \
 		$(BUILD)/tests/weir-test $(T)
 
-lint: ## format, layers, tree, shell scripts, cppcheck, clang-tidy (T=one of them)
+lint: ## format, layers, tree, shell scripts, reference, cppcheck, clang-tidy (T=one of them)
 	@scripts/lint $(T)
 
 format: ## format the C files in place

@@ -51,7 +51,7 @@ ucontext: ## the unit tests with switch=ucontext, as on processors without assem
 aarch64: ## the library's unit tests for 64-bit ARM, in an emulator
 	@scripts/aarch64 $(T)
 
-lint: ## format, layers, tree, shell scripts, cppcheck, clang-tidy (T=one of them)
+lint: ## format, layers, tree, shell scripts, reference, cppcheck, clang-tidy (T=one of them)
 	@scripts/lint $(T)
 
 format: ## format the C files in place

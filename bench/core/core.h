@@ -19,6 +19,13 @@ double seconds_since(weir_nsec start);
 /* Prints a figure. */
 void figure(const char *name, double value, const char *unit);
 
+/* User and system time of this process so far. */
+double cpu_seconds(void);
+
+/* The sleeps of sleep500, the same in every run and for every peer; 128 is a seed with the mean bound, 6.122 s. */
+enum { SLEEP500_SEED = 128 };
+weir_nsec sleep500_next(uint64_t *state);
+
 /* Measurements; each runs on the first fiber of a loop in a process of its own. */
 void bench_switch(void);
 void bench_switch_1000(void);
@@ -32,5 +39,6 @@ void bench_sleeper_bytes_1m(void);
 void bench_sleepers_1m(void);
 void bench_sleep500(void);
 void bench_sleep500_bound(void);
+void bench_sleep500_bare(void);
 
 #endif

@@ -16,6 +16,7 @@
  *   sleep500             20,000 sleeps of 0.1 to 0.2 s, 500 at once, the permit taken before the fiber is made
  *                        _wall_s, _cpu_s: user and system, _rss_bytes: most that was resident, of the whole process
  *   sleep500_bound       sleep500_bound_s: what these sleeps take on a machine that wakes in no time
+ *   sleep500_bare        sleep500_bare_wall_s, _cpu_s: the same by a bare loop over epoll, without fibers
  *
  * bench/peers does the same things with others, under the same names.  To add a figure: a function here and a row in
  * the table below, a function in each peer, a line in bench/targets.txt.
@@ -45,6 +46,7 @@ static const struct bench_case {
 	{"sleeper_bytes_1m", bench_sleeper_bytes_1m, {0}},
 	{"sleepers_1m", bench_sleepers_1m, {0}},
 	{"sleep500", bench_sleep500, {0}},
+	{"sleep500_bare", bench_sleep500_bare, {0}},
 	{"sleep500_bound", bench_sleep500_bound, {.flags = WEIR_VIRTUAL_CLOCK}},
 };
 

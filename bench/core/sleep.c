@@ -107,8 +107,7 @@ static int sleep_for(void *arg)
 	return weir_sleep((weir_nsec)(intptr_t)arg);
 }
 
-/* The same sleeps in every run and for every peer; 128 is a seed with the mean bound, 6.122 s. */
-static weir_nsec next_duration(uint64_t *state)
+weir_nsec sleep500_next(uint64_t *state)
 {
 	*state = *state * 6364136223846793005u + 1442695040888963407u;
 	return 100 * WEIR_MSEC + (weir_nsec)((*state >> 32) * 100000000 >> 32);
@@ -117,12 +116,12 @@ static weir_nsec next_duration(uint64_t *state)
 static double sleep_through(void)
 {
 	struct weir_group_options options = {.limit = 500};
-	uint64_t jobs = 20000 / share, state = 128;
+	uint64_t jobs = 20000 / share, state = SLEEP500_SEED;
 	struct weir_group *group;
 	must(weir_group_new(&options, &group), "group");
 	weir_nsec start = weir_clock();
 	for (uint64_t i = 0; i < jobs; i++) {
-		void *duration = (void *)(intptr_t)next_duration(&state);
+		void *duration = (void *)(intptr_t)sleep500_next(&state);
 		must(weir_group_spawn(group, sleep_for, duration, WEIR_FOREVER), "spawn");
 	}
 	must(weir_group_wait(group, WEIR_FOREVER), "wait");
@@ -131,7 +130,7 @@ static double sleep_through(void)
 	return took;
 }
 
-static double cpu_seconds(void)
+double cpu_seconds(void)
 {
 	struct rusage usage;
 	must(getrusage(RUSAGE_SELF, &usage), "getrusage");

@@ -57,7 +57,7 @@ lint: ## format, layers, tree, shell scripts, reference, cppcheck, clang-tidy (T
 format: ## format the C files in place
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-bench: all ## figures of the library, a line each, beside Go's where it is installed
+bench: all ## figures of the library, a line each, beside those of others where they are installed
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench
 
 bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 orders-10000 rate memory")

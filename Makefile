@@ -26,7 +26,7 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@test -f build-asan/build.ninja || meson setup build-asan -Dbuildtype=debugoptimized \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan --quiet
-	@$(SLOW) ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0 \
+	@$(SLOW) ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP) build-asan/tests/weir-test $(T)
 
 tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fibers)
@@ -34,7 +34,7 @@ tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fi
 	@test -f build-tsan/build.ninja || CC=clang meson setup build-tsan -Dbuildtype=debugoptimized \
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan --quiet
-	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/tests/weir-test $(T)
+	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/tests/weir-test $(T)
 
 memcheck: all ## the unit tests under valgrind
 	@scripts/setup --quiet --for test --packages-only

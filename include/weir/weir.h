@@ -13,6 +13,7 @@
 #include <weir/offload.h>
 #include <weir/queue.h>
 #include <weir/run.h>
+#include <weir/select.h>
 #include <weir/sem.h>
 
 #endif

@@ -637,7 +637,10 @@ static void run_model(const struct weir_queue_options *opts, uint64_t seed)
 {
 	static struct model model;
 	struct weir_run_stats stats;
-	model = (struct model){.options = *opts, .item_bytes = opts->item_bytes, .random = seed};
+	memset(&model, 0, sizeof model); /* too large to be assigned by way of a fiber's stack */
+	model.options = *opts;
+	model.item_bytes = opts->item_bytes;
+	model.random = seed;
 	model.capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
 	ck_assert_int_eq(weir_queue_new_with(opts, &model.queue), 0);
 	for (int i = 0; i < WORKERS; i++) {

@@ -20,13 +20,6 @@ static struct weir_fiber no_fiber = {.canceled = true, .interrupt = true};
 
 _Thread_local struct weir_fiber *weir__self __attribute__((tls_model("initial-exec"))) = &no_fiber;
 
-enum { SLAB_FIBERS = 128 };
-
-struct weir__fiber_slab {
-	struct weir__fiber_slab *next;
-	struct weir_fiber fibers[SLAB_FIBERS];
-};
-
 int weir__interrupted(void)
 {
 	weir__require(weir__self != &no_fiber, "this call belongs on a fiber");
@@ -40,7 +33,7 @@ static bool add_slab(struct weir__loop *loop)
 		return false;
 	slab->next = loop->fiber_slabs;
 	loop->fiber_slabs = slab;
-	for (int i = SLAB_FIBERS; i-- > 0;) {
+	for (int i = WEIR__SLAB_FIBERS; i-- > 0;) {
 		slab->fibers[i].fn = NULL;
 		slab->fibers[i].next = loop->free_fibers;
 		loop->free_fibers = &slab->fibers[i];
@@ -88,7 +81,7 @@ void weir__fibers_fini(struct weir__loop *loop)
 	struct weir__fiber_slab *slab;
 	while ((slab = loop->fiber_slabs)) {
 		loop->fiber_slabs = slab->next;
-		for (int i = 0; i < SLAB_FIBERS && loop->fibers; i++)
+		for (int i = 0; i < WEIR__SLAB_FIBERS && loop->fibers; i++)
 			if (slab->fibers[i].fn)
 				fiber_free(loop, &slab->fibers[i]);
 		free(slab);
@@ -314,6 +307,7 @@ int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_ns
 		weir_heap_add(&loop->timers, deadline, &self->timer);
 	}
 	waiter->fiber = self;
+	waiter->since = loop->now;
 	link_waiter(list, waiter);
 	self->waiter = waiter;
 	weir__suspend();
@@ -367,7 +361,7 @@ int weir_yield(void)
 
 int weir_sleep_until(weir_nsec deadline)
 {
-	struct weir__waiter waiter = {0};
+	struct weir__waiter waiter = {.what = "sleep"};
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
 	int code = weir__wait(NULL, &waiter, deadline == WEIR_TRY ? 1 : deadline);

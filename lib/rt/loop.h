@@ -25,6 +25,14 @@ struct weir__ready {
 	struct weir_fiber *head, *tail;
 };
 
+/* Records of fibers are made by the slab; one that is free has no function. */
+enum { WEIR__SLAB_FIBERS = 128 };
+
+struct weir__fiber_slab {
+	struct weir__fiber_slab *next;
+	struct weir_fiber fibers[WEIR__SLAB_FIBERS];
+};
+
 /* With a seed the ready queue is spread over lists, and who goes into and comes from which is random. */
 enum { READY_LISTS = 8 };
 

@@ -104,7 +104,7 @@ static __attribute__((noinline)) int wait_to_put(struct weir_queue *queue, const
 {
 	if (queue->closed)
 		return WEIR_ECLOSED;
-	struct queue_waiter self = {.item = (void *)(uintptr_t)item};
+	struct queue_waiter self = {.waiter.what = "queue put", .item = (void *)(uintptr_t)item};
 	return weir__wait(&queue->putters, &self.waiter, deadline);
 }
 
@@ -126,7 +126,7 @@ static __attribute__((noinline)) int wait_to_get(struct weir_queue *queue, void 
 {
 	if (queue->closed)
 		return WEIR_ECLOSED;
-	struct queue_waiter self = {.item = ret_item};
+	struct queue_waiter self = {.waiter.what = "queue get", .item = ret_item};
 	return weir__wait(&queue->getters, &self.waiter, deadline);
 }
 
@@ -155,7 +155,7 @@ int weir_queue_join(struct weir_queue *queue, weir_nsec deadline)
 		return WEIR_ECANCELED;
 	if (!queue->unsettled)
 		return 0;
-	struct weir__waiter self = {0};
+	struct weir__waiter self = {.what = "queue join"};
 	return weir__wait(&queue->joiners, &self, deadline);
 }
 

@@ -224,18 +224,21 @@ LOOP_TEST(inspect_tells_of_waits_on_the_outside)
 
 /* ---- stacks */
 
-static __attribute__((noinline)) int touch(size_t bytes)
+/* Each frame is still needed when the next one has returned, or a compiler would make a loop of it. */
+static __attribute__((noinline)) int touch(size_t bytes, const volatile char *above)
 {
 	volatile char block[16 * 1024];
-	memset((void *)(uintptr_t)block, (int)bytes, sizeof block);
-	return bytes > sizeof block ? touch(bytes - sizeof block) + block[100] : block[200];
+	for (size_t i = 0; i < sizeof block; i += 512)
+		block[i] = (char)bytes;
+	int below = bytes > sizeof block ? touch(bytes - sizeof block, block) : 0;
+	return below + block[512] + (above ? above[512] : 0);
 }
 
 static int go_deep_and_sleep(void *arg)
 {
 	size_t bytes = *(size_t *)arg;
 	if (bytes)
-		touch(bytes);
+		touch(bytes, NULL);
 	weir_sleep(WEIR_SEC);
 	return 0;
 }

@@ -104,7 +104,7 @@ WEIR_API weir_nsec weir_deadline_now(void);
 
 /* Figures of the loop this fiber runs on, for tests and measurements. */
 struct weir_run_stats {
-	uint64_t switches;       /* of fibers, so far */
+	uint64_t switches;       /* times a fiber was given its turn, so far */
 	uint64_t polls;          /* times the system was asked for events */
 	size_t fibers;           /* alive: not yet started, ready, running or waiting */
 	size_t stacks;           /* mapped, in use or kept for re-use */

@@ -9,6 +9,7 @@
 #include <weir/group.h>
 #include <weir/heap.h>
 #include <weir/histogram.h>
+#include <weir/inspect.h>
 #include <weir/io.h>
 #include <weir/local.h>
 #include <weir/offload.h>

@@ -2,9 +2,10 @@
 /*
  * Fibers: their records, the switch from one to the next, waiting.
  *
- * weir__suspend() is the hot path: take the head of the ready queue, switch.  It goes through the loop's own context
+ * switch_to_next() is the hot path: take the head of the ready queue, switch.  It goes through the loop's own context
  * only when nothing is ready, when the turn is used up, or in shuffled order.  A fiber that ends takes the next one
- * that has not begun onto its own stack, without any switch.
+ * that has not begun onto its own stack, without any switch.  The switches of a turn are counted once, by what is left
+ * of its budget.
  */
 #include "rt/fiber.h"
 
@@ -20,13 +21,6 @@ static struct weir_fiber no_fiber = {.canceled = true, .interrupt = true};
 
 _Thread_local struct weir_fiber *weir__self __attribute__((tls_model("initial-exec"))) = &no_fiber;
 
-enum { SLAB_FIBERS = 128 };
-
-struct weir__fiber_slab {
-	struct weir__fiber_slab *next;
-	struct weir_fiber fibers[SLAB_FIBERS];
-};
-
 int weir__interrupted(void)
 {
 	weir__require(weir__self != &no_fiber, "this call belongs on a fiber");
@@ -40,7 +34,7 @@ static bool add_slab(struct weir__loop *loop)
 		return false;
 	slab->next = loop->fiber_slabs;
 	loop->fiber_slabs = slab;
-	for (int i = SLAB_FIBERS; i-- > 0;) {
+	for (int i = WEIR__SLAB_FIBERS; i-- > 0;) {
 		slab->fibers[i].fn = NULL;
 		slab->fibers[i].next = loop->free_fibers;
 		loop->free_fibers = &slab->fibers[i];
@@ -88,16 +82,11 @@ void weir__fibers_fini(struct weir__loop *loop)
 	struct weir__fiber_slab *slab;
 	while ((slab = loop->fiber_slabs)) {
 		loop->fiber_slabs = slab->next;
-		for (int i = 0; i < SLAB_FIBERS && loop->fibers; i++)
+		for (int i = 0; i < WEIR__SLAB_FIBERS && loop->fibers; i++)
 			if (slab->fibers[i].fn)
 				fiber_free(loop, &slab->fibers[i]);
 		free(slab);
 	}
-}
-
-void weir__fiber_start(struct weir_fiber *fiber)
-{
-	weir__ready_push(weir__loop, fiber);
 }
 
 static void list_push(struct weir__ready *list, struct weir_fiber *fiber)
@@ -117,14 +106,23 @@ static struct weir_fiber *list_pop(struct weir__ready *list)
 	return fiber;
 }
 
-void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber)
+static __attribute__((noinline)) void shuffle_in(struct weir__loop *loop, struct weir_fiber *fiber)
 {
-	if (weir__unlikely(loop->seeded)) {
-		list_push(&loop->shuffled[weir_random(&loop->random) % READY_LISTS], fiber);
-		loop->shuffled_count++;
-		return;
-	}
-	list_push(&loop->ready, fiber);
+	list_push(&loop->shuffled[weir_random(&loop->random) % READY_LISTS], fiber);
+	loop->shuffled_count++;
+}
+
+static inline __attribute__((always_inline)) void ready_push(struct weir__loop *loop, struct weir_fiber *fiber)
+{
+	if (weir__unlikely(loop->seeded))
+		shuffle_in(loop, fiber);
+	else
+		list_push(&loop->ready, fiber);
+}
+
+void weir__fiber_start(struct weir_fiber *fiber)
+{
+	ready_push(weir__loop, fiber);
 }
 
 /* Moves one fiber, at random, from the shuffled lists to the (then single) entry of the ready queue. */
@@ -168,17 +166,22 @@ static struct weir__checked *checked_of(struct weir__loop *loop, struct weir_fib
 	return fiber ? &fiber->stack->checked : &loop->checked;
 }
 
-void weir__suspend(void)
+/* Inlined where it is used: a call would be a tenth of it. */
+static inline __attribute__((always_inline)) void switch_to_next(struct weir__loop *loop, struct weir_fiber *self)
 {
-	struct weir__loop *loop = weir__loop;
-	struct weir_fiber *self = weir__self, *next = next_fiber(loop);
+	struct weir_fiber *next = next_fiber(loop);
 	if (weir__unlikely(next == self))
 		return;
 	weir__checked_leave(&self->stack->checked, checked_of(loop, next), 0);
 	weir__self = next ? next : &no_fiber;
-	loop->switches++;
 	weir__switch(&self->sp, next ? next->sp : loop->sp);
 	weir__checked_enter(&self->stack->checked, 0);
+}
+
+/* Leaves the running fiber, which waits, for the next one. */
+static __attribute__((noinline)) void suspend(struct weir__loop *loop, struct weir_fiber *self)
+{
+	switch_to_next(loop, self);
 }
 
 /* The stack is still under our feet: it goes back to the pool only after the next fiber has got one, and one that the
@@ -195,7 +198,6 @@ static void leave_for_good(struct weir__loop *loop, struct weir__stack *stack)
 	}
 	weir__checked_leave(&stack->checked, checked_of(loop, next), 1);
 	weir__self = next ? next : &no_fiber;
-	loop->switches++;
 	weir__switch(&unused, next ? next->sp : loop->sp);
 	__builtin_unreachable();
 }
@@ -313,11 +315,12 @@ int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_ns
 		weir_heap_add(&loop->timers, deadline, &self->timer);
 	}
 	waiter->fiber = self;
+	waiter->since = loop->now;
 	link_waiter(list, waiter);
 	if (weir__unlikely(waiter->peer != NULL))
 		link_peers(waiter);
 	self->waiter = waiter;
-	weir__suspend();
+	suspend(loop, self);
 	return waiter->code;
 }
 
@@ -332,7 +335,7 @@ void weir__wake(struct weir__waiter *waiter, int code)
 	fiber->waiter = NULL;
 	if (fiber->timer.index)
 		weir_heap_remove(&loop->timers, &fiber->timer);
-	weir__ready_push(loop, fiber);
+	ready_push(loop, fiber);
 }
 
 void weir__wake_all(struct weir__waitlist *list, int code)
@@ -363,14 +366,16 @@ int weir_yield(void)
 {
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
-	weir__ready_push(weir__loop, weir__self);
-	weir__suspend();
+	struct weir__loop *loop = weir__loop;
+	struct weir_fiber *self = weir__self;
+	ready_push(loop, self);
+	switch_to_next(loop, self);
 	return 0;
 }
 
 int weir_sleep_until(weir_nsec deadline)
 {
-	struct weir__waiter waiter = {0};
+	struct weir__waiter waiter = {.what = "sleep"};
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
 	int code = weir__wait(NULL, &waiter, deadline == WEIR_TRY ? 1 : deadline);

@@ -29,6 +29,8 @@ struct weir__waiter {
 	struct weir__waiter *next, *prev;
 	struct weir__waitlist *list; /* NULL: in none, or no longer */
 	struct weir_fiber *fiber;
+	const char *what; /* is waited for: a literal, for those who look at fibers; given by whoever waits */
+	weir_nsec since;
 	int code;
 	struct weir__waiter
 		*peer; /* ring of the waiters of one wait, of which the first to be woken ends it; or NULL */

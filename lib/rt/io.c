@@ -123,7 +123,7 @@ static bool passed(weir_nsec deadline)
 /* With io in use.  The events, 0 for a wake, or a negative code. */
 static int wait_for(struct weir_io *io, unsigned events, bool wakeable, weir_nsec deadline)
 {
-	struct io_waiter self = {.events = events, .wakeable = wakeable};
+	struct io_waiter self = {.waiter.what = "io", .events = events, .wakeable = wakeable};
 	if (weir__check_cancel()) /* also between two waits of one read */
 		return WEIR_ECANCELED;
 	if (events & ~io->registered && !passed(deadline)) {

@@ -52,7 +52,7 @@ void weir_run_stats(struct weir_run_stats *ret_stats)
 	struct weir__loop *loop = weir__loop;
 	weir__require(loop, "weir_run_stats() belongs on a fiber");
 	*ret_stats = (struct weir_run_stats){
-		.switches = loop->switches,
+		.switches = loop->switches + (uint64_t)(TURN_SWITCHES - loop->budget),
 		.polls = loop->polls,
 		.fibers = loop->fibers,
 		.stacks = loop->stacks.mapped,
@@ -178,6 +178,7 @@ static int run_turns(struct weir__loop *loop)
 		}
 		loop->budget = TURN_SWITCHES;
 		weir__run_ready(loop);
+		loop->switches += (uint64_t)(TURN_SWITCHES - (loop->budget > 0 ? loop->budget : 0));
 	}
 	return 0;
 }

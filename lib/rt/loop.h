@@ -25,6 +25,14 @@ struct weir__ready {
 	struct weir_fiber *head, *tail;
 };
 
+/* Records of fibers are made by the slab; one that is free has no function. */
+enum { WEIR__SLAB_FIBERS = 128 };
+
+struct weir__fiber_slab {
+	struct weir__fiber_slab *next;
+	struct weir_fiber fibers[WEIR__SLAB_FIBERS];
+};
+
 /* With a seed the ready queue is spread over lists, and who goes into and comes from which is random. */
 enum { READY_LISTS = 8 };
 
@@ -62,7 +70,8 @@ struct weir__loop {
 
 	struct weir_pool *pool; /* of weir_offload(), made when first used */
 	unsigned offload_threads;
-	uint64_t switches, polls;
+	uint64_t switches; /* before this turn */
+	uint64_t polls;
 };
 
 extern _Thread_local struct weir__loop *weir__loop __attribute__((tls_model("initial-exec")));
@@ -70,15 +79,10 @@ extern _Thread_local struct weir__loop *weir__loop __attribute__((tls_model("ini
 /* From any thread. */
 void weir__post(struct weir__loop *loop, struct weir__message *message);
 
-void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber);
-
 static inline bool weir__has_ready(const struct weir__loop *loop)
 {
 	return loop->ready.head || loop->shuffled_count;
 }
-
-/* Leaves the running fiber, which waits or is in the ready queue, for the next one. */
-void weir__suspend(void);
 
 /* Runs ready fibers until none is left or the budget is used up.  On the thread's own stack. */
 void weir__run_ready(struct weir__loop *loop);

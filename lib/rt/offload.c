@@ -170,6 +170,7 @@ static int call(struct weir_pool *pool, weir_offload_fn fn, void *arg, void (*de
 	if (!job)
 		return WEIR_ENOMEM;
 	job->message.deliver = deliver;
+	job->waiter.what = "offload";
 	job->loop = weir__loop;
 	job->fn = fn;
 	job->arg = arg;

@@ -144,7 +144,7 @@ int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **
 	pool->stats.calls++;
 	weir__calls_push(&pool->queue, call);
 	weir__child_dispatch(pool);
-	struct weir__waiter self = {0};
+	struct weir__waiter self = {.what = "child"};
 	int code = call->finished ? 0 : weir__wait(&call->waiter, &self, deadline);
 	if (!call->finished) {
 		abandon(pool, call);

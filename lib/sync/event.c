@@ -51,6 +51,6 @@ int weir_event_wait(struct weir_event *event, weir_nsec deadline)
 		return WEIR_ECANCELED;
 	if (event->set)
 		return 0;
-	struct weir__waiter self = {0};
+	struct weir__waiter self = {.what = "event"};
 	return weir__wait(&event->waiters, &self, deadline);
 }

@@ -65,7 +65,7 @@ static void give_place_back(struct weir_group *group)
 static int take_place(struct weir_group *group, weir_nsec deadline)
 {
 	if (group->limit && (group->taken >= group->limit || group->spawning.head)) {
-		struct weir__waiter self = {0};
+		struct weir__waiter self = {.what = "group spawn"};
 		return weir__wait(&group->spawning, &self, deadline);
 	}
 	group->taken++;
@@ -176,7 +176,7 @@ void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber,
 static int wait_for_last(struct weir_group *group, weir_nsec deadline)
 {
 	while (group->taken) {
-		struct weir__waiter self = {0};
+		struct weir__waiter self = {.what = "group wait"};
 		int code = weir__check_cancel(); /* also when it was woken and there is a fiber again */
 		if (!code)
 			code = weir__wait(&group->waiting, &self, deadline);

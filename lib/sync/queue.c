@@ -188,7 +188,7 @@ static int wait_to_put(struct weir_queue *queue, struct weir__queue_waiter *self
 
 static inline int wait_to_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline)
 {
-	struct weir__queue_waiter self = {.item = ret_item};
+	struct weir__queue_waiter self = {.waiter.what = "queue get", .item = ret_item};
 	if (weir__unlikely(queue->get_waits.times != NULL))
 		return weir__queue_wait_timed(&queue->getters, &self, deadline, &queue->get_waits);
 	return weir__wait(&queue->getters, &self.waiter, deadline);
@@ -200,7 +200,8 @@ static __attribute__((noinline)) int put_the_long_way(struct weir_queue *queue, 
 	int code = weir__queue_try_put(queue, item, rank);
 	if (code != WEIR_EAGAIN)
 		return code;
-	struct weir__queue_waiter self = {.item = (char *)(uintptr_t)item, .rank = rank, .left = 1};
+	struct weir__queue_waiter self = {
+		.waiter.what = "queue put", .item = (char *)(uintptr_t)item, .rank = rank, .left = 1};
 	return wait_to_put(queue, &self, deadline);
 }
 
@@ -258,7 +259,8 @@ int weir_queue_try_get(struct weir_queue *queue, void *ret_item)
 
 int weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n, weir_nsec deadline)
 {
-	struct weir__queue_waiter self = {.item = (char *)(uintptr_t)items, .rank = default_rank(queue), .left = n};
+	struct weir__queue_waiter self = {
+		.waiter.what = "queue put", .item = (char *)(uintptr_t)items, .rank = default_rank(queue), .left = n};
 	int code = weir__check_cancel();
 	while (!code && self.left && !(code = weir__queue_try_put(queue, self.item, self.rank))) {
 		self.item += queue->item_bytes;
@@ -293,7 +295,7 @@ int weir_queue_reserve(struct weir_queue *queue, weir_nsec deadline)
 	if (queue->closed)
 		return WEIR_ECLOSED;
 	if (!weir__queue_has_place(queue)) {
-		struct weir__queue_waiter self = {.left = 0};
+		struct weir__queue_waiter self = {.waiter.what = "queue reserve", .left = 0};
 		return wait_to_put(queue, &self, deadline);
 	}
 	if (make_room(queue))
@@ -356,7 +358,7 @@ int weir_queue_join(struct weir_queue *queue, weir_nsec deadline)
 		return WEIR_ECANCELED;
 	if (!queue->unsettled)
 		return 0;
-	struct weir__waiter self = {0};
+	struct weir__waiter self = {.what = "queue join"};
 	return weir__wait(&queue->joiners, &self, deadline);
 }
 

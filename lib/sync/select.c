@@ -50,7 +50,7 @@ static struct weir__waitlist *list_of(const struct weir_select_case *c)
 static int wait_for_any(struct weir_select_case *cases, size_t n, weir_nsec deadline)
 {
 	struct weir__queue_waiter waiters[WEIR_SELECT_MOST];
-	struct weir__waiter anchor = {.code = NOT_WOKEN, .peer = &anchor};
+	struct weir__waiter anchor = {.what = "select", .code = NOT_WOKEN, .peer = &anchor};
 	for (size_t i = n; i-- > 0;) {
 		waiters[i] = (struct weir__queue_waiter){
 			.waiter = {.list = list_of(&cases[i]), .code = NOT_WOKEN, .peer = anchor.peer},

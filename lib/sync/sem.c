@@ -53,7 +53,7 @@ int weir_sem_acquire(struct weir_sem *sem, size_t n, weir_nsec deadline)
 		sem->available -= n;
 		return 0;
 	}
-	struct sem_waiter self = {.n = n};
+	struct sem_waiter self = {.waiter.what = "semaphore", .n = n};
 	int code = weir__wait(&sem->waiters, &self.waiter, deadline);
 	if (code)
 		hand_out(sem);

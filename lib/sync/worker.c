@@ -316,7 +316,7 @@ static void take_back(struct worker *worker, int why)
 
 static void pause_until(struct worker *worker, weir_nsec deadline)
 {
-	struct weir__waiter self = {0};
+	struct weir__waiter self = {.what = "child restart"};
 	if (!worker->pool->closing)
 		weir__wait(&worker->paused, &self, deadline);
 }

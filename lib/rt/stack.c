@@ -46,6 +46,13 @@ static size_t page_bytes(void)
 	return bytes;
 }
 
+/* In whole pages.  The guard counts as 4 KiB, which it mostly is: there are kernels with pages as large as a stack. */
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = page_bytes();
+	return (bytes - 4096 + page - 1) / page * page + page;
+}
+
 /* Half of the mappings the kernel allows, less a margin for the rest of the program: a guard splits one into three. */
 static size_t guards_by_mprotect(void)
 {
@@ -61,8 +68,7 @@ static size_t guards_by_mprotect(void)
 
 void weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes)
 {
-	size_t page = page_bytes();
-	*pool = (struct weir__stack_pool){.stack_bytes = (stack_bytes + page - 1) / page * page};
+	*pool = (struct weir__stack_pool){.stack_bytes = whole_pages(stack_bytes)};
 }
 
 static bool install_guard(struct weir__stack_pool *pool, char *at)
@@ -175,8 +181,8 @@ static struct weir__stack *cut_from_slab(struct weir__stack_pool *pool)
 
 struct weir__stack *weir__stack_get(struct weir__stack_pool *pool, size_t bytes)
 {
-	size_t page = page_bytes();
-	bytes = (bytes + page - 1) / page * page;
+	if (bytes)
+		bytes = whole_pages(bytes);
 	if (bytes == 0 || bytes == pool->stack_bytes) {
 		struct weir__stack *stack = pool->free;
 		if (!stack)

@@ -7,7 +7,7 @@ SLOW = WEIR_TEST_SLOW=1
 ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
-.PHONY: all check test scenario asan build-asan tsan torture memcheck lint format bench bench-pipeline demo install \
+.PHONY: all check test scenario asan build-asan tsan torture cover memcheck lint format bench bench-pipeline demo install \
 	clean help
 all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
 	@ninja -C $(BUILD)
@@ -43,6 +43,9 @@ tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fi
 	@ninja -C build-tsan --quiet
 	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/tests/weir-test $(T)
 
+cover: ## lines of lib/ that the tests run, a file each; fails under 95 % (T=part-of-a-name for some tests)
+	@scripts/cover $(T)
+
 memcheck: all ## the unit tests under valgrind
 	@scripts/setup --quiet --for test --packages-only
 	@$(SLOW) valgrind --quiet --fair-sched=yes --trace-children=no --error-exitcode=99 \
@@ -68,7 +71,7 @@ install: all ## install the command, the library and its headers (DESTDIR counts
 	@meson install -C $(BUILD) --no-rebuild
 
 clean: ## remove what was built and what the demo left
-	@rm -rf build build-asan build-tsan demo
+	@rm -rf build build-asan build-tsan build-cover demo
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'

@@ -4,8 +4,11 @@ BUILD ?= build
 # Sanitizers want their mappings where they expect them; where that may be asked for, ask.
 FIXED_MAP = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 SLOW = WEIR_TEST_SLOW=1
+ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
-.PHONY: all check test scenario asan tsan memcheck ucontext aarch64 lint format bench bench-pipeline demo install clean help
+.PHONY: all check test scenario asan build-asan tsan torture cover memcheck ucontext aarch64 lint format bench \
+	bench-pipeline demo install clean help
 all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
@@ -21,13 +24,17 @@ scenario: all ## the command against real upstreams (T=part-of-a-name for some o
 test: ## everything, as scripts/test
 	@scripts/test
 
-asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: build-asan ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(SLOW) $(ASAN) build-asan/tests/weir-test $(T)
+
+torture: build-asan ## under the same: each call of the library failing in turn, and random orders (SECONDS=120)
+	@$(ASAN) scripts/torture $(if $(SECONDS),--seconds $(SECONDS))
+
+build-asan:
 	@scripts/setup --quiet --for test --packages-only
 	@test -f build-asan/build.ninja || meson setup build-asan -Dbuildtype=debugoptimized \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan --quiet
-	@$(SLOW) ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1 \
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP) build-asan/tests/weir-test $(T)
 
 tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fibers)
 	@scripts/setup --quiet --for test --packages-only
@@ -35,6 +42,9 @@ tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fi
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan --quiet
 	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/tests/weir-test $(T)
+
+cover: ## lines of lib/ that the tests run, a file each; fails under 95 % (T=part-of-a-name for some tests)
+	@scripts/cover $(T)
 
 memcheck: all ## the unit tests under valgrind
 	@scripts/setup --quiet --for test --packages-only
@@ -70,7 +80,7 @@ install: all ## install the command, the library and its headers (DESTDIR counts
 	@meson install -C $(BUILD) --no-rebuild
 
 clean: ## remove what was built and what the demo left
-	@rm -rf build build-asan build-tsan build-ucontext build-aarch64 demo
+	@rm -rf build build-asan build-tsan build-cover build-ucontext build-aarch64 demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'

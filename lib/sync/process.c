@@ -90,6 +90,12 @@ static void limit_memory(pid_t pid, size_t bytes)
 		prlimit(pid, RLIMIT_AS, &limit, NULL);
 }
 
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 int weir__process_start(const struct weir_child_options *opts, struct weir__process *ret_process)
 {
 	struct weir__process process = {.pidfd = -1};
@@ -119,7 +125,7 @@ fail:
 	close(process.fd);
 	if (process.pid) {
 		kill(-process.pid, SIGKILL);
-		waitpid(process.pid, NULL, 0);
+		reap(process.pid);
 	}
 	return code;
 }
@@ -151,8 +157,7 @@ void weir__process_end(struct weir__process *process, weir_nsec grace)
 	/* Until it is reaped its number is no one else's; the rest of its group goes, too. */
 	kill(-process->pid, SIGKILL);
 	await_end(process->pid, io, WEIR_FOREVER);
-	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	reap(process->pid);
 	weir_io_close(io);
 	if (process->pidfd >= 0)
 		close(process->pidfd);

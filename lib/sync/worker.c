@@ -196,7 +196,7 @@ static int take_answers(struct worker *worker)
 	return in->len - in->from > worker->pool->options.answer_bytes ? WEIR_EDIED : answers;
 }
 
-/* Reads what there is: the number of answers in it, or WEIR_EDIED at the end of file and the like. */
+/* Reads what there is: the number of answers in it, WEIR_EDIED at the end of file and the like, or WEIR_ENOMEM. */
 static int receive(struct worker *worker)
 {
 	struct bytes *in = &worker->in;
@@ -204,7 +204,7 @@ static int receive(struct worker *worker)
 	for (;;) {
 		size_t unread = worker->scanned - in->from;
 		if (make_room(in, READ_BYTES))
-			return WEIR_EDIED;
+			return WEIR_ENOMEM;
 		worker->scanned = in->from + unread;
 		size_t room = in->room - in->len;
 		ssize_t n = recv(worker->process.fd, in->data + in->len, room, 0);
@@ -241,7 +241,8 @@ static int transmit(struct worker *worker)
 	return 0;
 }
 
-/* Carries lines and answers until the child ends or must: WEIR_EDIED, WEIR_ETIMEDOUT, or WEIR_ECLOSED with the pool. */
+/* Carries lines and answers until the child ends or must: WEIR_EDIED, WEIR_ETIMEDOUT, WEIR_ENOMEM for its answers, or
+ * WEIR_ECLOSED with the pool. */
 static int serve(struct worker *worker)
 {
 	while (!worker->pool->closing) {
@@ -262,7 +263,7 @@ static int serve(struct worker *worker)
 		if (late || code & WEIR_READABLE)
 			code = receive(worker);
 		if (code < 0)
-			return WEIR_EDIED;
+			return code;
 		if (late && code == 0)
 			return WEIR_ETIMEDOUT;
 		weir__child_dispatch(worker->pool);
@@ -368,7 +369,7 @@ int weir__worker_run(void *arg)
 		int why = serve(worker);
 		worker->up = false;
 		pool->stats.deaths += why == WEIR_EDIED;
-		pool->stats.kills += why == WEIR_ETIMEDOUT;
+		pool->stats.kills += why == WEIR_ETIMEDOUT || why == WEIR_ENOMEM;
 		take_back(worker, why);
 		weir__process_end(&worker->process, why == WEIR_ECLOSED ? END_GRACE : 0);
 		restart(worker);

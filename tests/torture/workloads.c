@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the faults are thrown into: small programs over the public interface that take every failure for granted, and
+ * hold the library to its headers: a code they name, outputs untouched, and the same call again once all is well.
+ */
+#include "torture/faults.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+#define ALL_MEMORY (1u << FAULT_MEMORY | 1u << FAULT_SYSTEM | 1u << FAULT_OLD)
+#define TRANSFERS  (1u << FAULT_INTERRUPT | 1u << FAULT_AGAIN | 1u << FAULT_SHORT | 1u << FAULT_HARD)
+
+/* Makes *ret: the constructor is called at most twice, since a fault may strike it once.  It may fail with one of two
+ * codes; then the output is untouched.  NULL if it failed twice. */
+#define MAKE(ret, other, call)                                                                                         \
+	do {                                                                                                           \
+		static char untouched;                                                                                 \
+		int make_code = -1;                                                                                    \
+		for (int attempt = 0; attempt < 2 && make_code; attempt++) {                                           \
+			(ret) = (void *)&untouched;                                                                    \
+			make_code = (call);                                                                            \
+			check(make_code == 0 || make_code == WEIR_ENOMEM || make_code == (other));                     \
+			check(!make_code == ((void *)(ret) != (void *)&untouched));                                    \
+		}                                                                                                      \
+		if (make_code)                                                                                         \
+			(ret) = NULL;                                                                                  \
+	} while (0)
+
+static int spawn_twice(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn, void *arg)
+{
+	int code = weir_group_spawn_with(group, opts, fn, arg, WEIR_FOREVER);
+	if (code) {
+		check(code == WEIR_ENOMEM);
+		code = weir_group_spawn_with(group, opts, fn, arg, WEIR_FOREVER);
+	}
+	check(code == 0 || code == WEIR_ENOMEM);
+	return code;
+}
+
+/* A group that collects: its fibers that found no memory are its failures. */
+static struct weir_group *new_group(size_t limit)
+{
+	struct weir_group *group;
+	struct weir_group_options opts = {.flags = WEIR_GROUP_COLLECT, .limit = limit};
+	MAKE(group, 0, weir_group_new(&opts, &group));
+	return group;
+}
+
+static void end_group(struct weir_group *group)
+{
+	int code = weir_group_wait(group, WEIR_FOREVER);
+	check(code == (weir_group_failures(group) ? WEIR_ENOMEM : 0));
+	weir_group_free(group);
+}
+
+/* ---- objects */
+
+static int use_objects(void *arg)
+{
+	struct weir_queue *queue;
+	struct weir_sem *sem;
+	struct weir_event *event;
+	struct weir_histogram *histogram;
+	struct weir_heap heap = {0};
+	(void)arg;
+	MAKE(queue, 0, weir_queue_new(24, 10, &queue));
+	MAKE(sem, 0, weir_sem_new(3, &sem));
+	MAKE(event, 0, weir_event_new(&event));
+	MAKE(histogram, 0, weir_histogram_new(&histogram));
+	for (size_t n = 1; n < 300; n *= 2) {
+		int code = weir_heap_reserve(&heap, n);
+		check(code == 0 || code == WEIR_ENOMEM);
+		check(code || heap.room > n);
+	}
+	weir_queue_free(queue);
+	weir_sem_free(sem);
+	weir_event_free(event);
+	weir_histogram_free(histogram);
+	weir_heap_fini(&heap);
+	return 0;
+}
+
+/* ---- fibers: more than a slab of records, than the heap's first room, than two slabs of stacks */
+
+enum { FIBERS = 150 };
+
+static int sleep_and_count(void *arg)
+{
+	check(weir_sleep(WEIR_MSEC) == 0);
+	++*(size_t *)arg;
+	return 0;
+}
+
+static int use_fibers(void *arg)
+{
+	static const struct weir_spawn_options large = {.name = "large", .stack_bytes = 256 * 1024};
+	struct weir_group *group = new_group(0);
+	size_t started = 0, ran = 0;
+	(void)arg;
+	if (!group)
+		return WEIR_ENOMEM;
+	for (int i = 0; i < FIBERS; i++)
+		started += !spawn_twice(group, i % 8 ? NULL : &large, sleep_and_count, &ran);
+	check(weir_group_alive(group) == started);
+	check(weir_group_wait(group, WEIR_FOREVER) == (ran < started ? WEIR_ENOMEM : 0));
+	check(ran + weir_group_failures(group) == started);
+	weir_group_free(group);
+	return 0;
+}
+
+/* ---- a queue between producers and consumers, under a limit */
+
+struct traffic {
+	struct weir_queue *queue;
+	struct weir_sem *sem;
+	struct weir_event *event;
+	long put, got;
+};
+
+static int produce(void *arg)
+{
+	struct traffic *traffic = arg;
+	check(weir_event_wait(traffic->event, WEIR_FOREVER) == 0);
+	for (int i = 0; i < 10; i++) {
+		int code = weir_queue_put(traffic->queue, &i, weir_after(WEIR_SEC));
+		check(code == 0 || code == WEIR_ETIMEDOUT);
+		traffic->put += !code;
+	}
+	return 0;
+}
+
+static int consume(void *arg)
+{
+	struct traffic *traffic = arg;
+	int item, code;
+	while (!(code = weir_queue_get(traffic->queue, &item, WEIR_FOREVER))) {
+		check(weir_sem_acquire(traffic->sem, 1, WEIR_FOREVER) == 0);
+		check(weir_sleep(WEIR_USEC) == 0);
+		weir_sem_release(traffic->sem, 1);
+		weir_queue_task_done(traffic->queue);
+		traffic->got++;
+	}
+	check(code == WEIR_ECLOSED);
+	return 0;
+}
+
+static void run_traffic(struct traffic *traffic)
+{
+	struct weir_group *producers = new_group(3), *consumers = new_group(0);
+	for (int i = 0; consumers && i < 5; i++)
+		spawn_twice(consumers, NULL, consume, traffic);
+	weir_event_set(traffic->event);
+	for (int i = 0; producers && i < 8; i++)
+		spawn_twice(producers, NULL, produce, traffic);
+	if (producers)
+		end_group(producers);
+	int code = weir_queue_join(traffic->queue, weir_after(WEIR_SEC));
+	check(code == (traffic->got < traffic->put ? WEIR_ETIMEDOUT : 0));
+	long dropped = (long)weir_queue_close(traffic->queue, WEIR_QUEUE_DROP);
+	if (consumers)
+		end_group(consumers);
+	check(traffic->got + dropped == traffic->put);
+	check(weir_queue_join(traffic->queue, WEIR_TRY) == 0);
+}
+
+static int use_queue(void *arg)
+{
+	struct traffic traffic = {0};
+	(void)arg;
+	MAKE(traffic.queue, 0, weir_queue_new(sizeof(int), 3, &traffic.queue));
+	MAKE(traffic.sem, 0, weir_sem_new(2, &traffic.sem));
+	MAKE(traffic.event, 0, weir_event_new(&traffic.event));
+	if (traffic.queue && traffic.sem && traffic.event)
+		run_traffic(&traffic);
+	weir_event_free(traffic.event);
+	weir_sem_free(traffic.sem);
+	weir_queue_free(traffic.queue);
+	return 0;
+}
+
+/* ---- threads */
+
+static int add_one(void *arg)
+{
+	++*(atomic_int *)arg;
+	return 7;
+}
+
+static int wait_a_little(void *arg)
+{
+	usleep(2000);
+	return add_one(arg);
+}
+
+static void add_ten(void *arg)
+{
+	*(atomic_int *)arg += 10;
+}
+
+/* WEIR_ENOMEM means that neither was called. */
+static int offload_owned(void *arg)
+{
+	atomic_int n = 0;
+	(void)arg;
+	int code = weir_offload_owned(add_one, &n, add_ten, WEIR_FOREVER);
+	check(code == 7 ? n == 11 : code == WEIR_ENOMEM && n == 0);
+	return code < 0 ? code : 0;
+}
+
+static int offload(void *arg)
+{
+	atomic_int n = 0;
+	int code = weir_offload(wait_a_little, &n, WEIR_FOREVER);
+	check(code == 7 ? n == 1 : code == WEIR_ENOMEM && n == 0);
+	n = 0;
+	code = weir_offload(wait_a_little, &n, weir_after(WEIR_MSEC)); /* ends later, or never began */
+	check(code == 7 || (code == WEIR_ETIMEDOUT && n <= 1) || (code == WEIR_ENOMEM && n == 0));
+	return offload_owned(arg);
+}
+
+static void use_pool_of_ones_own(void)
+{
+	struct weir_pool *pool;
+	atomic_int n = 0;
+	MAKE(pool, 0, weir_pool_new(1, &pool));
+	if (!pool)
+		return;
+	int code = weir_pool_call(pool, add_one, &n, WEIR_FOREVER);
+	if (code != 7) {
+		check(code == WEIR_ENOMEM && n == 0);
+		code = weir_pool_call(pool, add_one, &n, WEIR_FOREVER);
+		check(code == 7 || code == WEIR_ENOMEM);
+	}
+	check(n == (code == 7));
+	weir_pool_free(pool);
+}
+
+static int use_threads(void *arg)
+{
+	struct weir_group *group = new_group(0);
+	(void)arg;
+	for (int i = 0; group && i < 6; i++)
+		spawn_twice(group, NULL, offload, NULL);
+	if (group)
+		end_group(group);
+	use_pool_of_ones_own();
+	return 0;
+}
+
+/* ---- descriptors */
+
+enum { BYTES = 300 };
+
+struct pipe_end {
+	struct weir_io *io;
+	char bytes[BYTES];
+	bool is_writer, failed;
+};
+
+static int transfer(void *arg)
+{
+	struct pipe_end *end = arg;
+	weir_nsec deadline = weir_after(200 * WEIR_MSEC); /* the other side may have failed */
+	size_t n = end->is_writer ? 0 : BYTES;
+	if (end->is_writer && weir_io_write(end->io, end->bytes, BYTES, deadline))
+		end->failed = true;
+	while (n) {
+		ssize_t got = weir_io_read(end->io, end->bytes + BYTES - n, n, deadline);
+		end->failed |= got <= 0;
+		if (got <= 0)
+			break;
+		n -= (size_t)got;
+	}
+	int held = weir_io_wait(end->io, end->is_writer ? WEIR_WRITABLE : WEIR_READABLE, WEIR_TRY);
+	check(held == WEIR_EAGAIN || held > 0);
+	return 0;
+}
+
+static void run_pair(const int fds[2])
+{
+	struct pipe_end reader = {0}, writer = {.is_writer = true};
+	struct weir_group *group = new_group(0);
+	int started = 0;
+	memset(writer.bytes, 'x', BYTES);
+	MAKE(reader.io, WEIR_EMFILE, weir_io_open(fds[0], &reader.io));
+	MAKE(writer.io, WEIR_EMFILE, weir_io_open(fds[1], &writer.io));
+	if (group && reader.io && writer.io) {
+		started += !spawn_twice(group, NULL, transfer, &reader);
+		weir_yield(); /* the reader waits */
+		started += !spawn_twice(group, NULL, transfer, &writer);
+	}
+	if (group) {
+		weir_group_wait(group, WEIR_FOREVER);
+		if (started == 2 && !weir_group_failures(group) && !reader.failed && !writer.failed)
+			check(!memcmp(reader.bytes, writer.bytes, BYTES));
+		weir_group_free(group);
+	}
+	weir_io_close(reader.io);
+	weir_io_close(writer.io);
+}
+
+static int use_descriptors(void *arg)
+{
+	int fds[2];
+	(void)arg;
+	check(pipe2(fds, O_NONBLOCK | O_CLOEXEC) == 0);
+	run_pair(fds);
+	close(fds[0]);
+	close(fds[1]);
+	check(faults_socketpair(fds) == 0);
+	run_pair(fds);
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
+/* ---- child processes */
+
+static const char script[] = "while read -r a; do case $a in die) exit 1;; *) echo \"$a\";; esac; done";
+static const char *const argv_of_script[] = {"/bin/sh", "-c", script, NULL};
+static const char *const envp_of_script[] = {"PATH=/usr/bin:/bin", NULL};
+
+/* The system's own words for: not now. */
+static int is_shortage(int code)
+{
+	return code == WEIR_EMFILE || code == WEIR_EAGAIN ? code : 0;
+}
+
+/* A line that is answered is answered with itself.  Only a fault that cuts the connection may blame it. */
+static int call_child(struct weir_child *pool, const char *line)
+{
+	char untouched, *answer = &untouched;
+	size_t n = 12345;
+	/* A pool that is short of something tries for ever to start its children again. */
+	weir_nsec deadline = weir_after(faults_last() ? 50 * WEIR_MSEC : 20 * WEIR_SEC);
+	int code = weir_child_call(pool, line, strlen(line), &answer, &n, deadline);
+	if (code) {
+		check(code == WEIR_ENOMEM || code == WEIR_EDIED || (code == WEIR_ETIMEDOUT && faults_last()));
+		check(answer == &untouched && n == 12345);
+		check(code != WEIR_EDIED || faults_last() || !faults_are(FAULT_MEMORY) || !strcmp(line, "die"));
+		return code;
+	}
+	check(n == strlen(line) && !memcmp(answer, line, n + 1));
+	free(answer);
+	return 0;
+}
+
+static int call_twice(void *arg)
+{
+	if (call_child(arg, "a line"))
+		call_child(arg, "another line");
+	return 0;
+}
+
+static int use_children(void *arg)
+{
+	struct weir_child *pool;
+	struct weir_child_options opts = {.argv = argv_of_script, .envp = envp_of_script, .processes = 2, .batch = 2};
+	struct weir_group *group = new_group(0);
+	(void)arg;
+	MAKE(pool, is_shortage(make_code), weir_child_new(&opts, &pool));
+	for (int i = 0; group && pool && i < 6; i++)
+		spawn_twice(group, NULL, call_twice, pool);
+	if (group)
+		end_group(group);
+	if (pool) {
+		check(call_child(pool, "die") < 0);
+		call_twice(pool);
+	}
+	weir_child_free(pool);
+	return 0;
+}
+
+const struct workload workloads[] = {
+	{"objects", use_objects, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"fibers", use_fibers, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"queue", use_queue, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"threads", use_threads, ALL_MEMORY | 1u << FAULT_INTERRUPT, 0},
+	{"descriptors", use_descriptors, ALL_MEMORY | TRANSFERS, 0},
+	{"children", use_children, ALL_MEMORY | TRANSFERS, 0},
+	{0},
+};

@@ -10,7 +10,7 @@
  */
 #include "torture/faults.h" /* check() */
 
-#include "base/random.h"
+#include <weir/random.h>
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -317,19 +317,19 @@ static void run_order(struct order *order)
 static void draw_order(uint64_t seed, struct order *ret_order)
 {
 	uint64_t random = seed;
-	struct order order = {.object = weir__random(&random) % OBJECTS, .limit = 1 + weir__random(&random) % 4};
-	order.schedule = weir__random(&random) % 4 ? weir__random(&random) : 0;
-	order.n = 10 + weir__random(&random) % (OPS_MOST - 10);
+	struct order order = {.object = weir_random(&random) % OBJECTS, .limit = 1 + weir_random(&random) % 4};
+	order.schedule = weir_random(&random) % 4 ? weir_random(&random) : 0;
+	order.n = 10 + weir_random(&random) % (OPS_MOST - 10);
 	for (size_t i = 0; i < order.n; i++) {
 		struct op *op = &order.ops[i];
-		op->worker = weir__random(&random) % WORKERS;
-		op->kind = kinds_of[order.object][weir__random(&random) % 10];
-		op->n = 1 + weir__random(&random) % (order.object == SEM ? 4 : 20);
+		op->worker = weir_random(&random) % WORKERS;
+		op->kind = kinds_of[order.object][weir_random(&random) % 10];
+		op->n = 1 + weir_random(&random) % (order.object == SEM ? 4 : 20);
 		if (op->kind == CANCEL)
-			op->n = weir__random(&random) % WORKERS;
-		if (op->kind == CANCEL && weir__random(&random) % 8)
-			op->kind = order.object == GROUP && weir__random(&random) % 8 == 0 ? STOP : YIELD;
-		op->wait = weir__random(&random) % 4 ? (int)(weir__random(&random) % 30) - 1 : WAIT_TRY;
+			op->n = weir_random(&random) % WORKERS;
+		if (op->kind == CANCEL && weir_random(&random) % 8)
+			op->kind = order.object == GROUP && weir_random(&random) % 8 == 0 ? STOP : YIELD;
+		op->wait = weir_random(&random) % 4 ? (int)(weir_random(&random) % 30) - 1 : WAIT_TRY;
 	}
 	*ret_order = order;
 }

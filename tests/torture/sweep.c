@@ -10,7 +10,7 @@
  */
 #include "torture/faults.h"
 
-#include "base/random.h"
+#include <weir/random.h>
 
 #include <dirent.h>
 #include <signal.h>
@@ -89,7 +89,7 @@ static size_t sweep(const struct workload *workload, enum fault_kind kind, size_
 	size_t fired, calls = run_once(workload, kind, 0, 0, &fired), tried = 0;
 	if (sample && sample < calls) {
 		for (; tried < sample; tried++)
-			run_at(workload, kind, 1 + weir__random(random) % calls, &fired);
+			run_at(workload, kind, 1 + weir_random(random) % calls, &fired);
 		return tried;
 	}
 	for (size_t k = 1; k <= calls; k++, tried++)

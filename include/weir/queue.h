@@ -39,7 +39,8 @@ enum weir_queue_order {
 
 enum weir_queue_flags {
 	WEIR_QUEUE_UNBOUNDED = 1u << 0, /* grows as needed: puts never wait, but may answer WEIR_ENOMEM */
-	WEIR_QUEUE_TIMED = 1u << 1, /* counts how long puts and gets waited: 64 KiB, and a little time for each wait */
+	WEIR_QUEUE_TIMED = 1u << 1, /* counts how long puts, gets and items waited: 96 KiB and 80 bytes an item; puts
+				     * and gets take several times as long, though still without a clock read */
 };
 
 struct weir_queue_options {
@@ -143,14 +144,15 @@ struct weir_queue_waits {
 	const struct weir_histogram *times; /* NULL without WEIR_QUEUE_TIMED; lives as long as the queue */
 };
 
-/* Costs no clock read: times are told by weir_now(). */
+/* Costs no clock read: times are told by weir_now().  The time in hand runs from get to task_done, or to now, for all
+ * items together: divided by `got` it is their mean. */
 struct weir_queue_stats {
 	const char *name;                    /* NULL: none */
 	uint64_t put, got, settled, dropped; /* items so far; settled includes dropped, got does not */
 	size_t size, reserved;
-	struct weir_queue_waits puts,
-		gets;     /* puts: stalls because the queue was full, those of weir_queue_reserve() too */
-	unsigned classes; /* 0 of FIFO and LIFO, 1 of EDF */
+	struct weir_queue_waits puts, gets; /* puts: stalled by a full queue, with those of weir_queue_reserve() */
+	weir_nsec in_hand;                  /* 0 without classes */
+	unsigned classes;                   /* of EDF 1; of FIFO and LIFO 1 with WEIR_QUEUE_TIMED, else 0 */
 };
 WEIR_API void weir_queue_stats(const struct weir_queue *queue, struct weir_queue_stats *ret_stats);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The queue: what is put and got, and who waits for it.  The items of a FIFO queue lie in a ring and go the short way;
- * all else goes the long way, in functions of its own that are not inlined, so that the short one stays short.
+ * The queue: what is put and got, and who waits for it.  The items of a plain FIFO queue lie in a ring and go the short
+ * way; all else goes the long way, in functions of its own that are not inlined, so that the short one stays short.
  *
  *     put  -> a getter waits: its item is copied straight to it, and it is woken
  *     get  -> a place is free now: admit() lets putters in, in their order
@@ -46,7 +46,7 @@ static inline void ring_pop(struct weir_queue *queue, void *ret_item)
 static void set_limit(struct weir_queue *queue)
 {
 	size_t most = queue->capacity < queue->places ? queue->capacity : queue->places;
-	bool is_short = queue->order == WEIR_FIFO && !queue->closed;
+	bool is_short = queue->has_ring && !queue->closed;
 	queue->limit = is_short && most > queue->reserved ? most - queue->reserved : 0;
 }
 
@@ -67,6 +67,8 @@ int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue
 		return WEIR_ENOMEM;
 	queue->item_bytes = opts->item_bytes;
 	queue->order = opts->order;
+	queue->has_slots = opts->order >= WEIR_PRIORITY || opts->flags & WEIR_QUEUE_TIMED;
+	queue->has_ring = opts->order == WEIR_FIFO && !queue->has_slots;
 	queue->aging = opts->aging ? opts->aging : 5 * WEIR_SEC;
 	queue->capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
 	if (weir__queue_grow(queue, opts->capacity ? opts->capacity : UNBOUNDED_PLACES) ||
@@ -111,10 +113,10 @@ static void accept_item(struct weir_queue *queue, const void *item, int64_t rank
 {
 	queue->unsettled++;
 	if (queue->getters.head) {
-		if (queue->classes)
+		if (queue->has_slots)
 			weir__queue_count_got(queue, NULL, rank);
 		hand_over(queue, item);
-	} else if (queue->order == WEIR_FIFO) {
+	} else if (queue->has_ring) {
 		ring_push(queue, item);
 	} else {
 		queue->counted++;
@@ -347,7 +349,12 @@ void weir_queue_abort(struct weir_queue *queue)
 
 void weir_queue_task_done(struct weir_queue *queue)
 {
-	weir__require(queue->unsettled > weir__queue_size(queue), "weir_queue_task_done() once too often");
+	size_t size = queue->ring_size;
+	if (weir__unlikely(!queue->has_ring)) {
+		size = queue->store_size;
+		queue->in_hand_ns += (uint64_t)weir_now();
+	}
+	weir__require(queue->unsettled > size, "weir_queue_task_done() once too often");
 	if (weir__unlikely(--queue->unsettled == 0 && queue->joiners.head))
 		weir__wake_all(&queue->joiners, 0);
 }

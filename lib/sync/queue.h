@@ -3,7 +3,7 @@
  * Inside a queue.  queue.c holds the calls and the waiting, queue_store.c keeps items in their order, queue_stats.c
  * counts; select.c waits in the lists of several queues.
  *
- *     size     = ring_size + store_size       one of them is 0 for ever: a FIFO queue has the ring, others the store
+ *     size     = ring_size + store_size       one of them is 0 for ever: FIFO has the ring, all else the store
  *     limit    = what ring_size must be below for a put to go the short way; 0: all go the long way
  *     putters  wait only while size + reserved >= capacity, getters only while size is 0
  */
@@ -16,7 +16,7 @@
 #include <weir/heap.h>
 #include <weir/queue.h>
 
-/* An item of a PRIORITY or EDF queue. */
+/* An item of a PRIORITY, EDF or timed queue. */
 struct weir__queue_slot {
 	struct weir_heap_node node;
 	struct weir__queue_slot *older, *newer; /* by going in; the free ones are linked by `newer` */
@@ -53,6 +53,8 @@ struct weir_queue {
 	size_t store_size;
 	size_t capacity; /* SIZE_MAX: unbounded */
 	size_t reserved;
+	bool has_ring;  /* the short way is open to it */
+	bool has_slots; /* its items know their time and class */
 	bool closed, dropping;
 	enum weir_queue_order order;
 
@@ -63,6 +65,7 @@ struct weir_queue {
 
 	char *name;
 	uint64_t dropped;
+	uint64_t in_hand_ns; /* of a queue with slots, modulo 2^64: times of all task_done less times of all gets */
 	struct weir__queue_waits put_waits, get_waits; /* `times` is NULL: not counted */
 	struct weir__queue_class *classes;
 	unsigned n_classes;
@@ -108,7 +111,7 @@ static inline bool weir__queue_is_drained(const struct weir_queue *queue)
 int weir__queue_grow(struct weir_queue *queue, size_t places);
 void weir__queue_store_fini(struct weir_queue *queue);
 
-/* Puts an item in for which there is room, or takes the next out of what is not empty; not of a FIFO queue. */
+/* Puts an item in for which there is room, or takes the next out of what is not empty; not with a ring. */
 void weir__queue_push(struct weir_queue *queue, const void *item, int64_t rank);
 void weir__queue_pop(struct weir_queue *queue, void *ret_item);
 void weir__queue_forget_all(struct weir_queue *queue);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a queue counts.  Numbers of items follow from what the queue keeps anyway; times are weir_now(), taken only
- * by calls that wait and for items of PRIORITY and EDF queues.
+ * by calls that wait and for items in slots.
+ *
+ * The time that items are in hand needs no stamp on any of them: the sum over all items of (task_done - get) is the sum
+ * of the one less the sum of the other, whichever belongs to which.
  */
 #include "sync/queue.h"
 
@@ -29,7 +32,7 @@ int weir__queue_stats_init(struct weir_queue *queue, const struct weir_queue_opt
 	if (opts->flags & WEIR_QUEUE_TIMED &&
 	    (weir_histogram_new(&queue->put_waits.times) || weir_histogram_new(&queue->get_waits.times)))
 		return WEIR_ENOMEM;
-	return queue->order == WEIR_PRIORITY || queue->order == WEIR_EDF ? make_classes(queue, opts) : 0;
+	return queue->has_slots ? make_classes(queue, opts) : 0;
 }
 
 void weir__queue_stats_fini(struct weir_queue *queue)
@@ -60,7 +63,9 @@ void weir__queue_count_got(struct weir_queue *queue, const struct weir__queue_sl
 	weir_nsec now = weir_now(), waited = slot ? now - slot->entered : 0;
 	bool is_edf = queue->order == WEIR_EDF;
 	unsigned last = queue->n_classes - 1;
-	struct weir__queue_class *class = &queue->classes[!is_edf && rank < last ? (unsigned)rank : last];
+	bool is_lower = queue->order == WEIR_PRIORITY && rank < last;
+	struct weir__queue_class *class = &queue->classes[is_lower ? (unsigned)rank : last];
+	queue->in_hand_ns -= (uint64_t)now;
 	class->got++;
 	weir_histogram_record(class->times, waited);
 	if (slot && slot->older)
@@ -77,7 +82,7 @@ static struct weir_queue_waits public_waits(const struct weir__queue_waits *wait
 void weir_queue_stats(const struct weir_queue *queue, struct weir_queue_stats *ret_stats)
 {
 	size_t size = weir__queue_size(queue);
-	uint64_t put = queue->counted + queue->tail;
+	uint64_t put = queue->counted + queue->tail, in_hand = queue->unsettled - size;
 	*ret_stats = (struct weir_queue_stats){
 		.name = queue->name,
 		.put = put,
@@ -86,6 +91,7 @@ void weir_queue_stats(const struct weir_queue *queue, struct weir_queue_stats *r
 		.dropped = queue->dropped,
 		.size = size,
 		.reserved = queue->reserved,
+		.in_hand = queue->has_slots ? (weir_nsec)(queue->in_hand_ns + in_hand * (uint64_t)weir_now()) : 0,
 		.puts = public_waits(&queue->put_waits),
 		.gets = public_waits(&queue->get_waits),
 		.classes = queue->n_classes,

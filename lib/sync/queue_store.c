@@ -2,9 +2,9 @@
 /*
  * Where the items of a queue lie, and which leaves next.
  *
- *     FIFO            the ring; queue.c pushes and pops, here it only grows
- *     LIFO            the same memory as a stack: items 0 … store_size-1
- *     PRIORITY, EDF   slots that never move, in chunks; a heap of them by key, and a list of them by going in
+ *     FIFO                   the ring; queue.c pushes and pops, here it only grows
+ *     LIFO                   the same memory as a stack: items 0 … store_size-1
+ *     PRIORITY, EDF, timed   slots that never move, in chunks; a heap of them by key, and a list of them by going in
  *
  * Aging needs neither clock nor thread: the urgency of an item, its class less the time it has waited in units of
  * `aging`, grows as fast as everybody else's, so any two items keep their order, and
@@ -16,11 +16,6 @@
 #include "sync/queue.h"
 
 #include <stdlib.h>
-
-static bool has_slots(const struct weir_queue *queue)
-{
-	return queue->order == WEIR_PRIORITY || queue->order == WEIR_EDF;
-}
 
 static int grow_ring(struct weir_queue *queue, size_t places)
 {
@@ -67,7 +62,7 @@ static int grow_slots(struct weir_queue *queue, size_t places)
 
 int weir__queue_grow(struct weir_queue *queue, size_t places)
 {
-	return has_slots(queue) ? grow_slots(queue, places) : grow_ring(queue, places);
+	return queue->has_slots ? grow_slots(queue, places) : grow_ring(queue, places);
 }
 
 void weir__queue_store_fini(struct weir_queue *queue)
@@ -83,6 +78,10 @@ void weir__queue_store_fini(struct weir_queue *queue)
 static int64_t key_of(const struct weir_queue *queue, int64_t rank, weir_nsec now)
 {
 	int64_t key;
+	if (queue->order == WEIR_FIFO)
+		return 0;
+	if (queue->order == WEIR_LIFO)
+		return -(int64_t)queue->heap.seq;
 	if (queue->order == WEIR_EDF)
 		return rank == WEIR_FOREVER ? INT64_MAX : rank;
 	if (__builtin_mul_overflow(rank, queue->aging, &key) || __builtin_add_overflow(key, now, &key))
@@ -92,7 +91,7 @@ static int64_t key_of(const struct weir_queue *queue, int64_t rank, weir_nsec no
 
 void weir__queue_push(struct weir_queue *queue, const void *item, int64_t rank)
 {
-	if (queue->order == WEIR_LIFO) {
+	if (!queue->has_slots) {
 		weir__queue_copy(queue, queue->ring + queue->store_size++ * queue->item_bytes, item);
 		return;
 	}
@@ -136,7 +135,7 @@ static struct weir__queue_slot *top_slot(const struct weir_queue *queue)
 
 void weir__queue_pop(struct weir_queue *queue, void *ret_item)
 {
-	if (queue->order == WEIR_LIFO) {
+	if (!queue->has_slots) {
 		weir__queue_copy(queue, ret_item, queue->ring + --queue->store_size * queue->item_bytes);
 		return;
 	}

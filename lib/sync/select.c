@@ -51,14 +51,15 @@ static int wait_for_any(struct weir_select_case *cases, size_t n, weir_nsec dead
 {
 	struct weir__queue_waiter waiters[WEIR_SELECT_MOST];
 	struct weir__waiter anchor = {.what = "select", .code = NOT_WOKEN, .peer = &anchor};
-	for (size_t i = n; i-- > 0;) {
+	struct weir__waiter *last = &anchor;
+	for (size_t i = 0; i < n; i++) {
 		waiters[i] = (struct weir__queue_waiter){
-			.waiter = {.list = list_of(&cases[i]), .code = NOT_WOKEN, .peer = anchor.peer},
+			.waiter = {.list = list_of(&cases[i]), .code = NOT_WOKEN, .peer = &anchor},
 			.item = cases[i].item,
 			.rank = cases[i].rank,
 			.left = 1,
 		};
-		anchor.peer = &waiters[i].waiter;
+		last = last->peer = &waiters[i].waiter;
 	}
 	int code = weir__wait(NULL, &anchor, deadline);
 	for (size_t i = 0; i < n; i++)

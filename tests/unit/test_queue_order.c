@@ -152,6 +152,19 @@ FIBER_TEST(queue_counts_how_long_puts_and_gets_waited)
 	ck_assert_uint_eq(stats.got, 2);
 	ck_assert_uint_eq(stats.settled, 0);
 	ck_assert_uint_eq(stats.size, 1);
+	struct weir_queue_class_stats items;
+	ck_assert_int_eq(weir_queue_class_stats(queue, 0, &items), 0);
+	ck_assert_uint_eq(items.got, 2);
+	ck_assert_int_eq(weir_histogram_max(items.times), 25);
+	ck_assert_int_eq(stats.in_hand, 25); /* one for 25, one for nothing yet */
+	weir_queue_task_done(queue);
+	weir_sleep(10);
+	weir_queue_task_done(queue);
+	weir_queue_stats(queue, &stats);
+	ck_assert_int_eq(stats.in_hand, 35);
+	weir_sleep(10);
+	weir_queue_stats(queue, &stats);
+	ck_assert_int_eq(stats.in_hand, 35);
 	weir_queue_free(queue);
 }
 

@@ -14,6 +14,7 @@
 #include <weir/local.h>
 #include <weir/offload.h>
 #include <weir/queue.h>
+#include <weir/random.h>
 #include <weir/run.h>
 #include <weir/sem.h>
 

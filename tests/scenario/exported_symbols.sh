@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The shared library exports what the public headers declare WEIR_API, all of it and nothing else.
+# The shared library exports what weir.h and the headers in it declare WEIR_API, all of it and nothing else.
 declared() {
-	cat "$TREE"/include/weir/*.h | sed -e 's,//.*,,' -e '/^#/d' | tr '\n' ' ' | sed -e 's,/\*[^*]*\**\([^/*][^*]*\**\)*/, ,g' |
+	sed -n 's,^#include <\(weir/.*\)>,\1,p' "$TREE/include/weir/weir.h" | (cd "$TREE/include" && xargs cat) |
+		sed -e 's,//.*,,' -e '/^#/d' | tr '\n' ' ' | sed -e 's,/\*[^*]*\**\([^/*][^*]*\**\)*/, ,g' |
 		grep -oE '\bWEIR_API\b[^;({[]*' | sed -E 's/[[:space:]]+$//; s/.*[^A-Za-z0-9_]//' | sort
 }
 

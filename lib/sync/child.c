@@ -57,6 +57,25 @@ static int copy_options(const struct weir_child_options *opts, struct weir_child
 	return copy.argv && (copy.envp || !opts->envp) ? 0 : WEIR_ENOMEM;
 }
 
+/* Starts a child and its fiber, and sees it begin: one that found no memory for its stack would take lines for ever. */
+static int add_worker(struct weir_child *pool)
+{
+	struct worker *worker = &pool->workers[pool->count++];
+	worker->pool = pool;
+	int code = weir__worker_start(worker);
+	if (code)
+		return code;
+	code = weir_group_spawn_with(pool->group, &(struct weir_spawn_options){.name = "child"}, weir__worker_run,
+				     worker, WEIR_FOREVER);
+	while (!code && !worker->begun) {
+		weir_yield();
+		code = weir_group_failures(pool->group) ? WEIR_ENOMEM : 0;
+	}
+	if (code)
+		weir__process_end(&worker->process, 0);
+	return code;
+}
+
 int weir_child_new(const struct weir_child_options *opts, struct weir_child **ret_child)
 {
 	if (!opts->argv || !opts->argv[0])
@@ -69,16 +88,8 @@ int weir_child_new(const struct weir_child_options *opts, struct weir_child **re
 	int code = copy_options(opts, &pool->options);
 	if (!code)
 		code = weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &pool->group);
-	while (!code && pool->count < count) {
-		struct worker *worker = &pool->workers[pool->count++];
-		worker->pool = pool;
-		code = weir__worker_start(worker);
-		if (!code)
-			code = weir_group_spawn_with(pool->group, &(struct weir_spawn_options){.name = "child"},
-						     weir__worker_run, worker, WEIR_FOREVER);
-		if (code && worker->process.pid)
-			weir__process_end(&worker->process, 0);
-	}
+	while (!code && pool->count < count)
+		code = add_worker(pool);
 	weir_shield_leave();
 	if (code) {
 		weir_child_free(pool);

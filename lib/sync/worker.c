@@ -365,6 +365,7 @@ int weir__worker_run(void *arg)
 	struct worker *worker = arg;
 	struct weir_child *pool = worker->pool;
 	weir_shield_enter();
+	worker->begun = true;
 	while (worker->process.pid) {
 		int why = serve(worker);
 		worker->up = false;

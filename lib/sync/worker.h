@@ -47,6 +47,7 @@ struct worker {
 	weir_nsec limit_at; /* when the first line under way is overdue */
 	unsigned barren;    /* ends without culprit since the last answer */
 	bool fresh;         /* this child has answered nothing yet */
+	bool begun;         /* its fiber has */
 	bool up;            /* takes lines */
 	bool awake;         /* its fiber will look at `out` before it waits */
 	bool given_up;

@@ -376,6 +376,29 @@ static int use_children(void *arg)
 	return 0;
 }
 
+/* Most of the first 128 records and stacks are in use: the fibers of the pool are the first to need more. */
+static int wait_for_event(void *arg)
+{
+	return weir_event_wait(arg, WEIR_FOREVER);
+}
+
+static int use_children_in_a_crowd(void *arg)
+{
+	struct weir_event *event;
+	struct weir_group *crowd = new_group(0);
+	MAKE(event, 0, weir_event_new(&event));
+	for (int i = 0; crowd && event && i < 126; i++)
+		spawn_twice(crowd, NULL, wait_for_event, event);
+	weir_yield();
+	int code = use_children(arg);
+	if (event)
+		weir_event_set(event);
+	if (crowd)
+		end_group(crowd);
+	weir_event_free(event);
+	return code;
+}
+
 const struct workload workloads[] = {
 	{"objects", use_objects, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"fibers", use_fibers, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
@@ -383,5 +406,6 @@ const struct workload workloads[] = {
 	{"threads", use_threads, ALL_MEMORY | 1u << FAULT_INTERRUPT, 0},
 	{"descriptors", use_descriptors, ALL_MEMORY | TRANSFERS, 0},
 	{"children", use_children, ALL_MEMORY | TRANSFERS, 0},
+	{"crowd", use_children_in_a_crowd, 1u << FAULT_MEMORY, 0},
 	{0},
 };

@@ -10,6 +10,7 @@
 #include <weir/heap.h>
 #include <weir/histogram.h>
 #include <weir/io.h>
+#include <weir/limiter.h>
 #include <weir/metrics.h>
 #include <weir/offload.h>
 #include <weir/queue.h>

@@ -38,8 +38,8 @@ struct weir_child_stats {
 	uint64_t calls, answers, deaths, kills, restarts;
 };
 
-/* Copies the options, starts the children (suspends, shielded, for a turn of the loop or two).  WEIR_ENOMEM, -ENOENT and
- * what else posix_spawn says. */
+/* Copies the options, starts the children (suspends, shielded, for a turn of the loop or two).  WEIR_ENOMEM, -ENOENT
+ * and what else posix_spawn says. */
 WEIR_API int weir_child_new(const struct weir_child_options *opts, struct weir_child **ret_child);
 
 /* Ends the children and waits for them (suspends, shielded, 1 s at most; then kills).  Contract: no call is under way.

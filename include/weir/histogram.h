@@ -27,6 +27,14 @@ WEIR_API uint64_t weir_histogram_count(const struct weir_histogram *histogram);
  * largest value recorded.  0 if there is none. */
 WEIR_API int64_t weir_histogram_quantile(const struct weir_histogram *histogram, double q);
 
+/* For each of n rising bounds, how many values lie at or below it.  A value in the bound's own bucket counts as below,
+ * so this, too, is right to 1.6 %. */
+WEIR_API void weir_histogram_cumulate(const struct weir_histogram *histogram, const int64_t *bounds, size_t n,
+				      uint64_t *ret_counts);
+
+/* The sum of all values, exactly; 2^64 - 1 if it is more. */
+WEIR_API uint64_t weir_histogram_sum(const struct weir_histogram *histogram);
+
 /* The largest value, exactly; 0 if there is none. */
 WEIR_API int64_t weir_histogram_max(const struct weir_histogram *histogram);
 

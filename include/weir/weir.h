@@ -12,6 +12,8 @@
 #include <weir/inspect.h>
 #include <weir/io.h>
 #include <weir/local.h>
+#include <weir/limiter.h>
+#include <weir/metrics.h>
 #include <weir/offload.h>
 #include <weir/queue.h>
 #include <weir/random.h>

@@ -10,7 +10,7 @@
 enum { SUB_BITS = 6, SUB = 1 << SUB_BITS, BUCKETS = (64 - SUB_BITS) * SUB };
 
 struct weir_histogram {
-	uint64_t count;
+	uint64_t count, sum;
 	int64_t max;
 	uint64_t buckets[BUCKETS];
 };
@@ -51,6 +51,8 @@ void weir_histogram_record(struct weir_histogram *histogram, int64_t value)
 	if (value < 0)
 		value = 0;
 	histogram->count++;
+	if (__builtin_add_overflow(histogram->sum, (uint64_t)value, &histogram->sum))
+		histogram->sum = UINT64_MAX;
 	histogram->buckets[bucket_of((uint64_t)value)]++;
 	if (value > histogram->max)
 		histogram->max = value;
@@ -74,6 +76,23 @@ int64_t weir_histogram_quantile(const struct weir_histogram *histogram, double q
 			return upper_end(i) < histogram->max ? upper_end(i) : histogram->max;
 	}
 	return histogram->max;
+}
+
+void weir_histogram_cumulate(const struct weir_histogram *histogram, const int64_t *bounds, size_t n,
+			     uint64_t *ret_counts)
+{
+	uint64_t seen = 0;
+	size_t bucket = 0;
+	for (size_t i = 0; i < n; i++) {
+		for (; bounds[i] >= 0 && bucket <= bucket_of((uint64_t)bounds[i]); bucket++)
+			seen += histogram->buckets[bucket];
+		ret_counts[i] = seen;
+	}
+}
+
+uint64_t weir_histogram_sum(const struct weir_histogram *histogram)
+{
+	return histogram->sum;
 }
 
 int64_t weir_histogram_max(const struct weir_histogram *histogram)

@@ -46,3 +46,23 @@ TEST(histogram_takes_the_ends_of_its_range)
 	ck_assert_int_eq(weir_histogram_quantile(histogram, 0.5), 0);
 	weir_histogram_free(histogram);
 }
+
+TEST(histogram_counts_below_bounds_and_sums_up)
+{
+	static const int64_t bounds[] = {-1, 0, 63, 100, 1000000, INT64_MAX};
+	static const uint64_t expected[] = {0, 2, 3, 4, 5, 6};
+	struct weir_histogram *histogram;
+	uint64_t counts[6];
+	ck_assert_int_eq(weir_histogram_new(&histogram), 0);
+	static const int64_t values[] = {0, -9, 63, 100, 999999, INT64_MAX - 1};
+	for (int i = 0; i < 6; i++)
+		weir_histogram_record(histogram, values[i]);
+	weir_histogram_cumulate(histogram, bounds, 6, counts);
+	for (int i = 0; i < 6; i++)
+		ck_assert_uint_eq(counts[i], expected[i]);
+	ck_assert_uint_eq(weir_histogram_sum(histogram), (uint64_t)INT64_MAX + 63 + 100 + 999998);
+	for (int i = 0; i < 2; i++)
+		weir_histogram_record(histogram, INT64_MAX);
+	ck_assert_uint_eq(weir_histogram_sum(histogram), UINT64_MAX);
+	weir_histogram_free(histogram);
+}

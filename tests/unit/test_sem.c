@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The semaphore. */
 #include "unit/death.h"
+#include "unit/exposition.h"
 #include "unit/fibers.h"
 
 #include <signal.h>
 #include <weir/random.h>
+#include <string.h>
 #include <weir/sem.h>
 
 struct taker {
@@ -190,6 +192,168 @@ FIBER_TEST(sem_permits_are_conserved_in_a_crowd)
 	finish(stay);
 	ck_assert_uint_eq(weir_sem_available(crowd.sem), 5);
 	weir_sem_free(crowd.sem);
+}
+
+/* ---- hand-off and cancel in every order: where asyncio and anyio lost permits or wake-ups */
+
+static int take_and_pass_on(void *arg)
+{
+	struct taker *self = arg;
+	take(self);
+	if (!self->answer)
+		weir_sem_release(self->sem, self->n);
+	return 0;
+}
+
+/* CPython gh-90155: the woken waiter is cancelled before it runs, and those behind it starve. */
+FIBER_TEST(sem_cancel_after_hand_off_loses_no_permit_and_wakes_the_next)
+{
+	struct weir_sem *sem = new_sem(0);
+	struct weir_group *canceled = new_group(), *group = new_group();
+	struct taker first = {.sem = sem, .n = 1}, next[3];
+	spawn(canceled, take_and_pass_on, &first);
+	settle();
+	for (int i = 0; i < 3; i++) {
+		next[i] = (struct taker){.sem = sem, .n = 1};
+		spawn(group, take_and_pass_on, &next[i]);
+		settle();
+	}
+	weir_sem_release(sem, 1);
+	weir_group_cancel(canceled);
+	ck_assert_int_eq(weir_sem_acquire(sem, 1, WEIR_TRY), WEIR_EAGAIN);
+	finish(canceled);
+	finish(group);
+	ck_assert_int_eq(first.answer, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(next[i].answer, 0);
+	ck_assert_uint_eq(weir_sem_available(sem), 1);
+	weir_sem_free(sem);
+}
+
+FIBER_TEST(sem_waiter_cancelled_in_the_middle_leaves_no_gap)
+{
+	struct weir_sem *sem = new_sem(0);
+	struct weir_group *group = new_group(), *middle = new_group();
+	struct taker takers[3];
+	for (int i = 0; i < 3; i++) {
+		takers[i] = (struct taker){.sem = sem, .n = 1};
+		line_up(i == 1 ? middle : group, &takers[i]);
+	}
+	weir_group_cancel(middle);
+	weir_sem_release(sem, 2); /* before the cancelled one has run */
+	finish(middle);
+	finish(group);
+	ck_assert_int_eq(takers[1].answer, WEIR_ECANCELED);
+	ck_assert_int_eq(takers[0].answer, 0);
+	ck_assert_int_eq(takers[2].answer, 0);
+	ck_assert_uint_eq(weir_sem_available(sem), 0);
+	weir_sem_free(sem);
+}
+
+FIBER_TEST(sem_release_between_the_cancel_of_the_head_and_its_end_goes_to_the_next)
+{
+	struct weir_sem *sem = new_sem(1);
+	struct weir_group *group = new_group(), *head = new_group();
+	struct taker large = {.sem = sem, .n = 3}, next = {.sem = sem, .n = 2};
+	line_up(head, &large);
+	line_up(group, &next);
+	weir_group_cancel(head);
+	weir_sem_release(sem, 1);
+	ck_assert_uint_eq(weir_sem_available(sem), 0); /* handed over already */
+	weir_group_cancel(group);
+	finish(head);
+	finish(group);
+	ck_assert_int_eq(large.answer, WEIR_ECANCELED);
+	ck_assert_int_eq(next.answer, 0);
+	weir_sem_free(sem);
+}
+
+/* All waiters are cancelled in the turn of the release. */
+FIBER_TEST(sem_all_waiters_cancelled_at_the_release_leave_it_whole)
+{
+	struct weir_sem *sem = new_sem(0);
+	struct weir_group *group = new_group();
+	struct taker takers[4];
+	for (int i = 0; i < 4; i++) {
+		takers[i] = (struct taker){.sem = sem, .n = 1};
+		spawn(group, take_and_pass_on, &takers[i]);
+	}
+	settle();
+	weir_sem_release(sem, 2);
+	weir_group_cancel(group);
+	finish(group);
+	int won = 0;
+	for (int i = 0; i < 4; i++)
+		won += takers[i].answer == 0;
+	ck_assert_int_eq(won, 2);
+	ck_assert_uint_eq(weir_sem_available(sem), 2);
+	ck_assert_int_eq(weir_sem_acquire(sem, 2, WEIR_TRY), 0);
+	weir_sem_free(sem);
+}
+
+/* ---- figures */
+
+FIBER_TEST(sem_counts_contention_and_times_those_that_wait)
+{
+	struct weir_metrics *metrics;
+	struct weir_sem *sem;
+	struct weir_sem_stats stats;
+	struct weir_group *group = new_group();
+	char *text, name[] = "door";
+	size_t bytes;
+	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
+	struct weir_sem_options opts = {.permits = 1, .name = name, .metrics = metrics};
+	ck_assert_int_eq(weir_sem_new_with(&opts, &sem), 0);
+	name[0] = 'x';
+	weir_sem_stats(sem, &stats);
+	ck_assert(stats.contention == 0);
+	struct taker waits = {.sem = sem, .n = 1}, leaves = {.sem = sem, .n = 1, .deadline = weir_after(WEIR_SEC)};
+	ck_assert_int_eq(weir_sem_acquire(sem, 1, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_sem_acquire(sem, 1, WEIR_TRY), WEIR_EAGAIN);
+	line_up(group, &waits);
+	line_up(group, &leaves);
+	weir_sleep(3 * WEIR_SEC);
+	weir_sem_stats(sem, &stats);
+	ck_assert_uint_eq(stats.calls, 4);
+	ck_assert_uint_eq(stats.contended, 3);
+	ck_assert_uint_eq(stats.failed, 2);
+	ck_assert_uint_eq(stats.waiting, 1);
+	ck_assert(stats.contention == 0.75);
+	weir_sem_release(sem, 1);
+	finish(group);
+	weir_sem_stats(sem, &stats);
+	ck_assert_uint_eq(stats.waiting, 0);
+	ck_assert_int_eq(stats.wait_max, 3 * WEIR_SEC);
+	ck_assert_int_ge(stats.wait_p50, WEIR_SEC);
+	ck_assert_int_lt(stats.wait_p50, 2 * WEIR_SEC);
+	ck_assert_int_eq(weir_metrics_text(metrics, WEIR_METRICS_TEXT, &text, &bytes), 0);
+	exposition_check(text, false);
+	ck_assert(exposition_has(text, "weir_sem_available{name=\"door\"} 0"));
+	ck_assert(exposition_has(text, "weir_sem_calls_total{name=\"door\"} 4"));
+	ck_assert(exposition_has(text, "weir_sem_contended_total{name=\"door\"} 3"));
+	ck_assert(exposition_has(text, "weir_sem_failed_total{name=\"door\"} 2"));
+	ck_assert(exposition_has(text, "weir_sem_wait_seconds_sum{name=\"door\"} 4.000000000"));
+	free(text);
+	weir_sem_free(sem);
+	ck_assert_int_eq(weir_metrics_text(metrics, WEIR_METRICS_TEXT, &text, &bytes), 0);
+	ck_assert_ptr_null(strstr(text, "door"));
+	free(text);
+	weir_metrics_free(metrics);
+}
+
+FIBER_TEST(sem_refuses_what_it_cannot_count_or_report)
+{
+	static const struct weir_metric_def taken = {"weir_sem_waiting", "Mine.", WEIR_GAUGE};
+	struct weir_metrics *metrics;
+	struct weir_metric *mine;
+	struct weir_sem *sem = NULL;
+	ck_assert_int_eq(weir_sem_new(SIZE_MAX, &sem), WEIR_EINVAL);
+	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
+	ck_assert_int_eq(weir_metrics_add(metrics, &taken, 1, &mine), 0);
+	struct weir_sem_options opts = {.name = "a", .metrics = metrics};
+	ck_assert_int_eq(weir_sem_new_with(&opts, &sem), WEIR_EBUSY);
+	ck_assert_ptr_null(sem);
+	weir_metrics_free(metrics);
 }
 
 static int acquire_nothing(void *arg)

@@ -3,14 +3,7 @@
  * random state that is passed in. */
 #include "engine/internal.h"
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
+#include <weir/random.h>
 
 weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts, uint64_t *random)
 {
@@ -20,6 +13,6 @@ weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts
 	if (wait > cap)
 		wait = cap;
 	if (settings->retry_jitter == JITTER_FULL)
-		wait = (weir_nsec)(next_random(random) % ((uint64_t)wait + 1));
+		wait = (weir_nsec)weir_random_below(random, (uint64_t)wait + 1);
 	return wait;
 }

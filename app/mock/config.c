@@ -7,8 +7,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-
-#include "random.h"
+#include <weir/random.h>
 
 void mock_config_init(struct mock_config *config)
 {
@@ -158,7 +157,7 @@ weir_nsec mock_config_draw_latency(const struct mock_config *config, struct mock
 bool mock_config_draw_error(const struct mock_config *config, struct mock_span path, uint64_t *random)
 {
 	const struct mock_rule *rule = find(config, MOCK_RULE_ERRORS, path);
-	return rule && mock_random_unit(random) < rule->chance;
+	return rule && weir_random_unit(random) < rule->chance;
 }
 
 const struct mock_fault *mock_config_draw_fault(const struct mock_config *config, struct mock_span path,
@@ -167,7 +166,7 @@ const struct mock_fault *mock_config_draw_fault(const struct mock_config *config
 	const struct mock_rule *best = find(config, MOCK_RULE_FAULT, path);
 	if (!best)
 		return NULL;
-	double place = mock_random_unit(random);
+	double place = weir_random_unit(random);
 	for (size_t i = 0; i < config->rule_count; i++) {
 		const struct mock_rule *rule = &config->rules[i];
 		if (!holds(rule, MOCK_RULE_FAULT, path) || rule->prefix_bytes != best->prefix_bytes)

@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <weir/random.h>
 
 #include "port/buf.h"
-#include "random.h"
 
 enum { SHOWN_HEADERS = 100, LONGEST_ID = 128 };
 
@@ -64,23 +64,23 @@ void mock_content_order(struct buf *out, struct mock_span id)
 	char room[LONGEST_ID];
 	id = unescape_id(id, room);
 	uint64_t dice = hash(id), total = 0;
-	size_t items = 3 + mock_random_below(&dice, 3);
+	size_t items = 3 + weir_random_below(&dice, 3);
 	buf_add_str(out, "{\"id\":");
 	add_id(out, id);
 	buf_add_str(out, ",\"customer\":{\"id\":");
-	add_number(out, 1000 + mock_random_below(&dice, 9000));
+	add_number(out, 1000 + weir_random_below(&dice, 9000));
 	buf_add_str(out, ",\"name\":\"");
-	buf_add_str(out, names[mock_random_below(&dice, 8)]);
+	buf_add_str(out, names[weir_random_below(&dice, 8)]);
 	buf_add_str(out, "\"},\"status\":\"paid\",\"currency\":\"EUR\",\"created\":\"2025-0");
-	add_number(out, 1 + mock_random_below(&dice, 9));
+	add_number(out, 1 + weir_random_below(&dice, 9));
 	buf_add_str(out, "-1");
-	add_number(out, mock_random_below(&dice, 10));
+	add_number(out, weir_random_below(&dice, 10));
 	buf_add_str(out, "T09:26:53Z\",\"items\":[");
 	for (size_t i = 0; i < items; i++) {
-		uint64_t quantity = 1 + mock_random_below(&dice, 5), quarters = 4 + mock_random_below(&dice, 796);
+		uint64_t quantity = 1 + weir_random_below(&dice, 5), quarters = 4 + weir_random_below(&dice, 796);
 		total += quantity * quarters;
 		buf_add_str(out, i ? ",{\"sku\":\"SKU-" : "{\"sku\":\"SKU-");
-		add_number(out, 10000 + mock_random_below(&dice, 90000));
+		add_number(out, 10000 + weir_random_below(&dice, 90000));
 		buf_add_str(out, "\",\"qty\":");
 		add_number(out, quantity);
 		buf_add_str(out, ",\"price\":");

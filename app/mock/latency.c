@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/random.h>
 
-#include "random.h"
 #include "text.h"
 
 static int parse_range(struct mock_span text, struct mock_latency_part *part, struct weir_error *err)
@@ -125,17 +125,17 @@ void mock_latency_fini(struct mock_latency *latency)
 weir_nsec mock_latency_draw(const struct mock_latency *latency, uint64_t *random)
 {
 	if (latency->observed)
-		return latency->observed[mock_random_below(random, latency->observed_items)];
+		return latency->observed[weir_random_below(random, latency->observed_items)];
 	if (!latency->parts)
 		return 0;
 	size_t i = 0;
 	if (latency->parts > 1) {
-		double place = mock_random_unit(random);
+		double place = weir_random_unit(random);
 		while (i + 1 < latency->parts && place >= latency->part[i].up_to)
 			i++;
 	}
 	const struct mock_latency_part *part = &latency->part[i];
 	if (part->low == part->high)
 		return part->low;
-	return part->low + (weir_nsec)mock_random_below(random, (uint64_t)(part->high - part->low) + 1);
+	return part->low + (weir_nsec)weir_random_below(random, (uint64_t)(part->high - part->low) + 1);
 }

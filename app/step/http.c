@@ -280,7 +280,7 @@ static int http_open(const void *config, const struct step_env *env, struct step
 		return weir_error_set(err, WEIR_ENOMEM, "step http: out of memory");
 	step->config = config;
 	step->record = env->record;
-	step->random = (uint64_t)weir_clock() | 1;
+	step->random = (uint64_t)weir_clock();
 	step->needs_item = !template_is_constant(step->config->url) ||
 			   (step->config->body && !template_is_constant(step->config->body));
 	for (size_t i = 0; i < step->config->headers.n; i++)

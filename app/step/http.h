@@ -32,7 +32,7 @@ struct step {
 	size_t varying_headers; /* that an item fills */
 	bool needs_item;        /* some template has a hole */
 	bool record;
-	uint64_t random; /* never 0 */
+	uint64_t random;
 };
 
 /* One request and its answer. */

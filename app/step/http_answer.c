@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <weir/random.h>
 #include <weir/run.h>
 
 #include "step/http.h"
@@ -32,18 +33,10 @@ enum step_verdict step_http_say(struct step_call *call, enum step_verdict verdic
 	return verdict;
 }
 
-static weir_nsec random_up_to(struct step *step, weir_nsec limit)
-{
-	step->random ^= step->random << 13;
-	step->random ^= step->random >> 7;
-	step->random ^= step->random << 17;
-	return limit > 0 ? (weir_nsec)(step->random % (uint64_t)limit) : 0;
-}
-
 enum step_verdict step_http_refuse(struct step *step, struct step_call *call, weir_nsec until, const char *why)
 {
-	weir_nsec pause = until - weir_now();
-	call->not_before = until + random_up_to(step, pause / 10);
+	weir_nsec spread = (until - weir_now()) / 10;
+	call->not_before = until + (spread > 0 ? (weir_nsec)weir_random_below(&step->random, (uint64_t)spread) : 0);
 	return step_http_say(call, STEP_REFUSED, "%s", why);
 }
 

@@ -12,6 +12,7 @@
 #include <weir/io.h>
 #include <weir/offload.h>
 #include <weir/queue.h>
+#include <weir/random.h>
 #include <weir/run.h>
 #include <weir/sem.h>
 

@@ -8,12 +8,12 @@
  */
 #include "rt/fiber.h"
 
-#include "base/random.h"
 #include "rt/loop.h"
 #include "rt/switch.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <weir/random.h>
 
 static struct weir_fiber no_fiber = {.canceled = true, .interrupt = true};
 
@@ -105,7 +105,7 @@ static struct weir_fiber *list_pop(struct weir__ready *list)
 void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber)
 {
 	if (weir__unlikely(loop->seeded)) {
-		list_push(&loop->shuffled[weir__random(&loop->random) % READY_LISTS], fiber);
+		list_push(&loop->shuffled[weir_random(&loop->random) % READY_LISTS], fiber);
 		loop->shuffled_count++;
 		return;
 	}
@@ -115,7 +115,7 @@ void weir__ready_push(struct weir__loop *loop, struct weir_fiber *fiber)
 /* Moves one fiber, at random, from the shuffled lists to the (then single) entry of the ready queue. */
 static void shuffle_one(struct weir__loop *loop)
 {
-	size_t at = weir__random(&loop->random) % READY_LISTS;
+	size_t at = weir_random(&loop->random) % READY_LISTS;
 	while (!loop->shuffled[at].head)
 		at = (at + 1) % READY_LISTS;
 	list_push(&loop->ready, list_pop(&loop->shuffled[at]));

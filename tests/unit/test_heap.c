@@ -2,11 +2,10 @@
 /* The heap against a sorted array. */
 #include "support/test.h"
 
-#include "base/random.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <weir/heap.h>
+#include <weir/random.h>
 
 enum { MOST = 600 };
 
@@ -62,14 +61,14 @@ static void random_operations(uint64_t seed, int64_t kinds)
 	struct model model = {0};
 	memset(owners, 0, sizeof owners);
 	for (int step = 0; step < 6000; step++) {
-		struct owner *owner = &owners[weir__random(&seed) % MOST];
+		struct owner *owner = &owners[weir_random(&seed) % MOST];
 		bool growing = step / 1500 % 2 == 0;
-		if (owner->node.index && (!growing || weir__random(&seed) % 4 == 0)) {
+		if (owner->node.index && (!growing || weir_random(&seed) % 4 == 0)) {
 			weir_heap_remove(&heap, &owner->node);
 			model_remove(&model, owner);
 			quick_assert(owner->node.index == 0);
-		} else if (!owner->node.index && (growing || weir__random(&seed) % 4 == 0)) {
-			owner->key = (int64_t)(weir__random(&seed) % (uint64_t)kinds) - kinds / 2;
+		} else if (!owner->node.index && (growing || weir_random(&seed) % 4 == 0)) {
+			owner->key = (int64_t)(weir_random(&seed) % (uint64_t)kinds) - kinds / 2;
 			quick_assert(weir_heap_reserve(&heap, model.n + 1) == 0);
 			weir_heap_add(&heap, owner->key, &owner->node);
 			model_add(&model, owner);

@@ -2,7 +2,6 @@
 /* Waiting on descriptors. */
 #include "unit/fibers.h"
 
-#include "base/random.h"
 #include "unit/death.h"
 
 #include <pthread.h>
@@ -13,6 +12,7 @@
 #include <weir/group.h>
 #include <weir/io.h>
 #include <weir/offload.h>
+#include <weir/random.h>
 
 /* Two ends that are connected: [0] is watched by io, [1] is the peer's. */
 struct ends {

@@ -8,10 +8,9 @@
  */
 #include "unit/fibers.h"
 
-#include "base/random.h"
-
 #include <string.h>
 #include <weir/queue.h>
+#include <weir/random.h>
 
 enum { WORKERS = 12, OPERATIONS = 250, CAPACITY_MOST = 7, ITEM_MOST = 4096, MANY = 4, CLASSES = 3, AGING = 10 };
 enum { ITEMS_MOST = WORKERS * OPERATIONS * MANY };
@@ -287,7 +286,7 @@ static void model_cancel(struct model *model, struct worker *worker)
 
 static uint64_t draw(struct model *model, uint64_t n)
 {
-	return weir__random(&model->random) % n;
+	return weir_random(&model->random) % n;
 }
 
 static weir_nsec draw_deadline(struct model *model)

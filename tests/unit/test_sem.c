@@ -3,9 +3,8 @@
 #include "unit/death.h"
 #include "unit/fibers.h"
 
-#include "base/random.h"
-
 #include <signal.h>
+#include <weir/random.h>
 #include <weir/sem.h>
 
 struct taker {
@@ -157,8 +156,8 @@ static int come_and_go(void *arg)
 {
 	struct crowd *crowd = arg;
 	for (int i = 0; i < 40; i++) {
-		size_t n = 1 + weir__random(&crowd->random) % crowd->permits;
-		weir_nsec patience = (weir_nsec)(weir__random(&crowd->random) % 20);
+		size_t n = 1 + weir_random(&crowd->random) % crowd->permits;
+		weir_nsec patience = (weir_nsec)(weir_random(&crowd->random) % 20);
 		int code = weir_sem_acquire(crowd->sem, n, weir_after(patience));
 		if (code == WEIR_ECANCELED)
 			return 0;
@@ -166,7 +165,7 @@ static int come_and_go(void *arg)
 			continue;
 		crowd->out += n;
 		quick_assert(crowd->out <= crowd->permits);
-		weir_sleep((weir_nsec)(weir__random(&crowd->random) % 10));
+		weir_sleep((weir_nsec)(weir_random(&crowd->random) % 10));
 		crowd->out -= n;
 		weir_sem_release(crowd->sem, n);
 	}

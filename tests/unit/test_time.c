@@ -2,7 +2,7 @@
 /* Time: sleeping, deadlines, the virtual clock and the real one. */
 #include "unit/fibers.h"
 
-#include "base/random.h"
+#include <weir/random.h>
 
 struct sleeper {
 	weir_nsec deadline;
@@ -30,7 +30,7 @@ FIBER_TEST(time_sleep_ends_exactly_at_its_deadline)
 	struct weir_group *group = new_group();
 	woken = 0;
 	for (int i = 0; i < SLEEPERS; i++) {
-		sleepers[i].deadline = start + 1 + (weir_nsec)(weir__random(&random) % 300);
+		sleepers[i].deadline = start + 1 + (weir_nsec)(weir_random(&random) % 300);
 		spawn(group, sleep_until, &sleepers[i]);
 	}
 	finish(group);

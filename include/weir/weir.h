@@ -14,6 +14,7 @@
 #include <weir/queue.h>
 #include <weir/random.h>
 #include <weir/run.h>
+#include <weir/select.h>
 #include <weir/sem.h>
 
 #endif

@@ -271,6 +271,12 @@ static void unlink_waiter(struct weir__waiter *waiter)
 	waiter->list = NULL;
 }
 
+static void unlink_peers(struct weir__waiter *waiter)
+{
+	for (struct weir__waiter *peer = waiter->peer; peer != waiter; peer = peer->peer)
+		unlink_waiter(peer);
+}
+
 static void link_waiter(struct weir__waitlist *list, struct weir__waiter *waiter)
 {
 	waiter->list = list;
@@ -283,6 +289,14 @@ static void link_waiter(struct weir__waitlist *list, struct weir__waiter *waiter
 	else
 		list->head = waiter;
 	list->tail = waiter;
+}
+
+static __attribute__((noinline)) void link_peers(struct weir__waiter *waiter)
+{
+	for (struct weir__waiter *peer = waiter->peer; peer != waiter; peer = peer->peer) {
+		peer->fiber = waiter->fiber;
+		link_waiter(peer->list, peer);
+	}
 }
 
 int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_nsec deadline)
@@ -298,6 +312,8 @@ int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_ns
 	}
 	waiter->fiber = self;
 	link_waiter(list, waiter);
+	if (weir__unlikely(waiter->peer != NULL))
+		link_peers(waiter);
 	self->waiter = waiter;
 	weir__suspend();
 	return waiter->code;
@@ -308,6 +324,8 @@ void weir__wake(struct weir__waiter *waiter, int code)
 	struct weir__loop *loop = weir__loop;
 	struct weir_fiber *fiber = waiter->fiber;
 	unlink_waiter(waiter);
+	if (weir__unlikely(waiter->peer != NULL))
+		unlink_peers(waiter);
 	waiter->code = code;
 	fiber->waiter = NULL;
 	if (fiber->timer.index)

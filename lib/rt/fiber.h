@@ -29,6 +29,8 @@ struct weir__waiter {
 	struct weir__waitlist *list; /* NULL: in none, or no longer */
 	struct weir_fiber *fiber;
 	int code;
+	struct weir__waiter
+		*peer; /* ring of the waiters of one wait, of which the first to be woken ends it; or NULL */
 };
 
 struct weir__waitlist {
@@ -66,7 +68,8 @@ static inline int weir__check_cancel(void)
 
 /* Suspends until woken: the code of the wake, WEIR_ETIMEDOUT, WEIR_ECANCELED; without suspending WEIR_EAGAIN for
  * WEIR_TRY and WEIR_ETIMEDOUT for a deadline that has passed.  list may be NULL: then only the deadline, a cancel or a
- * weir__wake() of that very waiter ends the wait.  The caller has checked for a cancel. */
+ * weir__wake() of that very waiter ends the wait.  The caller has checked for a cancel.
+ * With peers (then list is NULL) each of them is put into the `list` that it names, if any. */
 int weir__wait(struct weir__waitlist *list, struct weir__waiter *waiter, weir_nsec deadline);
 
 /* Whether it waits still.  A waiter that was woken keeps its answer, whatever happens until its fiber runs: who wakes

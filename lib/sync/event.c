@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The event: a flag and a list of those who wait for it. */
-#include "rt/fiber.h"
+#include "sync/event.h"
 
 #include <stdlib.h>
-#include <weir/event.h>
 
 struct weir_event {
 	bool set;
@@ -23,6 +22,11 @@ void weir_event_free(struct weir_event *event)
 {
 	weir__require(!event || !event->waiters.head, "weir_event_free() while a fiber waits on it");
 	free(event);
+}
+
+struct weir__waitlist *weir__event_waiters(struct weir_event *event)
+{
+	return &event->waiters;
 }
 
 void weir_event_set(struct weir_event *event)

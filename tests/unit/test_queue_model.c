@@ -9,8 +9,8 @@
 #include "unit/fibers.h"
 
 #include <string.h>
-#include <weir/queue.h>
 #include <weir/random.h>
+#include <weir/select.h>
 
 enum { WORKERS = 12, OPERATIONS = 250, CAPACITY_MOST = 7, ITEM_MOST = 4096, MANY = 4, CLASSES = 3, AGING = 10 };
 enum { ITEMS_MOST = WORKERS * OPERATIONS * MANY };
@@ -29,6 +29,9 @@ struct worker {
 	int64_t rank;
 	size_t n, done; /* items to put, and how many of them went in; n is 0: it reserves a place */
 	bool canceled;
+	bool selecting; /* it stands in the lines of getters and putters at once */
+	bool puts_first;
+	bool has_put; /* the select that was won was its put */
 };
 
 struct line {
@@ -58,12 +61,26 @@ struct model {
 
 static size_t outcomes[4]; /* of waits: won, timed out, cancelled, closed */
 
+static void remove_from(struct line *line, const struct worker *worker)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < line->n; i++)
+		if (line->workers[i] != worker)
+			line->workers[kept++] = line->workers[i];
+	line->n = kept;
+}
+
 static struct worker *leave_line(struct line *line, size_t at)
 {
 	struct worker *worker = line->workers[at];
-	line->n--;
-	for (size_t i = at; i < line->n; i++)
-		line->workers[i] = line->workers[i + 1];
+	struct model *model = worker->model;
+	worker->has_put = line == &model->putters;
+	if (worker->selecting) {
+		remove_from(&model->getters, worker);
+		remove_from(&model->putters, worker);
+	} else {
+		remove_from(line, worker);
+	}
 	return worker;
 }
 
@@ -175,12 +192,14 @@ static void admit(struct model *model)
 {
 	while (model->putters.n && has_place(model)) {
 		struct worker *putter = model->putters.workers[0];
-		if (!putter->n)
-			model->reserved++;
-		else
-			accept_item(model, putter->item + putter->done++, putter->rank);
+		uint64_t item = putter->item + putter->done;
+		putter->done += putter->n > 0;
 		if (putter->done == putter->n)
 			leave_line(&model->putters, 0)->foretold = 0;
+		if (putter->n)
+			accept_item(model, item, putter->rank);
+		else
+			model->reserved++;
 	}
 }
 
@@ -237,6 +256,25 @@ static int model_get(struct model *model, struct worker *worker)
 		return is_drained(model) ? WEIR_ECLOSED : wait_in(&model->getters, worker);
 	worker->item = take_next(model);
 	return 0;
+}
+
+/* Either can happen at once, or it stands in both lines. */
+static int model_select(struct model *model, struct worker *worker)
+{
+	weir_nsec deadline = worker->deadline;
+	worker->deadline = WEIR_TRY;
+	worker->has_put = worker->puts_first;
+	int code = (worker->has_put ? model_put : model_get)(model, worker);
+	if (code == WEIR_EAGAIN) {
+		worker->has_put = !worker->puts_first;
+		code = (worker->has_put ? model_put : model_get)(model, worker);
+	}
+	worker->deadline = deadline;
+	if (code != WEIR_EAGAIN)
+		return code;
+	worker->selecting = true;
+	code = wait_in(&model->putters, worker);
+	return code == OPEN ? wait_in(&model->getters, worker) : code;
 }
 
 static void end_reservation(struct model *model, bool commit, uint64_t item, int64_t rank)
@@ -431,6 +469,31 @@ static void do_get_many(struct worker *worker)
 		assert_item(model, bytes + i * model->item_bytes, i < got ? items[i] : 0);
 }
 
+static void do_select(struct worker *worker)
+{
+	unsigned char in[ITEM_MOST], out[ITEM_MOST];
+	struct model *model = worker->model;
+	draw_items(worker, in, 1);
+	uint64_t put = worker->item;
+	worker->rank = draw_rank(model);
+	worker->puts_first = draw(model, 2);
+	memset(out, 0xa5, model->item_bytes);
+	struct weir_select_case cases[3] = {{.code = 0}}; /* the middle one never happens */
+	cases[worker->puts_first ? 0 : 2] =
+		(struct weir_select_case){.put = model->queue, .item = in, .rank = worker->rank};
+	cases[worker->puts_first ? 2 : 0] = (struct weir_select_case){.get = model->queue, .item = out};
+	bool waits = foretell(worker, false, model_select);
+	int won = weir_select(cases, 3, worker->deadline);
+	assert_foretold(worker, won < 0 ? won : cases[won].code, waits);
+	worker->selecting = false;
+	bool got = won >= 0 && cases[won].get && !cases[won].code;
+	quick_assert(won < 0 || (cases[won].put != NULL) == worker->has_put);
+	worker->in_hand += got;
+	assert_item(model, out, got ? worker->item : 0);
+	quick_assert(won < 0 || worker->has_put || got || cases[won].code == WEIR_ECLOSED);
+	quick_assert(!got || worker->item != put);
+}
+
 static void do_reserve(struct worker *worker)
 {
 	worker->n = worker->done = 0;
@@ -516,8 +579,10 @@ static void do_something(struct worker *worker)
 		do_put_many(worker);
 	else if (what < 560)
 		do_get(worker);
-	else if (what < 650)
+	else if (what < 610)
 		do_get_many(worker);
+	else if (what < 650)
+		do_select(worker);
 	else if (what < 700)
 		do_reserve(worker);
 	else if (what < 770)
@@ -571,7 +636,10 @@ static void run_model(const struct weir_queue_options *opts, uint64_t seed)
 {
 	static struct model model;
 	struct weir_run_stats stats;
-	model = (struct model){.options = *opts, .item_bytes = opts->item_bytes, .random = seed};
+	memset(&model, 0, sizeof model); /* too large to be assigned by way of a fiber's stack */
+	model.options = *opts;
+	model.item_bytes = opts->item_bytes;
+	model.random = seed;
 	model.capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
 	ck_assert_int_eq(weir_queue_new_with(opts, &model.queue), 0);
 	for (int i = 0; i < WORKERS; i++) {
@@ -580,7 +648,7 @@ static void run_model(const struct weir_queue_options *opts, uint64_t seed)
 		struct weir_spawn_options spawn_opts = {.stack_bytes = 256 * 1024};
 		ck_assert_int_eq(weir_group_spawn_with(worker->group, &spawn_opts, work, worker, WEIR_FOREVER), 0);
 	}
-	weir_sleep((weir_nsec)(100 + draw(&model, 400)));
+	weir_sleep((weir_nsec)(100 + draw(&model, 4000)));
 	do_close(&model, false);
 	weir_sleep((weir_nsec)draw(&model, 20));
 	do_close(&model, true);

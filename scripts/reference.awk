@@ -2,15 +2,19 @@
 # A public header as Markdown: the comment at its head, then each declaration with the comment above it.  A comment
 # belongs to the declarations that follow it without a blank line; one that begins with ---- is a heading.
 
+# The names that a piece of code declares, for its heading; of an unnamed enum the first constant.
 function names_of(code,   found, name, list) {
 	list = ""
-	while (match(code, /(^|\n)(typedef [^\n]*|(struct|enum) weir_[a-z_0-9]+( \{|;)|#define [A-Z_0-9]+|[^\n\t#}\/][^\n]*weir_[a-z_0-9]+\()/)) {
+	while (match(code, /(^|\n)(typedef [^\n]*|(struct|enum|union) weir_[a-z_0-9]+( \{|;)|enum \{[ \n\t]*WEIR_[A-Z_0-9]+|#define [A-Z_0-9]+|[^\n\t#}\/][^\n]*weir_[a-z_0-9]+\()/)) {
 		found = substr(code, RSTART, RLENGTH)
 		code = substr(code, RSTART + RLENGTH)
 		sub(/^\n/, "", found)
-		if (found ~ /^(struct|enum) .*( \{|;)$/) {
+		if (found ~ /^(struct|enum|union) .*( \{|;)$/) {
 			name = found
 			sub(/( \{|;)$/, "", name)
+		} else if (found ~ /^enum/) {
+			name = found
+			sub(/.*[^A-Z_0-9]/, "", name)
 		} else if (found ~ /^#define/) {
 			name = substr(found, 9)
 		} else if (found ~ /^typedef/) {
@@ -42,7 +46,8 @@ function print_prose(text,   lines, n, i, line) {
 
 function flush_block() {
 	if (code != "") {
-		print "\n### " names_of(code) "\n\n```c\n" code "```"
+		names = names_of(code)
+		print (names ? "\n### " names "\n" : "") "\n```c\n" code "```"
 		if (comment != "") print ""
 	} else if (comment != "") {
 		print ""

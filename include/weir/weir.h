@@ -11,8 +11,8 @@
 #include <weir/histogram.h>
 #include <weir/inspect.h>
 #include <weir/io.h>
-#include <weir/local.h>
 #include <weir/limiter.h>
+#include <weir/local.h>
 #include <weir/metrics.h>
 #include <weir/offload.h>
 #include <weir/queue.h>

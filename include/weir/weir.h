@@ -15,6 +15,7 @@
 #include <weir/local.h>
 #include <weir/metrics.h>
 #include <weir/offload.h>
+#include <weir/once.h>
 #include <weir/queue.h>
 #include <weir/random.h>
 #include <weir/run.h>

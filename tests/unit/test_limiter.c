@@ -7,9 +7,9 @@
 #include "unit/exposition.h"
 #include "unit/fibers.h"
 
-
 #include <string.h>
 #include <weir/limiter.h>
+#include <weir/random.h>
 
 static struct weir_limiter *new_limiter(size_t limit)
 {
@@ -144,7 +144,7 @@ struct model {
 
 static uint64_t draw(struct model *model, uint64_t n)
 {
-	return weir__random(&model->random) % n;
+	return weir_random(&model->random) % n;
 }
 
 static struct worker *leave_line(struct model *model, size_t at)

@@ -68,7 +68,7 @@ int weir_once_run(struct weir_once *once, weir_fiber_fn fn, void *arg, weir_nsec
 	if (weir__likely(once->done))
 		return 0;
 	if (once->taken) {
-		struct weir__waiter self = {0};
+		struct weir__waiter self = {.what = "once"};
 		weir__require(once->runner != weir__self, "weir_once_run() inside its own fn would wait for ever");
 		int code = weir__wait(&once->waiters, &self, deadline);
 		if (code != YOUR_TURN)

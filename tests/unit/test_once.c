@@ -3,8 +3,8 @@
 #include "unit/death.h"
 #include "unit/fibers.h"
 
-
 #include <weir/once.h>
+#include <weir/random.h>
 
 static struct weir_once *new_once(void)
 {
@@ -160,15 +160,15 @@ FIBER_TEST(once_in_a_crowd_is_made_once_whatever_fails_or_leaves)
 		struct caller callers[CALLERS];
 		uint64_t random = test_seed() * 1000 + round;
 		for (int i = 0; i < CALLERS; i++) {
-			callers[i] = (struct caller){.once = once, .result = weir__random(&random) % 3 ? WEIR_EIO : 0};
-			if (weir__random(&random) % 3 == 0)
-				callers[i].deadline = weir_after(1 + (weir_nsec)(weir__random(&random) % 40));
+			callers[i] = (struct caller){.once = once, .result = weir_random(&random) % 3 ? WEIR_EIO : 0};
+			if (weir_random(&random) % 3 == 0)
+				callers[i].deadline = weir_after(1 + (weir_nsec)(weir_random(&random) % 40));
 			groups[i] = new_group();
 			spawn(groups[i], call, &callers[i]);
 		}
 		for (int i = 0; i < 6; i++) {
-			weir_sleep((weir_nsec)(weir__random(&random) % 12));
-			weir_group_cancel(groups[weir__random(&random) % CALLERS]);
+			weir_sleep((weir_nsec)(weir_random(&random) % 12));
+			weir_group_cancel(groups[weir_random(&random) % CALLERS]);
 		}
 		int made = 0;
 		for (int i = 0; i < CALLERS; i++)

@@ -54,6 +54,7 @@ struct model {
 	uint64_t next_item, next_seq, random;
 	size_t n, unsettled, put, got, dropped;
 	struct weir_queue_class_stats classes[CLASSES];
+	weir_nsec in_hand_ns;
 	bool closed, dropping;
 	struct line getters, putters, joiners;
 	struct worker workers[WORKERS];
@@ -133,7 +134,7 @@ static bool has_place(const struct model *model)
 
 static bool has_classes(const struct model *model)
 {
-	return model->options.order == WEIR_PRIORITY || model->options.order == WEIR_EDF;
+	return model->options.order >= WEIR_PRIORITY || model->options.flags & WEIR_QUEUE_TIMED;
 }
 
 static void count_got(struct model *model, const struct entry *entry)
@@ -141,6 +142,7 @@ static void count_got(struct model *model, const struct entry *entry)
 	struct weir_queue_class_stats *class = &model->classes[entry->class];
 	weir_nsec waited = weir_now() - entry->entered;
 	class->got++;
+	model->in_hand_ns -= weir_now();
 	for (size_t i = 0; i < model->n; i++)
 		if (model->items[i].seq < entry->seq) {
 			class->overtook++;
@@ -148,7 +150,7 @@ static void count_got(struct model *model, const struct entry *entry)
 		}
 	if (model->options.order == WEIR_EDF)
 		class->breaches += entry->key < weir_now();
-	else
+	else if (model->options.order == WEIR_PRIORITY)
 		class->breaches += waited > model->options.sla[entry->class];
 }
 
@@ -549,6 +551,7 @@ static void do_task_done(struct worker *worker)
 	prune(worker->model);
 	worker->in_hand--;
 	settled(worker->model, 1);
+	worker->model->in_hand_ns += weir_now();
 	weir_queue_task_done(worker->model->queue);
 }
 
@@ -621,6 +624,8 @@ static void assert_same_stats(const struct model *model)
 	ck_assert_uint_eq(stats.got, model->got);
 	ck_assert_uint_eq(stats.dropped, model->dropped);
 	ck_assert_uint_eq(stats.settled, model->put);
+	ck_assert_int_eq(stats.in_hand, has_classes(model) ? model->in_hand_ns : 0);
+	ck_assert_uint_eq(stats.classes, !has_classes(model) ? 0 : model->options.order == WEIR_PRIORITY ? CLASSES : 1);
 	for (unsigned i = 0; i < stats.classes; i++) {
 		struct weir_queue_class_stats class;
 		ck_assert_int_eq(weir_queue_class_stats(model->queue, i, &class), 0);
@@ -673,8 +678,8 @@ FIBER_TEST(queue_does_what_the_model_foretells)
 		struct weir_queue_options opts = {.item_bytes = sizes[round % 5],
 						  .capacity = 1 + round % CAPACITY_MOST,
 						  .order = (enum weir_queue_order)(round % 4),
-						  .flags = round % 6 == 5 ? WEIR_QUEUE_UNBOUNDED
-									  : round % 2 * WEIR_QUEUE_TIMED,
+						  .flags = (round % 6 == 5 ? WEIR_QUEUE_UNBOUNDED : 0) |
+							   (round / 4 % 2 ? WEIR_QUEUE_TIMED : 0),
 						  .aging = AGING,
 						  .classes = CLASSES,
 						  .sla = sla};

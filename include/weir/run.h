@@ -42,7 +42,7 @@ struct weir_options {
 /* Runs fn(arg) as the first fiber of a new loop on this thread and returns its result when it has returned.  opts may
  * be NULL.  Signals are not touched.  A loop inside a loop is a broken contract.
  * Errors of its own: WEIR_ENOMEM, WEIR_EINVAL (an option), WEIR_EMFILE, and WEIR_EDEADLOCK when every fiber waits
- * for ever and none on anything outside: the state is then printed by no one and the fibers are abandoned, not unwound.
+ * for ever and none on anything outside: then the fibers are abandoned, not unwound.
  */
 WEIR_API int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg);
 

@@ -5,8 +5,8 @@
 #include "unit/fibers.h"
 
 #include <signal.h>
-#include <weir/random.h>
 #include <string.h>
+#include <weir/random.h>
 #include <weir/sem.h>
 
 struct taker {

@@ -134,7 +134,7 @@ static bool room_for_error(struct weir_group *group)
 		room = group->errors_most;
 	if (room == group->errors_room)
 		return false;
-	struct weir_group_error *errors = reallocarray(group->errors, room, sizeof *errors);
+	struct weir_group_error *errors = realloc(group->errors, room * sizeof *errors);
 	if (!errors)
 		return false;
 	group->errors = errors;

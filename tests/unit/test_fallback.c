@@ -95,12 +95,30 @@ static void overrun_one_of_many(void)
 	*(volatile char *)(lowest(stacks_many[overrun_which]) - 1) = 1;
 }
 
+/* An emulator of another processor may say yes to madvise() and do nothing. */
+static void touch_a_guard(void)
+{
+	char *page = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page != MAP_FAILED && !madvise(page, 65536, 102 /* MADV_GUARD_INSTALL */))
+		*(volatile char *)page = 1;
+	else
+		raise(SIGSEGV); /* no such guards, so the library makes none of them */
+}
+
+static bool guards_hold(void)
+{
+	int status = status_of_child(touch_a_guard);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
 TEST(fallback_stacks_in_batches_are_guarded)
 {
 	struct weir__stack_pool pool;
 	get_many_stacks(&pool);
 	weir__stack_pool_fini(&pool);
-	for (overrun_which = 0; overrun_which < 3000 && !SANITIZED && !RUNNING_ON_VALGRIND; overrun_which += 371) {
+	if (SANITIZED || RUNNING_ON_VALGRIND || !guards_hold())
+		return;
+	for (overrun_which = 0; overrun_which < 3000; overrun_which += 371) {
 		int status = status_of_child(overrun_one_of_many);
 		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %#x", status);
 	}

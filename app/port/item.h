@@ -9,6 +9,7 @@
 #ifndef PORT_ITEM_H
 #define PORT_ITEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <weir/base.h>
 #include <weir/heap.h>
@@ -30,11 +31,14 @@ void value_list_fini(struct value_list *list); /* frees the values, too; may be 
 void value_fini(struct value *value);
 int value_copy(struct value *ret_value, const void *bytes, size_t n); /* WEIR_ENOMEM */
 
+enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
+
 struct item {
-	struct item *next;             /* for who owns the item at the moment: broker, sink batch */
-	uint64_t id;                   /* the broker's name for it; unique in a run, from 1 */
+	uint64_t id;                   /* the broker's name for it; never 0, never used twice in a run */
 	uint64_t position;             /* in the source: line number from 1, or index */
 	unsigned attempts;             /* that were used up */
+	bool bad;                      /* the source found it unusable: why says why; goes to the dead letters */
+	enum fate fate;                /* what became of it, for the broker's ack */
 	weir_nsec born;                /* when it was read */
 	weir_nsec due;                 /* of a waiting retry: not before; else 0 */
 	struct value source;           /* the JSON value as it came; for a bad line an excerpt of its raw bytes */

@@ -3,9 +3,15 @@
 #ifndef PORT_SOURCE_H
 #define PORT_SOURCE_H
 
+#include "port/buf.h"
 #include "port/item.h"
 
 struct source; /* an adapter's own */
+
+/* Where reading goes on, in words of the source's own, such as "offset=1234 line=56".  Empty: at the beginning. */
+struct source_cursor {
+	char text[96];
+};
 
 /* What next() found. */
 enum source_verdict {
@@ -19,12 +25,27 @@ struct source_ops {
 	int (*open)(const void *config, struct source **ret_source, struct weir_error *err);
 
 	/* Fills source and position of a zeroed item (and why, if bad): a source_verdict, or a negative code when the
-	 * source cannot be read, with err filled.  May suspend; WEIR_ECANCELED.  A SOURCE_ITEM is valid JSON in valid
-	 * UTF-8 of at most 1 MiB. */
+	 * source cannot be read, with err filled.  May suspend; WEIR_ECANCELED and WEIR_ETIMEDOUT lose nothing, the
+	 * next call goes on.  A SOURCE_ITEM is valid JSON in valid UTF-8 of at most 1 MiB. */
 	int (*next)(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline);
 
-	/* Items in all, as far as can be told: exact (*ret_exact), estimated from what was read, or -1. */
+	/* Items in all, those before resume()'s cursor included, as far as can be told: exact (*ret_exact), estimated
+	 * from what was read, or -1. */
 	int64_t (*total)(const struct source *source, bool *ret_exact);
+
+	/* What can be read again: appends an identity by which a later run knows that it reads the same thing (for a
+	 * file its device, inode and a checksum of its head), and returns true.  False: it cannot be read again, as a
+	 * pipe; a later run takes what comes then as new. */
+	bool (*identify)(const struct source *source, struct buf *identity);
+
+	/* Before the first next(), of a source that can be read again: goes to the cursor.  WEIR_EINVAL with err->text
+	 * when what there is now is not what had that identity, or has become shorter than the cursor says.
+	 * adopt: another file with the same head is taken for it (it was copied, or restored). */
+	int (*resume)(struct source *source, const char *identity, const struct source_cursor *cursor, bool adopt,
+		      struct weir_error *err);
+
+	/* Where reading would go on behind the item that next() gave last. */
+	void (*cursor)(const struct source *source, struct source_cursor *ret_cursor);
 
 	void (*close)(struct source *source);
 };

@@ -73,7 +73,7 @@ static int serve(void *arg)
 	struct buf out = {0};
 	weir_nsec deadline = weir_after(CLIENT_TIME);
 	if (is_allowed(client->fd) && !weir_io_open(client->fd, &io) && !read_request(io, request, deadline)) {
-		client->control->answer(client->control->arg, request, &out);
+		client->control->answer(client->control->arg, request, &out, deadline);
 		buf_add_char(&out, '\n');
 		if (!out.failed)
 			weir_io_write(io, out.data, out.len, deadline);

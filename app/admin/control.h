@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket of a run: `ctl` in its state folder, mode 0600, for the same user (or root) only.  A client sends
- * one line, a request, and reads the answer, a JSON object, until the end.
+ * one line, a request, and reads the answer, JSON objects, until the end.
  */
 #ifndef ADMIN_CONTROL_H
 #define ADMIN_CONTROL_H
@@ -12,8 +12,8 @@
 
 struct control;
 
-/* Writes the answer to a request.  On a fiber; must not suspend. */
-typedef void (*control_answer)(void *arg, const char *request, struct buf *out);
+/* Writes the answer to a request: a JSON object, or several, a line each.  On a fiber of its own; may suspend. */
+typedef void (*control_answer)(void *arg, const char *request, struct buf *out, weir_nsec deadline);
 
 /* Listens in the folder (a descriptor of it) and answers, in fibers of its own. */
 int control_start(int folder_fd, control_answer answer, void *arg, struct control **ret_control,

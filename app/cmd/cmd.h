@@ -6,10 +6,12 @@
 #include <weir/base.h>
 
 int cmd_check(int argc, char **argv);
+int cmd_dead(int argc, char **argv);
 int cmd_get(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_mock(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_state(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 
 /* One line on stderr: FILE:LINE:COLUMN: what is wrong. */

@@ -16,6 +16,8 @@ static const struct verb {
 	{"get", "fetch a list of URLs, one JSON record each", cmd_get},
 	{"check", "check a pipeline file; --explain shows all settings", cmd_check},
 	{"list", "show what can stand in a pipeline, and its keys", cmd_list},
+	{"dead", "look at the dead letters of a run, send them round again", cmd_dead},
+	{"state", "check, export or remove the durable state of a run", cmd_state},
 	{"status", "show where a run stands", cmd_status},
 	{"mock", "an upstream to try things on: slow, limited, faulty", cmd_mock},
 };
@@ -31,7 +33,7 @@ static void print_help(FILE *to)
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].text);
 	fputs("\n`weir VERB --help` says more.  Exit codes: 0 done, 3 done with dead letters,\n"
-	      "4 accounts do not match, 5 stopped, 64 usage, 69 sink or broker unavailable,\n"
+	      "4 accounts do not match, 5 stopped and can go on, 64 usage, 69 sink or broker unavailable,\n"
 	      "74 input or output, 75 state in use, 78 config, 128+n a second signal n.\n",
 	      to);
 }

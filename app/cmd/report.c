@@ -26,6 +26,8 @@ void report_look(struct report *report)
 	weir_nsec now = weir_now();
 	double seconds = (double)(now - report->looked_at) / (double)WEIR_SEC;
 	engine_stats(report->engine, &report->now);
+	if (!report->looked_at)
+		report->settled = report->now.settled_before;
 	if (report->looked_at && seconds > 0) {
 		double keep = exp(-seconds / RATE_TIME);
 		report->decayed_items =
@@ -56,8 +58,7 @@ double report_wall_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* 1234567 -> 1,234,567 */
-static const char *grouped(uint64_t n, char text[32])
+const char *report_number(uint64_t n, char text[32])
 {
 	char digits[24];
 	int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), out = 0;
@@ -92,6 +93,23 @@ static double eta_seconds(const struct report *report)
 	return now->total < 0 || report->rate <= 0 || left < 0 ? -1 : (double)left / report->rate;
 }
 
+/* What to do about dead letters, and about what is unfinished. */
+static void add_advice(const struct report *report, struct buf *out)
+{
+	const struct engine_stats *now = &report->now;
+	char a[32];
+	if (now->letters)
+		buf_addf(out,
+			 "  %s dead letter%s: weir dead ls %s shows them, weir dead replay %s sends them round again\n",
+			 report_number(now->letters, a), now->letters == 1 ? "" : "s", report->where, report->where);
+	else if (now->dead && report->dead_letters)
+		buf_addf(out, "  dead letters are in %s\n", report->dead_letters);
+	if (now->reason)
+		buf_addf(out, "  ended early: %s\n", now->reason);
+	if (now->durable && now->state != ENGINE_DONE)
+		buf_add_str(out, "  the same command goes on from here\n");
+}
+
 /* Parts in order of importance; what does not fit the terminal is left out. */
 void report_line(const struct report *report, size_t columns, struct buf *out)
 {
@@ -100,20 +118,22 @@ void report_line(const struct report *report, size_t columns, struct buf *out)
 	int n = 0;
 	double eta = eta_seconds(report);
 	if (now->total >= 0)
-		snprintf(parts[n++], 64, "%s/%s%s", grouped(settled(now), a), now->total_exact ? "" : "~",
-			 grouped((uint64_t)now->total, b));
+		snprintf(parts[n++], 64, "%s/%s%s", report_number(settled(now), a), now->total_exact ? "" : "~",
+			 report_number((uint64_t)now->total, b));
 	else
-		snprintf(parts[n++], 64, "%s done", grouped(settled(now), a));
-	snprintf(parts[n++], 64, "%s/s", grouped((uint64_t)(report->rate + 0.5), a));
+		snprintf(parts[n++], 64, "%s done", report_number(settled(now), a));
+	snprintf(parts[n++], 64, "%s/s", report_number((uint64_t)(report->rate + 0.5), a));
 	if (now->state == ENGINE_DRAINING)
 		snprintf(parts[n++], 64, "stopping");
+	else if (now->degraded)
+		snprintf(parts[n++], 64, "disk full, waiting for room");
 	else if (eta >= 0)
 		snprintf(parts[n++], 64, "ETA %s", spoken(eta, a));
-	snprintf(parts[n++], 64, "%s failed", grouped(now->dead, a));
-	snprintf(parts[n++], 64, "%s retries", grouped(now->retries, a));
-	snprintf(parts[n++], 64, "%s in flight", grouped(now->in_flight, a));
+	snprintf(parts[n++], 64, "%s failed", report_number(now->dead, a));
+	snprintf(parts[n++], 64, "%s retries", report_number(now->retries, a));
+	snprintf(parts[n++], 64, "%s in flight", report_number(now->in_flight, a));
 	if (now->waiting)
-		snprintf(parts[n++], 64, "%s waiting", grouped(now->waiting, a));
+		snprintf(parts[n++], 64, "%s waiting", report_number(now->waiting, a));
 	size_t begin = out->len;
 	buf_addf(out, "%.24s", report->name);
 	for (int i = 0; i < n; i++)
@@ -130,6 +150,11 @@ static void add_counts(const struct engine_stats *now, struct buf *out)
 		 (unsigned long long)now->attempts, (unsigned long long)now->refused);
 }
 
+static double in_seconds(weir_nsec ns)
+{
+	return (double)ns / (double)WEIR_SEC;
+}
+
 void report_json(const struct report *report, const char *event, struct buf *out)
 {
 	const struct engine_stats *now = &report->now;
@@ -141,6 +166,12 @@ void report_json(const struct report *report, const char *event, struct buf *out
 	buf_addf(out, ",\"in_flight\":%llu,\"waiting\":%llu,\"concurrency\":%zu,\"per_s\":%.1f,\"wall_s\":%.2f",
 		 (unsigned long long)now->in_flight, (unsigned long long)now->waiting, now->concurrency, report->rate,
 		 report_wall_seconds());
+	buf_addf(out, ",\"source_stalled_s\":%.3f,\"workers_stalled_s\":%.3f", in_seconds(now->source_stalled),
+		 in_seconds(now->workers_stalled));
+	if (now->durable)
+		buf_addf(out, ",\"letters\":%llu,\"stored_bytes\":%llu,\"degraded\":%s,\"resumed\":%s",
+			 (unsigned long long)now->letters, (unsigned long long)now->stored_bytes,
+			 now->degraded ? "true" : "false", now->resumed ? "true" : "false");
 	if (now->total >= 0)
 		buf_addf(out, ",\"total\":%lld,\"total_exact\":%s", (long long)now->total,
 			 now->total_exact ? "true" : "false");
@@ -168,20 +199,26 @@ void report_closing(const struct report *report, struct buf *out)
 	const struct engine_stats *now = &report->now;
 	char a[32], b[32], c[32], d[32];
 	double wall = report_wall_seconds();
-	buf_addf(out, "%.24s: %s in %s, %s items, %s/s\n", report->name, engine_state_name(now->state), spoken(wall, a),
-		 grouped(settled(now), b), grouped((uint64_t)(wall > 0 ? (double)settled(now) / wall : 0), c));
-	buf_addf(out, "  %s succeeded, %s dead, %s dropped, %s unfinished\n", grouped(now->succeeded, a),
-		 grouped(now->dead, b), grouped(now->dropped, c), grouped(now->unfinished, d));
-	buf_addf(out, "  %s attempts, %s retries", grouped(now->attempts, a), grouped(now->retries, b));
+	uint64_t here = settled(now) - now->settled_before;
+	if (now->was_done) {
+		buf_addf(out, "%.24s: was done already, nothing was run; --fresh begins anew\n", report->name);
+	} else {
+		buf_addf(out, "%.24s: %s in %s, %s items, %s/s\n", report->name, engine_state_name(now->state),
+			 spoken(wall, a), report_number(here, b),
+			 report_number((uint64_t)(wall > 0 ? (double)here / wall : 0), c));
+	}
+	buf_addf(out, "  %s%s succeeded, %s dead, %s dropped, %s unfinished\n", now->resumed ? "in all " : "",
+		 report_number(now->succeeded, a), report_number(now->dead, b), report_number(now->dropped, c),
+		 report_number(now->unfinished, d));
+	if (now->was_done)
+		return;
+	buf_addf(out, "  %s attempts, %s retries", report_number(now->attempts, a), report_number(now->retries, b));
 	if (weir_histogram_count(now->attempt_ns))
 		buf_addf(out, "; an attempt took %.1f ms (p50), %.1f (p99)",
 			 ms(weir_histogram_quantile(now->attempt_ns, 0.5)),
 			 ms(weir_histogram_quantile(now->attempt_ns, 0.99)));
 	buf_add_char(out, '\n');
-	if (now->dead && report->dead_letters)
-		buf_addf(out, "  dead letters are in %s\n", report->dead_letters);
-	if (now->reason)
-		buf_addf(out, "  ended early: %s\n", now->reason);
+	add_advice(report, out);
 }
 
 static void add_quantiles(struct buf *out, const char *name, const struct weir_histogram *histogram)
@@ -219,7 +256,12 @@ void report_summary(const struct report *report, int exit_code, struct buf *out)
 		 (unsigned long long)now->unfinished, (unsigned long long)now->retries,
 		 (unsigned long long)now->attempts, (unsigned long long)now->refused);
 	buf_addf(out, "  \"wall_s\": %.3f,\n  \"items_per_s\": %.1f,\n", wall,
-		 wall > 0 ? (double)settled(now) / wall : 0.0);
+		 wall > 0 ? (double)(settled(now) - now->settled_before) / wall : 0.0);
+	buf_addf(out, "  \"resumed\": %s,\n  \"was_done\": %s,\n  \"settled_before\": %llu,\n",
+		 now->resumed ? "true" : "false", now->was_done ? "true" : "false",
+		 (unsigned long long)now->settled_before);
+	buf_addf(out, "  \"source_stalled_s\": %.3f,\n  \"workers_stalled_s\": %.3f,\n",
+		 in_seconds(now->source_stalled), in_seconds(now->workers_stalled));
 	add_quantiles(out, "attempt_ms", now->attempt_ns);
 	add_quantiles(out, "item_ms", now->item_ns);
 	/* Of the children the largest one's peak: the system keeps no more of those that have ended. */

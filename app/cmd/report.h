@@ -15,6 +15,7 @@ struct report {
 	uint64_t settled;    /* then */
 	double rate;         /* items settled a second, of late: the quotient of the next two */
 	double decayed_items, decayed_seconds;
+	char *where;              /* what tells the other verbs which run: a name, or --state DIR */
 	const char *dead_letters; /* the file that they are in; NULL: not a file of ours */
 	struct engine_stats now;
 };
@@ -33,6 +34,9 @@ void report_closing(const struct report *report, struct buf *out);
 
 /* The totals, as JSON on several lines, newline included.  After the children of the run have ended. */
 void report_summary(const struct report *report, int exit_code, struct buf *out);
+
+/* 1234567 -> 1,234,567 */
+const char *report_number(uint64_t n, char text[32]);
 
 /* Seconds since this process was started (from exec, to 10 ms), on a clock that also runs while the machine sleeps. */
 double report_wall_seconds(void);

@@ -7,15 +7,20 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 static void print_help(FILE *to)
 {
 	fputs("usage: weir run [OPTION ...] FILE\n\n"
 	      "Runs the pipeline in FILE (YAML) to its end.  SIGINT or SIGTERM stop it after what\n"
-	      "is in flight; a second one ends it at once.\n\n"
+	      "is in flight; a second one ends it at once.  However it ended, the same command\n"
+	      "goes on where it was; once all is done it says so and does nothing.\n\n"
 	      "  --summary FILE    write the totals as JSON; - is the standard output\n"
 	      "  --state DIR       the state folder; default: .weir/NAME beside FILE\n"
+	      "  --adopt           go on although FILE has changed, or its source was copied\n"
+	      "  --fresh           begin anew; refused while there are unfinished items or dead\n"
+	      "                    letters, unless as --fresh=discard\n"
 	      "  --quiet           no progress\n"
 	      "  --allow-private   hosts that come from item data may be loopback or private\n"
 	      "  --help\n",
@@ -54,6 +59,7 @@ int cmd_run(int argc, char **argv)
 	static const struct option options[] = {
 		{"summary", required_argument, NULL, 's'}, {"state", required_argument, NULL, 'd'},
 		{"quiet", no_argument, NULL, 'q'},         {"allow-private", no_argument, NULL, 'p'},
+		{"adopt", no_argument, NULL, 'a'},         {"fresh", optional_argument, NULL, 'f'},
 		{"help", no_argument, NULL, 'h'},          {0},
 	};
 	struct session_options opts = {0};
@@ -71,6 +77,16 @@ int cmd_run(int argc, char **argv)
 			break;
 		case 'p':
 			opts.allow_private = true;
+			break;
+		case 'a':
+			opts.wish = WISH_ADOPT;
+			break;
+		case 'f':
+			if (optarg && strcmp(optarg, "discard") != 0) {
+				fprintf(stderr, "weir run: --fresh or --fresh=discard, not --fresh=%s\n", optarg);
+				return EX_USAGE;
+			}
+			opts.wish = optarg ? WISH_DISCARD : WISH_FRESH;
 			break;
 		case 'h':
 			print_help(stdout);

@@ -8,6 +8,7 @@
 #include "cmd/session.h"
 
 #include "admin/control.h"
+#include "cmd/letters.h"
 #include "cmd/paths.h"
 #include "cmd/progress.h"
 #include "engine/engine.h"
@@ -117,15 +118,45 @@ static size_t most_concurrency(const struct plan *plan)
 
 /* --- the run --- */
 
-static void answer_request(void *arg, const char *request, struct buf *out)
+static int answer_letters(struct session *session, const char *words, struct buf *out, struct weir_error *err,
+			  weir_nsec deadline)
+{
+	struct letters_request request;
+	struct engine *engine = session->engine;
+	uint64_t n = 0;
+	int code = letters_parse(words, &request, err);
+	if (code)
+		return code;
+	if (request.verb == LETTERS_LIST)
+		code = engine_letters(engine, &request.query, out, &n, err, deadline);
+	else if (request.verb == LETTERS_REPLAY)
+		code = engine_replay(engine, &request.query, &n, err, deadline);
+	else
+		code = engine_purge(engine, &request.query, &n, err, deadline);
+	if (!code)
+		buf_addf(out, "{\"n\":%llu}", (unsigned long long)n);
+	letters_request_fini(&request);
+	return code;
+}
+
+/* A request is a word, and what it is about. */
+static void answer_request(void *arg, const char *request, struct buf *out, weir_nsec deadline)
 {
 	struct session *session = arg;
-	if (strcmp(request, "status")) {
-		buf_add_str(out, "{\"error\":\"unknown request\"}");
+	struct weir_error err = {0};
+	if (!strcmp(request, "status")) {
+		report_look(&session->report);
+		report_json(&session->report, "status", out);
 		return;
 	}
-	report_look(&session->report);
-	report_json(&session->report, "status", out);
+	if (strncmp(request, "letters ", 8) != 0)
+		weir_error_set(&err, WEIR_EINVAL, "unknown request");
+	else if (!answer_letters(session, request + 8, out, &err, deadline))
+		return;
+	buf_clear(out);
+	buf_add_str(out, "{\"error\":");
+	buf_add_json_str(out, err.text, strlen(err.text));
+	buf_add_char(out, '}');
 }
 
 static int start_helpers(struct session *session, struct weir_error *err)
@@ -181,13 +212,30 @@ static void tell_concurrency(struct session *session)
 			      stats.concurrency, (long long)session->plan->settings.concurrency);
 }
 
+/* What someone who relies on it should know before it runs. */
+static void tell_promise(struct session *session)
+{
+	struct engine_stats stats;
+	const char *sink = session->plan->sink.adapter->name;
+	char a[32];
+	engine_stats(session->engine, &stats);
+	if (!stats.durable || session->opts->quiet || stats.was_done)
+		return;
+	if (stats.resumed)
+		progress_note(&session->progress, "goes on where it was: %s items are settled, %s are not",
+			      report_number(stats.settled_before, a), report_number(stats.unfinished, (char[32]){0}));
+	if (!stats.exact)
+		progress_note(&session->progress,
+			      "%s is at least once: if this run is killed, some outputs may come twice", sink);
+}
+
 static const char *dead_letter_file(const struct session *session)
 {
 	const struct plan_adapter *dead_letter = &session->plan->dead_letter;
 	if (session->opts->record)
 		return NULL;
 	if (!dead_letter->adapter)
-		return session->dead_letters.path;
+		return session->plan->broker.adapter->broker->bury ? NULL : session->dead_letters.path;
 	return dead_letter->adapter == &sink_jsonl_adapter
 		       ? ((const struct sink_jsonl_config *)dead_letter->config)->path
 		       : NULL;
@@ -199,6 +247,7 @@ static int run_engine(struct session *session, struct weir_error *err)
 	session->report.dead_letters = dead_letter_file(session);
 	progress_init(&session->progress, &session->report);
 	tell_concurrency(session);
+	tell_promise(session);
 	int code = start_helpers(session, err);
 	if (code)
 		engine_stop(session->engine, "it could not be started");
@@ -221,6 +270,7 @@ static int run_on_loop(void *arg)
 			.max_retry_after = session->plan->settings.max_retry_after},
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,
+		.wish = opts->wish,
 		.dead_to_sink = opts->record,
 		.dead_adapter = &sink_jsonl_adapter,
 		.dead_config = &session->dead_letters,
@@ -242,6 +292,17 @@ static int run_on_loop(void *arg)
 	return 0;
 }
 
+/* How other verbs are told of this run: by its name where that leads to its folder, from here. */
+static char *name_run(const struct session *session)
+{
+	const char *path = session->opts->state, *name = session->plan->settings.name;
+	char *words, *usual = cmd_state_folder(NULL, name);
+	bool is_usual = usual && !strcmp(!strncmp(path, "./", 2) ? path + 2 : path, usual);
+	int n = is_usual ? asprintf(&words, "%s", name) : asprintf(&words, "--state %s", path);
+	free(usual);
+	return n < 0 ? NULL : words;
+}
+
 static int open_folder(struct session *session, struct weir_error *err)
 {
 	const char *path = session->opts->state;
@@ -251,7 +312,9 @@ static int open_folder(struct session *session, struct weir_error *err)
 	if (code)
 		return code;
 	session->dead_letters.path = folder_file(&session->folder, "dead.jsonl");
-	return session->dead_letters.path ? 0 : weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	session->report.where = name_run(session);
+	return session->dead_letters.path && session->report.where ? 0
+								   : weir_error_set(err, WEIR_ENOMEM, "out of memory");
 }
 
 int session_run(const struct plan *plan, const struct session_options *opts)
@@ -278,6 +341,7 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 	}
 	close(session.signal_fd);
 	free(session.dead_letters.path);
+	free(session.report.where);
 	folder_close(&session.folder);
 	free(session.exe_path);
 	return session.exit_code;

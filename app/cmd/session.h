@@ -3,13 +3,14 @@
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
 
-#include "spec/plan.h"
+#include "engine/engine.h"
 
 struct session_options {
-	const char *state;   /* the state folder; NULL: none, and no control socket */
-	const char *summary; /* where the totals go as JSON; "-": stdout; NULL: nowhere */
-	bool quiet;          /* no progress and no closing words */
-	bool record;         /* `weir get` */
+	const char *state;     /* the state folder; NULL: none, and no control socket */
+	const char *summary;   /* where the totals go as JSON; "-": stdout; NULL: nowhere */
+	enum engine_wish wish; /* what to do about an earlier run of the pipeline */
+	bool quiet;            /* no progress and no closing words */
+	bool record;           /* `weir get` */
 	bool allow_private;
 };
 

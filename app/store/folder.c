@@ -60,14 +60,16 @@ static int open_locked(struct folder *folder, struct weir_error *err)
 	return code ? weir_error_set(err, code, "cannot write %s/lock: %s", folder->path, strerror(-code)) : 0;
 }
 
-int folder_open(const char *path, struct folder *ret_folder, struct weir_error *err)
+static int open_folder(const char *path, bool make, struct folder *ret_folder, struct weir_error *err)
 {
 	struct folder folder = {.path = strdup(path), .fd = -1, .lock_fd = -1};
 	if (!folder.path)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	int code = make_path(folder.path);
-	if (code)
+	int code = make ? make_path(folder.path) : access(path, F_OK) ? -errno : 0;
+	if (code && make)
 		weir_error_set(err, code, "cannot make the state folder %s: %s", path, strerror(-code));
+	else if (code)
+		weir_error_set(err, code, "there is no state folder %s", path);
 	else
 		code = open_locked(&folder, err);
 	if (code) {
@@ -75,6 +77,30 @@ int folder_open(const char *path, struct folder *ret_folder, struct weir_error *
 		return code;
 	}
 	*ret_folder = folder;
+	return 0;
+}
+
+int folder_open(const char *path, struct folder *ret_folder, struct weir_error *err)
+{
+	return open_folder(path, true, ret_folder, err);
+}
+
+int folder_open_existing(const char *path, struct folder *ret_folder, struct weir_error *err)
+{
+	return open_folder(path, false, ret_folder, err);
+}
+
+/* The lock goes last: until then nobody else can come in. */
+int folder_remove(struct folder *folder, struct weir_error *err)
+{
+	static const char *const names[] = {"state.db",   "state.db-wal", "state.db-journal",
+					    "dead.jsonl", "ctl",          "lock"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (unlinkat(folder->fd, names[i], 0) && errno != ENOENT)
+			return weir_error_set(err, -errno, "cannot remove %s/%s: %s", folder->path, names[i],
+					      strerror(errno));
+	if (rmdir(folder->path) && errno != ENOTEMPTY && errno != EEXIST)
+		return weir_error_set(err, -errno, "cannot remove %s: %s", folder->path, strerror(errno));
 	return 0;
 }
 

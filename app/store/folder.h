@@ -4,7 +4,8 @@
  *
  *     lock    flock'ed while the run lives; says the holder's pid
  *     ctl     the control socket (admin/control.h)
- *     dead.jsonl    dead letters, unless the pipeline sends them elsewhere
+ *     state.db, state.db-wal    the store (store.h)
+ *     dead.jsonl                dead letters of a broker that keeps none, unless the pipeline sends them elsewhere
  */
 #ifndef STORE_FOLDER_H
 #define STORE_FOLDER_H
@@ -20,6 +21,13 @@ struct folder {
 /* Makes the folder (0700, with its parents) and locks it.  WEIR_EBUSY with the holder's pid in err->text when another
  * weir has it. */
 int folder_open(const char *path, struct folder *ret_folder, struct weir_error *err);
+
+/* The same, of a folder that is there; -ENOENT when it is not. */
+int folder_open_existing(const char *path, struct folder *ret_folder, struct weir_error *err);
+
+/* Removes all that weir puts into it, and the folder itself if nothing else is in it.  It stays open. */
+int folder_remove(struct folder *folder, struct weir_error *err);
+
 void folder_close(struct folder *folder);
 
 /* The path of a file in it, malloc'ed; NULL: out of memory. */

@@ -140,7 +140,9 @@ static void read_clock(struct weir__loop *loop)
 		loop->now = read_monotonic();
 }
 
-/* Takes fibers whose deadline has come out of the heap, the earliest first, at most DUE_MOST. */
+/* Takes fibers whose deadline has come out of the heap, the earliest first, at most DUE_MOST.  Has the memory fetched
+ * that their wakes and first steps will touch: of many sleepers nothing is in the cache, and one miss after the other
+ * would cost more than all the rest. */
 static size_t take_due(struct weir__loop *loop, struct weir_fiber **ret_due)
 {
 	size_t n = 0;
@@ -148,6 +150,9 @@ static size_t take_due(struct weir__loop *loop, struct weir_fiber **ret_due)
 		struct weir_heap_node *timer = weir_heap_top(&loop->timers).node;
 		struct weir_fiber *fiber = (struct weir_fiber *)((char *)timer - offsetof(struct weir_fiber, timer));
 		weir_heap_remove(&loop->timers, timer);
+		__builtin_prefetch(fiber->waiter, 1);
+		__builtin_prefetch(fiber->sp);
+		__builtin_prefetch(fiber->stack, 1);
 		ret_due[n++] = fiber;
 	}
 	return n;

@@ -195,19 +195,6 @@ static int call(struct weir_pool *pool, weir_offload_fn fn, void *arg, void (*de
 	return result;
 }
 
-/* What can be answered without a thread; 1: go on. */
-static int refuse_early(weir_nsec deadline)
-{
-	if (weir__check_cancel())
-		return WEIR_ECANCELED;
-	if (deadline == WEIR_TRY)
-		return WEIR_EAGAIN;
-	deadline = weir__deadline(deadline);
-	if (deadline != WEIR_FOREVER && deadline <= weir_now())
-		return WEIR_ETIMEDOUT;
-	return 1;
-}
-
 static int loop_pool(struct weir_pool **ret_pool)
 {
 	struct weir__loop *loop = weir__loop;
@@ -219,7 +206,7 @@ static int loop_pool(struct weir_pool **ret_pool)
 int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
 {
 	struct weir_pool *pool;
-	int code = refuse_early(deadline);
+	int code = weir__refuse(deadline);
 	if (code < 0 || (code = loop_pool(&pool)) < 0)
 		return code;
 	return call(pool, fn, arg, NULL, deadline);
@@ -228,7 +215,7 @@ int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
 int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg), weir_nsec deadline)
 {
 	struct weir_pool *pool;
-	int code = refuse_early(deadline);
+	int code = weir__refuse(deadline);
 	if (code < 0) {
 		destroy(arg);
 		return code;
@@ -239,7 +226,7 @@ int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg)
 
 int weir_pool_call(struct weir_pool *pool, weir_offload_fn fn, void *arg, weir_nsec deadline)
 {
-	int code = refuse_early(deadline);
+	int code = weir__refuse(deadline);
 	return code < 0 ? code : call(pool, fn, arg, NULL, deadline);
 }
 

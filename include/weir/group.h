@@ -50,7 +50,8 @@ struct weir_spawn_options {
 /* opts may be NULL.  WEIR_ENOMEM. */
 WEIR_API int weir_group_new(const struct weir_group_options *opts, struct weir_group **ret_group);
 
-/* Contract: no fiber of it is left, nobody waits for it.  NULL is fine. */
+/* Contract: no fiber of it is left; no fiber waits on it, or was woken or cancelled there and has not run since.  NULL
+ * is fine. */
 WEIR_API void weir_group_free(struct weir_group *group);
 
 /* Starts fn(arg) as a fiber of the group; it runs first when the caller suspends.  Suspends only while the limit is

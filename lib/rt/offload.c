@@ -32,12 +32,15 @@ struct job {
 };
 
 struct weir_pool {
-	pthread_mutex_t lock; /* over all that follows */
+	pthread_mutex_t lock; /* over all that follows, but for `waiting` */
 	pthread_cond_t more;
 	struct job *head, *tail;
 	size_t queued;
 	unsigned most, started, idle;
 	bool stopping;
+	/* Fibers that wait, or were woken and have not run since: counted by the threads of their loops, read when the
+	 * pool is freed, which orders nothing. */
+	atomic_uint waiting;
 	pthread_t threads[];
 };
 
@@ -180,14 +183,17 @@ static int call(struct weir_pool *pool, weir_offload_fn fn, void *arg, void (*de
 		free(job);
 		return code;
 	}
+	pool->waiting++;
 	code = wait_for_job(job, deadline);
-	if (code && let_go(pool, job))
-		return code;
-	if (code) {
+	bool gone = code && let_go(pool, job);
+	if (code && !gone) {
 		weir_shield_enter();
 		wait_for_job(job, WEIR_FOREVER);
 		weir_shield_leave();
 	}
+	pool->waiting--;
+	if (gone)
+		return code;
 	int result = code ? code : job->result;
 	if (destroy)
 		destroy(arg);
@@ -248,8 +254,10 @@ void weir_pool_free(struct weir_pool *pool)
 {
 	if (!pool)
 		return;
+	bool is_loops = weir__loop && weir__loop->pool == pool; /* it ends with the fibers it has */
 	pthread_mutex_lock(&pool->lock);
-	weir__require(!pool->head, "weir_pool_free() while a fiber waits for it");
+	weir__require(!pool->head && (is_loops || !pool->waiting),
+		      "weir_pool_free() while a fiber waits for it, or was woken and has not run");
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->more);
 	pthread_mutex_unlock(&pool->lock);

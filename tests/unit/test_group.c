@@ -432,9 +432,41 @@ static void free_while_alive(void)
 	weir_run(NULL, free_alive, NULL);
 }
 
+static int wait_for_group(void *arg)
+{
+	return weir_group_wait(arg, WEIR_FOREVER);
+}
+
+static int wait_and_free(void *arg)
+{
+	int code = weir_group_wait(arg, WEIR_FOREVER);
+	weir_group_free(arg);
+	return code;
+}
+
+/* Two wait; the one that runs first frees what the other will look at. */
+static int free_before_the_woken_ran(void *arg)
+{
+	(void)arg;
+	static struct job job = {50, 0};
+	static struct weir_group *volatile group;
+	struct weir_group *waiting = new_group();
+	group = new_group();
+	spawn(group, run_job, &job);
+	spawn(waiting, wait_and_free, group);
+	spawn(waiting, wait_for_group, group);
+	return weir_group_wait(waiting, WEIR_FOREVER);
+}
+
+static void run_free_before_the_woken_ran(void)
+{
+	run_virtual(0, free_before_the_woken_ran, NULL);
+}
+
 TEST(group_freed_while_its_fibers_live_is_a_broken_contract)
 {
 	assert_aborts(free_while_alive);
+	assert_aborts(run_free_before_the_woken_ran);
 }
 
 /* ---- a whole group in one call */

@@ -510,3 +510,33 @@ TEST(offload_off_a_fiber_is_a_broken_contract)
 {
 	assert_aborts(offload_outside);
 }
+
+static int call_and_block(void *arg)
+{
+	return weir_pool_call(arg, block_for_ten_ms, NULL, WEIR_FOREVER);
+}
+
+static int free_pool_before_the_cancelled_ran(void *arg)
+{
+	static struct weir_pool *volatile pool;
+	struct weir_pool *made;
+	struct weir_group *group = new_group();
+	(void)arg;
+	quick_assert(weir_pool_new(1, &made) == 0);
+	pool = made;
+	spawn(group, call_and_block, pool);
+	weir_sleep(WEIR_MSEC);
+	weir_group_cancel(group);
+	weir_pool_free(pool);
+	return weir_group_wait(group, WEIR_FOREVER);
+}
+
+static void run_free_pool(void)
+{
+	weir_run(NULL, free_pool_before_the_cancelled_ran, NULL);
+}
+
+TEST(offload_pool_freed_before_a_cancelled_fiber_ran_is_a_broken_contract)
+{
+	assert_aborts(run_free_pool);
+}

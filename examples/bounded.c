@@ -39,32 +39,21 @@ static int consume(void *arg)
 	return code == WEIR_ECLOSED ? 0 : code;
 }
 
-static int run_all(struct weir_group *group)
-{
-	weir_nsec began = weir_now();
-	int counts[3] = {0}; /* on this fiber's stack: it outlives the group's fibers, for we wait for them */
-	int code = weir_group_spawn(group, produce, NULL, WEIR_FOREVER);
-	for (int i = 0; i < 3 && code == 0; i++)
-		code = weir_group_spawn(group, consume, &counts[i], WEIR_FOREVER);
-	if (code < 0)
-		weir_group_cancel(group);
-	int result = weir_group_wait(group, WEIR_FOREVER);
-	printf("consumed %d + %d + %d in %d ms\n", counts[0], counts[1], counts[2],
-	       (int)((weir_now() - began) / WEIR_MSEC));
-	printf("deepest %zu, %zu puts waited, the longest %d ms\n", deepest, stalls, (int)(longest_stall / WEIR_MSEC));
-	return code < 0 ? code : result;
-}
-
 static int run(void *arg)
 {
 	(void)arg;
-	struct weir_group *group = NULL;
+	weir_nsec began = weir_now();
+	int counts[3] = {0}; /* on this fiber's stack: it outlives the fibers that count there, for we wait for them */
+	struct weir_group_part parts[] = {{.fn = produce},
+					  {.fn = consume, .arg = &counts[0]},
+					  {.fn = consume, .arg = &counts[1]},
+					  {.fn = consume, .arg = &counts[2]}};
 	int code = weir_queue_new(sizeof(int), 10, &queue);
 	if (code == 0)
-		code = weir_group_new(NULL, &group);
-	if (code == 0)
-		code = run_all(group);
-	weir_group_free(group);
+		code = weir_group_run(parts, 4, WEIR_FOREVER);
+	printf("consumed %d + %d + %d in %d ms\n", counts[0], counts[1], counts[2],
+	       (int)((weir_now() - began) / WEIR_MSEC));
+	printf("deepest %zu, %zu puts waited, the longest %d ms\n", deepest, stalls, (int)(longest_stall / WEIR_MSEC));
 	weir_queue_free(queue);
 	return code;
 }

@@ -38,36 +38,26 @@ static int feed(void *arg)
 	return code;
 }
 
-static int run_with(int workers)
+static int run(void *arg)
 {
-	struct weir_group *group = NULL;
+	const size_t *workers = arg;
+	struct weir_group_part parts[] = {{.fn = feed}, {.fn = work, .fibers = *workers}};
 	weir_nsec began = weir_now();
 	int code = weir_queue_new(sizeof(int), 20, &queue);
-	if (code == 0 && (code = weir_sem_new(5, &gate)) == 0 && (code = weir_group_new(NULL, &group)) == 0) {
-		code = weir_group_spawn(group, feed, NULL, WEIR_FOREVER);
-		for (int i = 0; i < workers && code == 0; i++)
-			code = weir_group_spawn(group, work, NULL, WEIR_FOREVER);
-		if (code < 0)
-			weir_group_cancel(group);
-		int result = weir_group_wait(group, WEIR_FOREVER);
-		code = code < 0 ? code : result;
-	}
-	printf("%d workers, 5 permits: %d done in %d ms, at most %d inside\n", workers, done,
+	if (code == 0)
+		code = weir_sem_new(5, &gate);
+	if (code == 0)
+		code = weir_group_run(parts, 2, WEIR_FOREVER);
+	printf("%zu workers, 5 permits: %d done in %d ms, at most %d inside\n", *workers, done,
 	       (int)((weir_now() - began) / WEIR_MSEC), most_inside);
-	weir_group_free(group);
 	weir_sem_free(gate);
 	weir_queue_free(queue);
 	return code;
 }
 
-static int run(void *arg)
-{
-	return run_with(*(int *)arg);
-}
-
 int main(void)
 {
-	for (int workers = 4; workers <= 8; workers += 4) {
+	for (size_t workers = 4; workers <= 8; workers += 4) {
 		queue = NULL, gate = NULL, most_inside = done = 0;
 		int code = weir_run(&(struct weir_options){.flags = WEIR_VIRTUAL_CLOCK}, run, &workers);
 		if (code < 0)

@@ -46,18 +46,11 @@ static int run(void *arg)
 	(void)arg;
 	static char names[2][2] = {"A", "B"};
 	struct weir_queue_options options = {.item_bytes = sizeof(struct task), .capacity = 10, .order = WEIR_PRIORITY};
-	struct weir_group *group = NULL;
+	struct weir_group_part parts[] = {{.fn = consume, .arg = names[0]}, {.fn = consume, .arg = names[1]}};
 	began = weir_now();
 	int code = weir_queue_new_with(&options, &queue);
-	if (code == 0 && (code = put_all()) == 0 && (code = weir_group_new(NULL, &group)) == 0) {
-		for (int i = 0; i < 2 && code == 0; i++)
-			code = weir_group_spawn(group, consume, names[i], WEIR_FOREVER);
-		if (code < 0)
-			weir_group_cancel(group);
-		int result = weir_group_wait(group, WEIR_FOREVER);
-		code = code < 0 ? code : result;
-	}
-	weir_group_free(group);
+	if (code == 0 && (code = put_all()) == 0)
+		code = weir_group_run(parts, 2, WEIR_FOREVER);
 	weir_queue_free(queue);
 	return code;
 }

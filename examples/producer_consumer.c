@@ -37,30 +37,16 @@ static int consume(void *arg)
 	return code == WEIR_ECLOSED ? 0 : code; /* closed and drained is the good end; anything else is an error */
 }
 
-/* A group is asyncio's TaskGroup: it is left when its last fiber has ended, and the first failure cancels the rest. */
-static int run_both(struct weir_group *group)
-{
-	int code = weir_group_spawn(group, produce, NULL, WEIR_FOREVER);
-	if (code == 0)
-		code = weir_group_spawn(group, consume, NULL, WEIR_FOREVER);
-	if (code < 0)
-		weir_group_cancel(group);
-	int result = weir_group_wait(group, WEIR_FOREVER);
-	return code < 0 ? code : result;
-}
-
+/* Both are one TaskGroup: it is left when the last of them has ended, and a failure of one cancels the other. */
 static int run(void *arg)
 {
 	(void)arg;
-	struct weir_group *group = NULL;
+	static const struct weir_group_part both[] = {{.fn = produce}, {.fn = consume}};
 	began = weir_now();
 	int code = weir_queue_new(sizeof(int), 10, &queue);
 	if (code == 0)
-		code = weir_group_new(NULL, &group);
-	if (code == 0)
-		code = run_both(group);
-	weir_group_free(group); /* freeing NULL is fine: one clean-up for all paths */
-	weir_queue_free(queue);
+		code = weir_group_run(both, 2, WEIR_FOREVER);
+	weir_queue_free(queue); /* freeing NULL is fine: one clean-up for all paths */
 	return code;
 }
 

@@ -6,21 +6,16 @@
 #include <stdio.h>
 #include <weir/weir.h>
 
-struct page {
-	int number, bytes;
-};
-
 static struct weir_queue *urls, *pages;
-static size_t deepest;
-static int fetchers = 10, parsers = 2;
+static size_t fetchers = 10, parsers = 2, deepest;
 static long parsed, bytes;
 
 static int feed(void *arg)
 {
 	(void)arg;
 	int code = 0;
-	for (int number = 1; number <= 100 && code == 0; number++)
-		code = weir_queue_put(urls, &number, WEIR_FOREVER);
+	for (int url = 1; url <= 100 && code == 0; url++)
+		code = weir_queue_put(urls, &url, WEIR_FOREVER);
 	weir_queue_close(urls, 0);
 	return code;
 }
@@ -28,11 +23,10 @@ static int feed(void *arg)
 static int fetch(void *arg)
 {
 	(void)arg;
-	struct page page;
-	int code;
-	while ((code = weir_queue_get(urls, &page.number, WEIR_FOREVER)) == 0) {
+	int url, code;
+	while ((code = weir_queue_get(urls, &url, WEIR_FOREVER)) == 0) {
 		weir_sleep(100 * WEIR_MSEC);
-		page.bytes = 1000 + page.number;
+		int page = 1000 + url;                             /* so many bytes */
 		code = weir_queue_put(pages, &page, WEIR_FOREVER); /* waits while parsing is behind */
 		deepest = weir_queue_size(pages) > deepest ? weir_queue_size(pages) : deepest;
 		weir_queue_task_done(urls);
@@ -47,44 +41,30 @@ static int fetch(void *arg)
 static int parse(void *arg)
 {
 	(void)arg;
-	struct page page;
-	int code;
+	int page, code;
 	while ((code = weir_queue_get(pages, &page, WEIR_FOREVER)) == 0) {
 		weir_sleep(20 * WEIR_MSEC);
 		parsed++;
-		bytes += page.bytes;
+		bytes += page;
 		weir_queue_task_done(pages);
 	}
 	return code == WEIR_ECLOSED ? 0 : code;
 }
 
-/* All stages are one group: when one fails the others are cancelled, and nobody waits for a stage that is gone. */
-static int run_stages(struct weir_group *group)
-{
-	int to_fetch = fetchers, to_parse = parsers;
-	int code = weir_group_spawn(group, feed, NULL, WEIR_FOREVER);
-	while (code == 0 && to_fetch-- > 0)
-		code = weir_group_spawn(group, fetch, NULL, WEIR_FOREVER);
-	while (code == 0 && to_parse-- > 0)
-		code = weir_group_spawn(group, parse, NULL, WEIR_FOREVER);
-	if (code < 0)
-		weir_group_cancel(group);
-	int result = weir_group_wait(group, WEIR_FOREVER);
-	return code < 0 ? code : result;
-}
-
 static int run(void *arg)
 {
 	(void)arg;
-	struct weir_group *group = NULL;
+	/* All stages are one group: when one fails the others are cancelled, and nobody waits for one that is gone. */
+	struct weir_group_part stages[] = {
+		{.fn = feed}, {.fn = fetch, .fibers = fetchers}, {.fn = parse, .fibers = parsers}};
 	weir_nsec began = weir_now();
 	int code = weir_queue_new(sizeof(int), 20, &urls);
-	if (code == 0 && (code = weir_queue_new(sizeof(struct page), 20, &pages)) == 0 &&
-	    (code = weir_group_new(NULL, &group)) == 0)
-		code = run_stages(group);
+	if (code == 0)
+		code = weir_queue_new(sizeof(int), 20, &pages);
+	if (code == 0)
+		code = weir_group_run(stages, 3, WEIR_FOREVER);
 	printf("%ld pages, %ld bytes in %d ms; at most %zu waited to be parsed\n", parsed, bytes,
 	       (int)((weir_now() - began) / WEIR_MSEC), deepest);
-	weir_group_free(group);
 	weir_queue_free(pages);
 	weir_queue_free(urls);
 	return code;

@@ -7,8 +7,10 @@
  * context switch between processes.  Since answers come in order, the first unanswered line is the one the child works
  * on.  When that takes longer than the limit the child is killed; when a child dies, that first line is the culprit:
  * its call ends with WEIR_ETIMEDOUT or WEIR_EDIED, the lines behind it are sent again to another child, and a new child
- * is started.  Children end when weir does: on end of file, and by PR_SET_PDEATHSIG where they ask for it. Calls belong
- * on fibers of the loop that made the pool.
+ * is started.  While every child has a full batch, calls wait in their order, and nothing is kept of them but what
+ * their fibers hold: so a child that is slow slows its callers down.  A line whose caller has left (deadline, cancel)
+ * counts as under way until the child is done with it.  Children end when weir does: on end of file, and by
+ * PR_SET_PDEATHSIG where they ask for it. Calls belong on fibers of the loop that made the pool.
  */
 #ifndef WEIR_CHILD_H
 #define WEIR_CHILD_H
@@ -36,6 +38,7 @@ struct weir_child_options {
 /* Figures of a pool, since its start. */
 struct weir_child_stats {
 	uint64_t calls, answers, deaths, kills, restarts;
+	uint64_t waited; /* calls for which no child had room at once */
 };
 
 /* Copies the options, starts the children (suspends, shielded, for a turn of the loop or two).  WEIR_ENOMEM, -ENOENT
@@ -49,7 +52,7 @@ WEIR_API void weir_child_free(struct weir_child *child);
 /* Sends one line (n bytes without a newline among them; the newline is added) and waits for its answer: *ret_answer is
  * allocated with malloc, ends with a NUL that is not counted, and belongs to the caller.
  * WEIR_EDIED: this line killed the child.  WEIR_ETIMEDOUT: it took longer than the time limit, or the deadline passed.
- * WEIR_ECANCELED, WEIR_EINVAL (a newline in the line), WEIR_ENOMEM. */
+ * WEIR_EAGAIN with deadline WEIR_TRY, WEIR_ECANCELED, WEIR_EINVAL (a newline in the line), WEIR_ENOMEM. */
 WEIR_API int weir_child_call(struct weir_child *child, const char *line, size_t n, char **ret_answer,
 			     size_t *ret_answer_bytes, weir_nsec deadline);
 

@@ -17,7 +17,7 @@ struct weir_event;
 /* A new event, not set.  WEIR_ENOMEM. */
 WEIR_API int weir_event_new(struct weir_event **ret_event);
 
-/* Contract: no fiber waits on it.  NULL is fine. */
+/* Contract: no fiber waits on it; one that was woken or cancelled does not any longer.  NULL is fine. */
 WEIR_API void weir_event_free(struct weir_event *event);
 
 /* Sets it and wakes all who wait, also those that would find it cleared again when they run.  Does not suspend. */

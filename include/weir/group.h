@@ -9,6 +9,11 @@
  *     int error = weir_group_wait(group, WEIR_FOREVER);
  *     weir_group_free(group);
  *
+ * or, where all that runs is known before, in one call:
+ *
+ *     struct weir_group_part parts[] = {{.fn = produce}, {.fn = work, .fibers = 10}};
+ *     int error = weir_group_run(parts, 2, WEIR_FOREVER);
+ *
  * By default the first fiber that returns a negative code cancels its siblings and is what weir_group_wait() returns;
  * weir_group_errors() has the others, and each fiber's result can be had by an option of its spawn.
  * A limit blocks the *spawn*: the permit is taken before the fiber is made, so a million jobs need the memory of
@@ -45,7 +50,8 @@ struct weir_spawn_options {
 /* opts may be NULL.  WEIR_ENOMEM. */
 WEIR_API int weir_group_new(const struct weir_group_options *opts, struct weir_group **ret_group);
 
-/* Contract: no fiber of it is left, nobody waits for it.  NULL is fine. */
+/* Contract: no fiber of it is left; no fiber waits on it, or was woken or cancelled there and has not run since.  NULL
+ * is fine. */
 WEIR_API void weir_group_free(struct weir_group *group);
 
 /* Starts fn(arg) as a fiber of the group; it runs first when the caller suspends.  Suspends only while the limit is
@@ -60,6 +66,19 @@ WEIR_API int weir_group_spawn_with(struct weir_group *group, const struct weir_s
  * fibers go on.  When the caller itself is cancelled, so is the group; the wait still lasts until the last fiber has
  * ended and then returns WEIR_ECANCELED. */
 WEIR_API int weir_group_wait(struct weir_group *group, weir_nsec deadline);
+
+/* A part of weir_group_run(): fn(arg), as one fiber or as several. */
+struct weir_group_part {
+	weir_fiber_fn fn;
+	void *arg;
+	size_t fibers; /* 0: 1 */
+};
+
+/* The life of a group in one call: starts the n parts, in their order, as fibers of a new group, waits for the last of
+ * them and returns 0, or the first failure, which has cancelled the others.  At the deadline, when the caller is
+ * cancelled, and when a fiber could not be started, all are cancelled and waited for: WEIR_ETIMEDOUT, WEIR_ECANCELED,
+ * WEIR_ENOMEM.  Whatever it returns, none of the fibers is left.  WEIR_EAGAIN: with WEIR_TRY, and none was started. */
+WEIR_API int weir_group_run(const struct weir_group_part *parts, size_t n, weir_nsec deadline);
 
 /* Cancels all fibers in the group and all that will be started in it.  Does not suspend. */
 WEIR_API void weir_group_cancel(struct weir_group *group);

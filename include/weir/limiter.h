@@ -29,7 +29,7 @@ struct weir_limiter_options {
 /* WEIR_EINVAL: the limit; WEIR_ENOMEM; WEIR_EBUSY: the registry has other metrics of these names. */
 WEIR_API int weir_limiter_new(const struct weir_limiter_options *opts, struct weir_limiter **ret_limiter);
 
-/* Contract: no fiber waits on it.  NULL is fine. */
+/* Contract: no fiber waits on it, or was woken or cancelled there and has not run since.  NULL is fine. */
 WEIR_API void weir_limiter_free(struct weir_limiter *limiter);
 
 /* Takes n (1 or more) of the limit, all or nothing; suspends while less is free or others wait, with n over the limit

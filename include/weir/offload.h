@@ -35,8 +35,8 @@ struct weir_pool;
 /* A pool of 1 to WEIR_POOL_MOST threads, started when first needed.  WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_pool_new(unsigned threads, struct weir_pool **ret_pool);
 
-/* Waits (blocking the thread) for functions that run, and ends the threads.  Contract: no fiber waits on it.  NULL is
- * fine. */
+/* Waits (blocking the thread) for functions that run, and ends the threads.  Contract: no fiber waits on it, or was
+ * woken or cancelled there and has not run since.  NULL is fine. */
 WEIR_API void weir_pool_free(struct weir_pool *pool);
 
 /* As weir_offload(), on this pool.  Calls from one fiber or several run in the order in which they were made, one per

@@ -16,7 +16,8 @@ struct weir_once;
 
 WEIR_API int weir_once_new(struct weir_once **ret_once); /* WEIR_ENOMEM */
 
-/* Contract: no fiber is in weir_once_run() with it.  NULL is fine. */
+/* Contract: no fiber is in weir_once_run() with it, but for those that were woken as it was done, or cancelled while
+ * they waited.  NULL is fine. */
 WEIR_API void weir_once_free(struct weir_once *once);
 
 /* 0 as soon as an fn has succeeded (returned 0 or more), from then on without calling any.  Else calls fn(arg) on this

@@ -62,7 +62,8 @@ WEIR_API int weir_queue_new_with(const struct weir_queue_options *opts, struct w
 /* A FIFO queue of at most `capacity` items (1 or more) of item_bytes (1 or more) each.  WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_queue);
 
-/* Contract: no fiber waits on it.  Items left in it are forgotten.  NULL is fine. */
+/* Contract: no fiber waits on it, or was woken or cancelled there and has not run since.  Items left in it are
+ * forgotten.  NULL is fine. */
 WEIR_API void weir_queue_free(struct weir_queue *queue);
 
 /* ---- put and get */

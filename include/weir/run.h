@@ -10,6 +10,9 @@
  * WEIR_ECANCELED, before it does anything else and even if it would not have had to wait; a call that had already
  * won what it waited for returns that, and the cancel shows at the next one.  Inside a shield a cancel waits.
  *
+ * Order: ready fibers run first in, first out.  Those whose deadline has come go before them, the earliest first, but
+ * take no more than half of the loop's switches while others are ready.
+ *
  * Virtual clock: with WEIR_VIRTUAL_CLOCK time stands still while any fiber can run, and jumps to the next timer when
  * all wait and none of them on something outside (a descriptor, a thread, a child).  With a seed the order in which
  * ready fibers run is shuffled, the same way for the same seed.
@@ -36,7 +39,7 @@ struct weir_options {
 	size_t stack_bytes;       /* of each fiber; 0: 64 KiB; less than WEIR_STACK_MIN or over 4 GiB is refused */
 	unsigned flags;           /* WEIR_VIRTUAL_CLOCK */
 	unsigned offload_threads; /* most threads of weir_offload(), 256 at most; 0: 4 */
-	uint64_t seed;            /* 0: ready fibers run first in, first out; else shuffled by this seed */
+	uint64_t seed;            /* 0: ready fibers run in the order told above; else shuffled by this seed */
 };
 
 /* Runs fn(arg) as the first fiber of a new loop on this thread and returns its result when it has returned.  opts may

@@ -44,7 +44,7 @@ WEIR_API int weir_sem_new(size_t permits, struct weir_sem **ret_sem);
 /* WEIR_EINVAL: too many permits; WEIR_ENOMEM; WEIR_EBUSY: the registry has other metrics of these names. */
 WEIR_API int weir_sem_new_with(const struct weir_sem_options *opts, struct weir_sem **ret_sem);
 
-/* Contract: no fiber waits on it.  NULL is fine. */
+/* Contract: no fiber waits on it, or was woken or cancelled there and has not run since.  NULL is fine. */
 WEIR_API void weir_sem_free(struct weir_sem *sem);
 
 /* Takes n permits (1 or more), all or none; suspends while there are fewer or others wait.

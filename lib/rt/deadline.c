@@ -25,6 +25,16 @@ weir_nsec weir__deadline(weir_nsec deadline)
 	return earlier(scope, deadline) ? scope : deadline;
 }
 
+int weir__refuse(weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (deadline == WEIR_TRY)
+		return WEIR_EAGAIN;
+	deadline = weir__deadline(deadline);
+	return deadline != WEIR_FOREVER && deadline <= weir_now() ? WEIR_ETIMEDOUT : 0;
+}
+
 void weir_deadline_enter(struct weir_deadline *scope, weir_nsec deadline)
 {
 	struct weir_fiber *self = weir__self;

@@ -344,12 +344,6 @@ void weir__wake_all(struct weir__waitlist *list, int code)
 		weir__wake(list->head, code);
 }
 
-void weir__timer_fired(struct weir_heap_node *node)
-{
-	struct weir_fiber *fiber = (struct weir_fiber *)((char *)node - offsetof(struct weir_fiber, timer));
-	weir__wake(fiber->waiter, WEIR_ETIMEDOUT);
-}
-
 void weir__fiber_cancel(struct weir_fiber *fiber)
 {
 	if (fiber->canceled)

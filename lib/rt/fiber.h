@@ -76,6 +76,10 @@ static inline int weir__check_cancel(void)
  * deadline before. */
 weir_nsec weir__deadline(weir_nsec deadline);
 
+/* The same for a call that always has to wait: what it answers without having begun, WEIR_ECANCELED, WEIR_EAGAIN for
+ * WEIR_TRY, WEIR_ETIMEDOUT for a deadline that has passed; or 0. */
+int weir__refuse(weir_nsec deadline);
+
 /* Suspends until woken: the code of the wake, WEIR_ETIMEDOUT, WEIR_ECANCELED; without suspending WEIR_EAGAIN for
  * WEIR_TRY and WEIR_ETIMEDOUT for a deadline that has passed.  list may be NULL: then only the deadline, a cancel or a
  * weir__wake() of that very waiter ends the wait.  The caller has checked for a cancel.

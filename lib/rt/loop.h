@@ -87,9 +87,6 @@ static inline bool weir__has_ready(const struct weir__loop *loop)
 /* Runs ready fibers until none is left or the budget is used up.  On the thread's own stack. */
 void weir__run_ready(struct weir__loop *loop);
 
-/* Wakes the fiber whose wait has reached its deadline. */
-void weir__timer_fired(struct weir_heap_node *node);
-
 void weir__fibers_fini(struct weir__loop *loop);
 
 /* Waits for events until `until` (WEIR_TRY: only looks; WEIR_FOREVER), then runs their callbacks. */

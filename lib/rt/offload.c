@@ -32,12 +32,15 @@ struct job {
 };
 
 struct weir_pool {
-	pthread_mutex_t lock; /* over all that follows */
+	pthread_mutex_t lock; /* over all that follows, but for `waiting` */
 	pthread_cond_t more;
 	struct job *head, *tail;
 	size_t queued;
 	unsigned most, started, idle;
 	bool stopping;
+	/* Fibers that wait, or were woken and have not run since: counted by the threads of their loops, read when the
+	 * pool is freed, which orders nothing. */
+	atomic_uint waiting;
 	pthread_t threads[];
 };
 
@@ -180,32 +183,22 @@ static int call(struct weir_pool *pool, weir_offload_fn fn, void *arg, void (*de
 		free(job);
 		return code;
 	}
+	pool->waiting++;
 	code = wait_for_job(job, deadline);
-	if (code && let_go(pool, job))
-		return code;
-	if (code) {
+	bool gone = code && let_go(pool, job);
+	if (code && !gone) {
 		weir_shield_enter();
 		wait_for_job(job, WEIR_FOREVER);
 		weir_shield_leave();
 	}
+	pool->waiting--;
+	if (gone)
+		return code;
 	int result = code ? code : job->result;
 	if (destroy)
 		destroy(arg);
 	free(job);
 	return result;
-}
-
-/* What can be answered without a thread; 1: go on. */
-static int refuse_early(weir_nsec deadline)
-{
-	if (weir__check_cancel())
-		return WEIR_ECANCELED;
-	if (deadline == WEIR_TRY)
-		return WEIR_EAGAIN;
-	deadline = weir__deadline(deadline);
-	if (deadline != WEIR_FOREVER && deadline <= weir_now())
-		return WEIR_ETIMEDOUT;
-	return 1;
 }
 
 static int loop_pool(struct weir_pool **ret_pool)
@@ -219,7 +212,7 @@ static int loop_pool(struct weir_pool **ret_pool)
 int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
 {
 	struct weir_pool *pool;
-	int code = refuse_early(deadline);
+	int code = weir__refuse(deadline);
 	if (code < 0 || (code = loop_pool(&pool)) < 0)
 		return code;
 	return call(pool, fn, arg, NULL, deadline);
@@ -228,7 +221,7 @@ int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
 int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg), weir_nsec deadline)
 {
 	struct weir_pool *pool;
-	int code = refuse_early(deadline);
+	int code = weir__refuse(deadline);
 	if (code < 0) {
 		destroy(arg);
 		return code;
@@ -239,7 +232,7 @@ int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg)
 
 int weir_pool_call(struct weir_pool *pool, weir_offload_fn fn, void *arg, weir_nsec deadline)
 {
-	int code = refuse_early(deadline);
+	int code = weir__refuse(deadline);
 	return code < 0 ? code : call(pool, fn, arg, NULL, deadline);
 }
 
@@ -261,8 +254,10 @@ void weir_pool_free(struct weir_pool *pool)
 {
 	if (!pool)
 		return;
+	bool is_loops = weir__loop && weir__loop->pool == pool; /* it ends with the fibers it has */
 	pthread_mutex_lock(&pool->lock);
-	weir__require(!pool->head, "weir_pool_free() while a fiber waits for it");
+	weir__require(!pool->head && (is_loops || !pool->waiting),
+		      "weir_pool_free() while a fiber waits for it, or was woken and has not run");
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->more);
 	pthread_mutex_unlock(&pool->lock);

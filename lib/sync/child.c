@@ -142,8 +142,9 @@ int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **
 		return WEIR_ECANCELED;
 	if (memchr(line, '\n', n))
 		return WEIR_EINVAL;
-	if (deadline == WEIR_TRY)
-		return WEIR_EAGAIN;
+	int code = weir__refuse(deadline);
+	if (code)
+		return code;
 	if (weir__child_is_given_up(pool))
 		return WEIR_EDIED;
 	struct call *call = calloc(1, sizeof *call);
@@ -155,8 +156,9 @@ int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **
 	pool->stats.calls++;
 	weir__calls_push(&pool->queue, call);
 	weir__child_dispatch(pool);
+	pool->stats.waited += call->list == &pool->queue;
 	struct weir__waiter self = {.what = "child"};
-	int code = call->finished ? 0 : weir__wait(&call->waiter, &self, deadline);
+	code = call->finished ? 0 : weir__wait(&call->waiter, &self, deadline);
 	if (!call->finished) {
 		abandon(pool, call);
 		return code;

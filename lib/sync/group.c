@@ -24,6 +24,7 @@ struct weir_group {
 	int first_error;
 	bool collect, canceled;
 	struct weir__waitlist waiting, spawning;
+	size_t inside; /* fibers in weir_group_wait(): they look at it again when they were woken */
 	struct weir_group_error *errors;
 	size_t errors_kept, errors_room, errors_most;
 };
@@ -49,7 +50,7 @@ void weir_group_free(struct weir_group *group)
 	if (!group)
 		return;
 	weir__require(!group->taken, "weir_group_free() while its fibers live");
-	weir__require(!group->waiting.head && !group->spawning.head, "weir_group_free() while a fiber waits on it");
+	weir__require(!group->inside, "weir_group_free() while a fiber waits on it, or was woken and has not run");
 	free(group->errors);
 	free(group);
 }
@@ -178,8 +179,11 @@ static int wait_for_last(struct weir_group *group, weir_nsec deadline)
 	while (group->taken) {
 		struct weir__waiter self = {.what = "group wait"};
 		int code = weir__check_cancel(); /* also when it was woken and there is a fiber again */
-		if (!code)
+		if (!code) {
+			group->inside++;
 			code = weir__wait(&group->waiting, &self, deadline);
+			group->inside--;
+		}
 		if (code)
 			return code;
 	}

@@ -48,7 +48,8 @@ void weir_limiter_free(struct weir_limiter *limiter)
 {
 	if (!limiter)
 		return;
-	weir__require(!limiter->permits.waiters.head, "weir_limiter_free() while a fiber waits on it");
+	weir__require(!limiter->permits.inside,
+		      "weir_limiter_free() while a fiber waits on it, or was woken and has not run");
 	weir__permits_fini(&limiter->permits);
 	free(limiter);
 }

@@ -58,7 +58,9 @@ int weir__permits_wait(struct weir__permits *permits, size_t n, weir_nsec deadli
 	bool waits = deadline == WEIR_FOREVER || deadline > weir_now();
 	weir_nsec since = waits && permits->waits ? weir_clock() : 0;
 	permits->contended++;
+	permits->inside++;
 	int code = weir__wait(&permits->waiters, &self.waiter, deadline);
+	permits->inside--;
 	if (waits && permits->waits)
 		weir_histogram_record(permits->waits, weir_clock() - since);
 	if (code) {

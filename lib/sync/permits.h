@@ -14,6 +14,7 @@
 struct weir__permits {
 	ptrdiff_t available; /* below zero: a limit has shrunk below what is in use */
 	struct weir__waitlist waiters;
+	size_t inside; /* fibers that wait, or were woken and have not run since: they look at it again */
 	uint64_t calls, contended, failed;
 	struct weir_histogram *waits; /* of one with a name, else NULL: then no clock is read */
 	char *name;

@@ -93,6 +93,7 @@ void weir_queue_free(struct weir_queue *queue)
 		return;
 	weir__require(!queue->getters.head && !queue->putters.head && !queue->joiners.head,
 		      "weir_queue_free() while a fiber waits on it");
+	weir__require(!queue->inside, "weir_queue_free() while a fiber was woken in a call of it and has not run");
 	weir__queue_store_fini(queue);
 	weir__queue_stats_fini(queue);
 	free(queue);
@@ -181,10 +182,19 @@ int weir__queue_try_get(struct weir_queue *queue, void *ret_item)
 	return 0;
 }
 
+static int wait_timed(struct weir_queue *queue, struct weir__waitlist *list, struct weir__queue_waiter *self,
+		      weir_nsec deadline, struct weir__queue_waits *waits)
+{
+	queue->inside++;
+	int code = weir__queue_wait_timed(list, self, deadline, waits);
+	queue->inside--;
+	return code;
+}
+
 static int wait_to_put(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline)
 {
 	if (weir__unlikely(queue->put_waits.times != NULL))
-		return weir__queue_wait_timed(&queue->putters, self, deadline, &queue->put_waits);
+		return wait_timed(queue, &queue->putters, self, deadline, &queue->put_waits);
 	return weir__wait(&queue->putters, &self->waiter, deadline);
 }
 
@@ -192,7 +202,7 @@ static inline int wait_to_get(struct weir_queue *queue, void *ret_item, weir_nse
 {
 	struct weir__queue_waiter self = {.waiter.what = "queue get", .item = ret_item};
 	if (weir__unlikely(queue->get_waits.times != NULL))
-		return weir__queue_wait_timed(&queue->getters, &self, deadline, &queue->get_waits);
+		return wait_timed(queue, &queue->getters, &self, deadline, &queue->get_waits);
 	return weir__wait(&queue->getters, &self.waiter, deadline);
 }
 
@@ -277,7 +287,9 @@ int weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, s
 int weir_queue_get_many(struct weir_queue *queue, void *ret_items, size_t n, size_t *ret_n, weir_nsec deadline)
 {
 	weir__require(n, "weir_queue_get_many() of nothing");
+	queue->inside++;
 	int code = weir_queue_get(queue, ret_items, deadline);
+	queue->inside--;
 	if (code)
 		return code;
 	size_t got = 1;

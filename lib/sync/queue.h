@@ -67,6 +67,7 @@ struct weir_queue {
 	uint64_t dropped;
 	uint64_t in_hand_ns; /* of a queue with slots, modulo 2^64: times of all task_done less times of all gets */
 	struct weir__queue_waits put_waits, get_waits; /* `times` is NULL: not counted */
+	size_t inside;                                 /* fibers in a wait after which they look at the queue again */
 	struct weir__queue_class *classes;
 	unsigned n_classes;
 };

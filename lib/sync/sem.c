@@ -45,7 +45,7 @@ void weir_sem_free(struct weir_sem *sem)
 {
 	if (!sem)
 		return;
-	weir__require(!sem->permits.waiters.head, "weir_sem_free() while a fiber waits on it");
+	weir__require(!sem->permits.inside, "weir_sem_free() while a fiber waits on it, or was woken and has not run");
 	weir__permits_fini(&sem->permits);
 	free(sem);
 }

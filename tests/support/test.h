@@ -54,7 +54,8 @@ void test_register(struct test_case *test);
  * that its failure is reproducible, too. */
 uint64_t test_seed(void);
 
-/* A folder for this test's files, removed with all in it at the end; the same one for every call in a test. */
+/* A folder for this test's files, the same one for every call in a test.  The runner removes it with all in it, however
+ * the test ends, and fails when it cannot. */
 const char *test_folder(void);
 
 /* printf into memory that lives as long as the test's process. */

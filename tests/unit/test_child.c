@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools of children: small shell scripts as programs, on the real clock. */
-#include "support/test.h"
+#include "unit/fibers.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -12,8 +12,9 @@
 #include <weir/group.h>
 
 /* Answers a line with itself.  `die` ends it, `hang` it never answers, `long` gets an endless answer, `twice` two,
- * `close` shuts its output and lives on; `sleep N` takes N seconds. */
-static const char script[] = "while read -r a b; do case $a in\n"
+ * `close` shuts its output and lives on; `sleep N` takes N seconds; `count` tells how many lines it has got; `wait
+ * FILE` waits for a file; `meet A B` makes the one and waits for the other; `grow` needs 128 MiB. */
+static const char script[] = "while read -r a b; do n=$((n + 1)); case $a in\n"
 			     "die) exit 3;;\n"
 			     "kill) kill -9 $$;;\n"
 			     "hang) sleep 60;;\n"
@@ -24,6 +25,11 @@ static const char script[] = "while read -r a b; do case $a in\n"
 			     "fds) echo $(ls /proc/self/fd | wc -l);;\n"
 			     "env) echo $(env | wc -l);;\n"
 			     "pid) echo $$;;\n"
+			     "count) echo $n;;\n"
+			     "wait) until [ -e $b ]; do sleep 0.01; done; echo waited;;\n"
+			     "meet) : >${b% *}; until [ -e ${b#* } ]; do sleep 0.01; done; echo met;;\n"
+			     "grow) s=xxxxxxxxxxxxxxxx; i=0; while [ $i -lt 23 ]; do s=$s$s; i=$((i + 1)); done;\n"
+			     "echo ${#s};;\n"
 			     "*) echo \"$a $b\";;\n"
 			     "esac; done";
 
@@ -387,4 +393,134 @@ LOOP_TEST(child_deaths_and_deadlines_at_random_leave_every_other_answer_right)
 	}
 	free(jobs);
 	close_pool(pool);
+}
+
+/* ---- batches, back-pressure, limits */
+
+LOOP_TEST(child_gets_the_lines_of_a_batch_before_it_has_answered_the_first)
+{
+	static const char *const argv[] = {
+		"/bin/sh", "-c", "while read a && read b && read c; do echo $c; echo $b; echo $a; done", NULL};
+	struct weir_child *pool = open_pool((struct weir_child_options){.argv = argv, .batch = 3});
+	struct job jobs[] = {{.line = "1"}, {.line = "2"}, {.line = "3"}, {.line = "4"}, {.line = "5"}, {.line = "6"}};
+	for (int i = 0; i < 6; i++)
+		jobs[i].deadline = weir_after(10 * WEIR_SEC);
+	run_jobs(pool, jobs, 6);
+	for (int i = 0; i < 6; i++)
+		expect(&jobs[i], jobs[i / 3 * 3 + 2 - i % 3].line);
+	close_pool(pool);
+}
+
+static int make_file(void *arg)
+{
+	weir_sleep(100 * WEIR_MSEC);
+	test_write_file(arg, "");
+	return 0;
+}
+
+/* The child is busy until the file comes; meanwhile two lines are all it gets, however many callers come and go. */
+LOOP_TEST(child_that_is_busy_holds_its_callers_back)
+{
+	enum { N = 20 };
+	struct weir_child *pool = open_pool((struct weir_child_options){.batch = 2});
+	struct weir_group *group = new_group();
+	struct job jobs[N] = {{.line = test_format("wait %s/go", test_folder())}};
+	for (int i = 1; i < N; i++) {
+		jobs[i].line = "x";
+		jobs[i].deadline = weir_after(20 * WEIR_MSEC);
+	}
+	spawn(group, make_file, "go");
+	run_jobs(pool, jobs, N);
+	finish(group);
+	expect(&jobs[0], "waited");
+	for (int i = 1; i < N; i++)
+		ck_assert_int_eq(jobs[i].code, WEIR_ETIMEDOUT);
+	struct weir_child_stats stats;
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.calls, N);
+	ck_assert_uint_eq(stats.waited, N - 2);
+	call(pool, "count", 0, "3");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_is_not_given_a_line_whose_deadline_has_passed)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){0});
+	struct weir_deadline scope;
+	char *answer;
+	size_t n;
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, weir_now()), WEIR_ETIMEDOUT);
+	weir_deadline_enter(&scope, weir_now());
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, WEIR_FOREVER), WEIR_ETIMEDOUT);
+	weir_deadline_leave(&scope);
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, WEIR_TRY), WEIR_EAGAIN);
+	call(pool, "count", 0, "1");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_that_wants_more_memory_than_its_limit_dies_of_it)
+{
+	struct weir_child *pool = open_pool((struct weir_child_options){.memory_bytes = 32 << 20});
+	call(pool, "grow", SANITIZED ? 0 : WEIR_EDIED, "134217728"); /* under sanitizers there is no limit */
+	call(pool, "next x", 0, "next x");
+	close_pool(pool);
+	pool = open_pool((struct weir_child_options){0});
+	call(pool, "grow", 0, "134217728");
+	close_pool(pool);
+}
+
+static const char *const slow_argv[] = {"/bin/sh", "-c", "sleep 0.4; while read -r a; do echo $a; done", NULL};
+
+LOOP_TEST(child_that_starts_slowly_has_a_limit_of_its_own_for_that)
+{
+	weir_nsec limits[] = {20 * WEIR_SEC, 0};
+	for (int i = 0; i < 2; i++) {
+		struct weir_child *pool = open_pool((struct weir_child_options){
+			.argv = slow_argv, .time_limit = 200 * WEIR_MSEC, .start_limit = limits[i]});
+		call(pool, "x", 0, "x");
+		close_pool(pool);
+	}
+}
+
+LOOP_TEST(child_that_starts_too_slowly_is_killed)
+{
+	struct weir_child *pool =
+		open_pool((struct weir_child_options){.argv = slow_argv, .start_limit = 50 * WEIR_MSEC});
+	struct weir_child_stats stats;
+	call(pool, "x", WEIR_ETIMEDOUT, NULL);
+	weir_child_stats(pool, &stats);
+	ck_assert_uint_eq(stats.kills, 1);
+	close_pool(pool);
+}
+
+/* ---- what it is for */
+
+LOOP_TEST(child_processes_work_at_the_same_time)
+{
+	const char *folder = test_folder();
+	struct weir_child *pool = open_pool((struct weir_child_options){.processes = 3});
+	struct job jobs[] = {{.line = test_format("meet %s/1 %s/2", folder, folder)},
+			     {.line = test_format("meet %s/2 %s/3", folder, folder)},
+			     {.line = test_format("meet %s/3 %s/1", folder, folder)}};
+	run_jobs(pool, jobs, 3);
+	for (int i = 0; i < 3; i++)
+		expect(&jobs[i], "met");
+	close_pool(pool);
+}
+
+LOOP_TEST(child_may_be_written_in_any_language)
+{
+	static const char *const programs[][5] = {
+		{"/bin/sed", "-u", "s/.*/& & &/"},
+		{"/usr/bin/perl", "-ne", "$| = 1; chomp; print \"$_ $_ $_\\n\""},
+		{"/usr/bin/python3", "-uc", "import sys\nfor line in sys.stdin: print(*[line.strip()] * 3)"},
+	};
+	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+		if (access(programs[i][0], X_OK))
+			continue;
+		struct weir_child *pool = open_pool((struct weir_child_options){.argv = programs[i], .processes = 2});
+		for (int n = 0; n < 3; n++)
+			call(pool, "word", 0, "word word word");
+		close_pool(pool);
+	}
 }

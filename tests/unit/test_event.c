@@ -122,3 +122,20 @@ TEST(event_freed_while_awaited_is_a_broken_contract)
 {
 	assert_aborts(run_free_awaited);
 }
+
+FIBER_TEST(event_may_be_freed_before_those_it_woke_have_run)
+{
+	for (int canceled = 0; canceled < 2; canceled++) {
+		struct waiting waiting = {.event = new_event()};
+		struct weir_group *group = new_group();
+		spawn(group, wait_for_it, &waiting);
+		settle();
+		if (canceled)
+			weir_group_cancel(group);
+		else
+			weir_event_set(waiting.event);
+		weir_event_free(waiting.event);
+		finish(group);
+		ck_assert_int_eq(waiting.answer, canceled ? WEIR_ECANCELED : 0);
+	}
+}

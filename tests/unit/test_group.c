@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <weir/testing.h>
 
 /* A fiber that sleeps and then returns a code; it notes how its sleep ended. */
 struct job {
@@ -431,7 +432,147 @@ static void free_while_alive(void)
 	weir_run(NULL, free_alive, NULL);
 }
 
+static int wait_for_group(void *arg)
+{
+	return weir_group_wait(arg, WEIR_FOREVER);
+}
+
+static int wait_and_free(void *arg)
+{
+	int code = weir_group_wait(arg, WEIR_FOREVER);
+	weir_group_free(arg);
+	return code;
+}
+
+/* Two wait; the one that runs first frees what the other will look at. */
+static int free_before_the_woken_ran(void *arg)
+{
+	(void)arg;
+	static struct job job = {50, 0};
+	static struct weir_group *volatile group;
+	struct weir_group *waiting = new_group();
+	group = new_group();
+	spawn(group, run_job, &job);
+	spawn(waiting, wait_and_free, group);
+	spawn(waiting, wait_for_group, group);
+	return weir_group_wait(waiting, WEIR_FOREVER);
+}
+
+static void run_free_before_the_woken_ran(void)
+{
+	run_virtual(0, free_before_the_woken_ran, NULL);
+}
+
 TEST(group_freed_while_its_fibers_live_is_a_broken_contract)
 {
 	assert_aborts(free_while_alive);
+	assert_aborts(run_free_before_the_woken_ran);
+}
+
+/* ---- a whole group in one call */
+
+static int count_and_sleep(void *arg)
+{
+	++*(int *)arg;
+	return weir_sleep(30);
+}
+
+FIBER_TEST(group_run_starts_each_part_as_often_as_it_says_and_waits_for_all)
+{
+	int once = 0, thrice = 0;
+	struct job job = {50, 7};
+	struct weir_group_part parts[] = {
+		{count_and_sleep, &once}, {count_and_sleep, &thrice, .fibers = 3}, {run_job, &job, .fibers = 1}};
+	weir_nsec start = weir_now();
+	ck_assert_int_eq(weir_group_run(parts, 3, weir_after(WEIR_SEC)), 0);
+	ck_assert_int_eq(weir_now(), start + 50);
+	ck_assert_int_eq(once, 1);
+	ck_assert_int_eq(thrice, 3);
+	ck_assert_int_eq(job.ended, 1);
+	ck_assert_int_eq(weir_group_run(NULL, 0, WEIR_FOREVER), 0);
+}
+
+FIBER_TEST(group_run_returns_the_first_failure_after_all_have_ended)
+{
+	struct job jobs[] = {{100, 0}, {10, -7}, {20, -8}};
+	struct weir_group_part parts[] = {{run_job, &jobs[0]}, {run_job, &jobs[1]}, {run_job, &jobs[2]}};
+	weir_nsec start = weir_now();
+	ck_assert_int_eq(weir_group_run(parts, 3, WEIR_FOREVER), -7);
+	ck_assert_int_eq(weir_now(), start + 10);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(jobs[i].ended, 1);
+	ck_assert_int_eq(jobs[0].slept, WEIR_ECANCELED);
+}
+
+/* Its clean-up takes longer than the deadline allows. */
+static int clean_up_slowly(void *arg)
+{
+	int *cleaned = arg;
+	int code = weir_sleep(100);
+	weir_shield_enter();
+	weir_sleep(50);
+	weir_shield_leave();
+	++*cleaned;
+	return code;
+}
+
+FIBER_TEST(group_run_at_its_deadline_cancels_all_and_waits_for_their_end)
+{
+	int cleaned = 0;
+	struct weir_group_part parts[] = {{clean_up_slowly, &cleaned, .fibers = 4}};
+	weir_nsec start = weir_now();
+	ck_assert_int_eq(weir_group_run(parts, 1, weir_after(20)), WEIR_ETIMEDOUT);
+	ck_assert_int_eq(weir_now(), start + 70);
+	ck_assert_int_eq(cleaned, 4);
+	struct weir_deadline scope;
+	weir_deadline_enter(&scope, weir_after(20));
+	ck_assert_int_eq(weir_group_run(parts, 1, WEIR_FOREVER), WEIR_ETIMEDOUT);
+	weir_deadline_leave(&scope);
+	ck_assert_int_eq(cleaned, 8);
+}
+
+struct whole {
+	struct weir_group_part part;
+	int answer;
+};
+
+static int run_whole(void *arg)
+{
+	struct whole *self = arg;
+	self->answer = weir_group_run(&self->part, 1, WEIR_FOREVER);
+	return 0;
+}
+
+FIBER_TEST(group_run_by_a_fiber_that_is_cancelled_leaves_no_fiber)
+{
+	int cleaned = 0;
+	struct whole whole = {.part = {clean_up_slowly, &cleaned, .fibers = 2}};
+	struct weir_group *group = new_group();
+	spawn(group, run_whole, &whole);
+	settle();
+	weir_group_cancel(group);
+	finish(group);
+	ck_assert_int_eq(whole.answer, WEIR_ECANCELED);
+	ck_assert_int_eq(cleaned, 2);
+}
+
+FIBER_TEST(group_run_that_may_not_wait_starts_nothing)
+{
+	int count = 0;
+	struct weir_group_part part = {count_and_sleep, &count};
+	weir_sleep(10);
+	ck_assert_int_eq(weir_group_run(&part, 1, WEIR_TRY), WEIR_EAGAIN);
+	ck_assert_int_eq(weir_group_run(&part, 1, weir_now()), WEIR_ETIMEDOUT);
+	settle();
+	ck_assert_int_eq(count, 0);
+}
+
+FIBER_TEST(group_run_that_cannot_start_a_fiber_ends_those_it_has)
+{
+	int ended = 0;
+	struct weir_group_part part = {clean_up_slowly, &ended, .fibers = 5};
+	weir_testing_fail(WEIR_TESTING_SPAWN, 4, WEIR_ENOMEM);
+	ck_assert_int_eq(weir_group_run(&part, 1, WEIR_FOREVER), WEIR_ENOMEM);
+	ck_assert(weir_testing_failed(WEIR_TESTING_SPAWN));
+	ck_assert_int_eq(ended, 3);
 }

@@ -594,23 +594,41 @@ static int burn(void *arg)
 	return 0;
 }
 
-LOOP_TEST(io_is_looked_at_also_when_fibers_never_stop_running)
+/* While n others, which end when *arg is true, leave the loop no time to sleep. */
+static void read_beside(weir_fiber_fn other, int n)
 {
 	struct ends ends;
 	bool stop = false;
 	open_socket(&ends);
 	struct wait read = {.io = ends.io};
-	struct weir_group *group = new_group(), *burning = new_group();
-	for (int i = 0; i < 3; i++)
-		spawn(burning, burn, &stop);
+	struct weir_group *group = new_group(), *others = new_group();
+	for (int i = 0; i < n; i++)
+		spawn(others, other, &stop);
 	spawn(group, read_fiber, &read);
 	weir_sleep(WEIR_MSEC);
 	put_bytes(&ends, "x");
 	finish(group);
 	ck_assert_int_eq(read.answer, 1);
 	stop = true;
-	finish(burning);
+	finish(others);
 	close_ends(&ends);
+}
+
+LOOP_TEST(io_is_looked_at_also_when_fibers_never_stop_running)
+{
+	read_beside(burn, 3);
+}
+
+static int doze(void *arg)
+{
+	while (!*(volatile bool *)arg)
+		weir_sleep(1);
+	return 0;
+}
+
+LOOP_TEST(io_is_looked_at_also_when_a_crowd_is_always_due)
+{
+	read_beside(doze, 1000);
 }
 
 FIBER_TEST(io_virtual_time_stands_still_while_one_waits_outside)

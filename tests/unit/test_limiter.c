@@ -113,12 +113,36 @@ static void run_release_too_much(void)
 	weir_run(NULL, release_too_much, NULL);
 }
 
+static int acquire_for_ever(void *arg)
+{
+	return weir_limiter_acquire(arg, 1, WEIR_FOREVER);
+}
+
+static int free_before_the_cancelled_ran(void *arg)
+{
+	(void)arg;
+	static struct weir_limiter *volatile limiter;
+	struct weir_group *group = new_group();
+	limiter = new_limiter(0);
+	spawn(group, acquire_for_ever, limiter);
+	settle();
+	weir_group_cancel(group);
+	weir_limiter_free(limiter);
+	return weir_group_wait(group, WEIR_FOREVER);
+}
+
+static void run_free_before_the_cancelled_ran(void)
+{
+	weir_run(NULL, free_before_the_cancelled_ran, NULL);
+}
+
 TEST(limiter_broken_contracts_abort)
 {
 	struct weir_limiter *limiter = new_limiter(0);
 	ck_assert_int_eq(weir_limiter_resize(limiter, SIZE_MAX), WEIR_EINVAL);
 	weir_limiter_free(limiter);
 	assert_aborts(run_release_too_much);
+	assert_aborts(run_free_before_the_cancelled_ran);
 }
 
 /* ---- the model: a limit, what is in use, and an array of those who wait */

@@ -111,6 +111,32 @@ LOOP_TEST(offload_returns_what_the_function_returned)
 	}
 }
 
+static int offload_when_cancelled(void *arg)
+{
+	struct task *tasks = arg;
+	while (!weir_canceled())
+		weir_yield();
+	tasks[0].answer = weir_offload(run_task, &tasks[0], WEIR_FOREVER);
+	tasks[1].answer = weir_offload_owned(run_task, &tasks[1], destroy_task, WEIR_FOREVER);
+	return 0;
+}
+
+LOOP_TEST(offload_by_a_cancelled_fiber_does_not_run)
+{
+	struct task tasks[2];
+	struct weir_group *group = new_group();
+	task_init(&tasks[0], 0);
+	task_init(&tasks[1], 0);
+	weir_group_cancel(group);
+	spawn(group, offload_when_cancelled, tasks);
+	finish(group);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(tasks[i].answer, WEIR_ECANCELED);
+		ck_assert_int_eq(tasks[i].runs, 0);
+		ck_assert_int_eq(tasks[i].destroyed, i);
+	}
+}
+
 LOOP_TEST(offload_answers_early_without_running)
 {
 	struct task task;
@@ -509,4 +535,76 @@ static void offload_outside(void)
 TEST(offload_off_a_fiber_is_a_broken_contract)
 {
 	assert_aborts(offload_outside);
+}
+
+static int call_and_block(void *arg)
+{
+	return weir_pool_call(arg, block_for_ten_ms, NULL, WEIR_FOREVER);
+}
+
+static int free_pool_before_the_cancelled_ran(void *arg)
+{
+	static struct weir_pool *volatile pool;
+	struct weir_pool *made;
+	struct weir_group *group = new_group();
+	(void)arg;
+	quick_assert(weir_pool_new(1, &made) == 0);
+	pool = made;
+	spawn(group, call_and_block, pool);
+	weir_sleep(WEIR_MSEC);
+	weir_group_cancel(group);
+	weir_pool_free(pool);
+	return weir_group_wait(group, WEIR_FOREVER);
+}
+
+static void run_free_pool(void)
+{
+	weir_run(NULL, free_pool_before_the_cancelled_ran, NULL);
+}
+
+TEST(offload_pool_freed_before_a_cancelled_fiber_ran_is_a_broken_contract)
+{
+	assert_aborts(run_free_pool);
+}
+
+/* ---- how many threads */
+
+static int meet_all(void *arg)
+{
+	unsigned n = *(unsigned *)arg;
+	pthread_barrier_t barrier;
+	pthread_barrier_init(&barrier, NULL, n);
+	struct weir_group_part part = {offload_meet, &barrier, .fibers = n};
+	int code = weir_group_run(&part, 1, WEIR_FOREVER);
+	pthread_barrier_destroy(&barrier);
+	return code;
+}
+
+/* Two fill the pool; a third has to wait, and does not run before its deadline. */
+static int fill_two(void *arg)
+{
+	struct task busy[2], third;
+	struct weir_group *group = new_group();
+	for (int i = 0; i < 2; i++) {
+		task_init(&busy[i], 0);
+		spawn(group, offload_fiber, &busy[i]);
+		wait_for_begin(&busy[i]);
+	}
+	task_init(&third, 0);
+	struct weir_deadline scope;
+	weir_deadline_enter(&scope, weir_after(5 * WEIR_MSEC));
+	int code = weir_offload(run_task, &third, WEIR_FOREVER);
+	weir_deadline_leave(&scope);
+	for (int i = 0; i < 2; i++)
+		sem_post(&busy[i].go);
+	finish(group);
+	(void)arg;
+	return third.runs ? -1 : code;
+}
+
+TEST(offload_has_as_many_threads_as_the_loop_was_given)
+{
+	unsigned n = 6;
+	ck_assert_int_eq(weir_run(&(struct weir_options){.offload_threads = n}, meet_all, &n), 0);
+	ck_assert_int_eq(weir_run(&(struct weir_options){.offload_threads = 2}, fill_two, NULL), WEIR_ETIMEDOUT);
 }

@@ -234,3 +234,31 @@ TEST(once_broken_contracts_abort)
 	assert_aborts(die_inside);
 	assert_aborts(die_freeing);
 }
+
+static int make_in_a_moment(void *arg)
+{
+	(void)arg;
+	return weir_sleep(10);
+}
+
+static int call_and_free(void *arg)
+{
+	int code = weir_once_run(arg, make_in_a_moment, NULL, WEIR_FOREVER);
+	weir_once_free(arg);
+	return code;
+}
+
+FIBER_TEST(once_may_be_freed_before_those_it_woke_have_run)
+{
+	struct weir_once *made = new_once();
+	struct weir_group *maker = new_group(), *waiting = new_group(), *canceled = new_group();
+	spawn(maker, call_and_free, made);
+	settle();
+	spawn(waiting, call_for_ever, made);
+	spawn(canceled, call_for_ever, made);
+	settle();
+	weir_group_cancel(canceled);
+	finish(maker);
+	finish(waiting);
+	finish(canceled);
+}

@@ -375,6 +375,24 @@ static int free_awaited(void *arg)
 	return 0;
 }
 
+/* The last one that waits is cancelled, and has not run when the semaphore is freed. */
+static int free_before_the_cancelled_ran(void *arg)
+{
+	(void)arg;
+	static struct taker taker;
+	struct weir_group *group = new_group();
+	taker = (struct taker){.sem = new_sem(0), .n = 1};
+	line_up(group, &taker);
+	weir_group_cancel(group);
+	weir_sem_free(taker.sem);
+	return weir_group_wait(group, WEIR_FOREVER);
+}
+
+static void run_free_before_the_cancelled_ran(void)
+{
+	weir_run(NULL, free_before_the_cancelled_ran, NULL);
+}
+
 static void run_acquire_nothing(void)
 {
 	weir_run(NULL, acquire_nothing, NULL);
@@ -389,4 +407,15 @@ TEST(sem_broken_contracts_abort)
 {
 	assert_aborts(run_acquire_nothing);
 	assert_aborts(run_free_awaited);
+	assert_aborts(run_free_before_the_cancelled_ran);
+}
+
+FIBER_TEST(sem_may_be_freed_once_those_cancelled_have_run)
+{
+	struct taker taker = {.sem = new_sem(0), .n = 1};
+	struct weir_group *group = new_group();
+	line_up(group, &taker);
+	weir_group_cancel(group);
+	finish(group);
+	weir_sem_free(taker.sem);
 }

@@ -154,6 +154,101 @@ LOOP_TEST(time_sleep_ends_also_when_others_never_stop_running)
 	finish(group);
 }
 
+static int begun, begun_before_the_sleeper;
+static weir_nsec due;
+
+static int sleep_until_due(void *arg)
+{
+	(void)arg;
+	due = weir_clock() + 100 * WEIR_USEC;
+	weir_sleep_until(due);
+	begun_before_the_sleeper = begun;
+	return 0;
+}
+
+static int begin(void *arg)
+{
+	(void)arg;
+	if (begun++ == 0)
+		while (weir_clock() <= due)
+			;
+	return 0;
+}
+
+LOOP_TEST(time_who_is_due_goes_before_those_that_have_not_begun)
+{
+	struct weir_group *group = new_group();
+	spawn(group, sleep_until_due, NULL);
+	weir_yield();
+	for (int i = 0; i < 5000; i++)
+		spawn(group, begin, NULL);
+	finish(group);
+	ck_assert_int_eq(begun, 5000);
+	ck_assert_int_lt(begun_before_the_sleeper, 1000);
+}
+
+static bool enough;
+
+static int doze(void *arg)
+{
+	(void)arg;
+	while (!enough)
+		weir_sleep(1);
+	return 0;
+}
+
+LOOP_TEST(time_short_sleeps_do_not_keep_others_from_running)
+{
+	struct weir_group *group = new_group();
+	for (int i = 0; i < 1000; i++)
+		spawn(group, doze, NULL);
+	for (int i = 0; i < 100; i++)
+		weir_yield();
+	enough = true;
+	finish(group);
+}
+
+static bool began_late;
+
+static int begin_in_time(void *arg)
+{
+	struct sleeper *self = arg;
+	began_late |= weir_clock() >= self->deadline;
+	ck_assert_int_eq(weir_sleep_until(self->deadline), 0);
+	self->woken_as = woken++;
+	return 0;
+}
+
+/* More than are woken in one turn.  False: the machine was too slow, not all of them slept in time. */
+static bool crowd_wakes_in_order(weir_nsec margin)
+{
+	enum { SLEEPERS = 300 };
+	static struct sleeper sleepers[SLEEPERS];
+	bool stop = false;
+	struct weir_group *group = new_group(), *other = new_group();
+	weir_nsec at = weir_clock() + margin;
+	woken = 0;
+	began_late = false;
+	for (int i = 0; i < SLEEPERS; i++) {
+		sleepers[i].deadline = at - i % 2;
+		spawn(group, begin_in_time, &sleepers[i]);
+	}
+	spawn(other, run_until_told, &stop);
+	finish(group);
+	stop = true;
+	finish(other);
+	for (int i = 2; i < SLEEPERS && !began_late; i++)
+		ck_assert_int_eq(sleepers[i].woken_as, sleepers[i - 2].woken_as + 1);
+	return !began_late;
+}
+
+LOOP_TEST(time_a_crowd_that_is_due_wakes_in_the_order_of_its_deadlines)
+{
+	weir_nsec margin = WEIR_MSEC;
+	while (!crowd_wakes_in_order(margin))
+		margin *= 2;
+}
+
 LOOP_TEST(time_now_is_read_once_a_turn)
 {
 	ck_assert_int_eq(weir_sleep(1), 0);

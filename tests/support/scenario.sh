@@ -13,6 +13,9 @@
 #   orders N                    writes orders.jsonl, {"order_id": 1} to N
 #   run [OPTION ...]            weir run pipeline.yaml, to its end; state in state/, summary in summary.json
 #   weir WORD ...               any other call of weir, to its end
+#   stop_after SECONDS [OPTION ...]   the same, with a SIGTERM after that time
+#   start_run [OPTION ...]      run, in the background; kill_run kills it at once, as a crash would
+#   status_of EXPR              what the run in state/ says of itself; status_says EXPR succeeds if that is true
 #   start WORD ...              starts a command in the background; finish waits for it
 #   wait_until SECONDS COMMAND  until the command succeeds
 #
@@ -22,6 +25,7 @@
 #   expect_rows N [DB TABLE]    expect_lines N FILE         expect_sql QUERY ANSWER
 #   expect_summary EXPR         expect_dead N REGEX         expect_json FILE EXPR
 #   expect WORD ...             the command must succeed
+#   expect_oracle OPTION ...    tests/support/oracle finds orders.jsonl, out.db, dead letters and summary.json agreed
 #
 # A run that wrote a summary must have accounts that match, whatever else is expected.
 
@@ -155,6 +159,28 @@ start_run() {
 	start "$WEIR" run pipeline.yaml --state state --summary summary.json "$@"
 }
 
+kill_run() {
+	kill -KILL "$started_pid"
+	wait "$started_pid" 2>/dev/null || true
+}
+
+stop_after() {
+	local seconds=$1
+	shift
+	start_run "$@"
+	sleep "$seconds"
+	kill -TERM "$started_pid" 2>/dev/null || true
+	finish
+}
+
+status_of() {
+	"$WEIR" status --json --state state 2>/dev/null | jq -r "$1"
+}
+
+status_says() {
+	[ "$(status_of "$1")" = true ]
+}
+
 finish() {
 	CODE=0
 	wait "$started_pid" || CODE=$?
@@ -219,6 +245,17 @@ expect_json() {
 	[ -s "$1" ] || fail "there is no $1"
 	jq -se "if length == 1 then .[0] else . end | $2" "$1" >/dev/null 2>expect.log ||
 		fail "$1: not so: $2 $(cat expect.log)"
+}
+
+# The source, the sink and the summary agree, and nothing is lost or doubled.
+expect_oracle() {
+	local sink=(--sink out.db:orders) dead=()
+	if [ "$1" = --sink ]; then
+		sink=(--sink "$2")
+		shift 2
+	fi
+	[ ! -e dead.jsonl ] || dead=(--dead dead.jsonl)
+	expect "$TREE/tests/support/oracle" --source orders.jsonl "${sink[@]}" "${dead[@]}" --summary summary.json "$@"
 }
 
 # N dead letters, each with a reason that matches.

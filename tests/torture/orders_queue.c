@@ -481,8 +481,11 @@ static bool simplify(struct order *order, unsigned step)
 	case 4:
 		order->queue.item_bytes = 8;
 		return true;
-	default:
-		return false;
+	default: /* a capacity of 1, 2, ... */
+		if (step - 4 >= order->limit)
+			return false;
+		order->queue.capacity = order->limit = step - 4;
+		return true;
 	}
 }
 

@@ -94,8 +94,8 @@ static struct weir__queue_run *run_at(const struct weir_queue *queue, size_t at)
 
 static void take_in_hand(struct weir_queue *queue, unsigned class, weir_nsec now)
 {
-	struct weir__queue_run *last = queue->n_runs ? run_at(queue, queue->n_runs - 1) : NULL;
-	if (last && last->got_at == now && last->class == class) {
+	struct weir__queue_run *last = run_at(queue, queue->n_runs - 1); /* if there is none, one used up: n is 0 */
+	if (last->n && last->got_at == now && last->class == class) {
 		last->n++;
 		return;
 	}

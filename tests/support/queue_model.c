@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/queue_model.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <weir/run.h>
 
 void model_init(struct queue_model *model, const struct weir_queue_options *opts)
 {
-	memset(model, 0, sizeof *model); /* too large to be assigned by way of a fiber's stack */
+	memset(model, 0, offsetof(struct queue_model, items)); /* the rest is large, and not looked at */
 	model->options = *opts;
 	model->capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
 }

@@ -53,7 +53,6 @@ struct model_class {
 struct queue_model {
 	struct weir_queue_options options; /* its aging is MODEL_AGING, its classes MODEL_CLASSES */
 	size_t capacity, reserved;         /* capacity: SIZE_MAX if unbounded */
-	struct model_entry items[MODEL_ITEMS], in_hand[MODEL_ITEMS]; /* as they came, and as they were got */
 	size_t n, n_in_hand;
 	uint64_t next_seq;
 	size_t unsettled, put, got, dropped;
@@ -61,6 +60,7 @@ struct queue_model {
 	struct model_times puts, gets; /* waits */
 	bool closed, dropping;
 	struct model_line getters, putters, joiners;
+	struct model_entry items[MODEL_ITEMS], in_hand[MODEL_ITEMS]; /* as they came, and as they were got */
 };
 
 void model_init(struct queue_model *model, const struct weir_queue_options *opts);

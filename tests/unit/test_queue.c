@@ -441,12 +441,6 @@ static void run_free_awaited(void)
 	weir_run(NULL, free_awaited, NULL);
 }
 
-static int get_one(void *arg)
-{
-	uint64_t item;
-	return weir_queue_get(arg, &item, WEIR_FOREVER);
-}
-
 static int get_two(void *arg)
 {
 	uint64_t items[2];

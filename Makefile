@@ -27,8 +27,8 @@ test: ## everything, as scripts/test
 asan: build-asan ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(SLOW) $(ASAN) build-asan/tests/weir-test $(T)
 
-torture: build-asan ## under the same: each call of the library failing in turn, and random orders (SECONDS=120)
-	@$(ASAN) scripts/torture $(if $(SECONDS),--seconds $(SECONDS))
+torture: all build-asan ## under the same: each call of the library failing in turn, and random orders (SECONDS=120)
+	@WEIR_BUILD=$(abspath $(BUILD)) $(ASAN) scripts/torture $(if $(SECONDS),--seconds $(SECONDS))
 
 build-asan:
 	@scripts/setup --quiet --for test --packages-only

@@ -19,7 +19,7 @@
  * values over WEIR_LABEL_BYTES, and when memory is short) all share one series whose every label is "other", and
  * weir_metrics_overflow_total counts the look-ups that ended there.  Looking up therefore never fails.
  *
- * Things with a name (a semaphore, a limiter) report themselves: they are sources, at the end of this header.
+ * Things with a name (a queue, a semaphore, a limiter) report themselves: they are sources, at the end of this header.
  *
  * No call suspends.  A registry and all in it belong to one thread at a time; there are no locks.
  */
@@ -123,7 +123,10 @@ WEIR_API int weir_metrics_text(const struct weir_metrics *metrics, enum weir_met
  *
  * All sources of a kind share its table of metrics, each with the one label `name`.  To make another kind of object
  * report: declare a kind, embed a weir_metrics_source in the object, register it where the object is made and remove
- * it where it is freed. */
+ * it where it is freed.
+ *
+ * An object with parts that are alike (the classes of a queue) reports them by a kind of their own: its series have a
+ * second label, which counts the parts from 0. */
 
 union weir_metric_value {
 	uint64_t counter;
@@ -138,6 +141,10 @@ struct weir_metrics_kind {
 	size_t n;                           /* WEIR_KIND_METRICS_MOST at most */
 	/* Fills n values, in the order of defs. */
 	void (*collect)(const struct weir_metrics_source *source, union weir_metric_value *ret_values);
+	const char *part_label; /* of a kind that reports parts: the second label, and then these in place of collect */
+	unsigned (*count_parts)(const struct weir_metrics_source *source); /* may be none */
+	void (*collect_part)(const struct weir_metrics_source *source, unsigned part,
+			     union weir_metric_value *ret_values);
 };
 
 #define WEIR_KIND_METRICS_MOST 16
@@ -149,7 +156,7 @@ struct weir_metrics_source {
 	struct weir_metrics *metrics;
 	struct weir_metrics_source *next, *prev;
 	unsigned twin; /* 2 and up: that many of this name were there; exposed as name#2 */
-	bool pooled;   /* beyond the limit: summed up in the series "other" */
+	bool pooled;   /* beyond the limit: summed up in the series "other", its parts, too */
 };
 
 /* Registers a source until it is removed; kind and name stay where they are until then.  metrics NULL: at the registry

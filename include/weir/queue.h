@@ -12,12 +12,17 @@
  * counts as settled.  Puts answer WEIR_ECLOSED from the close on, also those already waiting: their items stay with
  * the caller.
  *
+ * One with a name counts how long its fibers wait and reports itself (metrics.h): weir_queue_depth, _capacity (of an
+ * unbounded one +Inf), _reserved, _unsettled, _puts_total, _gets_total, _dropped_total, _put_wait_seconds,
+ * _get_wait_seconds; and for each class that has statistics, with the label `class`: weir_queue_class_gets_total,
+ * _overtakes_total, _breaches_total, _wait_seconds, _task_seconds.  All of it is what the statistics below say.
+ *
  * Calls belong on fibers of the loop that made the queue.
  */
 #ifndef WEIR_QUEUE_H
 #define WEIR_QUEUE_H
 
-#include <weir/histogram.h>
+#include <weir/metrics.h>
 #include <weir/run.h>
 
 #ifdef __cplusplus
@@ -39,8 +44,9 @@ enum weir_queue_order {
 
 enum weir_queue_flags {
 	WEIR_QUEUE_UNBOUNDED = 1u << 0, /* grows as needed: puts never wait, but may answer WEIR_ENOMEM */
-	WEIR_QUEUE_TIMED = 1u << 1, /* counts how long puts, gets and items waited: 96 KiB and 80 bytes an item; puts
-				     * and gets take several times as long, though still without a clock read */
+	WEIR_QUEUE_TIMED = 1u << 1, /* counts how long puts, gets and items waited and how long items were in hand: 152
+				     * KiB and 80 bytes an item; puts and gets take several times as long, though still
+				     * without a clock read */
 };
 
 struct weir_queue_options {
@@ -49,21 +55,24 @@ struct weir_queue_options {
 	enum weir_queue_order order;
 	unsigned flags;
 	weir_nsec aging;  /* of WEIR_PRIORITY; 0: 5 s */
-	const char *name; /* for people; copied; may be NULL */
-	unsigned classes; /* of WEIR_PRIORITY, 1 to 64, 0: 1; statistics (32 KiB) are kept for each class from 0, those
-			   * of classes beyond go to the last */
+	const char *name; /* copied; NULL: none; with one puts and gets that wait are timed (64 KiB), others cost no
+			   * more than without */
+	unsigned classes; /* of WEIR_PRIORITY, 1 to 64, 0: 1; statistics are kept for each class from 0 (64 KiB each, 56
+			   * for all), those of classes beyond go to the last */
 	const weir_nsec *sla; /* of WEIR_PRIORITY: the longest an item of each class should wait, 0: any time; `classes`
 			       * values, copied; may be NULL */
+	struct weir_metrics *metrics; /* where one with a name reports itself; NULL: the registry of the thread, if
+				       * there is one */
 };
 
-/* WEIR_EINVAL (an option), WEIR_ENOMEM. */
+/* WEIR_EINVAL (an option), WEIR_ENOMEM, WEIR_EBUSY: the registry has other metrics of these names. */
 WEIR_API int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue **ret_queue);
 
 /* A FIFO queue of at most `capacity` items (1 or more) of item_bytes (1 or more) each.  WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_queue);
 
-/* Contract: no fiber waits on it, or was woken or cancelled there and has not run since.  Items left in it are
- * forgotten.  NULL is fine. */
+/* Contract: no fiber waits on it, and none was woken in weir_queue_get_many() and has not run since.  Items left in it
+ * are forgotten.  NULL is fine. */
 WEIR_API void weir_queue_free(struct weir_queue *queue);
 
 /* ---- put and get */
@@ -137,22 +146,33 @@ WEIR_API size_t weir_queue_capacity(const struct weir_queue *queue); /* of an un
 WEIR_API bool weir_queue_empty(const struct weir_queue *queue);
 WEIR_API bool weir_queue_full(const struct weir_queue *queue); /* every place is taken or reserved */
 
-/* Of a queue with WEIR_QUEUE_TIMED: how calls waited, whatever became of them.  Calls that did not suspend are not in
- * it, nor is weir_select(). */
+/* Of a queue with a name or WEIR_QUEUE_TIMED: how calls waited, whatever became of them.  Calls that did not suspend
+ * are not in it.  A weir_select() that waited counts once for each of its cases, whichever won: as long as it stood in
+ * the line of the queue. */
 struct weir_queue_waits {
 	uint64_t n;
 	weir_nsec total;
-	const struct weir_histogram *times; /* NULL without WEIR_QUEUE_TIMED; lives as long as the queue */
+	const struct weir_histogram *times; /* NULL: not counted; lives as long as the queue */
 };
 
-/* Costs no clock read: times are told by weir_now().  The time in hand runs from get to task_done, or to now, for all
- * items together: divided by `got` it is their mean. */
+/* The time in hand runs from get to task_done.  As task_done names no item, the k-th is taken to settle the k-th that
+ * was got, whichever fiber got it, and belongs to that item's class.  With one consumer, or several that are alike,
+ * that is the truth; where one is slower than the others, its times mix with theirs: the mean over all classes stays
+ * exact, percentiles draw towards it.
+ *
+ * Costs no clock read: times are told by weir_now().  So an item that is settled without suspending counts 0.  As
+ * long as at most 1,023 items are in hand (got in the same turn and of one class they count as one) the times of all
+ * are known; those of items got beyond that are in `in_hand`, but `untimed` in the histograms. */
 struct weir_queue_stats {
 	const char *name;                    /* NULL: none */
 	uint64_t put, got, settled, dropped; /* items so far; settled includes dropped, got does not */
 	size_t size, reserved;
 	struct weir_queue_waits puts, gets; /* puts: stalled by a full queue, with those of weir_queue_reserve() */
-	weir_nsec in_hand;                  /* 0 without classes */
+	weir_nsec in_hand; /* of all items together, to now if not settled: divided by `got` their mean; 0 without
+			    * classes */
+	const struct weir_histogram *tasks; /* the time in hand of those settled; NULL without classes; lives as long as
+					     * the queue */
+	uint64_t untimed;                   /* items settled that are not in it */
 	unsigned classes;                   /* of EDF 1; of FIFO and LIFO 1 with WEIR_QUEUE_TIMED, else 0 */
 };
 WEIR_API void weir_queue_stats(const struct weir_queue *queue, struct weir_queue_stats *ret_stats);
@@ -163,6 +183,7 @@ struct weir_queue_class_stats {
 	uint64_t overtook; /* left while an older item, of whatever class, stayed behind */
 	uint64_t breaches; /* waited longer than the class's sla; of EDF: left after their own deadline */
 	const struct weir_histogram *times; /* from going in to coming out; lives as long as the queue */
+	const struct weir_histogram *tasks; /* from coming out to task_done, as above; lives as long as the queue */
 };
 
 /* WEIR_EINVAL: there is no such class. */

@@ -9,7 +9,7 @@
  *             ...                                        a job; else stopped, closed (code), or won < 0
  *
  * Exactly one case happens, the others leave no trace.  While it waits a select stands in line with all others that
- * wait for the same thing, and is served when its turn comes.
+ * wait for the same thing, and is served when its turn comes; its wait counts in the statistics of each queue.
  */
 #ifndef WEIR_SELECT_H
 #define WEIR_SELECT_H

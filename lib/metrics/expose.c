@@ -8,6 +8,7 @@
  */
 #include "metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,12 +29,15 @@ struct reading {
 	uint64_t sum, below[BOUNDS];
 };
 
-/* The labels of a series: names from the def, values one after the other; or the name of a source. */
+/* The labels of a series: names from the def, values one after the other; or the name of a source, and
+ * which part of it. */
 struct labels {
 	const char *const *names;
 	unsigned n;
 	const char *values;
-	unsigned twin; /* written behind the last value, if it is one */
+	unsigned twin;          /* written behind the last value, if it is one */
+	const char *part_label; /* NULL: none */
+	const char *part;
 };
 
 struct exposition {
@@ -74,6 +78,15 @@ static void write_head(struct exposition *to, const struct weir_metric_def *def)
 	weir__text_string(&to->text, "\n");
 }
 
+static void write_literal_label(struct text *text, const char *separator, const char *name, const char *value)
+{
+	weir__text_string(text, separator);
+	weir__text_string(text, name);
+	weir__text_string(text, "=\"");
+	weir__text_string(text, value);
+	weir__text_string(text, "\"");
+}
+
 /* The name and the labels of a sample, up to its value; le NULL: none. */
 static void write_sample(struct text *text, const char *name, const char *suffix, const struct labels *labels,
 			 const char *le)
@@ -93,12 +106,10 @@ static void write_sample(struct text *text, const char *name, const char *suffix
 		}
 		weir__text_string(text, "\"");
 	}
-	if (le) {
-		weir__text_string(text, separator);
-		weir__text_string(text, "le=\"");
-		weir__text_string(text, le);
-		weir__text_string(text, "\"");
-	}
+	if (labels->part_label)
+		write_literal_label(text, separator, labels->part_label, labels->part);
+	if (le)
+		write_literal_label(text, separator, "le", le);
 	weir__text_string(text, labels->n || le ? "} " : " ");
 }
 
@@ -177,27 +188,42 @@ static void add_value(struct reading *reading, const struct weir_metric_def *def
 		add_histogram(reading, value->histogram);
 }
 
+static unsigned count_parts(const struct weir_metrics_source *source)
+{
+	return source->kind->part_label ? source->kind->count_parts(source) : 1;
+}
+
+static void add_part(struct reading *reading, const struct weir_metrics_source *source, unsigned part, size_t at)
+{
+	union weir_metric_value values[WEIR_KIND_METRICS_MOST] = {0};
+	const struct weir_metrics_kind *kind = source->kind;
+	if (kind->part_label)
+		kind->collect_part(source, part, values);
+	else
+		kind->collect(source, values);
+	add_value(reading, &kind->defs[at], &values[at]);
+}
+
 static void write_source_metric(struct exposition *to, const struct source_family *family, size_t at)
 {
-	const struct weir_metric_def *def = &family->kind->defs[at];
+	const struct weir_metrics_kind *kind = family->kind;
 	struct reading pool = {0};
 	bool pooled = false;
-	write_head(to, def);
-	for (const struct weir_metrics_source *source = family->first; source; source = source->next) {
-		union weir_metric_value values[WEIR_KIND_METRICS_MOST] = {0};
-		family->kind->collect(source, values);
-		if (source->pooled) {
-			add_value(&pool, def, &values[at]);
-			pooled = true;
-			continue;
+	write_head(to, &kind->defs[at]);
+	for (const struct weir_metrics_source *source = family->first; source; source = source->next)
+		for (unsigned part = 0; part < count_parts(source); part++) {
+			struct reading reading = {0};
+			char part_text[12];
+			pooled |= source->pooled;
+			add_part(source->pooled ? &pool : &reading, source, part, at);
+			snprintf(part_text, sizeof part_text, "%u", part);
+			struct labels labels = {name_label, 1, source->name, source->twin, kind->part_label, part_text};
+			if (!source->pooled)
+				write_reading(&to->text, &kind->defs[at], &labels, &reading);
 		}
-		struct labels labels = {name_label, 1, source->name, source->twin};
-		struct reading reading = {0};
-		add_value(&reading, def, &values[at]);
-		write_reading(&to->text, def, &labels, &reading);
-	}
 	if (pooled)
-		write_reading(&to->text, def, &(struct labels){name_label, 1, "other", 0}, &pool);
+		write_reading(&to->text, &kind->defs[at],
+			      &(struct labels){name_label, 1, "other", 0, kind->part_label, "other"}, &pool);
 }
 
 /* ---- all of it */
@@ -253,13 +279,13 @@ static void write_row(struct text *text, const struct weir_metric_def *def, cons
 
 static void write_markdown(struct text *text, const struct weir_metrics *metrics)
 {
-	static const char *const of_source[WEIR_LABELS_MOST] = {"name"};
 	weir__text_string(text, "| metric | kind | labels | what |\n|---|---|---|---|\n");
 	for (const struct weir_metric *metric = metrics->metrics; metric; metric = metric->next)
 		write_row(text, metric->def, metric->def->labels);
 	for (const struct source_family *family = metrics->families; family; family = family->next)
 		for (size_t i = 0; i < family->kind->n; i++)
-			write_row(text, &family->kind->defs[i], of_source);
+			write_row(text, &family->kind->defs[i],
+				  (const char *[WEIR_LABELS_MOST]){"name", family->kind->part_label});
 	write_row(text, &weir__overflow_def, weir__overflow_def.labels);
 }
 

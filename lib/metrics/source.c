@@ -18,6 +18,17 @@ void weir_metrics_use(struct weir_metrics *metrics)
 	in_use = metrics;
 }
 
+/* A row as it is exposed. */
+static int check_row(const struct weir_metrics *metrics, const struct weir_metrics_kind *kind, size_t at)
+{
+	struct weir_metric_def def = kind->defs[at];
+	if (def.labels[0])
+		return WEIR_EINVAL;
+	def.labels[0] = "name";
+	def.labels[1] = kind->part_label;
+	return weir__metric_def_check(metrics, &def);
+}
+
 /* 0 and *ret_family, or why the kind cannot be here. */
 static int family_of(struct weir_metrics *metrics, const struct weir_metrics_kind *kind,
 		     struct source_family **ret_family)
@@ -30,7 +41,7 @@ static int family_of(struct weir_metrics *metrics, const struct weir_metrics_kin
 	if (kind->n == 0 || kind->n > WEIR_KIND_METRICS_MOST)
 		return WEIR_EINVAL;
 	for (size_t i = 0; i < kind->n; i++) {
-		int code = kind->defs[i].labels[0] ? WEIR_EINVAL : weir__metric_def_check(metrics, &kind->defs[i]);
+		int code = check_row(metrics, kind, i);
 		if (code)
 			return code;
 	}

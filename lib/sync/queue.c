@@ -71,10 +71,11 @@ int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue
 	queue->has_ring = opts->order == WEIR_FIFO && !queue->has_slots;
 	queue->aging = opts->aging ? opts->aging : 5 * WEIR_SEC;
 	queue->capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
+	int code = WEIR_ENOMEM;
 	if (weir__queue_grow(queue, opts->capacity ? opts->capacity : UNBOUNDED_PLACES) ||
-	    weir__queue_stats_init(queue, opts)) {
+	    weir__queue_stats_init(queue, opts) || (code = weir__queue_report(queue, opts->metrics))) {
 		weir_queue_free(queue);
-		return WEIR_ENOMEM;
+		return code;
 	}
 	set_limit(queue);
 	*ret_queue = queue;
@@ -94,6 +95,14 @@ void weir_queue_free(struct weir_queue *queue)
 	weir__require(!queue->getters.head && !queue->putters.head && !queue->joiners.head,
 		      "weir_queue_free() while a fiber waits on it");
 	weir__require(!queue->inside, "weir_queue_free() while a fiber was woken in a call of it and has not run");
+	weir__queue_report_no_more(queue);
+	queue->freed = true;
+	if (!queue->timing)
+		weir__queue_destroy(queue);
+}
+
+void weir__queue_destroy(struct weir_queue *queue)
+{
 	weir__queue_store_fini(queue);
 	weir__queue_stats_fini(queue);
 	free(queue);
@@ -182,19 +191,10 @@ int weir__queue_try_get(struct weir_queue *queue, void *ret_item)
 	return 0;
 }
 
-static int wait_timed(struct weir_queue *queue, struct weir__waitlist *list, struct weir__queue_waiter *self,
-		      weir_nsec deadline, struct weir__queue_waits *waits)
-{
-	queue->inside++;
-	int code = weir__queue_wait_timed(list, self, deadline, waits);
-	queue->inside--;
-	return code;
-}
-
 static int wait_to_put(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline)
 {
 	if (weir__unlikely(queue->put_waits.times != NULL))
-		return wait_timed(queue, &queue->putters, self, deadline, &queue->put_waits);
+		return weir__queue_wait_timed(queue, self, deadline, &queue->put_waits);
 	return weir__wait(&queue->putters, &self->waiter, deadline);
 }
 
@@ -202,7 +202,7 @@ static inline int wait_to_get(struct weir_queue *queue, void *ret_item, weir_nse
 {
 	struct weir__queue_waiter self = {.waiter.what = "queue get", .item = ret_item};
 	if (weir__unlikely(queue->get_waits.times != NULL))
-		return wait_timed(queue, &queue->getters, &self, deadline, &queue->get_waits);
+		return weir__queue_wait_timed(queue, &self, deadline, &queue->get_waits);
 	return weir__wait(&queue->getters, &self.waiter, deadline);
 }
 
@@ -362,11 +362,11 @@ void weir_queue_abort(struct weir_queue *queue)
 void weir_queue_task_done(struct weir_queue *queue)
 {
 	size_t size = queue->ring_size;
-	if (weir__unlikely(!queue->has_ring)) {
+	if (weir__unlikely(!queue->has_ring))
 		size = queue->store_size;
-		queue->in_hand_ns += (uint64_t)weir_now();
-	}
 	weir__require(queue->unsettled > size, "weir_queue_task_done() once too often");
+	if (weir__unlikely(queue->has_slots))
+		weir__queue_count_settled(queue);
 	if (weir__unlikely(--queue->unsettled == 0 && queue->joiners.head))
 		weir__wake_all(&queue->joiners, 0);
 }

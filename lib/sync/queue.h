@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside a queue.  queue.c holds the calls and the waiting, queue_store.c keeps items in their order, queue_stats.c
- * counts; select.c waits in the lists of several queues.
+ * counts, queue_metrics.c reports; select.c waits in the lists of several queues.
  *
  *     size     = ring_size + store_size       one of them is 0 for ever: FIFO has the ring, all else the store
  *     limit    = what ring_size must be below for a put to go the short way; 0: all go the long way
@@ -32,8 +32,17 @@ struct weir__queue_chunk {
 struct weir__queue_class {
 	uint64_t got, overtook, breaches;
 	weir_nsec sla;
-	struct weir_histogram *times;
+	struct weir_histogram *times, *tasks;
 };
+
+/* Items of one class that were got in the same turn and are still in hand. */
+struct weir__queue_run {
+	weir_nsec got_at;
+	size_t n;
+	unsigned class; /* WEIR__UNTIMED: there was no room to tell them apart */
+};
+
+enum { WEIR__QUEUE_RUNS = 1024, WEIR__UNTIMED = 1000 };
 
 struct weir__queue_waits {
 	uint64_t n;
@@ -67,9 +76,17 @@ struct weir_queue {
 	uint64_t dropped;
 	uint64_t in_hand_ns; /* of a queue with slots, modulo 2^64: times of all task_done less times of all gets */
 	struct weir__queue_waits put_waits, get_waits; /* `times` is NULL: not counted */
-	size_t inside;                                 /* fibers in a wait after which they look at the queue again */
+	size_t inside; /* fibers in a get_many, which looks at the queue again after its wait */
 	struct weir__queue_class *classes;
 	unsigned n_classes;
+	struct weir_histogram *tasks;    /* of one class: that class's */
+	struct weir__queue_run *in_hand; /* a ring of WEIR__QUEUE_RUNS, the longest in hand first */
+	size_t first_run, n_runs;
+	uint64_t untimed;
+	struct weir_metrics_source source, class_source;
+
+	size_t timing; /* waits that are counted and whose fiber has yet to do so; it may have been woken */
+	bool freed;    /* by its user: the last of them frees it */
 };
 
 struct weir__queue_waiter {
@@ -121,15 +138,30 @@ void weir__queue_forget_all(struct weir_queue *queue);
 
 int weir__queue_stats_init(struct weir_queue *queue, const struct weir_queue_options *opts);
 void weir__queue_stats_fini(struct weir_queue *queue);
-/* weir__wait(), and counts for how long. */
-int weir__queue_wait_timed(struct weir__waitlist *list, struct weir__queue_waiter *self, weir_nsec deadline,
+/* weir__wait() in the line of the getters or of the putters, and counts for how long. */
+int weir__queue_wait_timed(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline,
 			   struct weir__queue_waits *waits);
+/* The same around a wait for several things: of the end of one that did not suspend `since` is WEIR_FOREVER.  Between
+ * the two the queue may be freed, not its memory. */
+void weir__queue_wait_begins(struct weir_queue *queue);
+void weir__queue_wait_ended(struct weir_queue *queue, struct weir__queue_waits *waits, weir_nsec since);
 /* An item has been got: NULL for one that was handed over without ever being in the queue, then rank counts. */
 void weir__queue_count_got(struct weir_queue *queue, const struct weir__queue_slot *slot, int64_t rank);
+/* An item has been settled. */
+void weir__queue_count_settled(struct weir_queue *queue);
+
+/* ---- queue_metrics.c */
+
+/* A queue without a name reports nothing. */
+int weir__queue_report(struct weir_queue *queue, struct weir_metrics *metrics);
+void weir__queue_report_no_more(struct weir_queue *queue);
 
 /* ---- queue.c, for select.c: the calls without looking for a cancel, WEIR_EAGAIN where they would have to wait */
 
 int weir__queue_try_put(struct weir_queue *queue, const void *item, int64_t rank);
 int weir__queue_try_get(struct weir_queue *queue, void *ret_item);
+
+/* Frees the memory. */
+void weir__queue_destroy(struct weir_queue *queue);
 
 #endif

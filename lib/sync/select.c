@@ -47,9 +47,32 @@ static struct weir__waitlist *list_of(const struct weir_select_case *c)
 	return c->event ? weir__event_waiters(c->event) : NULL;
 }
 
+static struct weir_queue *queue_of(const struct weir_select_case *c)
+{
+	return c->get ? c->get : c->put;
+}
+
+/* NULL: waits for this case are not counted. */
+static struct weir__queue_waits *waits_of(const struct weir_select_case *c)
+{
+	struct weir_queue *queue = queue_of(c);
+	if (!queue || !queue->get_waits.times)
+		return NULL;
+	return c->get ? &queue->get_waits : &queue->put_waits;
+}
+
+static void count_waits(const struct weir_select_case *cases, size_t n, struct weir__queue_waits *const *waits,
+			weir_nsec since)
+{
+	for (size_t i = 0; i < n; i++)
+		if (waits[i])
+			weir__queue_wait_ended(queue_of(&cases[i]), waits[i], since);
+}
+
 static int wait_for_any(struct weir_select_case *cases, size_t n, weir_nsec deadline)
 {
 	struct weir__queue_waiter waiters[WEIR_SELECT_MOST];
+	struct weir__queue_waits *waits[WEIR_SELECT_MOST];
 	struct weir__waiter anchor = {.what = "select", .code = NOT_WOKEN, .peer = &anchor};
 	struct weir__waiter *last = &anchor;
 	for (size_t i = 0; i < n; i++) {
@@ -59,9 +82,13 @@ static int wait_for_any(struct weir_select_case *cases, size_t n, weir_nsec dead
 			.rank = cases[i].rank,
 			.left = 1,
 		};
+		waits[i] = waits_of(&cases[i]);
+		if (waits[i])
+			weir__queue_wait_begins(queue_of(&cases[i]));
 		last = last->peer = &waiters[i].waiter;
 	}
 	int code = weir__wait(NULL, &anchor, deadline);
+	count_waits(cases, n, waits, anchor.fiber ? anchor.since : WEIR_FOREVER);
 	for (size_t i = 0; i < n; i++)
 		if (waiters[i].waiter.code != NOT_WOKEN) {
 			cases[i].code = waiters[i].waiter.code;

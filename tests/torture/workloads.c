@@ -183,6 +183,24 @@ static int use_queue(void *arg)
 	return 0;
 }
 
+static int make_named_queues(void *arg)
+{
+	struct weir_metrics *metrics;
+	struct weir_queue *queue;
+	(void)arg;
+	MAKE(metrics, 0, weir_metrics_new(&metrics));
+	struct weir_queue_options opts = {.item_bytes = 8,
+					  .capacity = 3,
+					  .order = WEIR_PRIORITY,
+					  .classes = 2,
+					  .name = "jobs",
+					  .metrics = metrics};
+	MAKE(queue, 0, weir_queue_new_with(&opts, &queue));
+	weir_queue_free(queue);
+	weir_metrics_free(metrics);
+	return 0;
+}
+
 /* ---- threads */
 
 static int add_one(void *arg)
@@ -403,6 +421,7 @@ const struct workload workloads[] = {
 	{"objects", use_objects, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"fibers", use_fibers, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"queue", use_queue, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"named queue", make_named_queues, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"threads", use_threads, ALL_MEMORY | 1u << FAULT_INTERRUPT, 0},
 	{"descriptors", use_descriptors, ALL_MEMORY | TRANSFERS, 0},
 	{"children", use_children, ALL_MEMORY | TRANSFERS, 0},

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weir/child.h>
@@ -458,10 +460,25 @@ LOOP_TEST(child_is_not_given_a_line_whose_deadline_has_passed)
 	close_pool(pool);
 }
 
+/* An emulator of another processor takes the limit and does not keep it. */
+static bool memory_limits_hold(void)
+{
+	const struct rlimit limit = {32 << 20, 32 << 20};
+	int status = 0;
+	pid_t pid = fork();
+	if (!pid) {
+		setrlimit(RLIMIT_AS, &limit);
+		void *much = mmap(NULL, 128 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		_exit(much == MAP_FAILED);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
 LOOP_TEST(child_that_wants_more_memory_than_its_limit_dies_of_it)
 {
+	bool limited = !SANITIZED && memory_limits_hold(); /* under sanitizers there is no limit */
 	struct weir_child *pool = open_pool((struct weir_child_options){.memory_bytes = 32 << 20});
-	call(pool, "grow", SANITIZED ? 0 : WEIR_EDIED, "134217728"); /* under sanitizers there is no limit */
+	call(pool, "grow", limited ? WEIR_EDIED : 0, "134217728");
 	call(pool, "next x", 0, "next x");
 	close_pool(pool);
 	pool = open_pool((struct weir_child_options){0});

@@ -311,6 +311,48 @@ TEST(metrics_sources_report_themselves_until_they_are_removed)
 	weir_histogram_free(a.took);
 }
 
+static unsigned count_parts(const struct weir_metrics_source *source)
+{
+	return (unsigned)((const struct thing *)source)->done;
+}
+
+static void collect_part(const struct weir_metrics_source *source, unsigned part, union weir_metric_value *ret_values)
+{
+	ret_values[0].counter = 100 * ((const struct thing *)source)->done + part;
+	ret_values[1].histogram = part == 1 ? ((const struct thing *)source)->took : NULL;
+}
+
+TEST(metrics_sources_report_their_parts)
+{
+	static const struct weir_metric_def rows[] = {
+		{"part_done_total", "Done.", WEIR_COUNTER, {NULL}, 3},
+		{"part_seconds", "Took.", WEIR_HISTOGRAM},
+	};
+	static const struct weir_metrics_kind kind = {rows, 2, NULL, "part", count_parts, collect_part};
+	static const struct weir_metrics_kind twice = {rows, 2, NULL, "name", count_parts, collect_part};
+	static const char *const names[] = {"a", "none", "a", "b", "c"};
+	struct thing things[] = {{.done = 2}, {.done = 0}, {.done = 1}, {.done = 2}, {.done = 1}};
+	set_up();
+	ck_assert_int_eq(weir_histogram_new(&things[0].took), 0);
+	weir_histogram_record(things[0].took, WEIR_SEC);
+	ck_assert_int_eq(weir_metrics_register(metrics, &things[0].source, &twice, "a"), WEIR_EINVAL);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(weir_metrics_register(metrics, &things[i].source, &kind, names[i]), 0);
+	char *text = text_of(WEIR_METRICS_TEXT), *table = text_of(WEIR_METRICS_MARKDOWN);
+	free(text_of(WEIR_METRICS_OPENMETRICS));
+	assert_line(text, "part_done_total{name=\"a\",part=\"0\"} 200");
+	assert_line(text, "part_done_total{name=\"a\",part=\"1\"} 201");
+	assert_line(text, "part_done_total{name=\"a#2\",part=\"0\"} 100");
+	assert_line(text, "part_done_total{name=\"other\",part=\"other\"} 501");
+	assert_line(text, "part_seconds_bucket{name=\"a\",part=\"1\",le=\"1.0\"} 1");
+	ck_assert_ptr_null(strstr(text, "none"));
+	assert_line(table, "| `part_seconds` | histogram | `name` `part` | Took. |");
+	free(table);
+	free(text);
+	weir_metrics_free(metrics);
+	weir_histogram_free(things[0].took);
+}
+
 TEST(metrics_sources_and_metrics_share_one_space_of_names)
 {
 	static const struct weir_metric_def clash = {"thing_level", "h", WEIR_GAUGE};

@@ -441,12 +441,6 @@ static void run_free_awaited(void)
 	weir_run(NULL, free_awaited, NULL);
 }
 
-static int get_one(void *arg)
-{
-	uint64_t item;
-	return weir_queue_get(arg, &item, WEIR_FOREVER);
-}
-
 static int get_two(void *arg)
 {
 	uint64_t items[2];
@@ -455,19 +449,6 @@ static int get_two(void *arg)
 }
 
 static struct weir_queue *volatile freed;
-
-/* A timed queue counts how long the cancelled one waited. */
-static int free_timed(void *arg)
-{
-	(void)arg;
-	struct weir_group *group = new_group();
-	freed = new_queue_with((struct weir_queue_options){.capacity = 1, .flags = WEIR_QUEUE_TIMED});
-	spawn(group, get_one, freed);
-	settle();
-	weir_group_cancel(group);
-	weir_queue_free(freed);
-	return weir_group_wait(group, WEIR_FOREVER);
-}
 
 /* A get of many looks for a second item. */
 static int free_under_get_many(void *arg)
@@ -482,11 +463,6 @@ static int free_under_get_many(void *arg)
 	return weir_group_wait(group, WEIR_FOREVER);
 }
 
-static void run_free_timed(void)
-{
-	weir_run(NULL, free_timed, NULL);
-}
-
 static void run_free_under_get_many(void)
 {
 	weir_run(NULL, free_under_get_many, NULL);
@@ -494,7 +470,6 @@ static void run_free_under_get_many(void)
 
 TEST(queue_broken_contracts_abort)
 {
-	assert_aborts(run_free_timed);
 	assert_aborts(run_free_under_get_many);
 	assert_aborts(run_settle_too_often);
 	assert_aborts(run_settle_before_the_get);

@@ -52,11 +52,11 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 	return code;
 }
 
-/* After a put or seal: whether to try it again, because the disk was full and room may have been made meanwhile. */
+/* After a put or seal: whether to try it again, because the disk was full, or the store busy, and it may work now. */
 static bool again(struct engine *engine, int code, weir_nsec *pause)
 {
 	engine->degraded[LANES] = code == WEIR_ENOSPC;
-	if (code != WEIR_ENOSPC || weir_sleep(*pause))
+	if ((code != WEIR_ENOSPC && code != WEIR_EBUSY) || weir_sleep(*pause))
 		return false;
 	*pause = *pause < WEIR_SEC / 2 ? *pause * 2 : WEIR_SEC;
 	return true;

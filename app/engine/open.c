@@ -89,13 +89,17 @@ static int name_run(char run[33], struct weir_error *err)
 	return 0;
 }
 
+static void count_before(struct engine *engine, const struct broker_accounts *was)
+{
+	engine->accounts = *was;
+	engine->settled_before = was->succeeded + was->dropped + was->dead;
+}
+
 /* Goes on where an earlier run was. */
 static int go_on(struct engine *engine, const struct broker_past *past, struct weir_error *err)
 {
-	const struct broker_accounts *was = &past->accounts;
 	engine->resumed = true;
-	engine->accounts = *was;
-	engine->settled_before = was->succeeded + was->dropped + was->dead;
+	count_before(engine, &past->accounts);
 	engine->source_ended = past->sealed;
 	memcpy(engine->run, past->run, sizeof engine->run);
 	if (past->sealed || !past->source.len)
@@ -138,6 +142,18 @@ static int start_broker(struct engine *engine, bool fresh, struct weir_error *er
 	return code;
 }
 
+/* What the sinks had already was settled by the start. */
+static int recount(struct engine *engine, struct weir_error *err)
+{
+	struct broker_past past = {0};
+	int code = engine->broker_ops->recall(engine->broker, &past);
+	if (code)
+		return weir_error_set(err, code, "out of memory");
+	count_before(engine, &past.accounts);
+	broker_past_fini(&past);
+	return 0;
+}
+
 static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, int *ret_exit,
 		     struct weir_error *err)
 {
@@ -149,6 +165,8 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 	}
 	if (!code)
 		code = start_broker(engine, fresh, err);
+	if (!code && !fresh)
+		code = recount(engine, err);
 	engine->exact = !code && lane_exact(engine->sink_lane);
 	if (!code)
 		code = lane_start(engine->sink_lane, err);

@@ -90,7 +90,7 @@ struct broker_ops {
 	int (*open)(const void *config, const struct broker_options *opts, struct broker **ret_broker,
 		    struct weir_error *err);
 
-	/* Does not suspend.  WEIR_ENOMEM. */
+	/* After start(): what it has made of that.  Does not suspend.  WEIR_ENOMEM. */
 	int (*recall)(const struct broker *broker, struct broker_past *ret_past);
 
 	/* Begins or goes on, and stores that before it returns. */
@@ -98,8 +98,8 @@ struct broker_ops {
 		     weir_nsec deadline);
 
 	/* Takes all n items (at most BROKER_PUT_MAX) over, together with the source's cursor after the last of them, or
-	 * none of them.  Suspends while it is full.  WEIR_ECANCELED, WEIR_ECLOSED; WEIR_ENOSPC: try again later; other
-	 * failures of the store are for good.  err->text says more unless cancelled or closed. */
+	 * none of them.  Suspends while it is full.  WEIR_ECANCELED, WEIR_ECLOSED; WEIR_ENOSPC, WEIR_EBUSY: try again
+	 * later; other failures of the store are for good.  err->text says more unless cancelled or closed. */
 	int (*put)(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *cursor,
 		   struct weir_error *err, weir_nsec deadline);
 

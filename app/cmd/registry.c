@@ -7,6 +7,7 @@ const struct adapter *const adapter_registry[] = {
 	&source_lines_adapter,
 	&source_range_adapter,
 	&source_stdin_adapter,
+	&broker_sqlite_adapter,
 	&broker_memory_adapter,
 	&step_http_adapter,
 	&step_jq_adapter,

@@ -44,6 +44,8 @@ struct item {
 	struct value source;           /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
 	struct value_list outputs;     /* what the steps made of it, once they are through */
 	struct weir_heap_node waiting; /* the broker's, while the item waits for its next attempt */
+	size_t pending;                /* the broker's: its place among what is to be stored, from 1; 0: none */
+	bool retried;                  /* the broker's: it was stored that it came back */
 	char why[256];                 /* the last failure: one line, empty if none */
 };
 

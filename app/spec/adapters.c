@@ -168,7 +168,7 @@ int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struc
 	if (node && !spec_node_is_null(node))
 		return fill_part(load, ADAPTER_BROKER, "broker", NULL, root, &plan->broker);
 	struct spec_node fallback = {
-		.kind = SPEC_MAP, .line = 1, .column = 1, .key = "memory", .key_line = 1, .key_column = 1};
+		.kind = SPEC_MAP, .line = 1, .column = 1, .key = "sqlite", .key_line = 1, .key_column = 1};
 	buf_add_str(&load->explain, "broker:\n  ");
 	return fill_adapter(load, ADAPTER_BROKER, &fallback, " # default", &plan->broker);
 }

@@ -3,6 +3,7 @@
  * The engine on the virtual clock, between a source, steps and a sink that do as they are told: retries, refusals, dead
  * letters, stops, failing sinks, and the accounts after each.
  */
+#include "broker/sqlite.h"
 #include "engine/internal.h"
 #include "port/adapters.h"
 #include "support/test.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <weir/weir.h>
 
@@ -24,6 +26,7 @@ static struct world {
 	int (*write)(const struct sink_item *items, size_t n); /* answers for write(); NULL: takes all */
 	int (*refuse)(int number);                             /* rows the sink can never take; NULL: none */
 	weir_nsec write_time;
+	const char *state; /* the state folder: the broker is a durable one; NULL: that in memory */
 	/* saw */
 	int steps_at_once, most_at_once, calls, writes, open_things;
 	int seen[4096];    /* rows per item in the sink */
@@ -253,7 +256,7 @@ static int stop_later(void *arg)
 static int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine_stats *ret_stats)
 {
 	static const int letters_config = 1;
-	struct engine_options opts = {.dead_adapter = &fake_sink, .dead_config = &letters_config};
+	struct engine_options opts = {.dead_adapter = &fake_sink, .dead_config = &letters_config, .state = world.state};
 	struct weir_error err = {0};
 	struct weir_group *group;
 	struct engine *engine;
@@ -282,7 +285,7 @@ static int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine
 		letters += (uint64_t)world.letters[i];
 	}
 	ck_assert_uint_eq(rows, ret_stats->succeeded);
-	ck_assert_uint_eq(letters, ret_stats->dead);
+	ck_assert_uint_eq(letters + ret_stats->letters, ret_stats->dead);
 	return exit_code;
 }
 
@@ -605,6 +608,53 @@ FIBER_TEST(engine_slow_sink_slows_the_source)
 	ck_assert_int_eq(run_plan(&plan, 35 * WEIR_SEC, &stats), 5);
 	/* At most what the broker holds was read ahead of what was written. */
 	ck_assert_uint_le(stats.unfinished, 10 * 4 + 8 * 4);
+}
+
+/* --- with a broker that remembers --- */
+
+static struct plan durable_plan_of(struct plan_adapter *step)
+{
+	static struct broker_sqlite_config config = {.max_size = 1 << 30, .max_items = 1 << 30};
+	static int number;
+	struct plan plan = plan_of(step);
+	char *folder = (char *)(uintptr_t)test_format("%s/%d", test_folder(), number++);
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	plan.broker = (struct plan_adapter){.adapter = &broker_sqlite_adapter, .config = &config};
+	world.state = folder;
+	return plan;
+}
+
+FIBER_TEST(engine_goes_on_where_a_stopped_run_was)
+{
+	struct plan_adapter step;
+	struct engine_stats stats;
+	world = (struct world){.items = 300, .step = fail_first_then_pass};
+	struct plan plan = durable_plan_of(&step);
+	ck_assert_int_eq(run_plan(&plan, 55 * WEIR_MSEC, &stats), 5);
+	ck_assert(!stats.resumed && stats.durable);
+	ck_assert_uint_ge(stats.succeeded, 20);
+	ck_assert_uint_gt(stats.unfinished, 0);
+	ck_assert_int_eq(run_plan(&plan, 55 * WEIR_MSEC, &stats), 5);
+	ck_assert(stats.resumed);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 300);
+	for (int i = 1; i <= 300; i++)
+		ck_assert_int_eq(world.seen[i], 1);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert(stats.was_done);
+	ck_assert_uint_eq(stats.succeeded, 300);
+}
+
+FIBER_TEST(engine_leaves_dead_letters_with_a_durable_broker)
+{
+	struct plan_adapter step;
+	struct engine_stats stats;
+	world = (struct world){.items = 100, .bad_every = 7, .step = fail_always};
+	struct plan plan = durable_plan_of(&step);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert_uint_eq(stats.dead, 100);
+	ck_assert_uint_eq(stats.letters, 100);
+	ck_assert_uint_eq(stats.attempts, 3 * (100 - 100 / 7));
 }
 
 TEST(backoff_is_exponential_with_full_jitter)

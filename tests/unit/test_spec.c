@@ -99,7 +99,7 @@ TEST(spec_fills_in_defaults)
 	const struct plan_settings *s = &plan->settings;
 	ck_assert_str_eq(s->name, "t");
 	ck_assert_str_eq(plan->file, "t.yaml");
-	ck_assert_str_eq(plan->broker.adapter->name, "memory");
+	ck_assert_str_eq(plan->broker.adapter->name, "sqlite");
 	ck_assert_uint_eq(plan->step_count, 0);
 	ck_assert_ptr_null(plan->dead_letter.adapter);
 	ck_assert_int_eq(s->concurrency, 50);
@@ -259,7 +259,7 @@ TEST(spec_errors_of_structure_have_a_place)
 	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20, "beside");
 	expect_error("source: {range: 1-3}\nsink: {stdout: x}\n", 2, 16, "stdout is a text, expected a map");
 	expect_error("source: {range: 1-3}\nsink: {batch: {items: 1}}\n", 2, 7, "the sink is missing");
-	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10, "there is no broker \"kafka\", expected memory");
+	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10, "there is no broker \"kafka\", expected one of sqlite, memory");
 	expect_error(ENDS "steps: {jq: .}\n", 3, 8, "steps is a map, expected a list");
 	expect_error(ENDS "steps:\n  - jq: .\n    http: {}\n", 5, 5, "each step begins with \"- \"");
 	expect_error(ENDS "steps:\n  - htpp: {}\n", 4, 5, "did you mean \"http\"?");

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the sqlite broker share.
+ *
+ *                         .------------- the window: items in memory, bounded -------------.
+ *     put --> committer --|--> ready --> lease --> leased --> ack, bury --> committer      |
+ *                |   ^    |      ^                    |                                    |
+ *                v   |    |      '----- waiting <-----'-- nack --------------> committer   |
+ *              store |    '--------^-------------------------------------------------------'
+ *                |   '-------------|--- (chunk, not loaded)
+ *                '--- backlog --> feeder
+ *
+ * sqlite.c is the port, window.c holds the items, committer.c writes, feeder.c reads back, letters.c is about dead
+ * letters.  The store is touched on the pool's one thread only, everything else on the loop only; what a call on the
+ * thread is given is not changed on the loop until it has returned.
+ */
+#ifndef BROKER_DURABLE_H
+#define BROKER_DURABLE_H
+
+#include "broker/sqlite.h"
+#include "port/broker.h"
+#include "store/store.h"
+
+#include <weir/weir.h>
+
+/* A chunk that is stored, and not in memory. */
+struct broker_chunk {
+	uint64_t id;
+	uint32_t bytes; /* of the sources of what is left, roughly */
+	uint16_t left;  /* items that are neither settled nor in memory */
+};
+
+/* The chunks that are not loaded, by id: chunks[first] is the next. */
+struct broker_backlog {
+	struct broker_chunk *chunks;
+	size_t first, n, room; /* the chunks end at first + n */
+	size_t reserved;       /* places for the puts that are being written */
+	uint64_t items;        /* in all of them */
+	uint64_t after;        /* the first chunk is in memory up to this id; 0: nothing of it */
+};
+
+enum broker_request_kind { REQUEST_PUT, REQUEST_ACK, REQUEST_SEAL, REQUEST_FLUSH };
+
+/* What a fiber waits for to be written; on its stack. */
+struct broker_request {
+	enum broker_request_kind kind;
+	struct item *const *items;
+	size_t n;
+	const struct source_cursor *cursor; /* of a put */
+	enum broker_lane lane;              /* of an ack */
+	const struct value *position;       /* of an ack, or NULL */
+	uint64_t chunk;                     /* of a put, once it is written */
+	bool done;
+	int code; /* once it is done; err says more */
+	struct weir_error err;
+	struct broker_request *next;
+};
+
+/* A list of items with room for the whole window, so that adding cannot fail. */
+struct broker_items {
+	struct item **items;
+	size_t n;
+};
+
+/* What is to be written, and what is being written. */
+struct broker_committer {
+	struct weir_event *work;    /* something has come that changes when the next commit is due */
+	struct weir_event *settled; /* set and cleared at the end of a commit */
+	struct broker_request *first, *last;
+	struct broker_items retries; /* their state as it is when the commit begins; item->pending - 1 is the place */
+	struct broker_items dead;
+	weir_nsec since;             /* the first of retries and dead came */
+	weir_nsec not_before, pause; /* after a commit for which there was no room */
+
+	struct broker_request *writing;
+	struct broker_items retries_writing, dead_writing;
+	struct store_retry *rows; /* of retries_writing */
+	struct store_put *puts;   /* the thread's own room */
+	struct store_ack *acks;
+	size_t put_room, ack_room;
+};
+
+/* What of a commit is written; a seal goes with the puts. */
+enum broker_part { PART_PUTS = 1u << 0, PART_REST = 1u << 1, PART_ACKS = 1u << 2 };
+
+/* One commit, of what the committer has in `writing`. */
+struct broker_job {
+	struct broker *broker;
+	unsigned has;         /* parts that there are */
+	bool begun;           /* the lists went over, and the backlog has a place for each put */
+	int puts, rest, acks; /* what became of them */
+	uint64_t stored_bytes;
+	struct weir_error err; /* of the last that failed */
+};
+
+struct broker {
+	const struct broker_sqlite_config *config;
+	size_t capacity_items, capacity_bytes;
+	struct weir_pool *pool;
+	struct store *store;
+	struct broker_past past;
+	struct weir_group *fibers;
+
+	/* the window: ready + leased + waiting + dead letters that are not written yet */
+	struct weir_queue *ready; /* of struct item * */
+	struct weir_heap waiting;
+	struct weir_event *earlier; /* the first due time of the heap has changed */
+	size_t held_items, held_bytes;
+	struct broker_counts counts; /* ready: those in memory */
+
+	struct broker_backlog backlog;
+	struct weir_event *hungry; /* the feeder shall look whether there is room */
+	struct item *loaded[STORE_CHUNK_ITEMS];
+
+	struct broker_committer committer;
+
+	struct weir_sem *put_turn; /* one put at a time waits for room, so a large one is not overtaken for ever */
+	struct weir_event *room;   /* set and cleared when there may be room in the store, or no hope for it */
+	size_t claimed_items;      /* of puts that are on their way into the store */
+	uint64_t claimed_bytes;
+
+	struct weir_error failed; /* the store is spoilt: what every call answers from now on */
+	unsigned replays;         /* under way */
+	bool sealed, stopped, ended;
+};
+
+/* --- sqlite.c --- */
+
+/* Calls fn on the store's thread and waits for it, whatever comes. */
+int broker_on_thread(struct broker *broker, weir_offload_fn fn, void *arg);
+
+/* Wakes all who wait for the event, and them alone. */
+static inline void broker_pulse(struct weir_event *event)
+{
+	weir_event_set(event);
+	weir_event_clear(event);
+}
+
+/* The store is spoilt.  Only the first failure counts. */
+void broker_fail(struct broker *broker, int code, const struct weir_error *err);
+
+/* Lets all workers go once nothing is left to be handed out. */
+void broker_end_if_done(struct broker *broker);
+
+/* --- window.c --- */
+
+int broker_window_open(struct broker *broker);
+void broker_window_free(struct broker *broker);
+
+/* Whether so many items more have room. */
+bool broker_window_fits(const struct broker *broker, size_t items, size_t bytes);
+
+/* Takes an item that is in the store: ready or waiting, by its due time. */
+void broker_window_admit(struct broker *broker, struct item *item);
+
+/* A leased one has to wait. */
+void broker_window_postpone(struct broker *broker, struct item *item, weir_nsec due);
+
+/* An item that is settled, and stored as that, goes. */
+void broker_window_drop(struct broker *broker, struct item *item);
+
+/* A fiber: puts what is due into the ready queue. */
+int broker_window_move_due(void *arg);
+
+size_t broker_item_bytes(const struct item *item);
+
+/* --- committer.c --- */
+
+int broker_committer_open(struct broker *broker);
+void broker_committer_free(struct broker *broker);
+
+/* Hands a request over and waits, shielded, until it is written or refused: its code, with err. */
+int broker_commit(struct broker *broker, struct broker_request *request, struct weir_error *err);
+
+/* Hand an item over, to be written with the next.  A retry may be leased, settled and postponed again meanwhile. */
+void broker_commit_retry(struct broker *broker, struct item *item);
+void broker_commit_dead(struct broker *broker, struct item *item);
+
+/* A fiber: writes. */
+int broker_committer_run(void *arg);
+
+/* --- transaction.c --- */
+
+/* On the thread; arg is a broker_job.  0, or WEIR_ENOMEM before anything was tried. */
+int broker_write_on_thread(void *arg);
+
+static inline bool broker_may_work_later(int code)
+{
+	return code == WEIR_ENOSPC || code == WEIR_EBUSY || code == WEIR_EAGAIN || code == WEIR_ENOMEM;
+}
+
+/* --- feeder.c --- */
+
+int broker_feeder_open(struct broker *broker);
+void broker_feeder_free(struct broker *broker);
+
+/* Makes room for n chunks more.  WEIR_ENOMEM. */
+int broker_backlog_reserve(struct broker *broker, size_t n);
+
+/* Adds a chunk; there is room. */
+void broker_backlog_add(struct broker *broker, const struct broker_chunk *chunk);
+
+static inline struct broker_chunk broker_chunk_of(const struct store_chunk *stored)
+{
+	return (struct broker_chunk){
+		.id = stored->id,
+		.bytes = stored->left_bytes < UINT32_MAX ? (uint32_t)stored->left_bytes : UINT32_MAX,
+		.left = (uint16_t)stored->left,
+	};
+}
+
+/* A fiber: loads chunks as there is room in the window. */
+int broker_feeder_run(void *arg);
+
+/* --- letters.c: as in the port --- */
+
+int broker_letters(struct broker *broker, const struct letter_query *query, struct buf *out, uint64_t *ret_last_id,
+		   struct weir_error *err, weir_nsec deadline);
+int broker_replay(struct broker *broker, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
+		  weir_nsec deadline);
+int broker_purge(struct broker *broker, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
+		 weir_nsec deadline);
+
+#endif

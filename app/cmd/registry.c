@@ -4,6 +4,7 @@
 
 const struct adapter *const adapter_registry[] = {
 	&source_jsonl_adapter,
+	&source_csv_adapter,
 	&source_lines_adapter,
 	&source_range_adapter,
 	&source_stdin_adapter,

@@ -54,23 +54,26 @@ static int open_path(struct source_file *file, const char *path)
 	return 0;
 }
 
-/* The checksum of the first n bytes: n, fewer where there are fewer, or a negative code. */
+/* The checksum of the first n bytes: n, fewer where there are fewer, or a negative code.  A fiber's stack is small. */
 static ssize_t sum_head(int fd, size_t n, uint32_t *ret_crc)
 {
-	char head[HEAD_MOST];
-	size_t got = 0;
-	while (got < n) {
-		ssize_t more = pread(fd, head + got, n - got, (off_t)got);
-		if (more < 0 && errno == EINTR)
+	char piece[512];
+	uint32_t crc = 0;
+	size_t done = 0;
+	while (done < n) {
+		size_t most = n - done < sizeof piece ? n - done : sizeof piece;
+		ssize_t got = pread(fd, piece, most, (off_t)done);
+		if (got < 0 && errno == EINTR)
 			continue;
-		if (more < 0)
+		if (got < 0)
 			return -errno;
-		if (more == 0)
+		if (got == 0)
 			break;
-		got += (size_t)more;
+		crc = crc_add(crc, piece, (size_t)got);
+		done += (size_t)got;
 	}
-	*ret_crc = crc_add(0, head, got);
-	return (ssize_t)got;
+	*ret_crc = crc;
+	return (ssize_t)done;
 }
 
 static int learn(struct source_file *file)
@@ -138,7 +141,7 @@ static bool parse_identity(const char *identity, struct known *was)
 
 static int check_head(const struct source_file *file, const struct known *was, struct weir_error *err)
 {
-	uint32_t crc;
+	uint32_t crc = 0;
 	ssize_t n = sum_head(file->fd, was->head_bytes, &crc);
 	if (n < 0)
 		return weir_error_set(err, (int)n, "cannot read %s: %s", file->name, weir_strerror((int)n));
@@ -153,7 +156,7 @@ static int check_head(const struct source_file *file, const struct known *was, s
 int source_file_check(const struct source_file *file, const char *identity, uint64_t offset, bool adopt,
 		      struct weir_error *err)
 {
-	struct known was;
+	struct known was = {0};
 	if (!parse_identity(identity, &was))
 		return weir_error_set(err, WEIR_EINVAL, "%s was something else when the run was begun (%.100s)",
 				      file->name, identity);

@@ -27,20 +27,27 @@ struct source {
 	uint64_t items;            /* handed out, good and bad, those before resume() included */
 };
 
+static void close_format(const struct source_format *format, void *arg)
+{
+	if (format->close)
+		format->close(arg);
+}
+
 int source_text_open(const char *path, const struct source_format *format, void *arg, struct source **ret_source,
 		     struct weir_error *err)
 {
 	struct source *source = calloc(1, sizeof *source);
-	int code = source ? source_reader_open(path, format->find_end, arg, &source->reader, err)
-			  : weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	if (code) {
-		free(source);
-		if (format->close)
-			format->close(arg);
-		return code;
+	if (!source) {
+		close_format(format, arg);
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	}
 	source->format = format;
 	source->arg = arg;
+	int code = source_reader_open(path, format->find_end, arg, &source->reader, err);
+	if (code) {
+		source_text_close(source);
+		return code;
+	}
 	*ret_source = source;
 	return 0;
 }
@@ -50,8 +57,7 @@ void source_text_close(struct source *source)
 	if (!source)
 		return;
 	source_reader_close(source->reader);
-	if (source->format->close)
-		source->format->close(source->arg);
+	close_format(source->format, source->arg);
 	free(source);
 }
 

@@ -21,6 +21,24 @@ static struct left leave_after(const struct adapter *adapter, const char *path, 
 	return leave(&opened);
 }
 
+/* A config with its path, malloc'ed. */
+static void *path_config(const struct adapter *adapter, const char *path)
+{
+	void *config = calloc(1, adapter->config_bytes);
+	memcpy(config_field(adapter, config, "path"), &path, sizeof path);
+	return config;
+}
+
+static void *csv_config(const char *path)
+{
+	static const char *const delimiter = ",";
+	static const bool header = true;
+	void *config = path_config(&source_csv_adapter, path);
+	memcpy(config_field(&source_csv_adapter, config, "delimiter"), &delimiter, sizeof delimiter);
+	memcpy(config_field(&source_csv_adapter, config, "header"), &header, sizeof header);
+	return config;
+}
+
 /* ---- going on */
 
 static void expect_from(struct opened *opened, unsigned first)
@@ -98,6 +116,75 @@ LOOP_TEST(source_reads_a_line_again_for_which_there_was_no_memory)
 	go_on(&opened, &left);
 	expect_item(&opened, 2, "\"2\"");
 	expect_end(&opened);
+}
+
+struct sweep {
+	const struct adapter *adapter;
+	const char *path;
+	struct left left;
+	unsigned items;
+	unsigned failing; /* which allocation; 0: none */
+	bool failed;
+};
+
+/* Reads until the end or the first failure, which must be for want of memory, and leaves. */
+static void read_some(struct sweep *sweep)
+{
+	struct opened opened = {.ops = sweep->adapter->source,
+				.config = sweep->adapter == &source_csv_adapter
+						  ? csv_config(sweep->path)
+						  : path_config(sweep->adapter, sweep->path)};
+	struct item item = {0};
+	struct buf identity = {0};
+	struct weir_error err = {0};
+	weir_testing_fail(WEIR_TESTING_ALLOCATE, sweep->failing, WEIR_ENOMEM);
+	int code = opened.ops->open(opened.config, &opened.source, &err);
+	bool opens = !code;
+	if (opens && sweep->left.identity)
+		code = opened.ops->resume(opened.source, sweep->left.identity, &sweep->left.cursor, false, &err);
+	while (!code && (code = opened.ops->next(opened.source, &item, &err, WEIR_FOREVER)) > 0) {
+		sweep->items++;
+		value_fini(&item.source);
+		code = 0;
+	}
+	value_fini(&item.source);
+	if (opens) {
+		opened.ops->cursor(opened.source, &sweep->left.cursor);
+		opened.ops->identify(opened.source, &identity);
+		opened.ops->close(opened.source);
+	}
+	if (identity.data && !identity.failed && !sweep->left.identity)
+		sweep->left.identity = buf_take(&identity, NULL);
+	buf_fini(&identity);
+	free(opened.config);
+	sweep->failed = weir_testing_failed(WEIR_TESTING_ALLOCATE);
+	weir_testing_fail(WEIR_TESTING_ALLOCATE, 0, WEIR_ENOMEM); /* Check allocates, too */
+	ck_assert_msg(!code || (code == WEIR_ENOMEM && sweep->failed), "%d %s", code, err.text);
+}
+
+static void sweep_allocations(const struct adapter *adapter, const char *text)
+{
+	bool failed = true;
+	for (unsigned n = 1; failed; n++) {
+		struct sweep sweep = {.adapter = adapter, .path = test_write_file("input", text), .failing = n};
+		read_some(&sweep);
+		failed = sweep.failed;
+		sweep.failing = 0;
+		if (!sweep.left.identity)
+			sweep.items = 0; /* a run that could not say what it reads has not begun */
+		read_some(&sweep);
+		ck_assert_msg(sweep.items == 3, "%s: %u items with allocation %u failing", adapter->name, sweep.items,
+			      n);
+		free(sweep.left.identity);
+		ck_assert_uint_lt(n, 1000);
+	}
+}
+
+LOOP_TEST(source_loses_nothing_to_any_allocation_that_fails)
+{
+	sweep_allocations(&source_jsonl_adapter, "\xEF\xBB\xBF{\"a\":1}\n\n]\n\"x\"");
+	sweep_allocations(&source_lines_adapter, "a\nb\r\n\n\"");
+	sweep_allocations(&source_csv_adapter, "id,\"the \"\"name\"\"\"\n1,\"a\nb\"\n2\n3,c");
 }
 
 LOOP_TEST(source_that_grew_goes_on)

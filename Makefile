@@ -70,7 +70,7 @@ format: ## format the C files in place
 bench: all ## figures of the library, a line each, beside those of others where they are installed
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench
 
-bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 orders-10000 rate memory")
+bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 orders-10000 rate memory start")
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline $(T)
 
 demo: ## 10,000 orders from a slow upstream into SQLite

@@ -193,6 +193,8 @@ static int open_all(struct engine *engine, int *ret_exit, struct weir_error *err
 	} else if (!code) {
 		*ret_exit = EX_IOERR;
 		code = engine->source_ops->open(engine->plan->source.config, &engine->source, err);
+		if (code == WEIR_EINVAL) /* it can be read, and is not what the config says */
+			*ret_exit = EX_CONFIG;
 		if (!code) {
 			*ret_exit = EX_CONFIG;
 			code = resume == RESUME_GO_ON ? go_on(engine, &past, err) : name_run(engine->run, err);

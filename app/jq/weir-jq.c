@@ -37,6 +37,9 @@ enum {
 	RS = 0x1e,
 };
 
+#define VARS        ".[1] as $source | .[2] as $meta | .[0] | " /* before a program */
+#define DEFINITIONS "\n."                                       /* behind one that has no expression */
+
 struct bytes {
 	char *data;
 	size_t len, room;
@@ -161,9 +164,9 @@ static bool compile(jq_state *jq, const char *before, const char *program, const
  * allowed, which keeps modules and their files out; a program of definitions alone needs an expression there. */
 static bool compile_to_run(jq_state *jq, bool vars, const char *program, struct complaint *why)
 {
-	const char *before = vars ? ".[1] as $source | .[2] as $meta | .[0] | " : ". | ";
+	const char *before = vars ? VARS : ". | ";
 	struct complaint ignored;
-	return compile(jq, before, program, "", why) || compile(jq, before, program, "\n.", &ignored);
+	return compile(jq, before, program, "", why) || compile(jq, before, program, DEFINITIONS, &ignored);
 }
 
 /* What jq itself says of the program, before anything is put around it. */
@@ -361,15 +364,20 @@ static bool isolate(void)
 	return getppid() == parent;
 }
 
+/* A compilation takes libjq 17 ms, for it compiles its own definitions, too; so a usual program is compiled once.  What
+ * parses behind a pipe parses alone: only one that does not needs to be asked about as it stands. */
 static int check(jq_state *jq, const char *program)
 {
-	struct complaint why;
+	struct complaint why, ignored;
+	if (compile(jq, VARS, program, "", &why))
+		return 0;
+	struct complaint wrapped = why;
 	if (!compile_alone(jq, program, &why)) {
 		fprintf(stderr, "%s\n", why.text[0] ? why.text : "the program does not compile");
 		return 1;
 	}
-	if (!compile_to_run(jq, true, program, &why)) {
-		fprintf(stderr, "%s (modules cannot be used)\n", why.text);
+	if (!compile(jq, VARS, program, DEFINITIONS, &ignored)) {
+		fprintf(stderr, "%s (modules cannot be used)\n", wrapped.text);
 		return 1;
 	}
 	return 0;

@@ -21,7 +21,8 @@ enum source_verdict {
 };
 
 struct source_ops {
-	/* Opens and checks.  config is borrowed for the life of the source. */
+	/* Opens and checks.  config is borrowed for the life of the source.  WEIR_EINVAL: it can be read, but is not
+	 * what the config says it is; err->text has the place in it. */
 	int (*open)(const void *config, struct source **ret_source, struct weir_error *err);
 
 	/* Fills source and position of a zeroed item (and why, if bad): a source_verdict, or a negative code when the

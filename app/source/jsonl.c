@@ -10,7 +10,7 @@ struct jsonl_config {
 static int open_jsonl(const void *config, struct source **ret_source, struct weir_error *err)
 {
 	const struct jsonl_config *jsonl = config;
-	return source_text_open(jsonl->path, SOURCE_JSONL, ret_source, err);
+	return source_text_open(jsonl->path, &source_jsonl_format, NULL, ret_source, err);
 }
 
 static const struct key keys[] = {

@@ -10,7 +10,7 @@ struct lines_config {
 static int open_lines(const void *config, struct source **ret_source, struct weir_error *err)
 {
 	const struct lines_config *lines = config;
-	return source_text_open(lines->path, SOURCE_LINES, ret_source, err);
+	return source_text_open(lines->path, &source_lines_format, NULL, ret_source, err);
 }
 
 static const struct key keys[] = {

@@ -80,11 +80,16 @@ static int resume_range(struct source *source, const char *identity, const struc
 	uint64_t done = 0;
 	(void)adopt;
 	if (sscanf(identity, "range first=%" SCNd64 " last=%" SCNd64, &first, &last) != 2 || first != source->first)
-		return weir_error_set(err, WEIR_EINVAL, "the range begins elsewhere than before (%.100s)", identity);
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"the range begins elsewhere than before (%.100s); put that back, or begin anew with --fresh",
+			identity);
 	if (*cursor->text && sscanf(cursor->text, "done=%" SCNu64, &done) != 1)
 		return weir_error_set(err, WEIR_EINVAL, "no place in a range: %s", cursor->text);
 	if (done && done - 1 > source->last)
-		return weir_error_set(err, WEIR_EINVAL, "the range ends before the place that was reached (%s)",
+		return weir_error_set(err, WEIR_EINVAL,
+				      "the range ends before the place that was reached (%s); put that back, or begin "
+				      "anew with --fresh",
 				      cursor->text);
 	source->done = done;
 	source->ended = done && done - 1 == source->last;

@@ -4,13 +4,14 @@
 #include "source/text.h"
 
 struct stdin_config {
-	int format; /* enum source_format */
+	int format; /* its index among the choices */
 };
 
 static int open_stdin(const void *config, struct source **ret_source, struct weir_error *err)
 {
 	const struct stdin_config *input = config;
-	return source_text_open(NULL, (enum source_format)input->format, ret_source, err);
+	const struct source_format *format = input->format ? &source_lines_format : &source_jsonl_format;
+	return source_text_open(NULL, format, NULL, ret_source, err);
 }
 
 static const struct key keys[] = {

@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* A source of lines: what jsonl, lines and stdin have in common.  The calls are those of the port (port/source.h). */
+/*
+ * A source of lines: what jsonl, lines, csv and stdin have in common.  The calls are those of the port (port/source.h).
+ *
+ * To add a format: a function that makes an item of a line, and where a line is not simply what ends with LF one that
+ * finds its end.
+ */
 #ifndef SOURCE_TEXT_H
 #define SOURCE_TEXT_H
 
 #include "port/source.h"
+#include "source/reader.h"
 
-enum source_format {
-	SOURCE_JSONL, /* each line is a JSON value */
-	SOURCE_LINES, /* each line becomes a JSON string */
+struct source_format {
+	source_end_fn find_end; /* with `arg`; NULL: each LF */
+	/* Makes an item of a line that is not empty: SOURCE_ITEM; SOURCE_BAD with item->why, the excerpt is made by the
+	 * caller; SOURCE_END when it is none (a header); or a negative code with err filled. */
+	int (*take)(void *arg, const struct source_line *line, struct item *item, struct weir_error *err);
+	void (*close)(void *arg); /* may be NULL */
 };
 
-/* path as for source_reader_open(). */
-int source_text_open(const char *path, enum source_format format, struct source **ret_source, struct weir_error *err);
+extern const struct source_format source_jsonl_format, source_lines_format; /* a JSON value; text that becomes one */
+
+/* path as for source_reader_open().  arg is the source's from then on, closed on failure, too. */
+int source_text_open(const char *path, const struct source_format *format, void *arg, struct source **ret_source,
+		     struct weir_error *err);
+
+/* Has the format take the first line of a regular file that is not empty; of others it is taken by the first next(),
+ * since it may have to be waited for. */
+int source_text_begin(struct source *source, struct weir_error *err);
+
 int source_text_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline);
 int64_t source_text_total(const struct source *source, bool *ret_exact);
 bool source_text_identify(const struct source *source, struct buf *identity);
@@ -19,5 +36,8 @@ int source_text_resume(struct source *source, const char *identity, const struct
 		       struct weir_error *err);
 void source_text_cursor(const struct source *source, struct source_cursor *ret_cursor);
 void source_text_close(struct source *source);
+
+/* For formats.  Whether there is a byte that no text may hold; then item->why says which and where. */
+bool source_find_bad_byte(const struct source_line *line, struct item *item);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Compiles jq programs by asking `weir-jq --check PROGRAM`: exit 0 if it compiles, 1 with one line on standard error if
  * not.  A process of its own, since libjq is another program's library and a compile can run away; it gets an empty
- * environment and five seconds.
+ * environment and five seconds.  A few run at a time, for each keeps a run waiting: nothing may be opened before the
+ * last one has said yes.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -18,7 +19,7 @@
 
 #include "spec/spec.h"
 
-enum { PROGRAM_BYTES_MAX = 100000, CHECK_MS = 5000 };
+enum { PROGRAM_BYTES_MAX = 100000, CHECK_MS = 5000, AT_ONCE = 4 };
 
 int spec_programs_add(struct spec_load *load, const char *program, int line, int column)
 {
@@ -66,6 +67,46 @@ static int start(const char *path, const char *program, int errors, pid_t *ret_p
 	return code;
 }
 
+/* A process that checks a program. */
+struct check {
+	pid_t pid;
+	int from;  /* what it says */
+	int pidfd; /* -1 where a kernel has none */
+	struct timespec begun;
+	int code; /* of the start; negative: there is no process */
+};
+
+static void start_check(struct check *check, const char *path, const char *program)
+{
+	int fds[2];
+	*check = (struct check){.from = -1, .pidfd = -1};
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		check->code = -errno;
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &check->begun);
+	check->code = start(path, program, fds[1], &check->pid);
+	close(fds[1]);
+	check->from = fds[0];
+	if (!check->code)
+		check->pidfd = pidfd_open(check->pid, 0);
+}
+
+/* Its wait status, or 0 if it was never there; without a kill it has ended. */
+static int end_check(struct check *check, bool kill_it)
+{
+	int status = 0;
+	if (!check->code && kill_it)
+		kill(check->pid, SIGKILL);
+	while (!check->code && waitpid(check->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (check->pidfd >= 0)
+		close(check->pidfd);
+	if (check->from >= 0)
+		close(check->from);
+	return status;
+}
+
 static int milliseconds_left(const struct timespec *begin)
 {
 	struct timespec now;
@@ -76,20 +117,18 @@ static int milliseconds_left(const struct timespec *begin)
 
 /* Reads what it says until it ends, both within the time.  false: the time is up.  Where a kernel has no pidfd (-1,
  * which poll passes over) the end of what it says has to do. */
-static bool listen_to(int from, int pidfd, char *text, size_t room)
+static bool listen_to(const struct check *check, char *text, size_t room)
 {
-	struct timespec begin;
-	struct pollfd fds[2] = {{from, POLLIN, 0}, {pidfd, POLLIN, 0}};
+	struct pollfd fds[2] = {{check->from, POLLIN, 0}, {check->pidfd, POLLIN, 0}};
 	size_t n = 0;
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		int ready = poll(fds, 2, milliseconds_left(&begin));
+		int ready = poll(fds, 2, milliseconds_left(&check->begun));
 		if (ready == 0)
 			return false;
 		if (fds[0].revents) {
 			char spare[256];
-			ssize_t got =
-				n + 1 < room ? read(from, text + n, room - n - 1) : read(from, spare, sizeof spare);
+			ssize_t got = n + 1 < room ? read(check->from, text + n, room - n - 1)
+						   : read(check->from, spare, sizeof spare);
 			if (got > 0 && n + 1 < room)
 				n += (size_t)got;
 			if (got == 0)
@@ -103,53 +142,42 @@ static bool listen_to(int from, int pidfd, char *text, size_t room)
 	return true;
 }
 
-/* The exit status, or -ETIMEDOUT. */
-static int supervise(pid_t pid, int from, char *text, size_t room)
-{
-	int status = 0, pidfd = pidfd_open(pid, 0);
-	bool ended = listen_to(from, pidfd, text, room);
-	if (!ended)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pidfd >= 0)
-		close(pidfd);
-	return !ended ? -ETIMEDOUT : WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
-}
-
-static int check_program(struct spec_load *load, const struct spec_program *p)
+/* Waits for its verdict: 0, or the failure is recorded. */
+static int finish_check(struct spec_load *load, struct check *check, const struct spec_program *p)
 {
 	const char *path = load->opts->jq_path;
 	char text[400] = "";
-	int fds[2];
-	pid_t pid;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return spec_fail(load, p->line, p->column, "no descriptor left to check the jq program");
-	int code = start(path, p->program, fds[1], &pid);
-	close(fds[1]);
-	if (code == 0)
-		code = supervise(pid, fds[0], text, sizeof text);
-	else
-		snprintf(text, sizeof text, "%s", weir_strerror(code));
-	close(fds[0]);
-	if (code == 0)
-		return 0;
-	if (code == 1)
-		return spec_fail(load, p->line, p->column, "the jq program does not compile: %s",
-				 text[0] ? text : "no reason given");
-	if (code == -ETIMEDOUT)
+	bool ended = check->code || listen_to(check, text, sizeof text);
+	int code = check->code, status = end_check(check, !ended);
+	if (!ended)
 		return spec_fail(load, p->line, p->column,
 				 "the jq program takes more than 5 s to compile, expected a simpler one");
+	if (code)
+		return spec_fail(load, p->line, p->column, "cannot check the jq program with %s: %s", path,
+				 weir_strerror(code));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
+		return spec_fail(load, p->line, p->column, "the jq program does not compile: %s",
+				 text[0] ? text : "no reason given");
 	return spec_fail(load, p->line, p->column, "cannot check the jq program with %s: %s", path,
 			 text[0] ? text : "it failed");
 }
 
 int spec_programs_check(struct spec_load *load)
 {
+	struct check checks[AT_ONCE]; /* of program i at i % AT_ONCE */
+	size_t started = 0, done = 0;
 	int code = 0;
 	if (!load->opts || !load->opts->jq_path)
 		return 0;
-	for (size_t i = 0; i < load->program_count && code == 0; i++)
-		code = check_program(load, &load->programs[i]);
+	while (done < load->program_count && code == 0) {
+		for (; started < load->program_count && started < done + AT_ONCE; started++)
+			start_check(&checks[started % AT_ONCE], load->opts->jq_path, load->programs[started].program);
+		code = finish_check(load, &checks[done % AT_ONCE], &load->programs[done]);
+		done++;
+	}
+	for (; done < started; done++)
+		end_check(&checks[done % AT_ONCE], true);
 	return code;
 }

@@ -11,97 +11,8 @@
 #include "port/adapters.h"
 #include "port/json.h"
 #include "source/reader.h"
+#include "sources.h"
 #include "support/test.h"
-
-#define MIB ((size_t)1 << 20)
-
-/* ---- helpers */
-
-static const struct key *find_key(const struct adapter *adapter, const char *name)
-{
-	const struct key *key = adapter->keys;
-	while (key->name && strcmp(key->name, name) != 0)
-		key++;
-	ck_assert_msg(key->name, "%s has no key %s", adapter->name, name);
-	return key;
-}
-
-struct opened {
-	const struct source_ops *ops;
-	struct source *source;
-	void *config;
-};
-
-static struct opened open_path(const struct adapter *adapter, const char *path)
-{
-	struct opened opened = {.ops = adapter->source, .config = calloc(1, adapter->config_bytes)};
-	struct weir_error err = {0};
-	memcpy((char *)opened.config + find_key(adapter, "path")->offset, &path, sizeof path);
-	int code = adapter->source->open(opened.config, &opened.source, &err);
-	ck_assert_msg(code == 0, "%s", err.text);
-	return opened;
-}
-
-static struct opened open_bytes(const struct adapter *adapter, const char *bytes, size_t n)
-{
-	const char *path = test_write_file("input", "");
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
-	close(fd);
-	return open_path(adapter, path);
-}
-
-static void shut(struct opened *opened)
-{
-	opened->ops->close(opened->source);
-	free(opened->config);
-}
-
-static struct item *take(struct opened *opened, int verdict)
-{
-	struct item *item = item_new();
-	struct weir_error err = {0};
-	int code = opened->ops->next(opened->source, item, &err, WEIR_FOREVER);
-	ck_assert_msg(code == verdict, "verdict %d, expected %d: %s%s", code, verdict, err.text, item->why);
-	return item;
-}
-
-static void expect_item(struct opened *opened, uint64_t position, const char *text)
-{
-	struct item *item = take(opened, SOURCE_ITEM);
-	ck_assert_str_eq(item->source.data, text);
-	ck_assert_uint_eq(item->source.len, strlen(text));
-	ck_assert_uint_eq(item->position, position);
-	item_free(item);
-}
-
-/* A dead letter is made of it, so the excerpt has to be JSON. */
-static void expect_bad(struct opened *opened, uint64_t position, const char *why)
-{
-	struct item *item = take(opened, SOURCE_BAD);
-	struct json *json = NULL;
-	ck_assert_msg(strncmp(item->why, why, strlen(why)) == 0, "%s, expected %s", item->why, why);
-	ck_assert_uint_eq(item->position, position);
-	ck_assert_int_eq(json_parse(item->source.data, item->source.len, &json, NULL), 0);
-	ck_assert_int_eq(json_type(json), JSON_TEXT);
-	json_free(json);
-	item_free(item);
-}
-
-static void expect_end(struct opened *opened)
-{
-	for (int i = 0; i < 2; i++)
-		item_free(take(opened, SOURCE_END));
-	shut(opened);
-}
-
-static char *repeat(char c, size_t n, const char *tail)
-{
-	char *text = malloc(n + strlen(tail) + 1);
-	memset(text, c, n);
-	strcpy(text + n, tail);
-	return text;
-}
 
 /* ---- lines */
 
@@ -220,26 +131,6 @@ LOOP_TEST(source_lines_refuses_what_is_over_1_mib_as_a_string)
 	expect_item(&opened, 2, "\"x\"");
 	expect_end(&opened);
 	free(text);
-}
-
-static long peak_kib(void)
-{
-	char line[256];
-	long kib = -1;
-	FILE *file = fopen("/proc/self/status", "re");
-	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "VmHWM: %ld", &kib) == 1)
-			break;
-	fclose(file);
-	return kib;
-}
-
-static void reset_peak(void)
-{
-	FILE *file = fopen("/proc/self/clear_refs", "we");
-	ck_assert_ptr_nonnull(file);
-	fputs("5", file);
-	ck_assert_int_eq(fclose(file), 0);
 }
 
 LOOP_TEST(source_passes_over_a_line_of_100_mb_in_bounded_memory)
@@ -462,7 +353,7 @@ static struct opened open_stdin(int format)
 	struct opened opened = {.ops = source_stdin_adapter.source,
 				.config = calloc(1, source_stdin_adapter.config_bytes)};
 	struct weir_error err = {0};
-	memcpy((char *)opened.config + find_key(&source_stdin_adapter, "format")->offset, &format, sizeof format);
+	memcpy(config_field(&source_stdin_adapter, opened.config, "format"), &format, sizeof format);
 	int code = opened.ops->open(opened.config, &opened.source, &err);
 	ck_assert_msg(code == 0, "%s", err.text);
 	return opened;
@@ -524,47 +415,4 @@ LOOP_TEST(source_stdin_goes_on_where_a_file_stands)
 	ck_assert_int_eq(opened.ops->total(opened.source, &exact), 1);
 	expect_end(&opened);
 	close(fd);
-}
-
-/* ---- ranges */
-
-static struct opened open_range(int64_t from, int64_t to)
-{
-	struct opened opened = {.ops = source_range_adapter.source,
-				.config = calloc(1, source_range_adapter.config_bytes)};
-	struct weir_error err = {0};
-	int64_t numbers[2] = {from, to};
-	memcpy((char *)opened.config + find_key(&source_range_adapter, "numbers")->offset, numbers, sizeof numbers);
-	ck_assert_int_eq(opened.ops->open(opened.config, &opened.source, &err), 0);
-	return opened;
-}
-
-FIBER_TEST(source_range_counts_from_the_first_to_the_last)
-{
-	bool exact = false;
-	struct opened opened = open_range(-1, 1);
-	ck_assert_int_eq(opened.ops->total(opened.source, &exact), 3);
-	ck_assert(exact);
-	expect_item(&opened, 1, "-1");
-	expect_item(&opened, 2, "0");
-	expect_item(&opened, 3, "1");
-	expect_end(&opened);
-	opened = open_range(INT64_MAX, INT64_MAX);
-	expect_item(&opened, 1, "9223372036854775807");
-	expect_end(&opened);
-	opened = open_range(INT64_MIN, INT64_MAX);
-	expect_item(&opened, 1, "-9223372036854775808");
-	ck_assert_int_eq(opened.ops->total(opened.source, &exact), -1);
-	shut(&opened);
-}
-
-TEST(source_range_that_ends_before_it_begins_is_refused)
-{
-	int64_t numbers[2] = {2, 1};
-	const char *key = NULL;
-	struct weir_error err = {0};
-	ck_assert_int_eq(source_range_adapter.check(numbers, &key, &err), WEIR_EINVAL);
-	ck_assert_str_eq(key, "numbers");
-	numbers[1] = 2;
-	ck_assert_int_eq(source_range_adapter.check(numbers, &key, &err), 0);
 }

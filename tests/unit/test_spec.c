@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define ENDS "source: {range: 1-3}\nsink: {stdout: {}}\n"
@@ -588,6 +589,29 @@ TEST(spec_compiles_jq_programs)
 	expect_error_with(ENDS "steps:\n  - jq: .good\n  - jq: .bad\n", jq, 5, 9,
 			  "the jq program does not compile: syntax error near bad");
 	expect_error_with(ENDS "steps:\n  - jq:\n      program: |\n        .a\n        .bad\n", jq, 5, 16, "near bad");
+}
+
+/* Each of the two waits for the other to begin. */
+TEST(spec_compiles_jq_programs_at_once)
+{
+	const char *jq =
+		fake_jq(test_format("cd %s; : >here$2; until [ -e here.a -a -e here.b ]; do :; done", test_folder()));
+	const char *good = ENDS "steps:\n  - jq: .a\n  - jq: .b\n";
+	struct plan *plan;
+	ck_assert_int_eq(spec_parse(good, strlen(good), "t", test_folder(), &(struct spec_options){jq}, &plan, NULL),
+			 0);
+	plan_free(plan);
+}
+
+TEST(spec_blames_the_first_jq_program_and_leaves_none_behind)
+{
+	const char *jq = fake_jq("case $2 in *bad*) echo wrong >&2; exit 1;; *slow*) exec sleep 60;; esac");
+	expect_error_with(ENDS "steps:\n  - jq: .a\n  - jq: .bad\n  - jq: .slow\n  - jq: .bad\n  - jq: .b\n", jq, 5, 9,
+			  "wrong");
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	expect_error_with(ENDS "steps:\n  - jq: .a\n  - jq: .a\n  - jq: .a\n  - jq: .a\n  - jq: .a\n  - jq: .a\n"
+			       "  - jq: .bad\n",
+			  jq, 10, 9, "wrong");
 }
 
 TEST(spec_says_when_jq_cannot_be_asked)

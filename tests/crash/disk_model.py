@@ -28,7 +28,8 @@ import struct
 
 HEAD = struct.Struct("=IIQqQ")
 (WRITE, TRUNCATE, SYNC, SYNC_DIR, CREATE, UNLINK, RENAME, MKDIR, RMDIR, LINK, SYNC_ALL) = range(1, 12)
-OP_NAMES = ("", "write", "truncate", "sync", "sync-dir", "create", "unlink", "rename", "mkdir", "rmdir", "link", "sync-all")
+OP_NAMES = ("", "write", "truncate", "sync", "sync-dir", "create", "unlink", "rename", "mkdir", "rmdir", "link",
+            "sync-all")
 SECTOR = 512
 BYTE_WAYS = ("none", "all", "prefix", "subset", "torn", "zeros")
 NAME_WAYS = ("none", "all", "prefix", "subset")

@@ -42,7 +42,7 @@ class Recorded:
                 image[below + name] = None
             for name in files:
                 path = os.path.join(folder, name)
-                if below + name in OWN or name == "summary.json" or name.startswith("stderr"):
+                if below + name in OWN or name == "summary.json":
                     continue
                 if os.path.isfile(path):
                     with open(path, "rb") as file:

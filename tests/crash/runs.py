@@ -109,7 +109,7 @@ class Setting:
         self.library = os.path.abspath(options.library)
         self.seed = options.seed
         self.keep = options.keep
-        self.broker = f"broker: {options.broker}\n" if options.broker else ""
+        self.broker = f"broker: {{ {options.broker} }}\n" if options.broker else ""
         self.mock_url = None
         base = options.work or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         # In memory if that can be: a kill does not ask for more than the page cache.
@@ -126,7 +126,8 @@ class Place:
     def __init__(self, setting, name, pipeline, items, batch=16, concurrency=20):
         self.setting, self.pipeline = setting, pipeline
         self.folder = os.path.join(setting.work, name)
-        self.log = os.path.join(setting.work, name + ".log")
+        self.log = self.folder + ".log"
+        self.errors = self.folder + ".stderr"  # not in the folder: it is not weir's disk
         os.makedirs(self.folder)
         self.write("pipeline.yaml", pipeline.yaml(batch, concurrency).replace("steps:", setting.broker + "steps:", 1))
         self.write("orders.jsonl", pipeline.source(items, random.Random(f"{setting.seed} {name}")))
@@ -138,12 +139,10 @@ class Place:
         with open(self.path(name), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def read(self, name):
-        try:
-            with open(self.path(name), encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except OSError:
-            return ""
+    def said(self):
+        """The end of what weir said on stderr."""
+        with open(self.errors, encoding="utf-8", errors="replace") as file:
+            return file.read()[-400:].strip()
 
     def empty(self):
         for entry in os.scandir(self.folder):
@@ -169,7 +168,7 @@ class Place:
     def start(self, **crash):
         if os.path.exists(self.path("summary.json")):
             os.unlink(self.path("summary.json"))
-        with open(self.path("stderr"), "wb") as err:
+        with open(self.errors, "wb") as err:
             return subprocess.Popen(
                 [*self.setting.command, "run", "pipeline.yaml", "--state", "state", "--summary", "summary.json",
                  "--quiet"], cwd=self.folder, env=self.environment(crash), stdin=subprocess.DEVNULL,
@@ -196,17 +195,17 @@ class Place:
         """The path of the dead letters."""
         path = self.path("dead.jsonl")
         if self.pipeline.letters == "broker":
-            with open(path, "wb") as out, open(self.path("stderr-dead"), "wb") as err:
+            with open(path, "wb") as out, open(self.errors, "wb") as err:
                 code = subprocess.call([*self.setting.command, "dead", "export", "--state", "state"], cwd=self.folder,
                                        stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=SECONDS_MAX)
             if code:
-                raise Failure(f"weir dead export: exit code {code}: {self.read('stderr-dead')[-300:]}")
+                raise Failure(f"weir dead export: exit code {code}: {self.said()}")
         return path
 
     def judge(self, code):
         """The oracle's word on a run that has ended."""
         if code not in DONE:
-            raise Failure(f"exit code {code}, expected 0 or 3: {self.read('stderr')[-600:].strip()}")
+            raise Failure(f"exit code {code}, expected 0 or 3: {self.said()}")
         findings = oracle.check(
             ["--source", self.path("orders.jsonl"), "--sink", self.path(TARGETS[self.pipeline.sink]), "--dead",
              self.letters(), "--summary", self.path("summary.json"), "--code", str(code),

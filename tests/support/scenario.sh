@@ -12,6 +12,8 @@
 #                               the lines are added, HTTP adds keys to the http step
 #   orders N                    writes orders.jsonl, {"order_id": 1} to N
 #   run [OPTION ...]            weir run pipeline.yaml, to its end; state in state/, summary in summary.json
+#   run_disturbed MODE [CRASH_NAME=VALUE ...]
+#                               the same with a disk that fails: tests/crash/disk.h has the modes
 #   weir WORD ...               any other call of weir, to its end
 #   start WORD ...              starts a command in the background; finish waits for it
 #   wait_until SECONDS COMMAND  until the command succeeds
@@ -21,6 +23,8 @@
 #   expect_code 3               expect_out REGEX            expect_err REGEX
 #   expect_rows N [DB TABLE]    expect_lines N FILE         expect_sql QUERY ANSWER
 #   expect_summary EXPR         expect_dead N REGEX         expect_json FILE EXPR
+#   expect_exact SOURCE SINK [OPTION ...]
+#                               the oracle finds nothing lost or doubled; tests/support/oracle --help has the options
 #   expect WORD ...             the command must succeed
 #
 # A run that wrote a summary must have accounts that match, whatever else is expected.
@@ -143,6 +147,16 @@ run() {
 	check_accounts
 }
 
+run_disturbed() {
+	local mode=$1
+	shift
+	rm -f summary.json
+	start env LD_PRELOAD="${WEIR%/*}/tests/crash/weir-crash.so" CRASH_FOLDER="$(pwd -P)" CRASH_COMM=weir \
+		CRASH_MODE="$mode" CRASH_LOG=disk.log "$@" \
+		"$WEIR" run pipeline.yaml --state state --summary summary.json
+	finish
+}
+
 start() {
 	# A shell starts its background commands deaf to SIGINT.
 	env --default-signal=INT,QUIT "$@" >stdout 2>stderr </dev/null &
@@ -180,6 +194,13 @@ check_accounts() {
 
 expect() {
 	"$@" >expect.log 2>&1 || fail "$*: $(tail -n 5 expect.log)"
+}
+
+expect_exact() {
+	local source=$1 sink=$2
+	shift 2
+	"$TREE/tests/support/oracle" --source "$source" --sink "$sink" --summary summary.json --code "$CODE" "$@" \
+		>expect.log 2>&1 || fail "$(cat expect.log)"
 }
 
 expect_code() {

@@ -8,7 +8,7 @@ recovery  pairs: the second run is killed, too, at a call of its own; a third on
 eio       a sync fails (also so that what was written is gone): exit code 74 where that matters, and the next run is
           exact
 enospc    the disk is full for a while: the run goes on when there is room
-random    long runs against a live upstream, killed about 20 times each at random times
+random    long runs against a live upstream, killed about 20 times each at random times, or stopped by SIGTERM
 
 After each the oracle has the last word.  A run counts its calls anew and threads take turns as they like, so call n is
 not the same one each time; over all n every call is met, and each failure says which one it was.
@@ -20,7 +20,7 @@ import sys
 import time
 
 import runs
-from runs import DONE, FETCHING, KILLED, PIPELINES, Failure, Group, Mock, Place, Setting, in_parallel
+from runs import DONE, FETCHING, KILLED, PIPELINES, STOPPED, TERMINATED, Failure, Group, Mock, Place, Setting, in_parallel
 
 ITEMS, LONG_ITEMS = 300, 20000
 KILLS_A_RUN = 20
@@ -37,6 +37,7 @@ class Suite:
         self.options, self.setting = options, setting
         self.rng = random.Random(options.seed)
         self.sample = options.sample
+        self.density = 1  # how many times more than a sample usually is
         self.places = {}
 
     def wanted(self, name):
@@ -54,6 +55,7 @@ class Suite:
     def pick(self, numbers, n):
         """All of them; of a sample n, spread over the whole."""
         numbers = list(numbers)
+        n *= self.density
         if not self.sample or len(numbers) <= n:
             return numbers
         step = len(numbers) / n
@@ -194,18 +196,15 @@ class Suite:
                     for _ in range(kills):
                         # Some die at once, most in the midst of it.
                         wait = rng.uniform(0, 0.1) if rng.random() < 0.2 else rng.uniform(0.05, 0.1 + took / kills)
-                        process = place.start()
-                        try:
-                            code = process.wait(wait)
-                        except subprocess.TimeoutExpired:
-                            process.kill()
-                            code = process.wait()
+                        code = self.end_after(place, wait, rng.random() < 0.1)
+                        times.append(f"{wait:.3f}" + (" drained" if code == STOPPED else ""))
                         if code in DONE:
                             break
-                        if code != KILLED:
-                            raise Failure(f"exit code {code}: {place.said()}")
-                        group.note("kills")
-                        times.append(round(wait, 3))
+                        if code in (KILLED, TERMINATED):
+                            group.note("kills")
+                        else:
+                            place.judge(code, (STOPPED,))
+                            group.note("drains")
                     try:
                         place.finish()
                     except Failure as failure:
@@ -220,6 +219,20 @@ class Suite:
             number += batch
             in_parallel(self.options.jobs, jobs)
         group.end()
+
+    @staticmethod
+    def end_after(place, wait, gently):
+        """A run that is ended after a while, unless it ends before: its exit code.  Gently: as people do, by SIGTERM,
+        and then its accounts must say what is unfinished."""
+        process = place.start()
+        try:
+            return process.wait(wait)
+        except subprocess.TimeoutExpired:
+            if gently:
+                process.terminate()
+            else:
+                process.kill()
+            return process.wait()
 
     def measure(self, pipeline, items):
         place = self.place(0, pipeline, items, 64)

@@ -173,7 +173,9 @@ static bool find_target(struct disk_call *call, struct target *ret)
 		return true;
 	}
 	if (call->fd >= 0) {
-		if (fstat(call->fd, &st) || !path_of_fd(call->fd, ret->path, sizeof ret->path))
+		/* What the process was started with is its output, not its disk. */
+		if (call->fd <= STDERR_FILENO || fstat(call->fd, &st) ||
+		    !path_of_fd(call->fd, ret->path, sizeof ret->path))
 			return false;
 		if (call->op == DISK_SYNC && S_ISDIR(st.st_mode))
 			call->op = DISK_SYNC_DIR;

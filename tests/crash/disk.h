@@ -5,7 +5,7 @@
  *
  * The environment says what, once, when the process starts:
  *
- *   CRASH_FOLDER   only what lies below this folder (absolute, without links) counts
+ *   CRASH_FOLDER   only what lies below this folder (absolute, without links) counts; never descriptors 0 to 2
  *   CRASH_COMM     only a process of this name; its children go on undisturbed
  *   CRASH_MODE     count    only count
  *                  kill     SIGKILL itself before call CRASH_AT (from 1)

@@ -69,7 +69,7 @@ class Recorded:
             if path in OWN:
                 continue
             if image[path] is None:
-                os.mkdir(target, 0o700)
+                os.makedirs(target, 0o700, exist_ok=True)
                 continue
             inode, data = image[path]
             if os.path.exists(self.kept_path(inode)):

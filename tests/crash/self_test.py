@@ -35,13 +35,14 @@ CASES = [
 ]
 
 
-def tries(options, setting, pipeline, suite):
-    """How many tries went wrong, and in how many."""
+def run_suite(options, setting, pipeline, suite):
+    """Runs the suite; Group counts."""
     if suite == "powercut":
         suite = powercut.Suite(options, setting)
         suite.run_pipeline(pipeline)
     else:
         suite_of = crash.Suite(options, setting)
+        suite_of.density = 4
         lines = suite_of.count(pipeline)
         getattr(suite_of, suite)(pipeline, lines)
 
@@ -53,7 +54,7 @@ def is_found(options, defect, pipeline, suite):
     before, said = Group.failed, io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            tries(options, setting, pipeline, suite)
+            run_suite(options, setting, pipeline, suite)
     finally:
         setting.close()
     return Group.failed > before, said.getvalue()

@@ -44,7 +44,7 @@ class File:
 
     def __init__(self, path, position, head=""):
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        sync_folder(".")
+        sync_folder(os.path.dirname(path) or ".")
         size = os.fstat(self.fd).st_size
         if size < position:
             raise SystemExit(f"{path} has become shorter: {size} of {position}")
@@ -66,9 +66,9 @@ class File:
 class Rows:
     """JSON lines or CSV."""
 
-    def __init__(self, position, csv):
+    def __init__(self, path, position, csv):
         self.csv = csv
-        self.file = File("out.csv" if csv else "out.jsonl", position, "id,total\n" if csv else "")
+        self.file = File(path, position, "id,total\n" if csv else "")
 
     def write(self, batch):
         self.file.write("".join(f"{row['id']},{row['total']}\n" if self.csv else json.dumps(row) + "\n"
@@ -84,8 +84,8 @@ class Rows:
 class Table:
     """A table with a key, or with a ledger."""
 
-    def __init__(self, key):
-        self.db = open_db("out.db")
+    def __init__(self, path, key):
+        self.db = open_db(path)
         self.key = key
         self.db.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER" + (" PRIMARY KEY" if key else "") + ", total)")
         self.db.execute("CREATE TABLE IF NOT EXISTS ledger (item INTEGER PRIMARY KEY)")
@@ -123,10 +123,11 @@ class Run:
             CREATE TABLE IF NOT EXISTS dead (id INTEGER PRIMARY KEY, letter TEXT);
             INSERT INTO meta SELECT 0, 0, 0, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM meta); COMMIT;""")
         self.cursor, _, _, _, _, sink, letters = self.db.execute("SELECT * FROM meta").fetchone()
+        path = re.search(r"path: (out[/a-z.]+)", text)[1]
         if "sqlite:" in text:
-            self.sink = Table("key: id" in text)
+            self.sink = Table(path, "key: id" in text)
         else:
-            self.sink = Rows(sink, "csv:" in text)
+            self.sink = Rows(path, sink, "csv:" in text)
         self.letters = File("dead.jsonl", letters) if self.letters_in_file else None
 
     def lines(self):

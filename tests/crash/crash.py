@@ -20,7 +20,8 @@ import sys
 import time
 
 import runs
-from runs import DONE, FETCHING, KILLED, PIPELINES, STOPPED, TERMINATED, Failure, Group, Mock, Place, Setting, in_parallel
+from runs import DONE, FETCHING, KILLED, PIPELINES, STOPPED, TERMINATED
+from runs import Failure, Group, Mock, Place, Setting, in_parallel
 
 ITEMS, LONG_ITEMS = 300, 20000
 KILLS_A_RUN = 20

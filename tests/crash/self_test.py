@@ -42,7 +42,7 @@ def run_suite(options, setting, pipeline, suite):
         suite.run_pipeline(pipeline)
     else:
         suite_of = crash.Suite(options, setting)
-        suite_of.density = 4
+        suite_of.density = 8
         lines = suite_of.count(pipeline)
         getattr(suite_of, suite)(pipeline, lines)
 

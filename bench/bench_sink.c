@@ -64,7 +64,7 @@ static double rows_per_second(const struct adapter *adapter, const void *config)
 	struct weir_error err = {0};
 	struct sink *sink;
 	weir_nsec took = 0;
-	must(adapter->sink->open(config, &sink, &err), "open", err.text);
+	must(adapter->sink->open(config, &(struct sink_env){0}, &sink, &err), "open", err.text);
 	for (size_t first = 0; first < rows; first += BATCH) {
 		fill_batch(batch, first);
 		weir_nsec start = weir_clock();

@@ -18,7 +18,8 @@ struct broker {
 	struct weir_queue *ready; /* of struct item * */
 	struct weir_heap waiting;
 	struct broker_counts counts;
-	struct weir_sem *room;
+	struct weir_sem *room;      /* items that may still come in */
+	struct weir_sem *bytes;     /* and bytes of their sources */
 	struct weir_event *earlier; /* the first due time of the heap has changed */
 	struct weir_group *mover;
 	uint64_t last_id;
@@ -26,7 +27,7 @@ struct broker {
 };
 
 struct memory_config {
-	int64_t unused; /* it has no keys */
+	char unused; /* there is nothing to set; an empty struct is no C */
 };
 
 static struct item *item_of(struct weir_heap_node *node)
@@ -42,7 +43,7 @@ static struct item *pop_waiting(struct broker *broker)
 	return item_of(node);
 }
 
-static void memory_close(struct broker *broker)
+static void free_broker(struct broker *broker)
 {
 	struct item *item;
 	if (broker->mover) {
@@ -59,6 +60,7 @@ static void memory_close(struct broker *broker)
 	weir_heap_fini(&broker->waiting);
 	weir_queue_free(broker->ready);
 	weir_sem_free(broker->room);
+	weir_sem_free(broker->bytes);
 	weir_event_free(broker->earlier);
 	free(broker);
 }
@@ -67,9 +69,8 @@ static void memory_close(struct broker *broker)
 static void push_ready(struct broker *broker, struct item *item)
 {
 	weir_shield_enter();
-	if (!weir_queue_put(broker->ready, &item, WEIR_TRY))
-		broker->counts.ready++;
-	else
+	broker->counts.ready++;
+	if (weir_queue_put(broker->ready, &item, WEIR_TRY))
 		item_free(item); /* stopped: nobody will lease it any more */
 	weir_shield_leave();
 }
@@ -88,9 +89,12 @@ static int move_due(void *arg)
 	}
 }
 
-static int start(struct broker *broker, size_t capacity)
+static int make_objects(struct broker *broker, const struct broker_options *opts)
 {
+	size_t capacity = opts->capacity_items;
 	int code = weir_sem_new(capacity, &broker->room);
+	if (!code)
+		code = weir_sem_new(opts->capacity_bytes, &broker->bytes);
 	if (!code)
 		code = weir_event_new(&broker->earlier);
 	if (!code)
@@ -107,25 +111,54 @@ static int memory_open(const void *config, const struct broker_options *opts, st
 {
 	(void)config;
 	struct broker *broker = calloc(1, sizeof *broker);
-	int code = broker ? start(broker, opts->capacity) : WEIR_ENOMEM;
+	int code = broker ? make_objects(broker, opts) : WEIR_ENOMEM;
 	if (!code) {
 		*ret_broker = broker;
 		return 0;
 	}
 	if (broker)
-		memory_close(broker);
+		free_broker(broker);
 	return weir_error_set(err, code, "memory broker: %s", weir_strerror(code));
 }
 
-static int memory_put(struct broker *broker, struct item *const *items, size_t n, uint64_t cursor, weir_nsec deadline)
+static int memory_recall(const struct broker *broker, struct broker_past *ret_past)
 {
-	(void)cursor;
+	(void)broker;
+	*ret_past = (struct broker_past){0};
+	return 0;
+}
+
+static int memory_start(struct broker *broker, const struct broker_start *start, struct weir_error *err,
+			weir_nsec deadline)
+{
+	(void)broker, (void)start, (void)err, (void)deadline;
+	return 0;
+}
+
+static size_t bytes_of(struct item *const *items, size_t n)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < n; i++)
+		bytes += items[i]->source.len + 1;
+	return bytes;
+}
+
+static int memory_put(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *cursor,
+		      struct weir_error *err, weir_nsec deadline)
+{
+	(void)cursor, (void)err;
+	size_t bytes = bytes_of(items, n);
 	int code = broker->stopped ? WEIR_ECLOSED : weir_sem_acquire(broker->room, n, deadline);
 	if (code)
 		return code;
-	if (broker->stopped) {
+	code = weir_sem_acquire(broker->bytes, bytes, deadline);
+	if (!code && broker->stopped) {
+		weir_sem_release(broker->bytes, bytes);
+		code = WEIR_ECLOSED;
+	}
+	if (code) {
 		weir_sem_release(broker->room, n);
-		return WEIR_ECLOSED;
+		return code;
 	}
 	for (size_t i = 0; i < n; i++) {
 		items[i]->id = ++broker->last_id;
@@ -141,17 +174,19 @@ static void close_if_done(struct broker *broker)
 		weir_queue_close(broker->ready, 0);
 }
 
-static int memory_seal(struct broker *broker, weir_nsec deadline)
+static int memory_seal(struct broker *broker, struct weir_error *err, weir_nsec deadline)
 {
-	(void)deadline;
+	(void)err, (void)deadline;
 	broker->sealed = true;
 	close_if_done(broker);
 	return 0;
 }
 
 /* An item may be handed over while stop() comes: then it goes back, unfinished. */
-static int memory_lease(struct broker *broker, struct item **ret_items, size_t max, weir_nsec deadline)
+static int memory_lease(struct broker *broker, struct item **ret_items, size_t max, struct weir_error *err,
+			weir_nsec deadline)
 {
+	(void)err;
 	int code = broker->stopped ? WEIR_ECLOSED : weir_queue_get(broker->ready, &ret_items[0], deadline);
 	if (code)
 		return code;
@@ -163,25 +198,22 @@ static int memory_lease(struct broker *broker, struct item **ret_items, size_t m
 	return (int)n;
 }
 
-static void forget(struct broker *broker, struct item *item)
+static int memory_ack(struct broker *broker, struct item *const *items, size_t n, enum broker_lane lane,
+		      const struct value *position, struct weir_error *err, weir_nsec deadline)
 {
-	broker->counts.leased--;
-	item_free(item);
-	weir_sem_release(broker->room, 1);
-	close_if_done(broker);
-}
-
-static int memory_ack(struct broker *broker, struct item *const *items, size_t n, weir_nsec deadline)
-{
-	(void)deadline;
+	(void)lane, (void)position, (void)err, (void)deadline;
+	size_t bytes = bytes_of(items, n);
 	for (size_t i = 0; i < n; i++)
-		forget(broker, items[i]);
+		item_free(items[i]);
+	broker->counts.leased -= n;
+	weir_sem_release(broker->room, n);
+	weir_sem_release(broker->bytes, bytes);
+	close_if_done(broker);
 	return 0;
 }
 
-static int memory_nack(struct broker *broker, struct item *item, weir_nsec due, weir_nsec deadline)
+static void memory_nack(struct broker *broker, struct item *item, weir_nsec due)
 {
-	(void)deadline;
 	bool first = !broker->waiting.n || due < weir_heap_top(&broker->waiting).key;
 	item->due = due;
 	broker->counts.leased--;
@@ -189,14 +221,6 @@ static int memory_nack(struct broker *broker, struct item *item, weir_nsec due, 
 	weir_heap_add(&broker->waiting, due, &item->waiting);
 	if (first)
 		weir_event_set(broker->earlier);
-	return 0;
-}
-
-static int memory_dead(struct broker *broker, struct item *item, weir_nsec deadline)
-{
-	(void)deadline;
-	forget(broker, item);
-	return 0;
 }
 
 static void memory_stop(struct broker *broker)
@@ -210,14 +234,22 @@ static void memory_counts(const struct broker *broker, struct broker_counts *ret
 	*ret_counts = broker->counts;
 }
 
+static int memory_close(struct broker *broker, struct weir_error *err)
+{
+	(void)err;
+	free_broker(broker);
+	return 0;
+}
+
 static const struct broker_ops memory_ops = {
 	.open = memory_open,
+	.recall = memory_recall,
+	.start = memory_start,
 	.put = memory_put,
 	.seal = memory_seal,
 	.lease = memory_lease,
 	.ack = memory_ack,
 	.nack = memory_nack,
-	.dead = memory_dead,
 	.stop = memory_stop,
 	.counts = memory_counts,
 	.close = memory_close,

@@ -220,6 +220,7 @@ static int run_on_loop(void *arg)
 			.record = opts->record,
 			.max_retry_after = session->plan->settings.max_retry_after},
 		.most_concurrency = most_concurrency(session->plan),
+		.state = opts->state,
 		.dead_to_sink = opts->record,
 		.dead_adapter = &sink_jsonl_adapter,
 		.dead_config = &session->dead_letters,

@@ -6,7 +6,11 @@
  *                           ^  |                   \-> lane of the dead letters -> commit -> dead
  *                           '--' retry, when due
  *
- * Accounts count items of the source: read = succeeded + dead + dropped + unfinished, always.
+ * A broker that keeps dead letters takes them without a lane, unless the plan names a sink for them.  One that is
+ * durable also remembers the run, and the next one with the same state goes on (resume.h).
+ *
+ * Accounts count items of the source, over all runs that belong together: read = succeeded + dead + dropped +
+ * unfinished, always.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -26,12 +30,23 @@ enum engine_state {
 
 const char *engine_state_name(enum engine_state state); /* "running", … */
 
+/* What to do about an earlier run that the broker remembers. */
+enum engine_wish {
+	WISH_RESUME,  /* go on where it was; refused when the pipeline or its source is another one */
+	WISH_ADOPT,   /* go on although the pipeline has changed */
+	WISH_FRESH,   /* begin anew; refused when that would lose unfinished items or dead letters */
+	WISH_DISCARD, /* begin anew whatever there is */
+};
+
 struct engine_options {
-	struct step_env env;                /* concurrency is set by the engine */
-	size_t most_concurrency;            /* what the system allows (descriptors); 0: no limit */
+	struct step_env env;     /* concurrency is set by the engine */
+	size_t most_concurrency; /* what the system allows (descriptors); 0: no limit */
+	const char *state;       /* the state folder; NULL: there is none */
+	enum engine_wish wish;
 	bool dead_to_sink;                  /* `weir get`: the record of a failure goes to the sink like any other */
-	const struct adapter *dead_adapter; /* where dead letters go when the plan does not say: a sink … */
-	const void *dead_config;            /* … and its config; used unless dead_to_sink */
+	const struct adapter *dead_adapter; /* where dead letters go when neither the plan says nor the broker keeps
+					       them: a sink … */
+	const void *dead_config;            /* … and its config */
 };
 
 /* A look at the run.  The counts obey the accounts at any moment. */
@@ -44,6 +59,15 @@ struct engine_stats {
 	bool total_exact;
 	size_t concurrency;
 	const char *reason;                                /* why the run ended before all was settled; or NULL */
+	bool durable;                                      /* the broker remembers the run */
+	bool resumed, was_done;                            /* it goes on; it was done already */
+	bool exact;                                        /* a kill leaves each row in the sink once */
+	bool degraded;                                     /* a disk is full: waits for room */
+	uint64_t settled_before;                           /* in earlier runs */
+	uint64_t letters;                                  /* dead letters that the broker keeps */
+	uint64_t stored_bytes;                             /* by the broker */
+	weir_nsec source_stalled;                          /* how long reading waited for room in the broker */
+	weir_nsec workers_stalled;                         /* how long workers waited for room before a sink, in all */
 	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
 };
 
@@ -60,6 +84,15 @@ int engine_run(struct engine *engine, struct weir_error *err);
 void engine_stop(struct engine *engine, const char *reason);
 
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
+
+/* The dead letters that the broker keeps, of a run that is alive: as the port's calls (port/broker.h).  WEIR_EINVAL
+ * when it keeps none. */
+int engine_letters(struct engine *engine, const struct letter_query *query, struct buf *out, uint64_t *ret_last_id,
+		   struct weir_error *err, weir_nsec deadline);
+int engine_replay(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
+		  weir_nsec deadline);
+int engine_purge(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
+		 weir_nsec deadline);
 
 /* Figures of the steps, for the progress line: `"name":value` pairs. */
 void engine_figures(const struct engine *engine, struct buf *json);

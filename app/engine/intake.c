@@ -1,49 +1,116 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The intake: reads the source and hands the items to the broker, which makes it wait when it is full.  What the source
- * finds unusable goes straight to the dead letters.
+ * The intake: reads the source and hands the items to the broker in batches, each with the place that reading has
+ * reached.  The broker makes it wait when it is full.
+ *
+ * A batch ends with its count or its bytes, or when its first item has waited for BATCH_PERIOD: a source that trickles
+ * must not hold back what it has.  What the source finds unusable goes the same way, marked, to be buried by a worker:
+ * so it is stored and counted once like any other.
+ *
+ * A broker whose disk is full is asked again after a pause that grows to a second; nothing is lost meanwhile.
  */
 #include "engine/internal.h"
 
-/* 0: go on; 1: the source has ended; negative: stopped, or it cannot be read. */
-static int take_one(struct engine *engine, struct weir_error *err)
+#define BATCH_BYTES  ((size_t)1 << 20)
+#define BATCH_PERIOD (5 * WEIR_MSEC)
+#define FIRST_PAUSE  (10 * WEIR_MSEC)
+
+struct batch {
+	struct item *items[BROKER_PUT_MAX];
+	size_t n, bytes;
+};
+
+/* 1: an item was added; 0: the source has ended; negative: none came in time, stopped, or it cannot be read. */
+static int read_item(struct engine *engine, struct batch *batch, struct weir_error *err, weir_nsec deadline)
 {
 	struct item *item = item_new();
 	if (!item)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	int verdict = engine->source_ops->next(engine->source, item, err, WEIR_FOREVER);
+	int verdict = engine->source_ops->next(engine->source, item, err, deadline);
+	if (verdict != SOURCE_ITEM && verdict != SOURCE_BAD) {
+		item_free(item);
+		return verdict;
+	}
 	item->born = weir_clock();
-	if (verdict == SOURCE_BAD) {
-		engine->read++;
-		engine_bury(engine, item);
-		return 0;
-	}
-	int code = verdict;
-	if (verdict == SOURCE_ITEM) {
-		code = engine->broker_ops->put(engine->broker, &item, 1, item->position, WEIR_FOREVER);
-		if (!code) {
-			engine->read++;
-			return 0;
-		}
-		if (code != WEIR_ECANCELED && code != WEIR_ECLOSED)
-			weir_error_set(err, code, "broker: %s", weir_strerror(code));
-	}
-	item_free(item);
-	return verdict == SOURCE_END ? 1 : code;
+	item->bad = verdict == SOURCE_BAD;
+	batch->items[batch->n++] = item;
+	batch->bytes += item->source.len;
+	return 1;
+}
+
+/* As read_item() of the last one; WEIR_ETIMEDOUT when the period has passed, which a source that does not suspend need
+ * not notice. */
+static int read_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
+{
+	weir_nsec until = WEIR_FOREVER;
+	int code;
+	do {
+		code = read_item(engine, batch, err, until);
+		if (batch->n == 1)
+			until = weir_clock() + BATCH_PERIOD;
+	} while (code == 1 && batch->n < engine->put_most && batch->bytes < BATCH_BYTES && weir_clock() < until);
+	return code;
+}
+
+/* After a put or seal: whether to try it again, because the disk was full and room may have been made meanwhile. */
+static bool again(struct engine *engine, int code, weir_nsec *pause)
+{
+	engine->degraded[LANES] = code == WEIR_ENOSPC;
+	if (code != WEIR_ENOSPC || weir_sleep(*pause))
+		return false;
+	*pause = *pause < WEIR_SEC / 2 ? *pause * 2 : WEIR_SEC;
+	return true;
+}
+
+static int put_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
+{
+	struct source_cursor cursor;
+	weir_nsec pause = FIRST_PAUSE, begun = weir_now();
+	int code;
+	engine->source_ops->cursor(engine->source, &cursor);
+	do
+		code = engine->broker_ops->put(engine->broker, batch->items, batch->n, &cursor, err, WEIR_FOREVER);
+	while (again(engine, code, &pause));
+	engine->source_stalled += weir_now() - begun;
+	if (!code)
+		engine->accounts.read += batch->n;
+	for (size_t i = 0; code && i < batch->n; i++)
+		item_free(batch->items[i]);
+	*batch = (struct batch){0};
+	return code;
+}
+
+static int seal(struct engine *engine, struct weir_error *err)
+{
+	weir_nsec pause = FIRST_PAUSE;
+	int code;
+	do
+		code = engine->broker_ops->seal(engine->broker, err, WEIR_FOREVER);
+	while (again(engine, code, &pause));
+	return code;
+}
+
+static int read_all(struct engine *engine, struct weir_error *err)
+{
+	struct batch batch = {0};
+	int code, put = 0;
+	do {
+		code = read_batch(engine, &batch, err);
+		if (batch.n)
+			put = put_batch(engine, &batch, err);
+	} while (!put && (code == 1 || code == WEIR_ETIMEDOUT));
+	return put ? put : code;
 }
 
 int engine_intake(void *arg)
 {
 	struct engine *engine = arg;
 	struct weir_error err = {0};
-	int code;
-	while (!(code = take_one(engine, &err)))
-		;
-	if (code > 0) {
-		engine->source_ended = true;
-		engine->broker_ops->seal(engine->broker, WEIR_FOREVER);
-	} else if (code != WEIR_ECANCELED && code != WEIR_ECLOSED) {
-		engine_fail(engine, EX_IOERR, &err);
-	}
+	int code = engine->source_ended ? 0 : read_all(engine, &err);
+	if (!code)
+		code = seal(engine, &err);
+	engine->source_ended = engine->source_ended || !code;
+	if (code && code != WEIR_ECANCELED && code != WEIR_ECLOSED)
+		engine_fail(engine, code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR, &err);
 	return 0;
 }

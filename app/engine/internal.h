@@ -25,8 +25,10 @@ struct engine {
 	const struct broker_ops *broker_ops;
 	struct broker *broker;
 	struct step **steps;
-	struct lane *sink_lane, *dead_lane; /* the same one with dead_to_sink */
+	struct lane *sink_lane;
+	struct lane *dead_lane; /* the same one with dead_to_sink; NULL: the broker keeps dead letters */
 	size_t concurrency;
+	size_t put_most; /* items of a put */
 
 	struct weir_group *intake, *workers, *helpers;
 	struct weir_event *stopping;
@@ -34,13 +36,26 @@ struct engine {
 	enum engine_state state;
 	const char *reason;
 	bool source_ended;
-	uint64_t read, succeeded, dead, dropped, attempts, retries, refused, in_flight;
+	bool running; /* the fibers were started */
+	bool resumed, was_done, exact;
+	char run[33];                     /* its name, for the sinks' ledgers */
+	struct broker_counts last_counts; /* before the broker was closed */
+	bool degraded[LANES + 1]; /* a disk is full: that of a lane's sink, or the broker's as the intake sees it */
+	struct broker_accounts accounts;
+	uint64_t settled_before;
+	uint64_t attempts, retries, refused, in_flight;
+	weir_nsec source_stalled, workers_stalled;
 	uint64_t left, left_dead; /* of the first items (stop_when): through the steps, and of them the dead */
 	struct weir_histogram *attempt_ns, *item_ns;
 	int failed_exit; /* of the first failure; 0: none */
 	struct weir_error failure;
 	uint64_t random;
 };
+
+/* engine.c: closes what is open, in the order in which things still flow, and checks the accounts of a run that was
+ * started; the first failure is the answer.  Shielded. */
+int engine_close(struct engine *engine, struct weir_error *err);
+uint64_t engine_unfinished(const struct engine *engine);
 
 /* intake.c, worker.c: bodies of fibers; arg is the engine. */
 int engine_intake(void *arg);
@@ -56,8 +71,10 @@ void engine_bury(struct engine *engine, struct item *item);
 void engine_postpone(struct engine *engine, struct item *item, weir_nsec due);
 /* Not finished in this run: back to the broker. */
 void engine_give_back(struct engine *engine, struct item *item);
-/* A lane has made these durable: counts and acks them, and frees them. */
-void engine_settle(struct engine *engine, struct lane_entry *entries, size_t n);
+/* A lane has made these durable, and its sink stands there now (NULL: as before): counts and acks them, and frees
+ * them.  A negative code with err when the broker could not take it: then they are still the lane's. */
+int engine_settle(struct engine *engine, struct item *const *items, size_t n, enum broker_lane which,
+		  const struct value *position, struct weir_error *err);
 
 /* The run cannot go on; the first failure counts. */
 void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err);

@@ -15,8 +15,14 @@
 
 enum { BYTES_QUEUED = 32 * 1024 * 1024, BATCHES_QUEUED = 4 };
 
+struct lane_entry {
+	struct item *item;
+	size_t bytes;
+};
+
 struct lane {
 	struct engine *engine;
+	enum broker_lane which;
 	const struct sink_ops *ops;
 	struct sink *sink;
 	struct weir_queue *queue; /* of struct lane_entry */
@@ -24,9 +30,12 @@ struct lane {
 	struct weir_group *group; /* of the lane's fiber */
 	struct lane_entry *batch;
 	struct sink_item *items; /* of the entries that have something to write */
+	struct item **settled;   /* of the entries that were written */
+	struct buf position;     /* of the sink, after the last write */
 	size_t most_items, most_bytes;
 	weir_nsec period;
-	bool failed, shielded;
+	int failed; /* the code; 0 as long as it writes */
+	bool shielded;
 };
 
 static void free_lane(struct lane *lane)
@@ -36,23 +45,27 @@ static void free_lane(struct lane *lane)
 	weir_sem_free(lane->room);
 	free(lane->batch);
 	free(lane->items);
+	free(lane->settled);
+	buf_fini(&lane->position);
 	free(lane);
 }
 
-static struct lane *new_lane(struct engine *engine, const struct sink_ops *ops)
+static struct lane *new_lane(struct engine *engine, const struct lane_options *opts)
 {
 	const struct plan_settings *settings = &engine->plan->settings;
 	struct lane *lane = calloc(1, sizeof *lane);
 	if (!lane)
 		return NULL;
 	lane->engine = engine;
-	lane->ops = ops;
+	lane->which = opts->which;
+	lane->ops = opts->adapter->sink;
 	lane->most_items = (size_t)settings->batch_items;
 	lane->most_bytes = (size_t)settings->batch_bytes;
 	lane->period = settings->batch_period;
 	lane->batch = calloc(lane->most_items, sizeof *lane->batch);
 	lane->items = calloc(lane->most_items, sizeof *lane->items);
-	if (lane->batch && lane->items &&
+	lane->settled = calloc(lane->most_items, sizeof *lane->settled);
+	if (lane->batch && lane->items && lane->settled &&
 	    !weir_queue_new(sizeof(struct lane_entry), lane->most_items * BATCHES_QUEUED, &lane->queue) &&
 	    !weir_sem_new(BYTES_QUEUED, &lane->room) && !weir_group_new(NULL, &lane->group))
 		return lane;
@@ -68,9 +81,9 @@ static size_t output_bytes(const struct item *item)
 	return bytes < BYTES_QUEUED ? bytes : BYTES_QUEUED;
 }
 
-int lane_put(struct lane *lane, struct item *item, enum fate fate, weir_nsec deadline)
+int lane_put(struct lane *lane, struct item *item, weir_nsec deadline)
 {
-	struct lane_entry entry = {.item = item, .fate = fate, .bytes = output_bytes(item)};
+	struct lane_entry entry = {.item = item, .bytes = output_bytes(item)};
 	int code = weir_sem_acquire(lane->room, entry.bytes, deadline);
 	if (code)
 		return code;
@@ -110,15 +123,41 @@ static weir_nsec longer(weir_nsec pause)
 	return pause < WEIR_SEC / 2 ? pause * 2 : WEIR_SEC;
 }
 
+/* Whether it may work later; a full disk is told to whoever looks. */
+static bool may_work_later(struct lane *lane, int code)
+{
+	lane->engine->degraded[lane->which] = code == WEIR_ENOSPC;
+	return code == WEIR_EBUSY || code == WEIR_EAGAIN || code == WEIR_ENOSPC;
+}
+
 /* Writes the outputs of n items, patiently. */
 static int write_items(struct lane *lane, size_t n, struct weir_error *err)
 {
 	weir_nsec pause = 10 * WEIR_MSEC;
 	for (;;) {
 		int code = lane->ops->write(lane->sink, lane->items, n, err, WEIR_FOREVER);
-		if (code != WEIR_EBUSY && code != WEIR_EAGAIN)
+		if (!may_work_later(lane, code) || lane->engine->state == ENGINE_FAILED || weir_sleep(pause))
 			return code;
-		if (lane->engine->state == ENGINE_FAILED || weir_sleep(pause))
+		pause = longer(pause);
+	}
+}
+
+static void read_position(struct lane *lane)
+{
+	buf_clear(&lane->position);
+	if (lane->ops->position)
+		lane->ops->position(lane->sink, &lane->position);
+}
+
+/* Tells the broker what became of n items, patiently. */
+static int ack_items(struct lane *lane, size_t n, struct weir_error *err)
+{
+	const struct value position = {lane->position.data, lane->position.len};
+	weir_nsec pause = 10 * WEIR_MSEC;
+	for (;;) {
+		int code = engine_settle(lane->engine, lane->settled, n, lane->which, position.len ? &position : NULL,
+					 err);
+		if (!may_work_later(lane, code) || lane->engine->state == ENGINE_FAILED || weir_sleep(pause))
 			return code;
 		pause = longer(pause);
 	}
@@ -145,7 +184,7 @@ static size_t bury_refused(struct lane *lane, size_t n)
 
 static int exit_of(int code)
 {
-	return code == WEIR_EIO || code == WEIR_ENOSPC ? EX_IOERR : EX_UNAVAILABLE;
+	return code == WEIR_EIO || code == WEIR_ENOSPC || code == WEIR_EDATA ? EX_IOERR : EX_UNAVAILABLE;
 }
 
 /* There is no place left for a dead letter that its sink will not take. */
@@ -157,21 +196,48 @@ static int refused_letter(const struct lane *lane, size_t n, struct weir_error *
 	return 0;
 }
 
-static int write_batch(struct lane *lane, size_t n)
+static void end_run(struct lane *lane, int code, const struct weir_error *err)
 {
-	struct weir_error err = {0};
+	if (code == WEIR_EPIPE)
+		engine_stop(lane->engine, "the reader of the output has gone");
+	else if (code != WEIR_ECANCELED)
+		engine_fail(lane->engine, exit_of(code), err);
+}
+
+static int write_batch(struct lane *lane, size_t n, struct weir_error *err)
+{
 	size_t to_write = 0;
 	for (size_t i = 0; i < n; i++)
 		if (lane->batch[i].item->outputs.n)
 			lane->items[to_write++] = (struct sink_item){.item = lane->batch[i].item};
-	int code = to_write ? write_items(lane, to_write, &err) : 0;
+	int code = to_write ? write_items(lane, to_write, err) : 0;
 	if (!code && lane == lane->engine->dead_lane)
-		code = refused_letter(lane, to_write, &err);
-	if (code == WEIR_EPIPE)
-		engine_stop(lane->engine, "the reader of the output has gone");
-	else if (code && code != WEIR_ECANCELED)
-		engine_fail(lane->engine, exit_of(code), &err);
+		code = refused_letter(lane, to_write, err);
+	if (!code)
+		read_position(lane);
+	return lane->position.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory") : code;
+}
+
+/* What was written: shielded, since it is to be accounted for even when the lane is cancelled now. */
+static int settle_batch(struct lane *lane, size_t n, struct weir_error *err)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < n; i++) {
+		lane->settled[i] = lane->batch[i].item;
+		bytes += lane->batch[i].bytes;
+	}
+	int code = n ? ack_items(lane, n, err) : 0;
+	if (!code)
+		weir_sem_release(lane->room, bytes);
 	return code;
+}
+
+static void give_back(struct lane *lane, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		weir_sem_release(lane->room, lane->batch[i].bytes);
+		engine_give_back(lane->engine, lane->batch[i].item);
+	}
 }
 
 /* A lane that failed goes on taking, so that no worker waits for it for ever; one that was cancelled does so, too. */
@@ -180,21 +246,22 @@ static int run_lane(void *arg)
 	struct lane *lane = arg;
 	size_t n;
 	while ((n = collect(lane)) || weir_canceled()) {
+		struct weir_error err = {0};
+		int code = lane->failed;
 		if (weir_canceled()) {
 			weir_shield_enter();
-			lane->failed = lane->shielded = true;
+			code = WEIR_ECANCELED;
+			lane->shielded = true;
 		}
-		if (!lane->failed)
-			lane->failed = write_batch(lane, n) != 0;
-		if (!lane->failed)
-			n = bury_refused(lane, n);
-		for (size_t i = 0; i < n; i++) {
-			weir_sem_release(lane->room, lane->batch[i].bytes);
-			if (lane->failed)
-				engine_give_back(lane->engine, lane->batch[i].item);
-		}
-		if (!lane->failed)
-			engine_settle(lane->engine, lane->batch, n);
+		if (!code)
+			code = write_batch(lane, n, &err);
+		if (!code)
+			code = settle_batch(lane, n = bury_refused(lane, n), &err);
+		if (code)
+			give_back(lane, n);
+		if (code && !lane->failed)
+			end_run(lane, code, &err);
+		lane->failed = code;
 	}
 	if (lane->shielded)
 		weir_shield_leave();
@@ -206,25 +273,47 @@ void lane_cancel(struct lane *lane)
 	weir_group_cancel(lane->group);
 }
 
-int lane_open(struct engine *engine, const struct adapter *sink, const void *config, struct lane **ret_lane,
-	      struct weir_error *err)
+int lane_open(struct engine *engine, const struct lane_options *opts, struct lane **ret_lane, struct weir_error *err)
 {
-	struct lane *lane = new_lane(engine, sink->sink);
+	struct lane *lane = new_lane(engine, opts);
 	if (!lane)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	int code = lane->ops->open(config, &lane->sink, err);
+	int code = lane->ops->open(opts->config, &opts->env, &lane->sink, err);
 	if (code) {
 		free_lane(lane);
 		return code;
 	}
-	code = weir_group_spawn_with(lane->group, &(struct weir_spawn_options){.name = "lane"}, run_lane, lane,
-				     WEIR_FOREVER);
-	if (code) {
-		lane_close(lane, NULL);
-		return weir_error_set(err, code, "%s", weir_strerror(code));
-	}
 	*ret_lane = lane;
 	return 0;
+}
+
+int lane_recall(struct lane *lane, struct value *ret_position, uint64_t **ret_written, size_t *ret_n,
+		struct weir_error *err)
+{
+	struct value position = {0};
+	read_position(lane);
+	if (lane->position.failed || value_copy(&position, lane->position.data, lane->position.len))
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	*ret_written = NULL;
+	*ret_n = 0;
+	int code = lane->ops->written ? lane->ops->written(lane->sink, ret_written, ret_n, err, WEIR_FOREVER) : 0;
+	if (code)
+		value_fini(&position);
+	else
+		*ret_position = position;
+	return code;
+}
+
+bool lane_exact(const struct lane *lane)
+{
+	return lane->ops->exact && lane->ops->exact(lane->sink);
+}
+
+int lane_start(struct lane *lane, struct weir_error *err)
+{
+	int code = weir_group_spawn_with(lane->group, &(struct weir_spawn_options){.name = "lane"}, run_lane, lane,
+					 WEIR_FOREVER);
+	return code ? weir_error_set(err, code, "%s", weir_strerror(code)) : 0;
 }
 
 void lane_finish(struct lane *lane)

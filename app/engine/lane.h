@@ -5,6 +5,7 @@
  * A batch ends with its count or its bytes, when the first of it has waited for the period, or when nothing is in the
  * steps that could still join it.
  * The queue is bounded in items and in bytes, so a slow sink slows the workers, and those the source.
+ * A batch is acked, with the sink's position, before the next is written: a sink is never more than one ahead.
  */
 #ifndef ENGINE_LANE_H
 #define ENGINE_LANE_H
@@ -15,20 +16,29 @@
 struct engine;
 struct lane;
 
-enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
-
-struct lane_entry {
-	struct item *item;
-	enum fate fate;
-	size_t bytes;
+/* Which sink, and what it is told. */
+struct lane_options {
+	enum broker_lane which;
+	const struct adapter *adapter; /* of a sink */
+	const void *config;            /* borrowed */
+	struct sink_env env;           /* borrowed for the call, but for env.run */
 };
 
-/* Opens the sink and starts the lane's fiber.  config is borrowed. */
-int lane_open(struct engine *engine, const struct adapter *sink, const void *config, struct lane **ret_lane,
-	      struct weir_error *err);
+/* Opens the sink.  Items may be put at once; they are written from lane_start() on. */
+int lane_open(struct engine *engine, const struct lane_options *opts, struct lane **ret_lane, struct weir_error *err);
 
-/* Queues an item; suspends while the lane is full.  WEIR_ECLOSED, WEIR_ECANCELED: it was not taken. */
-int lane_put(struct lane *lane, struct item *item, enum fate fate, weir_nsec deadline);
+int lane_start(struct lane *lane, struct weir_error *err);
+
+/* Where the sink stands (empty: it has no position) and what it has though no ack came (port/sink.h).  Before
+ * lane_start(). */
+int lane_recall(struct lane *lane, struct value *ret_position, uint64_t **ret_written, size_t *ret_n,
+		struct weir_error *err);
+
+/* Whether a run that is killed and goes on leaves each row in the sink once. */
+bool lane_exact(const struct lane *lane);
+
+/* Queues an item, its fate set; suspends while the lane is full.  WEIR_ECLOSED, WEIR_ECANCELED: it was not taken. */
+int lane_put(struct lane *lane, struct item *item, weir_nsec deadline);
 
 /* Nothing more will come: waits until what is there was written, shielded. */
 void lane_finish(struct lane *lane);

@@ -2,15 +2,13 @@
 /*
  * Where items leave their worker, and the accounts.
  *
- * An item is counted as read when the broker has taken it (or, if the source found it unusable, when it is on its way
- * to the dead letters), and once more when what became of it is durable.  An item without an id never was in the
- * broker.
+ * An item is counted as read when the broker has taken it, and once more when what became of it is durable.
  */
 #include "engine/internal.h"
 
-#include "port/buf.h"
+#include "port/letter.h"
 
-#include <string.h>
+#include <time.h>
 
 /* stop_when: the share of dead letters among the first items, as they leave their workers: to wait for the commits
  * would let hundreds more die. */
@@ -25,91 +23,98 @@ static void count_first(struct engine *engine, bool is_dead)
 		engine_stop(engine, "too many dead letters among the first items (stop_when)");
 }
 
-/* Shielded: an item's account is settled even when its worker was cancelled meanwhile. */
-static void settle_one(struct engine *engine, struct item *item, enum fate fate, weir_nsec now)
+static void count(struct engine *engine, enum fate fate)
 {
-	weir_histogram_record(engine->item_ns, now - item->born);
+	struct broker_accounts *accounts = &engine->accounts;
 	switch (fate) {
 	case FATE_SUCCEEDED:
-		engine->succeeded++;
+		accounts->succeeded++;
 		break;
 	case FATE_DROPPED:
-		engine->dropped++;
+		accounts->dropped++;
 		break;
 	case FATE_DEAD:
-		engine->dead++;
+		accounts->dead++;
 		break;
 	}
-	if (!item->id)
-		item_free(item);
-	else if (fate == FATE_DEAD)
-		engine->broker_ops->dead(engine->broker, item, WEIR_FOREVER);
-	else
-		engine->broker_ops->ack(engine->broker, &item, 1, WEIR_FOREVER);
 }
 
-void engine_settle(struct engine *engine, struct lane_entry *entries, size_t n)
+/* Shielded: an item's account is settled even when its lane was cancelled meanwhile.  What is counted is noted before
+ * the broker frees the items. */
+int engine_settle(struct engine *engine, struct item *const *items, size_t n, enum broker_lane which,
+		  const struct value *position, struct weir_error *err)
 {
+	struct broker_accounts before = engine->accounts;
 	weir_nsec now = weir_clock();
+	for (size_t i = 0; i < n; i++) {
+		count(engine, items[i]->fate);
+		weir_histogram_record(engine->item_ns, now - items[i]->born);
+	}
 	weir_shield_enter();
-	for (size_t i = 0; i < n; i++)
-		settle_one(engine, entries[i].item, entries[i].fate, now);
+	int code = engine->broker_ops->ack(engine->broker, items, n, which, position, err, WEIR_FOREVER);
 	weir_shield_leave();
+	if (code)
+		engine->accounts = before;
+	return code;
 }
 
 void engine_give_back(struct engine *engine, struct item *item)
 {
-	weir_shield_enter();
-	if (item->id) {
-		value_list_fini(&item->outputs);
-		engine->broker_ops->nack(engine->broker, item, weir_now(), WEIR_FOREVER);
-	} else {
-		engine->read--; /* the next run will find the line again */
-		item_free(item);
-	}
-	weir_shield_leave();
+	value_list_fini(&item->outputs);
+	engine->broker_ops->nack(engine->broker, item, weir_now());
+}
+
+static void send(struct engine *engine, struct lane *lane, struct item *item, enum fate fate)
+{
+	weir_nsec begun = weir_now();
+	item->fate = fate;
+	int code = lane_put(lane, item, WEIR_FOREVER);
+	engine->workers_stalled += weir_now() - begun;
+	if (code)
+		engine_give_back(engine, item);
 }
 
 void engine_pass(struct engine *engine, struct item *item)
 {
-	enum fate fate = item->outputs.n ? FATE_SUCCEEDED : FATE_DROPPED;
 	count_first(engine, false);
-	if (lane_put(engine->sink_lane, item, fate, WEIR_FOREVER))
-		engine_give_back(engine, item);
+	send(engine, engine->sink_lane, item, item->outputs.n ? FATE_SUCCEEDED : FATE_DROPPED);
 }
 
-/* A dead letter: reason, attempts, where it was, and the item as it came. */
 static int make_letter(struct item *item)
 {
+	struct letter letter = {
+		.reason = item->why,
+		.attempts = item->attempts,
+		.position = item->position,
+		.at_unix = time(NULL),
+		.item = item->source,
+	};
 	struct buf text = {0};
-	struct value letter = {0};
-	buf_add_str(&text, "{\"reason\":");
-	buf_add_json_str(&text, item->why, strlen(item->why));
-	buf_addf(&text, ",\"attempts\":%u,\"position\":%llu,\"item\":", item->attempts,
-		 (unsigned long long)item->position);
-	buf_add(&text, item->source.data, item->source.len);
-	buf_add_str(&text, "}");
+	struct value output = {0};
+	letter_write(&letter, &text);
 	value_list_fini(&item->outputs);
-	if (text.failed) {
-		buf_fini(&text);
-		return WEIR_ENOMEM;
-	}
-	letter.data = buf_take(&text, &letter.len);
-	return letter.data ? value_list_take(&item->outputs, &letter) : WEIR_ENOMEM;
+	output.data = buf_take(&text, &output.len);
+	return output.data ? value_list_take(&item->outputs, &output) : WEIR_ENOMEM;
 }
 
 void engine_bury(struct engine *engine, struct item *item)
 {
 	bool is_record = engine->opts.dead_to_sink && item->outputs.n;
 	count_first(engine, true);
-	if ((!is_record && make_letter(item)) || lane_put(engine->dead_lane, item, FATE_DEAD, WEIR_FOREVER))
+	if (!engine->dead_lane) {
+		weir_histogram_record(engine->item_ns, weir_clock() - item->born);
+		count(engine, FATE_DEAD);
+		value_list_fini(&item->outputs);
+		engine->broker_ops->bury(engine->broker, item);
+	} else if (!is_record && make_letter(item)) {
 		engine_give_back(engine, item);
+	} else {
+		send(engine, engine->dead_lane, item, FATE_DEAD);
+	}
 }
 
 void engine_postpone(struct engine *engine, struct item *item, weir_nsec due)
 {
-	weir_shield_enter();
 	value_list_fini(&item->outputs);
-	engine->broker_ops->nack(engine->broker, item, due, WEIR_FOREVER);
-	weir_shield_leave();
+	engine->broker_ops->nack(engine->broker, item, due);
 }

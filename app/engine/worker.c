@@ -98,12 +98,14 @@ int engine_worker(void *arg)
 	struct engine *engine = arg;
 	struct item *item;
 	int code;
-	while ((code = engine->broker_ops->lease(engine->broker, &item, 1, WEIR_FOREVER)) == 1)
-		work(engine, item);
-	if (code != WEIR_ECLOSED && code != WEIR_ECANCELED) {
-		struct weir_error err = {0};
-		weir_error_set(&err, code, "broker: %s", weir_strerror(code));
-		engine_fail(engine, EX_UNAVAILABLE, &err);
+	struct weir_error err = {0};
+	while ((code = engine->broker_ops->lease(engine->broker, &item, 1, &err, WEIR_FOREVER)) == 1) {
+		if (item->bad)
+			engine_bury(engine, item);
+		else
+			work(engine, item);
 	}
+	if (code != WEIR_ECLOSED && code != WEIR_ECANCELED)
+		engine_fail(engine, EX_IOERR, &err);
 	return 0;
 }

@@ -66,11 +66,14 @@ struct broker_past {
 void broker_past_fini(struct broker_past *past);
 
 struct broker_start {
-	bool fresh;                /* forget all that is there, dead letters included; else go on */
-	const char *plan, *source; /* the plan's meaning and the source's identity, for recall() */
-	const struct value *positions[LANES];
-	const uint64_t *written; /* ids of items that are in the sink already: they have succeeded */
-	size_t n;
+	bool fresh;                           /* forget all that is there, dead letters included; else go on */
+	const char *run;                      /* 32 hexadecimal digits: a new name, or that of the run that goes on */
+	const char *plan;                     /* its meaning, for recall() */
+	const char *source;                   /* the source's identity, for recall(); empty: it cannot be read again */
+	const struct value *positions[LANES]; /* NULL: none */
+	const uint64_t *written[LANES];       /* ids of items that are in the sink already: as if acked now, as
+						 succeeded (LANE_DEAD: dead); those that are settled are passed over */
+	size_t n[LANES];
 };
 
 /* Which dead letters.  All zero: all. */
@@ -82,14 +85,16 @@ struct letter_query {
 };
 
 struct broker_ops {
+	bool durable; /* what it holds outlives the process */
+
 	int (*open)(const void *config, const struct broker_options *opts, struct broker **ret_broker,
 		    struct weir_error *err);
 
 	/* Does not suspend.  WEIR_ENOMEM. */
 	int (*recall)(const struct broker *broker, struct broker_past *ret_past);
 
-	/* Begins or goes on, and stores that before it returns; *ret_run is the run's name. */
-	int (*start)(struct broker *broker, const struct broker_start *start, char ret_run[33], struct weir_error *err,
+	/* Begins or goes on, and stores that before it returns. */
+	int (*start)(struct broker *broker, const struct broker_start *start, struct weir_error *err,
 		     weir_nsec deadline);
 
 	/* Takes all n items (at most BROKER_PUT_MAX) over, together with the source's cursor after the last of them, or

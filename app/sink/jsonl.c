@@ -9,8 +9,9 @@
 #include "port/adapters.h"
 #include "sink/writer.h"
 
-static int open_jsonl(const void *config, struct sink **ret_sink, struct weir_error *err)
+static int open_jsonl(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err)
 {
+	(void)env;
 	const struct sink_jsonl_config *jsonl = config;
 	return sink_writer_open(jsonl->path, jsonl->on_start == SINK_JSONL_APPEND, ret_sink, err);
 }
@@ -24,7 +25,11 @@ static const struct key keys[] = {
 	{0},
 };
 
-static const struct sink_ops ops = {open_jsonl, sink_writer_write, sink_writer_close};
+static const struct sink_ops ops = {
+	.open = open_jsonl,
+	.write = sink_writer_write,
+	.close = sink_writer_close,
+};
 
 const struct adapter sink_jsonl_adapter = {
 	.kind = ADAPTER_SINK,

@@ -481,8 +481,9 @@ static int close_sqlite(struct sink *sink, struct weir_error *err)
 	return code;
 }
 
-static int open_sqlite(const void *config, struct sink **ret_sink, struct weir_error *err)
+static int open_sqlite(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err)
 {
+	(void)env;
 	struct sink *sink = calloc(1, sizeof *sink);
 	struct job job = {.sink = sink, .err = err};
 	if (!sink)
@@ -522,7 +523,7 @@ static const struct key keys[] = {
 	{0},
 };
 
-static const struct sink_ops ops = {open_sqlite, write_sqlite, close_sqlite};
+static const struct sink_ops ops = {.open = open_sqlite, .write = write_sqlite, .close = close_sqlite};
 
 const struct adapter sink_sqlite_adapter = {
 	.kind = ADAPTER_SINK,

@@ -9,15 +9,20 @@ struct stdout_config {
 	char unused; /* there is nothing to set; an empty struct is no C */
 };
 
-static int open_stdout(const void *config, struct sink **ret_sink, struct weir_error *err)
+static int open_stdout(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err)
 {
+	(void)env;
 	(void)config;
 	return sink_writer_open_fd(STDOUT_FILENO, ret_sink, err);
 }
 
 static const struct key keys[] = {{0}};
 
-static const struct sink_ops ops = {open_stdout, sink_writer_write, sink_writer_close};
+static const struct sink_ops ops = {
+	.open = open_stdout,
+	.write = sink_writer_write,
+	.close = sink_writer_close,
+};
 
 const struct adapter sink_stdout_adapter = {
 	.kind = ADAPTER_SINK,

@@ -19,7 +19,15 @@ static const struct key keys[] = {
 	{0},
 };
 
-static const struct source_ops ops = {open_jsonl, source_text_next, source_text_total, source_text_close};
+static const struct source_ops ops = {
+	.open = open_jsonl,
+	.next = source_text_next,
+	.total = source_text_total,
+	.identify = source_text_identify,
+	.resume = source_text_resume,
+	.cursor = source_text_cursor,
+	.close = source_text_close,
+};
 
 const struct adapter source_jsonl_adapter = {
 	.kind = ADAPTER_SOURCE,

@@ -65,6 +65,37 @@ static int64_t count_numbers(const struct source *source, bool *ret_exact)
 	return *ret_exact ? (int64_t)source->last + 1 : -1;
 }
 
+static bool identify_range(const struct source *source, struct buf *identity)
+{
+	buf_addf(identity, "range first=%" PRId64 " last=%" PRId64, source->first,
+		 (int64_t)((uint64_t)source->first + source->last));
+	return true;
+}
+
+/* A range that was made longer goes on; one that begins elsewhere has other numbers at its places. */
+static int resume_range(struct source *source, const char *identity, const struct source_cursor *cursor, bool adopt,
+			struct weir_error *err)
+{
+	int64_t first, last;
+	uint64_t done = 0;
+	(void)adopt;
+	if (sscanf(identity, "range first=%" SCNd64 " last=%" SCNd64, &first, &last) != 2 || first != source->first)
+		return weir_error_set(err, WEIR_EINVAL, "the range begins elsewhere than before (%.100s)", identity);
+	if (*cursor->text && sscanf(cursor->text, "done=%" SCNu64, &done) != 1)
+		return weir_error_set(err, WEIR_EINVAL, "no place in a range: %s", cursor->text);
+	if (done && done - 1 > source->last)
+		return weir_error_set(err, WEIR_EINVAL, "the range ends before the place that was reached (%s)",
+				      cursor->text);
+	source->done = done;
+	source->ended = done && done - 1 == source->last;
+	return 0;
+}
+
+static void range_cursor(const struct source *source, struct source_cursor *ret_cursor)
+{
+	snprintf(ret_cursor->text, sizeof ret_cursor->text, "done=%" PRIu64, source->done);
+}
+
 static void close_range(struct source *source)
 {
 	free(source);
@@ -76,7 +107,15 @@ static const struct key keys[] = {
 	{0},
 };
 
-static const struct source_ops ops = {open_range, next_number, count_numbers, close_range};
+static const struct source_ops ops = {
+	.open = open_range,
+	.next = next_number,
+	.total = count_numbers,
+	.identify = identify_range,
+	.resume = resume_range,
+	.cursor = range_cursor,
+	.close = close_range,
+};
 
 const struct adapter source_range_adapter = {
 	.kind = ADAPTER_SOURCE,

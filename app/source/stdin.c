@@ -19,7 +19,15 @@ static const struct key keys[] = {
 	{0},
 };
 
-static const struct source_ops ops = {open_stdin, source_text_next, source_text_total, source_text_close};
+static const struct source_ops ops = {
+	.open = open_stdin,
+	.next = source_text_next,
+	.total = source_text_total,
+	.identify = source_text_identify,
+	.resume = source_text_resume,
+	.cursor = source_text_cursor,
+	.close = source_text_close,
+};
 
 const struct adapter source_stdin_adapter = {
 	.kind = ADAPTER_SOURCE,

@@ -152,3 +152,22 @@ int64_t source_text_total(const struct source *source, bool *ret_exact)
 	double each = (double)progress.bytes / (double)source->items;
 	return (int64_t)source->items + (left > 0 ? (int64_t)(left / each) : 0);
 }
+
+bool source_text_identify(const struct source *source, struct buf *identity)
+{
+	(void)source, (void)identity;
+	return false;
+}
+
+int source_text_resume(struct source *source, const char *identity, const struct source_cursor *cursor, bool adopt,
+		       struct weir_error *err)
+{
+	(void)source, (void)identity, (void)cursor, (void)adopt;
+	return weir_error_set(err, WEIR_EINVAL, "cannot be read again");
+}
+
+void source_text_cursor(const struct source *source, struct source_cursor *ret_cursor)
+{
+	(void)source;
+	*ret_cursor = (struct source_cursor){0};
+}

@@ -178,6 +178,39 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 	return code == 0 ? spec_programs_check(load) : code;
 }
 
+/* Whether the line begins a section of the explained config that belongs to its meaning. */
+static bool has_meaning(const char *line, bool before)
+{
+	static const char *const sections[] = {"source:", "steps:", "sink:", "dead_letter:"};
+	static const char batch[] = "  batch:";
+	if (*line == ' ')
+		return before && strncmp(line, batch, sizeof batch - 1) != 0;
+	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+		if (strncmp(line, sections[i], strlen(sections[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What was said and what was left to its default mean the same, so marks go, and with them what is not set. */
+static char *find_meaning(const char *explained)
+{
+	static const char mark[] = " # default";
+	struct buf out = {0};
+	bool inside = false;
+	for (const char *line = explained, *end; *line; line = end + (*end != 0)) {
+		end = strchrnul(line, '\n');
+		size_t n = (size_t)(end - line), marked = sizeof mark - 1;
+		inside = has_meaning(line, inside);
+		if (!inside || line[strspn(line, " ")] == '#')
+			continue;
+		if (n > marked && memcmp(end - marked, mark, marked) == 0)
+			n -= marked;
+		buf_add(&out, line, n);
+		buf_add_char(&out, '\n');
+	}
+	return buf_take(&out, NULL);
+}
+
 static int fill_plan(struct spec_load *load, struct plan *plan)
 {
 	struct spec_node *root = NULL;
@@ -192,7 +225,8 @@ static int fill_plan(struct spec_load *load, struct plan *plan)
 	if (code < 0)
 		return code;
 	plan->explained = buf_take(&load->explain, NULL);
-	return plan->explained ? 0 : spec_fail_memory(load);
+	plan->meaning = plan->explained ? find_meaning(plan->explained) : NULL;
+	return plan->meaning ? 0 : spec_fail_memory(load);
 }
 
 int spec_parse(const char *text, size_t n, const char *label, const char *folder, const struct spec_options *opts,
@@ -239,6 +273,7 @@ void plan_free(struct plan *plan)
 	free(plan->steps);
 	free(plan->settings.name);
 	free(plan->explained);
+	free(plan->meaning);
 	free(plan->folder);
 	free(plan->file);
 	free(plan);

@@ -37,10 +37,12 @@ struct plan {
 	char *folder; /* of the file: relative paths start here */
 	struct plan_settings settings;
 	struct plan_adapter source, broker, sink;
-	struct plan_adapter dead_letter; /* a sink; adapter NULL: dead.jsonl in the state folder */
+	struct plan_adapter dead_letter; /* a sink; adapter NULL: the broker keeps them */
 	struct plan_adapter *steps;
 	size_t step_count;
 	char *explained; /* the effective config as YAML: defaults marked, secrets hidden */
+	char *meaning;   /* the part of it that says what becomes of an item: a run that was begun with another one
+			    cannot just go on.  How fast, how often and in which batches is not in it */
 };
 
 struct spec_options {

@@ -132,8 +132,10 @@ struct sink {
 	bool letters;
 };
 
-static int fake_sink_open(const void *config, struct sink **ret_sink, struct weir_error *err)
+static int fake_sink_open(const void *config, const struct sink_env *env, struct sink **ret_sink,
+			  struct weir_error *err)
 {
+	(void)env;
 	(void)err;
 	*ret_sink = calloc(1, sizeof **ret_sink);
 	(*ret_sink)->letters = config != NULL;
@@ -175,9 +177,38 @@ static int fake_sink_close(struct sink *sink, struct weir_error *err)
 	return 0;
 }
 
-static const struct source_ops source_ops = {fake_source_open, fake_source_next, fake_source_total, fake_source_close};
+static bool fake_source_identify(const struct source *source, struct buf *identity)
+{
+	(void)source;
+	buf_add_str(identity, "numbers");
+	return true;
+}
+
+static void fake_source_cursor(const struct source *source, struct source_cursor *ret_cursor)
+{
+	snprintf(ret_cursor->text, sizeof ret_cursor->text, "%d", source->at);
+}
+
+static int fake_source_resume(struct source *source, const char *identity, const struct source_cursor *cursor,
+			      bool adopt, struct weir_error *err)
+{
+	(void)adopt, (void)err;
+	ck_assert_str_eq(identity, "numbers");
+	source->at = atoi(cursor->text);
+	return 0;
+}
+
+static const struct source_ops source_ops = {
+	.open = fake_source_open,
+	.next = fake_source_next,
+	.total = fake_source_total,
+	.identify = fake_source_identify,
+	.resume = fake_source_resume,
+	.cursor = fake_source_cursor,
+	.close = fake_source_close,
+};
 static const struct step_ops step_ops = {.open = fake_step_open, .run = fake_step_run, .close = fake_step_close};
-static const struct sink_ops sink_ops = {fake_sink_open, fake_sink_write, fake_sink_close};
+static const struct sink_ops sink_ops = {.open = fake_sink_open, .write = fake_sink_write, .close = fake_sink_close};
 static const struct adapter fake_source = {.kind = ADAPTER_SOURCE, .source = &source_ops};
 static const struct adapter fake_step = {.kind = ADAPTER_STEP, .step = &step_ops};
 static const struct adapter fake_sink = {.kind = ADAPTER_SINK, .sink = &sink_ops};
@@ -186,6 +217,7 @@ static struct plan plan_of(struct plan_adapter *step)
 {
 	*step = (struct plan_adapter){.adapter = &fake_step};
 	return (struct plan){
+		.meaning = (char *)"numbers\n",
 		.settings = {.name = (char *)"test",
 			     .concurrency = 10,
 			     .retry_attempts = 3,

@@ -104,7 +104,7 @@ static struct sink *open_sink(const struct adapter *adapter, const void *config)
 	const char *key = NULL;
 	if (adapter->check)
 		ck_assert_msg(adapter->check(config, &key, &err) == 0, "%s", err.text);
-	ck_assert_msg(adapter->sink->open(config, &sink, &err) == 0, "%s", err.text);
+	ck_assert_msg(adapter->sink->open(config, &(struct sink_env){0}, &sink, &err) == 0, "%s", err.text);
 	return sink;
 }
 
@@ -151,7 +151,7 @@ static int refused_open(const struct adapter *adapter, const void *config)
 {
 	struct sink *sink = NULL;
 	last_error = (struct weir_error){0};
-	int code = adapter->sink->open(config, &sink, &last_error);
+	int code = adapter->sink->open(config, &(struct sink_env){0}, &sink, &last_error);
 	ck_assert_ptr_null(sink);
 	return code;
 }

@@ -13,6 +13,6 @@ for file in out.jsonl state.db-wal; do
 	expect grep -q "sync .*$file" disk.log
 	run
 	expect_code 0
-	expect_exact 1-500 out.jsonl
+	expect_oracle --sink out.jsonl --source 1-500
 	rm disk.log
 done

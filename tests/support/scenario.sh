@@ -23,9 +23,8 @@
 #   expect_code 3               expect_out REGEX            expect_err REGEX
 #   expect_rows N [DB TABLE]    expect_lines N FILE         expect_sql QUERY ANSWER
 #   expect_summary EXPR         expect_dead N REGEX         expect_json FILE EXPR
-#   expect_exact SOURCE SINK [OPTION ...]
-#                               the oracle finds nothing lost or doubled; tests/support/oracle --help has the options
 #   expect WORD ...             the command must succeed
+#   expect_oracle OPTION ...    tests/support/oracle finds orders.jsonl, out.db, dead letters and summary.json agreed
 #
 # A run that wrote a summary must have accounts that match, whatever else is expected.
 
@@ -196,13 +195,6 @@ expect() {
 	"$@" >expect.log 2>&1 || fail "$*: $(tail -n 5 expect.log)"
 }
 
-expect_exact() {
-	local source=$1 sink=$2
-	shift 2
-	"$TREE/tests/support/oracle" --source "$source" --sink "$sink" --summary summary.json --code "$CODE" "$@" \
-		>expect.log 2>&1 || fail "$(cat expect.log)"
-}
-
 expect_code() {
 	[ "$CODE" = "$1" ] || fail "exit code $CODE, expected $1"
 }
@@ -240,6 +232,17 @@ expect_json() {
 	[ -s "$1" ] || fail "there is no $1"
 	jq -se "if length == 1 then .[0] else . end | $2" "$1" >/dev/null 2>expect.log ||
 		fail "$1: not so: $2 $(cat expect.log)"
+}
+
+# The source, the sink and the summary agree, and nothing is lost or doubled.
+expect_oracle() {
+	local sink=(--sink out.db:orders) dead=()
+	if [ "$1" = --sink ]; then
+		sink=(--sink "$2")
+		shift 2
+	fi
+	[ ! -e dead.jsonl ] || dead=(--dead dead.jsonl)
+	expect "$TREE/tests/support/oracle" --source orders.jsonl "${sink[@]}" "${dead[@]}" --summary summary.json "$@"
 }
 
 # N dead letters, each with a reason that matches.

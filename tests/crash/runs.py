@@ -119,6 +119,11 @@ class Setting:
         # In memory if that can be: a kill does not ask for more than the page cache.
         self.work = os.path.realpath(tempfile.mkdtemp(prefix="weir-crash-", dir=base))
 
+    def can_verify(self):
+        """Whether this weir has a store that can be verified."""
+        return not self.broker and subprocess.call([*self.command, "state", "--help"], stdin=subprocess.DEVNULL,
+                                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+
     def close(self):
         if not self.keep:
             shutil.rmtree(self.work, ignore_errors=True)
@@ -132,6 +137,7 @@ class Place:
         self.folder = os.path.join(setting.work, name)
         self.log = self.folder + ".log"
         self.errors = self.folder + ".stderr"  # not in the folder: it is not weir's disk
+        self.verifies = setting.can_verify()
         os.makedirs(self.folder)
         self.write("pipeline.yaml", pipeline.yaml(batch, concurrency).replace("steps:", setting.broker + "steps:", 1))
         self.write("orders.jsonl", pipeline.source(items, random.Random(f"{setting.seed} {name}")))
@@ -196,19 +202,24 @@ class Place:
         except OSError:
             return []
 
+    def call(self, output, *words):
+        """Another verb of weir, on the state."""
+        with open(output, "wb") as out, open(self.errors, "wb") as err:
+            code = subprocess.call([*self.setting.command, *words, "--state", "state"], cwd=self.folder,
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=SECONDS_MAX)
+        if code:
+            with open(output, encoding="utf-8", errors="replace") as out:
+                raise Failure(f"weir {' '.join(words)}: exit code {code}: {self.said()} {out.read()[:300]}")
+
     def letters(self):
         """The path of the dead letters."""
         path = self.path("dead.jsonl")
         if self.pipeline.letters == "broker":
-            with open(path, "wb") as out, open(self.errors, "wb") as err:
-                code = subprocess.call([*self.setting.command, "dead", "export", "--state", "state"], cwd=self.folder,
-                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=SECONDS_MAX)
-            if code:
-                raise Failure(f"weir dead export: exit code {code}: {self.said()}")
+            self.call(path, "dead", "export")
         return path
 
     def judge(self, code, may_be=DONE):
-        """The oracle's word on a run that has ended."""
+        """The oracle's word on a run that has ended, and that of weir's own check of its store."""
         if code not in may_be:
             raise Failure(f"exit code {code}, expected {' or '.join(map(str, may_be))}: {self.said()}")
         findings = oracle.check(
@@ -217,6 +228,8 @@ class Place:
              *self.pipeline.oracle_options()])
         if findings:
             raise Failure("; ".join(findings))
+        if self.verifies:
+            self.call(self.folder + ".verify", "state", "verify")
 
     def finish(self):
         """Runs it to its end, undisturbed, and judges."""

@@ -21,6 +21,7 @@ from runs import OWN, PIPELINES, Failure, Group, Place, Setting, in_parallel
 ITEMS = 160
 STATES_OF_A_RECORDING = 40
 SECOND_CUTS = 0.2
+NOT_WEIRS = ("-shm", "summary.json")  # mapped memory, which SQLite makes anew; and nobody goes on from a summary
 STATES = {"jsonl": 700, "csv": 300, "key": 500, "ledger": 700}
 
 
@@ -77,10 +78,15 @@ class Recorded:
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(data)
 
-    def record(self):
-        """Runs to the end: the exit code and the log."""
+    def record(self, before):
+        """Runs to the end: the exit code and the log, which must account for all that is on the disk now."""
         code = self.place.run(mode="record")
-        return code, read_log(self.place.log)
+        ops = read_log(self.place.log)
+        told, there = disk_after(before, ops).cut("all", "all", random), self.look()
+        for path in sorted(set(told) | set(there)):
+            if not path.endswith(NOT_WEIRS) and told.get(path) != there.get(path):
+                raise Failure(f"the log does not account for {path}: something writes unseen")
+        return code, ops
 
 
 def describe(ops, at, ways):
@@ -116,9 +122,9 @@ class Suite:
                 return
             before = recorded.look()
             recorded.keep()
-            code, more = recorded.record()
-            self.judge(place, code, told)
+            code, more = recorded.record(before)
             recorded.keep()
+            self.judge(place, code, told)
             log.extend([before, more])
 
         def second_cut():
@@ -141,15 +147,28 @@ class Suite:
         """A job: one recording and its states."""
         def job(worker):
             recorded = self.recorded(worker, pipeline)
-            recorded.place.empty()
+            place = recorded.place
+            place.empty()
             recorded.forget()
             rng = random.Random(f"{self.options.seed} {pipeline.name} {number}")
-            before = recorded.look()
-            code, ops = recorded.record()
-            recorded.keep()
-            if not group.attempt(recorded.place, f"{number}", lambda: recorded.place.judge(code)):
+            before, ops = recorded.look(), []
+
+            def record():
+                code, log = recorded.record(before)
+                recorded.keep()
+                place.judge(code)
+                ops.extend(log)
+
+            def cut_after_the_end():
+                told = ["cut after the end, all that was not synced is gone"]
+                recorded.lay_out(disk_after(before, ops).cut("none", "none", rng))
+                self.judge(place, place.run(), told)
+                if not place.summary().get("was_done", True):
+                    raise Failure(f"{told[0]}: it was done, and does not know")
+            if not group.attempt(place, f"{number}", record):
                 return
             group.note("recordings")
+            group.attempt(place, f"{number} end", cut_after_the_end)
             for i in range(states):
                 self.cut_and_go_on(recorded, before, ops, rng, group, f"{number}.{i}")
         return job

@@ -231,6 +231,10 @@ class Place:
         if self.verifies:
             self.call(self.folder + ".verify", "state", "verify")
 
+    def summary(self):
+        with open(self.path("summary.json"), encoding="utf-8") as file:
+            return json.load(file)
+
     def finish(self):
         """Runs it to its end, undisturbed, and judges."""
         self.judge(self.run())

@@ -8,6 +8,8 @@ recovery  pairs: the second run is killed, too, at a call of its own; a third on
 eio       a sync fails (also so that what was written is gone): exit code 74 where that matters, and the next run is
           exact
 enospc    the disk is full for a while: the run goes on when there is room
+fresh     a run that is done is begun anew and killed: what the next one leaves is whole, the old or the new
+replay    dead letters are sent round again, and that is killed
 random    long runs against a live upstream, killed about 20 times each at random times, or stopped by SIGTERM
 
 After each the oracle has the last word.  A run counts its calls anew and threads take turns as they like, so call n is
@@ -177,6 +179,46 @@ class Suite:
         in_parallel(self.options.jobs, [job_of(n, self.rng.randint(1, 3)) for n in numbers])
         group.end()
 
+    def after_done(self, name, pipeline, disturb):
+        """Tries of disturb(place, crash) on a run that is done, killed at each of its calls in turn."""
+        group = Group(f"{pipeline.name} {name}", self.setting)
+        place = self.place(0, pipeline)
+        place.empty()
+        place.finish()
+        disturb(place, {"mode": "count"})
+        numbers = self.pick(range(1, len(place.log_lines()) + 1), 6)
+
+        def job_of(n, mode):
+            def job(worker):
+                place = self.place(worker, pipeline)
+                place.empty()
+
+                def work():
+                    place.finish()
+                    if disturb(place, {"mode": mode, "at": n}) == KILLED:
+                        group.note("kills")
+                    hit = " ".join(place.log_lines()[-1:])
+                    try:
+                        place.finish()
+                    except Failure as failure:
+                        raise Failure(f"killed at {hit}: {failure}") from None
+                group.attempt(place, f"{mode} {n}", work)
+            return job
+        in_parallel(self.options.jobs, [job_of(n, self.rng.choice(["kill", "half"])) for n in numbers])
+        group.end()
+
+    def fresh(self, pipeline, lines):
+        del lines
+        # A table without a key is appended to by each run that is begun.
+        if pipeline.sink != "ledger" and not self.options.broker:
+            self.after_done("fresh", pipeline, lambda place, crash: place.run("--fresh=discard", **crash))
+
+    def replay(self, pipeline, lines):
+        del lines
+        if pipeline.letters == "broker" and not self.options.broker:
+            self.after_done("replay", pipeline,
+                            lambda place, crash: place.call(place.folder + ".out", "dead", "replay", **crash))
+
     def random_kills(self, pipeline):
         """Runs one after the other, each killed again and again, until there were enough kills."""
         group = Group(f"{pipeline.name} random", self.setting)
@@ -243,7 +285,8 @@ class Suite:
         return time.monotonic() - started
 
     def run_counted(self, pipeline):
-        suites = [suite for suite in (self.points, self.half, self.recovery, self.eio, self.enospc)
+        suites = [suite for suite in (self.points, self.half, self.recovery, self.eio, self.enospc, self.fresh,
+                                  self.replay)
                   if self.wanted(f"{pipeline.name} {suite.__name__}")]
         if not suites:
             return
@@ -254,7 +297,11 @@ class Suite:
             print(f"FAIL {pipeline.name}: an undisturbed run: {failure}", flush=True)
             return
         for suite in suites:
-            suite(pipeline, lines)
+            try:
+                suite(pipeline, lines)
+            except Failure as failure:
+                Group.failed += 1
+                print(f"FAIL {pipeline.name} {suite.__name__}: undisturbed: {failure}", flush=True)
 
     def run(self):
         mock = Mock(self.setting, "--latency", "1ms..4ms", "--errors", "3%", "--seed", str(self.options.seed))

@@ -176,18 +176,18 @@ class Place:
                 os.unlink(self.log)
         return env
 
-    def start(self, **crash):
+    def start(self, *options, **crash):
         if os.path.exists(self.path("summary.json")):
             os.unlink(self.path("summary.json"))
         with open(self.errors, "wb") as err:
             return subprocess.Popen(
                 [*self.setting.command, "run", "pipeline.yaml", "--state", "state", "--summary", "summary.json",
-                 "--quiet"], cwd=self.folder, env=self.environment(crash), stdin=subprocess.DEVNULL,
+                 "--quiet", *options], cwd=self.folder, env=self.environment(crash), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=err)
 
-    def run(self, **crash):
+    def run(self, *options, **crash):
         """The exit code; KILLED for SIGKILL."""
-        process = self.start(**crash)
+        process = self.start(*options, **crash)
         try:
             return process.wait(SECONDS_MAX)
         except subprocess.TimeoutExpired:
@@ -202,14 +202,16 @@ class Place:
         except OSError:
             return []
 
-    def call(self, output, *words):
-        """Another verb of weir, on the state."""
+    def call(self, output, *words, **crash):
+        """Another verb of weir, on the state: 0, or KILLED if it was to be."""
         with open(output, "wb") as out, open(self.errors, "wb") as err:
             code = subprocess.call([*self.setting.command, *words, "--state", "state"], cwd=self.folder,
-                                   stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=SECONDS_MAX)
-        if code:
+                                   env=self.environment(crash), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                   timeout=SECONDS_MAX)
+        if code and not (crash and code == KILLED):
             with open(output, encoding="utf-8", errors="replace") as out:
                 raise Failure(f"weir {' '.join(words)}: exit code {code}: {self.said()} {out.read()[:300]}")
+        return code
 
     def letters(self):
         """The path of the dead letters."""

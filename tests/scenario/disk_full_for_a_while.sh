@@ -6,11 +6,15 @@ source: { range: 1-500 }
 steps: [ jq: '{id: .}' ]
 sink: { jsonl: { path: out.jsonl }, batch: { items: 16 } }
 YAML
-for file in out.jsonl state.db-wal; do
-	rm -rf state out.jsonl
-	run_disturbed enospc CRASH_AT=5 CRASH_FOR=2 CRASH_ONLY=$file
-	expect grep -q "write .*$file" disk.log
+
+# AT: the write, of those to the file.
+full_at() {
+	rm -rf state out.jsonl disk.log
+	run_disturbed enospc CRASH_ONLY="$1" CRASH_AT="$2" CRASH_FOR=2
+	expect grep -q "write .*$1" disk.log
 	expect_code 0
 	expect_oracle --sink out.jsonl --source 1-500
-	rm disk.log
-done
+}
+
+full_at out.jsonl 5
+full_at state.db-wal 60

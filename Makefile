@@ -7,8 +7,8 @@ SLOW = WEIR_TEST_SLOW=1
 ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
-.PHONY: all check test scenario asan build-asan tsan torture cover memcheck ucontext aarch64 lint format bench \
-	bench-pipeline demo install clean help
+.PHONY: all check test scenario asan build-asan tsan torture crash powercut cover memcheck ucontext aarch64 lint \
+	format bench bench-pipeline demo install clean help
 all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
@@ -29,6 +29,12 @@ asan: build-asan ## the unit tests under AddressSanitizer and UndefinedBehaviorS
 
 torture: all build-asan ## under the same: each call of the library failing in turn, and random orders (SECONDS=120)
 	@WEIR_BUILD=$(abspath $(BUILD)) $(ASAN) scripts/torture $(if $(SECONDS),--seconds $(SECONDS))
+
+crash: ## kill weir at every change of its disk and 4,000 times at random: none lost, none doubled (ARGS=--sample)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/crash $(ARGS)
+
+powercut: ## cut the power 2,200 times, likewise (ARGS=--sample)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/powercut $(ARGS)
 
 build-asan:
 	@scripts/setup --quiet --for test --packages-only

@@ -12,6 +12,8 @@
 #                               the lines are added, HTTP adds keys to the http step
 #   orders N                    writes orders.jsonl, {"order_id": 1} to N
 #   run [OPTION ...]            weir run pipeline.yaml, to its end; state in state/, summary in summary.json
+#   run_disturbed MODE [CRASH_NAME=VALUE ...]
+#                               the same with a disk that fails: tests/crash/disk.h has the modes
 #   weir WORD ...               any other call of weir, to its end
 #   stop_after SECONDS [OPTION ...]   the same, with a SIGTERM after that time
 #   start_run [OPTION ...]      run, in the background; kill_run kills it at once, as a crash would
@@ -145,6 +147,16 @@ run() {
 	rm -f summary.json
 	weir run pipeline.yaml --state state --summary summary.json "$@"
 	check_accounts
+}
+
+run_disturbed() {
+	local mode=$1
+	shift
+	rm -f summary.json
+	start env LD_PRELOAD="${WEIR%/*}/tests/crash/weir-crash.so" CRASH_FOLDER="$(pwd -P)" CRASH_COMM=weir \
+		CRASH_MODE="$mode" CRASH_LOG=disk.log "$@" \
+		"$WEIR" run pipeline.yaml --state state --summary summary.json
+	finish
 }
 
 start() {

@@ -123,7 +123,6 @@ pipeline() {
 pipeline_orders() {
 	cat >pipeline.yaml <<YAML
 source: { jsonl: { path: orders.jsonl } }
-broker: { memory: {} }
 steps:
   - http: { url: '\${env:MOCK_URL}/orders/\${.order_id}', expect: json${HTTP:+, $HTTP} }
   - jq: '{id, total: ([.items[] | .qty * .price] | add)}'

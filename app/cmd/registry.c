@@ -2,6 +2,7 @@
 /* All adapters, in the order in which `weir list` shows them. */
 #include "port/adapters.h"
 
+/* clang-format off */
 const struct adapter *const adapter_registry[] = {
 	/* sources */
 	&source_jsonl_adapter,
@@ -18,6 +19,8 @@ const struct adapter *const adapter_registry[] = {
 	/* sinks */
 	&sink_sqlite_adapter,
 	&sink_jsonl_adapter,
+	&sink_csv_adapter,
 	&sink_stdout_adapter,
 	NULL,
 };
+/* clang-format on */

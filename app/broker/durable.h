@@ -96,6 +96,7 @@ struct broker_job {
 struct broker {
 	const struct broker_sqlite_config *config;
 	size_t capacity_items, capacity_bytes;
+	uint64_t most_items; /* in the store and not settled */
 	struct weir_pool *pool;
 	struct store *store;
 	struct broker_past past;

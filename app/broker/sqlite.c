@@ -6,6 +6,9 @@
  * put() waits for room in the store; then its items are one chunk of a commit, and go straight to the window when
  * nothing older is still to be loaded and there is room.  A store in which nothing is unfinished takes a put of any
  * size: nothing could ever make more room, so waiting would be for ever.
+ *
+ * A source that can be read again is not read further ahead than the window: what lies in the store instead of in the
+ * source is only written and read once more.  One that cannot is taken as far as the store reaches.
  */
 #include "broker/durable.h"
 #include "port/adapters.h"
@@ -199,7 +202,9 @@ static int sqlite_start(struct broker *broker, const struct broker_start *start,
 			weir_nsec deadline)
 {
 	struct opening opening = {.broker = broker, .start = start, .err = err};
+	uint64_t most = (uint64_t)broker->config->max_items;
 	(void)deadline;
+	broker->most_items = *start->source && most > broker->capacity_items ? broker->capacity_items : most;
 	int code = broker_on_thread(broker, start_on_thread, &opening);
 	if (!code) {
 		code = broker_backlog_reserve(broker, opening.chunk_count);
@@ -259,7 +264,7 @@ static bool has_room(const struct broker *broker, size_t n, uint64_t bytes)
 	uint64_t inside = unfinished(broker) + broker->claimed_items;
 	if (!inside)
 		return true;
-	return inside + n <= (uint64_t)broker->config->max_items &&
+	return inside + n <= broker->most_items &&
 	       broker->counts.stored_bytes + broker->claimed_bytes + bytes <= broker->config->max_size;
 }
 

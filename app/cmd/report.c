@@ -260,6 +260,7 @@ void report_summary(const struct report *report, int exit_code, struct buf *out)
 	buf_addf(out, "  \"resumed\": %s,\n  \"was_done\": %s,\n  \"settled_before\": %llu,\n",
 		 now->resumed ? "true" : "false", now->was_done ? "true" : "false",
 		 (unsigned long long)now->settled_before);
+	buf_addf(out, "  \"letters\": %llu,\n", (unsigned long long)now->letters);
 	buf_addf(out, "  \"source_stalled_s\": %.3f,\n  \"workers_stalled_s\": %.3f,\n",
 		 in_seconds(now->source_stalled), in_seconds(now->workers_stalled));
 	add_quantiles(out, "attempt_ms", now->attempt_ns);

@@ -225,8 +225,7 @@ static void tell_promise(struct session *session)
 		progress_note(&session->progress, "goes on where it was: %s items are settled, %s are not",
 			      report_number(stats.settled_before, a), report_number(stats.unfinished, (char[32]){0}));
 	if (!stats.exact)
-		progress_note(&session->progress,
-			      "%s is at least once: if this run is killed, some outputs may come twice", sink);
+		progress_note(&session->progress, "%s is at least once: a kill may make outputs come twice", sink);
 }
 
 static const char *dead_letter_file(const struct session *session)

@@ -12,11 +12,11 @@ cp out.jsonl whole.jsonl
 truncate -s -3 out.jsonl
 run
 expect_code 69
-expect_err 'out.jsonl.*short'
+expect_err 'out.jsonl.*cut off'
 sed 's/"id": *1\b/"id":9/' whole.jsonl | tr 0 9 >out.jsonl
 run
 expect_code 69
-expect_err 'out.jsonl.*chang'
+expect_err 'out.jsonl.*(chang|replaced)'
 rm out.jsonl
 run
 expect_code 69

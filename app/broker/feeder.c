@@ -27,12 +27,12 @@ void broker_feeder_free(struct broker *broker)
 int broker_backlog_reserve(struct broker *broker, size_t n)
 {
 	struct broker_backlog *backlog = &broker->backlog;
-	size_t want = backlog->n + backlog->reserved + n;
 	if (backlog->first && backlog->first >= backlog->n) {
 		memmove(backlog->chunks, backlog->chunks + backlog->first, backlog->n * sizeof *backlog->chunks);
 		backlog->first = 0;
 	}
-	if (backlog->first + want <= backlog->room)
+	size_t want = backlog->first + backlog->n + backlog->reserved + n;
+	if (want <= backlog->room)
 		return 0;
 	size_t room = want < 64 ? 64 : want + want / 2;
 	struct broker_chunk *chunks = reallocarray(backlog->chunks, room, sizeof *chunks);

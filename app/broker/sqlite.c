@@ -347,7 +347,7 @@ static int sqlite_lease(struct broker *broker, struct item **ret_items, size_t m
 		n++;
 	broker->counts.ready -= n;
 	broker->counts.leased += n;
-	if (!broker->counts.ready && broker->backlog.n)
+	if (broker->backlog.n && broker->counts.ready <= broker->capacity_items / 8)
 		weir_event_set(broker->hungry);
 	return (int)n;
 }

@@ -3,16 +3,7 @@
 #include "port/adapters.h"
 
 const struct adapter *const adapter_registry[] = {
-	&source_jsonl_adapter,
-	&source_lines_adapter,
-	&source_range_adapter,
-	&source_stdin_adapter,
-	&broker_sqlite_adapter,
-	&broker_memory_adapter,
-	&step_http_adapter,
-	&step_jq_adapter,
-	&sink_sqlite_adapter,
-	&sink_jsonl_adapter,
-	&sink_stdout_adapter,
-	NULL,
+	&source_jsonl_adapter,  &source_lines_adapter,  &source_range_adapter, &source_stdin_adapter,
+	&broker_sqlite_adapter, &broker_memory_adapter, &step_http_adapter,    &step_jq_adapter,
+	&sink_sqlite_adapter,   &sink_jsonl_adapter,    &sink_stdout_adapter,  NULL,
 };

@@ -2,17 +2,19 @@
 /*
  * What the files of the sqlite broker share.
  *
- *                         .------------- the window: items in memory, bounded -------------.
- *     put --> committer --|--> ready --> lease --> leased --> ack, bury --> committer      |
- *                |   ^    |      ^                    |                                    |
- *                v   |    |      '----- waiting <-----'-- nack --------------> committer   |
- *              store |    '--------^-------------------------------------------------------'
- *                |   '-------------|--- (chunk, not loaded)
- *                '--- backlog --> feeder
+ *     put --> commit --.--> ready --> lease --> leased --> ack, bury --> commit --> gone
+ *                      |     ^  ^                 |
+ *       no room in the |     |  '---- waiting <---'--- nack --> commit
+ *       window, or     |     |
+ *       older ones     '--> backlog (on disk alone), read back by the feeder
+ *       not loaded
  *
- * sqlite.c is the port, window.c holds the items, committer.c writes, feeder.c reads back, letters.c is about dead
- * letters.  The store is touched on the pool's one thread only, everything else on the loop only; what a call on the
- * thread is given is not changed on the loop until it has returned.
+ * Ready, leased, waiting, and the dead letters that are not written yet, are the window: in memory, bounded.
+ *
+ * sqlite.c is the port, put.c what comes in, window.c holds the items, committer.c writes (transaction.c: on the
+ * thread), feeder.c reads back, letters.c is about dead letters.  The store is touched on the pool's one thread only,
+ * everything else on the loop only; what a call on the thread is given is not changed on the loop until it has
+ * returned.
  */
 #ifndef BROKER_DURABLE_H
 #define BROKER_DURABLE_H
@@ -140,8 +142,23 @@ static inline void broker_pulse(struct weir_event *event)
 /* The store is spoilt.  Only the first failure counts. */
 void broker_fail(struct broker *broker, int code, const struct weir_error *err);
 
+/* The failure of a store that is spoilt, with err; else 0. */
+int broker_answer_failed(const struct broker *broker, struct weir_error *err);
+
+/* Items that are neither settled nor dead letters. */
+static inline uint64_t broker_unfinished(const struct broker *broker)
+{
+	const struct broker_counts *counts = &broker->counts;
+	return counts->ready + counts->leased + counts->waiting + broker->backlog.items;
+}
+
 /* Lets all workers go once nothing is left to be handed out. */
 void broker_end_if_done(struct broker *broker);
+
+/* --- put.c: as in the port --- */
+
+int broker_put(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *cursor,
+	       struct weir_error *err, weir_nsec deadline);
 
 /* --- window.c --- */
 

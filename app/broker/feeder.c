@@ -3,8 +3,8 @@
  * The backlog, and the fiber that brings it back: chunks that were stored while the window had no room, or by an
  * earlier run, or by a replay.
  *
- * A chunk is loaded when half the window is free, or as much as it has; earlier when the workers have nothing to do.
- * What does not fit then is let go and read again later: `after` remembers how far the first chunk has come.
+ * A chunk is loaded when half the window is free, or as much as it has; earlier when the workers will soon have nothing
+ * to do. What does not fit then is let go and read again later: `after` remembers how far the first chunk has come.
  */
 #include "broker/durable.h"
 
@@ -27,12 +27,12 @@ void broker_feeder_free(struct broker *broker)
 int broker_backlog_reserve(struct broker *broker, size_t n)
 {
 	struct broker_backlog *backlog = &broker->backlog;
-	size_t want = backlog->n + backlog->reserved + n;
 	if (backlog->first && backlog->first >= backlog->n) {
 		memmove(backlog->chunks, backlog->chunks + backlog->first, backlog->n * sizeof *backlog->chunks);
 		backlog->first = 0;
 	}
-	if (backlog->first + want <= backlog->room)
+	size_t want = backlog->first + backlog->n + backlog->reserved + n;
+	if (want <= backlog->room)
 		return 0;
 	size_t room = want < 64 ? 64 : want + want / 2;
 	struct broker_chunk *chunks = reallocarray(backlog->chunks, room, sizeof *chunks);
@@ -82,7 +82,8 @@ static bool wants_chunk(struct broker *broker)
 	if (broker->stopped || broker->failed.code || !broker->backlog.n)
 		return false;
 	const struct broker_chunk *chunk = first_chunk(broker);
-	size_t share = broker->counts.ready ? 2 : broker->counts.leased ? 8 : broker->capacity_items;
+	bool plenty = broker->counts.ready > broker->capacity_items / 8;
+	size_t share = plenty ? 2 : broker->counts.ready + broker->counts.leased ? 8 : broker->capacity_items;
 	size_t items = smaller(chunk->left, broker->capacity_items / share);
 	size_t bytes = smaller(chunk->bytes, broker->capacity_bytes / share);
 	return broker_window_fits(broker, items ? items : 1, bytes);

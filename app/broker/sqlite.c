@@ -16,9 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an item takes in a chunk beside its source, roughly. */
-enum { STORED_ITEM_BYTES = 24 };
-
 int broker_on_thread(struct broker *broker, weir_offload_fn fn, void *arg)
 {
 	weir_shield_enter();
@@ -37,20 +34,14 @@ void broker_fail(struct broker *broker, int code, const struct weir_error *err)
 	weir_event_set(broker->committer.work);
 }
 
-static int answer_failed(const struct broker *broker, struct weir_error *err)
+int broker_answer_failed(const struct broker *broker, struct weir_error *err)
 {
 	return broker->failed.code ? weir_error_set(err, broker->failed.code, "%s", broker->failed.text) : 0;
 }
 
-static uint64_t unfinished(const struct broker *broker)
-{
-	const struct broker_counts *counts = &broker->counts;
-	return counts->ready + counts->leased + counts->waiting + broker->backlog.items;
-}
-
 void broker_end_if_done(struct broker *broker)
 {
-	if (!broker->sealed || broker->ended || broker->replays || unfinished(broker))
+	if (!broker->sealed || broker->ended || broker->replays || broker_unfinished(broker))
 		return;
 	broker->ended = true;
 	weir_queue_close(broker->ready, 0);
@@ -228,7 +219,7 @@ static int flush(struct broker *broker, struct weir_error *err)
 {
 	struct broker_request request = {.kind = REQUEST_FLUSH};
 	struct weir_error own = {0};
-	int code = broker->failed.code ? answer_failed(broker, &own) : broker_commit(broker, &request, &own);
+	int code = broker->failed.code ? broker_answer_failed(broker, &own) : broker_commit(broker, &request, &own);
 	if (!code || (broker_may_work_later(code) && !broker->committer.dead.n))
 		return 0;
 	return weir_error_set(err, code, "%s", own.text);
@@ -249,87 +240,7 @@ static int sqlite_close(struct broker *broker, struct weir_error *err)
 	return code;
 }
 
-/* --- put --- */
-
-static uint64_t stored_size(struct item *const *items, size_t n)
-{
-	uint64_t bytes = 0;
-	for (size_t i = 0; i < n; i++)
-		bytes += items[i]->source.len + STORED_ITEM_BYTES;
-	return bytes;
-}
-
-static bool has_room(const struct broker *broker, size_t n, uint64_t bytes)
-{
-	uint64_t inside = unfinished(broker) + broker->claimed_items;
-	if (!inside)
-		return true;
-	return inside + n <= broker->most_items &&
-	       broker->counts.stored_bytes + broker->claimed_bytes + bytes <= broker->config->max_size;
-}
-
-static int wait_for_room(struct broker *broker, size_t n, uint64_t bytes, struct weir_error *err, weir_nsec deadline)
-{
-	for (;;) {
-		int code = broker->stopped ? WEIR_ECLOSED : answer_failed(broker, err);
-		if (code || has_room(broker, n, bytes))
-			return code;
-		code = weir_event_wait(broker->room, deadline);
-		if (code)
-			return code;
-	}
-}
-
-/* Takes room for a put, in the order of their coming. */
-static int claim(struct broker *broker, size_t n, uint64_t bytes, struct weir_error *err, weir_nsec deadline)
-{
-	int code = weir_sem_acquire(broker->put_turn, 1, deadline);
-	if (code)
-		return code;
-	code = wait_for_room(broker, n, bytes, err, deadline);
-	if (!code) {
-		broker->claimed_items += n;
-		broker->claimed_bytes += bytes;
-	}
-	weir_sem_release(broker->put_turn, 1);
-	return code;
-}
-
-/* Items that are stored now go to the window, or stay where they are. */
-static void place(struct broker *broker, const struct broker_request *put)
-{
-	size_t bytes = 0;
-	broker->backlog.reserved--;
-	for (size_t i = 0; i < put->n; i++)
-		bytes += broker_item_bytes(put->items[i]);
-	bool stays = broker->stopped || broker->backlog.n || !broker_window_fits(broker, put->n, bytes);
-	struct broker_chunk chunk = {
-		.id = put->chunk, .bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, .left = (uint16_t)put->n};
-	for (size_t i = 0; i < put->n; i++) {
-		if (stays)
-			item_free(put->items[i]);
-		else
-			broker_window_admit(broker, put->items[i]);
-	}
-	if (stays)
-		broker_backlog_add(broker, &chunk);
-}
-
-static int sqlite_put(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *cursor,
-		      struct weir_error *err, weir_nsec deadline)
-{
-	struct broker_request put = {.kind = REQUEST_PUT, .items = items, .n = n, .cursor = cursor};
-	uint64_t bytes = stored_size(items, n);
-	int code = claim(broker, n, bytes, err, deadline);
-	if (code)
-		return code;
-	code = broker_commit(broker, &put, err);
-	broker->claimed_items -= n;
-	broker->claimed_bytes -= bytes;
-	if (!code)
-		place(broker, &put);
-	return code;
-}
+/* --- what a worker and a lane call --- */
 
 static int sqlite_seal(struct broker *broker, struct weir_error *err, weir_nsec deadline)
 {
@@ -338,21 +249,19 @@ static int sqlite_seal(struct broker *broker, struct weir_error *err, weir_nsec 
 	return broker_commit(broker, &seal, err);
 }
 
-/* --- lease and what ends it --- */
-
 static int sqlite_lease(struct broker *broker, struct item **ret_items, size_t max, struct weir_error *err,
 			weir_nsec deadline)
 {
 	int code = broker->stopped || broker->failed.code ? WEIR_ECLOSED
 							  : weir_queue_get(broker->ready, &ret_items[0], deadline);
 	if (code)
-		return code == WEIR_ECLOSED && broker->failed.code ? answer_failed(broker, err) : code;
+		return code == WEIR_ECLOSED && broker->failed.code ? broker_answer_failed(broker, err) : code;
 	size_t n = 1;
 	while (n < max && !weir_queue_try_get(broker->ready, &ret_items[n]))
 		n++;
 	broker->counts.ready -= n;
 	broker->counts.leased += n;
-	if (!broker->counts.ready && broker->backlog.n)
+	if (broker->backlog.n && broker->counts.ready <= broker->capacity_items / 8)
 		weir_event_set(broker->hungry);
 	return (int)n;
 }
@@ -400,7 +309,7 @@ static const struct broker_ops sqlite_ops = {
 	.open = sqlite_open,
 	.recall = sqlite_recall,
 	.start = sqlite_start,
-	.put = sqlite_put,
+	.put = broker_put,
 	.seal = sqlite_seal,
 	.lease = sqlite_lease,
 	.ack = sqlite_ack,

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2, BROKER_LEAST = 16 };
+/* A durable broker's ack takes as long as a sink's write, and its items come from disk: more are under way. */
+enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2, BROKER_BATCHES_DURABLE = 4, BROKER_LEAST = 16 };
 
 #define BROKER_BYTES ((size_t)32 << 20)
 
@@ -67,10 +68,11 @@ static int open_lanes(struct engine *engine, const struct broker_past *past, str
 static int open_broker(struct engine *engine, struct weir_error *err)
 {
 	const struct plan *plan = engine->plan;
+	size_t batches = engine->broker_ops->durable ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
 	struct broker_options opts = {
 		.folder = engine->opts.state,
 		.capacity_items = engine->concurrency * BROKER_PER_WORKER +
-				  (size_t)plan->settings.batch_items * BROKER_BATCHES + BROKER_LEAST,
+				  (size_t)plan->settings.batch_items * batches + BROKER_LEAST,
 		.capacity_bytes = BROKER_BYTES,
 	};
 	size_t most = opts.capacity_items / 2;

@@ -350,19 +350,22 @@ FIBER_TEST(broker_sqlite_keeps_the_window_bounded_whatever_is_on_disk)
 		ck_zero(ops->close(broker, &err));
 		return;
 	}
-	for (uint64_t i = 1; i <= ITEMS; i += 250) {
-		ck_zero(put_range(broker, i, i + 249, 20, WEIR_FOREVER));
+	uint64_t next = 1, put = 0;
+	int n = 0;
+	/* At first nothing is taken out, then less than comes in, then all. */
+	while (n >= 0) {
+		if (put < ITEMS)
+			ck_zero(put_range(broker, put + 1, put + 250, 20, WEIR_FOREVER));
+		else if (!broker->sealed)
+			ck_zero(ops->seal(broker, &err, WEIR_FOREVER));
+		put += put < ITEMS ? 250 : 0;
+		quick_assert(unfinished(broker) == put - next + 1);
 		quick_assert(broker->held_items <= 100 && broker->held_bytes <= 10000);
-	}
-	ck_assert_uint_eq(unfinished(broker), ITEMS);
-	ck_zero(ops->seal(broker, &err, WEIR_FOREVER));
-	uint64_t next = 1;
-	int n;
-	while ((n = ops->lease(broker, items, 50, &err, WEIR_FOREVER)) > 0) {
-		quick_assert(broker->held_items <= 100 && broker->held_bytes <= 10000);
+		n = put < ITEMS / 2 ? 0 : ops->lease(broker, items, 50, &err, WEIR_FOREVER);
 		for (int i = 0; i < n; i++)
 			quick_assert(items[i]->position == next++);
-		ck_zero(ops->ack(broker, items, (size_t)n, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		if (n > 0)
+			ck_zero(ops->ack(broker, items, (size_t)n, LANE_SINK, NULL, &err, WEIR_FOREVER));
 	}
 	ck_assert_int_eq(n, WEIR_ECLOSED);
 	ck_assert_uint_eq(next, ITEMS + 1);
@@ -771,11 +774,11 @@ FIBER_TEST(broker_sqlite_acks_get_through_when_a_put_does_not)
 }
 
 static int lease_code;
+static struct item *leased_item;
 
 static int lease_for_ever(void *arg)
 {
-	struct item *item;
-	lease_code = ops->lease(arg, &item, 1, NULL, WEIR_FOREVER);
+	lease_code = ops->lease(arg, &leased_item, 1, NULL, WEIR_FOREVER);
 	return 0;
 }
 
@@ -844,4 +847,39 @@ TEST(broker_sqlite_year_of_failures_takes_no_room)
 	use_disk();
 	disk.lazy = true;
 	ck_assert_int_eq(run_virtual(1, year, (void *)(uintptr_t)new_folder()), 0);
+}
+
+/* --- letters --- */
+
+FIBER_TEST(broker_sqlite_replay_brings_more_to_workers_that_wait_for_the_end)
+{
+	struct broker *broker = open_broker(new_folder(), &roomy, true);
+	struct weir_group *group = new_group();
+	struct item *items[2];
+	struct buf text = {0};
+	uint64_t n, last_id = 0;
+	ck_zero(put_range(broker, 1, 2, 10, WEIR_TRY));
+	ck_zero(ops->seal(broker, &err, WEIR_FOREVER));
+	ck_assert_int_eq(ops->lease(broker, items, 2, &err, WEIR_TRY), 2);
+	item_set_why(items[0], "status: 404");
+	ops->bury(broker, items[0]);
+	/* It is told of although nothing has waited for it to be written. */
+	ck_zero(ops->letters(broker, &(struct letter_query){0}, &text, &last_id, &err, WEIR_FOREVER));
+	ck_assert_ptr_nonnull(strstr(text.data, "status: 404"));
+	ck_assert_uint_ne(last_id, 0);
+	buf_fini(&text);
+	lease_code = UNANSWERED;
+	spawn(group, lease_for_ever, broker);
+	weir_sleep(WEIR_SEC);
+	ck_assert_int_eq(lease_code, UNANSWERED);
+	ck_zero(ops->replay(broker, &(struct letter_query){.id = last_id}, &n, &err, WEIR_FOREVER));
+	ck_assert_uint_eq(n, 1);
+	finish(group);
+	ck_assert_int_eq(lease_code, 1);
+	ck_assert_uint_eq(leased_item->position, 1);
+	ck_assert_uint_eq(letters(broker), 0);
+	items[0] = leased_item;
+	ck_zero(ops->ack(broker, items, 2, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_assert_int_eq(ops->lease(broker, items, 1, &err, WEIR_FOREVER), WEIR_ECLOSED);
+	ck_zero(ops->close(broker, &err));
 }

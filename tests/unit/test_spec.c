@@ -260,7 +260,8 @@ TEST(spec_errors_of_structure_have_a_place)
 	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20, "beside");
 	expect_error("source: {range: 1-3}\nsink: {stdout: x}\n", 2, 16, "stdout is a text, expected a map");
 	expect_error("source: {range: 1-3}\nsink: {batch: {items: 1}}\n", 2, 7, "the sink is missing");
-	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10, "there is no broker \"kafka\", expected one of sqlite, memory");
+	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10,
+		     "there is no broker \"kafka\", expected one of sqlite, memory");
 	expect_error(ENDS "steps: {jq: .}\n", 3, 8, "steps is a map, expected a list");
 	expect_error(ENDS "steps:\n  - jq: .\n    http: {}\n", 5, 5, "each step begins with \"- \"");
 	expect_error(ENDS "steps:\n  - htpp: {}\n", 4, 5, "did you mean \"http\"?");

@@ -38,7 +38,8 @@ struct model model_copy(const struct model *model);
 /* Starts a run afresh, in both. */
 void model_start(struct model *model, struct store *store);
 
-/* One random call that changes something: its code.  The model has the change in it if the code is 0. */
+/* One random call that changes something: its code.  The model has the change in it if the code is 0;
+ * without a store it always has. */
 int model_step(struct model *model, struct store *store, uint64_t *random, struct weir_error *err);
 
 /* What is different, or NULL. */

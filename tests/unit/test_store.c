@@ -360,18 +360,3 @@ TEST(store_writes_no_chunk_that_is_settled_with_its_put)
 	item_free(item);
 	store_close(store);
 }
-
-TEST(store_does_not_wait_longer_when_the_clock_was_set_back)
-{
-	struct store *store = open_store(make_folder("s"), STORE_CREATE);
-	struct item *items[STORE_CHUNK_ITEMS];
-	struct store_retry retry = {.id = 256, .attempts = 1, .due_unix_ns = INT64_MIN};
-	start(store);
-	put(store, 2, 1);
-	ck_assert_int_eq(store_commit(store, &(struct store_batch){.retries = &retry, .retry_count = 1}, &err), 0);
-	ck_assert_int_eq(store_load(store, 1, items, &err), 2);
-	ck_assert(items[0]->due == 0 && items[0]->attempts == 1 && items[1]->attempts == 0);
-	item_free(items[0]);
-	item_free(items[1]);
-	store_close(store);
-}

@@ -89,15 +89,15 @@ class Pipeline:
 
 PIPELINES = [
     Pipeline("jsonl"),
-    Pipeline("csv", letters="broker"),
+    Pipeline("csv"),
     Pipeline("key", letters="broker"),
-    Pipeline("ledger"),
+    Pipeline("ledger", letters="broker"),
 ]
 FETCHING = [
     Pipeline("jsonl", fetch=True, letters="broker"),
-    Pipeline("csv", fetch=True),
+    Pipeline("csv", fetch=True, letters="broker"),
     Pipeline("key", fetch=True),
-    Pipeline("ledger", fetch=True, letters="broker"),
+    Pipeline("ledger", fetch=True),
 ]
 
 

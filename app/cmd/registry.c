@@ -3,15 +3,20 @@
 #include "port/adapters.h"
 
 const struct adapter *const adapter_registry[] = {
+	/* sources */
 	&source_jsonl_adapter,
 	&source_lines_adapter,
 	&source_range_adapter,
 	&source_stdin_adapter,
+	/* brokers */
 	&broker_memory_adapter,
+	/* steps */
 	&step_http_adapter,
 	&step_jq_adapter,
+	/* sinks */
 	&sink_sqlite_adapter,
 	&sink_jsonl_adapter,
+	&sink_csv_adapter,
 	&sink_stdout_adapter,
 	NULL,
 };

@@ -8,6 +8,6 @@
 extern const struct adapter source_jsonl_adapter, source_lines_adapter, source_range_adapter, source_stdin_adapter;
 extern const struct adapter broker_memory_adapter;
 extern const struct adapter step_http_adapter, step_jq_adapter;
-extern const struct adapter sink_jsonl_adapter, sink_sqlite_adapter, sink_stdout_adapter;
+extern const struct adapter sink_csv_adapter, sink_jsonl_adapter, sink_sqlite_adapter, sink_stdout_adapter;
 
 #endif

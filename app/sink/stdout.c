@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `stdout: {}`: each output a line on the standard output. */
-#include <unistd.h>
-
+/* `stdout: {}`: each output a line on the standard output.  What was written cannot be taken back, so it is at least
+ * once. */
 #include "port/adapters.h"
 #include "sink/writer.h"
 
@@ -11,9 +10,9 @@ struct stdout_config {
 
 static int open_stdout(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err)
 {
-	(void)env;
 	(void)config;
-	return sink_writer_open_fd(STDOUT_FILENO, ret_sink, err);
+	const struct sink_writer_options opts = {.path = "/dev/stdout", .env = env};
+	return sink_writer_open(&opts, ret_sink, err);
 }
 
 static const struct key keys[] = {{0}};
@@ -27,7 +26,7 @@ static const struct sink_ops ops = {
 const struct adapter sink_stdout_adapter = {
 	.kind = ADAPTER_SINK,
 	.name = "stdout",
-	.text = "writes JSON lines to the standard output",
+	.text = "writes JSON lines to the standard output, at least once",
 	.keys = keys,
 	.config_bytes = sizeof(struct stdout_config),
 	.sink = &ops,

@@ -1,111 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* All against the real SQLite and real files; a second connection looks at what is really there. */
-#include <fcntl.h>
-#include <sched.h>
+#include "unit/sinks.h"
+
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <weir/weir.h>
-
-#include "port/adapters.h"
-#include "port/buf.h"
-#include "sink/jsonl.h"
-#include "support/test.h"
-
-/* What lives as long as the test; a list, so that a search for leaks finds it. */
-static void *keep(void *memory)
-{
-	static struct kept {
-		struct kept *next;
-		void *memory;
-	} * all;
-	struct kept *kept = malloc(sizeof *kept);
-	ck_assert_ptr_nonnull(memory);
-	*kept = (struct kept){all, memory};
-	all = kept;
-	return memory;
-}
-
-/* ---- batches */
-
-static struct item *make_item(const char *output, va_list more)
-{
-	struct item *item = item_new();
-	for (; output; output = va_arg(more, const char *)) {
-		struct value value;
-		ck_assert_int_eq(value_copy(&value, output, strlen(output)), 0);
-		ck_assert_int_eq(value_list_take(&item->outputs, &value), 0);
-	}
-	return item;
-}
-
-struct batch {
-	struct sink_item *items;
-	size_t n;
-};
-
-/* An item with these outputs, ended by NULL. */
-static void add(struct batch *batch, ...)
-{
-	va_list outputs;
-	va_start(outputs, batch);
-	batch->items = reallocarray(batch->items, batch->n + 1, sizeof batch->items[0]);
-	struct item *item = make_item(va_arg(outputs, const char *), outputs);
-	batch->items[batch->n++] = (struct sink_item){.item = item, .verdict = 1};
-	va_end(outputs);
-}
-
-static void drop(struct batch *batch)
-{
-	for (size_t i = 0; i < batch->n; i++)
-		item_free((struct item *)(uintptr_t)batch->items[i].item);
-	free(batch->items);
-	*batch = (struct batch){0};
-}
-
-/* ---- sinks */
-
-static void set_key(const struct adapter *adapter, void *config, const char *name, const void *value, size_t n)
-{
-	const struct key *key = adapter->keys;
-	while (key->name && strcmp(key->name, name) != 0)
-		key++;
-	ck_assert_msg(key->name, "%s has no key %s", adapter->name, name);
-	memcpy((char *)config + key->offset, value, n);
-}
 
 /* columns is a list with blanks between, or NULL.  The config lives as long as the test. */
 static void *sqlite_config(const char *path, const char *table, const char *key, const char *columns)
 {
 	void *config = keep(calloc(1, sink_sqlite_adapter.config_bytes));
-	struct key_strings list = {.values = keep(calloc(16, sizeof(char *)))};
-	for (char *save, *name = strtok_r(keep(strdup(columns ? columns : "")), " ", &save); name;
-	     name = strtok_r(NULL, " ", &save))
-		list.values[list.n++] = name;
+	struct key_strings list = split_words(columns ? columns : "");
 	set_key(&sink_sqlite_adapter, config, "path", &path, sizeof path);
 	set_key(&sink_sqlite_adapter, config, "table", &table, sizeof table);
 	set_key(&sink_sqlite_adapter, config, "key", &key, sizeof key);
 	set_key(&sink_sqlite_adapter, config, "columns", &list, sizeof list);
 	return config;
-}
-
-static struct sink *open_sink(const struct adapter *adapter, const void *config)
-{
-	struct sink *sink = NULL;
-	struct weir_error err = {0};
-	const char *key = NULL;
-	if (adapter->check)
-		ck_assert_msg(adapter->check(config, &key, &err) == 0, "%s", err.text);
-	ck_assert_msg(adapter->sink->open(config, &(struct sink_env){0}, &sink, &err) == 0, "%s", err.text);
-	return sink;
 }
 
 static const char *db_path(void)
@@ -116,44 +26,6 @@ static const char *db_path(void)
 static struct sink *open_sqlite(const char *key, const char *columns)
 {
 	return open_sink(&sink_sqlite_adapter, sqlite_config(db_path(), "t", key, columns));
-}
-
-static struct sink *open_jsonl(const char *path, int on_start)
-{
-	struct sink_jsonl_config *config = keep(calloc(1, sizeof *config));
-	*config = (struct sink_jsonl_config){.path = (char *)(uintptr_t)path, .on_start = on_start};
-	return open_sink(&sink_jsonl_adapter, config);
-}
-
-static struct weir_error last_error;
-
-static int write_code(const struct adapter *adapter, struct sink *sink, struct batch *batch)
-{
-	last_error = (struct weir_error){0};
-	return adapter->sink->write(sink, batch->items, batch->n, &last_error, WEIR_FOREVER);
-}
-
-static void write_all(const struct adapter *adapter, struct sink *sink, struct batch *batch)
-{
-	int code = write_code(adapter, sink, batch);
-	ck_assert_msg(code == 0, "%s: %s", weir_strerror(code), last_error.text);
-	for (size_t i = 0; i < batch->n; i++)
-		ck_assert_msg(batch->items[i].verdict == 0, "item %zu: %s", i, batch->items[i].why);
-	drop(batch);
-}
-
-static void close_sink(const struct adapter *adapter, struct sink *sink)
-{
-	ck_assert_int_eq(adapter->sink->close(sink, &last_error), 0);
-}
-
-static int refused_open(const struct adapter *adapter, const void *config)
-{
-	struct sink *sink = NULL;
-	last_error = (struct weir_error){0};
-	int code = adapter->sink->open(config, &(struct sink_env){0}, &sink, &last_error);
-	ck_assert_ptr_null(sink);
-	return code;
 }
 
 /* ---- looking at the database */
@@ -196,7 +68,7 @@ static const char *query(const char *sql)
 	return query_in(db_path(), sql);
 }
 
-/* ---- SQLite: rows */
+/* ---- rows */
 
 LOOP_TEST(sqlite_keeps_one_row_a_key_the_last)
 {
@@ -303,16 +175,7 @@ LOOP_TEST(sqlite_takes_a_key_that_is_the_only_column)
 	ck_assert_str_eq(query("select * from t"), "1\n");
 }
 
-/* ---- SQLite: rows that cannot be */
-
-static void expect_verdicts(struct batch *batch, size_t bad, const char *why)
-{
-	for (size_t i = 0; i < batch->n; i++) {
-		ck_assert_int_eq(batch->items[i].verdict, i == bad ? WEIR_EDATA : 0);
-		if (i == bad)
-			ck_assert_msg(strstr(batch->items[i].why, why), "%s, expected %s", batch->items[i].why, why);
-	}
-}
+/* ---- rows that cannot be */
 
 LOOP_TEST(sqlite_refuses_one_bad_row_of_256_and_writes_the_others)
 {
@@ -382,7 +245,7 @@ LOOP_TEST(sqlite_starts_again_when_a_row_rolls_everything_back)
 	close_sink(&sink_sqlite_adapter, sink);
 }
 
-/* ---- SQLite: trouble with the database */
+/* ---- trouble with the database */
 
 LOOP_TEST(sqlite_says_busy_while_another_writes_and_works_later)
 {
@@ -454,17 +317,6 @@ LOOP_TEST(sqlite_takes_a_path_for_a_file_name_whatever_it_looks_like)
 	ck_assert_int_eq(chdir("/"), 0);
 }
 
-/* A file system of its own of 1 MiB, if this process may have one. */
-static const char *small_disk(void)
-{
-	const char *path = test_format("%s/disk", test_folder());
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
-		return NULL;
-	mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL);
-	return mount("tmpfs", path, "tmpfs", 0, "size=1m") ? NULL : path;
-}
-
 LOOP_TEST(sqlite_says_that_the_disk_is_full_and_goes_on_when_there_is_room)
 {
 	const char *disk = small_disk();
@@ -521,7 +373,7 @@ LOOP_TEST(sqlite_stays_failed_after_an_error_of_the_disk)
 	free(fat);
 }
 
-/* ---- SQLite: the config */
+/* ---- the config */
 
 static const char *refused_key(const char *table, const char *key, const char *columns)
 {
@@ -555,35 +407,7 @@ TEST(sqlite_takes_only_plain_names)
 	ck_assert_msg(strstr(last_error.text, "'total' is there twice"), "%s", last_error.text);
 }
 
-/* ---- SQLite: cancelling */
-
-struct canceled_write {
-	const struct adapter *adapter;
-	struct sink *sink;
-	struct batch *batch;
-	int code;
-};
-
-static int write_one(void *arg)
-{
-	struct canceled_write *call = arg;
-	call->code = write_code(call->adapter, call->sink, call->batch);
-	return 0;
-}
-
-static int canceled_code(const struct adapter *adapter, struct sink *sink, struct batch *batch, bool begun)
-{
-	struct canceled_write call = {.adapter = adapter, .sink = sink, .batch = batch};
-	struct weir_group *group;
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	ck_assert_int_eq(weir_group_spawn(group, write_one, &call, WEIR_FOREVER), 0);
-	if (begun)
-		weir_yield();
-	weir_group_cancel(group);
-	weir_group_wait(group, WEIR_FOREVER);
-	weir_group_free(group);
-	return call.code;
-}
+/* ---- cancelling */
 
 LOOP_TEST(sqlite_tells_the_truth_about_a_cancelled_write)
 {
@@ -600,258 +424,4 @@ LOOP_TEST(sqlite_tells_the_truth_about_a_cancelled_write)
 		ck_assert_str_eq(query("select count(*) from t"), test_format("%d\n", written));
 	}
 	close_sink(&sink_sqlite_adapter, sink);
-}
-
-/* ---- lines in a file */
-
-static const char *content_of(const char *path)
-{
-	struct buf buf = {0};
-	char chunk[4096];
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	while ((n = read(fd, chunk, sizeof chunk)) > 0)
-		buf_add(&buf, chunk, (size_t)n);
-	close(fd);
-	return keep(buf_take(&buf, NULL));
-}
-
-static const char *write_lines(const char *path, int on_start)
-{
-	struct batch batch = {0};
-	struct sink *sink = open_jsonl(path, on_start);
-	add(&batch, "{\"a\":1}", "[2]", NULL);
-	add(&batch, NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	add(&batch, "3", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	close_sink(&sink_jsonl_adapter, sink);
-	return content_of(path);
-}
-
-LOOP_TEST(jsonl_begins_anew_or_goes_on)
-{
-	const char *path = test_write_file("out.jsonl", "\"old\"\n");
-	ck_assert_str_eq(write_lines(path, SINK_JSONL_APPEND), "\"old\"\n{\"a\":1}\n[2]\n3\n");
-	ck_assert_str_eq(write_lines(path, SINK_JSONL_REPLACE), "{\"a\":1}\n[2]\n3\n");
-	ck_assert_str_eq(write_lines(test_format("%s/new", test_folder()), SINK_JSONL_APPEND), "{\"a\":1}\n[2]\n3\n");
-}
-
-LOOP_TEST(jsonl_goes_on_behind_a_torn_line)
-{
-	const char *path = test_write_file("out.jsonl", "1\n{\"torn");
-	ck_assert_str_eq(write_lines(path, SINK_JSONL_APPEND), "1\n{\"torn\n{\"a\":1}\n[2]\n3\n");
-}
-
-LOOP_TEST(jsonl_keeps_an_output_on_one_line)
-{
-	struct batch batch = {0};
-	const char *path = test_format("%s/out.jsonl", test_folder());
-	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
-	add(&batch, "{\r\n  \"a\":\n\n1\n}", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	close_sink(&sink_jsonl_adapter, sink);
-	ck_assert_str_eq(content_of(path), "{    \"a\":  1 }\n");
-}
-
-LOOP_TEST(jsonl_refuses_a_second_writer)
-{
-	const char *path = test_format("%s/out.jsonl", test_folder());
-	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
-	struct sink_jsonl_config config = {.path = (char *)(uintptr_t)path};
-	struct batch batch = {0};
-	add(&batch, "1", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, &config), WEIR_EBUSY);
-	ck_assert_str_eq(content_of(path), "1\n"); /* not emptied */
-	close_sink(&sink_jsonl_adapter, sink);
-}
-
-LOOP_TEST(jsonl_says_why_a_file_cannot_be_opened)
-{
-	struct sink_jsonl_config config = {.path = (char *)(uintptr_t)test_folder()};
-	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, &config), -EISDIR);
-	config.path = (char *)(uintptr_t)test_format("%s/missing/out", test_folder());
-	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, &config), WEIR_ENOENT);
-	ck_assert_ptr_nonnull(strstr(last_error.text, config.path));
-}
-
-LOOP_TEST(jsonl_cuts_off_a_batch_that_did_not_fit)
-{
-	struct batch batch = {0};
-	struct rlimit limit;
-	const char *path = test_format("%s/out.jsonl", test_folder());
-	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
-	add(&batch, "\"first\"", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	signal(SIGXFSZ, SIG_IGN);
-	getrlimit(RLIMIT_FSIZE, &limit);
-	limit.rlim_cur = 20;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	add(&batch, "\"second, too long\"", NULL);
-	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), -EFBIG);
-	ck_assert_str_eq(content_of(path), "\"first\"\n");
-	limit.rlim_cur = limit.rlim_max;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	close_sink(&sink_jsonl_adapter, sink);
-	ck_assert_str_eq(content_of(path), "\"first\"\n\"second, too long\"\n");
-}
-
-LOOP_TEST(jsonl_says_that_the_disk_is_full)
-{
-	struct batch batch = {0};
-	struct sink *sink = open_jsonl("/dev/full", SINK_JSONL_REPLACE);
-	add(&batch, "1", NULL);
-	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), WEIR_ENOSPC);
-	drop(&batch);
-	close_sink(&sink_jsonl_adapter, sink);
-	sink = open_jsonl("/dev/null", SINK_JSONL_REPLACE);
-	add(&batch, "1", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	close_sink(&sink_jsonl_adapter, sink);
-}
-
-static int read_later(void *arg)
-{
-	char chunk[64];
-	weir_sleep(30 * WEIR_MSEC);
-	int fd = open(arg, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	weir_sleep(30 * WEIR_MSEC);
-	ssize_t n = read(fd, chunk, sizeof chunk);
-	close(fd);
-	return n == 2 && memcmp(chunk, "1\n", 2) == 0 ? 0 : WEIR_EDATA;
-}
-
-LOOP_TEST(jsonl_waits_for_the_reader_of_a_fifo)
-{
-	struct batch batch = {0};
-	struct weir_group *group;
-	const char *path = test_format("%s/fifo", test_folder());
-	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	ck_assert_int_eq(weir_group_spawn(group, read_later, (char *)(uintptr_t)path, WEIR_FOREVER), 0);
-	struct sink *sink = open_jsonl(path, SINK_JSONL_REPLACE);
-	add(&batch, "1", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
-	signal(SIGPIPE, SIG_IGN);
-	add(&batch, "2", NULL);
-	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), WEIR_EPIPE);
-	drop(&batch);
-	close_sink(&sink_jsonl_adapter, sink);
-	weir_group_free(group);
-}
-
-/* ---- the standard output */
-
-static struct sink *open_stdout(int fd)
-{
-	fflush(stdout);
-	ck_assert_int_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
-	return open_sink(&sink_stdout_adapter, keep(calloc(1, sink_stdout_adapter.config_bytes)));
-}
-
-struct slow_reader {
-	int fd;
-	size_t bytes, expected;
-	unsigned turns; /* of the loop, while the writer waits */
-};
-
-static int read_slowly(void *arg)
-{
-	struct slow_reader *reader = arg;
-	static char chunk[30000];
-	for (; reader->turns < 5; reader->turns++)
-		weir_sleep(WEIR_MSEC);
-	while (reader->bytes < reader->expected) {
-		ssize_t n = read(reader->fd, chunk, sizeof chunk);
-		if (n == 0 || (n < 0 && errno != EAGAIN))
-			return WEIR_EIO;
-		reader->bytes += n > 0 ? (size_t)n : 0;
-		weir_yield();
-	}
-	return 0;
-}
-
-/* More than a pipe or a socket holds, to a reader on the same loop: whoever blocks here never ends. */
-static void expect_patience(int reader_fd, int writer_fd)
-{
-	const size_t line = 4000, lines = 500;
-	struct slow_reader reader = {.fd = reader_fd, .expected = lines * (line + 1)};
-	struct batch batch = {0};
-	struct weir_group *group;
-	char *text = malloc(line + 1);
-	memset(text, '7', line);
-	text[line] = 0;
-	struct sink *sink = open_stdout(writer_fd);
-	for (size_t i = 0; i < lines; i++)
-		add(&batch, text, NULL);
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	fcntl(reader_fd, F_SETFL, O_NONBLOCK);
-	ck_assert_int_eq(weir_group_spawn(group, read_slowly, &reader, WEIR_FOREVER), 0);
-	write_all(&sink_stdout_adapter, sink, &batch);
-	ck_assert_uint_eq(reader.turns, 5);
-	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
-	close_sink(&sink_stdout_adapter, sink);
-	ck_assert_int_eq(fcntl(writer_fd, F_GETFL) & O_NONBLOCK, 0);
-	weir_group_free(group);
-	free(text);
-}
-
-LOOP_TEST(stdout_waits_for_a_slow_pipe_without_holding_the_loop)
-{
-	int fds[2];
-	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	expect_patience(fds[0], fds[1]);
-	close(fds[0]);
-	close(fds[1]);
-}
-
-LOOP_TEST(stdout_waits_for_a_slow_socket_without_holding_the_loop)
-{
-	int fds[2];
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	expect_patience(fds[0], fds[1]);
-	close(fds[0]);
-	close(fds[1]);
-}
-
-LOOP_TEST(stdout_says_that_the_reader_has_gone)
-{
-	struct batch batch = {0};
-	int fds[2];
-	signal(SIGPIPE, SIG_IGN);
-	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	struct sink *sink = open_stdout(fds[1]);
-	close(fds[0]);
-	add(&batch, "1", NULL);
-	ck_assert_int_eq(write_code(&sink_stdout_adapter, sink, &batch), WEIR_EPIPE);
-	close_sink(&sink_stdout_adapter, sink);
-	sink = open_stdout(fds[1]); /* cannot be opened anew any more: the shared one will do */
-	ck_assert_int_eq(write_code(&sink_stdout_adapter, sink, &batch), WEIR_EPIPE);
-	close_sink(&sink_stdout_adapter, sink);
-	ck_assert_int_eq(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
-	drop(&batch);
-	close(fds[1]);
-}
-
-LOOP_TEST(stdout_goes_on_where_a_file_stands)
-{
-	struct batch batch = {0};
-	const char *path = test_write_file("out", "header\n");
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 7);
-	struct sink *sink = open_stdout(fd);
-	add(&batch, "1", NULL);
-	write_all(&sink_stdout_adapter, sink, &batch);
-	close_sink(&sink_stdout_adapter, sink);
-	sink = open_jsonl("/dev/stdout", SINK_JSONL_REPLACE);
-	add(&batch, "2", NULL);
-	write_all(&sink_jsonl_adapter, sink, &batch);
-	close_sink(&sink_jsonl_adapter, sink);
-	ck_assert_int_eq(write(fd, "footer\n", 7), 7);
-	ck_assert_str_eq(content_of(path), "header\n1\n2\nfooter\n");
-	close(fd);
 }

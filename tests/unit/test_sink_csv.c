@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* How an output becomes a row; where a run finds its place again is in test_sink_file.c. */
+#include "unit/sinks.h"
+
+static void *csv_config(const char *path, const char *columns, const char *delimiter, bool header)
+{
+	void *config = file_config(&sink_csv_adapter, path, REPLACE);
+	struct key_strings list = split_words(columns);
+	set_key(&sink_csv_adapter, config, "columns", &list, sizeof list);
+	set_key(&sink_csv_adapter, config, "delimiter", &delimiter, sizeof delimiter);
+	set_key(&sink_csv_adapter, config, "header", &header, sizeof header);
+	return config;
+}
+
+/* The file after one row, without a header. */
+static const char *row_of(const char *columns, const char *delimiter, const char *output)
+{
+	struct batch batch = {0};
+	const char *path = test_format("%s/out.csv", test_folder());
+	struct sink *sink = open_sink(&sink_csv_adapter, csv_config(path, columns, delimiter, false));
+	add(&batch, output, NULL);
+	write_all(&sink_csv_adapter, sink, &batch);
+	close_sink(&sink_csv_adapter, sink);
+	return content_of(path);
+}
+
+LOOP_TEST(csv_writes_values_as_they_are)
+{
+	static const struct {
+		const char *json, *field;
+	} cases[] = {
+		{"1", "1"},
+		{"-0.50", "-0.50"},
+		{"1e999", "1e999"},
+		{"123456789012345678901234567890", "123456789012345678901234567890"},
+		{"true", "true"},
+		{"false", "false"},
+		{"null", ""},
+		{"\"\"", "\"\""},
+		{"\"a b\"", "a b"},
+		{"\" a \"", " a "},
+		{"\"\\u00e4\"", "\xC3\xA4"},
+		{"\"a,b\"", "\"a,b\""},
+		{"\"a\\\"b\"", "\"a\"\"b\""},
+		{"\"\\\"\\\"\"", "\"\"\"\"\"\""},
+		{"\"a\\nb\"", "\"a\nb\""},
+		{"\"a\\r\"", "\"a\r\""},
+		{"\"=1+1\"", "=1+1"},
+		{"[ 1, 2 ]", "\"[1,2]\""},
+		{"[]", "[]"},
+		{"{ \"k\": \"v\" }", "\"{\"\"k\"\":\"\"v\"\"}\""},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		ck_assert_str_eq(row_of("a v missing", ",", test_format("{\"v\": %s, \"a\": 7}", cases[i].json)),
+				 test_format("7,%s,\n", cases[i].field));
+}
+
+LOOP_TEST(csv_quotes_by_its_delimiter)
+{
+	ck_assert_str_eq(row_of("a b", ";", "{\"a\":\"x,y\",\"b\":\"x;y\"}"), "x,y;\"x;y\"\n");
+	ck_assert_str_eq(row_of("a b", "\t", "{\"a\":\"x,y\",\"b\":\"x\\ty\"}"), "x,y\t\"x\ty\"\n");
+	ck_assert_str_eq(row_of("a b", "1", "{\"a\":12,\"b\":2}"), "\"12\"12\n");
+}
+
+LOOP_TEST(csv_leaves_no_line_empty)
+{
+	ck_assert_str_eq(row_of("a", ",", "{\"b\":1}"), "\"\"\n");
+	ck_assert_str_eq(row_of("a", ",", "{\"a\":null}"), "\"\"\n");
+}
+
+LOOP_TEST(csv_names_its_columns_once)
+{
+	struct batch batch = {0};
+	const char *path = test_format("%s/out.csv", test_folder());
+	struct sink *sink = open_sink(&sink_csv_adapter, csv_config(path, "id a,b say\"hi\"", ",", true));
+	for (int i = 1; i < 3; i++) {
+		add(&batch, test_format("{\"id\":%d,\"a,b\":2,\"say\\\"hi\\\"\":3}", i), NULL);
+		write_all(&sink_csv_adapter, sink, &batch);
+	}
+	close_sink(&sink_csv_adapter, sink);
+	ck_assert_str_eq(content_of(path), "id,\"a,b\",\"say\"\"hi\"\"\"\n1,2,3\n2,2,3\n");
+}
+
+LOOP_TEST(csv_refuses_one_bad_row_of_256_and_writes_the_others)
+{
+	static const struct {
+		const char *json, *why;
+	} cases[] = {
+		{"[{\"id\":128}]", "no object, so it has no field id"},
+		{"7", "no object"},
+		{"nonsense", "no JSON"},
+		{"{\"id\":1,\"text\":\"a\\u0000b\"}", "field text holds a NUL"},
+	};
+	const char *path = test_format("%s/out.csv", test_folder());
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct batch batch = {0};
+		struct buf expected = {0};
+		struct sink *sink = open_sink(&sink_csv_adapter, csv_config(path, "id text", ",", true));
+		buf_add_str(&expected, "id,text\n");
+		for (int k = 0; k < 256; k++) {
+			add(&batch, test_format("{\"id\":%d}", k), k == 128 ? cases[i].json : NULL, NULL);
+			if (k != 128) /* the good output of the bad item is not written, either */
+				buf_addf(&expected, "%d,\n", k);
+		}
+		ck_assert_int_eq(write_code(&sink_csv_adapter, sink, &batch), 0);
+		expect_verdicts(&batch, 128, cases[i].why);
+		drop(&batch);
+		close_sink(&sink_csv_adapter, sink);
+		ck_assert_str_eq(content_of(path), expected.data);
+		buf_fini(&expected);
+	}
+}
+
+LOOP_TEST(csv_writes_its_header_to_a_fifo_too)
+{
+	char text[32] = "";
+	int fds[2];
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	fflush(stdout);
+	ck_assert_int_eq(dup2(fds[1], STDOUT_FILENO), STDOUT_FILENO);
+	struct sink *sink = open_sink(&sink_csv_adapter, csv_config("/dev/stdout", "id", ",", true));
+	close_sink(&sink_csv_adapter, sink);
+	ck_assert_int_eq(read(fds[0], text, sizeof text - 1), 3);
+	ck_assert_str_eq(text, "id\n");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- the config */
+
+static const char *refused_key(const char *columns, const char *delimiter)
+{
+	const char *blamed = NULL;
+	last_error = (struct weir_error){0};
+	int code = sink_csv_adapter.check(csv_config("x.csv", columns, delimiter, true), &blamed, &last_error);
+	ck_assert_int_eq(code, code ? WEIR_EINVAL : 0);
+	return code ? blamed : "none";
+}
+
+TEST(csv_takes_one_character_as_delimiter_and_columns_of_different_names)
+{
+	ck_assert_str_eq(refused_key("id total", ","), "none");
+	ck_assert_str_eq(refused_key("id ID", "\t"), "none");
+	ck_assert_str_eq(refused_key("id", ""), "delimiter");
+	ck_assert_str_eq(refused_key("id", ",,"), "delimiter");
+	ck_assert_str_eq(refused_key("id", "\""), "delimiter");
+	ck_assert_str_eq(refused_key("id", "\n"), "delimiter");
+	ck_assert_str_eq(refused_key("id", "\xC3\xA4"), "delimiter");
+	ck_assert_str_eq(refused_key("", ","), "columns");
+	ck_assert_str_eq(refused_key("id total id", ","), "columns");
+	ck_assert_msg(strstr(last_error.text, "'id' is there twice"), "%s", last_error.text);
+	ck_assert_str_eq(refused_key("i\nd", ","), "columns");
+}

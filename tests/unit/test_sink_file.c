@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the sinks that write files find their place again: what was acked is there, once, and what was not is gone.
+ *
+ * A kill is a close: nothing is written then that a kill would not have left (but for the head of a file without rows,
+ * which the next open cuts off as it does everything behind the position).
+ */
+#include "unit/sinks.h"
+#include "unit/syncs.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <weir/random.h>
+
+/* A sink, its file, and what should be in that. */
+struct bench {
+	const struct adapter *adapter;
+	const char *path;
+	void *config;
+	struct sink *sink;
+	struct value position; /* that was kept with the last ack */
+	struct buf acked;      /* what was written up to it */
+	uint64_t random;
+	int last_id;
+};
+
+static void open_bench(struct bench *bench)
+{
+	run_env = (struct sink_env){.run = "run", .position = bench->position.data ? &bench->position : NULL};
+	bench->sink = open_sink(bench->adapter, bench->config);
+}
+
+static void close_bench(struct bench *bench)
+{
+	close_sink(bench->adapter, bench->sink);
+	bench->sink = NULL;
+}
+
+/* As the engine does after a write, and after opening. */
+static void keep_position(struct bench *bench)
+{
+	struct buf text = {0};
+	bench->adapter->sink->position(bench->sink, &text);
+	ck_assert_uint_gt(text.len, 0);
+	bench->position.data = keep(buf_take(&text, &bench->position.len));
+}
+
+static struct bench start_bench(const struct adapter *adapter, const char *name, int on_start)
+{
+	struct bench bench = {.adapter = adapter, .random = test_seed() + 1};
+	bench.path = test_format("%s/%s", test_folder(), name);
+	bench.config = file_config(adapter, bench.path, on_start);
+	open_bench(&bench);
+	ck_assert(adapter->sink->exact(bench.sink));
+	keep_position(&bench);
+	return bench;
+}
+
+static int below(struct bench *bench, int n)
+{
+	return (int)weir_random_below(&bench->random, (uint64_t)n);
+}
+
+/* An output, and the naive idea of how it is written. */
+static const char *make_output(struct bench *bench, struct buf *expected)
+{
+	static const char *const texts[] = {"quite plain, but not that short", "a,b", "say \\\"hi\\\"", "two\\nlines",
+					    ""};
+	static const char *const in_csv[] = {"\"quite plain, but not that short\"", "\"a,b\"", "\"say \"\"hi\"\"\"",
+					     "\"two\nlines\"", "\"\""};
+	int id = ++bench->last_id, which = below(bench, 5);
+	const char *output = test_format("{\"id\":%d,\"text\":\"%s\"}", id, texts[which]);
+	if (bench->adapter == &sink_csv_adapter)
+		buf_addf(expected, "%s%d,%s\n", id == 1 ? "id,text\n" : "", id, in_csv[which]);
+	else
+		buf_addf(expected, "%s\n", output);
+	return output;
+}
+
+static void make_batch(struct bench *bench, struct batch *batch, struct buf *expected)
+{
+	int items = 1 + below(bench, 12);
+	for (int i = 0; i < items; i++) {
+		const char *one = make_output(bench, expected);
+		add(batch, one, below(bench, 3) ? NULL : make_output(bench, expected), NULL);
+	}
+}
+
+static void write_batch(struct bench *bench, bool ack)
+{
+	struct batch batch = {0};
+	struct buf text = {0};
+	int last_id = bench->last_id;
+	make_batch(bench, &batch, &text);
+	write_all(bench->adapter, bench->sink, &batch);
+	if (ack) {
+		buf_add(&bench->acked, text.data, text.len);
+		keep_position(bench);
+	} else {
+		bench->last_id = last_id;
+	}
+	buf_fini(&text);
+}
+
+static const char *acked(struct bench *bench)
+{
+	return bench->acked.data ? bench->acked.data : "";
+}
+
+static int reopening_code(struct bench *bench)
+{
+	run_env = (struct sink_env){.run = "run", .position = &bench->position};
+	return refused_open(bench->adapter, bench->config);
+}
+
+static void expect_refused(struct bench *bench, const char *why)
+{
+	ck_assert_int_eq(reopening_code(bench), WEIR_EINVAL);
+	ck_assert_msg(strstr(last_error.text, why) && strstr(last_error.text, bench->path) &&
+			      strstr(last_error.text, "--adopt"),
+		      "%s, expected %s", last_error.text, why);
+}
+
+static void end_bench(struct bench *bench)
+{
+	if (bench->sink)
+		close_bench(bench);
+	buf_fini(&bench->acked);
+}
+
+/* ---- killed at any moment */
+
+/* Part of a line that was on its way when the power went. */
+static void tear(struct bench *bench)
+{
+	int fd = open(bench->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	ck_assert_int_ge(write(fd, "{\"id\":99,\"te", (size_t)(1 + below(bench, 11))), 1);
+	close(fd);
+}
+
+static void lose_unsynced(struct bench *bench)
+{
+	struct stat st;
+	ck_assert_int_eq(stat(bench->path, &st), 0);
+	off_t more = st.st_size - (off_t)bench->acked.len;
+	ck_assert_int_ge(more, 0);
+	ck_assert_int_eq(truncate(bench->path, st.st_size - (off_t)below(bench, (int)more + 1)), 0);
+}
+
+static void kill_bench(struct bench *bench)
+{
+	close_bench(bench);
+	if (below(bench, 2))
+		tear(bench);
+	else
+		lose_unsynced(bench);
+	open_bench(bench);
+	ck_assert_str_eq(content_of(bench->path), acked(bench));
+	if (below(bench, 2))
+		keep_position(bench);
+}
+
+static void live_and_die(const struct adapter *adapter)
+{
+	struct bench bench = start_bench(adapter, "out", REPLACE);
+	for (int i = 0; i < 80; i++) {
+		bool ack = below(&bench, 3) != 0;
+		write_batch(&bench, ack);
+		if (!ack || !below(&bench, 4))
+			kill_bench(&bench);
+	}
+	write_batch(&bench, true);
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	ck_assert_uint_gt(bench.acked.len, 4096); /* so the tail was full at times, and not at others */
+	end_bench(&bench);
+}
+
+FIBER_TEST(jsonl_has_each_line_once_however_often_it_is_killed)
+{
+	live_and_die(&sink_jsonl_adapter);
+}
+
+FIBER_TEST(csv_has_each_row_and_the_header_once_however_often_it_is_killed)
+{
+	live_and_die(&sink_csv_adapter);
+}
+
+/* ---- a file that is not as it was left */
+
+FIBER_TEST(file_that_was_shortened_is_refused)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	for (int i = below(&bench, 40); i >= 0; i--)
+		write_batch(&bench, true);
+	close_bench(&bench);
+	off_t left = below(&bench, (int)bench.acked.len);
+	ck_assert_int_eq(truncate(bench.path, left), 0);
+	expect_refused(&bench, "was cut off or replaced");
+	ck_assert_uint_eq(strlen(content_of(bench.path)), left);
+	end_bench(&bench);
+}
+
+FIBER_TEST(file_that_was_changed_in_its_tail_is_refused)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	for (int i = below(&bench, 40); i >= 0; i--)
+		write_batch(&bench, true);
+	write_batch(&bench, false);
+	close_bench(&bench);
+	int tail = bench.acked.len < 4096 ? (int)bench.acked.len : 4096, fd = open(bench.path, O_RDWR | O_CLOEXEC);
+	off_t at = (off_t)bench.acked.len - 1 - below(&bench, tail);
+	char byte;
+	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+	byte ^= 1;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	expect_refused(&bench, "was replaced or changed");
+	byte ^= 1;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+	open_bench(&bench); /* and nothing was cut off when it was refused */
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_that_is_gone_is_refused_unless_nothing_was_in_it)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	close_bench(&bench);
+	ck_assert_int_eq(unlink(bench.path), 0);
+	open_bench(&bench);
+	write_batch(&bench, true);
+	close_bench(&bench);
+	ck_assert_int_eq(unlink(bench.path), 0);
+	expect_refused(&bench, "is gone");
+	ck_assert_int_ne(access(bench.path, F_OK), 0);
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_that_was_replaced_by_its_like_is_the_same)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	close_bench(&bench);
+	ck_assert_int_eq(unlink(bench.path), 0);
+	ck_assert_str_eq(test_write_file("out", acked(&bench)), bench.path);
+	open_bench(&bench);
+	write_batch(&bench, true);
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	end_bench(&bench);
+}
+
+/* A folder that was moved with all that is in it. */
+LOOP_TEST(file_that_was_moved_goes_on)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	write_batch(&bench, false);
+	close_bench(&bench);
+	const char *path = test_format("%s/moved", test_folder());
+	ck_assert_int_eq(rename(bench.path, path), 0);
+	bench.path = path;
+	bench.config = file_config(bench.adapter, path, REPLACE);
+	open_bench(&bench);
+	ck_assert_str_eq(content_of(path), acked(&bench));
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_is_the_same_by_whatever_path)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	close_bench(&bench);
+	ck_assert_int_eq(truncate(bench.path, 1), 0);
+	ck_assert_int_eq(chdir(test_folder()), 0);
+	bench.config = file_config(bench.adapter, "./out", REPLACE);
+	ck_assert_int_eq(reopening_code(&bench), WEIR_EINVAL);
+	bench.config = file_config(bench.adapter, "out", REPLACE);
+	ck_assert_int_eq(reopening_code(&bench), WEIR_EINVAL);
+	ck_assert_int_eq(chdir("/"), 0);
+	end_bench(&bench);
+}
+
+/* After --adopt. */
+LOOP_TEST(file_of_another_name_or_sink_begins)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	close_bench(&bench);
+	const char *other = test_write_file("other", "\"of somebody else, and longer than what was written\"\n");
+	bench.path = other;
+	bench.config = file_config(bench.adapter, other, APPEND);
+	open_bench(&bench);
+	ck_assert_ptr_nonnull(strstr(content_of(other), "somebody"));
+	close_bench(&bench);
+	bench.config = file_config(bench.adapter, other, REPLACE);
+	open_bench(&bench);
+	ck_assert_str_eq(content_of(other), "");
+	close_bench(&bench);
+	test_write_file("other", "1\n");
+	bench.position = (struct value){keep(strdup("table orders")), 12};
+	open_bench(&bench);
+	ck_assert_str_eq(content_of(other), "");
+	end_bench(&bench);
+}
+
+/* ---- a file that is appended to */
+
+static void append_behind(const struct adapter *adapter, const char *before, const char *between)
+{
+	const char *path = test_write_file("out", before);
+	struct bench bench = start_bench(adapter, "out", APPEND);
+	bench.last_id = 10; /* so no header is expected from the naive idea */
+	struct buf expected = {0};
+	write_batch(&bench, false);
+	close_bench(&bench);
+	open_bench(&bench);
+	ck_assert_str_eq(content_of(path), before);
+	write_batch(&bench, true);
+	write_batch(&bench, false);
+	close_bench(&bench);
+	open_bench(&bench);
+	buf_addf(&expected, "%s%s%s", before, between, acked(&bench));
+	ck_assert_str_eq(content_of(path), expected.data);
+	buf_fini(&expected);
+	end_bench(&bench);
+}
+
+LOOP_TEST(jsonl_appends_to_what_is_there_and_finds_its_place_again)
+{
+	append_behind(&sink_jsonl_adapter, "\"old\"\n", "");
+	append_behind(&sink_jsonl_adapter, "\"old\"\n{\"torn", "\n");
+	append_behind(&sink_jsonl_adapter, "", "");
+}
+
+LOOP_TEST(csv_appends_below_the_header_that_is_there)
+{
+	append_behind(&sink_csv_adapter, "id,text\n7,seven\n", "");
+	append_behind(&sink_csv_adapter, "id,text\n7,se", "\n");
+	append_behind(&sink_csv_adapter, "id,text\n", "");
+	append_behind(&sink_csv_adapter, "", "id,text\n");
+}
+
+LOOP_TEST(csv_refuses_a_file_with_another_header)
+{
+	struct bench bench = {.adapter = &sink_csv_adapter, .path = test_write_file("out", "id,total\n7,7.5\n")};
+	bench.config = file_config(bench.adapter, bench.path, APPEND);
+	for (int resumable = 0; resumable < 2; resumable++) {
+		run_env = (struct sink_env){.run = resumable ? "run" : NULL};
+		ck_assert_int_eq(refused_open(bench.adapter, bench.config), WEIR_EINVAL);
+		ck_assert_msg(strstr(last_error.text, "does not begin with the line \"id,text\""), "%s",
+			      last_error.text);
+	}
+	ck_assert_str_eq(content_of(bench.path), "id,total\n7,7.5\n");
+}
+
+LOOP_TEST(csv_without_rows_has_its_header)
+{
+	for (int resumable = 0; resumable < 2; resumable++) {
+		const char *path = test_write_file("out", "old\n");
+		run_env = (struct sink_env){.run = resumable ? "run" : NULL};
+		close_sink(&sink_csv_adapter,
+			   open_sink(&sink_csv_adapter, file_config(&sink_csv_adapter, path, REPLACE)));
+		ck_assert_str_eq(content_of(path), "id,text\n");
+	}
+}
+
+/* ---- what is not exact */
+
+LOOP_TEST(file_is_exact_only_of_a_run_that_can_go_on)
+{
+	const char *path = test_format("%s/out", test_folder());
+	for (int i = 0; i < 3; i++) {
+		struct buf position = {0};
+		run_env = (struct sink_env){.run = i ? "run" : NULL};
+		struct sink *sink = open_jsonl(i == 1 ? "/dev/null" : i == 2 ? "/dev/stdout" : path, APPEND);
+		ck_assert(!sink_jsonl_adapter.sink->exact(sink));
+		sink_jsonl_adapter.sink->position(sink, &position);
+		ck_assert_uint_eq(position.len, 0);
+		close_sink(&sink_jsonl_adapter, sink);
+	}
+	ck_assert(!sink_stdout_adapter.sink->exact);
+}
+
+/* ---- trouble while it is open */
+
+static void expect_failed(struct bench *bench, const char *why)
+{
+	struct batch batch = {0};
+	add(&batch, "1", NULL);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(write_code(bench->adapter, bench->sink, &batch), WEIR_EIO);
+		ck_assert_msg(strstr(last_error.text, why), "%s, expected %s", last_error.text, why);
+	}
+	drop(&batch);
+}
+
+LOOP_TEST(file_that_another_program_writes_to_is_left_alone)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	tear(&bench);
+	expect_failed(&bench, "was changed by another program");
+	close_bench(&bench);
+	open_bench(&bench);
+	ck_assert_int_eq(truncate(bench.path, 3), 0);
+	expect_failed(&bench, "was changed by another program");
+	ck_assert_uint_eq(strlen(content_of(bench.path)), 3);
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_that_is_moved_away_is_noticed)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	ck_assert_int_eq(rename(bench.path, test_format("%s.1", bench.path)), 0);
+	expect_failed(&bench, "was moved, deleted or replaced");
+	close_bench(&bench);
+	test_write_file("out", "");
+	expect_refused(&bench, "was cut off or replaced");
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_stays_failed_after_a_sync_that_failed_and_goes_on_from_its_position)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	write_batch(&bench, true);
+	syncs_fail(true);
+	expect_failed(&bench, "could not be synced");
+	syncs_fail(false);
+	expect_failed(&bench, "could not be synced");
+	close_bench(&bench);
+	open_bench(&bench);
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_is_synced_before_a_write_returns_and_its_folder_when_it_is_made)
+{
+	unsigned before = syncs_seen();
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
+	ck_assert_uint_ge(syncs_seen(), before + 2);
+	before = syncs_seen();
+	write_batch(&bench, true);
+	ck_assert_uint_eq(syncs_seen(), before + 1);
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_takes_a_batch_again_that_did_not_fit)
+{
+	const char *disk = small_disk();
+	static char fat[64 << 10];
+	int written = 0;
+	struct batch batch = {0};
+	if (!disk) {
+		fputs("file_takes_a_batch_again...: not tried, no file system can be mounted here\n", stderr);
+		return;
+	}
+	struct bench bench = start_bench(&sink_jsonl_adapter, "disk/out", REPLACE);
+	const char *filler = test_format("%s/filler", disk);
+	int code = 0, fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(posix_fallocate(fd, 0, 512 << 10), 0);
+	memset(fat, '7', sizeof fat - 1);
+	for (int i = 0; i < 100 && !code; i++) {
+		drop(&batch);
+		for (int k = 0; k < 3; k++)
+			add(&batch, fat, NULL);
+		code = write_code(bench.adapter, bench.sink, &batch);
+		written += code ? 0 : 3;
+	}
+	ck_assert_int_eq(code, WEIR_ENOSPC);
+	keep_position(&bench);
+	ck_assert_int_eq(write_code(bench.adapter, bench.sink, &batch), WEIR_ENOSPC);
+	ck_assert_uint_eq(strlen(content_of(bench.path)), (size_t)written * sizeof fat);
+	close(fd);
+	unlink(filler);
+	close_bench(&bench);
+	open_bench(&bench);
+	write_all(bench.adapter, bench.sink, &batch);
+	ck_assert_uint_eq(strlen(content_of(bench.path)), (size_t)(written + 3) * sizeof fat);
+	end_bench(&bench);
+	ck_assert_int_eq(umount(disk), 0);
+}

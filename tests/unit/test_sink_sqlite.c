@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* All against the real SQLite and real files; a second connection looks at what is really there. */
 #include "unit/sinks.h"
+#include "unit/syncs.h"
 
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <weir/random.h>
 
 /* columns is a list with blanks between, or NULL.  The config lives as long as the test. */
 static void *sqlite_config(const char *path, const char *table, const char *key, const char *columns)
@@ -423,5 +425,189 @@ LOOP_TEST(sqlite_tells_the_truth_about_a_cancelled_write)
 		drop(&batch);
 		ck_assert_str_eq(query("select count(*) from t"), test_format("%d\n", written));
 	}
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+/* ---- the ledger */
+
+static struct sink *open_run(const char *run, const char *table, const char *key)
+{
+	run_env.run = run;
+	return open_sink(&sink_sqlite_adapter, sqlite_config(db_path(), table, key, "id"));
+}
+
+static struct sink *reopen(struct sink *sink, const char *run, const char *table, const char *key)
+{
+	close_sink(&sink_sqlite_adapter, sink);
+	return open_run(run, table, key);
+}
+
+/* The ids it tells, with blanks between. */
+static const char *written(struct sink *sink)
+{
+	struct buf text = {0};
+	uint64_t *ids = (uint64_t *)&text;
+	size_t n = 99;
+	buf_add_str(&text, "");
+	ck_assert_int_eq(sink_sqlite_adapter.sink->written(sink, &ids, &n, &last_error, WEIR_FOREVER), 0);
+	ck_assert(n || !ids);
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&text, "%s%llu", i ? " " : "", (unsigned long long)ids[i]);
+	free(ids);
+	return keep(buf_take(&text, NULL));
+}
+
+static void add_with_id(struct batch *batch, uint64_t id, const char *output)
+{
+	add(batch, output, NULL);
+	((struct item *)(uintptr_t)batch->items[batch->n - 1].item)->id = id;
+}
+
+static void write_ids(struct sink *sink, uint64_t first, uint64_t last)
+{
+	struct batch batch = {0};
+	for (uint64_t id = first; id <= last; id++)
+		add_with_id(&batch, id, test_format("{\"id\":%llu}", (unsigned long long)id));
+	write_all(&sink_sqlite_adapter, sink, &batch);
+}
+
+LOOP_TEST(sqlite_without_a_key_tells_what_it_wrote_last)
+{
+	struct sink *sink = open_run("run", "t", NULL);
+	ck_assert(sink_sqlite_adapter.sink->exact(sink));
+	ck_assert_str_eq(written(sink), "");
+	write_ids(sink, 1, 3);
+	write_ids(sink, 0xFFFFFFFFFFFFFFF0, 0xFFFFFFFFFFFFFFF1);
+	sink = reopen(sink, "run", "t", NULL);
+	ck_assert_str_eq(written(sink), "18446744073709551600 18446744073709551601");
+	sink = reopen(sink, "another", "t", NULL);
+	ck_assert_str_eq(written(sink), "");
+	write_ids(sink, 4, 4);
+	sink = reopen(sink, "run", "u", NULL);
+	ck_assert_str_eq(written(sink), "");
+	sink = reopen(sink, "run", "t", NULL);
+	ck_assert_str_eq(written(sink), "18446744073709551600 18446744073709551601");
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select count(*), count(distinct run) from weir_ledger"), "2|2\n");
+}
+
+LOOP_TEST(sqlite_keeps_no_ledger_where_none_is_needed)
+{
+	struct sink *sink = open_run("run", "t", "id");
+	ck_assert(sink_sqlite_adapter.sink->exact(sink));
+	ck_assert_str_eq(written(sink), "");
+	sink = reopen(sink, NULL, "u", NULL);
+	ck_assert(!sink_sqlite_adapter.sink->exact(sink));
+	ck_assert_str_eq(written(sink), "");
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select name from sqlite_schema where type = 'table' order by name"), "t\nu\n");
+}
+
+LOOP_TEST(sqlite_notes_only_what_is_there)
+{
+	struct batch batch = {0};
+	query("create table t (id unique, n check (n > 0));"
+	      "create trigger refuse before insert on t when new.id = 5 begin select raise(rollback, 'no'); end");
+	struct sink *sink = open_run("run", "t", NULL);
+	add_with_id(&batch, 11, "{\"id\":1}");
+	add_with_id(&batch, 12, "{\"id\":1}");
+	add_with_id(&batch, 13, "nonsense");
+	add_with_id(&batch, 14, "{\"id\":4}");
+	add_with_id(&batch, 15, "{\"id\":5}");
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), 0);
+	drop(&batch);
+	sink = reopen(sink, "run", "t", NULL);
+	ck_assert_str_eq(written(sink), "11 14");
+	sqlite3 *other;
+	ck_assert_int_eq(sqlite3_open(db_path(), &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "begin immediate", NULL, NULL, NULL), SQLITE_OK);
+	add_with_id(&batch, 16, "{\"id\":6}");
+	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), WEIR_EBUSY);
+	sqlite3_close(other);
+	drop(&batch);
+	sink = reopen(sink, "run", "t", NULL);
+	ck_assert_str_eq(written(sink), "11 14");
+	close_sink(&sink_sqlite_adapter, sink);
+}
+
+LOOP_TEST(sqlite_forgets_other_runs_but_those_that_wrote_last)
+{
+	struct sink *sink = open_run("first", "t", NULL);
+	write_ids(sink, 1, 2);
+	close_sink(&sink_sqlite_adapter, sink);
+	query("with recursive n(i) as (select 1 union all select i + 1 from n where i < 100)"
+	      " insert into weir_ledger select 'run ' || i, 't', x'0700000000000000' from n");
+	sink = open_run("first", "t", NULL);
+	ck_assert_str_eq(written(sink), "1 2"); /* its own, however old */
+	sink = reopen(sink, "run 100", "t", NULL);
+	ck_assert_str_eq(written(sink), "7");
+	sink = reopen(sink, "run 1", "t", NULL);
+	ck_assert_str_eq(written(sink), "");
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select count(*), min(run = 'first') from weir_ledger"), "64|0\n");
+}
+
+LOOP_TEST(sqlite_refuses_its_ledger_as_a_table_for_rows)
+{
+	ck_assert_str_eq(refused_key("Weir_Ledger", NULL, NULL), "table");
+	query("create table weir_ledger (mine)");
+	run_env.run = "run";
+	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(db_path(), "t", NULL, NULL)), WEIR_EINVAL);
+	ck_assert_msg(strstr(last_error.text, "weir_ledger in") && strstr(last_error.text, "is not weir's"), "%s",
+		      last_error.text);
+}
+
+/* The broker, as far as it matters here: which items it was told of. */
+static void ack_written(bool *acked, const char *ids)
+{
+	char *end;
+	for (; *ids; ids = *end ? end + 1 : end)
+		acked[strtoul(ids, &end, 10)] = true;
+}
+
+/* Batches of what is not acked, killed between the write and the ack at times. */
+FIBER_TEST(sqlite_without_a_key_has_each_row_once_however_often_it_is_killed)
+{
+	enum { ITEMS = 400 };
+	bool acked[ITEMS + 1] = {false};
+	uint64_t random = test_seed() + 1;
+	query("drop table if exists t; drop table if exists weir_ledger");
+	struct sink *sink = open_run("run", "t", NULL);
+	for (size_t left = ITEMS; left;) {
+		struct batch batch = {0};
+		bool told[ITEMS + 1] = {false};
+		size_t most = 1 + weir_random_below(&random, 40);
+		for (uint64_t id = 1; id <= ITEMS && batch.n < most; id++)
+			if (!acked[id] && weir_random_below(&random, 4)) {
+				add_with_id(&batch, id, test_format("{\"id\":%llu}", (unsigned long long)id));
+				told[id] = true;
+			}
+		write_all(&sink_sqlite_adapter, sink, &batch);
+		if (weir_random_below(&random, 3)) {
+			for (uint64_t id = 1; id <= ITEMS; id++)
+				acked[id] |= told[id];
+		} else {
+			sink = reopen(sink, "run", "t", NULL);
+			ack_written(acked, written(sink));
+		}
+		left = 0;
+		for (uint64_t id = 1; id <= ITEMS; id++)
+			left += !acked[id];
+	}
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select count(*), count(distinct id), sum(id) from t"),
+			 test_format("%d|%d|%d\n", ITEMS, ITEMS, ITEMS * (ITEMS + 1) / 2));
+}
+
+LOOP_TEST(sqlite_has_synced_its_rows_before_a_write_returns)
+{
+	struct sink *sink = open_run("run", "t", NULL);
+	write_ids(sink, 1, 1);
+	unsigned before = syncs_seen();
+	write_ids(sink, 2, 2);
+	ck_assert_uint_gt(syncs_seen(), before);
+	before = syncs_seen();
+	ck_assert_str_eq(query("select count(*) from t"), "2\n");
+	ck_assert_uint_eq(syncs_seen(), before);
 	close_sink(&sink_sqlite_adapter, sink);
 }

@@ -158,6 +158,24 @@ static int sqlite_recall(const struct broker *broker, struct broker_past *ret_pa
 	return code;
 }
 
+static int forget_on_thread(void *arg)
+{
+	struct opening *opening = arg;
+	struct broker *broker = opening->broker;
+	int code = store_forget(broker->store, opening->err);
+	if (code)
+		return code;
+	broker_past_fini(&broker->past);
+	return store_recall(broker->store, &broker->past, opening->err);
+}
+
+static int sqlite_forget(struct broker *broker, struct weir_error *err, weir_nsec deadline)
+{
+	struct opening opening = {.broker = broker, .err = err};
+	(void)deadline;
+	return broker_on_thread(broker, forget_on_thread, &opening);
+}
+
 static int start_on_thread(void *arg)
 {
 	struct opening *opening = arg;
@@ -308,6 +326,7 @@ static const struct broker_ops sqlite_ops = {
 	.durable = true,
 	.open = sqlite_open,
 	.recall = sqlite_recall,
+	.forget = sqlite_forget,
 	.start = sqlite_start,
 	.put = broker_put,
 	.seal = sqlite_seal,

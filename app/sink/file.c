@@ -244,7 +244,7 @@ static int open_exact(struct sink_file *file, bool append, const struct value *p
 
 static int open_plain(struct sink_file *file, bool append, struct weir_error *err)
 {
-	off_t size;
+	off_t size = 0;
 	char last = '\n';
 	int code = lock_file(file, err);
 	if (code)

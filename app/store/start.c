@@ -32,6 +32,27 @@ static int forget_all(struct store *store)
 	return sql_exec(store, "DELETE FROM chunk; DELETE FROM ack; DELETE FROM retry; DELETE FROM dead");
 }
 
+int store_forget(struct store *store, struct weir_error *err)
+{
+	static const struct value none = {"", 0};
+	const struct value *positions[LANES] = {&none, &none};
+	const struct progress progress = {.next_chunk = 1};
+	int code = sql_check(store, err);
+	if (code)
+		return code;
+	int rc = commit_begin(store);
+	if (!rc)
+		rc = forget_all(store);
+	if (!rc)
+		rc = sql_exec(store, "DELETE FROM meta");
+	code = commit_end(store, rc, &progress, positions, err);
+	if (!code) {
+		index_fini(&store->index);
+		store->letters = 0;
+	}
+	return code;
+}
+
 int store_start(struct store *store, const struct broker_start *start, struct weir_error *err)
 {
 	static const struct value none = {"", 0};

@@ -43,6 +43,9 @@ void store_close(struct store *store); /* checkpoints; NULL is fine */
 /* What is known of the run.  Nothing begun: `begun` is false, all else empty. */
 int store_recall(struct store *store, struct broker_past *ret_past, struct weir_error *err);
 
+/* As forget() of the port, in one transaction. */
+int store_forget(struct store *store, struct weir_error *err);
+
 /* As start() of the port (port/broker.h), in one transaction. */
 int store_start(struct store *store, const struct broker_start *start, struct weir_error *err);
 

@@ -2,6 +2,8 @@
 /* How an output becomes a row; where a run finds its place again is in test_sink_file.c. */
 #include "unit/sinks.h"
 
+#include <weir/testing.h>
+
 static void *csv_config(const char *path, const char *columns, const char *delimiter, bool header)
 {
 	void *config = file_config(&sink_csv_adapter, path, REPLACE);
@@ -122,6 +124,38 @@ LOOP_TEST(csv_writes_its_header_to_a_fifo_too)
 	close_sink(&sink_csv_adapter, sink);
 	ck_assert_int_eq(read(fds[0], text, sizeof text - 1), 3);
 	ck_assert_str_eq(text, "id\n");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* To a pipe all is done on this thread, where allocations can be made to fail: a row is there whole or not at all. */
+LOOP_TEST(csv_writes_no_part_of_a_row_when_there_is_no_memory)
+{
+	char text[256];
+	int fds[2], code = WEIR_ENOMEM;
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	fflush(stdout);
+	ck_assert_int_eq(dup2(fds[1], STDOUT_FILENO), STDOUT_FILENO);
+	void *config = csv_config("/dev/stdout", "id text", ",", true);
+	for (unsigned n = 1; code; n++) {
+		struct batch batch = {0};
+		struct sink *sink = NULL;
+		add(&batch, "{\"id\":[1,{\"a\":2}],\"text\":\"a,b\"}", "{\"id\":2}", NULL);
+		weir_testing_fail(WEIR_TESTING_ALLOCATE, n, WEIR_ENOMEM);
+		code = sink_csv_adapter.sink->open(config, &run_env, &sink, &last_error);
+		if (!code)
+			code = write_code(&sink_csv_adapter, sink, &batch);
+		weir_testing_fail(WEIR_TESTING_ALLOCATE, 0, WEIR_ENOMEM); /* Check allocates, too */
+		ck_assert_msg(!code || code == WEIR_ENOMEM, "%d %s", code, last_error.text);
+		if (sink)
+			close_sink(&sink_csv_adapter, sink);
+		drop(&batch);
+		ssize_t got = read(fds[0], text, sizeof text - 1);
+		text[got > 0 ? got : 0] = 0;
+		ck_assert_str_eq(text, !code  ? "id,text\n\"[1,{\"\"a\"\":2}]\",\"a,b\"\n2,\n"
+				       : sink ? "id,text\n"
+					      : "");
+	}
 	close(fds[0]);
 	close(fds[1]);
 }

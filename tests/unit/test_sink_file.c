@@ -5,12 +5,12 @@
  * A kill is a close: nothing is written then that a kill would not have left (but for the head of a file without rows,
  * which the next open cuts off as it does everything behind the position).
  */
+#include "sink/file.h"
 #include "unit/sinks.h"
 #include "unit/syncs.h"
 
-#include <signal.h>
-#include <sys/resource.h>
 #include <weir/random.h>
+#include <weir/testing.h>
 
 /* A sink, its file, and what should be in that. */
 struct bench {
@@ -479,4 +479,50 @@ LOOP_TEST(file_takes_a_batch_again_that_did_not_fit)
 	ck_assert_uint_eq(strlen(content_of(bench.path)), (size_t)(written + 3) * sizeof fat);
 	end_bench(&bench);
 	ck_assert_int_eq(umount(disk), 0);
+}
+
+/* ---- without memory */
+
+struct thrift {
+	const char *path;
+	const struct value *position;
+	unsigned failing; /* which allocation; 0: none */
+	bool failed;
+	int code;
+};
+
+/* What a sink does on its thread, on this one, where allocations can be made to fail. */
+static void open_and_write(struct thrift *thrift)
+{
+	const struct sink_env env = {.run = "run", .position = thrift->position};
+	struct weir_error err = {0};
+	struct sink_file file = {.name = thrift->path, .fd = open(thrift->path, O_WRONLY | O_CLOEXEC), .empty = true};
+	weir_testing_fail(WEIR_TESTING_ALLOCATE, thrift->failing, WEIR_ENOMEM);
+	int code = sink_file_open(&file, false, &env, &err);
+	int is_there = code ? 0 : sink_file_begins_with(&file, "1\n", &err);
+	if (!code && is_there >= 0)
+		code = sink_file_write(&file, "2\n", 2, &err);
+	thrift->failed = weir_testing_failed(WEIR_TESTING_ALLOCATE);
+	weir_testing_fail(WEIR_TESTING_ALLOCATE, 0, WEIR_ENOMEM); /* Check allocates, too */
+	thrift->code = is_there < 0 ? is_there : code;
+	ck_assert_msg(!thrift->code || (thrift->failed && thrift->code == WEIR_ENOMEM), "%d %s", thrift->code,
+		      err.text);
+	sink_file_fini(&file);
+}
+
+TEST(file_is_as_it_was_when_there_is_no_memory)
+{
+	const char *path = test_write_file("out", "1\n");
+	const struct value position = {keep(strdup(test_format("file off=2 crc=6751fc53 path=%s", path))), 0};
+	struct thrift thrift = {.path = path, .position = &position, .failed = true};
+	while (thrift.failed) {
+		thrift.failing++;
+		test_write_file("out", "1\n{\"to");
+		open_and_write(&thrift);
+		if (thrift.code)
+			ck_assert_int_eq(memcmp(content_of(path), "1\n", 2), 0);
+	}
+	ck_assert_int_eq(thrift.code, 0);
+	ck_assert_uint_gt(thrift.failing, 3);
+	ck_assert_str_eq(content_of(path), "1\n2\n");
 }

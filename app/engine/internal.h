@@ -76,6 +76,12 @@ void engine_give_back(struct engine *engine, struct item *item);
 int engine_settle(struct engine *engine, struct item *const *items, size_t n, enum broker_lane which,
 		  const struct value *position, struct weir_error *err);
 
+/* The exit code for a failure of a sink or the broker. */
+static inline int engine_exit_of(int code)
+{
+	return code == WEIR_EIO || code == WEIR_ENOSPC || code == WEIR_EDATA ? EX_IOERR : EX_UNAVAILABLE;
+}
+
 /* The run cannot go on; the first failure counts. */
 void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err);
 

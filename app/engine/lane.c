@@ -182,11 +182,6 @@ static size_t bury_refused(struct lane *lane, size_t n)
 	return kept;
 }
 
-static int exit_of(int code)
-{
-	return code == WEIR_EIO || code == WEIR_ENOSPC || code == WEIR_EDATA ? EX_IOERR : EX_UNAVAILABLE;
-}
-
 /* There is no place left for a dead letter that its sink will not take. */
 static int refused_letter(const struct lane *lane, size_t n, struct weir_error *err)
 {
@@ -201,7 +196,7 @@ static void end_run(struct lane *lane, int code, const struct weir_error *err)
 	if (code == WEIR_EPIPE)
 		engine_stop(lane->engine, "the reader of the output has gone");
 	else if (code != WEIR_ECANCELED)
-		engine_fail(lane->engine, exit_of(code), err);
+		engine_fail(lane->engine, engine_exit_of(code), err);
 }
 
 static int write_batch(struct lane *lane, size_t n, struct weir_error *err)

@@ -161,12 +161,15 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 {
 	static const struct broker_past none;
 	int code = open_steps(engine, ret_exit, err);
-	if (!code) {
-		*ret_exit = EX_UNAVAILABLE;
+	if (code)
+		return code;
+	if (fresh && past->begun)
+		code = engine->broker_ops->forget(engine->broker, err, WEIR_FOREVER);
+	if (!code)
 		code = open_lanes(engine, fresh ? &none : past, err);
-	}
 	if (!code)
 		code = start_broker(engine, fresh, err);
+	*ret_exit = engine_exit_of(code);
 	if (!code && !fresh)
 		code = recount(engine, err);
 	engine->exact = !code && lane_exact(engine->sink_lane);
@@ -182,8 +185,8 @@ static int open_all(struct engine *engine, int *ret_exit, struct weir_error *err
 {
 	struct broker_past past = {0};
 	enum resume resume = RESUME_BEGIN;
-	*ret_exit = EX_UNAVAILABLE;
 	int code = open_broker(engine, err);
+	*ret_exit = engine_exit_of(code);
 	if (!code)
 		code = engine->broker_ops->recall(engine->broker, &past);
 	if (!code)

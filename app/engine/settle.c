@@ -23,38 +23,38 @@ static void count_first(struct engine *engine, bool is_dead)
 		engine_stop(engine, "too many dead letters among the first items (stop_when)");
 }
 
-static void count(struct engine *engine, enum fate fate)
+static void count(struct engine *engine, enum fate fate, uint64_t n)
 {
 	struct broker_accounts *accounts = &engine->accounts;
 	switch (fate) {
 	case FATE_SUCCEEDED:
-		accounts->succeeded++;
+		accounts->succeeded += n;
 		break;
 	case FATE_DROPPED:
-		accounts->dropped++;
+		accounts->dropped += n;
 		break;
 	case FATE_DEAD:
-		accounts->dead++;
+		accounts->dead += n;
 		break;
 	}
 }
 
 /* Shielded: an item's account is settled even when its lane was cancelled meanwhile.  What is counted is noted before
- * the broker frees the items. */
+ * the broker frees the items, and counted when it has them stored: others count while this waits. */
 int engine_settle(struct engine *engine, struct item *const *items, size_t n, enum broker_lane which,
 		  const struct value *position, struct weir_error *err)
 {
-	struct broker_accounts before = engine->accounts;
+	uint64_t of_fate[FATES] = {0};
 	weir_nsec now = weir_clock();
 	for (size_t i = 0; i < n; i++) {
-		count(engine, items[i]->fate);
+		of_fate[items[i]->fate]++;
 		weir_histogram_record(engine->item_ns, now - items[i]->born);
 	}
 	weir_shield_enter();
 	int code = engine->broker_ops->ack(engine->broker, items, n, which, position, err, WEIR_FOREVER);
 	weir_shield_leave();
-	if (code)
-		engine->accounts = before;
+	for (int fate = 0; fate < FATES && !code; fate++)
+		count(engine, (enum fate)fate, of_fate[fate]);
 	return code;
 }
 
@@ -103,7 +103,7 @@ void engine_bury(struct engine *engine, struct item *item)
 	count_first(engine, true);
 	if (!engine->dead_lane) {
 		weir_histogram_record(engine->item_ns, weir_clock() - item->born);
-		count(engine, FATE_DEAD);
+		count(engine, FATE_DEAD, 1);
 		value_list_fini(&item->outputs);
 		engine->broker_ops->bury(engine->broker, item);
 	} else if (!is_record && make_letter(item)) {

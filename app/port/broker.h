@@ -93,8 +93,8 @@ struct broker_ops {
 	/* After start(): what it has made of that.  Does not suspend.  WEIR_ENOMEM. */
 	int (*recall)(const struct broker *broker, struct broker_past *ret_past);
 
-	/* Before start(), of a broker that is durable: forgets the earlier run, and stores that before it returns.  A new
-	 * run does this before it empties its sinks: the old state must not vouch for rows that are gone. */
+	/* Before start(), of a broker that is durable: forgets the earlier run, and stores that before it returns.  A
+	 * new run does this before it empties its sinks: the old state must not vouch for rows that are gone. */
 	int (*forget)(struct broker *broker, struct weir_error *err, weir_nsec deadline);
 
 	/* Begins or goes on, and stores that before it returns. */

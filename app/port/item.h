@@ -33,6 +33,8 @@ int value_copy(struct value *ret_value, const void *bytes, size_t n); /* WEIR_EN
 
 enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
 
+#define FATES (FATE_DEAD + 1)
+
 struct item {
 	uint64_t id;                   /* the broker's name for it; never 0, never used twice in a run */
 	uint64_t position;             /* in the source: line number from 1, or index */

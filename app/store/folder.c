@@ -4,6 +4,7 @@
 #include "store/folder.h"
 
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +12,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A name that was not synced is gone after a power cut, and all in it; nor is it known whether who made it got so far.
+ */
+static int sync_parent(const char *path)
+{
+	char *copy = strdup(path);
+	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int code = fd < 0 || (fsync(fd) && errno != EINVAL && errno != EROFS) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return code == -EACCES ? 0 : code; /* a folder that cannot be read is not one that was made here */
+}
+
+/* Those that were there may have been made by a run that was cut off before it synced them: the last two are ours
+ * (.weir/NAME), the others are the user's. */
+static int make_folder(const char *path, bool ours)
+{
+	bool made = !mkdir(path, 0700);
+	if (!made && errno != EEXIST)
+		return -errno;
+	return made || ours ? sync_parent(path) : 0;
+}
+
 static int make_path(char *path)
 {
+	char *last = strrchr(path, '/');
 	for (char *at = path + 1; *at; at++) {
 		if (*at != '/')
 			continue;
 		*at = 0;
-		int failed = mkdir(path, 0700) && errno != EEXIST;
+		int code = make_folder(path, at == last);
 		*at = '/';
-		if (failed)
-			return -errno;
+		if (code)
+			return code;
 	}
-	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+	return make_folder(path, true);
 }
 
 static int write_pid(int fd)

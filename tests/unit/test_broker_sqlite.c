@@ -24,6 +24,7 @@ struct setting {
 	size_t window_items, window_bytes;
 	uint64_t max_size;
 	int64_t max_items;
+	bool again; /* the source can be read again; else it is taken as far as the store reaches */
 };
 
 static const struct setting roomy = {1000, 1 << 20, 1 << 30, 1 << 30};
@@ -48,8 +49,10 @@ static struct broker *open_broker(const char *folder, const struct setting *sett
 	ops = broker_sqlite_adapter.broker;
 	*config = (struct broker_sqlite_config){.max_size = setting->max_size, .max_items = setting->max_items};
 	ck_zero(ops->open(config, &opts, &broker, &err));
-	const struct broker_start start = {
-		.fresh = fresh, .run = "0123456789abcdef0123456789abcdef", .plan = "plan", .source = "source"};
+	const struct broker_start start = {.fresh = fresh,
+					   .run = "0123456789abcdef0123456789abcdef",
+					   .plan = "plan",
+					   .source = setting->again ? "source" : ""};
 	ck_zero(ops->start(broker, &start, &err, WEIR_FOREVER));
 	return broker;
 }
@@ -369,6 +372,21 @@ FIBER_TEST(broker_sqlite_keeps_the_window_bounded_whatever_is_on_disk)
 	}
 	ck_assert_int_eq(n, WEIR_ECLOSED);
 	ck_assert_uint_eq(next, ITEMS + 1);
+	ck_zero(ops->close(broker, &err));
+}
+
+FIBER_TEST(broker_sqlite_does_not_read_ahead_of_the_window_what_can_be_read_again)
+{
+	static const struct setting setting = {
+		.window_items = 100, .window_bytes = 1 << 20, .max_size = 1 << 30, .max_items = 1 << 30, .again = true};
+	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct item *item;
+	ck_zero(put_range(broker, 1, 60, 20, WEIR_TRY));
+	ck_zero(put_range(broker, 61, 100, 20, WEIR_TRY));
+	ck_assert_int_eq(put_range(broker, 101, 101, 20, weir_after(WEIR_SEC)), WEIR_ETIMEDOUT);
+	ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+	ck_zero(ops->ack(broker, &item, 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_zero(put_range(broker, 101, 101, 20, WEIR_TRY));
 	ck_zero(ops->close(broker, &err));
 }
 

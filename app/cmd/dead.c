@@ -110,12 +110,14 @@ static int each_page(struct letters *letters, const struct dead_options *opts,
 		uint64_t last = 0;
 		query.limit = left < PAGE ? left : PAGE;
 		int code = letters_do(letters, LETTERS_LIST, &query, &lines, &last, err);
+		size_t n = 0;
 		if (!code && lines.len)
 			code = take(&lines, to, err);
 		for (size_t i = 0; i < lines.len; i++)
-			left -= lines.data[i] == '\n';
+			n += lines.data[i] == '\n';
 		buf_fini(&lines);
-		if (code || !last || !left)
+		left -= n;
+		if (code || n < query.limit || !left)
 			return code;
 		query.after = last;
 	}

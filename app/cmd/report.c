@@ -186,6 +186,8 @@ void report_json(const struct report *report, const char *event, struct buf *out
 		buf_add_str(out, ",\"reason\":");
 		buf_add_json_str(out, now->reason, strlen(now->reason));
 	}
+	if (now->letters && report->where)
+		buf_addf(out, ",\"hint\":\"weir dead ls %s\"", report->where);
 	buf_add_char(out, '}');
 }
 

@@ -123,6 +123,9 @@ int engine_close(struct engine *engine, struct weir_error *err)
 	int code = 0;
 	weir_shield_enter();
 	finish_lanes(engine);
+	engine->closing = true;
+	while (engine->visitors)
+		weir_event_wait(engine->left_alone, WEIR_FOREVER);
 	if (engine->running)
 		check_accounts(engine);
 	if (engine->dead_lane && engine->dead_lane != engine->sink_lane)
@@ -197,6 +200,7 @@ void engine_free(struct engine *engine)
 	weir_group_free(engine->workers);
 	weir_group_free(engine->helpers);
 	weir_event_free(engine->stopping);
+	weir_event_free(engine->left_alone);
 	weir_histogram_free(engine->attempt_ns);
 	weir_histogram_free(engine->item_ns);
 	free(engine);

@@ -32,6 +32,9 @@ struct engine {
 
 	struct weir_group *intake, *workers, *helpers;
 	struct weir_event *stopping;
+	struct weir_event *left_alone; /* no visitor is left */
+	unsigned visitors;             /* calls from outside that use the broker (look.c) */
+	bool closing;
 
 	enum engine_state state;
 	const char *reason;

@@ -44,37 +44,56 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 	};
 }
 
-static int no_letters(const struct engine *engine, struct weir_error *err)
+/* Others than the run's own fibers use its broker only between these: it is not closed under them. */
+static int enter(struct engine *engine, struct weir_error *err)
 {
-	if (engine->broker && engine->broker_ops->letters)
-		return 0;
-	return weir_error_set(err, WEIR_EINVAL,
-			      engine->broker ? "this run's broker keeps no dead letters" : "the run has ended");
+	if (!engine->broker || engine->closing)
+		return weir_error_set(err, WEIR_ECLOSED, "the run is ending");
+	if (!engine->broker_ops->letters)
+		return weir_error_set(err, WEIR_EINVAL, "this run's broker keeps no dead letters");
+	engine->visitors++;
+	return 0;
+}
+
+static void leave(struct engine *engine)
+{
+	if (!--engine->visitors)
+		weir_event_set(engine->left_alone);
 }
 
 int engine_letters(struct engine *engine, const struct letter_query *query, struct buf *out, uint64_t *ret_last_id,
 		   struct weir_error *err, weir_nsec deadline)
 {
-	int code = no_letters(engine, err);
-	return code ? code : engine->broker_ops->letters(engine->broker, query, out, ret_last_id, err, deadline);
+	int code = enter(engine, err);
+	if (code)
+		return code;
+	code = engine->broker_ops->letters(engine->broker, query, out, ret_last_id, err, deadline);
+	leave(engine);
+	return code;
 }
 
 int engine_replay(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
 		  weir_nsec deadline)
 {
-	int code = no_letters(engine, err);
-	if (!code)
-		code = engine->broker_ops->replay(engine->broker, query, ret_n, err, deadline);
+	int code = enter(engine, err);
+	if (code)
+		return code;
+	code = engine->broker_ops->replay(engine->broker, query, ret_n, err, deadline);
 	if (!code)
 		engine->accounts.dead -= *ret_n;
+	leave(engine);
 	return code;
 }
 
 int engine_purge(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
 		 weir_nsec deadline)
 {
-	int code = no_letters(engine, err);
-	return code ? code : engine->broker_ops->purge(engine->broker, query, ret_n, err, deadline);
+	int code = enter(engine, err);
+	if (code)
+		return code;
+	code = engine->broker_ops->purge(engine->broker, query, ret_n, err, deadline);
+	leave(engine);
+	return code;
 }
 
 void engine_figures(const struct engine *engine, struct buf *json)

@@ -217,7 +217,8 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 	*ret_exit = EX_UNAVAILABLE;
 	if (weir_group_new(&collect, &engine->intake) || weir_group_new(&collect, &engine->workers) ||
 	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->stopping) ||
-	    weir_histogram_new(&engine->attempt_ns) || weir_histogram_new(&engine->item_ns))
+	    weir_event_new(&engine->left_alone) || weir_histogram_new(&engine->attempt_ns) ||
+	    weir_histogram_new(&engine->item_ns))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	return 0;
 }

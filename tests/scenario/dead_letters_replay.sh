@@ -33,9 +33,9 @@ weir dead export --state state
 expect_json stdout 'length == 30 and ([.[] | select(.position == 7) | .history | length] == [1])'
 
 # One is given up for good, the others are replayed.
+id=$(jq -r 'select(.position == 9) | .id' stdout)
 weir dead purge --state state
 expect_code 64
-id=$(jq -r 'select(.position == 9) | .id' stdout)
 weir dead purge --state state --id "$id"
 expect_out '^1 dead letter'
 weir dead replay --state state

@@ -2,14 +2,14 @@
 # shellcheck shell=bash
 # Between stop and resume the source is replaced, cut short, copied, or has grown.
 mock --latency 50ms
-orders 2000
+orders 6000
 pipeline_orders 'flow: { concurrency: 5 }'
 stop_after 0.5
 expect_code 5
 cp orders.jsonl whole.jsonl
 
 # Another file under the same name.
-seq 5001 9000 | sed 's/.*/{"order_id": &}/' >other.jsonl
+seq 5001 19000 | sed 's/.*/{"order_id": &}/' >other.jsonl
 mv other.jsonl orders.jsonl
 run
 expect_code 78
@@ -32,9 +32,9 @@ expect_err 'shorter|short'
 
 # It has grown: the new lines belong to the run.
 cat whole.jsonl >orders.jsonl
-seq 2001 2010 | sed 's/.*/{"order_id": &}/' >>orders.jsonl
+seq 6001 6010 | sed 's/.*/{"order_id": &}/' >>orders.jsonl
 sed -i 's/concurrency: 5/concurrency: 200/' pipeline.yaml
 run
 expect_code 0
-expect_rows 2010
+expect_rows 6010
 expect_oracle --key order_id=id

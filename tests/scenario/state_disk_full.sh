@@ -8,8 +8,8 @@ sed -i 's/}$/, "text": "'"$(head -c 400 /dev/zero | tr '\0' x)"'"}/' orders.json
 pipeline_orders
 mkdir full
 cat >inside.sh <<'SH'
-mount -t tmpfs -o size=3m none full || exit 99
-head -c 2700000 /dev/zero >full/ballast
+mount -t tmpfs -o size=40m none full || exit 99
+head -c 41500000 /dev/zero >full/ballast
 "$WEIR" run pipeline.yaml --state full/state --summary summary.json >stdout 2>stderr </dev/null &
 run=$!
 for _ in $(seq 200); do

@@ -41,8 +41,8 @@ static void add_put(struct broker *broker, struct broker_request *put, struct st
 static void add_acks(struct broker *broker, const struct broker_request *ack, struct store_batch *batch)
 {
 	for (size_t i = 0; i < ack->n; i++)
-		broker->committer.acks[batch->ack_count++] = (struct store_ack){
-			.id = ack->items[i]->id, .fate = ack->items[i]->fate, .retried = ack->items[i]->retried};
+		broker->committer.acks[batch->ack_count++] =
+			(struct store_ack){.id = ack->items[i]->id, .fate = ack->items[i]->fate};
 	if (ack->position)
 		batch->positions[ack->lane] = ack->position;
 }

@@ -4,7 +4,6 @@
 #include "store/folder.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,16 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A name that was not synced is gone after a power cut, and all in it; nor is it known whether who made it got so far.
- */
+/* A name that was not synced is gone after a power cut, and all in it. */
 static int sync_parent(const char *path)
 {
-	char *copy = strdup(path);
-	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	const char *slash = strrchr(path, '/');
+	char *parent = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int code = fd < 0 || (fsync(fd) && errno != EINVAL && errno != EROFS) ? -errno : 0;
 	if (fd >= 0)
 		close(fd);
-	free(copy);
+	free(parent);
 	return code == -EACCES ? 0 : code; /* a folder that cannot be read is not one that was made here */
 }
 

@@ -100,11 +100,11 @@ static int decode_row(struct store *store, const struct index_chunk *entry, stru
 /* Of a chunk that cannot be read nothing is, but the others can be: not for good. */
 static int refuse_chunk(const struct store *store, uint64_t id, const char *why, struct weir_error *err)
 {
+	unsigned long long first = id * CHUNK_ITEMS;
 	return weir_error_set(err, WEIR_EDATA,
 			      "%s is damaged: chunk %llu, items %llu to %llu: %s; 'weir state verify' tells more; to "
 			      "begin anew with --fresh move it away",
-			      store->path, (unsigned long long)id, (unsigned long long)(id * CHUNK_ITEMS),
-			      (unsigned long long)(id * CHUNK_ITEMS + CHUNK_ITEMS - 1), why);
+			      store->path, (unsigned long long)id, first, first + CHUNK_ITEMS - 1, why);
 }
 
 int load_chunk(struct store *store, uint64_t id, struct item **items, struct weir_error *err)
@@ -177,7 +177,7 @@ static void export_item(const struct item *item, struct buf *out)
 
 int store_export(struct store *store, uint64_t chunk, struct buf *out, struct weir_error *err)
 {
-	struct item *items[STORE_CHUNK_ITEMS];
+	struct item *items[STORE_CHUNK_ITEMS] = {NULL};
 	int code = sql_check(store, err);
 	int n = code ? code : load_chunk(store, chunk, items, err);
 	for (int i = 0; i < n; i++) {

@@ -57,7 +57,8 @@ int store_start(struct store *store, const struct broker_start *start, struct we
 {
 	static const struct value none = {"", 0};
 	const struct value *positions[LANES];
-	struct progress progress = start->fresh ? (struct progress){.next_chunk = 1} : store->progress;
+	const struct progress at_first = {.next_chunk = 1};
+	struct progress progress = start->fresh ? at_first : store->progress;
 	int code = sql_check(store, err), rc = SQLITE_OK;
 	if (code)
 		return code;

@@ -77,7 +77,6 @@ struct store_put {
 struct store_ack {
 	uint64_t id;
 	enum fate fate; /* FATE_DEAD: the letter is kept elsewhere */
-	bool retried;   /* it has a row in retry */
 };
 
 struct store_retry {

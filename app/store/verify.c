@@ -57,10 +57,10 @@ static int check_chunk(struct store *store, const struct index_chunk *chunk, str
 		return n;
 	if (n < 0)
 		add_finding(findings, why.text);
+	unsigned long long first = chunk->id * CHUNK_ITEMS;
 	for (unsigned i = 0; i < chunk->n; i++)
 		if (chunk_bit(&chunk->settled, i) && chunk_bit(&chunk->retried, i))
-			buf_addf(findings, "retry: item %llu is settled\n",
-				 (unsigned long long)(chunk->id * CHUNK_ITEMS + i));
+			buf_addf(findings, "retry: item %llu is settled\n", first + i);
 	for (unsigned i = chunk->n; i < CHUNK_ITEMS; i++)
 		if (chunk_bit(&chunk->settled, i) || chunk_bit(&chunk->retried, i)) {
 			buf_addf(findings, "chunk %llu has settled or retried items that it does not have\n",

@@ -132,7 +132,7 @@ static void ack_some(struct model *model, struct draw *draw, uint64_t *random)
 	draw->batch.ack_count = pick(model, random, picked);
 	for (size_t i = 0; i < draw->batch.ack_count; i++) {
 		enum fate fate = (enum fate)weir_random_below(random, 3);
-		draw->acks[i] = (struct store_ack){picked[i]->id, fate, picked[i]->retried};
+		draw->acks[i] = (struct store_ack){picked[i]->id, fate};
 		picked[i]->state = MODEL_SETTLED;
 		++*(fate == FATE_SUCCEEDED ? &model->accounts.succeeded
 		    : fate == FATE_DROPPED ? &model->accounts.dropped

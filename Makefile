@@ -73,10 +73,11 @@ lint: ## format, layers, tree, shell scripts, reference, cppcheck, clang-tidy (T
 format: ## format the C files in place
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-bench: all ## figures of the library, a line each, beside those of others where they are installed
+bench: all ## figures of the library beside those of others, and of the start of a run, a line each
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline start
 
-bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 orders-10000 rate memory start")
+bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 rate …", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline $(T)
 
 demo: ## 10,000 orders from a slow upstream into SQLite

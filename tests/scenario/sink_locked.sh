@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Another program has locked the database for seconds: the run waits, nothing fails, nothing is lost.
+# Another program has locked the database for half a minute: the run waits, nothing fails, nothing is lost.
 mock
 orders 500
 pipeline_orders 'flow: { concurrency: 20 }'
@@ -17,8 +17,8 @@ wait_until 5 is_locked
 start_run
 # Opening writes nothing to a table that is there, so the run gets going; then the sink is stuck.
 wait_until 10 test -S state/ctl
-for _ in 1 2 3; do
-	sleep 1
+for _ in 1 2 3 4 5 6; do
+	sleep 5
 	expect_rows 0
 	expect kill -0 "$started_pid"
 done

@@ -166,7 +166,10 @@ size_t exposition_check(const char *text, bool openmetrics)
 {
 	static struct reader state;
 	struct reader *reader = &state;
-	*reader = (struct reader){.openmetrics = openmetrics, .last_le = -INFINITY, .line = "(all)"};
+	memset(reader, 0, sizeof *reader); /* a compound literal would pass over the small stack of a fiber */
+	reader->openmetrics = openmetrics;
+	reader->last_le = -INFINITY;
+	reader->line = "(all)";
 	expect(is_utf8(text));
 	char *copy = strdup(text), *line = copy;
 	bool ended = false;

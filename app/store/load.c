@@ -180,7 +180,7 @@ int store_export(struct store *store, uint64_t chunk, struct buf *out, struct we
 	struct item *items[STORE_CHUNK_ITEMS] = {NULL};
 	int code = sql_check(store, err);
 	int n = code ? code : load_chunk(store, chunk, items, err);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n && items[i]; i++) {
 		export_item(items[i], out);
 		item_free(items[i]);
 	}

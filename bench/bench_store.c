@@ -115,9 +115,7 @@ static double items_per_second(void)
 	const uint64_t items = 500000 / share / STORE_CHUNK_ITEMS * STORE_CHUNK_ITEMS;
 	flow = (struct flow){.next_load = 1, .random = 1};
 	must(store_open(folder, STORE_CREATE, &flow.store, &err), "open");
-	must(store_start(flow.store, &(struct broker_start){.fresh = true, .run = "0123456789abcdef0123456789abcdef"},
-			 &err),
-	     "start");
+	must(store_start(flow.store, &(struct broker_start){.run = "0123456789abcdef0123456789abcdef"}, &err), "start");
 	make_items(&flow);
 	weir_nsec start = weir_clock();
 	while (flow.acked < items) {

@@ -111,11 +111,11 @@ static int go_on(struct engine *engine, const struct broker_past *past, struct w
 }
 
 /* Tells the broker that the run begins or goes on, and from where. */
-static int start_broker(struct engine *engine, bool fresh, struct weir_error *err)
+static int start_broker(struct engine *engine, struct weir_error *err)
 {
 	struct lane *lanes[LANES] = {engine->sink_lane,
 				     engine->dead_lane == engine->sink_lane ? NULL : engine->dead_lane};
-	struct broker_start start = {.fresh = fresh, .run = engine->run, .plan = engine->plan->meaning};
+	struct broker_start start = {.run = engine->run, .plan = engine->plan->meaning};
 	struct value positions[LANES] = {{0}};
 	struct buf identity = {0};
 	uint64_t *written[LANES] = {NULL};
@@ -168,7 +168,7 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 	if (!code)
 		code = open_lanes(engine, fresh ? &none : past, err);
 	if (!code)
-		code = start_broker(engine, fresh, err);
+		code = start_broker(engine, err);
 	*ret_exit = engine_exit_of(code);
 	if (!code && !fresh)
 		code = recount(engine, err);

@@ -66,7 +66,6 @@ struct broker_past {
 void broker_past_fini(struct broker_past *past);
 
 struct broker_start {
-	bool fresh;                           /* forget all that is there, dead letters included; else go on */
 	const char *run;                      /* 32 hexadecimal digits: a new name, or that of the run that goes on */
 	const char *plan;                     /* its meaning, for recall() */
 	const char *source;                   /* the source's identity, for recall(); empty: it cannot be read again */
@@ -97,7 +96,7 @@ struct broker_ops {
 	 * new run does this before it empties its sinks: the old state must not vouch for rows that are gone. */
 	int (*forget)(struct broker *broker, struct weir_error *err, weir_nsec deadline);
 
-	/* Begins or goes on, and stores that before it returns. */
+	/* Begins, or goes on where an earlier run was, and stores that before it returns. */
 	int (*start)(struct broker *broker, const struct broker_start *start, struct weir_error *err,
 		     weir_nsec deadline);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A run begins or goes on, in one transaction: all is forgotten, or what is in the sinks already is settled. */
+/* A run is forgotten; one begins or goes on: what is in the sinks already is settled.  Each is one transaction. */
 #include "store/internal.h"
 
 #include <string.h>
@@ -27,11 +27,6 @@ static int write_meta(struct store *store, const struct broker_start *start)
 	return sql_run(store, SQL_SET_META);
 }
 
-static int forget_all(struct store *store)
-{
-	return sql_exec(store, "DELETE FROM chunk; DELETE FROM ack; DELETE FROM retry; DELETE FROM dead");
-}
-
 int store_forget(struct store *store, struct weir_error *err)
 {
 	static const struct value none = {"", 0};
@@ -42,9 +37,8 @@ int store_forget(struct store *store, struct weir_error *err)
 		return code;
 	int rc = commit_begin(store);
 	if (!rc)
-		rc = forget_all(store);
-	if (!rc)
-		rc = sql_exec(store, "DELETE FROM meta");
+		rc = sql_exec(store, "DELETE FROM chunk; DELETE FROM ack; DELETE FROM retry; DELETE FROM dead;"
+				     " DELETE FROM meta");
 	code = commit_end(store, rc, &progress, positions, err);
 	if (!code) {
 		index_fini(&store->index);
@@ -57,25 +51,16 @@ int store_start(struct store *store, const struct broker_start *start, struct we
 {
 	static const struct value none = {"", 0};
 	const struct value *positions[LANES];
-	const struct progress at_first = {.next_chunk = 1};
-	struct progress progress = start->fresh ? at_first : store->progress;
-	int code = sql_check(store, err), rc = SQLITE_OK;
+	struct progress progress = store->progress;
+	int code = sql_check(store, err);
 	if (code)
 		return code;
 	for (int i = 0; i < LANES; i++)
 		positions[i] = start->positions[i] ? start->positions[i] : &none;
-	if (!start->fresh && settle_written(store, start, &progress))
-		rc = SQLITE_NOMEM;
+	int rc = settle_written(store, start, &progress) ? SQLITE_NOMEM : commit_begin(store);
 	if (!rc)
-		rc = commit_begin(store);
-	if (!rc)
-		rc = start->fresh ? forget_all(store) : commit_write_changes(store);
+		rc = commit_write_changes(store);
 	if (!rc)
 		rc = write_meta(store, start);
-	code = commit_end(store, rc, &progress, positions, err);
-	if (!code && start->fresh) {
-		index_fini(&store->index);
-		store->letters = 0;
-	}
-	return code;
+	return commit_end(store, rc, &progress, positions, err);
 }

@@ -2,7 +2,8 @@
 /*
  * The durable store: `state.db` in the state folder, an SQLite file that holds what a run must not lose.
  *
- *     meta      one row: version, run, plan, source, cursor, sealed, accounts, positions of the sinks
+ *     meta      one row, once a run was begun: its name, the plan's meaning, the source's identity
+ *     progress  one row, written with each commit: cursor, sealed, accounts, positions of the sinks, the next chunk
  *     chunk     up to 256 items as one row: id, n, body, crc (chunk.h has the layout)
  *     ack       which items of a chunk are settled, a bitmap; both rows go when the last one is
  *     retry     of items that failed and will be tried again: attempts, due (wall clock), why, history

@@ -48,9 +48,10 @@ static void add_item(struct model *model, const struct model_item *item)
 void model_start(struct model *model, struct store *store)
 {
 	struct weir_error err = {0};
-	struct broker_start start = {.fresh = true, .run = MODEL_RUN, .plan = "the plan", .source = "the source"};
+	struct broker_start start = {.run = MODEL_RUN, .plan = "the plan", .source = "the source"};
 	model_fini(model);
 	model->next_chunk = 1;
+	ck_assert_msg(store_forget(store, &err) == 0, "%s", err.text);
 	ck_assert_msg(store_start(store, &start, &err) == 0, "%s", err.text);
 }
 

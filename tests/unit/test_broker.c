@@ -28,8 +28,7 @@ static struct broker *open_broker(size_t capacity)
 	config = (struct broker_sqlite_config){.max_size = 1 << 30, .max_items = (int64_t)capacity};
 	ck_assert_int_eq(mkdir(folder, 0700), 0);
 	ck_assert_msg(ops->open(&config, &opts, &broker, &err) == 0, "%s", err.text);
-	const struct broker_start start = {
-		.fresh = true, .run = "0123456789abcdef0123456789abcdef", .plan = "", .source = ""};
+	const struct broker_start start = {.run = "0123456789abcdef0123456789abcdef", .plan = "", .source = ""};
 	ck_assert_msg(ops->start(broker, &start, &err, WEIR_FOREVER) == 0, "%s", err.text);
 	return broker;
 }

@@ -38,7 +38,7 @@ static const char *new_folder(void)
 }
 
 /* Begins, or goes on where the folder's state was left. */
-static struct broker *open_broker(const char *folder, const struct setting *setting, bool fresh)
+static struct broker *open_broker(const char *folder, const struct setting *setting)
 {
 	static struct broker_sqlite_config configs[8];
 	static unsigned next;
@@ -49,10 +49,8 @@ static struct broker *open_broker(const char *folder, const struct setting *sett
 	ops = broker_sqlite_adapter.broker;
 	*config = (struct broker_sqlite_config){.max_size = setting->max_size, .max_items = setting->max_items};
 	ck_zero(ops->open(config, &opts, &broker, &err));
-	const struct broker_start start = {.fresh = fresh,
-					   .run = "0123456789abcdef0123456789abcdef",
-					   .plan = "plan",
-					   .source = setting->again ? "source" : ""};
+	const struct broker_start start = {
+		.run = "0123456789abcdef0123456789abcdef", .plan = "plan", .source = setting->again ? "source" : ""};
 	ck_zero(ops->start(broker, &start, &err, WEIR_FOREVER));
 	return broker;
 }
@@ -271,7 +269,7 @@ static void model_reopen(struct model *model)
 	if (below(model, 2))
 		ops->stop(model->broker);
 	ck_zero(ops->close(model->broker, &err));
-	model->broker = open_broker(model->folder, &tight, false);
+	model->broker = open_broker(model->folder, &tight);
 	/* Due times are wall times on disk, and the test's clock is another one. */
 	for (size_t i = 1; i <= MODEL_ITEMS; i++)
 		model->items[i].due = 0;
@@ -320,7 +318,7 @@ FIBER_TEST(broker_sqlite_agrees_with_a_naive_model)
 	struct broker_past past;
 	model->folder = new_folder();
 	model->random = test_seed() + 1;
-	model->broker = open_broker(model->folder, &tight, true);
+	model->broker = open_broker(model->folder, &tight);
 	for (int i = 0; i < 2000; i++) {
 		model_step(model);
 		check_counts(model);
@@ -329,7 +327,7 @@ FIBER_TEST(broker_sqlite_agrees_with_a_naive_model)
 	check_counts(model);
 	uint64_t dead = count_where(model, DEAD) + count_where(model, PURGED);
 	ck_zero(ops->close(model->broker, &err));
-	model->broker = open_broker(model->folder, &tight, false);
+	model->broker = open_broker(model->folder, &tight);
 	ck_zero(ops->recall(model->broker, &past));
 	ck_assert(past.done && past.sealed && past.unfinished == 0);
 	ck_assert_uint_eq(past.accounts.read, model->read);
@@ -347,7 +345,7 @@ FIBER_TEST(broker_sqlite_keeps_the_window_bounded_whatever_is_on_disk)
 {
 	enum { ITEMS = 100000 };
 	static const struct setting setting = {100, 10000, 1 << 30, 1 << 30};
-	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct broker *broker = open_broker(new_folder(), &setting);
 	struct item *items[50];
 	if (test_seed() > 1) {
 		ck_zero(ops->close(broker, &err));
@@ -379,7 +377,7 @@ FIBER_TEST(broker_sqlite_does_not_read_ahead_of_the_window_what_can_be_read_agai
 {
 	static const struct setting setting = {
 		.window_items = 100, .window_bytes = 1 << 20, .max_size = 1 << 30, .max_items = 1 << 30, .again = true};
-	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct broker *broker = open_broker(new_folder(), &setting);
 	struct item *item;
 	ck_zero(put_range(broker, 1, 60, 20, WEIR_TRY));
 	ck_zero(put_range(broker, 61, 100, 20, WEIR_TRY));
@@ -393,7 +391,7 @@ FIBER_TEST(broker_sqlite_does_not_read_ahead_of_the_window_what_can_be_read_agai
 FIBER_TEST(broker_sqlite_loads_an_item_that_is_larger_than_the_window)
 {
 	static const struct setting setting = {4, 100, 1 << 30, 1 << 30};
-	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct broker *broker = open_broker(new_folder(), &setting);
 	struct item *item;
 	for (uint64_t i = 1; i <= 9; i += 3)
 		ck_zero(put_range(broker, i, i + 2, 1000, WEIR_TRY));
@@ -423,7 +421,7 @@ static int put_later(void *arg)
 FIBER_TEST(broker_sqlite_put_waits_for_room_and_goes_on)
 {
 	static const struct setting setting = {100, 10000, 1 << 30, 10};
-	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct broker *broker = open_broker(new_folder(), &setting);
 	struct putter putter = {broker, 9, 14, 10, UNANSWERED};
 	struct weir_group *group = new_group();
 	struct item *items[10];
@@ -446,7 +444,7 @@ FIBER_TEST(broker_sqlite_put_waits_for_room_and_goes_on)
 FIBER_TEST(broker_sqlite_put_larger_than_the_store_goes_in_alone)
 {
 	static const struct setting setting = {300, 1 << 20, 100, 10};
-	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct broker *broker = open_broker(new_folder(), &setting);
 	struct putter putter = {broker, 101, 200, 50, UNANSWERED};
 	struct weir_group *group = new_group();
 	struct item *items[100];
@@ -466,7 +464,7 @@ FIBER_TEST(broker_sqlite_put_larger_than_the_store_goes_in_alone)
 FIBER_TEST(broker_sqlite_stop_ends_a_put_that_waits)
 {
 	static const struct setting setting = {100, 10000, 1 << 30, 1};
-	struct broker *broker = open_broker(new_folder(), &setting, true);
+	struct broker *broker = open_broker(new_folder(), &setting);
 	struct putter putters[2] = {{broker, 2, 2, 1, UNANSWERED}, {broker, 3, 3, 1, UNANSWERED}};
 	struct weir_group *group = new_group();
 	ck_zero(put_range(broker, 1, 1, 1, WEIR_TRY));
@@ -483,7 +481,7 @@ FIBER_TEST(broker_sqlite_stop_ends_a_put_that_waits)
 FIBER_TEST(broker_sqlite_bury_of_the_last_item_ends_the_run)
 {
 	const char *folder = new_folder();
-	struct broker *broker = open_broker(folder, &roomy, true);
+	struct broker *broker = open_broker(folder, &roomy);
 	struct broker_past past;
 	struct item *item;
 	ck_zero(put_range(broker, 1, 1, 1, WEIR_TRY));
@@ -494,7 +492,7 @@ FIBER_TEST(broker_sqlite_bury_of_the_last_item_ends_the_run)
 	uint64_t n;
 	ck_assert_int_eq(ops->replay(broker, &(struct letter_query){0}, &n, &err, WEIR_FOREVER), WEIR_ECLOSED);
 	ck_zero(ops->close(broker, &err));
-	broker = open_broker(folder, &roomy, false);
+	broker = open_broker(folder, &roomy);
 	ck_zero(ops->recall(broker, &past));
 	ck_assert(past.done && past.letters == 1);
 	broker_past_fini(&past);
@@ -595,7 +593,7 @@ static int copy_folder(void *arg)
 static void check_copy(const char *folder, const struct crash *before, const struct crash *after)
 {
 	static const struct setting setting = {CRASH_ITEMS, 1 << 20, 1 << 30, 1 << 30};
-	struct broker *broker = open_broker(folder, &setting, false);
+	struct broker *broker = open_broker(folder, &setting);
 	bool inside[CRASH_ITEMS + 1] = {0};
 	struct item *item;
 	uint64_t n = unfinished(broker), dead = letters(broker);
@@ -636,7 +634,7 @@ FIBER_TEST(broker_sqlite_crash_loses_nothing_and_brings_nothing_back)
 	const char *folder = new_folder();
 	struct weir_group *group = new_group();
 	crash = (struct crash){.random = test_seed() + 7};
-	crash.broker = open_broker(folder, &setting, true);
+	crash.broker = open_broker(folder, &setting);
 	spawn(group, put_all, NULL);
 	for (int i = 0; i < 8; i++)
 		spawn(group, work_all, NULL);
@@ -725,7 +723,7 @@ FIBER_TEST(broker_sqlite_full_disk_pauses_and_goes_on)
 	struct item *items[10];
 	struct weir_error own;
 	use_disk();
-	struct broker *broker = open_broker(folder, &roomy, true);
+	struct broker *broker = open_broker(folder, &roomy);
 	ck_zero(put_range(broker, 1, 10, 10, WEIR_TRY));
 	ck_assert_int_eq(ops->lease(broker, items, 10, &err, WEIR_TRY), 10);
 	disk.full = true;
@@ -754,7 +752,7 @@ FIBER_TEST(broker_sqlite_full_disk_pauses_and_goes_on)
 		ops->nack(broker, items[i], weir_now() + WEIR_SEC);
 	ops->nack(broker, items[3], weir_now() + WEIR_SEC);
 	ck_zero(ops->close(broker, &err));
-	broker = open_broker(folder, &roomy, false);
+	broker = open_broker(folder, &roomy);
 	ck_assert_uint_eq(unfinished(broker), 8);
 	ck_assert_uint_eq(letters(broker), 1);
 	for (int i = 0; i < 8; i++) {
@@ -773,7 +771,7 @@ FIBER_TEST(broker_sqlite_acks_get_through_when_a_put_does_not)
 	struct stat st;
 	const char *folder = new_folder();
 	use_disk();
-	struct broker *broker = open_broker(folder, &roomy, true);
+	struct broker *broker = open_broker(folder, &roomy);
 	ck_zero(put_range(broker, 1, 3, 10, WEIR_TRY));
 	ck_assert_int_eq(ops->lease(broker, items, 3, &err, WEIR_TRY), 3);
 	ck_assert_int_eq(stat(test_format("%s/" STORE_FILE "-wal", folder), &st), 0);
@@ -807,7 +805,7 @@ FIBER_TEST(broker_sqlite_broken_disk_is_for_good)
 	struct item *items[4], *none;
 	struct weir_error own;
 	use_disk();
-	struct broker *broker = open_broker(folder, &roomy, true);
+	struct broker *broker = open_broker(folder, &roomy);
 	ck_zero(put_range(broker, 1, 4, 10, WEIR_TRY));
 	ck_assert_int_eq(ops->lease(broker, items, 4, &err, WEIR_TRY), 4);
 	spawn(group, lease_for_ever, broker);
@@ -825,7 +823,7 @@ FIBER_TEST(broker_sqlite_broken_disk_is_for_good)
 		ops->nack(broker, items[i], weir_now() + WEIR_SEC);
 	ops->bury(broker, items[3]);
 	ck_assert_int_eq(ops->close(broker, &own), WEIR_EIO);
-	broker = open_broker(folder, &roomy, false);
+	broker = open_broker(folder, &roomy);
 	ck_assert_uint_ge(unfinished(broker), 4);
 	ck_zero(ops->close(broker, &err));
 }
@@ -851,7 +849,7 @@ static int year(void *arg)
 {
 	struct stat db, wal;
 	const char *folder = arg;
-	struct broker *broker = open_broker(folder, &roomy, true);
+	struct broker *broker = open_broker(folder, &roomy);
 	fail_for_a_year(broker);
 	ck_assert_int_eq(stat(test_format("%s/" STORE_FILE, folder), &db), 0);
 	ck_assert_int_eq(stat(test_format("%s/" STORE_FILE "-wal", folder), &wal), 0);
@@ -871,7 +869,7 @@ TEST(broker_sqlite_year_of_failures_takes_no_room)
 
 FIBER_TEST(broker_sqlite_replay_brings_more_to_workers_that_wait_for_the_end)
 {
-	struct broker *broker = open_broker(new_folder(), &roomy, true);
+	struct broker *broker = open_broker(new_folder(), &roomy);
 	struct weir_group *group = new_group();
 	struct item *items[2];
 	struct buf text = {0};

@@ -31,7 +31,7 @@ static struct store *open_store(const char *folder, unsigned flags)
 
 static void start(struct store *store)
 {
-	struct broker_start start = {.fresh = true, .run = MODEL_RUN, .plan = "p", .source = "s"};
+	struct broker_start start = {.run = MODEL_RUN, .plan = "p", .source = "s"};
 	ck_assert_msg(store_start(store, &start, &err) == 0, "%s", err.text);
 }
 
@@ -320,9 +320,28 @@ TEST(store_passes_over_what_is_written_twice)
 	broker_past_fini(&past);
 	struct buf findings = {0};
 	ck_assert_int_eq(store_verify(store, &findings, &err), 0);
+	store_close(store);
+}
+
+TEST(store_forget_leaves_nothing_of_a_run)
+{
+	const char *folder = make_store("s");
+	struct store *store = open_store(folder, 0);
+	struct broker_past past;
+	for (int reopened = 0; reopened < 2; reopened++) {
+		ck_assert_int_eq(store_forget(store, &err), 0);
+		ck_assert_int_eq(store_recall(store, &past, &err), 0);
+		ck_assert(!past.begun && past.accounts.read == 0 && past.unfinished == 0 && past.letters == 0);
+		ck_assert_uint_eq(store_next_chunk(store), 1);
+		ck_assert_int_eq(load_and_free(store, 1), 0);
+		broker_past_fini(&past);
+		store_close(store);
+		store = open_store(folder, 0);
+	}
 	start(store);
+	put(store, 256, 10);
 	ck_assert_int_eq(store_recall(store, &past, &err), 0);
-	ck_assert(past.accounts.read == 0 && past.unfinished == 0 && store_next_chunk(store) == 1);
+	ck_assert(past.begun && past.accounts.read == 256 && past.unfinished == 256);
 	ck_assert_str_eq(past.positions[LANE_DEAD].data, "");
 	broker_past_fini(&past);
 	store_close(store);

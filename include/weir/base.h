@@ -50,7 +50,8 @@ typedef int64_t weir_nsec;
 	X(ECLOSED, -5001, "closed")                                                                                    \
 	X(EDIED, -5002, "child process died")                                                                          \
 	X(EDATA, -5003, "the data is wrong")                                                                           \
-	X(EDEADLOCK, -5004, "every fiber waits and nothing can wake one")
+	X(EDEADLOCK, -5004, "every fiber waits and nothing can wake one")                                              \
+	X(EOPEN, -5005, "the circuit breaker is open")
 
 enum weir_errno {
 #define WEIR_X(name, value, text) WEIR_##name = (value),

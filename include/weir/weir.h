@@ -3,9 +3,13 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
+#include <weir/adapt.h>
+#include <weir/backoff.h>
 #include <weir/base.h>
+#include <weir/breaker.h>
 #include <weir/child.h>
 #include <weir/event.h>
+#include <weir/gate.h>
 #include <weir/group.h>
 #include <weir/heap.h>
 #include <weir/histogram.h>
@@ -16,8 +20,11 @@
 #include <weir/metrics.h>
 #include <weir/offload.h>
 #include <weir/once.h>
+#include <weir/outcome.h>
+#include <weir/process.h>
 #include <weir/queue.h>
 #include <weir/random.h>
+#include <weir/rate.h>
 #include <weir/run.h>
 #include <weir/select.h>
 #include <weir/sem.h>

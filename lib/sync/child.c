@@ -72,7 +72,7 @@ static int add_worker(struct weir_child *pool)
 		code = weir_group_failures(pool->group) ? WEIR_ENOMEM : 0;
 	}
 	if (code)
-		weir__process_end(&worker->process, 0);
+		weir__subprocess_end(&worker->process, 0);
 	return code;
 }
 

@@ -275,7 +275,7 @@ static int serve(struct worker *worker)
 
 int weir__worker_start(struct worker *worker)
 {
-	int code = weir__process_start(&worker->pool->options, &worker->process);
+	int code = weir__subprocess_start(&worker->pool->options, &worker->process);
 	if (code)
 		return code;
 	worker->started = weir_now();
@@ -372,7 +372,7 @@ int weir__worker_run(void *arg)
 		pool->stats.deaths += why == WEIR_EDIED;
 		pool->stats.kills += why == WEIR_ETIMEDOUT || why == WEIR_ENOMEM;
 		take_back(worker, why);
-		weir__process_end(&worker->process, why == WEIR_ECLOSED ? END_GRACE : 0);
+		weir__subprocess_end(&worker->process, why == WEIR_ECLOSED ? END_GRACE : 0);
 		restart(worker);
 	}
 	weir_shield_leave();

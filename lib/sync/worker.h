@@ -7,7 +7,7 @@
 #define SYNC_WORKER_H
 
 #include "rt/fiber.h"
-#include "sync/process.h"
+#include "sync/subprocess.h"
 
 #include <weir/group.h>
 
@@ -35,7 +35,7 @@ struct bytes {
 
 struct worker {
 	struct weir_child *pool;
-	struct weir__process process;
+	struct weir__subprocess process;
 	struct weir__waitlist paused; /* its fiber, between two children */
 	struct calls under_way;
 	unsigned lines;     /* under way */
@@ -76,7 +76,7 @@ void weir__calls_push(struct calls *calls, struct call *call);
 void weir__calls_remove(struct call *call);
 struct call *weir__calls_pop(struct calls *calls);
 
-/* Starts the child.  As weir__process_start(). */
+/* Starts the child.  As weir__subprocess_start(). */
 int weir__worker_start(struct worker *worker);
 
 /* The body of the worker's fiber, its child being started: ends when the pool closes. */

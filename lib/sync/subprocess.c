@@ -7,7 +7,7 @@
  * descriptor, default signal handling, and a process group of its own: Ctrl-C does not reach it, and what it started
  * is killed together with it.  It ends with its parent because it then reads end of file.
  */
-#include "sync/process.h"
+#include "sync/subprocess.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -96,9 +96,9 @@ static void reap(pid_t pid)
 		;
 }
 
-int weir__process_start(const struct weir_child_options *opts, struct weir__process *ret_process)
+int weir__subprocess_start(const struct weir_child_options *opts, struct weir__subprocess *ret_process)
 {
-	struct weir__process process = {.pidfd = -1};
+	struct weir__subprocess process = {.pidfd = -1};
 	int pair[2];
 	/* posix_spawn() says so, too, but not under valgrind, and on a system without vfork(). */
 	if (access(opts->argv[0], X_OK))
@@ -145,7 +145,7 @@ static void await_end(pid_t pid, struct weir_io *io, weir_nsec deadline)
 		weir_sleep(WEIR_MSEC);
 }
 
-void weir__process_end(struct weir__process *process, weir_nsec grace)
+void weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace)
 {
 	struct weir_io *io = NULL;
 	weir_io_close(process->io);
@@ -161,7 +161,7 @@ void weir__process_end(struct weir__process *process, weir_nsec grace)
 	weir_io_close(io);
 	if (process->pidfd >= 0)
 		close(process->pidfd);
-	*process = (struct weir__process){0};
+	*process = (struct weir__subprocess){0};
 }
 
 void weir__strings_free(const char *const *strings)

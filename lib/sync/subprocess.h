@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One child process at the other end of a socket pair; child.c makes a pool of them. */
-#ifndef SYNC_PROCESS_H
-#define SYNC_PROCESS_H
+#ifndef SYNC_SUBPROCESS_H
+#define SYNC_SUBPROCESS_H
 
 #include <sys/types.h>
 #include <weir/child.h>
 #include <weir/io.h>
 
-struct weir__process {
+struct weir__subprocess {
 	pid_t pid; /* 0: none */
 	int pidfd; /* -1: the system has none */
 	int fd;    /* the parent's end, non-blocking; the child has the other one as descriptors 0 and 1 */
@@ -15,11 +15,11 @@ struct weir__process {
 };
 
 /* Starts argv, envp, memory_bytes of the options.  What posix_spawn() says, WEIR_EMFILE, WEIR_ENOMEM. */
-int weir__process_start(const struct weir_child_options *opts, struct weir__process *ret_process);
+int weir__subprocess_start(const struct weir_child_options *opts, struct weir__subprocess *ret_process);
 
 /* Closes the parent's end, gives the child `grace` to end by itself, kills it and what it has started, and reaps it.
  * Suspends, and is not to be cancelled: the caller has entered a shield.  *process is zeroed. */
-void weir__process_end(struct weir__process *process, weir_nsec grace);
+void weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace);
 
 /* A copy of a NULL-terminated list of strings; NULL if out of memory. */
 const char *const *weir__strings_copy(const char *const *strings);

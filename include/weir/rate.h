@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rates: so many in so much time.
+ *
+ * `struct weir_rate` is the law alone, pure: the time is an argument, nothing waits.  `struct weir_rate_limiter` makes
+ * fibers wait by it.
+ *
+ *     GCRA     even pacing, one each period / count; after a pause up to `burst` at once.  (ITU-T I.371, the generic
+ *              cell rate algorithm: one word of state.)  In any window of length w: at most burst + w * rate.
+ *     bucket   token bucket of `burst` tokens: the same bound, told in tokens
+ *     log      exact: in any window of length `period` at most `count`, however they come; keeps `count` times
+ *
+ * A fixed window is not offered: it lets twice its count through at its edge.
+ */
+#ifndef WEIR_RATE_H
+#define WEIR_RATE_H
+
+#include <weir/run.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum weir_rate_kind { WEIR_RATE_GCRA, WEIR_RATE_BUCKET, WEIR_RATE_LOG };
+
+/* 1000/s is {.count = 1000}; 5000 an hour {.count = 5000, .period = 3600 * WEIR_SEC}. */
+struct weir_rate_options {
+	uint64_t count;   /* 1 to 10^9; as part of other options 0: no rate */
+	weir_nsec period; /* 0: 1 s; 365 days at most */
+	uint64_t burst; /* of GCRA and the bucket: most at once; 0: 1; 10^6 at most; of the log it counts for nothing */
+	enum weir_rate_kind kind; /* the log: count is 10^6 at most */
+};
+
+/* ---- the law */
+
+/* A plain object; its fields are the library's. */
+struct weir_rate {
+	struct weir_rate_options options;
+	double interval;      /* ns for each */
+	weir_nsec at;         /* GCRA: the theoretical arrival time; bucket: when the tokens were counted */
+	double tokens;        /* bucket; GCRA: the part of `at` below a nanosecond */
+	weir_nsec *stamps;    /* log: a ring of the last `count` */
+	uint64_t first, used; /* log */
+};
+
+/* WEIR_EINVAL: the options; WEIR_ENOMEM: of the log. */
+WEIR_API int weir_rate_init(struct weir_rate *rate, const struct weir_rate_options *opts);
+WEIR_API void weir_rate_fini(struct weir_rate *rate); /* one that is all zero is fine */
+
+/* The earliest time at which n may pass together: `now` or before, they may now.  WEIR_FOREVER: never, n is over the
+ * burst (the count). */
+WEIR_API weir_nsec weir_rate_next(const struct weir_rate *rate, uint64_t n, weir_nsec now);
+
+/* Lets n pass.  Contract: weir_rate_next(rate, n, now) is not later than now. */
+WEIR_API void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now);
+
+/* Another rate from now on, of the same kind; what has passed still counts.  WEIR_EINVAL, WEIR_ENOMEM: it is as it was.
+ */
+WEIR_API int weir_rate_set(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now);
+
+/* ---- waiting by it */
+
+struct weir_rate_limiter;
+
+/* As weir_rate_init(). */
+WEIR_API int weir_rate_limiter_new(const struct weir_rate_options *opts, struct weir_rate_limiter **ret_limiter);
+
+/* Contract: no fiber waits on it, or was woken or cancelled there and has not run since.  NULL is fine. */
+WEIR_API void weir_rate_limiter_free(struct weir_rate_limiter *limiter);
+
+/* Suspends until n (1 or more) may pass; fair: first come, first served.  Who waits is charged when it is let through,
+ * so giving up costs nothing.  WEIR_EINVAL: n is over the burst (the count); WEIR_EAGAIN, WEIR_ETIMEDOUT,
+ * WEIR_ECANCELED.  Calls belong on fibers of the loop that made it. */
+WEIR_API int weir_rate_limiter_acquire(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec deadline);
+
+/* Another rate, for those who wait, too.  Does not suspend.  As weir_rate_set(). */
+WEIR_API int weir_rate_limiter_set(struct weir_rate_limiter *limiter, const struct weir_rate_options *opts);
+
+/* Lets nobody through before `until` (a time; one in the past opens it). */
+WEIR_API void weir_rate_limiter_close(struct weir_rate_limiter *limiter, weir_nsec until);
+
+WEIR_API size_t weir_rate_limiter_waiting(const struct weir_rate_limiter *limiter);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

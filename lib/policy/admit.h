@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Admission to one upstream: the gate (weir/gate.h) without the waiting.  Pure: `now` is a parameter, so that a
+ * simulator can drive it as well as the gate does.
+ *
+ *     ask -> enter -> leave
+ */
+#ifndef POLICY_ADMIT_H
+#define POLICY_ADMIT_H
+
+#include <weir/gate.h>
+
+struct weir__admit;
+
+int weir__admit_new(const struct weir_gate_options *opts, struct weir__admit **ret_admit);
+void weir__admit_free(struct weir__admit *admit);
+
+/* The earliest time at which a call may be made: `now` or before, at once; WEIR_FOREVER: not before a call leaves or a
+ * setting changes.  *ret_held_by (may be NULL) says what holds it back. */
+weir_nsec weir__admit_ask(struct weir__admit *admit, weir_nsec now, enum weir_held_by *ret_held_by);
+
+/* A call is made.  Contract: weir__admit_ask() is not later than now. */
+void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, weir_nsec now);
+void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, enum weir_outcome outcome,
+		       const struct weir_told *told, weir_nsec now);
+
+weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now);
+
+int weir__admit_set_concurrency(struct weir__admit *admit, size_t concurrency);
+int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_options *rate, weir_nsec now);
+void weir__admit_pause(struct weir__admit *admit, bool paused);
+
+/* All but `waiting`. */
+void weir__admit_stats(const struct weir__admit *admit, weir_nsec now, struct weir_gate_stats *ret_stats);
+
+#endif

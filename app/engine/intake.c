@@ -7,13 +7,12 @@
  * must not hold back what it has.  What the source finds unusable goes the same way, marked, to be buried by a worker:
  * so it is stored and counted once like any other.
  *
- * A broker whose disk is full is asked again after a pause that grows to a second; nothing is lost meanwhile.
+ * A broker whose disk is full is asked again (patience.c); nothing is lost meanwhile.
  */
 #include "engine/internal.h"
 
 #define BATCH_BYTES  ((size_t)1 << 20)
 #define BATCH_PERIOD (5 * WEIR_MSEC)
-#define FIRST_PAUSE  (10 * WEIR_MSEC)
 
 struct batch {
 	struct item *items[BROKER_PUT_MAX];
@@ -47,30 +46,21 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 	do {
 		code = read_item(engine, batch, err, until);
 		if (batch->n == 1)
-			until = weir_clock() + BATCH_PERIOD;
-	} while (code == 1 && batch->n < engine->put_most && batch->bytes < BATCH_BYTES && weir_clock() < until);
+			until = batch->items[0]->born + BATCH_PERIOD;
+	} while (code == 1 && batch->n < engine->put_most && batch->bytes < BATCH_BYTES &&
+		 batch->items[batch->n - 1]->born < until);
 	return code;
-}
-
-/* After a put or seal: whether to try it again, because the disk was full, or the store busy, and it may work now. */
-static bool again(struct engine *engine, int code, weir_nsec *pause)
-{
-	engine->degraded[LANES] = code == WEIR_ENOSPC;
-	if ((code != WEIR_ENOSPC && code != WEIR_EBUSY) || weir_sleep(*pause))
-		return false;
-	*pause = *pause < WEIR_SEC / 2 ? *pause * 2 : WEIR_SEC;
-	return true;
 }
 
 static int put_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
 {
 	struct source_cursor cursor;
-	weir_nsec pause = FIRST_PAUSE, begun = weir_now();
+	weir_nsec pause = 0, begun = weir_now();
 	int code;
 	engine->source_ops->cursor(engine->source, &cursor);
 	do
 		code = engine->broker_ops->put(engine->broker, batch->items, batch->n, &cursor, err, WEIR_FOREVER);
-	while (again(engine, code, &pause));
+	while (engine_again(engine, LANES, code, &pause));
 	engine->source_stalled += weir_now() - begun;
 	if (!code)
 		engine->accounts.read += batch->n;
@@ -82,11 +72,11 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 
 static int seal(struct engine *engine, struct weir_error *err)
 {
-	weir_nsec pause = FIRST_PAUSE;
+	weir_nsec pause = 0;
 	int code;
 	do
 		code = engine->broker_ops->seal(engine->broker, err, WEIR_FOREVER);
-	while (again(engine, code, &pause));
+	while (engine_again(engine, LANES, code, &pause));
 	return code;
 }
 

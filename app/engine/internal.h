@@ -85,6 +85,11 @@ static inline int engine_exit_of(int code)
 	return code == WEIR_EIO || code == WEIR_ENOSPC || code == WEIR_EDATA ? EX_IOERR : EX_UNAVAILABLE;
 }
 
+/* Whether to try again what was answered with `code`: it says that a disk is full or something busy, and a pause has
+ * passed, which grows from 10 ms to a second (*pause is 0 at first).  place: a lane, or LANES for the intake; whoever
+ * looks at the run sees that it is degraded.  Suspends. */
+bool engine_again(struct engine *engine, int place, int code, weir_nsec *pause);
+
 /* The run cannot go on; the first failure counts. */
 void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err);
 

@@ -3,8 +3,8 @@
  * See lane.h.  `room` counts bytes: an entry takes as many permits as its outputs have bytes, at most all of them, and
  * gives them back when it was settled.
  *
- * A sink that is busy is asked again after a pause that grows to a second; one that fails ends the run.  What it had
- * not taken goes back to the broker.
+ * A sink that is busy is asked again (patience.c); one that fails ends the run.  What it had not taken goes back to the
+ * broker.
  */
 #include "engine/lane.h"
 
@@ -118,28 +118,15 @@ static size_t collect(struct lane *lane)
 	return n;
 }
 
-static weir_nsec longer(weir_nsec pause)
-{
-	return pause < WEIR_SEC / 2 ? pause * 2 : WEIR_SEC;
-}
-
-/* Whether it may work later; a full disk is told to whoever looks. */
-static bool may_work_later(struct lane *lane, int code)
-{
-	lane->engine->degraded[lane->which] = code == WEIR_ENOSPC;
-	return code == WEIR_EBUSY || code == WEIR_EAGAIN || code == WEIR_ENOSPC;
-}
-
 /* Writes the outputs of n items, patiently. */
 static int write_items(struct lane *lane, size_t n, struct weir_error *err)
 {
-	weir_nsec pause = 10 * WEIR_MSEC;
-	for (;;) {
-		int code = lane->ops->write(lane->sink, lane->items, n, err, WEIR_FOREVER);
-		if (!may_work_later(lane, code) || lane->engine->state == ENGINE_FAILED || weir_sleep(pause))
-			return code;
-		pause = longer(pause);
-	}
+	weir_nsec pause = 0;
+	int code;
+	do
+		code = lane->ops->write(lane->sink, lane->items, n, err, WEIR_FOREVER);
+	while (engine_again(lane->engine, (int)lane->which, code, &pause));
+	return code;
 }
 
 static void read_position(struct lane *lane)
@@ -153,14 +140,12 @@ static void read_position(struct lane *lane)
 static int ack_items(struct lane *lane, size_t n, struct weir_error *err)
 {
 	const struct value position = {lane->position.data, lane->position.len};
-	weir_nsec pause = 10 * WEIR_MSEC;
-	for (;;) {
-		int code = engine_settle(lane->engine, lane->settled, n, lane->which, position.len ? &position : NULL,
-					 err);
-		if (!may_work_later(lane, code) || lane->engine->state == ENGINE_FAILED || weir_sleep(pause))
-			return code;
-		pause = longer(pause);
-	}
+	weir_nsec pause = 0;
+	int code;
+	do
+		code = engine_settle(lane->engine, lane->settled, n, lane->which, position.len ? &position : NULL, err);
+	while (engine_again(lane->engine, (int)lane->which, code, &pause));
+	return code;
 }
 
 /* Sends entries whose outputs the sink can never take to the dead letters; returns how many others there are, moved
@@ -213,7 +198,7 @@ static int write_batch(struct lane *lane, size_t n, struct weir_error *err)
 	return lane->position.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory") : code;
 }
 
-/* What was written: shielded, since it is to be accounted for even when the lane is cancelled now. */
+/* Accounts for what was written, also when the lane is cancelled now: engine_settle() is shielded. */
 static int settle_batch(struct lane *lane, size_t n, struct weir_error *err)
 {
 	size_t bytes = 0;

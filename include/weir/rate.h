@@ -73,16 +73,18 @@ WEIR_API int weir_rate_limiter_new(const struct weir_rate_options *opts, struct 
 WEIR_API void weir_rate_limiter_free(struct weir_rate_limiter *limiter);
 
 /* Suspends until n (1 or more) may pass; fair: first come, first served.  Who waits is charged when it is let through,
- * so giving up costs nothing.  WEIR_EINVAL: n is over the burst (the count); WEIR_EAGAIN, WEIR_ETIMEDOUT,
- * WEIR_ECANCELED.  Calls belong on fibers of the loop that made it. */
+ * so giving up costs nothing.  WEIR_EINVAL: n is over the burst (the count), or is now that it has shrunk; WEIR_EAGAIN,
+ * WEIR_ETIMEDOUT, WEIR_ECANCELED.  Calls belong on fibers of the loop that made it. */
 WEIR_API int weir_rate_limiter_acquire(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec deadline);
 
 /* Another rate, for those who wait, too.  Does not suspend.  As weir_rate_set(). */
 WEIR_API int weir_rate_limiter_set(struct weir_rate_limiter *limiter, const struct weir_rate_options *opts);
 
-/* Lets nobody through before `until` (a time; one in the past opens it). */
+/* Lets nobody through before `until` (a time; one in the past opens it), whatever was said before.  Does not suspend.
+ */
 WEIR_API void weir_rate_limiter_close(struct weir_rate_limiter *limiter, weir_nsec until);
 
+/* Those who wait now, and those who were woken and have not run since. */
 WEIR_API size_t weir_rate_limiter_waiting(const struct weir_rate_limiter *limiter);
 
 #ifdef __cplusplus

@@ -67,7 +67,7 @@ static void explain(struct weir_choice *choice, const char *format, ...)
 }
 
 struct number {
-	char text[32];
+	char text[48];
 };
 
 /* Three digits, or all of those before the point. */
@@ -92,7 +92,7 @@ static struct number show_bytes(size_t bytes)
 	size_t unit = 0;
 	for (; value >= 1024 && unit < 4; unit++)
 		value /= 1024;
-	snprintf(number.text, sizeof number.text, "%s %s", show(value).text, units[unit]);
+	snprintf(number.text, sizeof number.text, "%.24s %s", show(value).text, units[unit]);
 	return number;
 }
 

@@ -132,6 +132,22 @@ FIBER_TEST(rate_limiter_cancel_of_the_head_makes_the_next_one_head)
 	weir_rate_limiter_free(limiter);
 }
 
+FIBER_TEST(rate_limiter_is_as_new_when_all_gave_up_in_one_moment)
+{
+	struct weir_rate_limiter *limiter = new_limiter((struct weir_rate_options){.count = 1});
+	struct taker takers[3];
+	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 1, WEIR_TRY), 0);
+	for (int i = 0; i < 3; i++)
+		start(&takers[i], limiter, 1, WEIR_FOREVER);
+	for (int i = 0; i < 3; i++)
+		weir_group_cancel(takers[i].group); /* the head first: none of the others is in line when it runs */
+	for (int i = 0; i < 3; i++)
+		finish(takers[i].group);
+	ck_assert_int_eq(weir_sleep(WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 1, WEIR_TRY), 0);
+	weir_rate_limiter_free(limiter);
+}
+
 FIBER_TEST(rate_limiter_answers_at_once_what_needs_no_wait)
 {
 	struct weir_rate_limiter *limiter = new_limiter((struct weir_rate_options){.count = 1, .burst = 2});

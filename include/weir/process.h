@@ -164,8 +164,8 @@ struct weir_attempt {
 };
 
 /* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the
- * gate lets nobody in, or its breaker is not closed, the attempt is refunded and the next one comes when the gate opens.
- * Whether it is so. */
+ * gate lets nobody in, or its breaker is not closed, the attempt is refunded and the next one comes when the gate
+ * opens. Whether it is so. */
 WEIR_API bool weir_attempt_excuse(struct weir_attempt *attempt, const struct weir_gate *gate);
 
 /* A job: 0 or more is success, negative is failure.  WEIR_ECANCELED is none, the job is not done. */

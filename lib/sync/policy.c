@@ -63,8 +63,7 @@ static int check_choices(const struct weir_policy_options *o, enum weir_permit p
 		return weir_error_set(err, WEIR_EINVAL,
 				      "without a permit all jobs run at once: that excludes a concurrency");
 	if (permit == WEIR_PERMIT_NEVER && o->rate.count)
-		return weir_error_set(err, WEIR_EINVAL,
-				      "without a permit all jobs run at once: that excludes a rate");
+		return weir_error_set(err, WEIR_EINVAL, "without a permit all jobs run at once: that excludes a rate");
 	if (all && o->capacity)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "with the permit %s all jobs are started as they come: that excludes a capacity",

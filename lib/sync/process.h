@@ -158,16 +158,20 @@ void weir__station_remove(struct station *station, struct job *job);
 void weir__stations_serve(struct run *run);
 size_t weir__stations_limit(const struct run *run);
 
+/* The budget allows a retry again. */
+void weir__stations_retry(struct run *run);
+
 /* ---- job_fiber.c */
 
 int weir__job_fiber(void *arg);
 void weir__job_finish(struct run *run, struct job *job, const struct weir_attempt *last);
+void weir__job_hand_on(struct run *run, struct job *job, const struct weir_attempt *last);
 void weir__job_give_back(struct run *run, struct job *job);
 
 /* ---- process.c */
 
 void weir__run_stop(struct run *run, int code);
-void weir__run_wake(struct run *run);        /* the dispatcher */
+void weir__run_wake(struct run *run);         /* the dispatcher */
 void weir__run_room_changed(struct run *run); /* the reader, if it may go on */
 void weir__run_launch(struct run *run, struct job *job);
 bool weir__run_may_start(const struct run *run);

@@ -20,8 +20,11 @@ static weir_nsec with_jitter(struct weir_policy *policy, weir_nsec wait)
 
 void weir__tries_init(struct weir__tries *tries, unsigned counted)
 {
-	*tries = (struct weir__tries){
-		.taken = weir_now(), .first = WEIR_FOREVER, .excused = WEIR_FOREVER, .counted = counted, .streak = counted};
+	*tries = (struct weir__tries){.taken = weir_now(),
+				      .first = WEIR_FOREVER,
+				      .excused = WEIR_FOREVER,
+				      .counted = counted,
+				      .streak = counted};
 }
 
 static unsigned attempts_most(const struct weir_policy *policy)
@@ -131,7 +134,8 @@ static bool is_worth_it(const struct weir_policy *policy, const struct weir__tri
 	return refunded || weir_retry_allows(&o->retry, tries->counted, tries->first, at);
 }
 
-/* Whether the attempt is to use up nothing; *ret_opens: when its gate lets somebody in again, 0 if that is not known. */
+/* Whether the attempt is to use up nothing; *ret_opens: when its gate lets somebody in again, 0 if that is not known.
+ */
 static bool is_refunded(const struct weir_attempt *attempt, const struct weir_gate *gate, int result,
 			weir_nsec *ret_opens)
 {

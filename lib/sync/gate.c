@@ -314,6 +314,13 @@ void weir_gate_pause(struct weir_gate *gate, bool paused)
 	weir__gate_hand_out(gate);
 }
 
+/* Without memory for it things stay as they were found. */
+void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
+{
+	weir__admit_go_on_from(gate->admit, concurrency, per_sec, weir_now());
+	weir__gate_hand_out(gate);
+}
+
 /* ---- looking at it */
 
 weir_nsec weir_gate_shut_until(const struct weir_gate *gate)

@@ -47,6 +47,9 @@ void weir__gate_hand_out(struct weir_gate *gate);
 size_t weir__gate_limit(const struct weir_gate *gate);
 size_t weir__gate_in_flight(const struct weir_gate *gate);
 
+/* Its found limits go on from these; 0: from all at once, from no rate. */
+void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec);
+
 /* Who keeps it: a policy. */
 void weir__gate_set_owner(struct weir_gate *gate, void *owner);
 void *weir__gate_owner(const struct weir_gate *gate);

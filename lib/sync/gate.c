@@ -351,13 +351,13 @@ void *weir__gate_owner(const struct weir_gate *gate)
 	return gate->owner;
 }
 
-bool weir__gate_excuses(const struct weir_gate *gate)
+bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens)
 {
-	if (weir_gate_shut_until(gate))
-		return true;
 	struct weir_gate_stats stats;
 	weir_gate_stats(gate, &stats);
-	return stats.breaker != WEIR_BREAKER_CLOSED;
+	weir_nsec opens = gate->rejects ? stats.shut_until : weir_gate_shut_until(gate);
+	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
+	return opens || (!gate->rejects && stats.breaker != WEIR_BREAKER_CLOSED);
 }
 
 const char *weir_held_by_name(enum weir_held_by held_by)

@@ -32,7 +32,8 @@ static int one(const char *trace, const char *name, const char *kind, const char
 		opts.controller++;
 	if (sim_run(&opts, &result))
 		return 1;
-	printf("share %.4f rejected %.4f score %.4f  settled: share %.4f rejected %.4f  to 90%%: %.1f s  refused %llu\n",
+	printf("share %.4f rejected %.4f score %.4f  settled: share %.4f rejected %.4f  to 90%%: %.1f s  refused "
+	       "%llu\n",
 	       sim_share(&result.all), sim_rejected(&result.all), sim_score(&result.all), sim_share(&result.settled),
 	       sim_rejected(&result.settled), result.to_90, (unsigned long long)result.all.rejected);
 	return 0;
@@ -52,18 +53,27 @@ int main(int argc, char **argv)
 			double share = 9, rejected = 0, score = 9, to_90 = 0, ashare = 9;
 			uint64_t refused = 0;
 			for (int seed = 1; seed <= seeds; seed++) {
-				struct sim_options opts = {.model = &sim_models[m], .controller = (enum sim_controller)c, .seed = (uint64_t)seed};
+				struct sim_options opts = {.model = &sim_models[m],
+							   .controller = (enum sim_controller)c,
+							   .seed = (uint64_t)seed};
 				if (sim_run(&opts, &result))
 					return 1;
 				share = share < sim_share(&result.settled) ? share : sim_share(&result.settled);
 				ashare = ashare < sim_share(&result.all) ? ashare : sim_share(&result.all);
 				score = score < sim_score(&result.all) ? score : sim_score(&result.all);
-				rejected = rejected > sim_rejected(&result.settled) ? rejected : sim_rejected(&result.settled);
+				rejected = rejected > sim_rejected(&result.settled) ? rejected
+										    : sim_rejected(&result.settled);
 				to_90 = to_90 > result.to_90 && result.to_90 >= 0 ? to_90 : result.to_90;
 				refused = refused > result.all.rejected ? refused : result.all.rejected;
 			}
-			if (c == 0) printf(" %s %6.1f%% -%5.2f%% %6.1fs %6llu all %5.1f%% sc %6.1f |", share < .95 || rejected > .005 ? sim_models[m].flags & SIM_MOVING ? "~~" : "!!" : "  ", 100 * share, 100 * rejected, to_90, (unsigned long long)refused, 100 * ashare, 100 * score);
-			else printf(" %6.1f", 100 * score);
+			if (c == 0)
+				printf(" %s %6.1f%% -%5.2f%% %6.1fs %6llu all %5.1f%% sc %6.1f |",
+				       share < .95 || rejected > .005 ? sim_models[m].flags & SIM_MOVING ? "~~" : "!!"
+								      : "  ",
+				       100 * share, 100 * rejected, to_90, (unsigned long long)refused, 100 * ashare,
+				       100 * score);
+			else
+				printf(" %6.1f", 100 * score);
 		}
 		printf("\n");
 		fflush(stdout);

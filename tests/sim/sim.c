@@ -183,7 +183,8 @@ static void trace(struct sim *sim)
 		return;
 	sim->traced = sim->now + (weir_nsec)(sim->opts->trace * 1e9);
 	weir__admit_stats(sim->admit, sim->now, &stats);
-	printf("%9.3f limit %zu in flight %zu per_sec %.1f shut %.3f floor %.3f ms good %llu throttled %llu failed %llu "
+	printf("%9.3f limit %zu in flight %zu per_sec %.1f shut %.3f floor %.3f ms good %llu throttled %llu failed "
+	       "%llu "
 	       "breaker %d by %d\n",
 	       (double)sim->now / 1e9, stats.limit, stats.in_flight, stats.per_sec,
 	       stats.shut_until ? (double)(stats.shut_until - sim->now) / 1e9 : 0, (double)stats.floor / 1e6,
@@ -194,9 +195,8 @@ static void trace(struct sim *sim)
 static void gate_options(const struct sim_options *opts, struct weir_gate_options *gate)
 {
 	static const enum weir_adapt_kind kinds[] = {
-		[SIM_AUTO] = WEIR_ADAPT_AUTO,	    [SIM_AIMD] = WEIR_ADAPT_AIMD,
-		[SIM_VEGAS] = WEIR_ADAPT_VEGAS,	    [SIM_GRADIENT2] = WEIR_ADAPT_GRADIENT2,
-		[SIM_ARC] = WEIR_ADAPT_ARC,	    [SIM_FIXED_50] = WEIR_ADAPT_AUTO,
+		[SIM_AUTO] = WEIR_ADAPT_AUTO,           [SIM_AIMD] = WEIR_ADAPT_AIMD, [SIM_VEGAS] = WEIR_ADAPT_VEGAS,
+		[SIM_GRADIENT2] = WEIR_ADAPT_GRADIENT2, [SIM_ARC] = WEIR_ADAPT_ARC,   [SIM_FIXED_50] = WEIR_ADAPT_AUTO,
 	};
 	*gate = (struct weir_gate_options){.seed = opts->seed, .adapt.kind = kinds[opts->controller]};
 	if (opts->controller == SIM_FIXED_50)

@@ -15,8 +15,10 @@
  *     weir_policy_free(policy);
  *
  * A job that fails is tried again as policy.retry says.  A retry that waits holds no permit and no fiber; when too many
- * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut or its breaker open,
- * is refunded: it uses up no attempt and no elapsed time.  A job that meets an open breaker is parked, not failed.
+ * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut, its breaker not
+ * closed, or after as many failures in a row as open a breaker (breaker.calls_least), is refunded: it uses up no
+ * attempt and no elapsed time.  A job that meets an open breaker is parked, not failed. (Not so with WEIR_GATE_REJECT:
+ * then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)
  *
  * Patterns are presets over four choices, each of which can be set by itself:
  *
@@ -116,6 +118,8 @@ struct weir_profile {
 	weir_nsec p50, p95;       /* latency of the good ones */
 	double failed, throttled; /* shares */
 	double told_per_sec;      /* the server told its limit; 0: it did not */
+	double passed_per_sec;    /* what it let through while it turned others away; 0: none, or not known */
+	size_t concurrency;       /* calls at once, as found so far; 0: not known */
 	size_t memory_bytes;      /* to stay under; 0: any */
 	size_t job_bytes;         /* what a job under way takes, about */
 };
@@ -128,7 +132,8 @@ struct weir_choice {
 	char why[160];             /* one sentence without a final stop */
 };
 
-/* The rules of `auto`, pure. */
+/* The rules of `auto`, pure: the first of the table that applies.  Whatever the profile holds, the choice is one that
+ * can be acted on. */
 WEIR_API void weir_choose(const struct weir_profile *profile, struct weir_choice *ret_choice);
 
 struct weir_policy_stats {
@@ -155,9 +160,15 @@ struct weir_attempt {
 	enum weir_outcome
 		outcome;       /* of a job that failed; preset to FAILED, and TIMED_OUT counts as told by its code */
 	bool permanent;        /* trying again is useless */
+	bool refund;           /* this one is to use up no attempt and no time: it was not the job's fault */
 	weir_nsec not_before;  /* of the next try; 0: as the backoff says */
 	struct weir_told told; /* what the server told of its limits */
 };
+
+/* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the
+ * gate lets nobody in, or its breaker is not closed, the attempt is refunded and the next one comes when the gate
+ * opens. Whether it is so. */
+WEIR_API bool weir_attempt_excuse(struct weir_attempt *attempt, const struct weir_gate *gate);
 
 /* A job: 0 or more is success, negative is failure.  WEIR_ECANCELED is none, the job is not done. */
 typedef int (*weir_job_fn)(void *job, struct weir_attempt *attempt, void *arg);

@@ -63,7 +63,11 @@ WEIR_API void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now);
  * WEIR_EINVAL, WEIR_ENOMEM: it is as it was. */
 WEIR_API int weir_rate_set(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now);
 
-/* ---- waiting by it */
+/* ---- waiting by it
+ *
+ * Fibers run a little later than they were to be woken.  What one that waits is late, 10 ms at most, is made good: the
+ * next may go that much sooner after it.  So a rate is reached with a burst of 1, too, and the law holds for the times
+ * at which they might have gone. */
 
 struct weir_rate_limiter;
 

@@ -10,19 +10,27 @@
  * line the head.  Whoever comes while there is a head queues up, so nobody overtakes.  The head asks the law anew
  * whenever it runs, and takes when it goes through and not before: a changed rate, a closing and a cancel need no more
  * than to wake it.
+ *
+ * A fiber runs a little later than it was to be woken, and with a burst of 1 what it is late would be lost: 1,000/s
+ * came to 861/s.  So who has waited takes as of the time at which it might have, if that is not long ago.
  */
 #include "rt/fiber.h"
 
 #include <stdlib.h>
 #include <weir/rate.h>
 
+#define LATE_MOST (10 * WEIR_MSEC)
+
 struct weir_rate_limiter {
 	struct weir_rate rate;
 	weir_nsec closed_until;
+	weir_nsec late;    /* how late the last one was let through: it will be as late when it comes again */
+	weir_nsec changed; /* when set() or close() was called last: nothing is made good from before */
 	struct weir__waitlist line;
 	struct weir__waiter *timer; /* the head's, while it waits */
 	bool has_head;
-	size_t inside; /* fibers that wait, or were woken and have not run since: they look at it again */
+	weir_nsec since; /* when that fiber came to be the head */
+	size_t inside;   /* fibers that wait, or were woken and have not run since: they look at it again */
 };
 
 int weir_rate_limiter_new(const struct weir_rate_options *opts, struct weir_rate_limiter **ret_limiter)
@@ -56,15 +64,20 @@ static bool is_possible(const struct weir_rate_limiter *limiter, uint64_t n)
 	return n <= (opts->kind == WEIR_RATE_LOG ? opts->count : opts->burst);
 }
 
-/* Takes n, which is possible, if the law allows it now: 0, or the time at which it will. */
-static weir_nsec try_take(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec now)
+/* Takes n, which is possible, if the law allows it now, for one that waits since then: 0, or the time at which it will.
+ */
+static weir_nsec try_take(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec since, weir_nsec now)
 {
-	weir_nsec at = weir_rate_next(&limiter->rate, n, now);
-	if (at < limiter->closed_until)
-		at = limiter->closed_until;
+	weir_nsec from = since - limiter->late > now - LATE_MOST ? since - limiter->late : now - LATE_MOST;
+	if (from < limiter->changed)
+		from = limiter->changed;
+	if (from < limiter->closed_until)
+		from = limiter->closed_until;
+	weir_nsec at = weir_rate_next(&limiter->rate, n, from);
 	if (at > now)
 		return at;
-	weir_rate_take(&limiter->rate, n, now);
+	weir_rate_take(&limiter->rate, n, at);
+	limiter->late = now - at;
 	return 0;
 }
 
@@ -82,7 +95,7 @@ static int wait_as_head(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec
 			return WEIR_ECANCELED;
 		if (!is_possible(limiter, n))
 			return WEIR_EINVAL; /* the burst has shrunk */
-		weir_nsec at = try_take(limiter, n, weir_clock());
+		weir_nsec at = try_take(limiter, n, limiter->since, weir_clock());
 		if (at == 0)
 			return 0;
 		if (has_passed(deadline))
@@ -97,6 +110,7 @@ static void pass_on(struct weir_rate_limiter *limiter)
 {
 	struct weir__waiter *next = limiter->line.head;
 	limiter->has_head = next != NULL;
+	limiter->since = weir_clock();
 	if (next)
 		weir__wake(next, 0);
 }
@@ -125,9 +139,14 @@ int weir_rate_limiter_acquire(struct weir_rate_limiter *limiter, uint64_t n, wei
 		return WEIR_ECANCELED;
 	if (!is_possible(limiter, n))
 		return WEIR_EINVAL;
-	if (!limiter->has_head && try_take(limiter, n, weir_clock()) == 0)
+	weir_nsec now = weir_clock();
+	if (!limiter->has_head && try_take(limiter, n, now, now) == 0)
 		return 0;
-	return deadline == WEIR_TRY ? WEIR_EAGAIN : wait_in_line(limiter, n, deadline);
+	if (deadline == WEIR_TRY)
+		return WEIR_EAGAIN;
+	if (!limiter->has_head)
+		limiter->since = now;
+	return wait_in_line(limiter, n, deadline);
 }
 
 /* The head is to ask again. */
@@ -139,15 +158,19 @@ static void wake_head(struct weir_rate_limiter *limiter)
 
 int weir_rate_limiter_set(struct weir_rate_limiter *limiter, const struct weir_rate_options *opts)
 {
-	int code = weir_rate_set(&limiter->rate, opts, weir_clock());
-	if (code == 0)
-		wake_head(limiter);
-	return code;
+	weir_nsec now = weir_clock();
+	int code = weir_rate_set(&limiter->rate, opts, now);
+	if (code)
+		return code;
+	limiter->changed = now;
+	wake_head(limiter);
+	return 0;
 }
 
 void weir_rate_limiter_close(struct weir_rate_limiter *limiter, weir_nsec until)
 {
 	limiter->closed_until = until;
+	limiter->changed = weir_clock();
 	wake_head(limiter);
 }
 

@@ -128,6 +128,8 @@ static void take_out(struct weir_gate *gate, struct weir__gate_waiter *waiter)
 	else
 		gate->last = waiter->prev;
 	gate->waiting--;
+	if (gate->waits)
+		weir_histogram_record(gate->waits, weir_clock() - waiter->since);
 }
 
 static void serve(struct weir_gate *gate, int code)
@@ -200,6 +202,7 @@ void weir__gate_line_up(struct weir_gate *gate, struct weir__gate_waiter *waiter
 		gate->first = waiter;
 	gate->last = waiter;
 	gate->waiting++;
+	waiter->since = gate->waits ? weir_clock() : 0;
 	if (gate->first == waiter)
 		weir__gate_hand_out(gate);
 }
@@ -267,12 +270,9 @@ static __attribute__((noinline)) int enter_later(struct weir_gate *gate, struct 
 	deadline = weir__deadline(deadline);
 	if (deadline != WEIR_FOREVER && deadline <= weir_now())
 		return WEIR_ETIMEDOUT;
-	weir_nsec since = gate->waits ? weir_clock() : 0;
 	gate->inside++;
 	int code = wait_in_line(gate, &self, deadline);
 	gate->inside--;
-	if (gate->waits)
-		weir_histogram_record(gate->waits, weir_clock() - since);
 	if (code == 0)
 		*ret_pass = self.line.pass;
 	return code;

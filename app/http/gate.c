@@ -2,18 +2,13 @@
 /*
  * A gate is a time and a count of refusals in a row.  Only hosts that refused have one, so the table is empty in a run
  * without refusals and then costs a comparison per request.
- *
- * Dates are read by hand: libcurl's reading of Retry-After takes garbage for 0 and gives negative and unbounded times.
  */
 #include "http/gate.h"
 
 #include "http/table.h"
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define LONGEST_SECONDS ((int64_t)10 * 365 * 86400)
-#define MOST_STRIKES    20
+#define MOST_STRIKES 20
 
 struct gate {
 	struct http_entry entry; /* first */
@@ -26,66 +21,6 @@ struct http_gates {
 	size_t most;
 	weir_nsec longest;
 };
-
-/* Days from 1970-01-01 to a day of the proleptic Gregorian calendar; month from 1. */
-static int64_t days_to(int64_t year, int month, int day)
-{
-	year -= month <= 2;
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t of_era = year - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static int month_number(const char *name)
-{
-	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	for (int i = 0; i < 12; i++)
-		if (!memcmp(names + (ptrdiff_t)3 * i, name, 3))
-			return i + 1;
-	return 0;
-}
-
-/* Unix time of an HTTP date, or -1. */
-static int64_t date_seconds(const char *text)
-{
-	int day = 0, year = 0, hour = 0, minute = 0, second = 0, end = 0;
-	char month[4] = "";
-	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, month, &year, &hour, &minute,
-		   &second, &end) == 6 &&
-	    end) {
-		/* Sun, 06 Nov 1994 08:49:37 GMT */
-	} else if (sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &day, month, &year, &hour, &minute,
-			  &second, &end) == 6 &&
-		   end) { /* Sunday, 06-Nov-94 08:49:37 GMT */
-		year += year < 70 ? 2000 : 1900;
-	} else if (sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &day, &hour, &minute, &second,
-			  &year, &end) != 6 ||
-		   !end) { /* Sun Nov  6 08:49:37 1994 */
-		return -1;
-	}
-	int number = strlen(month) == 3 ? month_number(month) : 0;
-	if (!number || day < 1 || day > 31 || year < 1970 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-	    second < 0 || second > 60)
-		return -1;
-	return days_to(year, number, day) * 86400 + (int64_t)hour * 3600 + (int64_t)minute * 60 + second;
-}
-
-weir_nsec http_retry_after(const char *text, int64_t wall_seconds)
-{
-	int64_t seconds = 0;
-	size_t digits = strspn(text, "0123456789");
-	if (digits && text[digits] == '\0') {
-		for (size_t i = 0; i < digits && seconds <= LONGEST_SECONDS; i++)
-			seconds = seconds * 10 + (text[i] - '0');
-	} else {
-		seconds = date_seconds(text);
-		seconds = seconds < 0 ? -1 : seconds - wall_seconds;
-	}
-	if (seconds <= 0)
-		return -1;
-	return (seconds < LONGEST_SECONDS ? seconds : LONGEST_SECONDS) * WEIR_SEC;
-}
 
 int http_gates_new(size_t most, weir_nsec longest, struct http_gates **ret_gates)
 {

@@ -14,11 +14,6 @@
 
 struct http_gates;
 
-/* What a Retry-After header asks for, as a duration: seconds, or an HTTP date in any of its three forms seen from
- * `wall_seconds` (Unix time).  -1 for nothing usable: garbage, negative, zero, a date that is past.  Beyond 10 years is
- * 10 years. */
-weir_nsec http_retry_after(const char *text, int64_t wall_seconds);
-
 /* At most `most` hosts are remembered; the one that was used longest ago is forgotten first.  WEIR_ENOMEM. */
 int http_gates_new(size_t most, weir_nsec longest, struct http_gates **ret_gates);
 void http_gates_free(struct http_gates *gates);

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <weir/random.h>
 #include <weir/run.h>
 
@@ -203,8 +202,8 @@ enum step_verdict step_http_judge(struct step *step, struct step_call *call, str
 		return judge_failure(step, call, response);
 	const int status = response->status;
 	bool good = is_good(step->config, status);
-	if (!good && (status == 429 || (status == 503 && response->retry_after[0]))) {
-		weir_nsec wait = http_retry_after(response->retry_after, (int64_t)time(NULL));
+	if (!good && (status == 429 || (status == 503 && response->told.retry_after))) {
+		weir_nsec wait = response->told.retry_after ? response->told.retry_after : -1;
 		weir_nsec until = http_gates_refused(step->gates, x->origin.name, wait, weir_now());
 		return step_http_refuse(step, call, until, status == 429 ? "status: 429" : "status: 503");
 	}

@@ -1,48 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Retry-After and the gates of hosts: pure, so time is a number. */
+/* The gates of hosts: pure, so time is a number. */
 #include "http/gate.h"
 #include "support/test.h"
-
-/* Sun, 06 Nov 1994 08:49:37 GMT */
-#define THEN ((int64_t)784111777)
-
-TEST(retry_after_takes_seconds_and_dates_and_nothing_else)
-{
-	static const struct {
-		const char *text;
-		int64_t wall;
-		weir_nsec want;
-	} rows[] = {
-		{"1", 0, WEIR_SEC},
-		{"120", 0, 120 * WEIR_SEC},
-		{"0", 0, -1},
-		{"", 0, -1},
-		{"soon", 0, -1},
-		{"-5", 0, -1},
-		{"+5", 0, -1},
-		{"1.5", 0, -1},
-		{"5s", 0, -1},
-		{" 5", 0, -1},
-		{"99999999999999", 0, 3650 * 86400 * WEIR_SEC},
-		{"99999999999999999999999999999999999", 0, 3650 * 86400 * WEIR_SEC},
-		{"Sun, 06 Nov 1994 08:49:37 GMT", THEN - 10, 10 * WEIR_SEC},
-		{"Sunday, 06-Nov-94 08:49:37 GMT", THEN - 10, 10 * WEIR_SEC},
-		{"Sun Nov  6 08:49:37 1994", THEN - 10, 10 * WEIR_SEC},
-		{"Sun, 06 Nov 1994 08:49:37 GMT", THEN, -1},
-		{"Sun, 06 Nov 1994 08:49:37 GMT", THEN + 90, -1},
-		{"Thu, 01 Jan 2026 00:00:00 GMT", 1767225600 - 60, 60 * WEIR_SEC},
-		{"Thu, 29 Feb 2024 12:00:00 GMT", 1709208000 - 1, WEIR_SEC},
-		{"Fri, 31 Dec 9999 23:59:59 GMT", THEN, 3650 * 86400 * WEIR_SEC},
-		{"Sun, 06 Nox 1994 08:49:37 GMT", 0, -1},
-		{"Sun, 06 N 1994 08:49:37 GMT", 0, -1},
-		{"Sun, 99 Nov 2094 08:49:37 GMT", 0, -1},
-		{"Sun, 06 Nov 2094 25:49:37 GMT", 0, -1},
-		{"Sun, 06 Nov 2094", 0, -1},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		ck_assert_msg(http_retry_after(rows[i].text, rows[i].wall) == rows[i].want, "'%s': %lld", rows[i].text,
-			      (long long)http_retry_after(rows[i].text, rows[i].wall));
-}
 
 static struct http_gates *make_gates(size_t most)
 {

@@ -314,6 +314,13 @@ void weir_gate_pause(struct weir_gate *gate, bool paused)
 	weir__gate_hand_out(gate);
 }
 
+/* Without memory for it things stay as they were found. */
+void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
+{
+	weir__admit_go_on_from(gate->admit, concurrency, per_sec, weir_now());
+	weir__gate_hand_out(gate);
+}
+
 /* ---- looking at it */
 
 weir_nsec weir_gate_shut_until(const struct weir_gate *gate)
@@ -344,13 +351,13 @@ void *weir__gate_owner(const struct weir_gate *gate)
 	return gate->owner;
 }
 
-bool weir__gate_excuses(const struct weir_gate *gate)
+bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens)
 {
-	if (weir_gate_shut_until(gate))
-		return true;
 	struct weir_gate_stats stats;
 	weir_gate_stats(gate, &stats);
-	return stats.breaker != WEIR_BREAKER_CLOSED;
+	weir_nsec opens = gate->rejects ? stats.shut_until : weir_gate_shut_until(gate);
+	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
+	return opens || (!gate->rejects && stats.breaker != WEIR_BREAKER_CLOSED);
 }
 
 const char *weir_held_by_name(enum weir_held_by held_by)

@@ -98,6 +98,9 @@ struct broker_job {
 struct broker {
 	const struct broker_sqlite_config *config;
 	size_t capacity_items, capacity_bytes;
+	int64_t (*class_of)(void *arg, const struct item *item); /* NULL: first in, first out */
+	void *arg;
+	weir_nsec aging;
 	uint64_t most_items; /* in the store and not settled */
 	struct weir_pool *pool;
 	struct store *store;

@@ -2,7 +2,7 @@
 /*
  * The broker without durability: everything in memory, bounded.
  *
- *     ready     a queue, first in, first out, straight to the worker that has waited longest
+ *     ready     a queue, first in, first out, or by class, straight to the worker that has waited longest
  *     waiting   a heap by due time; a fiber, the mover, puts what is due into the ready queue
  *     leased    only counted: the items are with the workers
  *
@@ -17,6 +17,8 @@
 struct broker {
 	struct weir_queue *ready; /* of struct item * */
 	struct weir_heap waiting;
+	int64_t (*class_of)(void *arg, const struct item *item); /* NULL: first in, first out */
+	void *arg;
 	struct broker_counts counts;
 	struct weir_sem *room;      /* items that may still come in */
 	struct weir_sem *bytes;     /* and bytes of their sources */
@@ -70,7 +72,7 @@ static void push_ready(struct broker *broker, struct item *item)
 {
 	weir_shield_enter();
 	broker->counts.ready++;
-	if (weir_queue_put(broker->ready, &item, WEIR_TRY))
+	if (weir_queue_put_at(broker->ready, &item, item->class, WEIR_TRY))
 		item_free(item); /* stopped: nobody will lease it any more */
 	weir_shield_leave();
 }
@@ -92,6 +94,12 @@ static int move_due(void *arg)
 static int make_objects(struct broker *broker, const struct broker_options *opts)
 {
 	size_t capacity = opts->capacity_items;
+	const struct weir_queue_options ready = {.item_bytes = sizeof(struct item *),
+						 .capacity = capacity,
+						 .order = opts->class_of ? WEIR_PRIORITY : WEIR_FIFO,
+						 .aging = opts->aging};
+	broker->class_of = opts->class_of;
+	broker->arg = opts->arg;
 	int code = weir_sem_new(capacity, &broker->room);
 	if (!code)
 		code = weir_sem_new(opts->capacity_bytes, &broker->bytes);
@@ -100,7 +108,7 @@ static int make_objects(struct broker *broker, const struct broker_options *opts
 	if (!code)
 		code = weir_heap_reserve(&broker->waiting, capacity);
 	if (!code)
-		code = weir_queue_new(sizeof(struct item *), capacity, &broker->ready);
+		code = weir_queue_new_with(&ready, &broker->ready);
 	if (!code)
 		code = weir_group_new(NULL, &broker->mover);
 	return code ? code : weir_group_spawn(broker->mover, move_due, broker, WEIR_FOREVER);
@@ -162,6 +170,7 @@ static int memory_put(struct broker *broker, struct item *const *items, size_t n
 	}
 	for (size_t i = 0; i < n; i++) {
 		items[i]->id = ++broker->last_id;
+		items[i]->class = broker->class_of ? broker->class_of(broker->arg, items[i]) : 0;
 		push_ready(broker, items[i]);
 	}
 	return 0;

@@ -120,6 +120,9 @@ static int sqlite_open(const void *config, const struct broker_options *opts, st
 	broker->config = config;
 	broker->capacity_items = opts->capacity_items;
 	broker->capacity_bytes = opts->capacity_bytes;
+	broker->class_of = opts->class_of;
+	broker->arg = opts->arg;
+	broker->aging = opts->aging;
 	int code = make_objects(broker);
 	if (code)
 		weir_error_set(err, code, "sqlite broker: %s", weir_strerror(code));

@@ -2,7 +2,7 @@
 /*
  * The window: the items that are in memory.
  *
- *     ready     a queue, first in, first out, straight to the worker that has waited longest
+ *     ready     a queue, first in, first out, or by class, straight to the worker that has waited longest
  *     waiting   a heap by due time; a fiber puts what is due into the ready queue
  *     leased    only counted: the items are with the workers
  *     dead      with the committer, until they are written as letters
@@ -28,11 +28,15 @@ size_t broker_item_bytes(const struct item *item)
 int broker_window_open(struct broker *broker)
 {
 	size_t capacity = broker->capacity_items;
+	const struct weir_queue_options ready = {.item_bytes = sizeof(struct item *),
+						 .capacity = capacity,
+						 .order = broker->class_of ? WEIR_PRIORITY : WEIR_FIFO,
+						 .aging = broker->aging};
 	int code = weir_event_new(&broker->earlier);
 	if (!code)
 		code = weir_heap_reserve(&broker->waiting, capacity);
 	if (!code)
-		code = weir_queue_new(sizeof(struct item *), capacity, &broker->ready);
+		code = weir_queue_new_with(&ready, &broker->ready);
 	return code;
 }
 
@@ -66,7 +70,9 @@ bool broker_window_fits(const struct broker *broker, size_t items, size_t bytes)
 static void push_ready(struct broker *broker, struct item *item)
 {
 	broker->counts.ready++;
-	weir_queue_try_put(broker->ready, &item);
+	weir_shield_enter();
+	weir_queue_put_at(broker->ready, &item, item->class, WEIR_TRY);
+	weir_shield_leave();
 }
 
 static void push_waiting(struct broker *broker, struct item *item)
@@ -82,6 +88,7 @@ void broker_window_admit(struct broker *broker, struct item *item)
 {
 	broker->held_items++;
 	broker->held_bytes += broker_item_bytes(item);
+	item->class = broker->class_of ? broker->class_of(broker->arg, item) : 0;
 	if (item->due > weir_now())
 		push_waiting(broker, item);
 	else

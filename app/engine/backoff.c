@@ -12,7 +12,7 @@ weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts
 		wait *= 2;
 	if (wait > cap)
 		wait = cap;
-	if (settings->retry_jitter == JITTER_FULL)
+	if (settings->retry_jitter == WEIR_JITTER_FULL)
 		wait = (weir_nsec)weir_random_below(random, (uint64_t)wait + 1);
 	return wait;
 }

@@ -225,7 +225,7 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 
 static size_t choose_concurrency(const struct plan *plan, const struct engine_options *opts)
 {
-	size_t wanted = (size_t)plan->settings.concurrency;
+	size_t wanted = plan->settings.concurrency ? (size_t)plan->settings.concurrency : 50;
 	return opts->most_concurrency && opts->most_concurrency < wanted ? opts->most_concurrency : wanted;
 }
 

@@ -47,6 +47,12 @@ struct broker_options {
 	const char *folder;    /* the state folder; NULL: there is none */
 	size_t capacity_items; /* most items in memory, of any kind */
 	size_t capacity_bytes; /* most bytes of their sources in memory; one item may always be there */
+
+	/* How urgent an item is: its class, 0 is the most urgent.  NULL: they are handed out as they came.  Else those
+	 * in memory are handed out by class, and every `aging` of waiting makes an item one class more urgent. */
+	int64_t (*class_of)(void *arg, const struct item *item);
+	void *arg;
+	weir_nsec aging; /* 0: 5 s */
 };
 
 /* What is known of an earlier run.  Strings end with a NUL and may be empty. */
@@ -109,9 +115,9 @@ struct broker_ops {
 	/* Nothing more will be put: once all is settled, lease answers WEIR_ECLOSED. */
 	int (*seal)(struct broker *broker, struct weir_error *err, weir_nsec deadline);
 
-	/* Hands out up to max items that are ready or due, oldest first, 1 at least: their number.  Suspends.
-	 * WEIR_ECLOSED when sealed and empty, or after stop(); WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED; or a
-	 * failure of the store, with err. */
+	/* Hands out up to max items that are ready or due, oldest (most urgent) first, 1 at least: their number.
+	 * Suspends. WEIR_ECLOSED when sealed and empty, or after stop(); WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED;
+	 * or a failure of the store, with err. */
 	int (*lease)(struct broker *broker, struct item **ret_items, size_t max, struct weir_error *err,
 		     weir_nsec deadline);
 

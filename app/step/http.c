@@ -82,6 +82,11 @@ static const struct key http_keys[] = {
 	 .min = 0,
 	 .max = 100000,
 	 .text = "most connections to one host; 0 is as many as there are items in the steps"},
+	{.name = "label",
+	 .type = KEY_STRING,
+	 .offset = FIELD(label),
+	 .text = "a name for what answers, of letters, digits, _ . and -; limits, breaker and what is learnt are then "
+		 "kept under it instead of one by one for each host"},
 	{.name = "max_body",
 	 .type = KEY_SIZE,
 	 .offset = FIELD(max_body),
@@ -150,6 +155,18 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
+static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	const char *label = config->label;
+	*ret_key = "label";
+	if (label && (!label[0] || strlen(label) > 64 || strspn(label, allowed) != strlen(label)))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "label is \"%.80s\", expected up to 64 letters, digits, _ . and -", label);
+	*ret_key = NULL;
+	return 0;
+}
+
 /* Scheme, host and port, if no item has a part in them. */
 static int check_url(const struct step_http_config *config, struct weir_error *err)
 {
@@ -173,7 +190,9 @@ static int check_config(const void *arg, const char **ret_key, struct weir_error
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; expected `expect: text`");
 	int error = check_auth(config, ret_key, err);
-	return error < 0 ? error : check_headers(config, ret_key, err);
+	if (error == 0)
+		error = check_headers(config, ret_key, err);
+	return error < 0 ? error : check_label(config, ret_key, err);
 }
 
 /* ---- opening ---- */

@@ -22,6 +22,7 @@ struct step_http_config {
 	int expect;
 	struct key_counts ok;
 	int64_t max_connections;
+	char *label;
 	uint64_t max_body;
 };
 

@@ -37,17 +37,22 @@ enum weir_adapt_kind {
 
 struct weir_adapt_options {
 	enum weir_adapt_kind kind;
-	size_t least, most; /* of the limit; 0: as published; auto: 1 and 10,000 */
+	size_t least, most; /* of the limit; 0: as published; auto: 1 and 10,000; WEIR_ADAPT_MOST at most */
 	size_t start;       /* 0: as published; auto: 10 */
+	double learnt;      /* the limit that an earlier run ended with; 0: none did.  Comes before `start` */
+	weir_nsec floor;    /* and its floor; 0: unknown */
 	uint64_t seed;
 };
+
+#define WEIR_ADAPT_MOST ((size_t)1000000)
 
 struct weir_adapt;
 
 WEIR_API int weir_adapt_new(const struct weir_adapt_options *opts, struct weir_adapt **ret_adapt); /* EINVAL, ENOMEM */
 WEIR_API void weir_adapt_free(struct weir_adapt *adapt);                                           /* NULL is fine */
 
-/* A call has ended.  Those that are RELEASED are not to be told. */
+/* A call has ended.  Those that are RELEASED are not to be told.  To `auto` a THROTTLED one says nothing, the published
+ * ones take it for a failure. */
 WEIR_API void weir_adapt_add(struct weir_adapt *adapt, const struct weir_sample *sample);
 
 /* How many calls at once, from now on. */
@@ -62,6 +67,7 @@ struct weir_pace_options {
 	double per_sec;    /* to begin with, from an earlier run; 0: none is known, nothing is held back until a call is
 			    * turned away */
 	weir_nsec longest; /* most that a server's "come back later" counts for; 0: 5 min */
+	bool unpaced;      /* no rate is searched for; "come back later" still shuts it */
 	uint64_t seed;
 };
 
@@ -76,8 +82,8 @@ WEIR_API weir_nsec weir_pace_next(const struct weir_pace *pace, weir_nsec now);
 /* A call is sent now. */
 WEIR_API void weir_pace_sent(struct weir_pace *pace, weir_nsec now);
 
-/* A call has ended; told may be NULL.  A server that states its limit is taken at its word: then nothing is searched
- * for. */
+/* A call has ended, RELEASED ones, too; told may be NULL.  A server that states its limit is taken at its word: then
+ * nothing is searched for. */
 WEIR_API void weir_pace_add(struct weir_pace *pace, const struct weir_sample *sample, const struct weir_told *told);
 
 /* Until when it is shut, having been told to come back later; 0: it is not. */
@@ -88,6 +94,9 @@ WEIR_API double weir_pace_per_sec(const struct weir_pace *pace);
 
 /* Whether that rate is what the server told. */
 WEIR_API bool weir_pace_is_told(const struct weir_pace *pace);
+
+/* Whether THROTTLED calls seem to be about how many are under way at once: then no rate helps, a lower limit does. */
+WEIR_API bool weir_pace_blames_concurrency(const struct weir_pace *pace);
 
 #ifdef __cplusplus
 }

@@ -116,6 +116,8 @@ struct weir_profile {
 	weir_nsec p50, p95;       /* latency of the good ones */
 	double failed, throttled; /* shares */
 	double told_per_sec;      /* the server told its limit; 0: it did not */
+	double passed_per_sec;    /* what it let through while it turned others away; 0: none, or not known */
+	size_t concurrency;       /* calls at once, as found so far; 0: not known */
 	size_t memory_bytes;      /* to stay under; 0: any */
 	size_t job_bytes;         /* what a job under way takes, about */
 };
@@ -128,7 +130,8 @@ struct weir_choice {
 	char why[160];             /* one sentence without a final stop */
 };
 
-/* The rules of `auto`, pure. */
+/* The rules of `auto`, pure: the first of the table that applies.  Whatever the profile holds, the choice is one that
+ * can be acted on. */
 WEIR_API void weir_choose(const struct weir_profile *profile, struct weir_choice *ret_choice);
 
 struct weir_policy_stats {

@@ -11,6 +11,9 @@
  *     log      exact: in any window of length `period` at most `count`, however they come; keeps `count` times
  *
  * A fixed window is not offered: it lets twice its count through at its edge.
+ *
+ * The arithmetic is in whole numbers and nothing drifts: a million at 3/s take a million thirds of a second.  Times are
+ * nanoseconds, so the bound holds as finely as those can tell: at most burst + (w + 1 ns) * rate.
  */
 #ifndef WEIR_RATE_H
 #define WEIR_RATE_H
@@ -33,29 +36,30 @@ struct weir_rate_options {
 
 /* ---- the law */
 
-/* A plain object; its fields are the library's. */
+/* A plain object; its fields are the library's.  A tick is 1 / count of a nanosecond: an item is worth `period` ticks,
+ * a nanosecond `count` of them. */
 struct weir_rate {
-	struct weir_rate_options options;
-	double interval;      /* ns for each */
-	weir_nsec at;         /* GCRA: the theoretical arrival time; bucket: when the tokens were counted */
-	double tokens;        /* bucket; GCRA: the part of `at` below a nanosecond */
-	weir_nsec *stamps;    /* log: a ring of the last `count` */
-	uint64_t first, used; /* log */
+	struct weir_rate_options options; /* with its defaults */
+	__extension__ __int128 ticks;     /* GCRA: the theoretical arrival time; bucket: what is in it */
+	weir_nsec at;                     /* bucket: as of when; log: the last time */
+	weir_nsec *stamps;                /* log: a ring of the last `count` */
+	uint64_t first, used;             /* log */
 };
 
 /* WEIR_EINVAL: the options; WEIR_ENOMEM: of the log. */
 WEIR_API int weir_rate_init(struct weir_rate *rate, const struct weir_rate_options *opts);
 WEIR_API void weir_rate_fini(struct weir_rate *rate); /* one that is all zero is fine */
 
-/* The earliest time at which n may pass together: `now` or before, they may now.  WEIR_FOREVER: never, n is over the
- * burst (the count). */
+/* The earliest time at which n may pass together: `now`, or later.  WEIR_FOREVER: never, n is over the burst (the
+ * count). */
 WEIR_API weir_nsec weir_rate_next(const struct weir_rate *rate, uint64_t n, weir_nsec now);
 
-/* Lets n pass.  Contract: weir_rate_next(rate, n, now) is not later than now. */
+/* Lets n pass.  Contract: weir_rate_next(rate, n, now) == now. */
 WEIR_API void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now);
 
-/* Another rate from now on, of the same kind; what has passed still counts.  WEIR_EINVAL, WEIR_ENOMEM: it is as it was.
- */
+/* Another rate from now on, of the same kind.  What has passed still counts, as so many items, up to the new burst: in
+ * a window with the change in it pass at most the larger burst and what both rates allow in their part.  WEIR_EINVAL,
+ * WEIR_ENOMEM: it is as it was. */
 WEIR_API int weir_rate_set(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now);
 
 /* ---- waiting by it */
@@ -69,16 +73,18 @@ WEIR_API int weir_rate_limiter_new(const struct weir_rate_options *opts, struct 
 WEIR_API void weir_rate_limiter_free(struct weir_rate_limiter *limiter);
 
 /* Suspends until n (1 or more) may pass; fair: first come, first served.  Who waits is charged when it is let through,
- * so giving up costs nothing.  WEIR_EINVAL: n is over the burst (the count); WEIR_EAGAIN, WEIR_ETIMEDOUT,
- * WEIR_ECANCELED.  Calls belong on fibers of the loop that made it. */
+ * so giving up costs nothing.  WEIR_EINVAL: n is over the burst (the count), or is now that it has shrunk; WEIR_EAGAIN,
+ * WEIR_ETIMEDOUT, WEIR_ECANCELED.  Calls belong on fibers of the loop that made it. */
 WEIR_API int weir_rate_limiter_acquire(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec deadline);
 
 /* Another rate, for those who wait, too.  Does not suspend.  As weir_rate_set(). */
 WEIR_API int weir_rate_limiter_set(struct weir_rate_limiter *limiter, const struct weir_rate_options *opts);
 
-/* Lets nobody through before `until` (a time; one in the past opens it). */
+/* Lets nobody through before `until` (a time; one in the past opens it), whatever was said before.  Does not suspend.
+ */
 WEIR_API void weir_rate_limiter_close(struct weir_rate_limiter *limiter, weir_nsec until);
 
+/* Those who wait now, and those who were woken and have not run since. */
 WEIR_API size_t weir_rate_limiter_waiting(const struct weir_rate_limiter *limiter);
 
 #ifdef __cplusplus

@@ -225,7 +225,7 @@ static struct plan plan_of(struct plan_adapter *step)
 			     .concurrency = 10,
 			     .retry_attempts = 3,
 			     .retry_backoff = {100 * WEIR_MSEC, WEIR_SEC},
-			     .retry_jitter = JITTER_FULL,
+			     .retry_jitter = WEIR_JITTER_FULL,
 			     .stop_of_first = 200,
 			     .batch_items = 8,
 			     .batch_bytes = 1 << 20,
@@ -345,7 +345,7 @@ FIBER_TEST(engine_retry_holds_no_slot)
 	struct plan plan = plan_of(&step);
 	struct engine_stats stats;
 	plan.settings.retry_backoff[0] = plan.settings.retry_backoff[1] = 3600 * WEIR_SEC;
-	plan.settings.retry_jitter = JITTER_NONE;
+	plan.settings.retry_jitter = WEIR_JITTER_NONE;
 	world = (struct world){.items = 60, .step = fail_first_then_pass};
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	/* While ten items wait for an hour the ten workers do the other fifty. */
@@ -659,7 +659,7 @@ FIBER_TEST(engine_leaves_dead_letters_with_a_durable_broker)
 
 TEST(backoff_is_exponential_with_full_jitter)
 {
-	struct plan_settings settings = {.retry_backoff = {100000, 1000000}, .retry_jitter = JITTER_FULL};
+	struct plan_settings settings = {.retry_backoff = {100000, 1000000}, .retry_jitter = WEIR_JITTER_FULL};
 	static const weir_nsec cap[] = {100000, 200000, 400000, 800000, 1000000, 1000000};
 	uint64_t random = 7;
 	for (unsigned attempts = 1; attempts <= 6; attempts++) {
@@ -679,7 +679,7 @@ TEST(backoff_is_exponential_with_full_jitter)
 
 TEST(backoff_without_jitter_is_the_cap)
 {
-	struct plan_settings settings = {.retry_backoff = {WEIR_SEC, 30 * WEIR_SEC}, .retry_jitter = JITTER_NONE};
+	struct plan_settings settings = {.retry_backoff = {WEIR_SEC, 30 * WEIR_SEC}, .retry_jitter = WEIR_JITTER_NONE};
 	uint64_t random = 7;
 	ck_assert_int_eq(engine_backoff(&settings, 1, &random), WEIR_SEC);
 	ck_assert_int_eq(engine_backoff(&settings, 4, &random), 8 * WEIR_SEC);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Admission: five questions, and the latest answer counts.
+ *
+ *     paused?  breaker?  shut?  too many at once?  one's own rate?  the server's?
+ *
+ * What holds back is told in that order, because whoever wants to help must begin there: a higher rate is of no use
+ * while the server is shut.
+ *
+ * Failures and throttled calls go to all who may want to know.  For the breaker a throttled call is none: "come back
+ * later" comes from a server that is well.  When the pace has found that fewer at once would help (a server that
+ * answers 429 to the 51st at once), the limit on concurrency learns of them as of failures.
+ */
+#include "policy/admit.h"
+
+#include "base/contract.h"
+
+#include <stdlib.h>
+
+struct weir__admit {
+	size_t concurrency; /* 0: found */
+	size_t in_flight;
+	bool paused, has_rate;
+	struct weir_adapt *adapt;
+	struct weir_pace *pace;
+	struct weir_rate rate;        /* one's own */
+	struct weir_breaker *breaker; /* NULL: none */
+	uint64_t calls, ended[WEIR_OUTCOME_RELEASED + 1];
+};
+
+static int make_adapt(struct weir__admit *admit, const struct weir_gate_options *opts)
+{
+	struct weir_adapt_options adapt = opts->adapt;
+	adapt.seed = adapt.seed ? adapt.seed : opts->seed;
+	adapt.learnt = opts->learnt.limit;
+	adapt.floor = opts->learnt.floor;
+	return weir_adapt_new(&adapt, &admit->adapt);
+}
+
+static int make_pace(struct weir__admit *admit, const struct weir_gate_options *opts)
+{
+	return weir_pace_new(&(struct weir_pace_options){.per_sec = opts->learnt.per_sec,
+							 .longest = opts->longest,
+							 .unpaced = opts->flags & WEIR_GATE_UNPACED,
+							 .seed = opts->seed},
+			     &admit->pace);
+}
+
+static int make_breaker(struct weir__admit *admit, const struct weir_gate_options *opts)
+{
+	struct weir_breaker_options breaker = opts->breaker;
+	if (opts->flags & WEIR_GATE_NO_BREAKER)
+		return 0;
+	breaker.seed = breaker.seed ? breaker.seed : opts->seed;
+	return weir_breaker_new(&breaker, &admit->breaker);
+}
+
+int weir__admit_new(const struct weir_gate_options *opts, struct weir__admit **ret_admit)
+{
+	struct weir__admit *admit = calloc(1, sizeof *admit);
+	if (!admit)
+		return WEIR_ENOMEM;
+	admit->concurrency = opts->concurrency;
+	int code = make_adapt(admit, opts);
+	if (!code)
+		code = make_pace(admit, opts);
+	if (!code)
+		code = make_breaker(admit, opts);
+	if (!code)
+		code = weir__admit_set_rate(admit, &opts->rate, 0);
+	if (code) {
+		weir__admit_free(admit);
+		return code;
+	}
+	*ret_admit = admit;
+	return 0;
+}
+
+void weir__admit_free(struct weir__admit *admit)
+{
+	if (!admit)
+		return;
+	weir_adapt_free(admit->adapt);
+	weir_pace_free(admit->pace);
+	weir_breaker_free(admit->breaker);
+	weir_rate_fini(&admit->rate);
+	free(admit);
+}
+
+static size_t limit_of(const struct weir__admit *admit)
+{
+	return admit->concurrency ? admit->concurrency : weir_adapt_limit(admit->adapt);
+}
+
+/* Notes that `what` holds back until `at`, unless something of more weight was noted before. */
+static void hold(weir_nsec at, enum weir_held_by what, weir_nsec now, weir_nsec *until, enum weir_held_by *held_by)
+{
+	if (at <= now && at != WEIR_FOREVER)
+		return;
+	if (*held_by == WEIR_HELD_BY_NOTHING)
+		*held_by = what;
+	if (at == WEIR_FOREVER || *until == WEIR_FOREVER)
+		*until = WEIR_FOREVER;
+	else if (at > *until)
+		*until = at;
+}
+
+/* The longer of the two rates is what is told. */
+static void hold_rates(const struct weir__admit *admit, weir_nsec now, weir_nsec *until, enum weir_held_by *held_by)
+{
+	weir_nsec own = admit->has_rate ? weir_rate_next(&admit->rate, 1, now) : now;
+	weir_nsec theirs = weir_pace_next(admit->pace, now);
+	if (theirs > own)
+		hold(theirs, WEIR_HELD_BY_SERVER_RATE, now, until, held_by);
+	hold(own, WEIR_HELD_BY_RATE, now, until, held_by);
+}
+
+static weir_nsec ask(const struct weir__admit *admit, weir_nsec now, enum weir_held_by *held_by)
+{
+	weir_nsec until = now;
+	*held_by = WEIR_HELD_BY_NOTHING;
+	if (admit->paused)
+		hold(WEIR_FOREVER, WEIR_HELD_BY_PAUSE, now, &until, held_by);
+	if (admit->breaker)
+		hold(weir_breaker_next(admit->breaker, now), WEIR_HELD_BY_BREAKER, now, &until, held_by);
+	hold(weir_pace_shut_until(admit->pace, now), WEIR_HELD_BY_SHUT, now, &until, held_by);
+	if (admit->in_flight >= limit_of(admit))
+		hold(WEIR_FOREVER, WEIR_HELD_BY_CONCURRENCY, now, &until, held_by);
+	hold_rates(admit, now, &until, held_by);
+	return until;
+}
+
+weir_nsec weir__admit_ask(struct weir__admit *admit, weir_nsec now, enum weir_held_by *ret_held_by)
+{
+	enum weir_held_by held_by;
+	weir_nsec until = ask(admit, now, &held_by);
+	if (ret_held_by)
+		*ret_held_by = held_by;
+	return until;
+}
+
+void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, weir_nsec now)
+{
+	enum weir_held_by held_by;
+	ask(admit, now, &held_by);
+	weir__require(held_by == WEIR_HELD_BY_NOTHING, "a call enters a gate that holds it back");
+	struct weir_pass pass = {.entered = now, .in_flight = ++admit->in_flight};
+	if (admit->breaker)
+		weir__require(weir_breaker_allow(admit->breaker, now, &pass.permit) == 0,
+			      "a breaker refuses what it allowed");
+	if (admit->has_rate)
+		weir_rate_take(&admit->rate, 1, now);
+	weir_pace_sent(admit->pace, now);
+	admit->calls++;
+	*ret_pass = pass;
+}
+
+static void tell_limits(struct weir__admit *admit, const struct weir_sample *sample, const struct weir_told *told)
+{
+	struct weir_sample adapted = *sample;
+	weir_pace_add(admit->pace, sample, told);
+	if (sample->outcome == WEIR_OUTCOME_RELEASED)
+		return;
+	if (sample->outcome == WEIR_OUTCOME_THROTTLED && weir_pace_blames_concurrency(admit->pace))
+		adapted.outcome = WEIR_OUTCOME_FAILED;
+	weir_adapt_add(admit->adapt, &adapted);
+}
+
+void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, enum weir_outcome outcome,
+		       const struct weir_told *told, weir_nsec now)
+{
+	weir__require(admit->in_flight > 0, "a call leaves a gate that nobody is in");
+	weir__require(outcome <= WEIR_OUTCOME_RELEASED, "a call leaves a gate with an outcome that is none");
+	admit->in_flight--;
+	admit->ended[outcome]++;
+	if (admit->breaker)
+		weir_breaker_end(admit->breaker, pass->permit,
+				 outcome == WEIR_OUTCOME_THROTTLED ? WEIR_OUTCOME_RELEASED : outcome,
+				 now - pass->entered, now);
+	tell_limits(admit,
+		    &(struct weir_sample){
+			    .started = pass->entered, .ended = now, .in_flight = pass->in_flight, .outcome = outcome},
+		    told);
+}
+
+weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now)
+{
+	weir_nsec shut = weir_pace_shut_until(admit->pace, now);
+	weir_nsec breaker = admit->breaker ? weir_breaker_next(admit->breaker, now) : now;
+	if (admit->paused)
+		return WEIR_FOREVER;
+	if (breaker > now && breaker > shut)
+		return breaker;
+	return shut;
+}
+
+int weir__admit_set_concurrency(struct weir__admit *admit, size_t concurrency)
+{
+	admit->concurrency = concurrency;
+	return 0;
+}
+
+int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_options *rate, weir_nsec now)
+{
+	struct weir_rate made = {0};
+	if (rate->count && admit->has_rate && rate->kind == admit->rate.options.kind)
+		return weir_rate_set(&admit->rate, rate, now);
+	int code = rate->count ? weir_rate_init(&made, rate) : 0;
+	if (code)
+		return code;
+	weir_rate_fini(&admit->rate);
+	admit->rate = made;
+	admit->has_rate = rate->count > 0;
+	return 0;
+}
+
+void weir__admit_pause(struct weir__admit *admit, bool paused)
+{
+	admit->paused = paused;
+}
+
+/* The lower of the two rates, of which 0 is none. */
+static double lower_rate(const struct weir__admit *admit)
+{
+	const struct weir_rate_options *own = &admit->rate.options;
+	double theirs = weir_pace_per_sec(admit->pace);
+	double ours = admit->has_rate ? (double)own->count * 1e9 / (double)own->period : 0;
+	if (ours <= 0 || theirs <= 0)
+		return ours + theirs;
+	return ours < theirs ? ours : theirs;
+}
+
+static void fill_breaker(const struct weir__admit *admit, weir_nsec now, struct weir_gate_stats *stats)
+{
+	struct weir_breaker_stats breaker;
+	if (!admit->breaker)
+		return;
+	weir_breaker_stats(admit->breaker, now, &breaker);
+	stats->breaker = breaker.state;
+	stats->breaker_opened = breaker.opened;
+}
+
+void weir__admit_stats(const struct weir__admit *admit, weir_nsec now, struct weir_gate_stats *ret_stats)
+{
+	struct weir_gate_stats stats = {
+		.limit = limit_of(admit),
+		.in_flight = admit->in_flight,
+		.adaptive = !admit->concurrency,
+		.per_sec = lower_rate(admit),
+		.told = weir_pace_is_told(admit->pace),
+		.shut_until = weir_pace_shut_until(admit->pace, now),
+		.floor = weir_adapt_floor(admit->adapt),
+		.calls = admit->calls,
+		.good = admit->ended[WEIR_OUTCOME_GOOD],
+		.failed = admit->ended[WEIR_OUTCOME_FAILED],
+		.timed_out = admit->ended[WEIR_OUTCOME_TIMED_OUT],
+		.throttled = admit->ended[WEIR_OUTCOME_THROTTLED],
+		.released = admit->ended[WEIR_OUTCOME_RELEASED],
+		.learnt = {.limit = (double)weir_adapt_limit(admit->adapt),
+			   .per_sec = weir_pace_per_sec(admit->pace),
+			   .floor = weir_adapt_floor(admit->adapt)},
+	};
+	fill_breaker(admit, now, &stats);
+	ask(admit, now, &stats.held_by);
+	*ret_stats = stats;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The line before a gate, for those who wait in it without a fiber: process.c.
+ *
+ *     gate -> first -> second -> ...        served from the head only
+ *               |
+ *               keeps the time: when the gate opens by time alone (a rate, a pause told by the server, a breaker), it
+ *               calls weir__gate_hand_out() then
+ *
+ * Whoever is served is charged in that moment and out of the line, so nothing that comes later can take it back.  One
+ * that steps out as first makes the next one first, and so the keeper of the time.
+ */
+#ifndef SYNC_GATE_H
+#define SYNC_GATE_H
+
+#include "rt/fiber.h"
+
+#include <weir/gate.h>
+
+enum { WEIR__IN_LINE = 1 };
+
+struct weir__gate_waiter {
+	struct weir__gate_waiter *next, *prev;
+	/* It was served (code is no longer WEIR__IN_LINE), or it is first now and the gate opens by time.  Must not
+	 * suspend, nor touch the line. */
+	void (*tell)(struct weir__gate_waiter *waiter);
+	int code; /* 0: let in, with the pass; WEIR_EOPEN: turned away */
+	struct weir_pass pass;
+};
+
+/* Enters if that needs no waiting: 0, WEIR_EOPEN or WEIR_EAGAIN. */
+int weir__gate_try(struct weir_gate *gate, struct weir_pass *ret_pass);
+
+/* Joins the line; its fields but `tell` are filled in.  It may be told at once. */
+void weir__gate_line_up(struct weir_gate *gate, struct weir__gate_waiter *waiter);
+
+/* Leaves the line, not having been served. */
+void weir__gate_step_out(struct weir_gate *gate, struct weir__gate_waiter *waiter);
+
+/* When whoever is first is to hand out; WEIR_FOREVER: not by time, or it is not the first. */
+weir_nsec weir__gate_keeps(const struct weir_gate *gate, const struct weir__gate_waiter *waiter);
+
+/* Lets in whom it may. */
+void weir__gate_hand_out(struct weir_gate *gate);
+
+/* How many may be inside at once, now. */
+size_t weir__gate_limit(const struct weir_gate *gate);
+size_t weir__gate_in_flight(const struct weir_gate *gate);
+
+/* Whether a call that ended now is nobody's fault but the gate's: it is shut, or its breaker is not closed. */
+bool weir__gate_excuses(const struct weir_gate *gate);
+
+#endif

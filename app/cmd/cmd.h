@@ -8,6 +8,7 @@
 int cmd_check(int argc, char **argv);
 int cmd_dead(int argc, char **argv);
 int cmd_get(int argc, char **argv);
+int cmd_init(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_mock(int argc, char **argv);
 int cmd_run(int argc, char **argv);

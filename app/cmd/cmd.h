@@ -12,6 +12,7 @@ int cmd_init(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_mock(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_set(int argc, char **argv);
 int cmd_state(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 

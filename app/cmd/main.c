@@ -19,6 +19,7 @@ static const struct verb {
 	{"list", "show what can stand in a pipeline, and its keys", cmd_list},
 	{"dead", "look at the dead letters of a run, send them round again", cmd_dead},
 	{"state", "check, export or remove the durable state of a run", cmd_state},
+	{"set", "change the limits of a run while it lives, or pause it", cmd_set},
 	{"status", "show where a run stands", cmd_status},
 	{"mock", "an upstream to try things on: slow, limited, faulty", cmd_mock},
 };

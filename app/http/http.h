@@ -18,6 +18,7 @@ struct http_origin;
 
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
+	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
 	size_t per_host;            /* most at once to one host; 0: as in_flight */
 	weir_nsec timeout;          /* from the sending of a request to its last byte; 0: 30 s */
 	weir_nsec connect_timeout;  /* 0: 5 s; TLS included */

@@ -250,7 +250,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 5L);
 	/* Held by every request under way: 10,000 of them would take 160 MB with the default. */
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, all->opts->in_flight > 100 ? 4096L : 16384L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, all->opts->expected > 100 ? 4096L : 16384L);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 }
 

@@ -10,6 +10,7 @@
 #include "port/item.h"
 
 struct step; /* an adapter's own */
+struct weir_policy;
 
 /* What became of one value. */
 enum step_verdict {
@@ -35,11 +36,12 @@ struct step_call {
 
 /* What all steps of a pipeline are given when opened. */
 struct step_env {
-	size_t concurrency;        /* fibers that will run at once, at most */
-	const char *exe_path;      /* of the running weir: helper programs lie beside it */
-	bool allow_private;        /* hosts that come from item data may resolve to loopback and private addresses */
-	weir_nsec max_retry_after; /* cap on what a server may ask for */
-	bool record;               /* `weir get`: the output is a record about the request, see step/http.c */
+	size_t concurrency;         /* fibers that will run at once, as far as is known at the start … */
+	size_t most;                /* … and at most, ever */
+	struct weir_policy *policy; /* of its gates: those who call an upstream pass the one of its name */
+	const char *exe_path;       /* of the running weir: helper programs lie beside it */
+	bool allow_private;         /* hosts that come from item data may resolve to loopback and private addresses */
+	bool record;                /* `weir get`: the output is a record about the request, see step/http.c */
 };
 
 struct step_ops {
@@ -51,6 +53,8 @@ struct step_ops {
 	void (*figures)(const struct step *step, struct buf *json);
 	void (*close)(struct step *step); /* no run is under way; may suspend, shielded */
 
+	bool gated;           /* its runs pass the gates of the policy themselves; the engine passes one for those of
+			       * pipelines in which no step does */
 	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less
 			       */
 };

@@ -10,6 +10,8 @@
 
 #include <weir/process.h>
 
+enum { SPEC_STEPS_MAX = 64 };
+
 struct plan_adapter {
 	const struct adapter *adapter;
 	void *config; /* adapter->config_bytes, filled from its keys */

@@ -8,8 +8,6 @@
 #include "spec/node.h"
 #include "spec/plan.h"
 
-enum { SPEC_STEPS_MAX = 64 };
-
 /* A jq program to compile once all else is right: that takes a process each. */
 struct spec_program {
 	char *program;

@@ -124,7 +124,8 @@ int folder_open_existing(const char *path, struct folder *ret_folder, struct wei
 int folder_remove(struct folder *folder, struct weir_error *err)
 {
 	static const char *const names[] = {"state.db",   "state.db-wal", "state.db-journal",
-					    "dead.jsonl", "ctl",          "lock"};
+					    "dead.jsonl", "learnt.json",  "learnt.json.new",
+					    "ctl",        "lock"};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (unlinkat(folder->fd, names[i], 0) && errno != ENOENT)
 			return weir_error_set(err, -errno, "cannot remove %s/%s: %s", folder->path, names[i],

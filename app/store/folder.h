@@ -5,6 +5,7 @@
  *     lock    flock'ed while the run lives; says the holder's pid
  *     ctl     the control socket (admin/control.h)
  *     state.db, state.db-wal    the store (store.h)
+ *     learnt.json               what was learnt of the upstreams (engine/learnt.c)
  *     dead.jsonl                dead letters of a broker that keeps none, unless the pipeline sends them elsewhere
  */
 #ifndef STORE_FOLDER_H

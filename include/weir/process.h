@@ -158,9 +158,15 @@ struct weir_attempt {
 	enum weir_outcome
 		outcome;       /* of a job that failed; preset to FAILED, and TIMED_OUT counts as told by its code */
 	bool permanent;        /* trying again is useless */
+	bool refund;           /* this one is to use up no attempt and no time: it was not the job's fault */
 	weir_nsec not_before;  /* of the next try; 0: as the backoff says */
 	struct weir_told told; /* what the server told of its limits */
 };
+
+/* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the
+ * gate lets nobody in, or its breaker is not closed, the attempt is refunded and the next one comes when the gate
+ * opens. Whether it is so. */
+WEIR_API bool weir_attempt_excuse(struct weir_attempt *attempt, const struct weir_gate *gate);
 
 /* A job: 0 or more is success, negative is failure.  WEIR_ECANCELED is none, the job is not done. */
 typedef int (*weir_job_fn)(void *job, struct weir_attempt *attempt, void *arg);

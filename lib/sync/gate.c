@@ -22,6 +22,7 @@ struct weir_gate {
 	size_t inside; /* fibers that wait, or were woken and have not run since */
 	size_t in_flight;
 	bool rejects;
+	void *owner;
 	struct weir_histogram *waits; /* of one with a name, else NULL */
 	char *name;
 	struct weir_metrics_source source;
@@ -331,6 +332,16 @@ size_t weir__gate_limit(const struct weir_gate *gate)
 	struct weir_gate_stats stats;
 	weir_gate_stats(gate, &stats);
 	return stats.limit;
+}
+
+void weir__gate_set_owner(struct weir_gate *gate, void *owner)
+{
+	gate->owner = owner;
+}
+
+void *weir__gate_owner(const struct weir_gate *gate)
+{
+	return gate->owner;
 }
 
 bool weir__gate_excuses(const struct weir_gate *gate)

@@ -47,6 +47,10 @@ void weir__gate_hand_out(struct weir_gate *gate);
 size_t weir__gate_limit(const struct weir_gate *gate);
 size_t weir__gate_in_flight(const struct weir_gate *gate);
 
+/* Who keeps it: a policy. */
+void weir__gate_set_owner(struct weir_gate *gate, void *owner);
+void *weir__gate_owner(const struct weir_gate *gate);
+
 /* Whether a call that ended now is nobody's fault but the gate's: it is shut, or its breaker is not closed. */
 bool weir__gate_excuses(const struct weir_gate *gate);
 

@@ -14,6 +14,7 @@ static const struct verb {
 } verbs[] = {
 	{"run", "run a pipeline from a YAML file", cmd_run},
 	{"get", "fetch a list of URLs, one JSON record each", cmd_get},
+	{"init", "write a pipeline file to begin with", cmd_init},
 	{"check", "check a pipeline file; --explain shows all settings", cmd_check},
 	{"list", "show what can stand in a pipeline, and its keys", cmd_list},
 	{"dead", "look at the dead letters of a run, send them round again", cmd_dead},

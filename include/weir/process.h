@@ -110,6 +110,10 @@ WEIR_API int weir_policy_set_concurrency(struct weir_policy *policy, size_t conc
 WEIR_API int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate);
 WEIR_API void weir_policy_pause(struct weir_policy *policy, bool paused);
 
+/* For good: no more calls.  weir_call() answers WEIR_ECLOSED, and so does a job of weir_process() that has not begun.
+ */
+WEIR_API void weir_policy_close(struct weir_policy *policy);
+
 /* What `auto` has seen of the first jobs, and what it made of it. */
 struct weir_profile {
 	uint64_t jobs;            /* in all, as far as known; 0: unknown */

@@ -166,6 +166,7 @@ struct weir_attempt {
 	bool refund;           /* this one is to use up no attempt and no time: it was not the job's fault */
 	weir_nsec not_before;  /* of the next try; 0: as the backoff says */
 	struct weir_told told; /* what the server told of its limits */
+	weir_nsec took;        /* how long the call itself took, if the attempt was more than that; 0: all of it */
 };
 
 /* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the

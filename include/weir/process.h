@@ -112,6 +112,10 @@ WEIR_API int weir_policy_set_concurrency(struct weir_policy *policy, size_t conc
 WEIR_API int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate);
 WEIR_API void weir_policy_pause(struct weir_policy *policy, bool paused);
 
+/* For good: no more calls.  weir_call() answers WEIR_ECLOSED, and so does a job of weir_process() that has not begun.
+ */
+WEIR_API void weir_policy_close(struct weir_policy *policy);
+
 /* What `auto` has seen of the first jobs, and what it made of it. */
 struct weir_profile {
 	uint64_t jobs;            /* in all, as far as known; 0: unknown */
@@ -164,6 +168,7 @@ struct weir_attempt {
 	bool refund;           /* this one is to use up no attempt and no time: it was not the job's fault */
 	weir_nsec not_before;  /* of the next try; 0: as the backoff says */
 	struct weir_told told; /* what the server told of its limits */
+	weir_nsec took;        /* how long the call itself took, if the attempt was more than that; 0: all of it */
 };
 
 /* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the

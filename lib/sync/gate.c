@@ -24,6 +24,7 @@ struct weir_gate {
 	size_t inside; /* fibers that wait, or were woken and have not run since */
 	size_t in_flight;
 	bool rejects;
+	bool closed;
 	unsigned down_at; /* so many failures in a row mean that the upstream is down; 0: nothing does */
 	unsigned failures_in_a_row;
 	void *owner;
@@ -144,11 +145,13 @@ static void serve(struct weir_gate *gate, int code)
 	waiter->tell(waiter);
 }
 
-/* What may happen to the next call now: 0, WEIR_EOPEN, or WEIR_EAGAIN with when to ask again. */
+/* What may happen to the next call now: 0, WEIR_EOPEN, WEIR_ECLOSED, or WEIR_EAGAIN with when to ask again. */
 static int ask(struct weir_gate *gate, weir_nsec *ret_opens)
 {
 	enum weir_held_by held_by = WEIR_HELD_BY_NOTHING;
 	weir_nsec now = weir_now();
+	if (weir__unlikely(gate->closed))
+		return WEIR_ECLOSED;
 	weir_nsec at = weir__admit_ask(gate->admit, now, &held_by);
 	if (at != WEIR_FOREVER && at <= now)
 		return 0;
@@ -328,6 +331,12 @@ void weir_gate_pause(struct weir_gate *gate, bool paused)
 void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
 {
 	weir__admit_go_on_from(gate->admit, concurrency, per_sec, weir_now());
+	weir__gate_hand_out(gate);
+}
+
+void weir_gate_close(struct weir_gate *gate)
+{
+	gate->closed = true;
 	weir__gate_hand_out(gate);
 }
 

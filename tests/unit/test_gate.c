@@ -256,6 +256,44 @@ FIBER_TEST(gate_that_rejects_answers_at_once_while_its_breaker_is_open)
 	weir_gate_free(gate);
 }
 
+/* Its end comes when a probe leaves, not at a time. */
+FIBER_TEST(gate_is_not_shut_while_probes_are_under_way)
+{
+	struct weir_gate *gate =
+		new_gate(&(struct weir_gate_options){.concurrency = 50, .breaker = {.open = WEIR_SEC, .jitter = -1}});
+	struct weir_pass passes[3];
+	break_it(gate);
+	ck_assert_int_eq(weir_gate_shut_until(gate), weir_now() + WEIR_SEC);
+	weir_sleep(WEIR_SEC);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_gate_enter(gate, &passes[i], WEIR_TRY), 0);
+	ck_assert_int_eq(weir_gate_shut_until(gate), 0);
+	for (int i = 0; i < 3; i++)
+		weir_gate_leave(gate, &passes[i], WEIR_OUTCOME_GOOD, NULL);
+	weir_gate_free(gate);
+}
+
+FIBER_TEST(gate_that_is_closed_sends_all_away_and_keeps_who_is_inside)
+{
+	struct weir_gate *gate = new_gate(&(struct weir_gate_options){.concurrency = 1});
+	struct weir_group *group = new_group();
+	struct caller inside = a_call(gate, 10 * WEIR_MSEC), waits = a_call(gate, 0), waits_too = a_call(gate, 0);
+	struct weir_pass pass;
+	spawn(group, call, &inside);
+	settle();
+	spawn(group, call, &waits);
+	spawn(group, call, &waits_too);
+	settle();
+	weir_gate_pause(gate, true);
+	weir_gate_close(gate);
+	finish(group);
+	ck_assert_int_eq(inside.answer, 0);
+	ck_assert_int_eq(waits.answer, WEIR_ECLOSED);
+	ck_assert_int_eq(waits_too.answer, WEIR_ECLOSED);
+	ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_FOREVER), WEIR_ECLOSED);
+	weir_gate_free(gate);
+}
+
 /* ---- a crowd against what must hold of it */
 
 struct crowd {

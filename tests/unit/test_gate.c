@@ -144,9 +144,10 @@ static int try_at_opening(void *arg)
 	return 0;
 }
 
-FIBER_TEST(gate_is_not_entered_past_those_who_wait)
+static void try_to_barge(unsigned flags)
 {
-	struct weir_gate *gate = new_gate(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 10}});
+	struct weir_gate *gate =
+		new_gate(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 10}, .flags = flags});
 	struct weir_group *group = new_group();
 	struct caller first = a_call(gate, 0), waits = a_call(gate, 0), barges = a_call(gate, 0);
 	weir_nsec began = weir_now();
@@ -159,6 +160,12 @@ FIBER_TEST(gate_is_not_entered_past_those_who_wait)
 	ck_assert_int_eq(barges.answer, WEIR_EAGAIN);
 	ck_assert_int_eq(waits.entered_at - began, 100 * WEIR_MSEC);
 	weir_gate_free(gate);
+}
+
+FIBER_TEST(gate_is_not_entered_past_those_who_wait)
+{
+	try_to_barge(0);
+	try_to_barge(WEIR_GATE_REJECT);
 }
 
 FIBER_TEST(gate_one_that_was_let_in_and_then_canceled_is_in)

@@ -723,6 +723,24 @@ FIBER_TEST(process_refunded_jobs_come_again_spread_and_before_the_new_ones)
 	free_world(world);
 }
 
+FIBER_TEST(process_with_own_gates_spreads_those_told_to_come_back)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){
+						.pattern = WEIR_PATTERN_QUEUE, .concurrency = 10, .seed = test_seed()}),
+					10);
+	unsigned apart = 0;
+	weir_nsec began = weir_now();
+	world->process.flags = WEIR_PROCESS_OWN_GATES;
+	world->answer = throttle_first_ten;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	for (unsigned i = 1; i < 10; i++) {
+		quick_assert(begun_again[i] - began >= 10 * WEIR_SEC && begun_again[i] - began <= 11 * WEIR_SEC);
+		apart += begun_again[i] != begun_again[0];
+	}
+	ck_assert_uint_ge(apart, 5);
+	free_world(world);
+}
+
 static int do_not_listen(struct world *world, unsigned id, struct weir_attempt *attempt)
 {
 	(void)world, (void)id, (void)attempt;

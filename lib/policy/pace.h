@@ -27,10 +27,12 @@ enum { WEIR__PACE_TRAIL = 8 };
 
 struct weir__pace_found {
 	enum weir__pace_phase phase;
-	double estimate; /* per s */
-	double rate;     /* held to, per s; 0: none */
-	double step;     /* of the rise */
-	unsigned steps;
+	double estimate;     /* per s */
+	double rate;         /* held to, per s; 0: none */
+	double step;         /* of the rise */
+	double slowest;      /* rate since the mark */
+	double flight_calls; /* of the flight that an estimate was made from */
+	unsigned points;     /* of the trail: where the rate changed since the last reaction */
 	struct weir__pace_mark trail[WEIR__PACE_TRAIL];
 	weir_nsec step_at; /* when the phase takes its next step */
 	unsigned sure;     /* climbs that ended as expected, in a row */
@@ -45,9 +47,9 @@ struct weir__pace_found {
 	weir_nsec delay;                    /* of refusals */
 	weir_nsec lost;                     /* shut since the mark */
 	weir_nsec cost;                     /* time that the last refusal shut for */
-	/* the first run, from a full bucket: so many in so long */
 	weir_nsec begun;
-	double first_calls, first_seconds;
+	double climb_calls, climb_seconds; /* the last climb */
+	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
 	size_t most_let_in;
 	uint64_t let_in; /* since the last reaction */

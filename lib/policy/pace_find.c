@@ -69,12 +69,15 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
 		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
 		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
-		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->first_calls,
-		found->first_seconds);
+		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
+		found->run_seconds);
 #endif
 	found->phase = phase;
 	found->rate = rate;
 	found->step_at = now + nsec(wait);
+	found->trail[found->points++ % WEIR__PACE_TRAIL] = (struct weir__pace_mark){now, pace->sent, pace->refused};
+	if (rate < found->slowest)
+		found->slowest = rate;
 	if (pace->at < now)
 		pace->at = now;
 }
@@ -146,27 +149,47 @@ static struct span since_mark(const struct weir_pace *pace, const struct weir_sa
 
 static bool is_enough(const struct span *span)
 {
-	double lost = span->time - span->open;
-	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST) && span->open >= least_of(lost, 0.5);
+	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
 }
 
-/* So many at once, as the first run tells. */
+/* So many at once, as a run from a full bucket to an empty one tells. */
 static double burst_of(const struct weir__pace_found *found, double rate)
 {
-	return most_of(0, found->first_calls - rate * found->first_seconds);
+	return most_of(0, found->run_calls - rate * found->run_seconds);
+}
+
+/* Whether it is not the burst alone that it tells of. */
+static bool is_more_than_burst(const struct weir__pace_found *found, const struct span *span)
+{
+	return span->open >= span->time || span->calls >= found->run_calls + CALLS_LEAST;
 }
 
 /* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
- * it is between what was let through in all the time and in that it was open, and the first run, which began with a
- * full bucket, too, tells where. */
+ * it is between what was let through in all the time and in that it was open, and a run that began with a full bucket,
+ * too, tells where. */
 static double rate_of(const struct weir__pace_found *found, const struct span *span)
 {
 	double low = span->calls / most_of(span->time, 1e-6), high = span->calls / most_of(span->open, 1e-6);
 	if (high <= 1.02 * low)
 		return low;
-	double more = span->calls - found->first_calls, longer = span->open - found->first_seconds;
-	double rate = more >= 5 && longer > 0 ? more / longer : __builtin_sqrt(low * high);
+	double more = span->calls - found->run_calls, longer = span->open - found->run_seconds;
+	double rate = more >= CALLS_LEAST && longer > 0 ? more / longer : __builtin_sqrt(low * high);
 	return least_of(high, most_of(low, rate));
+}
+
+/* The highest rate, over any stretch since the last reaction, that a burst does not explain. */
+static double rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least)
+{
+	const struct weir__pace_found *found = &pace->found;
+	double burst = burst_of(found, least);
+	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {
+		if (sample->number <= found->trail[i].number)
+			continue;
+		struct span span = span_since(pace, &found->trail[i], sample);
+		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= CALLS_LEAST / 2)
+			least = most_of(least, (span.calls + 0.5 - burst) / span.time);
+	}
+	return least;
 }
 
 /* ---- about the rate, or about the number at once? */
@@ -232,8 +255,8 @@ static void first_refusal(struct weir_pace *pace, const struct weir_sample *samp
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = most_of(found->latency, (double)found->delay);
-	found->first_calls = (double)sample->number - 1;
-	found->first_seconds = seconds(sample->started - found->begun);
+	found->run_calls = (double)sample->number - 1;
+	found->run_seconds = seconds(sample->started - found->begun);
 	search(pace, (double)sample->in_flight * 1e9 / most_of(1, latency) / 2, sample->ended);
 }
 
@@ -252,12 +275,27 @@ static void guess(struct weir_pace *pace, const struct weir_sample *sample, cons
 static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (!is_enough(span)) {
+	if (!is_enough(span) || !is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
-		return;
+	} else if (span->open >= span->time && found->slowest < 0.7 * span->calls / span->time) {
+		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
+		search(pace, 0.85 * found->rate, sample->ended);
+		found->slowest = found->rate;
+		found->marked = false;
+	} else {
+		found->estimate = rate_of(found, span);
+		hold(pace, sample->ended);
 	}
-	found->estimate = rate_of(found, span);
-	hold(pace, sample->ended);
+}
+
+/* What it held to was not too much for the burst, but for the rate: so the climb before tells the burst. */
+static void learn_burst(struct weir__pace_found *found)
+{
+	double calls = found->climb_calls, time = found->climb_seconds;
+	if (calls - found->estimate * time > burst_of(found, found->estimate)) {
+		found->run_calls = calls;
+		found->run_seconds = time;
+	}
 }
 
 static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
@@ -274,30 +312,19 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	}
 	found->estimate = least_of(0.99 * found->estimate, rate_of(found, span));
 	found->sure = 0;
-	hold(pace, sample->ended);
-}
-
-/* The highest rate, over any stretch of the rise, that a burst does not explain. */
-static void refused_in_rise(struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_found *found = &pace->found;
-	double burst = burst_of(found, found->estimate);
-	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->steps; i++) {
-		struct span span = span_since(pace, &found->trail[i], sample);
-		if (span.time > seconds(SPAN_LEAST) / 2)
-			found->estimate = most_of(found->estimate, (span.calls - burst) / span.time);
-	}
-	found->sure = 0;
+	learn_burst(found);
 	hold(pace, sample->ended);
 }
 
 static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	double low = span->calls / most_of(span->time, 1e-6);
-	if (is_enough(span) && low > found->estimate)
-		found->estimate = low;
-	found->sure++;
+	double low = is_enough(span) ? span->calls / span->time : 0, before = found->estimate;
+	struct span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
+	found->climb_calls = climb.calls;
+	found->climb_seconds = climb.time;
+	found->estimate = rate_of_trail(pace, sample, most_of(low, before));
+	found->sure = found->phase == WEIR__PACE_CLIMB && found->estimate < 1.03 * before ? found->sure + 1 : 0;
 	hold(pace, sample->ended);
 }
 
@@ -315,10 +342,8 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 		refused_in_hold(pace, sample, span);
 		break;
 	case WEIR__PACE_CLIMB:
-		refused_in_climb(pace, sample, span);
-		break;
 	case WEIR__PACE_RISE:
-		refused_in_rise(pace, sample);
+		refused_in_climb(pace, sample, span);
 		break;
 	}
 }
@@ -330,11 +355,13 @@ static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *
 	if (sample->number <= found->flight_mark.number)
 		return;
 	struct span span = span_since(pace, &found->flight_mark, sample);
-	if (!is_enough(&span))
+	if (!is_enough(&span) || span.calls < 1.5 * found->flight_calls)
 		return;
-	double rate = span.calls / span.time, off = rate / found->estimate - 1, noise = most_of(0.05, 4 / span.calls);
-	if (found->phase != WEIR__PACE_SEARCH && off < noise && off > -noise)
+	double rate = span.calls / span.time, off = rate / found->estimate - 1;
+	double noise = most_of(0.05, 2 / __builtin_sqrt(span.calls));
+	if (found->phase != WEIR__PACE_SEARCH && !found->flight_calls && off < noise && off > -noise)
 		return;
+	found->flight_calls = span.calls;
 	found->estimate = rate;
 	found->sure = 0;
 	hold(pace, sample->ended);
@@ -355,14 +382,17 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
-	found->vain = found->marked && span.calls < found->calls + 1 ? found->vain + 1 : 0;
+	found->vain = found->marked && !found->let_in && span.calls < found->calls + 3 ? found->vain + 1 : 0;
 	found->calls = span.calls;
+	found->flight_calls = 0;
+	enum weir__pace_phase before = found->phase;
 	react(pace, sample, &span);
 	/* While it searches, the longer the span the better. */
 	found->flight_mark =
 		(struct weir__pace_mark){.at = sample->started, .number = sample->number, .refused = pace->refused};
-	if (!found->marked || found->phase != WEIR__PACE_SEARCH || is_enough(&span)) {
+	if (!found->marked || is_shut || before != WEIR__PACE_SEARCH || found->phase != WEIR__PACE_SEARCH) {
 		found->mark = found->flight_mark;
+		found->slowest = found->rate;
 		found->marked = true;
 		found->calls = 0;
 		found->lost = 0;
@@ -371,6 +401,8 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		pause(pace, sample->ended);
 	found->cost = is_shut && pace->shut > sample->ended ? pace->shut - sample->ended : 0;
 	found->lost += found->cost;
+	found->points = 1;
+	found->trail[0] = (struct weir__pace_mark){sample->ended + found->cost, pace->sent, pace->refused};
 	found->flight = pace->sent;
 	found->most_let_in = 0;
 	found->let_in = 0;
@@ -406,19 +438,17 @@ static void climb_on(struct weir_pace *pace, weir_nsec now)
 	if (beyond(pace, now) <= slack)
 		return;
 	found->step = 0.06;
-	found->steps = 0;
 	enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
 }
 
 static void rise_on(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	found->trail[found->steps++ % WEIR__PACE_TRAIL] = (struct weir__pace_mark){now, pace->sent, pace->refused};
-	found->rate *= 1 + found->step;
-	found->step = least_of(0.5, 2 * found->step);
 	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));
+	double rate = found->rate * (1 + found->step);
+	found->step = least_of(0.5, 2 * found->step);
 	found->estimate = most_of(found->estimate, proven);
-	enter(pace, WEIR__PACE_RISE, found->rate, step_time(found, 0.1), now);
+	enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
 }
 
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now)

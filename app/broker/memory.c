@@ -24,6 +24,7 @@ struct broker {
 	struct weir_sem *bytes;     /* and bytes of their sources */
 	struct weir_event *earlier; /* the first due time of the heap has changed */
 	struct weir_group *mover;
+	size_t capacity, most;      /* that `room` is of, and may be of */
 	uint64_t last_id;
 	bool sealed, stopped;
 };
@@ -93,14 +94,16 @@ static int move_due(void *arg)
 
 static int make_objects(struct broker *broker, const struct broker_options *opts)
 {
-	size_t capacity = opts->capacity_items;
+	size_t capacity = opts->most_items > opts->capacity_items ? opts->most_items : opts->capacity_items;
 	const struct weir_queue_options ready = {.item_bytes = sizeof(struct item *),
 						 .capacity = capacity,
 						 .order = opts->class_of ? WEIR_PRIORITY : WEIR_FIFO,
 						 .aging = opts->aging};
 	broker->class_of = opts->class_of;
 	broker->arg = opts->arg;
-	int code = weir_sem_new(capacity, &broker->room);
+	broker->capacity = opts->capacity_items;
+	broker->most = capacity;
+	int code = weir_sem_new(opts->capacity_items, &broker->room);
 	if (!code)
 		code = weir_sem_new(opts->capacity_bytes, &broker->bytes);
 	if (!code)
@@ -238,6 +241,15 @@ static void memory_stop(struct broker *broker)
 	weir_queue_close(broker->ready, 0);
 }
 
+static void memory_grow(struct broker *broker, size_t capacity)
+{
+	capacity = capacity < broker->most ? capacity : broker->most;
+	if (capacity <= broker->capacity)
+		return;
+	weir_sem_release(broker->room, capacity - broker->capacity);
+	broker->capacity = capacity;
+}
+
 static void memory_counts(const struct broker *broker, struct broker_counts *ret_counts)
 {
 	*ret_counts = broker->counts;
@@ -260,6 +272,7 @@ static const struct broker_ops memory_ops = {
 	.ack = memory_ack,
 	.nack = memory_nack,
 	.stop = memory_stop,
+	.grow = memory_grow,
 	.counts = memory_counts,
 	.close = memory_close,
 };

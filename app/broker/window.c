@@ -7,7 +7,7 @@
  *     leased    only counted: the items are with the workers
  *     dead      with the committer, until they are written as letters
  *
- * held_items counts them all and never exceeds the capacity, which is what the queue and the heap have room for: taking
+ * held_items counts them all and never exceeds the capacity, for which the queue and the heap have room: taking
  * an item back cannot fail and does not wait.  After stop() nothing comes to the ready queue any more; what is here
  * then, is in the store, too, and is just forgotten at the end.
  */
@@ -27,7 +27,7 @@ size_t broker_item_bytes(const struct item *item)
 
 int broker_window_open(struct broker *broker)
 {
-	size_t capacity = broker->capacity_items;
+	size_t capacity = broker->most_capacity;
 	const struct weir_queue_options ready = {.item_bytes = sizeof(struct item *),
 						 .capacity = capacity,
 						 .order = broker->class_of ? WEIR_PRIORITY : WEIR_FIFO,

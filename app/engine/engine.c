@@ -73,6 +73,7 @@ static int supervise(void *arg)
 	weir_nsec until = weir_now() + engine->plan->settings.drain;
 	weir_group_cancel(engine->intake);
 	engine->broker_ops->stop(engine->broker);
+	weir_policy_close(engine->policy); /* who waits for its turn goes back */
 	if (drain_steps(engine, until))
 		return 0;
 	weir_group_cancel(engine->workers);

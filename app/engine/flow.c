@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_FOUND = 10000, MOST_FIXED = 4096 };
+enum { MOST_FOUND = 10000, MOST_FIXED = 4096, LOCAL = 50 };
 
 static bool has_gates(const struct plan *plan)
 {
@@ -86,6 +86,9 @@ static struct weir_policy_options options_of(const struct engine *engine)
 static void choose_concurrency(struct engine *engine)
 {
 	size_t wanted = (size_t)engine->plan->settings.concurrency, allowed = engine->opts.most_concurrency;
+	/* Latency of work on this machine tells nothing: the more there is at once, the longer each takes. */
+	if (!wanted && !engine->gated && engine->plan->settings.pattern != WEIR_PATTERN_NAIVE)
+		wanted = LOCAL;
 	size_t most = !wanted ? MOST_FOUND : wanted > MOST_FIXED ? wanted : MOST_FIXED;
 	engine->most = allowed && allowed < most ? allowed : most;
 	engine->concurrency = wanted < engine->most ? wanted : engine->most;
@@ -140,6 +143,8 @@ int engine_change(struct engine *engine, const struct engine_changes *changes, s
 		code = weir_policy_set_concurrency(engine->policy, changes->concurrency);
 	if (!code && changes->has_concurrency)
 		engine->concurrency = changes->concurrency;
+	if (!code && changes->has_concurrency)
+		engine_make_places(engine, changes->concurrency);
 	if (code)
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (changes->has_pause) {
@@ -277,6 +282,7 @@ int engine_sample(void *arg)
 		struct engine_flow flow;
 		engine_flow(engine, &flow);
 		engine->whys[flow.why] += flow.why != WHY_END;
+		engine_make_places(engine, flow.concurrency < engine->most ? flow.concurrency : engine->most);
 	}
 	return 0;
 }

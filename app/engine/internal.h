@@ -83,6 +83,9 @@ int engine_keep_learnt(void *arg);
 /* A remark for people. */
 void engine_note(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* open.c: the broker has places for so many items in the steps, and those before and behind them. */
+void engine_make_places(struct engine *engine, size_t concurrency);
+
 /* flow.c */
 int engine_flow_open(struct engine *engine, struct weir_error *err);
 

@@ -17,7 +17,7 @@ enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2, BROKER_BATCHES_DURABLE = 4, BR
 
 #define BROKER_BYTES ((size_t)32 << 20)
 
-/* What steps prepare for when nobody knows yet. */
+/* What is prepared for when nobody knows yet. */
 enum { EXPECTED = 50 };
 
 static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *err)
@@ -72,15 +72,25 @@ static int open_lanes(struct engine *engine, const struct broker_past *past, str
 	return 0;
 }
 
+static size_t broker_places(const struct engine *engine, size_t concurrency)
+{
+	size_t batches = engine->broker_ops->durable ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
+	return concurrency * BROKER_PER_WORKER + (size_t)engine->plan->settings.batch_items * batches + BROKER_LEAST;
+}
+
+void engine_make_places(struct engine *engine, size_t concurrency)
+{
+	if (engine->broker)
+		engine->broker_ops->grow(engine->broker, broker_places(engine, concurrency));
+}
+
 static int open_broker(struct engine *engine, struct weir_error *err)
 {
 	const struct plan *plan = engine->plan;
-	size_t batches = engine->broker_ops->durable ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
-	size_t places = engine->concurrency * BROKER_PER_WORKER;
-	places = places > engine->most ? places : engine->most;
 	struct broker_options opts = {
 		.folder = engine->opts.state,
-		.capacity_items = places + (size_t)plan->settings.batch_items * batches + BROKER_LEAST,
+		.capacity_items = broker_places(engine, engine->concurrency ? engine->concurrency : EXPECTED),
+		.most_items = broker_places(engine, engine->most),
 		.capacity_bytes = engine_queue_bytes(plan, BROKER_BYTES),
 		.class_of = plan->settings.priority_field ? engine_class_of : NULL,
 		.arg = engine,

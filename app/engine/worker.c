@@ -171,7 +171,7 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 		item_set_why(item, "timeout: flow.timeout, %.200s", item->why[0] ? item->why : "it was never tried");
 	if (result >= 0)
 		engine_pass(engine, item);
-	else if (result == WEIR_ECANCELED)
+	else if (result == WEIR_ECANCELED || result == WEIR_ECLOSED)
 		engine_give_back(engine, item);
 	else
 		engine_bury(engine, item);

@@ -45,7 +45,8 @@ struct broker_counts {
 
 struct broker_options {
 	const char *folder;    /* the state folder; NULL: there is none */
-	size_t capacity_items; /* most items in memory, of any kind */
+	size_t capacity_items; /* most items in memory, of any kind; to begin with … */
+	size_t most_items;     /* … and at most, see grow(); 0: it stays */
 	size_t capacity_bytes; /* most bytes of their sources in memory; one item may always be there */
 
 	/* How urgent an item is: its class, 0 is the most urgent.  NULL: they are handed out as they came.  Else those
@@ -136,6 +137,9 @@ struct broker_ops {
 	/* From now on lease answers WEIR_ECLOSED and put, too; what is leased can still be settled.  Does not suspend.
 	 */
 	void (*stop)(struct broker *broker);
+
+	/* From now on so many items may be in memory, most_items at most; never fewer than before.  Does not suspend. */
+	void (*grow)(struct broker *broker, size_t capacity_items);
 
 	void (*counts)(const struct broker *broker, struct broker_counts *ret_counts);
 

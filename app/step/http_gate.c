@@ -121,10 +121,14 @@ void step_http_leave(const struct step *step, struct exchange *x, bool answered)
 enum step_verdict step_http_excuse(struct step *step, struct step_call *call, struct exchange *x,
 				   enum step_verdict verdict)
 {
+	struct weir_gate_stats stats;
 	char why[sizeof call->why];
-	weir_nsec until = verdict == STEP_RETRY || verdict == STEP_REFUSED ? weir_gate_shut_until(x->gate) : 0;
-	if (!until || until == WEIR_FOREVER || (verdict == STEP_RETRY && x->probe))
+	if (verdict != STEP_REFUSED && (verdict != STEP_RETRY || x->probe))
 		return verdict;
+	weir_gate_stats(x->gate, &stats);
+	weir_nsec until = weir_gate_shut_until(x->gate);
+	if (!until || until == WEIR_FOREVER)
+		return stats.breaker == WEIR_BREAKER_CLOSED ? verdict : STEP_REFUSED;
 	memcpy(why, call->why, sizeof why);
 	return park(step, call, until, why);
 }

@@ -16,7 +16,8 @@
  *
  * A job that fails is tried again as policy.retry says.  A retry that waits holds no permit and no fiber; when too many
  * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut or its breaker open,
- * is refunded: it uses up no attempt and no elapsed time.  A job that meets an open breaker is parked, not failed.
+ * is refunded: it uses up no attempt and no elapsed time.  A job that meets an open breaker is parked, not failed. (Not
+ * so with WEIR_GATE_REJECT: then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)
  *
  * Patterns are presets over four choices, each of which can be set by itself:
  *
@@ -108,6 +109,10 @@ WEIR_API int weir_policy_gates(const struct weir_policy *policy,
 WEIR_API int weir_policy_set_concurrency(struct weir_policy *policy, size_t concurrency); /* 0: found */
 WEIR_API int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate);
 WEIR_API void weir_policy_pause(struct weir_policy *policy, bool paused);
+
+/* For good: no more calls.  weir_call() answers WEIR_ECLOSED, and so does a job of weir_process() that has not begun.
+ */
+WEIR_API void weir_policy_close(struct weir_policy *policy);
 
 /* What `auto` has seen of the first jobs, and what it made of it. */
 struct weir_profile {

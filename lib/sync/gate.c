@@ -22,6 +22,7 @@ struct weir_gate {
 	size_t inside; /* fibers that wait, or were woken and have not run since */
 	size_t in_flight;
 	bool rejects;
+	bool closed;
 	void *owner;
 	struct weir_histogram *waits; /* of one with a name, else NULL */
 	char *name;
@@ -136,11 +137,13 @@ static void serve(struct weir_gate *gate, int code)
 	waiter->tell(waiter);
 }
 
-/* What may happen to the next call now: 0, WEIR_EOPEN, or WEIR_EAGAIN with when to ask again. */
+/* What may happen to the next call now: 0, WEIR_EOPEN, WEIR_ECLOSED, or WEIR_EAGAIN with when to ask again. */
 static int ask(struct weir_gate *gate, weir_nsec *ret_opens)
 {
 	enum weir_held_by held_by = WEIR_HELD_BY_NOTHING;
 	weir_nsec now = weir_now();
+	if (weir__unlikely(gate->closed))
+		return WEIR_ECLOSED;
 	weir_nsec at = weir__admit_ask(gate->admit, now, &held_by);
 	if (at != WEIR_FOREVER && at <= now)
 		return 0;
@@ -314,6 +317,19 @@ void weir_gate_pause(struct weir_gate *gate, bool paused)
 	weir__gate_hand_out(gate);
 }
 
+/* Without memory for it things stay as they were found. */
+void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
+{
+	weir__admit_go_on_from(gate->admit, concurrency, per_sec, weir_now());
+	weir__gate_hand_out(gate);
+}
+
+void weir_gate_close(struct weir_gate *gate)
+{
+	gate->closed = true;
+	weir__gate_hand_out(gate);
+}
+
 /* ---- looking at it */
 
 weir_nsec weir_gate_shut_until(const struct weir_gate *gate)
@@ -344,13 +360,13 @@ void *weir__gate_owner(const struct weir_gate *gate)
 	return gate->owner;
 }
 
-bool weir__gate_excuses(const struct weir_gate *gate)
+bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens)
 {
-	if (weir_gate_shut_until(gate))
-		return true;
 	struct weir_gate_stats stats;
 	weir_gate_stats(gate, &stats);
-	return stats.breaker != WEIR_BREAKER_CLOSED;
+	weir_nsec opens = gate->rejects ? stats.shut_until : weir_gate_shut_until(gate);
+	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
+	return opens || (!gate->rejects && stats.breaker != WEIR_BREAKER_CLOSED);
 }
 
 const char *weir_held_by_name(enum weir_held_by held_by)

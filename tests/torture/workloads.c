@@ -201,6 +201,65 @@ static int make_named_queues(void *arg)
 	return 0;
 }
 
+/* ---- rates and breakers */
+
+/* A log that may grow or not: what passes within a second is never more than the count that was answered. */
+struct paced {
+	struct weir_rate_limiter *limiter;
+	size_t passed;
+};
+
+static int pass_paced(void *arg)
+{
+	struct paced *paced = arg;
+	int code = weir_rate_limiter_acquire(paced->limiter, 2, WEIR_FOREVER);
+	check(code == 0);
+	paced->passed += 2;
+	return code;
+}
+
+static void run_paced(struct paced *paced)
+{
+	const struct weir_rate_options log = {.count = 4, .kind = WEIR_RATE_LOG};
+	const struct weir_rate_options longer = {.count = 6, .kind = WEIR_RATE_LOG};
+	struct weir_group *group = new_group(0);
+	size_t started = 0, count = log.count;
+	for (int i = 0; group && i < 6; i++)
+		started += !spawn_twice(group, NULL, pass_paced, paced);
+	weir_yield();
+	check(paced->passed <= count);
+	int code = weir_rate_limiter_set(paced->limiter, &longer);
+	check(code == 0 || code == WEIR_ENOMEM);
+	if (code == 0)
+		count = longer.count;
+	check(weir_sleep(WEIR_MSEC) == 0);
+	check(paced->passed <= count);
+	if (group)
+		end_group(group);
+	check(paced->passed <= 2 * started);
+}
+
+static int use_rates(void *arg)
+{
+	const struct weir_rate_options log = {.count = 4, .kind = WEIR_RATE_LOG};
+	const struct weir_breaker_options ring = {.window_calls = 50};
+	struct paced paced = {0};
+	struct weir_breaker *breaker;
+	struct weir_breaker_permit permit;
+	(void)arg;
+	MAKE(paced.limiter, 0, weir_rate_limiter_new(&log, &paced.limiter));
+	MAKE(breaker, 0, weir_breaker_new(&ring, &breaker));
+	if (paced.limiter)
+		run_paced(&paced);
+	if (breaker) {
+		check(weir_breaker_allow(breaker, weir_now(), &permit) == 0);
+		weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, weir_now());
+	}
+	weir_rate_limiter_free(paced.limiter);
+	weir_breaker_free(breaker);
+	return 0;
+}
+
 /* ---- threads */
 
 static int add_one(void *arg)
@@ -422,6 +481,7 @@ const struct workload workloads[] = {
 	{"fibers", use_fibers, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"queue", use_queue, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"named queue", make_named_queues, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"rates", use_rates, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"threads", use_threads, ALL_MEMORY | 1u << FAULT_INTERRUPT, 0},
 	{"descriptors", use_descriptors, ALL_MEMORY | TRANSFERS, 0},
 	{"children", use_children, ALL_MEMORY | TRANSFERS, 0},

@@ -86,6 +86,7 @@ static void wait_for_next(struct run *run, struct job *job, const struct weir_at
 	const struct weir_process *process = run->process;
 	if (process->postpone && !job->lane && !run->ordered &&
 	    process->postpone(process->arg, job->data, at, attempt) == 0) {
+		weir__postponed_add(run, at);
 		weir__station_put(run, job->station);
 		weir__job_free(run, job);
 		run->live--;
@@ -108,8 +109,9 @@ static void after_attempt(struct run *run, struct job *job, struct weir_attempt 
 	if (gate)
 		weir_gate_leave(gate, &job->pass, outcome, &attempt->told);
 	job->has_pass = false;
-	if (weir__unlikely(policy->profiler != NULL) &&
-	    weir__auto_add(policy, attempt, outcome, weir_now() - job->tries.began) && run->process->chosen)
+	weir_nsec took = attempt->took ? attempt->took : weir_now() - job->tries.began;
+	if (weir__unlikely(policy->profiler != NULL) && weir__auto_add(policy, attempt, outcome, took) &&
+	    run->process->chosen)
 		run->process->chosen(run->process->arg, &policy->choice);
 	run->finishing++;
 	bool again = weir__tries_end(policy, &job->tries, attempt, gate, job->result, &at);
@@ -155,9 +157,8 @@ int weir__job_fiber(void *arg)
 	struct job *job = run->go.head;
 	run->begun++;
 	weir__jobs_remove(&run->go, job);
-	bool doomed = job->where == JOB_DOOMED;
 	job->where = JOB_RUNS;
-	if (doomed)
+	if (job->doomed)
 		weir__job_finish(run, job, NULL);
 	else
 		attempt_job(run, job);

@@ -111,6 +111,8 @@ static int answer(struct engine *engine, struct item *item, struct weir_attempt 
 		  enum step_verdict verdict)
 {
 	attempt->not_before = call->not_before;
+	attempt->told = call->told;
+	attempt->took = call->took;
 	if (verdict != STEP_REFUSED && verdict != STEP_CANCELED) {
 		item->attempts++;
 		engine->attempts++;
@@ -126,7 +128,7 @@ static int answer(struct engine *engine, struct item *item, struct weir_attempt 
 	case STEP_REFUSED:
 		engine->refused++;
 		attempt->refund = true;
-		attempt->outcome = WEIR_OUTCOME_RELEASED;
+		attempt->outcome = call->throttled ? WEIR_OUTCOME_THROTTLED : WEIR_OUTCOME_RELEASED;
 		return WEIR_EAGAIN;
 	case STEP_DEAD: /* the item is to blame, not what the steps are made with */
 		attempt->permanent = true;

@@ -9,6 +9,8 @@
 #include "port/buf.h"
 #include "port/item.h"
 
+#include <weir/outcome.h>
+
 struct step; /* an adapter's own */
 struct weir_policy;
 
@@ -30,6 +32,8 @@ struct step_call {
 	weir_nsec not_before;       /* set by the step, on weir_now()'s clock; 0: as the retry policy says */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned tries;             /* set by the step: requests it really sent (0 or 1) */
+	bool throttled;             /* set by the step: STEP_REFUSED because the upstream said so */
+	struct weir_told told;      /* set by the step: what the upstream told of its limits */
 	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
 				       "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
 };

@@ -195,12 +195,15 @@ enum step_verdict step_http_judge(const struct step *step, struct step_call *cal
 	struct http_response *response = &x->response;
 	call->took = response->took;
 	call->tries = response->sent;
+	call->told = response->told;
 	if (response->failure != HTTP_ANSWERED)
 		return judge_failure(step, call, response);
 	const int status = response->status;
 	bool good = step_http_is_good(step->config, status);
-	if (!good && step_http_is_throttled(response))
+	if (!good && step_http_is_throttled(response)) {
+		call->throttled = true;
 		return step_http_say(call, STEP_REFUSED, "status: %d", status);
+	}
 	if (!good)
 		return judge_status(call, status);
 	if (step->config->expect == STEP_HTTP_JSON)

@@ -56,13 +56,11 @@ static weir_nsec end_of_line(const struct weir_gate_stats *stats)
 	return weir_now() + (wait < (double)LONGEST_LINE ? (weir_nsec)wait : LONGEST_LINE);
 }
 
-enum step_verdict step_http_enter(struct step *step, struct step_call *call, struct exchange *x)
+/* The gate lets nobody in at the moment: what to do about it. */
+static enum step_verdict wait_or_park(struct step *step, struct step_call *call, struct exchange *x, const char *key,
+				      int *ret_code)
 {
-	const char *key = step->config->label ? step->config->label : x->origin.name;
 	struct weir_gate_stats stats;
-	int code = weir_policy_gate(step->policy, key, &x->gate);
-	if (code)
-		return step_http_say(call, STEP_RETRY, "memory: %s", weir_strerror(code));
 	weir_nsec until = weir_gate_shut_until(x->gate);
 	if (until != WEIR_FOREVER && until > weir_now() + MOMENT)
 		return park(step, call, until, "gate: the upstream is left alone for a while");
@@ -72,7 +70,23 @@ enum step_verdict step_http_enter(struct step *step, struct step_call *call, str
 		if (until)
 			return park(step, call, until, "gate: too many wait for this upstream");
 	}
-	code = weir_gate_enter(x->gate, &x->pass, WEIR_FOREVER);
+	*ret_code = weir_gate_enter(x->gate, &x->pass, WEIR_FOREVER);
+	return STEP_OK;
+}
+
+enum step_verdict step_http_enter(struct step *step, struct step_call *call, struct exchange *x)
+{
+	const char *key = step->config->label ? step->config->label : x->origin.name;
+	struct weir_gate_stats stats;
+	enum step_verdict verdict = STEP_OK;
+	int code = weir_policy_gate(step->policy, key, &x->gate);
+	if (code)
+		return step_http_say(call, STEP_RETRY, "memory: %s", weir_strerror(code));
+	code = weir_gate_enter(x->gate, &x->pass, WEIR_TRY);
+	if (code == WEIR_EAGAIN)
+		verdict = wait_or_park(step, call, x, key, &code);
+	if (verdict != STEP_OK)
+		return verdict;
 	if (code == WEIR_EOPEN)
 		return step_http_say(call, STEP_RETRY, "breaker: open, the upstream failed too often");
 	if (code == WEIR_ETIMEDOUT)
@@ -81,7 +95,6 @@ enum step_verdict step_http_enter(struct step *step, struct step_call *call, str
 		return STEP_CANCELED;
 	weir_gate_stats(x->gate, &stats);
 	x->probe = stats.breaker != WEIR_BREAKER_CLOSED;
-	x->entered = true;
 	return STEP_OK;
 }
 
@@ -115,7 +128,6 @@ void step_http_leave(const struct step *step, struct exchange *x, bool answered)
 {
 	enum weir_outcome outcome = answered ? outcome_of(step->config, &x->response) : WEIR_OUTCOME_RELEASED;
 	weir_gate_leave(x->gate, &x->pass, outcome, answered ? &x->response.told : NULL);
-	x->entered = false;
 }
 
 enum step_verdict step_http_excuse(struct step *step, struct step_call *call, struct exchange *x,

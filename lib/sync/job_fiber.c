@@ -108,8 +108,9 @@ static void after_attempt(struct run *run, struct job *job, struct weir_attempt 
 	if (gate)
 		weir_gate_leave(gate, &job->pass, outcome, &attempt->told);
 	job->has_pass = false;
-	if (weir__unlikely(policy->profiler != NULL) &&
-	    weir__auto_add(policy, attempt, outcome, weir_now() - job->tries.began) && run->process->chosen)
+	weir_nsec took = attempt->took ? attempt->took : weir_now() - job->tries.began;
+	if (weir__unlikely(policy->profiler != NULL) && weir__auto_add(policy, attempt, outcome, took) &&
+	    run->process->chosen)
 		run->process->chosen(run->process->arg, &policy->choice);
 	run->finishing++;
 	bool again = weir__tries_end(policy, &job->tries, attempt, gate, job->result, &at);

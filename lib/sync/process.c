@@ -130,6 +130,8 @@ static void rest(struct run *run)
 		until = weir_heap_top(&run->openings).key;
 	if (weir__earlier(run->deadline, until))
 		until = run->deadline;
+	if (run->first_runnable && weir__run_may_start(run))
+		return;
 	int code = weir_canceled() ? WEIR_ECANCELED : 0;
 	if (code == 0) {
 		run->dispatcher = (struct weir__waiter){.what = "jobs"};
@@ -137,8 +139,6 @@ static void rest(struct run *run)
 	}
 	if (code == WEIR_ECANCELED)
 		weir__run_stop(run, code);
-	else if (run->deadline != WEIR_FOREVER && weir_now() >= run->deadline)
-		weir__run_stop(run, WEIR_ETIMEDOUT);
 }
 
 /* A fiber that found no memory for its stack has ended without having begun. */
@@ -158,7 +158,9 @@ static void dispatch(struct run *run)
 		weir__stations_serve(run);
 		launch_doomed(run);
 		weir__run_room_changed(run);
-		if (are_begun(run))
+		if (run->deadline != WEIR_FOREVER && weir_now() >= run->deadline)
+			weir__run_stop(run, WEIR_ETIMEDOUT);
+		else if (are_begun(run))
 			rest(run);
 		else if (weir_yield())
 			weir__run_stop(run, WEIR_ECANCELED);

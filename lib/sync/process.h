@@ -47,6 +47,9 @@ struct job {
 	_Alignas(16) char data[];
 };
 
+/* What a job that waits costs, besides itself and its places in the heaps. */
+_Static_assert(sizeof(struct job) <= 192, "a waiting retry is small");
+
 struct jobs {
 	struct job *head, *tail;
 };
@@ -138,6 +141,7 @@ void weir__jobs_fini(struct run *run);
 void weir__jobs_each(struct run *run, void (*fn)(struct run *run, struct job *job));
 
 void weir__jobs_push(struct jobs *jobs, struct job *job);
+void weir__jobs_push_front(struct jobs *jobs, struct job *job);
 void weir__jobs_remove(struct jobs *jobs, struct job *job);
 
 /* Takes a job out of the place it waits in. */
@@ -160,7 +164,8 @@ weir_nsec weir__jobs_next_due(const struct run *run);
 int weir__station_of(struct run *run, const char *key, struct station **ret_station);
 void weir__station_put(struct run *run, struct station *station);
 void weir__stations_fini(struct run *run);
-void weir__station_add(struct station *station, struct job *job, bool again);
+/* A job whose turn it is to wait there: new, or for another attempt. */
+void weir__station_add(struct station *station, struct job *job);
 void weir__station_remove(struct station *station, struct job *job);
 
 /* Starts what may start. */

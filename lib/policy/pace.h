@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* The two halves of a pace: what the server tells, and what is found. */
+#ifndef POLICY_PACE_H
+#define POLICY_PACE_H
+
+#include <weir/adapt.h>
+
+/* A moment at which the server had nothing left: it refused this call. */
+struct weir__pace_mark {
+	weir_nsec at;     /* when it was sent */
+	uint64_t number;  /* of the call */
+	uint64_t refused; /* so many were, until then */
+};
+
+enum weir__pace_phase {
+	WEIR__PACE_FREE,   /* nothing is held back: nothing was refused yet, or it is not about the rate */
+	WEIR__PACE_SEARCH, /* something was; the rate is a guess that grows until the next refusal */
+	WEIR__PACE_HOLD,   /* a little under the estimate */
+	WEIR__PACE_CLIMB,  /* a little over it, until the tokens that were saved are used up */
+	WEIR__PACE_RISE,   /* more was let through than the estimate allows: faster and faster */
+};
+
+struct weir__pace_found {
+	enum weir__pace_phase phase;
+	double estimate;   /* per s */
+	double rate;       /* held to, per s; 0: none */
+	double step;       /* of the rise */
+	weir_nsec step_at; /* when the phase takes its next step */
+	unsigned sure;     /* climbs that ended as expected, in a row */
+	bool marked;
+	struct weir__pace_mark mark;
+	uint64_t flight; /* calls up to this number were under way at the last reaction */
+	unsigned vain;   /* refusals in a row with nothing let through between */
+	weir_nsec delay; /* of refusals */
+	weir_nsec lost;  /* shut since the mark */
+	/* the first run, from a full bucket: so many in so long */
+	weir_nsec begun;
+	double first_calls, first_seconds;
+	/* what tells a limit on the number at once from one on the rate */
+	size_t most_let_in;
+	uint64_t let_in; /* since the last reaction */
+	unsigned strikes, strikes_needed;
+	bool blames;
+	uint64_t blamed_calls, blamed_refused;
+};
+
+struct weir__pace_told {
+	bool is_told;
+	double per_sec; /* 0: none */
+	double quota;   /* most in a window; 0: unknown */
+	weir_nsec window, reset_at;
+	double left; /* of the window; counts down */
+	bool counts, in_bursts_no;
+	double share; /* of what it told that it really lets through */
+};
+
+struct weir_pace {
+	struct weir_pace_options options;
+	uint64_t random;
+	uint64_t sent, refused;
+	weir_nsec at; /* the next may go */
+	weir_nsec shut;
+	weir_nsec recent_from; /* how fast calls go out: so many since */
+	uint64_t recent_sent;
+	double recent; /* per s */
+	struct weir__pace_found found;
+	struct weir__pace_told told;
+};
+
+/* A call was refused, or was not. */
+void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut);
+void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+/* Time goes by. */
+void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
+
+#endif

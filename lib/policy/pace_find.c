@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding a server's rate by its refusals.
+ *
+ * Between two refusals a bucket was emptied, filled at the server's rate and emptied again, so what was let through in
+ * the meantime is that rate times the time, whatever the burst, the latency and the pattern of calls.  A fixed window
+ * says the same from the first refusal in one window to the first in the next.
+ *
+ *     FREE --refused--> SEARCH --again, after enough to count--> HOLD --> CLIMB --all as expected--> HOLD
+ *                         ^                                        |        |
+ *                         '----- refused at once, or too often ----'        '--more than expected--> RISE -> SEARCH
+ *
+ * The number of tokens in the bucket is therefore known since the last refusal, up to the burst.  A climb is so much
+ * over the estimate that it uses up what HOLD has saved; a refusal before that or then is what the estimate says, and
+ * going on beyond proves that the server lets more through.  How often it climbs depends on what a refusal costs: the
+ * calls that are refused until the first of them is known, and the time that the server shuts for.
+ *
+ * All calls that were sent before a refusal was known are one flight, and are reacted to once; but those of them that
+ * were let in and those that were not tell the rate, too, if it was a long flight.
+ *
+ * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  It is known
+ * by that: when HOLD is refused, again and again just when there were more under way than at any call let in.
+ */
+#include "policy/pace.h"
+
+enum { CALLS_LEAST = 20, STRIKES = 3 };
+
+#define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
+#define PAUSE_LEAST (5 * WEIR_MSEC)
+#define PAUSE_MOST  (5 * WEIR_SEC)
+#define MARGIN      0.01
+#define CLIMB       1.04
+#define SHARE       0.001 /* of calls that may be refused by climbs */
+#define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
+
+static double least_of(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static double most_of(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static double seconds(weir_nsec time)
+{
+	return (double)time / 1e9;
+}
+
+static weir_nsec nsec(double time)
+{
+	return (weir_nsec)(least_of(time, 1e6) * 1e9);
+}
+
+/* ---- phases */
+
+static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->phase = phase;
+	found->rate = rate;
+	found->step_at = now + nsec(wait);
+	if (pace->at < now)
+		pace->at = now;
+}
+
+/* How long to hold before a climb, for its refusals to be few. */
+static double hold_time(const struct weir__pace_found *found)
+{
+	double refused = 1 + (CLIMB - 1) * found->estimate * seconds(found->delay);
+	double time = 2 + refused / (SHARE * found->estimate) + seconds(found->lost) / SHUT_SHARE;
+	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
+	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
+}
+
+static void hold(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	double margin = found->sure < 2 ? 2 * MARGIN : MARGIN;
+	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
+}
+
+static double step_time(const struct weir__pace_found *found, double least)
+{
+	return most_of(2 * seconds(found->delay), most_of(least, 10 / found->rate));
+}
+
+static void search(struct weir_pace *pace, double rate, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->sure = 0;
+	found->rate = most_of(rate, 0.1);
+	enter(pace, WEIR__PACE_SEARCH, found->rate, step_time(found, 0.05), now);
+}
+
+/* ---- what refusals tell */
+
+struct span {
+	double calls, time; /* let through, s; all of it */
+	double open;        /* s without the time that it was shut */
+};
+
+static struct span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
+{
+	const struct weir__pace_mark *mark = &pace->found.mark;
+	struct span span = {.calls = (double)(sample->number - mark->number) - (double)(pace->refused - mark->refused),
+			    .time = seconds(sample->started - mark->at)};
+	span.open = span.time - seconds(pace->found.lost);
+	return span;
+}
+
+static bool is_enough(const struct span *span)
+{
+	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
+}
+
+/* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
+ * it is between what was let through in all the time and in that it was open, and the first run, which began with a
+ * full bucket, too, tells where. */
+static double rate_of(const struct weir__pace_found *found, const struct span *span)
+{
+	double low = span->calls / most_of(span->time, 1e-6), high = span->calls / most_of(span->open, 1e-6);
+	if (high <= 1.02 * low)
+		return low;
+	double more = span->calls - found->first_calls, longer = span->open - found->first_seconds;
+	double rate = more >= 5 && longer > 0 ? more / longer : __builtin_sqrt(low * high);
+	return least_of(high, most_of(low, rate));
+}
+
+static void mark(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	pace->found.marked = true;
+	pace->found.mark =
+		(struct weir__pace_mark){.at = sample->started, .number = sample->number, .refused = pace->refused};
+	pace->found.lost = 0;
+}
+
+/* ---- about the rate, or about the number at once? */
+
+static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->blames = blames;
+	found->strikes = 0;
+	found->blamed_calls = pace->sent;
+	found->blamed_refused = pace->refused;
+	if (blames)
+		enter(pace, WEIR__PACE_FREE, 0, 0, now);
+	else
+		found->strikes_needed *= 2;
+}
+
+/* Whether that made it sure that the number at once is to blame. */
+static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (found->let_in < CALLS_LEAST)
+		return false;
+	if (sample->in_flight > found->most_let_in)
+		found->strikes++;
+	else if ((double)sample->in_flight < 0.9 * (double)found->most_let_in)
+		found->strikes = 0;
+	if (found->strikes < found->strikes_needed)
+		return false;
+	blame(pace, true, sample->ended);
+	return true;
+}
+
+/* Fewer at once should have helped by now. */
+static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	double calls = (double)(pace->sent - found->blamed_calls),
+	       refused = (double)(pace->refused - found->blamed_refused);
+	if (calls < 2000)
+		return;
+	if (refused > 0.05 * calls) {
+		blame(pace, false, sample->ended);
+		search(pace, most_of(1, pace->recent / 2), sample->ended);
+	}
+	found->blamed_calls = pace->sent;
+	found->blamed_refused = pace->refused;
+}
+
+/* ---- a refusal that is news */
+
+static void pause(struct weir_pace *pace, weir_nsec now)
+{
+	weir_nsec wait = PAUSE_LEAST << (pace->found.vain < 10 ? pace->found.vain : 10);
+	if (wait > PAUSE_MOST)
+		wait = PAUSE_MOST;
+	if (now + wait > pace->shut)
+		pace->shut = now + wait;
+}
+
+static void first_refusal(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->first_calls = (double)sample->number - 1;
+	found->first_seconds = seconds(sample->started - found->begun);
+	search(pace, pace->recent > 0 ? pace->recent / 2 : 1, sample->ended);
+}
+
+static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (is_enough(span)) {
+		found->estimate = rate_of(found, span);
+		hold(pace, sample->ended);
+	} else if (span->calls >= 5) {
+		search(pace, least_of(0.7 * found->rate, 0.9 * rate_of(found, span)), sample->ended);
+	} else {
+		search(pace, span->calls > 0 ? found->rate / 2 : found->rate, sample->ended);
+	}
+}
+
+static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (strike(pace, sample))
+		return;
+	if (!is_enough(span)) {
+		search(pace,
+		       span->calls >= 5 ? least_of(0.7 * found->rate, 0.9 * rate_of(found, span)) : found->rate / 2,
+		       sample->ended);
+		return;
+	}
+	double rate = rate_of(found, span);
+	found->estimate = least_of(0.99 * found->estimate, most_of(rate, 0.9 * found->estimate));
+	found->sure = 0;
+	hold(pace, sample->ended);
+}
+
+static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	double low = span->calls / most_of(span->time, 1e-6);
+	if (is_enough(span) && low > found->estimate)
+		found->estimate = low;
+	found->sure++;
+	hold(pace, sample->ended);
+}
+
+static void react(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	switch (found->phase) {
+	case WEIR__PACE_FREE:
+		first_refusal(pace, sample);
+		break;
+	case WEIR__PACE_SEARCH:
+		refused_in_search(pace, sample, span);
+		break;
+	case WEIR__PACE_HOLD:
+		refused_in_hold(pace, sample, span);
+		break;
+	case WEIR__PACE_CLIMB:
+		refused_in_climb(pace, sample, span);
+		break;
+	case WEIR__PACE_RISE:
+		search(pace, most_of(found->estimate, found->rate / (1 + found->step) / (1 + found->step)),
+		       sample->ended);
+		break;
+	}
+}
+
+/* One more of a flight that was reacted to.  A long one tells the rate by itself. */
+static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (sample->number <= found->mark.number || found->blames)
+		return;
+	struct span span = since_mark(pace, sample);
+	if (span.calls < CALLS_LEAST || span.time < seconds(SPAN_LEAST))
+		return;
+	double rate = span.calls / span.time, off = rate / found->estimate - 1;
+	if (found->phase == WEIR__PACE_SEARCH || off > most_of(0.05, 3 / span.calls) ||
+	    off < -most_of(0.05, 3 / span.calls)) {
+		found->estimate = rate;
+		found->sure = 0;
+		hold(pace, sample->ended);
+	}
+}
+
+void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut)
+{
+	struct weir__pace_found *found = &pace->found;
+	weir_nsec delay = sample->ended - sample->started;
+	found->delay += (delay - found->delay) / (found->delay ? 4 : 1);
+	pace->refused++;
+	if (found->blames) {
+		doubt(pace, sample);
+		return;
+	}
+	if (found->marked && sample->number <= found->flight) {
+		refused_in_flight(pace, sample);
+		return;
+	}
+	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
+	span.calls += 1; /* it counts itself as refused */
+	bool in_vain = found->marked && span.calls < 3 && found->phase == WEIR__PACE_SEARCH;
+	found->vain = in_vain ? found->vain + 1 : 0;
+	react(pace, sample, &span);
+	if (!in_vain)
+		mark(pace, sample);
+	if (!is_shut && found->phase == WEIR__PACE_SEARCH)
+		pause(pace, sample->ended);
+	if (pace->shut > sample->ended)
+		found->lost += pace->shut - sample->ended;
+	found->flight = pace->sent;
+	found->most_let_in = 0;
+	found->let_in = 0;
+}
+
+void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (sample->number <= found->flight)
+		return;
+	found->let_in++;
+	if (sample->in_flight > found->most_let_in)
+		found->most_let_in = sample->in_flight;
+}
+
+/* ---- time */
+
+/* More than the estimate allows was let through since the last refusal: by so many calls. */
+static double beyond(const struct weir_pace *pace, weir_nsec now)
+{
+	const struct weir__pace_found *found = &pace->found;
+	double calls = (double)(pace->sent - found->mark.number) - (double)(pace->refused - found->mark.refused);
+	return calls - found->estimate * (seconds(now - found->mark.at) + seconds(found->delay));
+}
+
+static void climb_on(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	double slack = 5 + 0.01 * found->estimate * most_of(1, 2 * seconds(found->delay));
+	if (beyond(pace, now) <= slack)
+		return;
+	found->step = 0.06;
+	enter(pace, WEIR__PACE_RISE, found->estimate * CLIMB, 0, now);
+}
+
+static void rise_on(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->rate *= 1 + found->step;
+	found->step = least_of(0.5, 2 * found->step);
+	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));
+	found->estimate = most_of(found->estimate, proven);
+	enter(pace, WEIR__PACE_RISE, found->rate, step_time(found, 0.1), now);
+}
+
+void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (!found->strikes_needed)
+		found->strikes_needed = STRIKES;
+	if (!found->begun)
+		found->begun = now;
+	if (found->phase == WEIR__PACE_FREE || now < found->step_at || now < pace->shut)
+		return;
+	switch (found->phase) {
+	case WEIR__PACE_SEARCH:
+		enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
+		return;
+	case WEIR__PACE_HOLD:
+		enter(pace, WEIR__PACE_CLIMB, found->estimate * CLIMB, 0, now);
+		return;
+	case WEIR__PACE_CLIMB:
+		climb_on(pace, now);
+		return;
+	default:
+		rise_on(pace, now);
+	}
+}

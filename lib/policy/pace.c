@@ -118,15 +118,20 @@ static void learn_counts(struct weir_pace *pace, const struct weir_sample *sampl
 {
 	struct weir__pace_told *told = &pace->told;
 	weir_nsec reset_at = sample->ended + news->reset;
-	double under_way = (double)(pace->sent - sample->number);
-	bool is_same = told->counts && sample->ended < told->reset_at && reset_at > told->reset_at - 2 * WEIR_SEC;
+	double left = (double)news->left;
+	if (sample->number < told->newest)
+		return; /* overtaken by another answer */
+	/* What is left in a window only falls; what rises again is another one, or no window. */
+	bool is_same = told->counts && sample->ended < told->reset_at && left < told->least;
 	/* Whole seconds, rounded up: the earliest end that was told is the nearest to the truth. */
 	if (!is_same || reset_at < told->reset_at)
 		told->reset_at = reset_at;
-	told->left = (double)news->left - under_way;
+	told->newest = sample->number;
+	told->least = left;
+	told->left = left - (double)(pace->sent - sample->number);
 	told->counts = true;
-	if ((double)news->left + 1 > told->quota && !told->window)
-		told->quota = (double)news->left + 1;
+	if (left + 1 > told->quota && !told->window)
+		told->quota = left + 1;
 }
 
 static void learn(struct weir_pace *pace, const struct weir_sample *sample, const struct weir_told *news)

@@ -22,15 +22,18 @@ enum weir__pace_phase {
 
 struct weir__pace_found {
 	enum weir__pace_phase phase;
-	double estimate;   /* per s */
-	double rate;       /* held to, per s; 0: none */
-	double step;       /* of the rise */
-	weir_nsec step_at; /* when the phase takes its next step */
-	unsigned sure;     /* climbs that ended as expected, in a row */
+	double estimate;          /* per s */
+	double rate;              /* held to, per s; 0: none */
+	double step, rate_before; /* of the rise */
+	weir_nsec step_at;        /* when the phase takes its next step */
+	unsigned sure;            /* climbs that ended as expected, in a row */
 	bool marked;
 	struct weir__pace_mark mark;
 	uint64_t flight; /* calls up to this number were under way at the last reaction */
-	unsigned vain;   /* refusals in a row with nothing let through between */
+	unsigned vain;   /* refusals in a row with next to nothing let through between */
+	double calls;    /* let through between the mark and the last reaction */
+	unsigned soon;   /* refusals of HOLD that came too soon to tell a rate */
+	double latency;  /* of calls that were let in, ns */
 	weir_nsec delay; /* of refusals */
 	weir_nsec lost;  /* shut since the mark */
 	/* the first run, from a full bucket: so many in so long */
@@ -49,7 +52,9 @@ struct weir__pace_told {
 	double per_sec; /* 0: none */
 	double quota;   /* most in a window; 0: unknown */
 	weir_nsec window, reset_at;
-	double left; /* of the window; counts down */
+	double left;     /* of the window; counts down */
+	double least;    /* that the server told to be left in it */
+	uint64_t newest; /* call whose answer told it */
 	bool counts, in_bursts_no;
 	double share; /* of what it told that it really lets through */
 };

@@ -22,6 +22,9 @@
  * by that: when HOLD is refused, again and again just when there were more under way than at any call let in.
  */
 #include "policy/pace.h"
+#ifdef PACE_TRACE
+#include <stdio.h>
+#endif
 
 enum { CALLS_LEAST = 20, STRIKES = 3 };
 
@@ -58,6 +61,16 @@ static weir_nsec nsec(double time)
 static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
+#ifdef PACE_TRACE
+	static const char *const names[] = {"free", "search", "hold", "climb", "rise"};
+	fprintf(stderr,
+		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
+		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
+		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
+		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
+		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->first_calls,
+		found->first_seconds);
+#endif
 	found->phase = phase;
 	found->rate = rate;
 	found->step_at = now + nsec(wait);
@@ -65,9 +78,18 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 		pace->at = now;
 }
 
-/* How long to hold before a climb, for its refusals to be few. */
+/* The bucket is empty, and calls do not arrive as evenly as they are sent: a few tokens are left in it. */
+static void cushion(struct weir_pace *pace, weir_nsec now)
+{
+	const struct weir__pace_found *found = &pace->found;
+	pace->at = now + nsec(3 / found->rate + 0.2 * seconds(found->delay));
+}
+
+/* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
 static double hold_time(const struct weir__pace_found *found)
 {
+	if (!found->sure)
+		return most_of(0.3, most_of(4 * seconds(found->delay), 20 / found->estimate));
 	double refused = 1 + (CLIMB - 1) * found->estimate * seconds(found->delay);
 	double time = 2 + refused / (SHARE * found->estimate) + seconds(found->lost) / SHUT_SHARE;
 	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
@@ -79,6 +101,8 @@ static void hold(struct weir_pace *pace, weir_nsec now)
 	struct weir__pace_found *found = &pace->found;
 	double margin = found->sure < 2 ? 2 * MARGIN : MARGIN;
 	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
+	found->soon = 0;
+	cushion(pace, now);
 }
 
 static double step_time(const struct weir__pace_found *found, double least)
@@ -194,25 +218,38 @@ static void pause(struct weir_pace *pace, weir_nsec now)
 		pace->shut = now + wait;
 }
 
+/* A guess to begin with: half of what went out. */
 static void first_refusal(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
+	double latency = most_of(found->latency, (double)found->delay);
 	found->first_calls = (double)sample->number - 1;
 	found->first_seconds = seconds(sample->started - found->begun);
-	search(pace, pace->recent > 0 ? pace->recent / 2 : 1, sample->ended);
+	search(pace, (double)sample->in_flight * 1e9 / most_of(1, latency) / 2, sample->ended);
+}
+
+/* Another guess: what the span says, if it says something. */
+static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	double rate = found->rate / 2;
+	if (span->calls >= 5)
+		rate = least_of(0.9 * rate_of(found, span),
+				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
+	else
+		rate = most_of(rate, least_of(found->rate, 1 / most_of(1e-4, seconds(found->delay))));
+	search(pace, rate, sample->ended);
 }
 
 static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (is_enough(span)) {
-		found->estimate = rate_of(found, span);
-		hold(pace, sample->ended);
-	} else if (span->calls >= 5) {
-		search(pace, least_of(0.7 * found->rate, 0.9 * rate_of(found, span)), sample->ended);
-	} else {
-		search(pace, span->calls > 0 ? found->rate / 2 : found->rate, sample->ended);
+	if (!is_enough(span)) {
+		guess(pace, sample, span);
+		return;
 	}
+	found->estimate = rate_of(found, span);
+	hold(pace, sample->ended);
 }
 
 static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
@@ -221,13 +258,22 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	if (strike(pace, sample))
 		return;
 	if (!is_enough(span)) {
-		search(pace,
-		       span->calls >= 5 ? least_of(0.7 * found->rate, 0.9 * rate_of(found, span)) : found->rate / 2,
-		       sample->ended);
+		if (found->soon++ < 2)
+			cushion(pace, sample->ended);
+		else
+			guess(pace, sample, span);
 		return;
 	}
-	double rate = rate_of(found, span);
-	found->estimate = least_of(0.99 * found->estimate, most_of(rate, 0.9 * found->estimate));
+	found->estimate = least_of(0.99 * found->estimate, most_of(rate_of(found, span), 0.9 * found->estimate));
+	found->sure = 0;
+	hold(pace, sample->ended);
+}
+
+/* Nothing was saved when the rise began, so the step before was not too much. */
+static void refused_in_rise(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->estimate = most_of(found->estimate, found->rate_before);
 	found->sure = 0;
 	hold(pace, sample->ended);
 }
@@ -259,8 +305,7 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 		refused_in_climb(pace, sample, span);
 		break;
 	case WEIR__PACE_RISE:
-		search(pace, most_of(found->estimate, found->rate / (1 + found->step) / (1 + found->step)),
-		       sample->ended);
+		refused_in_rise(pace, sample);
 		break;
 	}
 }
@@ -299,11 +344,14 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	}
 	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
 	span.calls += 1; /* it counts itself as refused */
-	bool in_vain = found->marked && span.calls < 3 && found->phase == WEIR__PACE_SEARCH;
-	found->vain = in_vain ? found->vain + 1 : 0;
+	found->vain = found->marked && span.calls < found->calls + 3 ? found->vain + 1 : 0;
+	found->calls = span.calls;
 	react(pace, sample, &span);
-	if (!in_vain)
+	/* While it searches, the longer the span the better. */
+	if (!found->marked || found->phase != WEIR__PACE_SEARCH || is_enough(&span)) {
 		mark(pace, sample);
+		found->calls = 0;
+	}
 	if (!is_shut && found->phase == WEIR__PACE_SEARCH)
 		pause(pace, sample->ended);
 	if (pace->shut > sample->ended)
@@ -316,6 +364,8 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
+	double latency = (double)(sample->ended - sample->started);
+	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
 	if (sample->number <= found->flight)
 		return;
 	found->let_in++;
@@ -340,12 +390,14 @@ static void climb_on(struct weir_pace *pace, weir_nsec now)
 	if (beyond(pace, now) <= slack)
 		return;
 	found->step = 0.06;
+	found->rate_before = found->estimate;
 	enter(pace, WEIR__PACE_RISE, found->estimate * CLIMB, 0, now);
 }
 
 static void rise_on(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
+	found->rate_before = found->rate;
 	found->rate *= 1 + found->step;
 	found->step = least_of(0.5, 2 * found->step);
 	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));

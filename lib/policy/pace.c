@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 
-#define CATCH_UP (2 * WEIR_MSEC)
 /* Windows up to here are spread evenly.  Of longer ones the first half may go as fast as it can: nobody wants to wait
  * an hour because 5,000 an hour are allowed. */
 #define EVENLY (30 * WEIR_SEC)
@@ -54,7 +53,7 @@ static weir_nsec told_until(const struct weir_pace *pace, weir_nsec now)
 weir_nsec weir_pace_next(const struct weir_pace *pace, weir_nsec now)
 {
 	weir_nsec at = now;
-	if (rate_now(pace) > 0 && pace->at - CATCH_UP > at)
+	if (rate_now(pace) > 0 && pace->at - WEIR__PACE_CATCH_UP > at)
 		at = pace->at;
 	if (pace->shut > at)
 		at = pace->shut;
@@ -90,8 +89,8 @@ void weir_pace_sent(struct weir_pace *pace, weir_nsec now)
 	double rate = rate_now(pace);
 	if (rate <= 0)
 		return;
-	if (pace->at < now - CATCH_UP)
-		pace->at = now - CATCH_UP;
+	if (pace->at < now - WEIR__PACE_CATCH_UP)
+		pace->at = now - WEIR__PACE_CATCH_UP;
 	pace->at += (weir_nsec)(1e9 / rate + 0.5);
 }
 
@@ -118,15 +117,20 @@ static void learn_counts(struct weir_pace *pace, const struct weir_sample *sampl
 {
 	struct weir__pace_told *told = &pace->told;
 	weir_nsec reset_at = sample->ended + news->reset;
-	double under_way = (double)(pace->sent - sample->number);
-	bool is_same = told->counts && sample->ended < told->reset_at && reset_at > told->reset_at - 2 * WEIR_SEC;
+	double left = (double)news->left;
+	if (sample->number < told->newest)
+		return; /* overtaken by another answer */
+	/* What is left in a window only falls; what rises again is another one, or no window. */
+	bool is_same = told->counts && sample->ended < told->reset_at && left < told->least;
 	/* Whole seconds, rounded up: the earliest end that was told is the nearest to the truth. */
 	if (!is_same || reset_at < told->reset_at)
 		told->reset_at = reset_at;
-	told->left = (double)news->left - under_way;
+	told->newest = sample->number;
+	told->least = left;
+	told->left = left - (double)(pace->sent - sample->number);
 	told->counts = true;
-	if ((double)news->left + 1 > told->quota && !told->window)
-		told->quota = (double)news->left + 1;
+	if (left + 1 > told->quota && !told->window)
+		told->quota = left + 1;
 }
 
 static void learn(struct weir_pace *pace, const struct weir_sample *sample, const struct weir_told *news)

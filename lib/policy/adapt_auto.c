@@ -66,6 +66,7 @@ static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double li
 	struct weir__auto *state = &adapt->automatic;
 	limit = most_of(adapt->least, least_of(adapt->most, limit));
 	weir_nsec settle = state->last.latency > 0 && limit != adapt->limit ? round_trip(state) : 0;
+	state->goal = limit;
 	/* The server must get rid of what was too much before a failure is one of the lower limit. */
 	weir_nsec changed = limit < adapt->limit ? now + settle : now;
 #ifdef AUTO_TRACE
@@ -84,7 +85,8 @@ static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double li
 		m.in_flight * (1 - state->floor / m.latency), names[phase], limit, state->base, state->ceiling,
 		state->floor / 1e6, state->natural, state->share, state->before_cut);
 #endif
-	adapt->limit = limit;
+	if (limit < adapt->limit)
+		adapt->limit = limit;
 	state->phase = phase;
 	state->window = (struct weir__auto_window){.changed = changed, .from = now + settle};
 }
@@ -496,7 +498,7 @@ static void auto_init(struct weir_adapt *adapt)
 {
 	struct weir__auto *state = &adapt->automatic;
 	state->floor = (double)adapt->floor;
-	state->base = adapt->limit;
+	state->base = state->goal = adapt->limit;
 	state->step = STEP;
 	state->patience = WINDOW_LEAST;
 	state->phase = adapt->learnt ? WEIR__AUTO_CRUISE : WEIR__AUTO_START;
@@ -513,6 +515,9 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 		state->next_drain = sample->ended + DRAIN_EVERY;
 		window->changed = window->from = sample->started;
 	}
+	/* Not all at once: a burst may be too much where the rate is not. */
+	if (adapt->limit < state->goal)
+		adapt->limit = least_of(state->goal, adapt->limit + 1);
 	count(window, sample);
 	if (is_overwhelmed(state, window) && give_in(adapt, sample->ended))
 		return;

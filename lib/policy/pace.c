@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 
-#define CATCH_UP (2 * WEIR_MSEC)
 /* Windows up to here are spread evenly.  Of longer ones the first half may go as fast as it can: nobody wants to wait
  * an hour because 5,000 an hour are allowed. */
 #define EVENLY (30 * WEIR_SEC)
@@ -54,7 +53,7 @@ static weir_nsec told_until(const struct weir_pace *pace, weir_nsec now)
 weir_nsec weir_pace_next(const struct weir_pace *pace, weir_nsec now)
 {
 	weir_nsec at = now;
-	if (rate_now(pace) > 0 && pace->at - CATCH_UP > at)
+	if (rate_now(pace) > 0 && pace->at - WEIR__PACE_CATCH_UP > at)
 		at = pace->at;
 	if (pace->shut > at)
 		at = pace->shut;
@@ -90,8 +89,8 @@ void weir_pace_sent(struct weir_pace *pace, weir_nsec now)
 	double rate = rate_now(pace);
 	if (rate <= 0)
 		return;
-	if (pace->at < now - CATCH_UP)
-		pace->at = now - CATCH_UP;
+	if (pace->at < now - WEIR__PACE_CATCH_UP)
+		pace->at = now - WEIR__PACE_CATCH_UP;
 	pace->at += (weir_nsec)(1e9 / rate + 0.5);
 }
 

@@ -5,6 +5,9 @@
 
 #include <weir/adapt.h>
 
+/* Whoever came late may catch up by so much. */
+#define WEIR__PACE_CATCH_UP (2 * WEIR_MSEC)
+
 /* A moment at which the server had nothing left: it refused this call. */
 struct weir__pace_mark {
 	weir_nsec at;     /* when it was sent */
@@ -20,25 +23,33 @@ enum weir__pace_phase {
 	WEIR__PACE_RISE,   /* more was let through than the estimate allows: faster and faster */
 };
 
+enum { WEIR__PACE_TRAIL = 8 };
+
 struct weir__pace_found {
 	enum weir__pace_phase phase;
-	double estimate;          /* per s */
-	double rate;              /* held to, per s; 0: none */
-	double step, rate_before; /* of the rise */
-	weir_nsec step_at;        /* when the phase takes its next step */
-	unsigned sure;            /* climbs that ended as expected, in a row */
+	double estimate;     /* per s */
+	double rate;         /* held to, per s; 0: none */
+	double step;         /* of the rise */
+	double slowest;      /* rate since the mark */
+	double flight_calls; /* of the flight that an estimate was made from */
+	unsigned points;     /* of the trail: where the rate changed since the last reaction */
+	struct weir__pace_mark trail[WEIR__PACE_TRAIL];
+	weir_nsec step_at; /* when the phase takes its next step */
+	unsigned sure;     /* climbs that ended as expected, in a row */
 	bool marked;
 	struct weir__pace_mark mark;
-	uint64_t flight; /* calls up to this number were under way at the last reaction */
-	unsigned vain;   /* refusals in a row with next to nothing let through between */
-	double calls;    /* let through between the mark and the last reaction */
-	unsigned soon;   /* refusals of HOLD that came too soon to tell a rate */
-	double latency;  /* of calls that were let in, ns */
-	weir_nsec delay; /* of refusals */
-	weir_nsec lost;  /* shut since the mark */
-	/* the first run, from a full bucket: so many in so long */
+	struct weir__pace_mark flight_mark; /* the first of the last flight */
+	uint64_t flight;                    /* calls up to this number were under way at the last reaction */
+	unsigned vain;                      /* refusals in a row with next to nothing let through between */
+	double calls;                       /* let through between the mark and the last reaction */
+	unsigned soon;                      /* refusals of HOLD that came too soon to tell a rate */
+	double latency;                     /* of calls that were let in, ns */
+	weir_nsec delay;                    /* of refusals */
+	weir_nsec lost;                     /* shut since the mark */
+	weir_nsec cost;                     /* time that the last refusal shut for */
 	weir_nsec begun;
-	double first_calls, first_seconds;
+	double climb_calls, climb_seconds; /* the last climb */
+	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
 	size_t most_let_in;
 	uint64_t let_in; /* since the last reaction */

@@ -33,6 +33,7 @@ enum { CALLS_LEAST = 20, STRIKES = 3 };
 #define PAUSE_MOST  (5 * WEIR_SEC)
 #define MARGIN      0.01
 #define CLIMB       1.04
+#define CLIMB_FIRST 1.1   /* when it is not sure of the estimate yet */
 #define SHARE       0.001 /* of calls that may be refused by climbs */
 #define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
 
@@ -68,12 +69,15 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
 		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
 		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
-		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->first_calls,
-		found->first_seconds);
+		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
+		found->run_seconds);
 #endif
 	found->phase = phase;
 	found->rate = rate;
 	found->step_at = now + nsec(wait);
+	found->trail[found->points++ % WEIR__PACE_TRAIL] = (struct weir__pace_mark){now, pace->sent, pace->refused};
+	if (rate < found->slowest)
+		found->slowest = rate;
 	if (pace->at < now)
 		pace->at = now;
 }
@@ -82,16 +86,17 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 static void cushion(struct weir_pace *pace, weir_nsec now)
 {
 	const struct weir__pace_found *found = &pace->found;
-	pace->at = now + nsec(3 / found->rate + 0.2 * seconds(found->delay));
+	pace->at = now + WEIR__PACE_CATCH_UP + nsec(3 / found->rate + 0.2 * seconds(found->delay));
 }
 
 /* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
 static double hold_time(const struct weir__pace_found *found)
 {
 	if (!found->sure)
-		return most_of(0.3, most_of(4 * seconds(found->delay), 20 / found->estimate));
+		return most_of(0.3 + 4 * seconds(found->cost),
+			       most_of(4 * seconds(found->delay), 20 / found->estimate));
 	double refused = 1 + (CLIMB - 1) * found->estimate * seconds(found->delay);
-	double time = 2 + refused / (SHARE * found->estimate) + seconds(found->lost) / SHUT_SHARE;
+	double time = 2 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
 	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
 	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
 }
@@ -116,6 +121,7 @@ static void search(struct weir_pace *pace, double rate, weir_nsec now)
 	found->sure = 0;
 	found->rate = most_of(rate, 0.1);
 	enter(pace, WEIR__PACE_SEARCH, found->rate, step_time(found, 0.05), now);
+	pace->at = now + WEIR__PACE_CATCH_UP + nsec(1 / found->rate);
 }
 
 /* ---- what refusals tell */
@@ -125,11 +131,18 @@ struct span {
 	double open;        /* s without the time that it was shut */
 };
 
-static struct span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
+static struct span span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
+			      const struct weir_sample *sample)
 {
-	const struct weir__pace_mark *mark = &pace->found.mark;
 	struct span span = {.calls = (double)(sample->number - mark->number) - (double)(pace->refused - mark->refused),
 			    .time = seconds(sample->started - mark->at)};
+	span.open = span.time;
+	return span;
+}
+
+static struct span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct span span = span_since(pace, &pace->found.mark, sample);
 	span.open = span.time - seconds(pace->found.lost);
 	return span;
 }
@@ -139,25 +152,44 @@ static bool is_enough(const struct span *span)
 	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
 }
 
+/* So many at once, as a run from a full bucket to an empty one tells. */
+static double burst_of(const struct weir__pace_found *found, double rate)
+{
+	return most_of(0, found->run_calls - rate * found->run_seconds);
+}
+
+/* Whether it is not the burst alone that it tells of. */
+static bool is_more_than_burst(const struct weir__pace_found *found, const struct span *span)
+{
+	return span->open >= span->time || span->calls >= found->run_calls + CALLS_LEAST;
+}
+
 /* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
- * it is between what was let through in all the time and in that it was open, and the first run, which began with a
- * full bucket, too, tells where. */
+ * it is between what was let through in all the time and in that it was open, and a run that began with a full bucket,
+ * too, tells where. */
 static double rate_of(const struct weir__pace_found *found, const struct span *span)
 {
 	double low = span->calls / most_of(span->time, 1e-6), high = span->calls / most_of(span->open, 1e-6);
 	if (high <= 1.02 * low)
 		return low;
-	double more = span->calls - found->first_calls, longer = span->open - found->first_seconds;
-	double rate = more >= 5 && longer > 0 ? more / longer : __builtin_sqrt(low * high);
+	double more = span->calls - found->run_calls, longer = span->open - found->run_seconds;
+	double rate = more >= CALLS_LEAST && longer > 0 ? more / longer : __builtin_sqrt(low * high);
 	return least_of(high, most_of(low, rate));
 }
 
-static void mark(struct weir_pace *pace, const struct weir_sample *sample)
+/* The highest rate, over any stretch since the last reaction, that a burst does not explain. */
+static double rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least)
 {
-	pace->found.marked = true;
-	pace->found.mark =
-		(struct weir__pace_mark){.at = sample->started, .number = sample->number, .refused = pace->refused};
-	pace->found.lost = 0;
+	const struct weir__pace_found *found = &pace->found;
+	double burst = burst_of(found, least);
+	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {
+		if (sample->number <= found->trail[i].number)
+			continue;
+		struct span span = span_since(pace, &found->trail[i], sample);
+		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= CALLS_LEAST / 2)
+			least = most_of(least, (span.calls + 0.5 - burst) / span.time);
+	}
+	return least;
 }
 
 /* ---- about the rate, or about the number at once? */
@@ -223,33 +255,47 @@ static void first_refusal(struct weir_pace *pace, const struct weir_sample *samp
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = most_of(found->latency, (double)found->delay);
-	found->first_calls = (double)sample->number - 1;
-	found->first_seconds = seconds(sample->started - found->begun);
+	found->run_calls = (double)sample->number - 1;
+	found->run_seconds = seconds(sample->started - found->begun);
 	search(pace, (double)sample->in_flight * 1e9 / most_of(1, latency) / 2, sample->ended);
 }
 
-/* Another guess: what the span says, if it says something. */
+/* Another guess: what the span says, if it says something.  When nothing at all is let through time will help, when
+ * next to nothing is a lower rate. */
 static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	double rate = found->rate / 2;
+	double rate = found->vain ? found->rate : found->rate / 2;
 	if (span->calls >= 5)
 		rate = least_of(0.9 * rate_of(found, span),
 				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
-	else
-		rate = most_of(rate, least_of(found->rate, 1 / most_of(1e-4, seconds(found->delay))));
 	search(pace, rate, sample->ended);
 }
 
 static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (!is_enough(span)) {
+	if (!is_enough(span) || !is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
-		return;
+	} else if (span->open >= span->time && found->slowest < 0.7 * span->calls / span->time) {
+		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
+		search(pace, 0.85 * found->rate, sample->ended);
+		found->slowest = found->rate;
+		found->marked = false;
+	} else {
+		found->estimate = rate_of(found, span);
+		hold(pace, sample->ended);
 	}
-	found->estimate = rate_of(found, span);
-	hold(pace, sample->ended);
+}
+
+/* What it held to was not too much for the burst, but for the rate: so the climb before tells the burst. */
+static void learn_burst(struct weir__pace_found *found)
+{
+	double calls = found->climb_calls, time = found->climb_seconds;
+	if (calls - found->estimate * time > burst_of(found, found->estimate)) {
+		found->run_calls = calls;
+		found->run_seconds = time;
+	}
 }
 
 static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
@@ -264,27 +310,21 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 			guess(pace, sample, span);
 		return;
 	}
-	found->estimate = least_of(0.99 * found->estimate, most_of(rate_of(found, span), 0.9 * found->estimate));
+	found->estimate = least_of(0.99 * found->estimate, rate_of(found, span));
 	found->sure = 0;
-	hold(pace, sample->ended);
-}
-
-/* Nothing was saved when the rise began, so the step before was not too much. */
-static void refused_in_rise(struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->estimate = most_of(found->estimate, found->rate_before);
-	found->sure = 0;
+	learn_burst(found);
 	hold(pace, sample->ended);
 }
 
 static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	double low = span->calls / most_of(span->time, 1e-6);
-	if (is_enough(span) && low > found->estimate)
-		found->estimate = low;
-	found->sure++;
+	double low = is_enough(span) ? span->calls / span->time : 0, before = found->estimate;
+	struct span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
+	found->climb_calls = climb.calls;
+	found->climb_seconds = climb.time;
+	found->estimate = rate_of_trail(pace, sample, most_of(low, before));
+	found->sure = found->phase == WEIR__PACE_CLIMB && found->estimate < 1.03 * before ? found->sure + 1 : 0;
 	hold(pace, sample->ended);
 }
 
@@ -302,10 +342,8 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 		refused_in_hold(pace, sample, span);
 		break;
 	case WEIR__PACE_CLIMB:
-		refused_in_climb(pace, sample, span);
-		break;
 	case WEIR__PACE_RISE:
-		refused_in_rise(pace, sample);
+		refused_in_climb(pace, sample, span);
 		break;
 	}
 }
@@ -314,18 +352,19 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (sample->number <= found->mark.number || found->blames)
+	if (sample->number <= found->flight_mark.number)
 		return;
-	struct span span = since_mark(pace, sample);
-	if (span.calls < CALLS_LEAST || span.time < seconds(SPAN_LEAST))
+	struct span span = span_since(pace, &found->flight_mark, sample);
+	if (!is_enough(&span) || span.calls < 1.5 * found->flight_calls)
 		return;
 	double rate = span.calls / span.time, off = rate / found->estimate - 1;
-	if (found->phase == WEIR__PACE_SEARCH || off > most_of(0.05, 3 / span.calls) ||
-	    off < -most_of(0.05, 3 / span.calls)) {
-		found->estimate = rate;
-		found->sure = 0;
-		hold(pace, sample->ended);
-	}
+	double noise = most_of(0.05, 2 / __builtin_sqrt(span.calls));
+	if (found->phase != WEIR__PACE_SEARCH && !found->flight_calls && off < noise && off > -noise)
+		return;
+	found->flight_calls = span.calls;
+	found->estimate = rate;
+	found->sure = 0;
+	hold(pace, sample->ended);
 }
 
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut)
@@ -343,19 +382,27 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
-	span.calls += 1; /* it counts itself as refused */
-	found->vain = found->marked && span.calls < found->calls + 3 ? found->vain + 1 : 0;
+	found->vain = found->marked && !found->let_in && span.calls < found->calls + 3 ? found->vain + 1 : 0;
 	found->calls = span.calls;
+	found->flight_calls = 0;
+	enum weir__pace_phase before = found->phase;
 	react(pace, sample, &span);
 	/* While it searches, the longer the span the better. */
-	if (!found->marked || found->phase != WEIR__PACE_SEARCH || is_enough(&span)) {
-		mark(pace, sample);
+	found->flight_mark =
+		(struct weir__pace_mark){.at = sample->started, .number = sample->number, .refused = pace->refused};
+	if (!found->marked || is_shut || before != WEIR__PACE_SEARCH || found->phase != WEIR__PACE_SEARCH) {
+		found->mark = found->flight_mark;
+		found->slowest = found->rate;
+		found->marked = true;
 		found->calls = 0;
+		found->lost = 0;
 	}
 	if (!is_shut && found->phase == WEIR__PACE_SEARCH)
 		pause(pace, sample->ended);
-	if (pace->shut > sample->ended)
-		found->lost += pace->shut - sample->ended;
+	found->cost = is_shut && pace->shut > sample->ended ? pace->shut - sample->ended : 0;
+	found->lost += found->cost;
+	found->points = 1;
+	found->trail[0] = (struct weir__pace_mark){sample->ended + found->cost, pace->sent, pace->refused};
 	found->flight = pace->sent;
 	found->most_let_in = 0;
 	found->let_in = 0;
@@ -380,29 +427,28 @@ static double beyond(const struct weir_pace *pace, weir_nsec now)
 {
 	const struct weir__pace_found *found = &pace->found;
 	double calls = (double)(pace->sent - found->mark.number) - (double)(pace->refused - found->mark.refused);
-	return calls - found->estimate * (seconds(now - found->mark.at) + seconds(found->delay));
+	double open = seconds(now - found->mark.at - found->lost + found->delay), lost = seconds(found->lost);
+	return calls - found->estimate * open - least_of(found->estimate * lost, burst_of(found, found->estimate));
 }
 
 static void climb_on(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	double slack = 5 + 0.01 * found->estimate * most_of(1, 2 * seconds(found->delay));
+	double slack = 2 + 0.01 * found->estimate * most_of(1, 2 * seconds(found->delay));
 	if (beyond(pace, now) <= slack)
 		return;
 	found->step = 0.06;
-	found->rate_before = found->estimate;
-	enter(pace, WEIR__PACE_RISE, found->estimate * CLIMB, 0, now);
+	enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
 }
 
 static void rise_on(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	found->rate_before = found->rate;
-	found->rate *= 1 + found->step;
-	found->step = least_of(0.5, 2 * found->step);
 	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));
+	double rate = found->rate * (1 + found->step);
+	found->step = least_of(0.5, 2 * found->step);
 	found->estimate = most_of(found->estimate, proven);
-	enter(pace, WEIR__PACE_RISE, found->rate, step_time(found, 0.1), now);
+	enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
 }
 
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
@@ -419,7 +465,7 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
 		return;
 	case WEIR__PACE_HOLD:
-		enter(pace, WEIR__PACE_CLIMB, found->estimate * CLIMB, 0, now);
+		enter(pace, WEIR__PACE_CLIMB, found->estimate * (found->sure ? CLIMB : CLIMB_FIRST), 0, now);
 		return;
 	case WEIR__PACE_CLIMB:
 		climb_on(pace, now);

@@ -156,9 +156,8 @@ int weir__job_fiber(void *arg)
 	struct job *job = run->go.head;
 	run->begun++;
 	weir__jobs_remove(&run->go, job);
-	bool doomed = job->where == JOB_DOOMED;
 	job->where = JOB_RUNS;
-	if (doomed)
+	if (job->doomed)
 		weir__job_finish(run, job, NULL);
 	else
 		attempt_job(run, job);

@@ -280,6 +280,7 @@ void weir__job_retry(struct run *run, struct job *job, weir_nsec at)
 void weir__job_doom(struct run *run, struct job *job, int result)
 {
 	job->where = JOB_DOOMED;
+	job->doomed = true;
 	job->result = result;
 	weir__jobs_push(&run->doomed, job);
 	weir__run_wake(run);

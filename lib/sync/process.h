@@ -25,7 +25,7 @@ enum job_where {
 	JOB_RANKED,  /* … by priority … */
 	JOB_AGAIN,   /* … a retry that is due */
 	JOB_RETRY,   /* in the heap of retries */
-	JOB_DOOMED,  /* its result is known without an attempt */
+	JOB_DOOMED,  /* its result is known without an attempt: for a fiber */
 	JOB_GO,      /* for a fiber that is about to begin */
 	JOB_RUNS,
 	JOB_ENDED, /* waits for those before it (WEIR_PROCESS_ORDERED) */
@@ -44,6 +44,7 @@ struct job {
 	unsigned char where;   /* enum job_where */
 	unsigned char outcome; /* of the last attempt */
 	bool has_pass, permanent;
+	bool doomed; /* its result is known */
 	_Alignas(16) char data[];
 };
 

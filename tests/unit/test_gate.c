@@ -133,6 +133,41 @@ FIBER_TEST(gate_whose_first_waiter_leaves_serves_the_next_as_early)
 	weir_gate_free(gate);
 }
 
+static int try_at_opening(void *arg)
+{
+	struct caller *self = arg;
+	struct weir_pass pass;
+	weir_sleep(100 * WEIR_MSEC);
+	self->answer = weir_gate_enter(self->gate, &pass, WEIR_TRY);
+	if (self->answer == 0)
+		weir_gate_leave(self->gate, &pass, WEIR_OUTCOME_GOOD, NULL);
+	return 0;
+}
+
+static void try_to_barge(unsigned flags)
+{
+	struct weir_gate *gate =
+		new_gate(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 10}, .flags = flags});
+	struct weir_group *group = new_group();
+	struct caller first = a_call(gate, 0), waits = a_call(gate, 0), barges = a_call(gate, 0);
+	weir_nsec began = weir_now();
+	spawn(group, try_at_opening, &barges); /* its timer comes first */
+	settle();
+	spawn(group, call, &first);
+	settle();
+	spawn(group, call, &waits);
+	finish(group);
+	ck_assert_int_eq(barges.answer, WEIR_EAGAIN);
+	ck_assert_int_eq(waits.entered_at - began, 100 * WEIR_MSEC);
+	weir_gate_free(gate);
+}
+
+FIBER_TEST(gate_is_not_entered_past_those_who_wait)
+{
+	try_to_barge(0);
+	try_to_barge(WEIR_GATE_REJECT);
+}
+
 FIBER_TEST(gate_one_that_was_let_in_and_then_canceled_is_in)
 {
 	struct weir_gate *gate = new_gate(&(struct weir_gate_options){.concurrency = 1});

@@ -32,8 +32,8 @@ enum { CALLS_LEAST = 20, STRIKES = 3 };
 #define PAUSE_LEAST (5 * WEIR_MSEC)
 #define PAUSE_MOST  (5 * WEIR_SEC)
 #define MARGIN      0.01
-#define CLIMB       1.04
-#define CLIMB_FIRST 1.2   /* when it is not sure of the estimate yet */
+#define CLIMB       0.04
+#define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
 #define SHARE       0.002 /* of calls that may be refused by climbs */
 #define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
 
@@ -89,13 +89,19 @@ static void cushion(struct weir_pace *pace, weir_nsec now)
 	pace->at = now + WEIR__PACE_CATCH_UP + nsec(3 / found->rate + 0.2 * seconds(found->delay));
 }
 
+/* By so much over the estimate: the surer it is of that, the less. */
+static double climb_factor(const struct weir__pace_found *found)
+{
+	return found->sure < 2 ? 1 + CLIMB_FIRST / (found->sure + 1) : 1 + CLIMB;
+}
+
 /* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
 static double hold_time(const struct weir__pace_found *found)
 {
 	if (!found->sure)
 		return most_of(0.3 + 4 * seconds(found->cost),
 			       most_of(4 * seconds(found->delay), 20 / found->estimate));
-	double refused = 1 + (CLIMB - 1) * found->estimate * seconds(found->delay);
+	double refused = 1 + CLIMB * found->estimate * seconds(found->delay);
 	double time = 1 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
 	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
 	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
@@ -192,7 +198,7 @@ static double rate_of_trail(const struct weir_pace *pace, const struct weir_samp
 			continue;
 		struct span span = span_since(pace, &found->trail[i], sample);
 		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= 5)
-			least = most_of(least, (span.calls - found->burst) / span.time);
+			least = most_of(least, (span.calls + 0.5 - found->burst) / span.time);
 	}
 	return least;
 }
@@ -212,16 +218,18 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 		found->strikes_needed *= 2;
 }
 
-/* Whether that made it sure that the number at once is to blame. */
+/* Whether that made it sure that the number at once is to blame.  To a rate it is all the same how many are under way:
+ * as many refusals find fewer of them than usual as find more. */
 static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
+	double off = (double)sample->in_flight - found->mean_let_in;
 	if (found->let_in < CALLS_LEAST)
 		return false;
-	if (sample->in_flight > found->most_let_in)
+	if (off > 1 + __builtin_sqrt(found->variance))
 		found->strikes++;
-	else if ((double)sample->in_flight < 0.9 * (double)found->most_let_in)
-		found->strikes = 0;
+	else if (off <= 0)
+		found->strikes = found->strikes > 2 ? found->strikes - 2 : 0;
 	if (found->strikes < found->strikes_needed)
 		return false;
 	blame(pace, true, sample->ended);
@@ -255,14 +263,14 @@ static void pause(struct weir_pace *pace, weir_nsec now)
 		pace->shut = now + wait;
 }
 
-/* A guess to begin with: half of what went out. */
+/* A guess to begin with: a little less than went out. */
 static void first_refusal(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = most_of(found->latency, (double)found->delay);
 	found->run_calls = (double)sample->number - 1;
 	found->run_seconds = seconds(sample->started - found->begun);
-	search(pace, (double)sample->in_flight * 1e9 / most_of(1, latency) / 2, sample->ended);
+	search(pace, 0.8 * (double)sample->in_flight * 1e9 / most_of(1, latency), sample->ended);
 }
 
 /* Another guess: what the span says, if it says something.  When nothing at all is let through time will help, when
@@ -336,7 +344,9 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 	struct span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
 	found->climb_calls = climb.calls;
 	found->climb_seconds = climb.time;
-	found->estimate = rate_of_trail(pace, sample, most_of(low, before));
+	found->estimate = most_of(low, before);
+	if (found->phase == WEIR__PACE_RISE || found->burst > 0)
+		found->estimate = rate_of_trail(pace, sample, found->estimate);
 	if (found->phase == WEIR__PACE_RISE) {
 		double last = found->rate / (1 + found->step), most = 1.15 * found->before_rise;
 		if (found->cost) /* another try would be dear: in the middle */
@@ -386,6 +396,14 @@ static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *
 	hold(pace, sample->ended);
 }
 
+/* Whether nothing was let through since the last reaction.  Of calls that take long it is not known yet. */
+static bool is_vain(const struct weir__pace_found *found, const struct span *span)
+{
+	if (found->let_in)
+		return false;
+	return found->latency < 3 * (double)found->delay || span->calls < found->calls + 1;
+}
+
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut)
 {
 	struct weir__pace_found *found = &pace->found;
@@ -401,7 +419,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
-	found->vain = found->marked && !found->let_in && span.calls < found->calls + 1 ? found->vain + 1 : 0;
+	found->vain = found->marked && is_vain(found, &span) ? found->vain + 1 : 0;
 	found->calls = span.calls;
 	found->flight_calls = 0;
 	enum weir__pace_phase before = found->phase;
@@ -423,7 +441,6 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->points = 1;
 	found->trail[0] = (struct weir__pace_mark){sample->ended + found->cost, pace->sent, pace->refused};
 	found->flight = pace->sent;
-	found->most_let_in = 0;
 	found->let_in = 0;
 }
 
@@ -434,9 +451,10 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
 	if (sample->number <= found->flight)
 		return;
+	double off = (double)sample->in_flight - found->mean_let_in, part = found->let_in ? 1.0 / 64 : 1;
 	found->let_in++;
-	if (sample->in_flight > found->most_let_in)
-		found->most_let_in = sample->in_flight;
+	found->mean_let_in += part * off;
+	found->variance = found->let_in > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
 }
 
 /* ---- time */
@@ -487,7 +505,7 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);
-		enter(pace, WEIR__PACE_CLIMB, found->estimate * (found->sure ? CLIMB : CLIMB_FIRST), 0, now);
+		enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
 		return;
 	case WEIR__PACE_CLIMB:
 		climb_on(pace, now);

@@ -29,6 +29,7 @@ struct step_call {
 	unsigned attempt;           /* from 1 */
 	bool last_attempt;          /* a STEP_RETRY now makes a dead letter */
 	struct value_list *outputs; /* to append to */
+	weir_nsec queue_until;      /* a step that makes it wait for its turn longer than this answers STEP_DEAD; 0 */
 	weir_nsec not_before;       /* set by the step, on weir_now()'s clock; 0: as the retry policy says */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned tries;             /* set by the step: requests it really sent (0 or 1) */

@@ -20,6 +20,7 @@ static const struct verb {
 	{"state", "check, export or remove the durable state of a run", cmd_state},
 	{"status", "show where a run stands", cmd_status},
 	{"mock", "an upstream to try things on: slow, limited, faulty", cmd_mock},
+	{"bench", "patterns for slow jobs: published, possible, measured here", cmd_bench},
 };
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };

@@ -158,7 +158,7 @@ static const char *cell_failed(const struct bench_place *place, char text[static
 static const char *cell_recovery(const struct bench_place *place, char text[static 32])
 {
 	const struct bench_recovery *recovery = &place->row->recovery;
-	if (!recovery->tried)
+	if (!recovery->tried || recovery->before <= 0)
 		return none;
 	return recovery->took < 0 ? "never" : bench_text_time(recovery->took, text);
 }
@@ -194,7 +194,7 @@ const struct bench_column bench_published_heap_columns[] = {
 
 const struct bench_column bench_speed_columns[] = {
 	{"", "jobs", 11, cell_jobs},
-	{"", "took", 9, cell_took},
+	{"", "took", 11, cell_took},
 	{"", "jobs/s", 9, cell_rate},
 	{"", "bound/s", 9, cell_bound},
 	{"", "of it", 9, cell_share},

@@ -107,11 +107,11 @@ static void add_times(const struct bench_times *times, const char *const names[s
 static void add_recovery(const struct bench_row *row, struct columns *columns)
 {
 	const struct bench_recovery *recovery = &row->recovery;
-	bool tried = recovery->tried;
+	bool tried = recovery->tried, before = tried && recovery->before > 0;
 	add_number(columns, "recovery_fault_s", tried ? (double)(recovery->to - recovery->from) / 1e9 : (double)NAN);
-	add_number(columns, "recovery_before_per_sec", tried ? recovery->before : (double)NAN);
-	add_number(columns, "recovery_s", tried && recovery->took >= 0 ? (double)recovery->took / 1e9 : (double)NAN);
-	add_text(columns, "recovery", !tried ? NULL : recovery->took >= 0 ? "recovered" : "not within the run");
+	add_number(columns, "recovery_before_per_sec", before ? recovery->before : (double)NAN);
+	add_number(columns, "recovery_s", before && recovery->took >= 0 ? (double)recovery->took / 1e9 : (double)NAN);
+	add_text(columns, "recovery", !before ? NULL : recovery->took >= 0 ? "recovered" : "not within the run");
 	add_number(columns, "recovery_jobs_hit", tried ? (double)recovery->hit : (double)NAN);
 	add_number(columns, "recovery_share_saved",
 		   tried && recovery->hit ? (double)recovery->saved / (double)recovery->hit : (double)NAN);

@@ -100,11 +100,12 @@ static int make_fault(void *arg)
 	code = bench_upstream_up(run->upstream);
 	recovery->to = bench_meter_now(run->meter);
 	recovery->tried = true;
-	weir_nsec warm = run->shape.law == BENCH_LAW_ONCE ? 0 : fault_warm(load);
+	if (run->shape.law == BENCH_LAW_ONCE) /* there is no going on as before */
+		return code;
 	weir_nsec last = bench_meter_now(run->meter) + 30 * WEIR_SEC + 10 * load->high;
 	while (!code && bench_meter_now(run->meter) < last) {
 		code = weir_sleep(load->high / 4);
-		bench_recovery_find(&run->result->ended, warm, recovery_window(load), recovery);
+		bench_recovery_find(&run->result->ended, fault_warm(load), recovery_window(load), recovery);
 		if (recovery->took >= 0)
 			break;
 	}

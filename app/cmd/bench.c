@@ -400,7 +400,6 @@ static int run_bench(struct bench_command *command, struct weir_error *err)
 		return weir_error_set(err, WEIR_EINVAL, "the latencies are no range"), EX_USAGE;
 	char *exe = cmd_exe_path();
 	suite->exe = exe;
-	suite->only = command->only;
 	suite->tell = tell;
 	int code = exe ? bench_suite_run(suite, &report) : WEIR_ENOMEM;
 	if (!code) {
@@ -419,6 +418,7 @@ int cmd_bench(int argc, char **argv)
 	struct bench_command command = {.suite = {.seed = 1}};
 	struct weir_error err = {0};
 	int code = 0;
+	command.suite.only = command.only;
 	for (int i = 1; i < argc && !code; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			print_help(stdout);

@@ -179,16 +179,16 @@ const struct bench_column bench_published_columns[] = {
 	{"", "memory", 9, cell_published_memory},
 	{"", "CPU", 6, cell_published_cpu},
 	{"", "recovery", 11, cell_published_recovery},
-	{"at most/s:", "any", 11, cell_any},
+	{"at most/s", "any", 11, cell_any},
 	{"", "uniform", 9, cell_range},
 	{0},
 };
 
 const struct bench_column bench_published_heap_columns[] = {
-	{"published", "took", 10, cell_published_took},
+	{"published", "took", 11, cell_published_took},
 	{"", "heap", 14, cell_published_memory},
-	{"no less", "than", 10, cell_range_took},
-	{"with", "the tail", 10, cell_tail_took},
+	{"at least", "took", 11, cell_range_took},
+	{"", "with its tail", 15, cell_tail_took},
 	{0},
 };
 
@@ -198,7 +198,7 @@ const struct bench_column bench_speed_columns[] = {
 	{"", "jobs/s", 9, cell_rate},
 	{"", "bound/s", 9, cell_bound},
 	{"", "of it", 9, cell_share},
-	{"most", "at once", 10, cell_at_once},
+	{"", "at once", 10, cell_at_once},
 	{0},
 };
 
@@ -214,9 +214,9 @@ const struct bench_column bench_time_columns[] = {
 
 const struct bench_column bench_cost_columns[] = {
 	{"memory", "peak", 12, cell_peak},
-	{"", "mean", 10, cell_mean},
-	{"", "CPU", 8, cell_cpu},
-	{"jobs", "failed", 9, cell_failed},
+	{"", "mean", 11, cell_mean},
+	{" ", "CPU", 8, cell_cpu},
+	{" ", "failed", 9, cell_failed},
 	{"recovery", "took", 10, cell_recovery},
 	{"", "saved", 8, cell_saved},
 	{0},

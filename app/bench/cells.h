@@ -13,8 +13,9 @@ struct bench_place {
 };
 
 struct bench_column {
-	const char *over, *name; /* two lines of the head; over counts for those that follow, too */
-	int width;               /* on a terminal */
+	const char *over,
+		*name; /* two lines of the head; over holds for those that follow, until another, " " for none */
+	int width;     /* on a terminal */
 	const char *(*write)(const struct bench_place *place, char text[static 32]);
 };
 

@@ -43,20 +43,35 @@ void bench_add_escaped(struct buf *out, const char *text)
 /* ---- a logarithmic axis */
 
 struct axis {
-	double low, high; /* powers of ten */
+	double low, high;
 };
+
+static const double nice[] = {1, 2, 5, 10};
+
+/* The nearest 1, 2 or 5 times a power of ten at or below (above) the value. */
+static double round_to_nice(double value, bool up)
+{
+	double power = pow(10, floor(log10(value) + 1e-9)), best = up ? 10 * power : power;
+	for (int i = 0; i < 4; i++) {
+		if (!up && nice[i] * power <= value * (1 + 1e-9))
+			best = nice[i] * power;
+		if (up && nice[3 - i] * power >= value * (1 - 1e-9))
+			best = nice[3 - i] * power;
+	}
+	return best;
+}
 
 static void widen(struct axis *axis, double value)
 {
 	if (!isfinite(value) || value <= 0)
 		return;
-	axis->low = fmin(axis->low, floor(log10(value)));
-	axis->high = fmax(axis->high, ceil(log10(value) + 1e-9));
+	axis->low = fmin(axis->low, round_to_nice(value * 0.999, false));
+	axis->high = fmax(axis->high, round_to_nice(value * 1.001, true));
 }
 
 static double place_of(const struct axis *axis, double value)
 {
-	double share = (log10(value) - axis->low) / (axis->high - axis->low);
+	double share = log(value / axis->low) / log(axis->high / axis->low);
 	return LEFT + fmin(fmax(share, 0), 1) * (WIDTH - LEFT - RIGHT);
 }
 
@@ -80,18 +95,26 @@ static size_t rows_run(const struct bench_report *report)
 	return n;
 }
 
+static void add_tick(const struct axis *axis, double value, int height,
+		     const char *(*write)(double value, char text[static 32]), struct buf *out)
+{
+	char text[32];
+	double x = place_of(axis, value);
+	if (value < axis->low * 0.999 || value > axis->high * 1.001)
+		return;
+	buf_addf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" class=\"grid\"/>\n", x, x, TOP, height - 4);
+	add_text(out, x, TOP - 8, "tick", "middle", write(value, text));
+}
+
 static void begin(const struct bench_report *report, const struct axis *axis, const char *label,
 		  const char *(*write)(double value, char text[static 32]), struct buf *out)
 {
 	int height = chart_height(rows_run(report));
 	buf_addf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, height, label);
-	for (double power = axis->low; power <= axis->high; power++) {
-		char text[32];
-		double x = place_of(axis, pow(10, power));
-		buf_addf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" class=\"grid\"/>\n", x, x, TOP,
-			 height - 4);
-		add_text(out, x, TOP - 8, "tick", "middle", write(pow(10, power), text));
-	}
+	bool wide = axis->high / axis->low > 1000;
+	for (double power = pow(10, floor(log10(axis->low))); power <= axis->high; power *= 10)
+		for (int i = 0; i < (wide ? 1 : 3); i++)
+			add_tick(axis, nice[i] * power, height, write, out);
 }
 
 static void add_name(const struct bench_row *row, double y, struct buf *out)
@@ -163,7 +186,7 @@ static void add_speed_row(const struct bench_report *report, const struct bench_
 
 void bench_chart_speed(const struct bench_report *report, struct buf *out)
 {
-	struct axis axis = {.low = 6, .high = 1};
+	struct axis axis = {.low = (double)INFINITY};
 	for (size_t i = 0; i < report->count; i++) {
 		struct bench_bound bound;
 		bench_row_bound(report, &report->rows[i], &bound);
@@ -171,6 +194,8 @@ void bench_chart_speed(const struct bench_report *report, struct buf *out)
 		widen(&axis, bench_row_per_sec(&report->rows[i]));
 		widen(&axis, published_of(report, &report->rows[i]));
 	}
+	if (axis.low >= axis.high)
+		axis = (struct axis){0.001, 1};
 	begin(report, &axis, "Jobs a second: measured, bound and published", write_count, out);
 	double y = TOP + ROW / 2.0;
 	for (size_t i = 0; i < report->count; i++)
@@ -207,7 +232,7 @@ static void add_percentiles(const struct bench_times *times, const struct axis *
 
 void bench_chart_times(const struct bench_report *report, struct buf *out)
 {
-	struct axis axis = {.low = 6, .high = -6};
+	struct axis axis = {.low = (double)INFINITY};
 	for (size_t i = 0; i < report->count; i++) {
 		const struct bench_result *result = &report->rows[i].result;
 		widen(&axis, (double)result->service.p50 / 1e9);
@@ -216,7 +241,7 @@ void bench_chart_times(const struct bench_report *report, struct buf *out)
 		widen(&axis, (double)result->response.p99 / 1e9);
 	}
 	if (axis.low >= axis.high)
-		axis = (struct axis){-3, 0};
+		axis = (struct axis){0.001, 1};
 	begin(report, &axis, "Service and response times, 50, 95 and 99 per cent", write_seconds, out);
 	double y = TOP + ROW / 2.0;
 	for (size_t i = 0; i < report->count; i++) {

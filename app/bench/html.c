@@ -21,11 +21,14 @@ static const char head[] =
 	"auto;padding:0 1rem}\n"
 	"h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .5rem}p{margin:.4rem 0}\n"
 	".soft{color:var(--soft);font-size:.9rem}\n"
-	".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;"
+	".wide{overflow-x:auto;margin:0 0 "
+	"1.4rem}table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;"
 	"width:100%}\n"
 	"th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\n"
 	"th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}\n"
-	"td.why{text-align:left;white-space:normal;min-width:16rem}\n"
+	"tr+tr th:first-child{text-align:right}th.over{text-align:center}"
+	"th[colspan]{border-bottom:0;padding-bottom:0}\n"
+	"td.why,th.why{text-align:left;white-space:normal;min-width:16rem}\n"
 	".no{color:var(--red)}.yes{color:var(--green)}\n"
 	"svg{display:block;width:100%;height:auto;font-family:inherit}\n"
 	".small{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.5rem 1rem}\n"
@@ -37,16 +40,35 @@ static const char head[] =
 	".key svg{display:inline-block;width:22px;height:22px;vertical-align:-6px;margin-left:.8rem}\n"
 	"</style>\n</head>\n<body>\n";
 
+/* How many columns stand below the head of this one: itself and those after it that have none of their own. */
+static int span_of(const struct bench_column *column)
+{
+	int n = 1;
+	while (column[n].name && !column[n].over[0])
+		n++;
+	return n;
+}
+
+static void write_heads(const struct bench_column *columns, struct buf *out)
+{
+	bool two = false;
+	for (const struct bench_column *c = columns; c->name; c++)
+		two |= c->over[0] != 0;
+	buf_addf(out, "<tr><th%s>pattern</th>", two ? " rowspan=\"2\"" : "");
+	for (const struct bench_column *c = columns; two && c->name; c += span_of(c))
+		buf_addf(out, "<th colspan=\"%d\"%s>%s</th>", span_of(c), c->over[0] > ' ' ? " class=\"over\"" : "",
+			 c->over);
+	buf_add_str(out, two ? "</tr>\n<tr>" : "");
+	for (const struct bench_column *c = columns; c->name; c++)
+		buf_addf(out, "<th>%s</th>", c->name);
+	buf_add_str(out, "</tr>\n");
+}
+
 static void write_table(const struct bench_report *report, const struct bench_column *columns, bool measured,
 			struct buf *out)
 {
-	const char *over = "";
-	buf_add_str(out, "<div class=\"wide\"><table>\n<tr><th>pattern</th>");
-	for (const struct bench_column *c = columns; c->name; c++) {
-		over = c->over[0] ? c->over : over;
-		buf_addf(out, "<th>%s%s%s</th>", c->over, c->over[0] ? "<br>" : "<br>", c->name);
-	}
-	buf_add_str(out, "</tr>\n");
+	buf_add_str(out, "<div class=\"wide\"><table>\n");
+	write_heads(columns, out);
 	for (size_t i = 0; i < report->count; i++) {
 		const struct bench_place place = {report, &report->rows[i]};
 		char text[32], name[64];
@@ -67,7 +89,8 @@ static void write_table(const struct bench_report *report, const struct bench_co
 
 static void write_verdicts(const struct bench_report *report, struct buf *out)
 {
-	buf_add_str(out, "<div class=\"wide\"><table>\n<tr><th>pattern</th><th>verdict</th><th>because</th></tr>\n");
+	buf_add_str(out, "<div class=\"wide\"><table>\n<tr><th>pattern</th><th class=\"why\">verdict</th>"
+			 "<th class=\"why\">because</th></tr>\n");
 	for (size_t i = 0; i < report->count; i++) {
 		const struct bench_place place = {report, &report->rows[i]};
 		struct bench_judgement judgement;

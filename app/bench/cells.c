@@ -115,7 +115,8 @@ static const char *cell_share(const struct bench_place *place, char text[static 
 
 static const char *cell_at_once(const struct bench_place *place, char text[static 32])
 {
-	return bench_text_count((double)place->row->result.at_once, text);
+	size_t at_once = place->row->result.at_once; /* peers do not say */
+	return at_once ? bench_text_count((double)at_once, text) : none;
 }
 
 #define TIME_CELL(name, times, field)                                                                                  \

@@ -304,7 +304,7 @@ void bench_chart_memory(const struct bench_report *report, struct buf *out)
 {
 	buf_add_str(out, "<div class=\"small\">\n");
 	for (size_t i = 0; i < report->count; i++)
-		if (report->rows[i].run)
+		if (report->rows[i].run && report->rows[i].result.memory.used)
 			add_small_chart(&report->rows[i], out);
 	buf_add_str(out, "</div>\n");
 }

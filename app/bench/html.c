@@ -205,6 +205,7 @@ void bench_write_html(const struct bench_report *report, struct buf *out)
 	buf_add_str(
 		out,
 		"<p class=\"soft\">Bound: Little&#39;s law, with its tail where the times are known. Response "
-		"counts from when a job was due: evenly at the bound&#39;s rate, with naive at the start. Memory is "
+		"counts from when a job was due: evenly at the bound&#39;s rate; with naive at the start, with auto "
+		"and own URLs when it was read. Memory is "
 		"what is resident, stacks and all, above what was before the run.</p>\n</body>\n</html>\n");
 }

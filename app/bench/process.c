@@ -50,7 +50,8 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 	(void)deadline;
 	if (is_last(jobs))
 		return WEIR_ECLOSED;
-	if (jobs->run->plan->urls && jobs->run->plan->duration)
+	if (jobs->run->plan->urls ||
+	    jobs->run->variant->pattern == WEIR_PATTERN_AUTO) /* nothing says how many a second */
 		job.due = bench_meter_now(jobs->run->meter);
 	jobs->made++;
 	memcpy(ret_job, &job, sizeof job);

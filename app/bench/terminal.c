@@ -11,13 +11,20 @@ enum { WIDTH = 80, INDENT = 4 };
 
 #define CALIBRATION_MOST 1.002
 
-static int name_width(const struct bench_report *report)
+static bool stands_in(const struct bench_place *place, bool measured)
+{
+	return measured ? place->row->run : bench_is_published(place);
+}
+
+static int name_width(const struct bench_report *report, bool measured)
 {
 	size_t most = strlen("pattern");
 	for (size_t i = 0; i < report->count; i++) {
+		const struct bench_place place = {report, &report->rows[i]};
 		char name[64];
-		size_t n = strlen(bench_row_name(&report->rows[i], name));
-		most = n > most ? n : most;
+		size_t n = strlen(bench_row_name(place.row, name));
+		if (stands_in(&place, measured) && n > most)
+			most = n;
 	}
 	return (int)most;
 }
@@ -54,12 +61,12 @@ static void write_heads(const struct bench_column *columns, int first, struct bu
 static void write_table(const struct bench_report *report, const struct bench_column *columns, bool measured,
 			struct buf *out)
 {
-	int first = name_width(report);
+	int first = name_width(report, measured);
 	write_heads(columns, first, out);
 	for (size_t i = 0; i < report->count; i++) {
 		const struct bench_place place = {report, &report->rows[i]};
 		char name[64], text[32];
-		if (measured ? !place.row->run : !bench_is_published(&place))
+		if (!stands_in(&place, measured))
 			continue;
 		buf_addf(out, "%-*s", first, bench_row_name(place.row, name));
 		for (const struct bench_column *c = columns; c->name; c++)
@@ -104,34 +111,51 @@ static void write_verdicts(const struct bench_report *report, struct buf *out)
 	}
 }
 
-static void write_errors(const struct bench_report *report, struct buf *out)
+static void add_errors(const struct bench_row *row, struct buf *out)
 {
-	for (size_t i = 0; i < report->count; i++) {
-		const struct bench_row *row = &report->rows[i];
-		struct buf line = {0};
-		char name[64], text[32];
-		for (int cause = 0; cause < BENCH_CAUSE_COUNT; cause++)
-			if (row->run && row->result.errors[cause])
-				buf_addf(&line, "%s %s: %s", line.len ? "," : "", bench_cause_name(cause),
-					 bench_text_count((double)row->result.errors[cause], text));
-		if (line.len) {
-			buf_addf(out, "%s: failed attempts:", bench_row_name(row, name));
-			buf_addf(out, "%s\n", line.data);
+	const char *before = "failed attempts: ";
+	char text[32];
+	for (int cause = 0; row->run && cause < BENCH_CAUSE_COUNT; cause++)
+		if (row->result.errors[cause]) {
+			buf_addf(out, "%s%s %s", before, bench_cause_name(cause),
+				 bench_text_count((double)row->result.errors[cause], text));
+			before = ", ";
 		}
-		buf_fini(&line);
-	}
 }
 
-static void write_notes(const struct bench_report *report, struct buf *out)
+static void add_note(const struct bench_row *row, struct buf *out)
 {
+	buf_add_str(out, row->result.note);
+}
+
+/* A line for all rows of which the same is to be said. */
+static void write_grouped(const struct bench_report *report, void (*add)(const struct bench_row *row, struct buf *out),
+			  struct buf *out)
+{
+	bool said[BENCH_ROWS_MOST] = {false};
+	struct buf line = {0}, mine = {0}, other = {0};
 	for (size_t i = 0; i < report->count; i++) {
-		const struct bench_row *row = &report->rows[i];
-		char name[64], line[320];
-		if (!row->result.note[0])
+		char name[64];
+		buf_clear(&mine);
+		add(&report->rows[i], &mine);
+		if (said[i] || !mine.len)
 			continue;
-		snprintf(line, sizeof line, "%s: %s", bench_row_name(row, name), row->result.note);
-		write_wrapped(line, out);
+		buf_clear(&line);
+		for (size_t k = i; k < report->count; k++) {
+			buf_clear(&other);
+			add(&report->rows[k], &other);
+			if (said[k] || other.len != mine.len || memcmp(other.data, mine.data, mine.len) != 0)
+				continue;
+			said[k] = true;
+			buf_addf(&line, "%s%s", line.len ? ", " : "", bench_row_name(&report->rows[k], name));
+		}
+		buf_addf(&line, ": %s", mine.data);
+		if (!line.failed)
+			write_wrapped(line.data, out);
 	}
+	buf_fini(&line);
+	buf_fini(&mine);
+	buf_fini(&other);
 }
 
 static void write_legend(const struct bench_report *report, struct buf *out)
@@ -140,7 +164,10 @@ static void write_legend(const struct bench_report *report, struct buf *out)
 			      ? "Bound: Little's law on the mean that was measured, jobs at once / mean service time."
 			      : "Bound: Little's law with its tail, of latencies that are uniform in this range.",
 		      out);
-	write_wrapped("Response counts from when a job was due: evenly at the bound's rate, with naive at the start.",
+	write_wrapped(report->own_urls
+			      ? "Response counts from when a job was read."
+			      : "Response counts from when a job was due: evenly at the bound's rate; with naive at "
+				"the start, with auto when it was read.",
 		      out);
 	write_wrapped("Memory is what is resident, stacks and all, above what was before the run.", out);
 	if (report->model)
@@ -191,8 +218,8 @@ void bench_write_text(const struct bench_report *report, struct buf *out)
 	buf_add_char(out, '\n');
 	write_table(report, bench_cost_columns, true, out);
 	buf_add_char(out, '\n');
-	write_errors(report, out);
-	write_notes(report, out);
+	write_grouped(report, add_errors, out);
+	write_grouped(report, add_note, out);
 	write_calibration(report, out);
 	write_legend(report, out);
 }

@@ -67,7 +67,7 @@ TEST(bench_text_fits_eighty_columns_and_has_all_rows)
 	for (const char *line = out.data; *line; line += strcspn(line, "\n") + 1)
 		ck_assert_msg(strcspn(line, "\n") <= 80, "%.*s", (int)strcspn(line, "\n"), line);
 	ck_assert_ptr_nonnull(strstr(out.data, "queue: impossible under any distribution"));
-	ck_assert_ptr_nonnull(strstr(out.data, "queue: failed attempts: status 5xx: 500"));
+	ck_assert_ptr_nonnull(strstr(out.data, "queue, semaphore: failed attempts: status 5xx 500"));
 	ck_assert_ptr_nonnull(strstr(out.data, "naive: its process died"));
 	ck_assert_ptr_nonnull(strstr(out.data, "1.5 s    75 %"));
 	buf_fini(&out);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const struct weir__adapt_law *const laws[] = {
-	[WEIR_ADAPT_AUTO] = &weir__adapt_aimd,   [WEIR_ADAPT_AIMD] = &weir__adapt_aimd,
+	[WEIR_ADAPT_AUTO] = &weir__adapt_auto,   [WEIR_ADAPT_AIMD] = &weir__adapt_aimd,
 	[WEIR_ADAPT_VEGAS] = &weir__adapt_vegas, [WEIR_ADAPT_GRADIENT2] = &weir__adapt_gradient2,
 	[WEIR_ADAPT_ARC] = &weir__adapt_arc,
 };
@@ -42,6 +42,7 @@ int weir_adapt_new(const struct weir_adapt_options *opts, struct weir_adapt **re
 	double start = opts->learnt >= 1 ? opts->learnt : (double)either(opts->start, law->start);
 	adapt->limit = clamp(start, adapt->least, adapt->most);
 	adapt->floor = opts->floor;
+	adapt->learnt = opts->learnt >= 1;
 	adapt->random = opts->seed;
 	if (law->init)
 		law->init(adapt);

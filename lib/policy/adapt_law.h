@@ -33,19 +33,64 @@ struct weir__arc {
 	bool has_past, reached, pressed;
 };
 
+enum weir__auto_phase {
+	WEIR__AUTO_START,
+	WEIR__AUTO_CRUISE,
+	WEIR__AUTO_UP,
+	WEIR__AUTO_DOWN,
+	WEIR__AUTO_DRAIN,
+	WEIR__AUTO_CURE,
+};
+
+struct weir__auto_window {
+	weir_nsec changed;       /* the limit; failures of calls sent before count for nothing */
+	weir_nsec from;          /* what ends from here on counts */
+	double calls, good, bad; /* bad: failed or timed out */
+	double early_bad;        /* before `from` */
+	double sum, square;      /* of the good ones' latencies, ns */
+	double in_flight;        /* sum */
+};
+
+/* What a window says. */
+struct weir__auto_measure {
+	double per_nsec, latency, in_flight;
+	double variation; /* of the latency: variance / mean^2 */
+};
+
+struct weir__auto {
+	enum weir__auto_phase phase;
+	bool begun;
+	double base;                    /* the limit that is known to do */
+	double ceiling;                 /* calls began to fail there; 0: unknown */
+	double floor;                   /* ns */
+	struct weir__auto_measure last; /* at the base */
+	struct weir__auto_window window;
+	double step; /* of the next experiment upwards */
+	weir_nsec patience, next_up, next_drain;
+	weir_nsec cost;           /* least time between two that are refused */
+	double natural;           /* share of failures that fewer at once do not cure */
+	double before_cut, share; /* the limit and the share of failures that a cure is tried for */
+};
+
 struct weir_adapt {
 	const struct weir__adapt_law *law;
 	double limit, least, most;
+	bool learnt; /* the limit is an earlier run's */
 	weir_nsec floor;
 	uint64_t random;
 	union {
 		struct weir__vegas vegas;
 		struct weir__gradient2 gradient2;
 		struct weir__arc arc;
+		struct weir__auto automatic;
 	};
 };
 
-extern const struct weir__adapt_law weir__adapt_aimd, weir__adapt_vegas, weir__adapt_gradient2, weir__adapt_arc;
+extern const struct weir__adapt_law weir__adapt_aimd, weir__adapt_vegas, weir__adapt_gradient2, weir__adapt_arc,
+	weir__adapt_auto;
+
+/* A call that is refused costs so much that `auto` is to try a ceiling no more often than this. */
+void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost);
 
 /* Whether the call tells that the upstream has too much, in the eyes of the published laws. */
 static inline bool weir__adapt_is_drop(const struct weir_sample *sample)

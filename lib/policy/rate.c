@@ -203,7 +203,8 @@ void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now)
 
 /* ---- changing it */
 
-/* What may pass at once, told in items, whole ones and the rest apart so that nothing overflows; rounded down. */
+/* What may pass at once (a level over the burst is that of long ago), told in items, whole ones and the rest apart so
+ * that nothing overflows; rounded down. */
 static ticks convert_level(ticks level, const struct weir_rate_options *from, const struct weir_rate_options *to)
 {
 	level = smaller(level, (ticks)from->burst * from->period);
@@ -213,7 +214,7 @@ static ticks convert_level(ticks level, const struct weir_rate_options *from, co
 
 static void set_gcra(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now)
 {
-	ticks debt = larger(rate->ticks - (ticks)now * rate->options.count, 0);
+	ticks debt = rate->ticks - (ticks)now * rate->options.count;
 	ticks level = (ticks)rate->options.burst * rate->options.period - debt;
 	ticks new_debt = (ticks)opts->burst * opts->period - convert_level(level, &rate->options, opts);
 	rate->ticks = (ticks)now * opts->count + new_debt;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DOWN_AT = 20 };
+
 struct weir_gate {
 	struct weir__admit *admit;
 	struct weir__gate_waiter *first, *last;
@@ -22,6 +24,8 @@ struct weir_gate {
 	size_t inside; /* fibers that wait, or were woken and have not run since */
 	size_t in_flight;
 	bool rejects;
+	unsigned down_at; /* so many failures in a row mean that the upstream is down; 0: nothing does */
+	unsigned failures_in_a_row;
 	void *owner;
 	struct weir_histogram *waits; /* of one with a name, else NULL */
 	char *name;
@@ -88,6 +92,8 @@ int weir_gate_new(const struct weir_gate_options *opts, struct weir_gate **ret_g
 		return WEIR_ENOMEM;
 	gate->opens = WEIR_FOREVER;
 	gate->rejects = opts->flags & WEIR_GATE_REJECT;
+	if (!(opts->flags & (WEIR_GATE_REJECT | WEIR_GATE_NO_BREAKER)) && opts->breaker.failure_rate <= 1)
+		gate->down_at = opts->breaker.calls_least ? opts->breaker.calls_least : DOWN_AT;
 	int code = weir__admit_new(opts, &gate->admit);
 	if (code == 0 && opts->name)
 		code = report_as(gate, opts->name, opts->metrics);
@@ -287,6 +293,10 @@ void weir_gate_leave(struct weir_gate *gate, const struct weir_pass *pass, enum 
 {
 	weir__require(gate->in_flight > 0, "weir_gate_leave() once too often");
 	gate->in_flight--;
+	if (outcome == WEIR_OUTCOME_GOOD)
+		gate->failures_in_a_row = 0;
+	else if (outcome == WEIR_OUTCOME_FAILED || outcome == WEIR_OUTCOME_TIMED_OUT)
+		gate->failures_in_a_row++;
 	weir__admit_leave(gate->admit, pass, outcome, told, weir_now());
 	if (gate->first)
 		weir__gate_hand_out(gate);
@@ -311,6 +321,13 @@ int weir_gate_set_rate(struct weir_gate *gate, const struct weir_rate_options *r
 void weir_gate_pause(struct weir_gate *gate, bool paused)
 {
 	weir__admit_pause(gate->admit, paused);
+	weir__gate_hand_out(gate);
+}
+
+/* Without memory for it things stay as they were found. */
+void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
+{
+	weir__admit_go_on_from(gate->admit, concurrency, per_sec, weir_now());
 	weir__gate_hand_out(gate);
 }
 
@@ -344,13 +361,17 @@ void *weir__gate_owner(const struct weir_gate *gate)
 	return gate->owner;
 }
 
-bool weir__gate_excuses(const struct weir_gate *gate)
+/* After a long time of success it takes as many failures until the breaker opens.  Meanwhile the jobs that happen to be
+ * under way must not use up their attempts: failures in a row excuse them, too. */
+bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens)
 {
-	if (weir_gate_shut_until(gate))
-		return true;
 	struct weir_gate_stats stats;
 	weir_gate_stats(gate, &stats);
-	return stats.breaker != WEIR_BREAKER_CLOSED;
+	weir_nsec opens = gate->rejects ? stats.shut_until : weir_gate_shut_until(gate);
+	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
+	if (gate->down_at && gate->failures_in_a_row >= gate->down_at)
+		return true;
+	return opens || (!gate->rejects && stats.breaker != WEIR_BREAKER_CLOSED);
 }
 
 const char *weir_held_by_name(enum weir_held_by held_by)

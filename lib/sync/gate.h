@@ -47,11 +47,16 @@ void weir__gate_hand_out(struct weir_gate *gate);
 size_t weir__gate_limit(const struct weir_gate *gate);
 size_t weir__gate_in_flight(const struct weir_gate *gate);
 
+/* Its found limits go on from these; 0: from all at once, from no rate. */
+void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec);
+
 /* Who keeps it: a policy. */
 void weir__gate_set_owner(struct weir_gate *gate, void *owner);
 void *weir__gate_owner(const struct weir_gate *gate);
 
-/* Whether a call that ended now is nobody's fault but the gate's: it is shut, or its breaker is not closed. */
-bool weir__gate_excuses(const struct weir_gate *gate);
+/* Whether a call that ended badly now is excused by its gate, which is shut, whose breaker is not closed, or at which
+ * every call fails; *ret_opens:
+ * until when, 0 if that is not known.  Where the policy is to reject while the breaker is open, that excuses nobody. */
+bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens);
 
 #endif

@@ -280,12 +280,31 @@ size_t weir__policy_sum(const struct weir_policy *policy, bool with_headroom)
 	return sum;
 }
 
-/* A job under way takes a page of stack, the fiber's record and itself; and for each of them four are read ahead. */
-size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_bytes)
+/* Two pages of stack, the fiber's record and itself; and for each of them four are read ahead. */
+size_t weir__policy_job_bytes(size_t job_bytes)
 {
 	enum { STACK_PAGES = 8192, RECORD = 256 };
+	return STACK_PAGES + 5 * (RECORD + job_bytes);
+}
+
+size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_bytes)
+{
 	if (!policy->options.memory_bytes)
 		return SIZE_MAX;
-	size_t limit = policy->options.memory_bytes / (STACK_PAGES + 5 * (RECORD + job_bytes));
+	size_t limit = policy->options.memory_bytes / weir__policy_job_bytes(job_bytes);
 	return limit ? limit : 1;
+}
+
+void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice)
+{
+	struct weir_gate *only = NULL;
+	size_t gates = 0;
+	for (size_t i = 0; i < policy->bucket_count; i++)
+		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next)
+			if (upstream->gate) {
+				only = upstream->gate;
+				gates++;
+			}
+	if (gates == 1)
+		weir__gate_go_on_from(only, choice->concurrency, choice->per_sec);
 }

@@ -40,6 +40,8 @@ static int check_numbers(const struct weir_policy_options *o, struct weir_error 
 		return weir_error_set(err, WEIR_EINVAL, "there is no such pattern or permit");
 	if (o->timeout < 0 || o->queue_timeout < 0 || o->total_timeout < 0 || o->longest < 0 || o->aging < 0)
 		return weir_error_set(err, WEIR_EINVAL, "a time-out, `longest` or `aging` is negative");
+	if (o->most > WEIR_ADAPT_MOST)
+		return weir_error_set(err, WEIR_EINVAL, "`most` is over %zu", WEIR_ADAPT_MOST);
 	if (o->total_timeout && o->timeout > o->total_timeout)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "the time-out of an attempt is longer than total_timeout, that of the job");

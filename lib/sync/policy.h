@@ -33,6 +33,7 @@ enum { WEIR__PROFILE_ATTEMPTS = 100 };
 struct weir__profiler {
 	unsigned seen, good, failed, throttled;
 	double told_per_sec;
+	weir_nsec since;
 	weir_nsec took[WEIR__PROFILE_ATTEMPTS]; /* of the good ones */
 };
 
@@ -69,6 +70,12 @@ size_t weir__policy_sum(const struct weir_policy *policy, bool with_headroom);
 
 /* Most jobs at once that memory_bytes leaves room for; SIZE_MAX: no limit. */
 size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_bytes);
+
+/* What a job under way takes, about. */
+size_t weir__policy_job_bytes(size_t job_bytes);
+
+/* Where a single gate goes on from. */
+void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice);
 
 /* ---- tries.c: the attempts of one job */
 

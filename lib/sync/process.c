@@ -28,66 +28,19 @@ void weir__run_stop(struct run *run, int code)
 	weir__run_wake(run);
 }
 
-/* Figures of the gates are summed up again only now and then. */
-static void measure(struct run *run)
-{
-	enum { EVERY = 10 * 1000 * 1000 };
-	const struct weir_policy_options *o = &run->policy->options;
-	weir_nsec now = weir_now();
-	if (run->measured_at != WEIR_FOREVER && now - run->measured_at < EVERY)
-		return;
-	run->measured_at = now;
-	size_t at_once = o->concurrency;
-	if (!run->own)
-		at_once = weir__stations_limit(run);
-	else if (!at_once)
-		at_once = weir__policy_sum(run->policy, true);
-	if (run->own && !o->concurrency) {
-		at_once = at_once < 16 ? 16 : at_once;
-		at_once = at_once > o->most ? o->most : at_once;
-	}
-	if (at_once > run->cap)
-		at_once = run->cap;
-	run->at_once = at_once ? at_once : 1;
-	run->capacity = o->capacity ? o->capacity : 4 * run->at_once;
-	run->policy->capacity = run->capacity;
-}
-
-bool weir__run_may_start(const struct run *run)
-{
-	if (run->ending)
-		return false;
-	if (run->in_task)
-		return true;
-	if (run->under_way >= run->cap)
-		return false;
-	return run->own ? run->under_way < run->at_once : run->finishing <= run->at_once;
-}
-
 /* ---- the reader */
-
-static bool has_room(struct run *run)
-{
-	if (run->batches)
-		return run->batch_left || !run->live;
-	if (run->in_task)
-		return true;
-	if (run->ordered && run->next_seq - run->done_seq >= 4 * run->at_once)
-		return false;
-	return run->ready < run->capacity && run->waiting <= 4 * run->at_once;
-}
 
 /* Reading goes on when half of what was read ahead is gone: fewer switches. */
 void weir__run_room_changed(struct run *run)
 {
-	if (weir__waits(&run->reader) && has_room(run) && (run->batches || run->ready <= run->capacity / 2))
+	if (weir__waits(&run->reader) && weir__run_has_room(run) && (run->batches || run->ready <= run->capacity / 2))
 		weir__wake(&run->reader, 0);
 }
 
 static int wait_for_room(struct run *run)
 {
 	int code = weir_canceled() ? WEIR_ECANCELED : 0;
-	while (code == 0 && !has_room(run)) {
+	while (code == 0 && !weir__run_has_room(run)) {
 		run->reader = (struct weir__waiter){.what = "room for jobs"};
 		code = weir__wait(NULL, &run->reader, WEIR_FOREVER);
 	}
@@ -108,6 +61,7 @@ static int read_one(struct run *run)
 		return code;
 	}
 	run->batch_left -= run->batches;
+	weir__run_tune(run);
 	weir__job_enter(run, job);
 	return 0;
 }
@@ -154,6 +108,8 @@ void weir__run_launch(struct run *run, struct job *job)
 {
 	weir__budget_take(run->policy, &job->tries);
 	job->where = JOB_GO;
+	if (run->ready < run->seen.least)
+		run->seen.least = run->ready;
 	start_fiber(run, job);
 }
 
@@ -197,7 +153,7 @@ static bool are_begun(struct run *run)
 static void dispatch(struct run *run)
 {
 	while (!run->ending && !(run->produced_all && !run->live)) {
-		measure(run);
+		weir__run_measure(run);
 		weir__jobs_due(run);
 		weir__stations_serve(run);
 		launch_doomed(run);
@@ -248,6 +204,7 @@ static int init(struct run *run, const struct weir_process *process, weir_nsec d
 		.batches = policy->options.permit == WEIR_PERMIT_PER_BATCH,
 		.budget.tell = budget_allows,
 		.cap = weir__policy_memory_limit(policy, process->job_bytes),
+		.seen.least = SIZE_MAX,
 		.measured_at = WEIR_FOREVER,
 	};
 	return weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &run->group);

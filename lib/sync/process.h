@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside weir_process().  Private to process.c (the reader and the dispatcher), jobs.c (their records, lanes, the heap
+ * Inside weir_process().  Private to process.c (the reader and the dispatcher), readahead.c
+ * (how many), jobs.c (their records, lanes, the heap
  * of retries), station.c (the jobs of one gate) and job_fiber.c (an attempt and what comes of it).
  *
  *     produce() -> [reader] -> lane -> station -> [dispatcher] -> go -> [a fiber for the job] -> done()
@@ -73,6 +74,12 @@ struct station {
 	char key[];
 };
 
+/* Of the last so many jobs that were read. */
+struct readahead {
+	size_t jobs, starved, least;
+	bool full, was_full; /* in these; in these or those before */
+};
+
 struct run {
 	const struct weir_process *process;
 	struct weir_policy *policy;
@@ -108,7 +115,9 @@ struct run {
 
 	/* How much there may be. */
 	size_t at_once, cap, capacity;
-	weir_nsec measured_at;
+	size_t ahead; /* the capacity, in quarters of at_once */
+	struct readahead seen;
+	weir_nsec measured_at; /* WEIR_FOREVER: measure again */
 
 	/* In order. */
 	struct job **ring;
@@ -174,6 +183,12 @@ void weir__run_stop(struct run *run, int code);
 void weir__run_wake(struct run *run);         /* the dispatcher */
 void weir__run_room_changed(struct run *run); /* the reader, if it may go on */
 void weir__run_launch(struct run *run, struct job *job);
+
+/* ---- readahead.c */
+
+void weir__run_measure(struct run *run);
+void weir__run_tune(struct run *run);
 bool weir__run_may_start(const struct run *run);
+bool weir__run_has_room(struct run *run);
 
 #endif

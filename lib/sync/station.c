@@ -171,10 +171,11 @@ static void unlink_runnable(struct run *run, struct station *station)
 	station->runnable = false;
 }
 
-/* The station of jobs without a key stays, and so do a few others: they come again. */
+/* The station of jobs without a key stays, and so do a few others: they come again.  A job may have found no memory for
+ * one. */
 void weir__station_put(struct run *run, struct station *station)
 {
-	if (--station->jobs || run->station_count <= BUCKETS_FIRST)
+	if (!station || --station->jobs || run->station_count <= BUCKETS_FIRST)
 		return;
 	struct station **at = bucket_of(run, station->hash);
 	while (*at != station)

@@ -88,19 +88,13 @@ weir_nsec weir__tries_expire(const struct weir_policy *policy, const struct weir
 	return at;
 }
 
-static bool excused_by(const struct weir_gate *gate, weir_nsec *ret_opens)
-{
-	*ret_opens = weir_gate_shut_until(gate);
-	return *ret_opens || weir__gate_excuses(gate);
-}
-
 bool weir_attempt_excuse(struct weir_attempt *attempt, const struct weir_gate *gate)
 {
 	weir_nsec opens;
-	if (!excused_by(gate, &opens))
+	if (!weir__gate_excuses(gate, &opens))
 		return false;
 	attempt->refund = true;
-	if (opens != WEIR_FOREVER && opens > attempt->not_before)
+	if (opens > attempt->not_before)
 		attempt->not_before = opens;
 	return true;
 }
@@ -139,11 +133,9 @@ static bool is_worth_it(const struct weir_policy *policy, const struct weir__tri
 static bool is_refunded(const struct weir_attempt *attempt, const struct weir_gate *gate, int result,
 			weir_nsec *ret_opens)
 {
-	weir_nsec opens = 0;
 	if (attempt->permanent || result == WEIR_ECANCELED || attempt->outcome == WEIR_OUTCOME_GOOD)
 		return false;
-	bool excused = gate && excused_by(gate, &opens);
-	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
+	bool excused = gate && weir__gate_excuses(gate, ret_opens);
 	return excused || attempt->refund || attempt->outcome == WEIR_OUTCOME_THROTTLED;
 }
 

@@ -154,6 +154,21 @@ TEST(breaker_with_a_rate_over_one_never_opens_for_it)
 	weir_breaker_free(breaker);
 }
 
+TEST(breaker_for_slow_calls_alone_closes_whether_probes_fail_or_not)
+{
+	struct weir_breaker_options opts = small;
+	opts.slow = 1;
+	opts.failure_rate = 1.1;
+	struct weir_breaker *breaker = new_breaker(opts);
+	for (int i = 0; i < 10; i++)
+		call(breaker, WEIR_OUTCOME_FAILED, 2, 0);
+	ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_OPEN);
+	for (int i = 0; i < 3; i++)
+		call(breaker, WEIR_OUTCOME_FAILED, 1, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_CLOSED);
+	weir_breaker_free(breaker);
+}
+
 TEST(breaker_window_of_calls_holds_the_last_ones)
 {
 	struct weir_breaker_options opts = small;
@@ -372,6 +387,16 @@ TEST(breaker_open_time_doubles_to_its_largest_and_begins_anew_after_closing)
 		ck_assert_int_eq(weir_breaker_next(breaker, now), now + WEIR_SEC);
 		weir_breaker_free(breaker);
 	}
+}
+
+TEST(breaker_open_time_is_never_less_than_the_first)
+{
+	struct weir_breaker_options opts = small;
+	weir_nsec now;
+	opts.open_most = WEIR_SEC / 2;
+	struct weir_breaker *breaker = new_open(opts);
+	ck_assert_int_eq(open_time(breaker, 3, &now), WEIR_SEC);
+	weir_breaker_free(breaker);
 }
 
 TEST(breaker_open_time_has_jitter_within_its_bounds)

@@ -94,6 +94,9 @@ TEST(choose_5_queues_as_many_as_memory_holds)
 	ck_assert_uint_eq(choose(profile).concurrency, 1);
 	profile.memory_bytes = (size_t)80 * (64 << 10); /* all of them */
 	ck_assert_uint_eq(choose(profile).rule, 9);
+	profile.p95 = profile.p50 = 50 * WEIR_MSEC;
+	ck_assert_uint_eq(choose(profile).rule, 9);
+	profile.p50 = 0;
 	profile.memory_bytes--;
 	ck_assert_uint_eq(choose(profile).concurrency, 79);
 }

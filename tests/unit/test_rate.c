@@ -471,6 +471,22 @@ TEST(rate_log_counts_a_time_until_it_is_a_period_old)
 	weir_rate_fini(&rate);
 }
 
+TEST(rate_log_remembers_as_many_as_its_largest_count)
+{
+	struct weir_rate_options opts = {.count = 10, .kind = WEIR_RATE_LOG};
+	struct weir_rate rate = new_rate(opts);
+	weir_rate_take(&rate, 1, 0);
+	opts.count = 2;
+	ck_assert_int_eq(weir_rate_set(&rate, &opts, 0), 0);
+	for (int second = 1; second <= 7; second++)
+		weir_rate_take(&rate, 1, second * WEIR_SEC);
+	opts = (struct weir_rate_options){.count = 10, .period = 3600 * WEIR_SEC, .kind = WEIR_RATE_LOG};
+	ck_assert_int_eq(weir_rate_set(&rate, &opts, 7 * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rate_next(&rate, 2, 7 * WEIR_SEC), 7 * WEIR_SEC);
+	ck_assert_int_eq(weir_rate_next(&rate, 3, 7 * WEIR_SEC), 3600 * WEIR_SEC);
+	weir_rate_fini(&rate);
+}
+
 TEST(rate_refuses_options_out_of_range_and_stays_as_it_was)
 {
 	static const struct weir_rate_options wrong[] = {

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `auto`: a limit on concurrency by experiments.
+ *
+ * Time is cut into windows.  In each the limit stands still, first for a round trip, so that what was sent under the
+ * old limit is gone, then for as long as it takes to tell a gain from chance.  A window gives the throughput X, the
+ * latency R and the calls under way N (X * R = N, Little's law), and with the floor F, the latency without queueing,
+ * the calls that queue in the server: N * (1 - F / R).  A queue of about three times the root of N keeps a server busy
+ * that is not quite regular; more only adds latency.
+ *
+ *     START ---- no gain ----> CRUISE <---- UP    a bit more at once: kept if the queue stays short or X gains
+ *       ^                        | ^------- DOWN  the queue is too long: kept unless X falls as N does; if it does,
+ *       |                        | |              the calls are slower by themselves, and the floor was wrong
+ *       '-- after an outage -----' '------- CURE  calls fail: kept if fewer fail now; if as many do, it was not us
+ *                                '--------- DRAIN the queue is emptied for a moment, to see the floor
+ *
+ * A window in which the limit was not reached proves nothing about it.  When calls begin to fail in a window that was
+ * an experiment it ends at once, with the third, and what was tried becomes the ceiling, which is tried again later and
+ * later.  Throttled calls say nothing here, they are the pace's.
+ */
+#include "policy/adapt_law.h"
+
+enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 2 };
+
+#define WINDOW_LEAST  (20 * WEIR_MSEC)
+#define PATIENCE_MOST (2 * WEIR_SEC)
+#define DRAIN_EVERY   (10 * WEIR_SEC)
+#define GAIN          0.25  /* of what N grew by, X must */
+#define LOSS          0.3   /* of what N fell by, X may */
+#define QUEUE         3.0   /* wanted, in roots of N */
+#define QUEUE_SHORT   2.0   /* up to here it costs nothing */
+#define QUEUE_LONG    4.5   /* from here on it is too much */
+#define NATURAL_MOST  0.3   /* a larger share of failures is never natural */
+#define TOLERATED     0.001 /* share of failures that is not worth a step */
+#define STEP          1.1
+
+static double root(double value)
+{
+	return value > 0 ? __builtin_sqrt(value) : 0;
+}
+
+static double least_of(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static double most_of(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* ---- windows */
+
+static weir_nsec round_trip(const struct weir__auto *state)
+{
+	double latency = most_of(state->last.latency, state->floor);
+	return latency > 0 ? (weir_nsec)latency : WINDOW_LEAST;
+}
+
+/* Another limit, and a window to see what it does. */
+static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double limit, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	limit = most_of(adapt->least, least_of(adapt->most, limit));
+	weir_nsec settle = state->last.latency > 0 && limit != adapt->limit ? round_trip(state) : 0;
+	adapt->limit = limit;
+	state->phase = phase;
+	state->window = (struct weir__auto_window){.changed = now, .from = now + settle};
+}
+
+static void cruise(struct weir_adapt *adapt, weir_nsec now)
+{
+	try(adapt, WEIR__AUTO_CRUISE, adapt->automatic.base, now);
+}
+
+static void count(struct weir__auto_window *window, const struct weir_sample *sample)
+{
+	bool is_good = sample->outcome == WEIR_OUTCOME_GOOD;
+	double latency = (double)(sample->ended - sample->started);
+	if (sample->started < window->changed && !is_good)
+		return; /* of before */
+	if (sample->ended < window->from) {
+		window->early_bad += !is_good;
+		return;
+	}
+	window->in_flight += (double)sample->in_flight;
+	window->calls++;
+	if (!is_good) {
+		window->bad++;
+		return;
+	}
+	window->good++;
+	window->sum += latency;
+	window->square += latency * latency;
+}
+
+static struct weir__auto_measure measure(const struct weir__auto_window *window, weir_nsec now)
+{
+	struct weir__auto_measure seen = {.in_flight = window->in_flight / most_of(window->calls, 1)};
+	double elapsed = (double)(now - window->from);
+	seen.latency = window->good > 0 ? window->sum / window->good : 0;
+	seen.per_nsec = elapsed > 0 ? window->good / elapsed : 0;
+	if (window->good > 1)
+		seen.variation = most_of(0, window->square / window->good / (seen.latency * seen.latency) - 1);
+	return seen;
+}
+
+static double queue_of(const struct weir__auto *state, const struct weir__auto_measure *seen)
+{
+	return seen->latency > 0 ? seen->in_flight * (1 - least_of(1, state->floor / seen->latency)) : 0;
+}
+
+/* So many calls tell a gain of a quarter of the step from chance. */
+static double calls_for_gain(const struct weir__auto *state, const struct weir__auto_measure *seen)
+{
+	double part = GAIN * most_of(0.05, state->last.in_flight > 0 ? seen->in_flight / state->last.in_flight - 1 : 1);
+	if (part < 0)
+		part = -part;
+	return least_of(SAMPLES_MOST, 2 * seen->variation / (part * part));
+}
+
+static bool is_short(const struct weir__auto *state, const struct weir__auto_measure *seen)
+{
+	return queue_of(state, seen) <= QUEUE_SHORT * root(seen->in_flight) + 0.5;
+}
+
+static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_window *window,
+		    const struct weir__auto_measure *seen, weir_nsec now)
+{
+	const struct weir__auto *state = &adapt->automatic;
+	weir_nsec least = (weir_nsec)most_of(seen->latency, (double)WINDOW_LEAST);
+	if (now - window->from < least || window->calls < SAMPLES_LEAST)
+		return false;
+	if (now - window->from > 12 * least + WEIR_SEC)
+		return true;
+	if (window->calls < least_of(seen->in_flight * seen->variation, SAMPLES_MOST))
+		return false;
+	return is_short(state, seen) || window->calls >= calls_for_gain(state, seen);
+}
+
+/* Nothing is learnt of a limit that was not reached. */
+static bool is_reached(const struct weir_adapt *adapt, const struct weir__auto_measure *seen)
+{
+	return seen->in_flight >= 0.85 * (double)weir_adapt_limit(adapt) - 0.5;
+}
+
+static bool is_gain(const struct weir__auto *state, const struct weir__auto_measure *seen)
+{
+	const struct weir__auto_measure *last = &state->last;
+	if (last->per_nsec <= 0 || is_short(state, seen))
+		return true;
+	return seen->per_nsec / last->per_nsec - 1 > GAIN * (seen->in_flight / last->in_flight - 1);
+}
+
+static void see_floor(struct weir_adapt *adapt, const struct weir__auto_measure *seen)
+{
+	struct weir__auto *state = &adapt->automatic;
+	if (seen->latency <= 0)
+		return;
+	if (state->floor <= 0)
+		state->floor = seen->latency;
+	else if (seen->latency < state->floor)
+		state->floor += 0.5 * (seen->latency - state->floor);
+	adapt->floor = (weir_nsec)state->floor;
+}
+
+/* ---- what a window says */
+
+/* With the queue that is wanted. */
+static double target(const struct weir__auto *state, const struct weir__auto_measure *seen)
+{
+	double needed = seen->in_flight - queue_of(state, seen);
+	return needed + QUEUE * root(needed) + 1;
+}
+
+static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *seen)
+{
+	struct weir__auto *state = &adapt->automatic;
+	state->base = adapt->limit;
+	state->last = *seen;
+	if (state->ceiling <= adapt->limit)
+		state->ceiling = 0;
+}
+
+static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	if (!is_reached(adapt, seen)) {
+		try(adapt, WEIR__AUTO_START, adapt->limit, now);
+	} else if (is_gain(state, seen) && adapt->limit < adapt->most) {
+		accept(adapt, seen);
+		try(adapt, WEIR__AUTO_START, 2 * adapt->limit, now);
+	} else {
+		state->base = most_of(state->base, least_of(adapt->limit, target(state, seen)));
+		state->last = (struct weir__auto_measure){.latency = seen->latency};
+		cruise(adapt, now);
+	}
+}
+
+static void wait_longer(struct weir__auto *state, weir_nsec most, weir_nsec now)
+{
+	state->patience *= 2;
+	if (state->patience > most)
+		state->patience = most;
+	state->step = STEP;
+	state->next_up = now + state->patience;
+}
+
+/* How long until the ceiling is tried again: those three calls are to be one in thousands. */
+static weir_nsec ceiling_patience(const struct weir__auto *state)
+{
+	double calls = state->last.per_nsec > 0 ? 6000 / state->last.per_nsec : 0;
+	weir_nsec most = PATIENCE_MOST + (weir_nsec)least_of(calls, 120e9);
+	return most > state->cost ? most : state->cost;
+}
+
+static void judge_up(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	if (is_reached(adapt, seen) && is_gain(state, seen)) {
+		accept(adapt, seen);
+		state->step = least_of(2, state->step * state->step);
+		state->patience = round_trip(state);
+		state->next_up = now;
+	} else {
+		wait_longer(state, PATIENCE_MOST + 4 * round_trip(state), now);
+	}
+	cruise(adapt, now);
+}
+
+static void judge_down(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	const struct weir__auto_measure *last = &state->last;
+	if (1 - seen->per_nsec / last->per_nsec > LOSS * (1 - seen->in_flight / last->in_flight)) {
+		/* That did cost: what looked like a queue was none. */
+		state->floor = most_of(state->floor, seen->latency);
+		adapt->floor = (weir_nsec)state->floor;
+	} else {
+		accept(adapt, seen);
+	}
+	cruise(adapt, now);
+}
+
+static void judge_drain(struct weir_adapt *adapt, weir_nsec now)
+{
+	adapt->automatic.next_drain = now + DRAIN_EVERY + 50 * round_trip(&adapt->automatic);
+	cruise(adapt, now);
+}
+
+static void go_up(struct weir_adapt *adapt, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	double limit = most_of(state->base + 1, state->base * state->step);
+	if (state->ceiling > state->base)
+		limit = most_of(state->base + 1, least_of(limit, (state->base + state->ceiling) / 2));
+	try(adapt, WEIR__AUTO_UP, (double)(size_t)limit, now);
+}
+
+/* The same limit again and again: what is known of it gets better. */
+static void blend(struct weir__auto_measure *last, const struct weir__auto_measure *seen)
+{
+	const double part = 0.3;
+	if (last->per_nsec <= 0) {
+		*last = *seen;
+		return;
+	}
+	last->per_nsec += part * (seen->per_nsec - last->per_nsec);
+	last->latency += part * (seen->latency - last->latency);
+	last->in_flight += part * (seen->in_flight - last->in_flight);
+	last->variation += part * (seen->variation - last->variation);
+}
+
+static void judge_cruise(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	if (!is_reached(adapt, seen)) {
+		cruise(adapt, now);
+		return;
+	}
+	blend(&state->last, seen);
+	double queue = queue_of(state, &state->last), unit = root(state->last.in_flight);
+	if (queue > QUEUE_LONG * unit + 2)
+		try(adapt, WEIR__AUTO_DOWN, most_of(state->base / 2, target(state, &state->last)), now);
+	else if (now >= state->next_up && state->base < adapt->most)
+		go_up(adapt, now);
+	else if (now >= state->next_drain && queue > unit / 2)
+		try(adapt, WEIR__AUTO_DRAIN, most_of(state->base / 2, state->base - 1.2 * queue - unit), now);
+	else
+		cruise(adapt, now);
+}
+
+/* ---- failures */
+
+/* More of them than there always are? */
+static bool is_overwhelmed(const struct weir__auto *state, const struct weir__auto_window *window)
+{
+	double expected = state->natural * window->calls;
+	return window->bad + window->early_bad >
+	       1.3 * expected + 3 * root(expected) + TOLERATED * window->calls + BAD_LEAST;
+}
+
+/* So many were served: the calls under way that did not fail. */
+static double served(const struct weir__auto_window *window, weir_nsec now)
+{
+	double elapsed = (double)(now - window->from);
+	return elapsed > 0 ? window->sum / elapsed : 0;
+}
+
+static double share_of(const struct weir__auto_window *window)
+{
+	return (window->bad + window->early_bad) / (window->calls + window->early_bad);
+}
+
+static void cut(struct weir_adapt *adapt, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	const struct weir__auto_window *window = &state->window;
+	double limit = adapt->limit, to = limit / 2;
+	if (window->good >= SAMPLES_LEAST && (double)(now - window->from) > state->floor)
+		to = most_of(to, least_of(0.9 * limit, served(window, now)));
+	if (state->phase != WEIR__AUTO_CURE) {
+		state->before_cut = limit;
+		state->share = share_of(window);
+	}
+	state->ceiling = limit;
+	state->base = most_of(adapt->least, (double)(size_t)to);
+	wait_longer(state, ceiling_patience(state), now);
+	try(adapt, WEIR__AUTO_CURE, state->base, now);
+}
+
+static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	state->last = *seen;
+	if (state->base < state->before_cut / 3)
+		try(adapt, WEIR__AUTO_START, state->base, now);
+	else
+		cruise(adapt, now);
+}
+
+/* In the middle of a window, and too many have failed. */
+static void give_in(struct weir_adapt *adapt, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	struct weir__auto_window *window = &state->window;
+	double share = share_of(window);
+	switch (state->phase) {
+	case WEIR__AUTO_UP:
+	case WEIR__AUTO_START:
+		if (adapt->limit <= state->base) {
+			cut(adapt, now);
+			return;
+		}
+		state->ceiling = adapt->limit;
+		if (state->ceiling - state->base <= most_of(1, 0.02 * state->base))
+			wait_longer(state, ceiling_patience(state), now);
+		else
+			state->next_up = now;
+		state->step = STEP;
+		cruise(adapt, now);
+		return;
+	case WEIR__AUTO_CURE:
+		/* Enough to compare, and no better: it is not the load. */
+		if (window->bad < 10)
+			return;
+		if (share > 0.7 * state->share && state->share <= NATURAL_MOST) {
+			state->natural = share;
+			state->base = state->before_cut;
+			state->ceiling = 0;
+			cruise(adapt, now);
+			return;
+		}
+		cut(adapt, now);
+		return;
+	default:
+		cut(adapt, now);
+	}
+}
+
+/* ---- the law */
+
+static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	double share = share_of(&state->window);
+	if (share < state->natural)
+		state->natural += 0.2 * (share - state->natural);
+	see_floor(adapt, seen);
+	switch (state->phase) {
+	case WEIR__AUTO_START:
+		judge_start(adapt, seen, now);
+		return;
+	case WEIR__AUTO_CRUISE:
+		judge_cruise(adapt, seen, now);
+		return;
+	case WEIR__AUTO_UP:
+		judge_up(adapt, seen, now);
+		return;
+	case WEIR__AUTO_DOWN:
+		judge_down(adapt, seen, now);
+		return;
+	case WEIR__AUTO_DRAIN:
+		judge_drain(adapt, now);
+		return;
+	case WEIR__AUTO_CURE:
+		judge_cure(adapt, seen, now);
+		return;
+	}
+}
+
+static void auto_init(struct weir_adapt *adapt)
+{
+	struct weir__auto *state = &adapt->automatic;
+	state->floor = (double)adapt->floor;
+	state->base = adapt->limit;
+	state->step = STEP;
+	state->patience = WINDOW_LEAST;
+	state->phase = adapt->learnt ? WEIR__AUTO_CRUISE : WEIR__AUTO_START;
+}
+
+static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
+{
+	struct weir__auto *state = &adapt->automatic;
+	struct weir__auto_window *window = &state->window;
+	if (sample->outcome == WEIR_OUTCOME_THROTTLED)
+		return;
+	if (!state->begun) {
+		state->begun = true;
+		state->next_drain = sample->ended + DRAIN_EVERY;
+		window->changed = window->from = sample->started;
+	}
+	count(window, sample);
+	if (is_overwhelmed(state, window)) {
+		give_in(adapt, sample->ended);
+		return;
+	}
+	struct weir__auto_measure seen = measure(window, sample->ended);
+	if (is_over(adapt, window, &seen, sample->ended))
+		judge(adapt, &seen, sample->ended);
+}
+
+void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
+{
+	if (adapt->law == &weir__adapt_auto)
+		adapt->automatic.cost = cost;
+}
+
+const struct weir__adapt_law weir__adapt_auto = {1, 10000, 10, auto_init, auto_add};

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -197,6 +198,7 @@ static void run_child(const struct bench_plan *plan, const struct bench_variant 
 	static struct bench_result result;
 	struct bench_run run = {.plan = plan, .variant = variant, .shape = variant->shape, .result = &result};
 	unsigned flags = plan->model ? WEIR_VIRTUAL_CLOCK : 0;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	result.code = weir_run(&(struct weir_options){.flags = flags}, run_on_loop, &run);
 	if (result.code < 0 && !result.note[0])
 		snprintf(result.note, sizeof result.note, "ended early: %s", weir_strerror(result.code));

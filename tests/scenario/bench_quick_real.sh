@@ -46,6 +46,17 @@ expect_code 0
 expect_out 'naive: 136 connections at once instead of 400: ulimit -n allows no more'
 expect_json f.json '.rows[0] | .jobs == 400 and .errors_connect == 0 and .errors_5xx == .failed'
 
-# Nothing of it is left.
-sleep 0.2
-if pgrep -f 'weir mock --listen .* --seed 770123' >left; then fail "mocks are left: $(cat left)"; fi
+# Nothing of it is left, also when it is ended in the middle.
+mock_of_bench() {
+	pgrep -f 'weir mock --listen .* --seed 770123' >left
+}
+no_mock_of_bench() {
+	! mock_of_bench
+}
+wait_until 5 no_mock_of_bench
+start "$WEIR" bench patterns --quick --jobs 10000 --only queue --seed 770123
+wait_until 5 mock_of_bench
+kill -TERM "$started_pid"
+finish
+expect_code 143
+wait_until 5 no_mock_of_bench

@@ -96,8 +96,8 @@ static double rate_tail(const struct bench_load *load, double per_sec)
 
 static double batches_seconds(const struct bench_load *load, size_t at_once)
 {
-	double full = (double)(load->jobs / at_once);
-	return full * bench_slowest_of(load, at_once) + bench_slowest_of(load, load->jobs % at_once);
+	uint64_t full = load->jobs / at_once;
+	return (double)full * bench_slowest_of(load, at_once) + bench_slowest_of(load, load->jobs % at_once);
 }
 
 static double per_second(double n, double seconds)

@@ -112,9 +112,10 @@ static void begin(const struct bench_report *report, const struct axis *axis, co
 	int height = chart_height(rows_run(report));
 	buf_addf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, height, label);
 	bool wide = axis->high / axis->low > 1000;
-	for (double power = pow(10, floor(log10(axis->low))); power <= axis->high; power *= 10)
+	int first = (int)floor(log10(axis->low)), last = (int)floor(log10(axis->high));
+	for (int power = first; power <= last; power++)
 		for (int i = 0; i < (wide ? 1 : 3); i++)
-			add_tick(axis, nice[i] * power, height, write, out);
+			add_tick(axis, nice[i] * pow(10, power), height, write, out);
 }
 
 static void add_name(const struct bench_row *row, double y, struct buf *out)

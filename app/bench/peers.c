@@ -82,7 +82,8 @@ static char *find_file(const char *exe, const char *file)
 /* A program in the PATH.  malloc'ed; NULL: there is none. */
 static char *find_program(const char *name)
 {
-	char *folders = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin"), *rest = folders, *folder, *path;
+	const char *where = getenv("PATH");
+	char *folders = strdup(where ? where : "/usr/bin:/bin"), *rest = folders, *folder, *path;
 	while (folders && (folder = strsep(&rest, ":"))) {
 		if (asprintf(&path, "%s/%s", folder[0] ? folder : ".", name) < 0)
 			break;

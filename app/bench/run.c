@@ -131,22 +131,21 @@ static int run_with_fault(struct bench_run *run)
 
 /* ---- the child */
 
-static int run_measured(struct bench_run *run)
+static int run_measured(struct bench_run *run, struct bench_meter *meter)
 {
-	struct bench_meter meter;
 	double steady = run->plan->urls ? 0 : run->bound.steady;
 	weir_nsec every = REAL_LOOK_MS * WEIR_MSEC;
 	if (run->plan->model)
 		every = (weir_nsec)(run->bound.seconds * 1e9 / MODEL_LOOKS) + 1;
-	int code = bench_meter_start(&meter, run->shape.law == BENCH_LAW_ONCE ? 0 : steady, every, run->result);
+	int code = bench_meter_start(meter, run->shape.law == BENCH_LAW_ONCE ? 0 : steady, every, run->result);
 	if (code < 0)
 		return code;
-	run->meter = &meter;
+	run->meter = meter;
 	if (run->variant->kind != BENCH_PROCESS)
 		code = bench_run_permits(run);
 	else
 		code = run->plan->recovery ? run_with_fault(run) : bench_run_process(run);
-	bench_meter_stop(&meter);
+	bench_meter_stop(meter);
 	return code;
 }
 
@@ -173,7 +172,8 @@ static int run_on_loop(void *arg)
 		snprintf(run->result->note, sizeof run->result->note, "%.199s", err.text);
 		return code;
 	}
-	code = run_measured(run);
+	struct bench_meter meter;
+	code = run_measured(run, &meter);
 	bench_upstream_close(run->upstream);
 	return code;
 }

@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *say(char text[static 32], const char *word)
+{
+	snprintf(text, 32, "%s", word);
+	return text;
+}
+
 /* Digits in groups of three. */
 static void group_digits(double value, char text[static 32])
 {
@@ -22,9 +28,9 @@ static void group_digits(double value, char text[static 32])
 const char *bench_text_count(double value, char text[static 32])
 {
 	if (isnan(value) || value < 0)
-		strcpy(text, "-");
+		say(text, "-");
 	else if (isinf(value) || value >= 1e18)
-		strcpy(text, "any");
+		say(text, "any");
 	else if (value < 99.95 && value != floor(value))
 		snprintf(text, 32, "%.1f", value);
 	else
@@ -64,7 +70,7 @@ static const char *write_time(weir_nsec time, int count, char text[static 32])
 	};
 	double value = (double)time;
 	if (time < 0)
-		return strcpy(text, "-");
+		return say(text, "-");
 	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
 		if (value >= units[i].from * 0.9995) {
 			write_scaled(value / units[i].unit, count, units[i].name, text);
@@ -87,14 +93,15 @@ const char *bench_text_took(weir_nsec time, char text[static 32])
 const char *bench_text_bytes(double bytes, char text[static 32])
 {
 	if (isnan(bytes) || bytes < 0)
-		return strcpy(text, "-");
+		return say(text, "-");
 	if (bytes >= 1e9)
 		write_scaled(bytes / 1e9, 3, "GB", text);
 	else if (bytes >= 1e6)
 		write_scaled(bytes / 1e6, 3, "MB", text);
 	else {
-		group_digits(bytes, text);
-		strcat(text, " B");
+		char digits[32];
+		group_digits(bytes, digits);
+		snprintf(text, 32, "%.28s B", digits);
 	}
 	return text;
 }
@@ -102,7 +109,7 @@ const char *bench_text_bytes(double bytes, char text[static 32])
 const char *bench_text_percent(double share, char text[static 32])
 {
 	if (isnan(share) || share < 0)
-		return strcpy(text, "-");
+		return say(text, "-");
 	snprintf(text, 32, share > 0 && share < 0.0995 ? "%.1f %%" : "%.0f %%", share * 100);
 	return text;
 }

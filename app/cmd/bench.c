@@ -224,26 +224,30 @@ static int read_option(struct bench_command *command, int argc, char **argv, int
 
 /* ---- what is to be done */
 
-static int choose_scenario(struct bench_command *command, struct weir_error *err)
+/* NULL, with err->text. */
+static const struct bench_scenario *choose_scenario(const struct bench_command *command, struct weir_error *err)
 {
-	struct bench_suite *suite = &command->suite;
+	const struct bench_load *load = &command->suite.load, *narrow = &bench_backpressure_narrow.load;
+	const char *wrong = NULL;
+	if (!strcmp(command->what, "patterns"))
+		return command->quick ? &bench_quick : &bench_patterns;
 	if (!strcmp(command->what, "orders"))
-		return weir_error_set(err, WEIR_EINVAL,
-				      "orders needs PostgreSQL and Redis, which this version does not know yet; "
-				      "there are patterns and backpressure");
-	bool patterns = !strcmp(command->what, "patterns"), backpressure = !strcmp(command->what, "backpressure");
-	if (!patterns && !backpressure)
-		return weir_error_set(err, WEIR_EINVAL, "there is no '%.100s'; there are patterns and backpressure",
-				      command->what);
-	suite->scenario = backpressure ? &bench_backpressure : command->quick ? &bench_quick : &bench_patterns;
-	if (backpressure && command->quick)
-		return weir_error_set(err, WEIR_EINVAL, "--quick is one of patterns; --jobs N makes this one shorter");
-	if (backpressure && command->urls)
-		return weir_error_set(err, WEIR_EINVAL, "backpressure sleeps, it calls no URLs");
-	if (backpressure && command->latency_set && suite->load.low == bench_backpressure_narrow.load.low &&
-	    suite->load.high == bench_backpressure_narrow.load.high)
-		suite->scenario = &bench_backpressure_narrow;
-	return 0;
+		wrong = "orders needs PostgreSQL and Redis, which this version does not know yet; there are patterns "
+			"and backpressure";
+	else if (strcmp(command->what, "backpressure") != 0)
+		weir_error_set(err, WEIR_EINVAL, "there is no '%.100s'; there are patterns and backpressure",
+			       command->what);
+	else if (command->quick)
+		wrong = "--quick is one of patterns; --jobs N makes this one shorter";
+	else if (command->urls)
+		wrong = "backpressure sleeps, it calls no URLs";
+	else if (command->latency_set && load->low == narrow->low && load->high == narrow->high)
+		return &bench_backpressure_narrow;
+	else
+		return &bench_backpressure;
+	if (wrong)
+		weir_error_set(err, WEIR_EINVAL, "%s", wrong);
+	return NULL;
 }
 
 static void set_load(struct bench_command *command)
@@ -393,7 +397,8 @@ static int run_bench(struct bench_command *command, struct weir_error *err)
 {
 	struct bench_report report;
 	struct bench_suite *suite = &command->suite;
-	if (choose_scenario(command, err) || check_together(command, err) || (command->urls && read_urls(command, err)))
+	suite->scenario = choose_scenario(command, err);
+	if (!suite->scenario || check_together(command, err) || (command->urls && read_urls(command, err)))
 		return EX_USAGE;
 	set_load(command);
 	if (suite->load.low > suite->load.high || suite->load.high <= 0)

@@ -7,6 +7,8 @@
  *     figures TOOK IDLE PEAK CPU               seconds, resident bytes before and at most, seconds of processor time
  *     job INDEX BEGAN ENDED CAUSE              one for each job; seconds from the start; ok or why it failed
  *
+ * and nothing before the run has ended: until then its memory is looked at.
+ *
  * Times are put into the same histograms as weir's, and jobs are due as weir's are.  Each run meets a mock of its own.
  * What a peer needs and is not there is said, and its rows are missing.
  *
@@ -17,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +27,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <weir/histogram.h>
 
 #include "bench/mock.h"
 #include "bench/suite.h"
 
-enum { FDS_RESERVED = 64 };
+enum { FDS_RESERVED = 64, LOOK_MS = 20 };
 
 struct peer {
 	const char *name, *file;
@@ -231,7 +235,6 @@ static void read_line(struct reading *reading, const char *line)
 		result->took = result->real_took = (weir_nsec)(took * 1e9);
 		result->idle_bytes = idle;
 		result->peak_bytes = fmax(peak - idle, 0);
-		result->mean_bytes = (double)NAN;
 		result->cpu_seconds = cpu;
 	}
 }
@@ -269,6 +272,70 @@ static int read_output(int from, double due_each, struct bench_result *result)
 	return code;
 }
 
+/* ---- its memory, from outside */
+
+static double resident_of(pid_t pid)
+{
+	char path[48];
+	unsigned long whole, resident = 0;
+	snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
+	FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "%lu %lu", &whole, &resident) != 2)
+		resident = 0;
+	if (file)
+		fclose(file);
+	return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static weir_nsec real_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * WEIR_SEC + now.tv_nsec;
+}
+
+/* Looks until the first of its output comes, which is when it is done.  How long that took. */
+static weir_nsec look_until_output(pid_t pid, int from, struct bench_series *looks)
+{
+	weir_nsec start = real_now();
+	struct pollfd poller = {.fd = from, .events = POLLIN};
+	looks->step = LOOK_MS * WEIR_MSEC;
+	for (;;) {
+		int ready = poll(&poller, 1, LOOK_MS);
+		if (ready > 0 || (ready < 0 && errno != EINTR))
+			return real_now() - start;
+		bench_series_most(looks, real_now() - start, resident_of(pid));
+	}
+}
+
+/* The run is the last of what was looked at; what was before it is the program's own beginning. */
+static void take_looks(const struct bench_series *looks, weir_nsec all, struct bench_result *result)
+{
+	weir_nsec before = all - result->took;
+	double sum = 0, n = 0;
+	result->memory.step = looks->step;
+	for (size_t i = 0; i < looks->used; i++) {
+		weir_nsec at = (weir_nsec)i * looks->step - before;
+		double above = fmax(looks->value[i] - result->idle_bytes, 0);
+		if (at < 0 || looks->value[i] <= 0)
+			continue;
+		bench_series_most(&result->memory, at, above);
+		sum += above;
+		n++;
+	}
+	result->mean_bytes = n > 0 ? sum / n : (double)NAN;
+}
+
+static int watch(pid_t pid, int from, double due_each, struct bench_result *result)
+{
+	static struct bench_series looks; /* large */
+	looks = (struct bench_series){0};
+	weir_nsec all = look_until_output(pid, from, &looks);
+	int code = read_output(from, due_each, result);
+	take_looks(&looks, all, result);
+	return code;
+}
+
 static void run_pattern(struct peer_run *run, const struct bench_variant *variant, const struct bench_mock *mock,
 			struct bench_result *result)
 {
@@ -293,7 +360,7 @@ static void run_pattern(struct peer_run *run, const struct bench_variant *varian
 	int from = -1;
 	pid_t pid = start_child(words, NULL, &from);
 	result->ended.step = 10 * WEIR_MSEC;
-	result->code = pid < 0 ? -errno : read_output(from, once ? 0 : 1 / bound.steady, result);
+	result->code = pid < 0 ? -errno : watch(pid, from, once ? 0 : 1 / bound.steady, result);
 	int status = wait_for(pid);
 	if (!result->code && (status || result->jobs != load->jobs))
 		result->code = WEIR_EDIED;

@@ -12,6 +12,7 @@ expect_json a.json '[.rows[] | select(.by == "asyncio" or .by == "threads") | .p
 expect_json a.json 'all(.rows[]; .jobs == 150 and .succeeded + .failed == 150 and .failed == .errors_5xx)'
 expect_json a.json 'all(.rows[]; .failed >= 1 and .failed < 25 and .per_sec < 1.1 * .bound_whole_per_sec)'
 expect_json a.json 'all(.rows[]; .peak_bytes_above_idle > 0 and .cpu_seconds > 0 and .service_p50_s > 0.02)'
+expect_json a.json 'all(.rows[]; .mean_bytes_above_idle > 0 and .mean_bytes_above_idle < 1.3 * .peak_bytes_above_idle)'
 expect_json a.json 'all(.rows[] | select(.by != "weir"); (.note | startswith("with ")) and .published_per_sec == null)'
 if command -v go >/dev/null; then
 	expect_json a.json '[.rows[] | select(.by == "go") | .pattern] == ["queue", "semaphore"]'

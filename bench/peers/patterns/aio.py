@@ -124,11 +124,12 @@ async def run_naive(session):
 async def main():
     run = globals()["run_" + pattern]
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=at_once)) if aiohttp else None
-    print("with", f"aiohttp {aiohttp.__version__}" if aiohttp else "asyncio's streams: aiohttp is missing")
     idle, cpu_before, start = memory("VmRSS"), cpu(), time.perf_counter()
     await run(session)
     took = time.perf_counter() - start
-    print(f"figures {took:.6f} {idle} {memory('VmHWM')} {cpu() - cpu_before:.6f}")
+    peak, cpu_after = memory('VmHWM'), cpu()
+    print("with", f"aiohttp {aiohttp.__version__}" if aiohttp else "asyncio's streams: aiohttp is missing")
+    print(f"figures {took:.6f} {idle} {peak} {cpu_after - cpu_before:.6f}", flush=True)
     for index, began, ended, cause in results:
         print(f"job {index} {began - start:.6f} {ended - start:.6f} {cause}")
     if session:

@@ -183,6 +183,7 @@ func main() {
 	run()
 	took := time.Since(start)
 	fmt.Fprintf(out, "figures %.6f %d %d %.6f\n", took.Seconds(), idle, memory("VmHWM"), cpu()-before)
+	out.Flush() // by this it is known from outside when the run ended
 	for index, r := range results {
 		fmt.Fprintf(out, "job %d %.6f %.6f %s\n", index, r.began.Seconds(), r.ended.Seconds(), r.cause)
 	}

@@ -103,10 +103,11 @@ def run_semaphore():
 
 
 run = globals()["run_" + pattern]
-print("with", f"requests {requests.__version__}" if requests else "http.client: requests is missing")
 idle, cpu_before, start = memory("VmRSS"), cpu(), time.perf_counter()
 run()
 took = time.perf_counter() - start
-print(f"figures {took:.6f} {idle} {memory('VmHWM')} {cpu() - cpu_before:.6f}")
+peak, cpu_after = memory('VmHWM'), cpu()
+print("with", f"requests {requests.__version__}" if requests else "http.client: requests is missing")
+print(f"figures {took:.6f} {idle} {peak} {cpu_after - cpu_before:.6f}", flush=True)
 for index, began, ended, cause in results:
     print(f"job {index} {began - start:.6f} {ended - start:.6f} {cause}")

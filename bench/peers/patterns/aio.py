@@ -127,7 +127,7 @@ async def main():
     idle, cpu_before, start = memory("VmRSS"), cpu(), time.perf_counter()
     await run(session)
     took = time.perf_counter() - start
-    peak, cpu_after = memory('VmHWM'), cpu()
+    peak, cpu_after = memory("VmHWM"), cpu()
     print("with", f"aiohttp {aiohttp.__version__}" if aiohttp else "asyncio's streams: aiohttp is missing")
     print(f"figures {took:.6f} {idle} {peak} {cpu_after - cpu_before:.6f}", flush=True)
     for index, began, ended, cause in results:

@@ -106,7 +106,7 @@ run = globals()["run_" + pattern]
 idle, cpu_before, start = memory("VmRSS"), cpu(), time.perf_counter()
 run()
 took = time.perf_counter() - start
-peak, cpu_after = memory('VmHWM'), cpu()
+peak, cpu_after = memory("VmHWM"), cpu()
 print("with", f"requests {requests.__version__}" if requests else "http.client: requests is missing")
 print(f"figures {took:.6f} {idle} {peak} {cpu_after - cpu_before:.6f}", flush=True)
 for index, began, ended, cause in results:

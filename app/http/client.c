@@ -396,6 +396,7 @@ void http_client_figures(const struct http_client *client, struct http_figures *
 static void set_defaults(struct http_client_options *opts)
 {
 	opts->in_flight = opts->in_flight ? opts->in_flight : 50;
+	opts->expected = opts->expected ? opts->expected : opts->in_flight;
 	opts->per_host = opts->per_host ? opts->per_host : opts->in_flight;
 	opts->timeout = opts->timeout ? opts->timeout : 30 * WEIR_SEC;
 	opts->connect_timeout = opts->connect_timeout ? opts->connect_timeout : 5 * WEIR_SEC;

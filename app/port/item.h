@@ -42,6 +42,7 @@ struct item {
 	bool bad;                      /* the source found it unusable: why says why; goes to the dead letters */
 	enum fate fate;                /* what became of it, for the broker's ack */
 	weir_nsec born;                /* when it was read */
+	int64_t class;                 /* how urgent it is, 0 is the most; the broker's, by broker_options.class_of */
 	weir_nsec due;                 /* of a waiting retry: not before; else 0 */
 	struct value source;           /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
 	struct value_list outputs;     /* what the steps made of it, once they are through */

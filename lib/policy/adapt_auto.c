@@ -19,6 +19,9 @@
  * later.  Throttled calls say nothing here, they are the pace's.
  */
 #include "policy/adapt_law.h"
+#ifdef AUTO_TRACE
+#include <stdio.h>
+#endif
 
 enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 2 };
 
@@ -63,9 +66,17 @@ static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double li
 	struct weir__auto *state = &adapt->automatic;
 	limit = most_of(adapt->least, least_of(adapt->most, limit));
 	weir_nsec settle = state->last.latency > 0 && limit != adapt->limit ? round_trip(state) : 0;
+	/* The server must get rid of what was too much before a failure is one of the lower limit. */
+	weir_nsec changed = limit < adapt->limit ? now + settle : now;
+#ifdef AUTO_TRACE
+	static const char *const names[] = {"start", "cruise", "up", "down", "drain", "cure"};
+	struct weir__auto_measure m = {0};
+	if (state->window.calls) { m.latency = state->window.sum / state->window.good; m.in_flight = state->window.in_flight / state->window.calls; m.per_nsec = state->window.good / (double)(now - state->window.from);}
+	fprintf(stderr, "%.4f %s(%g) calls %g bad %g early %g/%g R %.2f N %.1f X %.1f q %.1f -> %s %g  base %g ceil %g floor %.2f nat %.4f share %.4f before %g\n", (double)now / 1e9, names[state->phase], adapt->limit, state->window.calls, state->window.bad, state->window.early_bad, state->window.early, m.latency / 1e6, m.in_flight, m.per_nsec * 1e9, m.in_flight * (1 - state->floor / m.latency), names[phase], limit, state->base, state->ceiling, state->floor / 1e6, state->natural, state->share, state->before_cut);
+#endif
 	adapt->limit = limit;
 	state->phase = phase;
-	state->window = (struct weir__auto_window){.changed = now, .from = now + settle};
+	state->window = (struct weir__auto_window){.changed = changed, .from = now + settle};
 }
 
 static void cruise(struct weir_adapt *adapt, weir_nsec now)
@@ -80,6 +91,7 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 	if (sample->started < window->changed && !is_good)
 		return; /* of before */
 	if (sample->ended < window->from) {
+		window->early++;
 		window->early_bad += !is_good;
 		return;
 	}
@@ -121,7 +133,7 @@ static double calls_for_gain(const struct weir__auto *state, const struct weir__
 
 static bool is_short(const struct weir__auto *state, const struct weir__auto_measure *seen)
 {
-	return queue_of(state, seen) <= QUEUE_SHORT * root(seen->in_flight) + 0.5;
+	return seen->latency > 0 && queue_of(state, seen) <= QUEUE_SHORT * root(seen->in_flight) + 0.5;
 }
 
 static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_window *window,
@@ -129,10 +141,17 @@ static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_wind
 {
 	const struct weir__auto *state = &adapt->automatic;
 	weir_nsec least = (weir_nsec)most_of(seen->latency, (double)WINDOW_LEAST);
-	if (now - window->from < least || window->calls < SAMPLES_LEAST)
+	if (window->calls < SAMPLES_LEAST)
+		return false;
+	/* While nothing queues there is nothing to weigh. */
+	if (state->phase == WEIR__AUTO_START && is_short(state, seen))
+		return window->calls >= seen->in_flight * most_of(0.25, least_of(1, seen->variation));
+	if (now - window->from < least)
 		return false;
 	if (now - window->from > 12 * least + WEIR_SEC)
 		return true;
+	if (state->phase == WEIR__AUTO_CURE)
+		return window->calls >= least_of(200, 10 / state->share);
 	if (window->calls < least_of(seen->in_flight * seen->variation, SAMPLES_MOST))
 		return false;
 	return is_short(state, seen) || window->calls >= calls_for_gain(state, seen);
@@ -173,13 +192,22 @@ static double target(const struct weir__auto *state, const struct weir__auto_mea
 	return needed + QUEUE * root(needed) + 1;
 }
 
+static void set_base(struct weir__auto *state, double base)
+{
+	if (base != state->base)
+		state->held = state->held_bad = 0;
+	state->base = base;
+}
+
 static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *seen)
 {
 	struct weir__auto *state = &adapt->automatic;
-	state->base = adapt->limit;
+	set_base(state, adapt->limit);
 	state->last = *seen;
-	if (state->ceiling <= adapt->limit)
+	if (state->ceiling > 0 && state->ceiling <= adapt->limit) {
 		state->ceiling = 0;
+		state->step = STEP;
+	}
 }
 
 static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
@@ -189,9 +217,12 @@ static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measur
 		try(adapt, WEIR__AUTO_START, adapt->limit, now);
 	} else if (is_gain(state, seen) && adapt->limit < adapt->most) {
 		accept(adapt, seen);
-		try(adapt, WEIR__AUTO_START, 2 * adapt->limit, now);
+		if (state->ceiling > 0 && state->ceiling <= 2 * adapt->limit)
+			cruise(adapt, now);
+		else
+			try(adapt, WEIR__AUTO_START, 2 * adapt->limit, now);
 	} else {
-		state->base = most_of(state->base, least_of(adapt->limit, target(state, seen)));
+		set_base(state, most_of(state->base, least_of(adapt->limit, target(state, seen))));
 		state->last = (struct weir__auto_measure){.latency = seen->latency};
 		cruise(adapt, now);
 	}
@@ -209,8 +240,8 @@ static void wait_longer(struct weir__auto *state, weir_nsec most, weir_nsec now)
 /* How long until the ceiling is tried again: those three calls are to be one in thousands. */
 static weir_nsec ceiling_patience(const struct weir__auto *state)
 {
-	double calls = state->last.per_nsec > 0 ? 6000 / state->last.per_nsec : 0;
-	weir_nsec most = PATIENCE_MOST + (weir_nsec)least_of(calls, 120e9);
+	double calls = state->last.per_nsec > 0 ? 4000 / state->last.per_nsec : 0;
+	weir_nsec most = PATIENCE_MOST + (weir_nsec)least_of(calls, 60e9);
 	return most > state->cost ? most : state->cost;
 }
 
@@ -218,10 +249,14 @@ static void judge_up(struct weir_adapt *adapt, const struct weir__auto_measure *
 {
 	struct weir__auto *state = &adapt->automatic;
 	if (is_reached(adapt, seen) && is_gain(state, seen)) {
-		accept(adapt, seen);
 		state->step = least_of(2, state->step * state->step);
-		state->patience = round_trip(state);
-		state->next_up = now;
+		accept(adapt, seen);
+		if (state->soft && state->base > 0.85 * state->ceiling) {
+			wait_longer(state, ceiling_patience(state), now);
+		} else {
+			state->patience = round_trip(state);
+			state->next_up = now;
+		}
 	} else {
 		wait_longer(state, PATIENCE_MOST + 4 * round_trip(state), now);
 	}
@@ -293,11 +328,28 @@ static void judge_cruise(struct weir_adapt *adapt, const struct weir__auto_measu
 /* ---- failures */
 
 /* More of them than there always are? */
+static bool is_too_many(const struct weir__auto *state, double bad, double calls)
+{
+	double expected = state->natural * calls;
+	return bad > 1.3 * expected + 3 * root(expected) + TOLERATED * calls + BAD_LEAST;
+}
+
 static bool is_overwhelmed(const struct weir__auto *state, const struct weir__auto_window *window)
 {
-	double expected = state->natural * window->calls;
-	return window->bad + window->early_bad >
-	       1.3 * expected + 3 * root(expected) + TOLERATED * window->calls + BAD_LEAST;
+	double bad = window->bad + window->early_bad, calls = window->calls + window->early;
+	return is_too_many(state, bad, calls) ||
+	       (state->phase == WEIR__AUTO_CRUISE && is_too_many(state, bad + state->held_bad, calls + state->held));
+}
+
+/* What happens at the base is remembered for some thousand calls: a few failures in each window are many in the end. */
+static void hold(struct weir__auto *state)
+{
+	state->held += state->window.calls + state->window.early;
+	state->held_bad += state->window.bad + state->window.early_bad;
+	if (state->held > 5000) {
+		state->held /= 2;
+		state->held_bad /= 2;
+	}
 }
 
 /* So many were served: the calls under way that did not fail. */
@@ -309,7 +361,7 @@ static double served(const struct weir__auto_window *window, weir_nsec now)
 
 static double share_of(const struct weir__auto_window *window)
 {
-	return (window->bad + window->early_bad) / (window->calls + window->early_bad);
+	return (window->bad + window->early_bad) / (window->calls + window->early);
 }
 
 static void cut(struct weir_adapt *adapt, weir_nsec now)
@@ -319,12 +371,13 @@ static void cut(struct weir_adapt *adapt, weir_nsec now)
 	double limit = adapt->limit, to = limit / 2;
 	if (window->good >= SAMPLES_LEAST && (double)(now - window->from) > state->floor)
 		to = most_of(to, least_of(0.9 * limit, served(window, now)));
-	if (state->phase != WEIR__AUTO_CURE) {
+	if (state->phase != WEIR__AUTO_CURE && state->phase != WEIR__AUTO_START)
 		state->before_cut = limit;
-		state->share = share_of(window);
-	}
+	if (state->phase != WEIR__AUTO_CURE)
+		state->share = most_of(share_of(window), state->held > 0 ? state->held_bad / state->held : 0);
 	state->ceiling = limit;
-	state->base = most_of(adapt->least, (double)(size_t)to);
+	state->soft = state->phase == WEIR__AUTO_CRUISE;
+	set_base(state, most_of(adapt->least, (double)(size_t)to));
 	wait_longer(state, ceiling_patience(state), now);
 	try(adapt, WEIR__AUTO_CURE, state->base, now);
 }
@@ -332,26 +385,44 @@ static void cut(struct weir_adapt *adapt, weir_nsec now)
 static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
+	const struct weir__auto_window *window = &state->window;
+	double share = window->bad / window->calls;
+	if (share > NATURAL_MOST) {
+		cut(adapt, now);
+		return;
+	}
 	state->last = *seen;
-	if (state->base < state->before_cut / 3)
-		try(adapt, WEIR__AUTO_START, state->base, now);
-	else
+	if (share > 0.25 * state->share && share > TOLERATED) {
+		/* No better, or not much: it is not the load. */
+		state->natural = most_of(state->natural, share);
+		set_base(state, most_of(state->base, state->before_cut));
+		state->ceiling = 0;
 		cruise(adapt, now);
+		return;
+	}
+	if (state->base < state->before_cut / 3) {
+		/* That was no limit, that was an outage. */
+		state->ceiling = 0;
+		try(adapt, WEIR__AUTO_START, state->base, now);
+	} else {
+		cruise(adapt, now);
+	}
 }
 
-/* In the middle of a window, and too many have failed. */
-static void give_in(struct weir_adapt *adapt, weir_nsec now)
+/* In the middle of a window, and too many have failed: whether that ends it. */
+static bool give_in(struct weir_adapt *adapt, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	struct weir__auto_window *window = &state->window;
-	double share = share_of(window);
+	struct weir__auto_measure seen = measure(window, now);
 	switch (state->phase) {
 	case WEIR__AUTO_UP:
 	case WEIR__AUTO_START:
 		if (adapt->limit <= state->base) {
 			cut(adapt, now);
-			return;
+			return true;
 		}
+		state->soft = state->soft && adapt->limit >= state->ceiling;
 		state->ceiling = adapt->limit;
 		if (state->ceiling - state->base <= most_of(1, 0.02 * state->base))
 			wait_longer(state, ceiling_patience(state), now);
@@ -359,22 +430,19 @@ static void give_in(struct weir_adapt *adapt, weir_nsec now)
 			state->next_up = now;
 		state->step = STEP;
 		cruise(adapt, now);
-		return;
+		return true;
 	case WEIR__AUTO_CURE:
-		/* Enough to compare, and no better: it is not the load. */
-		if (window->bad < 10)
-			return;
-		if (share > 0.7 * state->share && state->share <= NATURAL_MOST) {
-			state->natural = share;
-			state->base = state->before_cut;
-			state->ceiling = 0;
-			cruise(adapt, now);
-			return;
-		}
-		cut(adapt, now);
-		return;
+		/* Enough to compare? */
+		if (window->early_bad >= 10 && window->early_bad > window->early / 2)
+			cut(adapt, now);
+		else if (window->bad >= 10)
+			judge_cure(adapt, &seen, now);
+		else
+			return false;
+		return true;
 	default:
 		cut(adapt, now);
+		return true;
 	}
 }
 
@@ -385,13 +453,18 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 	struct weir__auto *state = &adapt->automatic;
 	double share = share_of(&state->window);
 	if (share < state->natural)
-		state->natural += 0.2 * (share - state->natural);
+		state->natural += 0.1 * (share - state->natural);
+	if (!state->window.good) {
+		cut(adapt, now);
+		return;
+	}
 	see_floor(adapt, seen);
 	switch (state->phase) {
 	case WEIR__AUTO_START:
 		judge_start(adapt, seen, now);
 		return;
 	case WEIR__AUTO_CRUISE:
+		hold(state);
 		judge_cruise(adapt, seen, now);
 		return;
 	case WEIR__AUTO_UP:
@@ -431,10 +504,8 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 		window->changed = window->from = sample->started;
 	}
 	count(window, sample);
-	if (is_overwhelmed(state, window)) {
-		give_in(adapt, sample->ended);
+	if (is_overwhelmed(state, window) && give_in(adapt, sample->ended))
 		return;
-	}
 	struct weir__auto_measure seen = measure(window, sample->ended);
 	if (is_over(adapt, window, &seen, sample->ended))
 		judge(adapt, &seen, sample->ended);

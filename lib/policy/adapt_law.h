@@ -46,7 +46,7 @@ struct weir__auto_window {
 	weir_nsec changed;       /* the limit; failures of calls sent before count for nothing */
 	weir_nsec from;          /* what ends from here on counts */
 	double calls, good, bad; /* bad: failed or timed out */
-	double early_bad;        /* before `from` */
+	double early, early_bad; /* before `from` */
 	double sum, square;      /* of the good ones' latencies, ns */
 	double in_flight;        /* sum */
 };
@@ -61,6 +61,7 @@ struct weir__auto {
 	enum weir__auto_phase phase;
 	bool begun;
 	double base;                    /* the limit that is known to do */
+	bool soft; /* they failed now and then only: near the ceiling it may be too much, too */
 	double ceiling;                 /* calls began to fail there; 0: unknown */
 	double floor;                   /* ns */
 	struct weir__auto_measure last; /* at the base */
@@ -69,6 +70,7 @@ struct weir__auto {
 	weir_nsec patience, next_up, next_drain;
 	weir_nsec cost;           /* least time between two that are refused */
 	double natural;           /* share of failures that fewer at once do not cure */
+	double held, held_bad;    /* calls since the base is what it is, and failures */
 	double before_cut, share; /* the limit and the share of failures that a cure is tried for */
 };
 

@@ -189,7 +189,10 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now)
 {
 	weir_nsec shut = weir_pace_shut_until(admit->pace, now);
-	weir_nsec breaker = admit->breaker ? weir_breaker_next(admit->breaker, now) : now;
+	weir_nsec breaker = now;
+	/* Half-open ends when a probe leaves. */
+	if (admit->breaker && weir_breaker_state(admit->breaker, now) == WEIR_BREAKER_OPEN)
+		breaker = weir_breaker_next(admit->breaker, now);
 	if (admit->paused)
 		return WEIR_FOREVER;
 	if (breaker > now && breaker > shut)

@@ -24,6 +24,7 @@ struct weir_gate {
 	size_t inside; /* fibers that wait, or were woken and have not run since */
 	size_t in_flight;
 	bool rejects;
+	bool closed;
 	unsigned down_at; /* so many failures in a row mean that the upstream is down; 0: nothing does */
 	unsigned failures_in_a_row;
 	void *owner;
@@ -128,6 +129,8 @@ static void take_out(struct weir_gate *gate, struct weir__gate_waiter *waiter)
 	else
 		gate->last = waiter->prev;
 	gate->waiting--;
+	if (gate->waits)
+		weir_histogram_record(gate->waits, weir_clock() - waiter->since);
 }
 
 static void serve(struct weir_gate *gate, int code)
@@ -142,11 +145,13 @@ static void serve(struct weir_gate *gate, int code)
 	waiter->tell(waiter);
 }
 
-/* What may happen to the next call now: 0, WEIR_EOPEN, or WEIR_EAGAIN with when to ask again. */
+/* What may happen to the next call now: 0, WEIR_EOPEN, WEIR_ECLOSED, or WEIR_EAGAIN with when to ask again. */
 static int ask(struct weir_gate *gate, weir_nsec *ret_opens)
 {
 	enum weir_held_by held_by = WEIR_HELD_BY_NOTHING;
 	weir_nsec now = weir_now();
+	if (weir__unlikely(gate->closed))
+		return WEIR_ECLOSED;
 	weir_nsec at = weir__admit_ask(gate->admit, now, &held_by);
 	if (at != WEIR_FOREVER && at <= now)
 		return 0;
@@ -200,6 +205,7 @@ void weir__gate_line_up(struct weir_gate *gate, struct weir__gate_waiter *waiter
 		gate->first = waiter;
 	gate->last = waiter;
 	gate->waiting++;
+	waiter->since = gate->waits ? weir_clock() : 0;
 	if (gate->first == waiter)
 		weir__gate_hand_out(gate);
 }
@@ -267,12 +273,9 @@ static __attribute__((noinline)) int enter_later(struct weir_gate *gate, struct 
 	deadline = weir__deadline(deadline);
 	if (deadline != WEIR_FOREVER && deadline <= weir_now())
 		return WEIR_ETIMEDOUT;
-	weir_nsec since = gate->waits ? weir_clock() : 0;
 	gate->inside++;
 	int code = wait_in_line(gate, &self, deadline);
 	gate->inside--;
-	if (gate->waits)
-		weir_histogram_record(gate->waits, weir_clock() - since);
 	if (code == 0)
 		*ret_pass = self.line.pass;
 	return code;
@@ -328,6 +331,12 @@ void weir_gate_pause(struct weir_gate *gate, bool paused)
 void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
 {
 	weir__admit_go_on_from(gate->admit, concurrency, per_sec, weir_now());
+	weir__gate_hand_out(gate);
+}
+
+void weir_gate_close(struct weir_gate *gate)
+{
+	gate->closed = true;
 	weir__gate_hand_out(gate);
 }
 

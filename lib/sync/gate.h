@@ -24,7 +24,8 @@ struct weir__gate_waiter {
 	/* It was served (code is no longer WEIR__IN_LINE), or it is first now and the gate opens by time.  Must not
 	 * suspend, nor touch the line. */
 	void (*tell)(struct weir__gate_waiter *waiter);
-	int code; /* 0: let in, with the pass; WEIR_EOPEN: turned away */
+	weir_nsec since; /* of one with a name */
+	int code;        /* 0: let in, with the pass; WEIR_EOPEN: turned away */
 	struct weir_pass pass;
 };
 

@@ -158,6 +158,8 @@ static int make_gate(struct weir_policy *policy, struct weir__upstream *upstream
 	if (code)
 		return code;
 	weir__gate_set_owner(upstream->gate, upstream);
+	if (policy->closed)
+		weir_gate_close(upstream->gate);
 	if (policy->paused)
 		weir_gate_pause(upstream->gate, true);
 	return 0;
@@ -257,6 +259,19 @@ static int set_paused(struct weir_policy *policy, struct weir_gate *gate)
 {
 	weir_gate_pause(gate, policy->paused);
 	return 0;
+}
+
+static int close_gate(struct weir_policy *policy, struct weir_gate *gate)
+{
+	(void)policy;
+	weir_gate_close(gate);
+	return 0;
+}
+
+void weir_policy_close(struct weir_policy *policy)
+{
+	policy->closed = true;
+	for_each(policy, close_gate);
 }
 
 void weir_policy_pause(struct weir_policy *policy, bool paused)

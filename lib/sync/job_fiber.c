@@ -108,8 +108,9 @@ static void after_attempt(struct run *run, struct job *job, struct weir_attempt 
 	if (gate)
 		weir_gate_leave(gate, &job->pass, outcome, &attempt->told);
 	job->has_pass = false;
-	if (weir__unlikely(policy->profiler != NULL) &&
-	    weir__auto_add(policy, attempt, outcome, weir_now() - job->tries.began) && run->process->chosen)
+	weir_nsec took = attempt->took ? attempt->took : weir_now() - job->tries.began;
+	if (weir__unlikely(policy->profiler != NULL) && weir__auto_add(policy, attempt, outcome, took) &&
+	    run->process->chosen)
 		run->process->chosen(run->process->arg, &policy->choice);
 	run->finishing++;
 	bool again = weir__tries_end(policy, &job->tries, attempt, gate, job->result, &at);
@@ -155,9 +156,8 @@ int weir__job_fiber(void *arg)
 	struct job *job = run->go.head;
 	run->begun++;
 	weir__jobs_remove(&run->go, job);
-	bool doomed = job->where == JOB_DOOMED;
 	job->where = JOB_RUNS;
-	if (doomed)
+	if (job->doomed)
 		weir__job_finish(run, job, NULL);
 	else
 		attempt_job(run, job);

@@ -139,6 +139,17 @@ void weir__jobs_push(struct jobs *jobs, struct job *job)
 	jobs->tail = job;
 }
 
+void weir__jobs_push_front(struct jobs *jobs, struct job *job)
+{
+	job->prev = NULL;
+	job->next = jobs->head;
+	if (jobs->head)
+		jobs->head->prev = job;
+	else
+		jobs->tail = job;
+	jobs->head = job;
+}
+
 void weir__jobs_remove(struct jobs *jobs, struct job *job)
 {
 	if (job->prev)
@@ -211,7 +222,7 @@ void weir__job_leave_lane(struct run *run, struct job *job)
 	if (next) {
 		weir__jobs_remove(&lane->behind, next);
 		run->waiting--;
-		weir__station_add(next->station, next, next->tries.counted > 0);
+		weir__station_add(next->station, next);
 		return;
 	}
 	struct lane **at = lane_bucket(run, lane->id);
@@ -252,7 +263,7 @@ void weir__job_enter(struct run *run, struct job *job)
 	watch_expiry(run, job);
 	uint64_t lane = process->lane ? process->lane(process->arg, job->data) : 0;
 	if (!lane || enter_lane(run, job, lane))
-		weir__station_add(job->station, job, job->tries.counted > 0);
+		weir__station_add(job->station, job);
 }
 
 void weir__job_retry(struct run *run, struct job *job, weir_nsec at)
@@ -269,6 +280,7 @@ void weir__job_retry(struct run *run, struct job *job, weir_nsec at)
 void weir__job_doom(struct run *run, struct job *job, int result)
 {
 	job->where = JOB_DOOMED;
+	job->doomed = true;
 	job->result = result;
 	weir__jobs_push(&run->doomed, job);
 	weir__run_wake(run);
@@ -324,7 +336,7 @@ void weir__jobs_due(struct run *run)
 		weir_heap_remove(&run->retries, &job->rank);
 		run->waiting--;
 		run->policy->waiting--;
-		weir__station_add(job->station, job, true);
+		weir__station_add(job->station, job);
 	}
 }
 

@@ -40,7 +40,7 @@ struct weir__profiler {
 struct weir_policy {
 	struct weir_policy_options options; /* the pattern's presets filled in */
 	char *name;
-	bool paused;
+	bool paused, closed;
 	uint64_t random;
 
 	struct weir__upstream **buckets;

@@ -60,7 +60,7 @@ static int read_one(struct run *run)
 		weir__job_free(run, job);
 		return code;
 	}
-	run->batch_left -= run->batches;
+	run->batch_left -= run->batch_left > 0; /* none, if batches were chosen just now */
 	weir__run_tune(run);
 	weir__job_enter(run, job);
 	return 0;
@@ -97,6 +97,7 @@ static int spawn(struct run *run, weir_fiber_fn fn)
 
 static void start_fiber(struct run *run, struct job *job)
 {
+	job->where = JOB_GO;
 	weir__jobs_push(&run->go, job);
 	run->under_way++;
 	int code = spawn(run, weir__job_fiber);
@@ -107,7 +108,6 @@ static void start_fiber(struct run *run, struct job *job)
 void weir__run_launch(struct run *run, struct job *job)
 {
 	weir__budget_take(run->policy, &job->tries);
-	job->where = JOB_GO;
 	if (run->ready < run->seen.least)
 		run->seen.least = run->ready;
 	start_fiber(run, job);
@@ -130,6 +130,8 @@ static void rest(struct run *run)
 		until = weir_heap_top(&run->openings).key;
 	if (weir__earlier(run->deadline, until))
 		until = run->deadline;
+	if (run->first_runnable && weir__run_may_start(run))
+		return;
 	int code = weir_canceled() ? WEIR_ECANCELED : 0;
 	if (code == 0) {
 		run->dispatcher = (struct weir__waiter){.what = "jobs"};
@@ -137,8 +139,6 @@ static void rest(struct run *run)
 	}
 	if (code == WEIR_ECANCELED)
 		weir__run_stop(run, code);
-	else if (run->deadline != WEIR_FOREVER && weir_now() >= run->deadline)
-		weir__run_stop(run, WEIR_ETIMEDOUT);
 }
 
 /* A fiber that found no memory for its stack has ended without having begun. */
@@ -158,7 +158,9 @@ static void dispatch(struct run *run)
 		weir__stations_serve(run);
 		launch_doomed(run);
 		weir__run_room_changed(run);
-		if (are_begun(run))
+		if (run->deadline != WEIR_FOREVER && weir_now() >= run->deadline)
+			weir__run_stop(run, WEIR_ETIMEDOUT);
+		else if (are_begun(run))
 			rest(run);
 		else if (weir_yield())
 			weir__run_stop(run, WEIR_ECANCELED);
@@ -182,12 +184,12 @@ static void end_job(struct run *run, struct job *job)
 	if (job->where == JOB_ENDED) {
 		last.outcome = (enum weir_outcome)job->outcome;
 		last.permanent = job->permanent;
-	} else {
+	} else if (!job->doomed) {
 		if (job->where == JOB_GO)
 			weir__job_give_back(run, job);
-		weir__job_take_out(run, job);
 		job->result = WEIR_ECANCELED;
 	}
+	weir__job_take_out(run, job);
 	weir__job_hand_on(run, job, &last);
 }
 

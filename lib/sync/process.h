@@ -25,7 +25,7 @@ enum job_where {
 	JOB_RANKED,  /* … by priority … */
 	JOB_AGAIN,   /* … a retry that is due */
 	JOB_RETRY,   /* in the heap of retries */
-	JOB_DOOMED,  /* its result is known without an attempt */
+	JOB_DOOMED,  /* its result is known without an attempt: for a fiber */
 	JOB_GO,      /* for a fiber that is about to begin */
 	JOB_RUNS,
 	JOB_ENDED, /* waits for those before it (WEIR_PROCESS_ORDERED) */
@@ -44,8 +44,12 @@ struct job {
 	unsigned char where;   /* enum job_where */
 	unsigned char outcome; /* of the last attempt */
 	bool has_pass, permanent;
+	bool doomed; /* its result is known */
 	_Alignas(16) char data[];
 };
+
+/* What a job that waits costs, besides itself and its places in the heaps. */
+_Static_assert(sizeof(struct job) <= 192, "a waiting retry is small");
 
 struct jobs {
 	struct job *head, *tail;
@@ -138,6 +142,7 @@ void weir__jobs_fini(struct run *run);
 void weir__jobs_each(struct run *run, void (*fn)(struct run *run, struct job *job));
 
 void weir__jobs_push(struct jobs *jobs, struct job *job);
+void weir__jobs_push_front(struct jobs *jobs, struct job *job);
 void weir__jobs_remove(struct jobs *jobs, struct job *job);
 
 /* Takes a job out of the place it waits in. */
@@ -160,7 +165,8 @@ weir_nsec weir__jobs_next_due(const struct run *run);
 int weir__station_of(struct run *run, const char *key, struct station **ret_station);
 void weir__station_put(struct run *run, struct station *station);
 void weir__stations_fini(struct run *run);
-void weir__station_add(struct station *station, struct job *job, bool again);
+/* A job whose turn it is to wait there: new, or for another attempt. */
+void weir__station_add(struct station *station, struct job *job);
 void weir__station_remove(struct station *station, struct job *job);
 
 /* Starts what may start. */

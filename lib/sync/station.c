@@ -4,7 +4,8 @@
  * that says "not now" it joins the gate's line like any fiber would, once, whatever the number of its jobs, and is
  * served again when it was told.  So a gate that is shut holds up its own jobs only.
  *
- * Retries that are due go first.  Those that the budget does not allow let the others pass.
+ * Retries that are due go first.  Those that the budget does not allow let the others pass.  A job none of whose
+ * attempts counted is no retry, however often it came: it goes before the new ones, and asks for no budget.
  */
 #include "sync/process.h"
 
@@ -237,7 +238,10 @@ static void add_fresh(struct station *station, struct job *job)
 		weir_heap_add(&station->ranked, rank_of(run, job), &job->rank);
 	} else {
 		job->where = JOB_FRESH;
-		weir__jobs_push(&station->fresh, job);
+		if (job->tries.streak)
+			weir__jobs_push_front(&station->fresh, job);
+		else
+			weir__jobs_push(&station->fresh, job);
 	}
 	station->fresh_count++;
 	if (station->shut)
@@ -246,10 +250,10 @@ static void add_fresh(struct station *station, struct job *job)
 		run->ready++;
 }
 
-void weir__station_add(struct station *station, struct job *job, bool again)
+void weir__station_add(struct station *station, struct job *job)
 {
 	struct run *run = station->run;
-	if (again) {
+	if (job->tries.counted) {
 		job->where = JOB_AGAIN;
 		weir__jobs_push(&station->again, job);
 		run->waiting++;
@@ -286,7 +290,7 @@ static struct job *pick(struct station *station)
 {
 	struct run *run = station->run;
 	struct job *again = station->again.head;
-	if (again && (!again->tries.counted || weir__budget_allows(run->policy)))
+	if (again && weir__budget_allows(run->policy))
 		return again;
 	if (station->fresh.head)
 		return station->fresh.head;

@@ -170,6 +170,31 @@ FIBER_TEST(call_that_was_throttled_uses_up_no_attempt_and_waits_as_told)
 	weir_policy_free(policy);
 }
 
+static int throttle_then_fail(void *arg, struct weir_attempt *attempt, void *unused)
+{
+	struct job *job = arg;
+	(void)unused;
+	switch (++job->calls) {
+	case 1:
+		attempt->outcome = WEIR_OUTCOME_THROTTLED;
+		attempt->told.retry_after = 10 * WEIR_SEC;
+		return WEIR_EIO;
+	case 2:
+		return WEIR_EIO;
+	default:
+		return 3;
+	}
+}
+
+FIBER_TEST(call_time_that_was_refunded_is_not_elapsed)
+{
+	struct weir_policy *policy =
+		new_policy(&(struct weir_policy_options){.retry = {.elapsed = WEIR_SEC, .backoff = NO_JITTER}});
+	struct job job = {0};
+	ck_assert_int_eq(weir_call(policy, throttle_then_fail, &job, WEIR_FOREVER), 3);
+	weir_policy_free(policy);
+}
+
 FIBER_TEST(call_waits_while_the_breaker_is_open_or_is_rejected)
 {
 	for (int rejects = 0; rejects < 2; rejects++) {

@@ -222,10 +222,14 @@ static struct plan plan_of(struct plan_adapter *step)
 	return (struct plan){
 		.meaning = (char *)"numbers\n",
 		.settings = {.name = (char *)"test",
+			     .pattern = WEIR_PATTERN_QUEUE,
 			     .concurrency = 10,
 			     .retry_attempts = 3,
+			     .retry_budget = 1,
+			     .breaker_off = true,
+			     .max_retry_after = 300 * WEIR_SEC,
 			     .retry_backoff = {100 * WEIR_MSEC, WEIR_SEC},
-			     .retry_jitter = JITTER_FULL,
+			     .retry_jitter = WEIR_JITTER_FULL,
 			     .stop_of_first = 200,
 			     .batch_items = 8,
 			     .batch_bytes = 1 << 20,
@@ -256,7 +260,10 @@ static int stop_later(void *arg)
 static int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine_stats *ret_stats)
 {
 	static const int letters_config = 1;
-	struct engine_options opts = {.dead_adapter = &fake_sink, .dead_config = &letters_config, .state = world.state};
+	struct engine_options opts = {.dead_adapter = &fake_sink,
+				      .dead_config = &letters_config,
+				      .state = world.state,
+				      .most_concurrency = 40};
 	struct weir_error err = {0};
 	struct weir_group *group;
 	struct engine *engine;
@@ -345,7 +352,7 @@ FIBER_TEST(engine_retry_holds_no_slot)
 	struct plan plan = plan_of(&step);
 	struct engine_stats stats;
 	plan.settings.retry_backoff[0] = plan.settings.retry_backoff[1] = 3600 * WEIR_SEC;
-	plan.settings.retry_jitter = JITTER_NONE;
+	plan.settings.retry_jitter = WEIR_JITTER_NONE;
 	world = (struct world){.items = 60, .step = fail_first_then_pass};
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	/* While ten items wait for an hour the ten workers do the other fifty. */
@@ -655,33 +662,4 @@ FIBER_TEST(engine_leaves_dead_letters_with_a_durable_broker)
 	ck_assert_uint_eq(stats.dead, 100);
 	ck_assert_uint_eq(stats.letters, 100);
 	ck_assert_uint_eq(stats.attempts, 3 * (100 - 100 / 7));
-}
-
-TEST(backoff_is_exponential_with_full_jitter)
-{
-	struct plan_settings settings = {.retry_backoff = {100000, 1000000}, .retry_jitter = JITTER_FULL};
-	static const weir_nsec cap[] = {100000, 200000, 400000, 800000, 1000000, 1000000};
-	uint64_t random = 7;
-	for (unsigned attempts = 1; attempts <= 6; attempts++) {
-		weir_nsec most = 0, least = INT64_MAX, sum = 0;
-		for (int i = 0; i < 4000; i++) {
-			weir_nsec wait = engine_backoff(&settings, attempts, &random);
-			most = wait > most ? wait : most;
-			least = wait < least ? wait : least;
-			sum += wait;
-		}
-		ck_assert_int_le(most, cap[attempts - 1]);
-		ck_assert_int_gt(most, cap[attempts - 1] * 99 / 100);
-		ck_assert_int_lt(least, cap[attempts - 1] / 100);
-		ck_assert_int_lt(llabs(sum / 4000 - cap[attempts - 1] / 2), cap[attempts - 1] / 40);
-	}
-}
-
-TEST(backoff_without_jitter_is_the_cap)
-{
-	struct plan_settings settings = {.retry_backoff = {WEIR_SEC, 30 * WEIR_SEC}, .retry_jitter = JITTER_NONE};
-	uint64_t random = 7;
-	ck_assert_int_eq(engine_backoff(&settings, 1, &random), WEIR_SEC);
-	ck_assert_int_eq(engine_backoff(&settings, 4, &random), 8 * WEIR_SEC);
-	ck_assert_int_eq(engine_backoff(&settings, 4000000000u, &random), 30 * WEIR_SEC);
 }

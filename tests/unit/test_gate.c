@@ -133,6 +133,41 @@ FIBER_TEST(gate_whose_first_waiter_leaves_serves_the_next_as_early)
 	weir_gate_free(gate);
 }
 
+static int try_at_opening(void *arg)
+{
+	struct caller *self = arg;
+	struct weir_pass pass;
+	weir_sleep(100 * WEIR_MSEC);
+	self->answer = weir_gate_enter(self->gate, &pass, WEIR_TRY);
+	if (self->answer == 0)
+		weir_gate_leave(self->gate, &pass, WEIR_OUTCOME_GOOD, NULL);
+	return 0;
+}
+
+static void try_to_barge(unsigned flags)
+{
+	struct weir_gate *gate =
+		new_gate(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 10}, .flags = flags});
+	struct weir_group *group = new_group();
+	struct caller first = a_call(gate, 0), waits = a_call(gate, 0), barges = a_call(gate, 0);
+	weir_nsec began = weir_now();
+	spawn(group, try_at_opening, &barges); /* its timer comes first */
+	settle();
+	spawn(group, call, &first);
+	settle();
+	spawn(group, call, &waits);
+	finish(group);
+	ck_assert_int_eq(barges.answer, WEIR_EAGAIN);
+	ck_assert_int_eq(waits.entered_at - began, 100 * WEIR_MSEC);
+	weir_gate_free(gate);
+}
+
+FIBER_TEST(gate_is_not_entered_past_those_who_wait)
+{
+	try_to_barge(0);
+	try_to_barge(WEIR_GATE_REJECT);
+}
+
 FIBER_TEST(gate_one_that_was_let_in_and_then_canceled_is_in)
 {
 	struct weir_gate *gate = new_gate(&(struct weir_gate_options){.concurrency = 1});
@@ -253,6 +288,44 @@ FIBER_TEST(gate_that_rejects_answers_at_once_while_its_breaker_is_open)
 	ck_assert_int_eq(waits.answer, WEIR_EOPEN); /* it opened while that waited */
 	ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_FOREVER), WEIR_EOPEN);
 	ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_TRY), WEIR_EOPEN);
+	weir_gate_free(gate);
+}
+
+/* Its end comes when a probe leaves, not at a time. */
+FIBER_TEST(gate_is_not_shut_while_probes_are_under_way)
+{
+	struct weir_gate *gate =
+		new_gate(&(struct weir_gate_options){.concurrency = 50, .breaker = {.open = WEIR_SEC, .jitter = -1}});
+	struct weir_pass passes[3];
+	break_it(gate);
+	ck_assert_int_eq(weir_gate_shut_until(gate), weir_now() + WEIR_SEC);
+	weir_sleep(WEIR_SEC);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_gate_enter(gate, &passes[i], WEIR_TRY), 0);
+	ck_assert_int_eq(weir_gate_shut_until(gate), 0);
+	for (int i = 0; i < 3; i++)
+		weir_gate_leave(gate, &passes[i], WEIR_OUTCOME_GOOD, NULL);
+	weir_gate_free(gate);
+}
+
+FIBER_TEST(gate_that_is_closed_sends_all_away_and_keeps_who_is_inside)
+{
+	struct weir_gate *gate = new_gate(&(struct weir_gate_options){.concurrency = 1});
+	struct weir_group *group = new_group();
+	struct caller inside = a_call(gate, 10 * WEIR_MSEC), waits = a_call(gate, 0), waits_too = a_call(gate, 0);
+	struct weir_pass pass;
+	spawn(group, call, &inside);
+	settle();
+	spawn(group, call, &waits);
+	spawn(group, call, &waits_too);
+	settle();
+	weir_gate_pause(gate, true);
+	weir_gate_close(gate);
+	finish(group);
+	ck_assert_int_eq(inside.answer, 0);
+	ck_assert_int_eq(waits.answer, WEIR_ECLOSED);
+	ck_assert_int_eq(waits_too.answer, WEIR_ECLOSED);
+	ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_FOREVER), WEIR_ECLOSED);
 	weir_gate_free(gate);
 }
 

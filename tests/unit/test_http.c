@@ -178,16 +178,19 @@ LOOP_TEST(http_cannot_tell_a_cut_body_of_unknown_length_and_says_so)
 	stop(up);
 }
 
-LOOP_TEST(http_reports_status_and_retry_after)
+LOOP_TEST(http_reports_status_and_what_the_server_told)
 {
 	struct upstream *up = start(&(struct http_client_options){0});
-	struct http_response response = fetch(up, "/fault/status/429/retry-after/soon");
+	struct http_response response = fetch(up, "/fault/status/429/retry-after/7");
 	ck_assert_int_eq(response.status, 429);
-	ck_assert_str_eq(response.retry_after, "soon");
+	ck_assert_int_eq(response.told.retry_after, 7 * WEIR_SEC);
+	http_response_fini(&response);
+	response = fetch(up, "/fault/status/202/retry-after/7"); /* no limit: look for the result then */
+	ck_assert_int_eq(response.told.retry_after, 0);
 	http_response_fini(&response);
 	response = fetch(up, "/fault/status/404");
 	ck_assert_int_eq(response.status, 404);
-	ck_assert_str_eq(response.retry_after, "");
+	ck_assert_int_eq(response.told.retry_after, 0);
 	http_response_fini(&response);
 	stop(up);
 }

@@ -471,10 +471,11 @@ static int odd_is_told_to_wait(struct world *world, unsigned id, struct weir_att
 
 FIBER_TEST(process_with_one_gate_shut_goes_on_at_the_others)
 {
-	struct world *world =
-		new_world(new_policy(&(struct weir_policy_options){
-				  .pattern = WEIR_PATTERN_QUEUE, .concurrency = 10, .gate_flags = WEIR_GATE_UNPACED}),
-			  90);
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE,
+										 .concurrency = 10,
+										 .capacity = 10,
+										 .gate_flags = WEIR_GATE_UNPACED}),
+					90);
 	struct weir_process_stats stats;
 	world->process.key = key_of;
 	world->latency = WEIR_MSEC;
@@ -647,5 +648,112 @@ FIBER_TEST(process_follows_changes_of_its_policy)
 	ck_assert_uint_eq(world->orders, ended);
 	weir_policy_pause(world->process.policy, false);
 	finish(group);
+	free_world(world);
+}
+
+/* ---- retries and the budget, refunds and their turn */
+
+static size_t retrying, most_retrying;
+
+static int look_at_budget(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	bool retry = attempt->number > 1;
+	(void)world;
+	retrying += retry;
+	if (retrying > most_retrying)
+		most_retrying = retrying;
+	int code = weir_sleep(10 * WEIR_MSEC);
+	retrying -= retry;
+	return code ? code : retry || id % 2 ? 0 : WEIR_EIO;
+}
+
+FIBER_TEST(process_retries_stay_within_their_budget)
+{
+	struct world *world =
+		new_world(new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE,
+								   .concurrency = 40,
+								   .gate_flags = WEIR_GATE_NO_BREAKER,
+								   .retry.backoff = {.base = 1, .cap = 1}}),
+			  1000);
+	struct weir_policy_stats stats;
+	retrying = most_retrying = 0;
+	world->answer = look_at_budget;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	weir_policy_stats(world->process.policy, &stats);
+	ck_assert_uint_eq(stats.retries, 500);
+	ck_assert_uint_ge(most_retrying, 4);
+	ck_assert_uint_le(most_retrying, 40 / 5 + 1);
+	ck_assert_uint_gt(stats.budget_waits, 0);
+	free_world(world);
+}
+
+static weir_nsec begun_again[JOBS_MOST];
+
+static int throttle_first_ten(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	if (id >= 10 || world->attempts[id] > 1) {
+		begun_again[id] = weir_now() - world->latency;
+		return 0;
+	}
+	attempt->outcome = WEIR_OUTCOME_THROTTLED;
+	attempt->told.retry_after = 10 * WEIR_SEC;
+	return WEIR_EIO;
+}
+
+FIBER_TEST(process_refunded_jobs_come_again_spread_and_before_the_new_ones)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE,
+										 .concurrency = 10,
+										 .capacity = 200,
+										 .gate_flags = WEIR_GATE_UNPACED,
+										 .seed = test_seed()}),
+					300);
+	world->latency = 200 * WEIR_MSEC;
+	world->answer = throttle_first_ten;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	unsigned apart = 0, at = 0;
+	for (unsigned i = 1; i < 10; i++)
+		apart += begun_again[i] != begun_again[0];
+	ck_assert_uint_ge(apart, 5);
+	for (unsigned i = 0; i < 300; i++)
+		if (world->order[i] < 10)
+			at = i;
+	/* They come within a tenth of the 10 s, in which 10 x 5 others end. */
+	ck_assert_uint_le(at, 10 + 50 + 20);
+	free_world(world);
+}
+
+FIBER_TEST(process_with_own_gates_spreads_those_told_to_come_back)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){
+						.pattern = WEIR_PATTERN_QUEUE, .concurrency = 10, .seed = test_seed()}),
+					10);
+	unsigned apart = 0;
+	weir_nsec began = weir_now();
+	world->process.flags = WEIR_PROCESS_OWN_GATES;
+	world->answer = throttle_first_ten;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	for (unsigned i = 1; i < 10; i++) {
+		quick_assert(begun_again[i] - began >= 10 * WEIR_SEC && begun_again[i] - began <= 11 * WEIR_SEC);
+		apart += begun_again[i] != begun_again[0];
+	}
+	ck_assert_uint_ge(apart, 5);
+	free_world(world);
+}
+
+static int do_not_listen(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)world, (void)id, (void)attempt;
+	return weir_sleep(WEIR_SEC) == WEIR_ECANCELED ? WEIR_EIO : 0;
+}
+
+FIBER_TEST(process_canceled_says_so_of_jobs_that_had_another_attempt)
+{
+	struct world *world = new_world(
+		new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE, .concurrency = 3}), 10);
+	struct weir_process_stats stats;
+	world->answer = do_not_listen;
+	ck_assert_int_eq(run_world(world, &stats, weir_after(10)), WEIR_ETIMEDOUT);
+	ck_assert_uint_eq(stats.canceled, 10);
 	free_world(world);
 }

@@ -5,7 +5,6 @@
  */
 #include "unit/death.h"
 
-#include <stdlib.h>
 #include <weir/random.h>
 #include <weir/rate.h>
 

@@ -30,14 +30,15 @@ static const char head[] =
 	"th[colspan]{border-bottom:0;padding-bottom:0}\n"
 	"td.why,th.why{text-align:left;white-space:normal;min-width:16rem}\n"
 	".no{color:var(--red)}.yes{color:var(--green)}\n"
-	"svg{display:block;width:100%;height:auto;font-family:inherit}\n"
+	"svg{display:block;width:100%;height:auto;font-family:inherit}.chart svg{min-width:36rem}\n"
 	".small{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.5rem 1rem}\n"
 	".grid{stroke:var(--line)}.ground{stroke:var(--soft)}.tick{fill:var(--soft);font-size:12px}\n"
 	".name{fill:var(--text);font-size:13px}.measured,.service{fill:var(--blue);stroke:var(--blue)}\n"
 	".response{fill:var(--orange);stroke:var(--orange)}.span{stroke-width:2}\n"
 	".bound{stroke:var(--text);stroke-width:3}.said{fill:none;stroke:var(--green);stroke-width:2}\n"
 	".said.wrong{stroke:var(--red)}.area{fill:var(--blue);fill-opacity:.25;stroke:var(--blue);stroke-width:1.5}\n"
-	".key svg{display:inline-block;width:22px;height:22px;vertical-align:-6px;margin-left:.8rem}\n"
+	".key svg{display:inline-block;width:22px;height:22px;vertical-align:-6px}.key "
+	"span{white-space:nowrap;margin-right:.8rem}\n"
 	"</style>\n</head>\n<body>\n";
 
 /* How many columns stand below the head of this one: itself and those after it that have none of their own. */
@@ -118,26 +119,31 @@ static void write_published(const struct bench_report *report, struct buf *out)
 	write_verdicts(report, out);
 }
 
+static void add_key(struct buf *out, const char *mark, const char *text)
+{
+	buf_addf(out, "<span><svg viewBox=\"0 0 22 22\"><%s/></svg>%s</span> ", mark, text);
+}
+
+static const char diamond[] = "path d=\"M11 4l7 7l-7 7l-7 -7z\" class=\"said\"";
+static const char wrong_diamond[] = "path d=\"M11 4l7 7l-7 7l-7 -7z\" class=\"said wrong\"";
+
 static void write_charts(const struct bench_report *report, struct buf *out)
 {
-	buf_add_str(
-		out,
-		"<h2>Jobs a second</h2>\n<p class=\"soft key\">"
-		"<svg viewBox=\"0 0 22 22\"><circle cx=\"11\" cy=\"11\" r=\"6\" class=\"measured\"/></svg>measured"
-		"<svg viewBox=\"0 0 22 22\"><line x1=\"11\" x2=\"11\" y1=\"2\" y2=\"20\" class=\"bound\"/></svg>bound");
-	if (bench_any_published(report))
-		buf_add_str(out, "<svg viewBox=\"0 0 22 22\"><path d=\"M11 4l7 7l-7 7l-7 -7z\" class=\"said\"/></svg>"
-				 "published, consistent<svg viewBox=\"0 0 22 22\"><path d=\"M11 4l7 7l-7 7l-7 -7z\" "
-				 "class=\"said wrong\"/></svg>published, impossible");
-	buf_add_str(out, "</p>\n");
+	buf_add_str(out, "<h2>Jobs a second</h2>\n<p class=\"soft key\">");
+	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"6\" class=\"measured\"", "measured");
+	add_key(out, "line x1=\"11\" x2=\"11\" y1=\"2\" y2=\"20\" class=\"bound\"", "bound");
+	if (bench_any_published(report)) {
+		add_key(out, diamond, "published, consistent");
+		add_key(out, wrong_diamond, "published, impossible");
+	}
+	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
 	bench_chart_speed(report, out);
-	buf_add_str(out,
-		    "<h2>Times: 50, 95 and 99 per cent</h2>\n<p class=\"soft key\">"
-		    "<svg viewBox=\"0 0 22 22\"><circle cx=\"11\" cy=\"11\" r=\"5\" class=\"service\"/></svg>service, "
-		    "of an attempt<svg viewBox=\"0 0 22 22\"><circle cx=\"11\" cy=\"11\" r=\"5\" class=\"response\"/>"
-		    "</svg>response, from when the job was due</p>\n");
+	buf_add_str(out, "</div>\n<h2>Times: 50, 95 and 99 per cent</h2>\n<p class=\"soft key\">");
+	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"service\"", "service, of an attempt");
+	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"response\"", "response, from when the job was due");
+	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
 	bench_chart_times(report, out);
-	buf_add_str(out, "<h2>Memory above idle, over the run</h2>\n");
+	buf_add_str(out, "</div>\n<h2>Memory above idle, over the run</h2>\n");
 	bench_chart_memory(report, out);
 }
 

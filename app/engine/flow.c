@@ -236,7 +236,7 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_END;
 	if (engine->paused)
 		return WHY_PAUSED;
-	if (engine->under_way >= engine->room)
+	if (engine->under_way >= engine->memory.room)
 		return WHY_MEMORY;
 	if (engine->sink_lane && lane_is_full(engine->sink_lane))
 		return WHY_SINK;
@@ -267,8 +267,8 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	ret_flow->chosen = stats.chosen;
 	snprintf(ret_flow->choice, sizeof ret_flow->choice, "%.159s", stats.chosen ? stats.choice.why : "");
 	ret_flow->choice_pattern = stats.chosen ? (int)stats.choice.pattern : WEIR_PATTERN_AUTO;
-	ret_flow->memory_bytes = engine->memory_bytes;
-	ret_flow->memory_room = engine->room;
+	ret_flow->memory_bytes = engine->memory.used;
+	ret_flow->memory_room = engine->memory.room;
 	ret_flow->why = find_why(engine, ret_flow);
 	for (unsigned why = WHY_END; why < WHYS; why++)
 		if (engine->whys[why] > engine->whys[ret_flow->mostly])

@@ -17,6 +17,13 @@ enum engine_exit {
 	EXIT_STOPPED = 5,
 };
 
+/* flow.max_memory */
+struct engine_memory {
+	uint64_t most, base, used; /* bytes: allowed, at the beginning, now */
+	size_t room;               /* items that may be under way; SIZE_MAX: any number */
+	bool full;                 /* it was too much once */
+};
+
 struct engine {
 	const struct plan *plan;
 	struct engine_options opts;
@@ -36,10 +43,9 @@ struct engine {
 	bool paused;
 	uint64_t whys[WHYS]; /* how often each was seen */
 	struct learnt *learnt;
-	size_t under_way;            /* leased and in the hands of weir_process() */
-	size_t room;                 /* most that may be, for memory; SIZE_MAX: any number */
+	size_t under_way; /* leased and in the hands of weir_process() */
+	struct engine_memory memory;
 	struct weir_event *has_room; /* there may be room again */
-	uint64_t memory_bytes;       /* in use */
 	size_t in_hand;              /* through the steps, and not in a lane yet */
 	size_t put_most;             /* items of a put */
 
@@ -93,10 +99,10 @@ int engine_flow_open(struct engine *engine, struct weir_error *err);
 int64_t engine_class_of(void *arg, const struct item *item);
 uint64_t engine_lane_of(const struct engine *engine, const struct item *item);
 
-/* memory.c: bytes that the process and its children hold; and how many items may be under way from now on, with `used`
- * of `most` bytes in use. */
+/* memory.c: bytes that the process and its children hold; and how many items may be under way with so many in use. */
 uint64_t engine_memory_bytes(void);
-size_t engine_memory_room(size_t room, size_t under_way, uint64_t used, uint64_t most);
+void engine_memory_begin(struct engine_memory *memory, uint64_t most);
+void engine_memory_look(struct engine_memory *memory, size_t under_way, uint64_t used);
 
 /* learnt.c: reads the file, if there is a state folder (WEIR_ENOMEM); writes it; forgets all. */
 int engine_learnt_open(struct engine *engine);

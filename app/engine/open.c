@@ -256,7 +256,7 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 	engine->source_ops = plan->source.adapter->source;
 	engine->broker_ops = plan->broker.adapter->broker;
 	engine->random = (uint64_t)weir_clock();
-	engine->room = SIZE_MAX;
+	engine_memory_begin(&engine->memory, plan->settings.max_memory);
 	int code = make_objects(engine, ret_exit, err);
 	if (!code)
 		code = engine_flow_open(engine, err);

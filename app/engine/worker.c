@@ -70,14 +70,14 @@ static enum step_verdict run_steps(struct engine *engine, struct item *item, str
 /* An item more or less is under way. */
 static void leave(struct engine *engine)
 {
-	if (engine->under_way-- == engine->room || engine->room == SIZE_MAX)
+	if (engine->under_way-- == engine->memory.room || engine->memory.room == SIZE_MAX)
 		weir_event_set(engine->has_room);
 }
 
 static int wait_for_room(struct engine *engine, weir_nsec deadline)
 {
 	int code = 0;
-	while (engine->under_way >= engine->room && !code) {
+	while (engine->under_way >= engine->memory.room && !code) {
 		weir_event_clear(engine->has_room);
 		code = weir_event_wait(engine->has_room, deadline);
 	}

@@ -7,9 +7,9 @@
  *     there are other upstreams          the others
  *     else                               it waits in line, and goes
  *
- * An attempt that fails while the gate is shut by then, or its breaker open, is no fault of the item: it is refused,
- * which uses up no attempt.  Not so a probe, the calls with which a breaker finds out whether it can close: else an
- * upstream that never comes back would keep its items for ever.
+ * An attempt that fails while the gate is shut by then, its breaker open, or the upstream as good as down, is no fault
+ * of the item: it is refused, which uses up no attempt.  Not so a probe, the calls with which a breaker finds out
+ * whether it can close: else an upstream that never comes back would keep its items for ever.
  */
 #include "step/http.h"
 
@@ -133,14 +133,12 @@ void step_http_leave(const struct step *step, struct exchange *x, bool answered)
 enum step_verdict step_http_excuse(struct step *step, struct step_call *call, struct exchange *x,
 				   enum step_verdict verdict)
 {
-	struct weir_gate_stats stats;
+	struct weir_attempt attempt = {0};
 	char why[sizeof call->why];
 	if (verdict != STEP_REFUSED && (verdict != STEP_RETRY || x->probe))
 		return verdict;
-	weir_gate_stats(x->gate, &stats);
-	weir_nsec until = weir_gate_shut_until(x->gate);
-	if (!until || until == WEIR_FOREVER)
-		return stats.breaker == WEIR_BREAKER_CLOSED ? verdict : STEP_REFUSED;
+	if (!weir_attempt_excuse(&attempt, x->gate))
+		return verdict;
 	memcpy(why, call->why, sizeof why);
-	return park(step, call, until, why);
+	return attempt.not_before ? park(step, call, attempt.not_before, why) : STEP_REFUSED;
 }

@@ -21,6 +21,7 @@ extern "C" {
 struct weir_sample {
 	weir_nsec started, ended;
 	size_t in_flight; /* when it started, itself included */
+	uint64_t number;  /* which call to this upstream it was, from 1 */
 	enum weir_outcome outcome;
 };
 

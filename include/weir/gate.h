@@ -64,6 +64,7 @@ struct weir_gate_options {
 struct weir_pass {
 	weir_nsec entered;
 	size_t in_flight;
+	uint64_t number;
 	struct weir_breaker_permit permit;
 };
 

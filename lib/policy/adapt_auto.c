@@ -66,15 +66,27 @@ static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double li
 	struct weir__auto *state = &adapt->automatic;
 	limit = most_of(adapt->least, least_of(adapt->most, limit));
 	weir_nsec settle = state->last.latency > 0 && limit != adapt->limit ? round_trip(state) : 0;
+	state->goal = limit;
 	/* The server must get rid of what was too much before a failure is one of the lower limit. */
 	weir_nsec changed = limit < adapt->limit ? now + settle : now;
 #ifdef AUTO_TRACE
 	static const char *const names[] = {"start", "cruise", "up", "down", "drain", "cure"};
 	struct weir__auto_measure m = {0};
-	if (state->window.calls) { m.latency = state->window.sum / state->window.good; m.in_flight = state->window.in_flight / state->window.calls; m.per_nsec = state->window.good / (double)(now - state->window.from);}
-	fprintf(stderr, "%.4f %s(%g) calls %g bad %g early %g/%g R %.2f N %.1f X %.1f q %.1f -> %s %g  base %g ceil %g floor %.2f nat %.4f share %.4f before %g\n", (double)now / 1e9, names[state->phase], adapt->limit, state->window.calls, state->window.bad, state->window.early_bad, state->window.early, m.latency / 1e6, m.in_flight, m.per_nsec * 1e9, m.in_flight * (1 - state->floor / m.latency), names[phase], limit, state->base, state->ceiling, state->floor / 1e6, state->natural, state->share, state->before_cut);
+	if (state->window.calls) {
+		m.latency = state->window.sum / state->window.good;
+		m.in_flight = state->window.in_flight / state->window.calls;
+		m.per_nsec = state->window.good / (double)(now - state->window.from);
+	}
+	fprintf(stderr,
+		"%.4f %s(%g) calls %g bad %g early %g/%g R %.2f N %.1f X %.1f q %.1f -> %s %g  base %g ceil %g floor "
+		"%.2f nat %.4f share %.4f before %g\n",
+		(double)now / 1e9, names[state->phase], adapt->limit, state->window.calls, state->window.bad,
+		state->window.early_bad, state->window.early, m.latency / 1e6, m.in_flight, m.per_nsec * 1e9,
+		m.in_flight * (1 - state->floor / m.latency), names[phase], limit, state->base, state->ceiling,
+		state->floor / 1e6, state->natural, state->share, state->before_cut);
 #endif
-	adapt->limit = limit;
+	if (limit < adapt->limit)
+		adapt->limit = limit;
 	state->phase = phase;
 	state->window = (struct weir__auto_window){.changed = changed, .from = now + settle};
 }
@@ -486,7 +498,7 @@ static void auto_init(struct weir_adapt *adapt)
 {
 	struct weir__auto *state = &adapt->automatic;
 	state->floor = (double)adapt->floor;
-	state->base = adapt->limit;
+	state->base = state->goal = adapt->limit;
 	state->step = STEP;
 	state->patience = WINDOW_LEAST;
 	state->phase = adapt->learnt ? WEIR__AUTO_CRUISE : WEIR__AUTO_START;
@@ -503,6 +515,9 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 		state->next_drain = sample->ended + DRAIN_EVERY;
 		window->changed = window->from = sample->started;
 	}
+	/* Not all at once: a burst may be too much where the rate is not. */
+	if (adapt->limit < state->goal)
+		adapt->limit = least_of(state->goal, adapt->limit + 1);
 	count(window, sample);
 	if (is_overwhelmed(state, window) && give_in(adapt, sample->ended))
 		return;

@@ -60,8 +60,9 @@ struct weir__auto_measure {
 struct weir__auto {
 	enum weir__auto_phase phase;
 	bool begun;
+	double goal;                    /* where the limit is on its way to */
 	double base;                    /* the limit that is known to do */
-	bool soft; /* they failed now and then only: near the ceiling it may be too much, too */
+	bool soft;                      /* they failed now and then only: near the ceiling it may be too much, too */
 	double ceiling;                 /* calls began to fail there; 0: unknown */
 	double floor;                   /* ns */
 	struct weir__auto_measure last; /* at the base */

@@ -147,14 +147,13 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 	enum weir_held_by held_by;
 	ask(admit, now, &held_by);
 	weir__require(held_by == WEIR_HELD_BY_NOTHING, "a call enters a gate that holds it back");
-	struct weir_pass pass = {.entered = now, .in_flight = ++admit->in_flight};
+	struct weir_pass pass = {.entered = now, .in_flight = ++admit->in_flight, .number = ++admit->calls};
 	if (admit->breaker)
 		weir__require(weir_breaker_allow(admit->breaker, now, &pass.permit) == 0,
 			      "a breaker refuses what it allowed");
 	if (admit->has_rate)
 		weir_rate_take(&admit->rate, 1, now);
 	weir_pace_sent(admit->pace, now);
-	admit->calls++;
 	*ret_pass = pass;
 }
 
@@ -181,8 +180,11 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 				 outcome == WEIR_OUTCOME_THROTTLED ? WEIR_OUTCOME_RELEASED : outcome,
 				 now - pass->entered, now);
 	tell_limits(admit,
-		    &(struct weir_sample){
-			    .started = pass->entered, .ended = now, .in_flight = pass->in_flight, .outcome = outcome},
+		    &(struct weir_sample){.started = pass->entered,
+					  .ended = now,
+					  .in_flight = pass->in_flight,
+					  .number = pass->number,
+					  .outcome = outcome},
 		    told);
 }
 

@@ -45,6 +45,7 @@ static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile
 	struct weir__profiler *profiler = policy->profiler;
 	double seen = profiler->seen, elapsed = (double)(weir_now() - profiler->since) / (double)WEIR_SEC;
 	unsigned good = profiler->good;
+	size_t found = weir__policy_sum(policy, false);
 	qsort(profiler->took, good, sizeof profiler->took[0], compare);
 	*ret_profile = (struct weir_profile){
 		.jobs = policy->jobs,
@@ -55,7 +56,8 @@ static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile
 		.throttled = profiler->throttled / seen,
 		.told_per_sec = profiler->told_per_sec,
 		.passed_per_sec = profiler->throttled && elapsed > 0 ? good / elapsed : 0,
-		.concurrency = weir__policy_sum(policy, false),
+		/* What memory has held back tells nothing of the server. */
+		.concurrency = found < weir__policy_memory_limit(policy, policy->job_bytes) ? found : 0,
 		.memory_bytes = policy->options.memory_bytes,
 		.job_bytes = weir__policy_job_bytes(policy->job_bytes),
 	};

@@ -9,5 +9,5 @@ run
 expect_code 0
 expect_rows 1500
 expect_summary '.dead == 0 and .flow.breaker_opened >= 1 and .flow.breaker == "closed"'
-expect_summary '.attempts - 1500 < 400'
+expect_summary '.attempts - 1500 < 150'
 expect_oracle --key order_id=id

@@ -408,6 +408,33 @@ FIBER_TEST(process_auto_chooses_once_by_what_it_has_seen)
 	}
 }
 
+FIBER_TEST(process_auto_lets_few_jobs_go_all_at_once)
+{
+	struct world *world = new_world(new_policy(NULL), 90);
+	struct weir_policy_stats stats;
+	world->process.jobs = 90;
+	world->latency = 20 * WEIR_MSEC;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	weir_policy_stats(world->process.policy, &stats);
+	ck_assert_int_eq(stats.choice.pattern, WEIR_PATTERN_NAIVE);
+	ck_assert_uint_ge(world->most_in_flight, 25); /* of the 45 after the look at the others */
+	free_world(world);
+}
+
+FIBER_TEST(process_auto_short_of_memory_goes_in_batches)
+{
+	struct world *world = new_world(
+		new_policy(&(struct weir_policy_options){.memory_bytes = 80 * 1024, .seed = test_seed()}), 1000);
+	struct weir_policy_stats stats;
+	world->latency = 20 * WEIR_MSEC;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	weir_policy_stats(world->process.policy, &stats);
+	ck_assert_msg(stats.choice.pattern == WEIR_PATTERN_CHUNKED, "%s", stats.choice.why);
+	ck_assert_uint_ge(world->most_in_flight, 8);
+	ck_assert_uint_le(world->most_in_flight, 80 * 1024 / (8192 + 5 * (256 + sizeof(struct job))));
+	free_world(world);
+}
+
 static int tell_limit(struct world *world, unsigned id, struct weir_attempt *attempt)
 {
 	(void)world, (void)id;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* The two halves of a pace: what the server tells, and what is found. */
+#ifndef POLICY_PACE_H
+#define POLICY_PACE_H
+
+#include <weir/adapt.h>
+
+/* Whoever came late may catch up by so much. */
+#define WEIR__PACE_CATCH_UP (2 * WEIR_MSEC)
+
+/* A moment at which the server had nothing left: it refused this call. */
+struct weir__pace_mark {
+	weir_nsec at;     /* when it was sent */
+	uint64_t number;  /* of the call */
+	uint64_t refused; /* so many were, until then */
+};
+
+enum weir__pace_phase {
+	WEIR__PACE_FREE,   /* nothing is held back: nothing was refused yet, or it is not about the rate */
+	WEIR__PACE_SEARCH, /* something was; the rate is a guess that grows until the next refusal */
+	WEIR__PACE_HOLD,   /* a little under the estimate */
+	WEIR__PACE_CLIMB,  /* a little over it, until the tokens that were saved are used up */
+	WEIR__PACE_RISE,   /* more was let through than the estimate allows: faster and faster */
+};
+
+enum { WEIR__PACE_TRAIL = 8 };
+
+struct weir__pace_found {
+	enum weir__pace_phase phase;
+	double estimate;     /* per s */
+	double rate;         /* held to, per s; 0: none */
+	double step;         /* of the rise */
+	double slowest;      /* rate since the mark */
+	double flight_calls; /* of the flight that an estimate was made from */
+	unsigned points;     /* of the trail: where the rate changed since the last reaction */
+	struct weir__pace_mark trail[WEIR__PACE_TRAIL];
+	weir_nsec step_at; /* when the phase takes its next step */
+	unsigned sure;     /* climbs that ended as expected, in a row */
+	bool marked;
+	struct weir__pace_mark mark;
+	struct weir__pace_mark flight_mark; /* the first of the last flight */
+	uint64_t flight;                    /* calls up to this number were under way at the last reaction */
+	unsigned vain;                      /* refusals in a row with next to nothing let through between */
+	double calls;                       /* let through between the mark and the last reaction */
+	unsigned soon;                      /* refusals of HOLD that came too soon to tell a rate */
+	double latency;                     /* of calls that were let in, ns */
+	weir_nsec delay;                    /* of refusals */
+	weir_nsec lost;                     /* shut since the mark */
+	weir_nsec cost;                     /* time that the last refusal shut for */
+	weir_nsec begun;
+	double climb_calls, climb_seconds; /* the last climb */
+	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
+	/* what tells a limit on the number at once from one on the rate */
+	size_t most_let_in;
+	uint64_t let_in; /* since the last reaction */
+	unsigned strikes, strikes_needed;
+	bool blames;
+	uint64_t blamed_calls, blamed_refused;
+};
+
+struct weir__pace_told {
+	bool is_told;
+	double per_sec; /* 0: none */
+	double quota;   /* most in a window; 0: unknown */
+	weir_nsec window, reset_at;
+	double left;     /* of the window; counts down */
+	double least;    /* that the server told to be left in it */
+	uint64_t newest; /* call whose answer told it */
+	bool counts, in_bursts_no;
+	double share; /* of what it told that it really lets through */
+};
+
+struct weir_pace {
+	struct weir_pace_options options;
+	uint64_t random;
+	uint64_t sent, refused;
+	weir_nsec at; /* the next may go */
+	weir_nsec shut;
+	weir_nsec recent_from; /* how fast calls go out: so many since */
+	uint64_t recent_sent;
+	double recent; /* per s */
+	struct weir__pace_found found;
+	struct weir__pace_told told;
+};
+
+/* A call was refused, or was not. */
+void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut);
+void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+/* Time goes by. */
+void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding a server's rate by its refusals.
+ *
+ * Between two refusals a bucket was emptied, filled at the server's rate and emptied again, so what was let through in
+ * the meantime is that rate times the time, whatever the burst, the latency and the pattern of calls.  A fixed window
+ * says the same from the first refusal in one window to the first in the next.
+ *
+ *     FREE --refused--> SEARCH --again, after enough to count--> HOLD --> CLIMB --all as expected--> HOLD
+ *                         ^                                        |        |
+ *                         '----- refused at once, or too often ----'        '--more than expected--> RISE -> SEARCH
+ *
+ * The number of tokens in the bucket is therefore known since the last refusal, up to the burst.  A climb is so much
+ * over the estimate that it uses up what HOLD has saved; a refusal before that or then is what the estimate says, and
+ * going on beyond proves that the server lets more through.  How often it climbs depends on what a refusal costs: the
+ * calls that are refused until the first of them is known, and the time that the server shuts for.
+ *
+ * All calls that were sent before a refusal was known are one flight, and are reacted to once; but those of them that
+ * were let in and those that were not tell the rate, too, if it was a long flight.
+ *
+ * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  It is known
+ * by that: when HOLD is refused, again and again just when there were more under way than at any call let in.
+ */
+#include "policy/pace.h"
+#ifdef PACE_TRACE
+#include <stdio.h>
+#endif
+
+enum { CALLS_LEAST = 20, STRIKES = 3 };
+
+#define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
+#define PAUSE_LEAST (5 * WEIR_MSEC)
+#define PAUSE_MOST  (5 * WEIR_SEC)
+#define MARGIN      0.01
+#define CLIMB       1.04
+#define CLIMB_FIRST 1.1   /* when it is not sure of the estimate yet */
+#define SHARE       0.001 /* of calls that may be refused by climbs */
+#define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
+
+static double least_of(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static double most_of(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static double seconds(weir_nsec time)
+{
+	return (double)time / 1e9;
+}
+
+static weir_nsec nsec(double time)
+{
+	return (weir_nsec)(least_of(time, 1e6) * 1e9);
+}
+
+/* ---- phases */
+
+static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+#ifdef PACE_TRACE
+	static const char *const names[] = {"free", "search", "hold", "climb", "rise"};
+	fprintf(stderr,
+		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
+		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
+		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
+		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
+		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
+		found->run_seconds);
+#endif
+	found->phase = phase;
+	found->rate = rate;
+	found->step_at = now + nsec(wait);
+	found->trail[found->points++ % WEIR__PACE_TRAIL] = (struct weir__pace_mark){now, pace->sent, pace->refused};
+	if (rate < found->slowest)
+		found->slowest = rate;
+	if (pace->at < now)
+		pace->at = now;
+}
+
+/* The bucket is empty, and calls do not arrive as evenly as they are sent: a few tokens are left in it. */
+static void cushion(struct weir_pace *pace, weir_nsec now)
+{
+	const struct weir__pace_found *found = &pace->found;
+	pace->at = now + WEIR__PACE_CATCH_UP + nsec(3 / found->rate + 0.2 * seconds(found->delay));
+}
+
+/* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
+static double hold_time(const struct weir__pace_found *found)
+{
+	if (!found->sure)
+		return most_of(0.3 + 4 * seconds(found->cost),
+			       most_of(4 * seconds(found->delay), 20 / found->estimate));
+	double refused = 1 + (CLIMB - 1) * found->estimate * seconds(found->delay);
+	double time = 2 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
+	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
+	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
+}
+
+static void hold(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	double margin = found->sure < 2 ? 2 * MARGIN : MARGIN;
+	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
+	found->soon = 0;
+	cushion(pace, now);
+}
+
+static double step_time(const struct weir__pace_found *found, double least)
+{
+	return most_of(2 * seconds(found->delay), most_of(least, 10 / found->rate));
+}
+
+static void search(struct weir_pace *pace, double rate, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->sure = 0;
+	found->rate = most_of(rate, 0.1);
+	enter(pace, WEIR__PACE_SEARCH, found->rate, step_time(found, 0.05), now);
+	pace->at = now + WEIR__PACE_CATCH_UP + nsec(1 / found->rate);
+}
+
+/* ---- what refusals tell */
+
+struct span {
+	double calls, time; /* let through, s; all of it */
+	double open;        /* s without the time that it was shut */
+};
+
+static struct span span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
+			      const struct weir_sample *sample)
+{
+	struct span span = {.calls = (double)(sample->number - mark->number) - (double)(pace->refused - mark->refused),
+			    .time = seconds(sample->started - mark->at)};
+	span.open = span.time;
+	return span;
+}
+
+static struct span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct span span = span_since(pace, &pace->found.mark, sample);
+	span.open = span.time - seconds(pace->found.lost);
+	return span;
+}
+
+static bool is_enough(const struct span *span)
+{
+	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
+}
+
+/* So many at once, as a run from a full bucket to an empty one tells. */
+static double burst_of(const struct weir__pace_found *found, double rate)
+{
+	return most_of(0, found->run_calls - rate * found->run_seconds);
+}
+
+/* Whether it is not the burst alone that it tells of. */
+static bool is_more_than_burst(const struct weir__pace_found *found, const struct span *span)
+{
+	return span->open >= span->time || span->calls >= found->run_calls + CALLS_LEAST;
+}
+
+/* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
+ * it is between what was let through in all the time and in that it was open, and a run that began with a full bucket,
+ * too, tells where. */
+static double rate_of(const struct weir__pace_found *found, const struct span *span)
+{
+	double low = span->calls / most_of(span->time, 1e-6), high = span->calls / most_of(span->open, 1e-6);
+	if (high <= 1.02 * low)
+		return low;
+	double more = span->calls - found->run_calls, longer = span->open - found->run_seconds;
+	double rate = more >= CALLS_LEAST && longer > 0 ? more / longer : __builtin_sqrt(low * high);
+	return least_of(high, most_of(low, rate));
+}
+
+/* The highest rate, over any stretch since the last reaction, that a burst does not explain. */
+static double rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least)
+{
+	const struct weir__pace_found *found = &pace->found;
+	double burst = burst_of(found, least);
+	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {
+		if (sample->number <= found->trail[i].number)
+			continue;
+		struct span span = span_since(pace, &found->trail[i], sample);
+		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= CALLS_LEAST / 2)
+			least = most_of(least, (span.calls + 0.5 - burst) / span.time);
+	}
+	return least;
+}
+
+/* ---- about the rate, or about the number at once? */
+
+static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->blames = blames;
+	found->strikes = 0;
+	found->blamed_calls = pace->sent;
+	found->blamed_refused = pace->refused;
+	if (blames)
+		enter(pace, WEIR__PACE_FREE, 0, 0, now);
+	else
+		found->strikes_needed *= 2;
+}
+
+/* Whether that made it sure that the number at once is to blame. */
+static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (found->let_in < CALLS_LEAST)
+		return false;
+	if (sample->in_flight > found->most_let_in)
+		found->strikes++;
+	else if ((double)sample->in_flight < 0.9 * (double)found->most_let_in)
+		found->strikes = 0;
+	if (found->strikes < found->strikes_needed)
+		return false;
+	blame(pace, true, sample->ended);
+	return true;
+}
+
+/* Fewer at once should have helped by now. */
+static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	double calls = (double)(pace->sent - found->blamed_calls),
+	       refused = (double)(pace->refused - found->blamed_refused);
+	if (calls < 2000)
+		return;
+	if (refused > 0.05 * calls) {
+		blame(pace, false, sample->ended);
+		search(pace, most_of(1, pace->recent / 2), sample->ended);
+	}
+	found->blamed_calls = pace->sent;
+	found->blamed_refused = pace->refused;
+}
+
+/* ---- a refusal that is news */
+
+static void pause(struct weir_pace *pace, weir_nsec now)
+{
+	weir_nsec wait = PAUSE_LEAST << (pace->found.vain < 10 ? pace->found.vain : 10);
+	if (wait > PAUSE_MOST)
+		wait = PAUSE_MOST;
+	if (now + wait > pace->shut)
+		pace->shut = now + wait;
+}
+
+/* A guess to begin with: half of what went out. */
+static void first_refusal(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	double latency = most_of(found->latency, (double)found->delay);
+	found->run_calls = (double)sample->number - 1;
+	found->run_seconds = seconds(sample->started - found->begun);
+	search(pace, (double)sample->in_flight * 1e9 / most_of(1, latency) / 2, sample->ended);
+}
+
+/* Another guess: what the span says, if it says something.  When nothing at all is let through time will help, when
+ * next to nothing is a lower rate. */
+static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	double rate = found->vain ? found->rate : found->rate / 2;
+	if (span->calls >= 5)
+		rate = least_of(0.9 * rate_of(found, span),
+				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
+	search(pace, rate, sample->ended);
+}
+
+static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (!is_enough(span) || !is_more_than_burst(found, span)) {
+		guess(pace, sample, span);
+	} else if (span->open >= span->time && found->slowest < 0.7 * span->calls / span->time) {
+		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
+		search(pace, 0.85 * found->rate, sample->ended);
+		found->slowest = found->rate;
+		found->marked = false;
+	} else {
+		found->estimate = rate_of(found, span);
+		hold(pace, sample->ended);
+	}
+}
+
+/* What it held to was not too much for the burst, but for the rate: so the climb before tells the burst. */
+static void learn_burst(struct weir__pace_found *found)
+{
+	double calls = found->climb_calls, time = found->climb_seconds;
+	if (calls - found->estimate * time > burst_of(found, found->estimate)) {
+		found->run_calls = calls;
+		found->run_seconds = time;
+	}
+}
+
+static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (strike(pace, sample))
+		return;
+	if (!is_enough(span)) {
+		if (found->soon++ < 2)
+			cushion(pace, sample->ended);
+		else
+			guess(pace, sample, span);
+		return;
+	}
+	found->estimate = least_of(0.99 * found->estimate, rate_of(found, span));
+	found->sure = 0;
+	learn_burst(found);
+	hold(pace, sample->ended);
+}
+
+static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	double low = is_enough(span) ? span->calls / span->time : 0, before = found->estimate;
+	struct span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
+	found->climb_calls = climb.calls;
+	found->climb_seconds = climb.time;
+	found->estimate = rate_of_trail(pace, sample, most_of(low, before));
+	found->sure = found->phase == WEIR__PACE_CLIMB && found->estimate < 1.03 * before ? found->sure + 1 : 0;
+	hold(pace, sample->ended);
+}
+
+static void react(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	switch (found->phase) {
+	case WEIR__PACE_FREE:
+		first_refusal(pace, sample);
+		break;
+	case WEIR__PACE_SEARCH:
+		refused_in_search(pace, sample, span);
+		break;
+	case WEIR__PACE_HOLD:
+		refused_in_hold(pace, sample, span);
+		break;
+	case WEIR__PACE_CLIMB:
+	case WEIR__PACE_RISE:
+		refused_in_climb(pace, sample, span);
+		break;
+	}
+}
+
+/* One more of a flight that was reacted to.  A long one tells the rate by itself. */
+static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (sample->number <= found->flight_mark.number)
+		return;
+	struct span span = span_since(pace, &found->flight_mark, sample);
+	if (!is_enough(&span) || span.calls < 1.5 * found->flight_calls)
+		return;
+	double rate = span.calls / span.time, off = rate / found->estimate - 1;
+	double noise = most_of(0.05, 2 / __builtin_sqrt(span.calls));
+	if (found->phase != WEIR__PACE_SEARCH && !found->flight_calls && off < noise && off > -noise)
+		return;
+	found->flight_calls = span.calls;
+	found->estimate = rate;
+	found->sure = 0;
+	hold(pace, sample->ended);
+}
+
+void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut)
+{
+	struct weir__pace_found *found = &pace->found;
+	weir_nsec delay = sample->ended - sample->started;
+	found->delay += (delay - found->delay) / (found->delay ? 4 : 1);
+	pace->refused++;
+	if (found->blames) {
+		doubt(pace, sample);
+		return;
+	}
+	if (found->marked && sample->number <= found->flight) {
+		refused_in_flight(pace, sample);
+		return;
+	}
+	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
+	found->vain = found->marked && !found->let_in && span.calls < found->calls + 3 ? found->vain + 1 : 0;
+	found->calls = span.calls;
+	found->flight_calls = 0;
+	enum weir__pace_phase before = found->phase;
+	react(pace, sample, &span);
+	/* While it searches, the longer the span the better. */
+	found->flight_mark =
+		(struct weir__pace_mark){.at = sample->started, .number = sample->number, .refused = pace->refused};
+	if (!found->marked || is_shut || before != WEIR__PACE_SEARCH || found->phase != WEIR__PACE_SEARCH) {
+		found->mark = found->flight_mark;
+		found->slowest = found->rate;
+		found->marked = true;
+		found->calls = 0;
+		found->lost = 0;
+	}
+	if (!is_shut && found->phase == WEIR__PACE_SEARCH)
+		pause(pace, sample->ended);
+	found->cost = is_shut && pace->shut > sample->ended ? pace->shut - sample->ended : 0;
+	found->lost += found->cost;
+	found->points = 1;
+	found->trail[0] = (struct weir__pace_mark){sample->ended + found->cost, pace->sent, pace->refused};
+	found->flight = pace->sent;
+	found->most_let_in = 0;
+	found->let_in = 0;
+}
+
+void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	double latency = (double)(sample->ended - sample->started);
+	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
+	if (sample->number <= found->flight)
+		return;
+	found->let_in++;
+	if (sample->in_flight > found->most_let_in)
+		found->most_let_in = sample->in_flight;
+}
+
+/* ---- time */
+
+/* More than the estimate allows was let through since the last refusal: by so many calls. */
+static double beyond(const struct weir_pace *pace, weir_nsec now)
+{
+	const struct weir__pace_found *found = &pace->found;
+	double calls = (double)(pace->sent - found->mark.number) - (double)(pace->refused - found->mark.refused);
+	double open = seconds(now - found->mark.at - found->lost + found->delay), lost = seconds(found->lost);
+	return calls - found->estimate * open - least_of(found->estimate * lost, burst_of(found, found->estimate));
+}
+
+static void climb_on(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	double slack = 2 + 0.01 * found->estimate * most_of(1, 2 * seconds(found->delay));
+	if (beyond(pace, now) <= slack)
+		return;
+	found->step = 0.06;
+	enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
+}
+
+static void rise_on(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));
+	double rate = found->rate * (1 + found->step);
+	found->step = least_of(0.5, 2 * found->step);
+	found->estimate = most_of(found->estimate, proven);
+	enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
+}
+
+void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (!found->strikes_needed)
+		found->strikes_needed = STRIKES;
+	if (!found->begun)
+		found->begun = now;
+	if (found->phase == WEIR__PACE_FREE || now < found->step_at || now < pace->shut)
+		return;
+	switch (found->phase) {
+	case WEIR__PACE_SEARCH:
+		enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
+		return;
+	case WEIR__PACE_HOLD:
+		enter(pace, WEIR__PACE_CLIMB, found->estimate * (found->sure ? CLIMB : CLIMB_FIRST), 0, now);
+		return;
+	case WEIR__PACE_CLIMB:
+		climb_on(pace, now);
+		return;
+	default:
+		rise_on(pace, now);
+	}
+}

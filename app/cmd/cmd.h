@@ -5,6 +5,7 @@
 
 #include <weir/base.h>
 
+int cmd_bench(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_dead(int argc, char **argv);
 int cmd_get(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct verb {
 	{"set", "change the limits of a run while it lives, or pause it", cmd_set},
 	{"status", "show where a run stands", cmd_status},
 	{"mock", "an upstream to try things on: slow, limited, faulty", cmd_mock},
+	{"bench", "patterns for slow jobs: published, possible, measured here", cmd_bench},
 };
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The same patterns by others, where they are installed: programs in bench/peers, against the same mock. */
+#ifndef BENCH_PEERS_H
+#define BENCH_PEERS_H
+
+struct bench_suite;
+struct bench_report;
+
+/* Adds their rows; says by suite->tell() what is missing. */
+void bench_peers_run(const struct bench_suite *suite, struct bench_report *report);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables.  To add a row: one here; its bound and its verdict follow from its shape.
+ */
+#include "bench/scenario.h"
+
+#include <string.h>
+
+#define LIMIT(n)                                                                                                       \
+	{                                                                                                              \
+		.law = BENCH_LAW_LIMIT, .at_once = (n)                                                                 \
+	}
+#define BATCHES(n)                                                                                                     \
+	{                                                                                                              \
+		.law = BENCH_LAW_BATCHES, .at_once = (n)                                                               \
+	}
+
+enum { AUTO_MOST = 10000 }; /* as struct weir_policy_options has it */
+
+static const struct bench_variant patterns[] = {
+	{.name = "queue",
+	 .text = "50 workers take from a queue",
+	 .pattern = WEIR_PATTERN_QUEUE,
+	 .shape = LIMIT(50),
+	 .published = {8247, 0, 47 * WEIR_MSEC, 184e6, 0.34, "excellent"}},
+	{.name = "semaphore",
+	 .text = "a task for each job, 100 at a time inside",
+	 .pattern = WEIR_PATTERN_SEMAPHORE,
+	 .shape = LIMIT(100),
+	 .published = {7891, 0, 52 * WEIR_MSEC, 211e6, 0.38, "good"}},
+	{.name = "rate",
+	 .text = "100 starts a second at most, 200 at once (the articles': aiometer)",
+	 .pattern = WEIR_PATTERN_RATE,
+	 .shape = {.law = BENCH_LAW_RATE, .at_once = 200, .per_sec = 100},
+	 .published = {7654, 0, 58 * WEIR_MSEC, 198e6, 0.41, "excellent"}},
+	{.name = "chunked",
+	 .text = "100 at a time, wait for all 100",
+	 .pattern = WEIR_PATTERN_CHUNKED,
+	 .shape = BATCHES(100),
+	 .published = {5432, 0, 89 * WEIR_MSEC, 167e6, 0.29, "fair"}},
+	{.name = "naive",
+	 .text = "everything at once",
+	 .pattern = WEIR_PATTERN_NAIVE,
+	 .shape = {.law = BENCH_LAW_ONCE},
+	 .published = {1203, 0, 2341 * WEIR_MSEC, 1847e6, 0.67, "poor"}},
+	{.name = "auto",
+	 .text = "weir finds out; no more than 10,000 at once",
+	 .pattern = WEIR_PATTERN_AUTO,
+	 .shape = LIMIT(AUTO_MOST)},
+};
+
+const struct bench_scenario bench_patterns = {
+	.name = "patterns",
+	.title = "10,000 URLs, 10 ms to 3 s each, 5 % errors",
+	.load = {.jobs = 10000, .low = 10 * WEIR_MSEC, .high = 3 * WEIR_SEC, .errors = 0.05},
+	.variants = patterns,
+	.count = sizeof patterns / sizeof patterns[0],
+};
+
+static const struct bench_variant quick[] = {
+	{.name = "queue",
+	 .text = "50 workers take from a queue",
+	 .pattern = WEIR_PATTERN_QUEUE,
+	 .shape = LIMIT(50),
+	 .published = {.per_sec = 8247}},
+	{.name = "semaphore",
+	 .text = "a task for each job, 50 at a time inside",
+	 .pattern = WEIR_PATTERN_SEMAPHORE,
+	 .shape = LIMIT(50),
+	 .published = {.per_sec = 7891}},
+	{.name = "rate",
+	 .text = "100 starts a second at most, 50 at once",
+	 .pattern = WEIR_PATTERN_RATE,
+	 .shape = {.law = BENCH_LAW_RATE, .at_once = 50, .per_sec = 100}},
+	{.name = "chunked",
+	 .text = "50 at a time, wait for all 50",
+	 .pattern = WEIR_PATTERN_CHUNKED,
+	 .shape = BATCHES(50)},
+	{.name = "naive",
+	 .text = "everything at once",
+	 .pattern = WEIR_PATTERN_NAIVE,
+	 .shape = {.law = BENCH_LAW_ONCE},
+	 .published = {.per_sec = 1203}},
+	{.name = "auto",
+	 .text = "weir finds out; no more than 10,000 at once",
+	 .pattern = WEIR_PATTERN_AUTO,
+	 .shape = LIMIT(AUTO_MOST)},
+};
+
+const struct bench_scenario bench_quick = {
+	.name = "quick",
+	.title = "1,000 URLs, 10 ms to 300 ms each, 5 % errors",
+	.load = {.jobs = 1000, .low = 10 * WEIR_MSEC, .high = 300 * WEIR_MSEC, .errors = 0.05},
+	.variants = quick,
+	.count = sizeof quick / sizeof quick[0],
+};
+
+#define WAVES_TEXT    "batches of 500"
+#define IN_TASK_TEXT  "semaphore inside the task, all tasks made first"
+#define CALLBACK_TEXT "permit before the task, released by a callback"
+#define AT_END_TEXT   "permit before the task, released at its end"
+
+static const struct bench_variant backpressure[] = {
+	{.name = "batches",
+	 .text = WAVES_TEXT,
+	 .kind = BENCH_WAVES,
+	 .shape = BATCHES(500),
+	 .published = {.seconds = 41.7, .memory_bytes = 821692}},
+	{.name = "in-task",
+	 .text = IN_TASK_TEXT,
+	 .kind = BENCH_IN_TASK,
+	 .shape = LIMIT(500),
+	 .published = {.seconds = 30.9, .memory_bytes = 152154848}},
+	{.name = "callback",
+	 .text = CALLBACK_TEXT,
+	 .kind = BENCH_CALLBACK,
+	 .shape = LIMIT(500),
+	 .published = {.seconds = 30.2, .memory_bytes = 1018796}},
+	{.name = "at-end",
+	 .text = AT_END_TEXT,
+	 .kind = BENCH_AT_END,
+	 .shape = LIMIT(500),
+	 .published = {.seconds = 30.2, .memory_bytes = 839176}},
+};
+
+const struct bench_scenario bench_backpressure = {
+	.name = "backpressure",
+	.title = "100,000 jobs, 500 at once, 100 ms to 200 ms each",
+	.load = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 200 * WEIR_MSEC},
+	.variants = backpressure,
+	.count = sizeof backpressure / sizeof backpressure[0],
+	.heap_only = true,
+};
+
+static const struct bench_variant narrow[] = {
+	{.name = "batches",
+	 .text = WAVES_TEXT,
+	 .kind = BENCH_WAVES,
+	 .shape = BATCHES(500),
+	 .published = {.seconds = 24.65}},
+	{.name = "in-task",
+	 .text = IN_TASK_TEXT,
+	 .kind = BENCH_IN_TASK,
+	 .shape = LIMIT(500),
+	 .published = {.seconds = 22.0}},
+	{.name = "callback",
+	 .text = CALLBACK_TEXT,
+	 .kind = BENCH_CALLBACK,
+	 .shape = LIMIT(500),
+	 .published = {.seconds = 21.1}},
+	{.name = "at-end",
+	 .text = AT_END_TEXT,
+	 .kind = BENCH_AT_END,
+	 .shape = LIMIT(500),
+	 .published = {.seconds = 21.1}},
+};
+
+const struct bench_scenario bench_backpressure_narrow = {
+	.name = "backpressure",
+	.title = "100,000 jobs, 500 at once, 100 ms to 110 ms each",
+	.load = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 110 * WEIR_MSEC},
+	.variants = narrow,
+	.count = sizeof narrow / sizeof narrow[0],
+	.heap_only = true,
+};
+
+const struct bench_variant *bench_find_variant(const struct bench_scenario *scenario, const char *name)
+{
+	if (!strcmp(name, "aiometer"))
+		name = "rate";
+	for (size_t i = 0; i < scenario->count; i++)
+		if (!strcmp(scenario->variants[i].name, name))
+			return &scenario->variants[i];
+	return NULL;
+}
+
+double bench_published_per_sec(const struct bench_scenario *scenario, const struct bench_variant *variant)
+{
+	const struct bench_published *published = &variant->published;
+	return published->seconds > 0 ? (double)scenario->load.jobs / published->seconds : published->per_sec;
+}
+
+void bench_judge_variant(const struct bench_scenario *scenario, const struct bench_variant *variant,
+			 struct bench_judgement *ret_judgement)
+{
+	bench_judge(&variant->shape, &scenario->load, bench_published_per_sec(scenario, variant),
+		    variant->published.p95, ret_judgement);
+}

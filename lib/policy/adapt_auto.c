@@ -289,8 +289,11 @@ static void judge_down(struct weir_adapt *adapt, const struct weir__auto_measure
 	cruise(adapt, now);
 }
 
-static void judge_drain(struct weir_adapt *adapt, weir_nsec now)
+/* Nothing queues now: that is the floor, whatever it was taken for. */
+static void judge_drain(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
+	adapt->automatic.floor = seen->latency;
+	adapt->floor = (weir_nsec)seen->latency;
 	adapt->automatic.next_drain = now + DRAIN_EVERY + 50 * round_trip(&adapt->automatic);
 	cruise(adapt, now);
 }
@@ -486,7 +489,7 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 		judge_down(adapt, seen, now);
 		return;
 	case WEIR__AUTO_DRAIN:
-		judge_drain(adapt, now);
+		judge_drain(adapt, seen, now);
 		return;
 	case WEIR__AUTO_CURE:
 		judge_cure(adapt, seen, now);
@@ -513,8 +516,12 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 	if (!state->begun) {
 		state->begun = true;
 		state->next_drain = sample->ended + DRAIN_EVERY;
-		window->changed = window->from = sample->started;
+		window->changed = sample->started;
+		window->from = INT64_MAX;
 	}
+	/* Of the first calls those end first that are short. */
+	if (window->from == INT64_MAX && window->early >= adapt->limit)
+		window->from = sample->ended;
 	/* Not all at once: a burst may be too much where the rate is not. */
 	if (adapt->limit < state->goal)
 		adapt->limit = least_of(state->goal, adapt->limit + 1);

@@ -57,7 +57,7 @@ struct weir__pace_found {
 	/* what tells a limit on the number at once from one on the rate */
 	uint64_t let_in;              /* since the last reaction */
 	double mean_let_in, variance; /* of the calls under way at those let in */
-	int strikes, strikes_needed;
+	double strikes, strikes_needed;
 	bool blames;
 	uint64_t blamed_calls, blamed_refused;
 };

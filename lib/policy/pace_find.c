@@ -66,7 +66,7 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 	static const char *const names[] = {"free", "search", "hold", "climb", "rise"};
 	fprintf(stderr,
 		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
-		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
+		"mark %.3f refused %llu sent %llu strikes %g first %.0f in %.4f\n",
 		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
 		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
 		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
@@ -223,13 +223,15 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	double off = (double)sample->in_flight - found->mean_let_in;
-	if (found->let_in < CALLS_LEAST)
+	double off = (double)sample->in_flight - found->mean_let_in, usual = __builtin_sqrt(found->variance);
+	if (found->let_in < CALLS_LEAST || found->mean_let_in < 4)
 		return false;
-	if (off > 1 + __builtin_sqrt(found->variance))
-		found->strikes++;
-	else if (off <= 0)
-		found->strikes = found->strikes > 2 ? found->strikes - 2 : 0;
+	if (off > usual + 1)
+		found->strikes += 1;
+	else if (off >= -usual / 2)
+		found->strikes += 0.4;
+	else
+		found->strikes = most_of(0, found->strikes - 2);
 	if (found->strikes < found->strikes_needed)
 		return false;
 	blame(pace, true, sample->ended);
@@ -291,7 +293,7 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 	struct weir__pace_found *found = &pace->found;
 	if (!is_enough(span) || !is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
-	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.7 * span->calls / span->time) {
+	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.85 * span->calls / span->time) {
 		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
 		search(pace, 0.85 * found->rate, sample->ended);
 		found->overflowed = true;

@@ -215,7 +215,7 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 	if (blames)
 		enter(pace, WEIR__PACE_FREE, 0, 0, now);
 	else
-		found->strikes_needed *= 2;
+		found->strikes_needed *= 3;
 }
 
 /* Whether that made it sure that the number at once is to blame.  To a rate it is all the same how many are under way:
@@ -224,9 +224,9 @@ static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double off = (double)sample->in_flight - found->mean_let_in, usual = __builtin_sqrt(found->variance);
-	if (found->let_in < CALLS_LEAST || found->mean_let_in < 4)
+	if (found->seen < CALLS_LEAST || found->mean_let_in < 4)
 		return false;
-	if (off > usual + 1)
+	if (off > usual + 1 && found->phase == WEIR__PACE_HOLD)
 		found->strikes += 1;
 	else if (off >= -usual / 2)
 		found->strikes += 0.4;
@@ -238,17 +238,18 @@ static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 	return true;
 }
 
-/* Fewer at once should have helped by now. */
+/* Fewer at once should help.  If they do not within a thousand calls, it was a rate after all. */
 static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	double calls = (double)(pace->sent - found->blamed_calls),
-	       refused = (double)(pace->refused - found->blamed_refused);
-	if (calls < 2000)
+	double calls = (double)(pace->sent - found->blamed_calls);
+	double refused = (double)(pace->refused - found->blamed_refused);
+	if (calls < 1000)
 		return;
-	if (refused > 0.05 * calls) {
+	if (refused > 0.02 * calls) {
 		blame(pace, false, sample->ended);
-		search(pace, most_of(1, pace->recent / 2), sample->ended);
+		search(pace, most_of(1, 0.9 * pace->recent), sample->ended);
+		found->marked = false;
 	}
 	found->blamed_calls = pace->sent;
 	found->blamed_refused = pace->refused;
@@ -451,12 +452,10 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	struct weir__pace_found *found = &pace->found;
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
-	if (sample->number <= found->flight)
-		return;
-	double off = (double)sample->in_flight - found->mean_let_in, part = found->let_in ? 1.0 / 64 : 1;
-	found->let_in++;
+	found->let_in += sample->number > found->flight;
+	double off = (double)sample->in_flight - found->mean_let_in, part = found->seen++ ? 1.0 / 64 : 1;
 	found->mean_let_in += part * off;
-	found->variance = found->let_in > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
+	found->variance = found->seen > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
 }
 
 /* ---- time */

@@ -66,7 +66,7 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 	static const char *const names[] = {"free", "search", "hold", "climb", "rise"};
 	fprintf(stderr,
 		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
-		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
+		"mark %.3f refused %llu sent %llu strikes %g first %.0f in %.4f\n",
 		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
 		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
 		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
@@ -215,7 +215,7 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 	if (blames)
 		enter(pace, WEIR__PACE_FREE, 0, 0, now);
 	else
-		found->strikes_needed *= 2;
+		found->strikes_needed *= 3;
 }
 
 /* Whether that made it sure that the number at once is to blame.  To a rate it is all the same how many are under way:
@@ -223,30 +223,33 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	double off = (double)sample->in_flight - found->mean_let_in;
-	if (found->let_in < CALLS_LEAST)
+	double off = (double)sample->in_flight - found->mean_let_in, usual = __builtin_sqrt(found->variance);
+	if (found->seen < CALLS_LEAST || found->mean_let_in < 4)
 		return false;
-	if (off > 1 + __builtin_sqrt(found->variance))
-		found->strikes++;
-	else if (off <= 0)
-		found->strikes = found->strikes > 2 ? found->strikes - 2 : 0;
+	if (off > usual + 1 && found->phase == WEIR__PACE_HOLD)
+		found->strikes += 1;
+	else if (off >= -usual / 2)
+		found->strikes += 0.4;
+	else
+		found->strikes = most_of(0, found->strikes - 2);
 	if (found->strikes < found->strikes_needed)
 		return false;
 	blame(pace, true, sample->ended);
 	return true;
 }
 
-/* Fewer at once should have helped by now. */
+/* Fewer at once should help.  If they do not within a thousand calls, it was a rate after all. */
 static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	double calls = (double)(pace->sent - found->blamed_calls),
-	       refused = (double)(pace->refused - found->blamed_refused);
-	if (calls < 2000)
+	double calls = (double)(pace->sent - found->blamed_calls);
+	double refused = (double)(pace->refused - found->blamed_refused);
+	if (calls < 1000)
 		return;
-	if (refused > 0.05 * calls) {
+	if (refused > 0.02 * calls) {
 		blame(pace, false, sample->ended);
-		search(pace, most_of(1, pace->recent / 2), sample->ended);
+		search(pace, most_of(1, 0.9 * pace->recent), sample->ended);
+		found->marked = false;
 	}
 	found->blamed_calls = pace->sent;
 	found->blamed_refused = pace->refused;
@@ -291,7 +294,7 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 	struct weir__pace_found *found = &pace->found;
 	if (!is_enough(span) || !is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
-	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.7 * span->calls / span->time) {
+	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.85 * span->calls / span->time) {
 		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
 		search(pace, 0.85 * found->rate, sample->ended);
 		found->overflowed = true;
@@ -449,12 +452,10 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	struct weir__pace_found *found = &pace->found;
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
-	if (sample->number <= found->flight)
-		return;
-	double off = (double)sample->in_flight - found->mean_let_in, part = found->let_in ? 1.0 / 64 : 1;
-	found->let_in++;
+	found->let_in += sample->number > found->flight;
+	double off = (double)sample->in_flight - found->mean_let_in, part = found->seen++ ? 1.0 / 64 : 1;
 	found->mean_let_in += part * off;
-	found->variance = found->let_in > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
+	found->variance = found->seen > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
 }
 
 /* ---- time */

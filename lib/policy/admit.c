@@ -15,6 +15,7 @@
 
 #include "base/contract.h"
 #include "policy/adapt_law.h"
+#include "policy/lateness.h"
 
 #include <stdlib.h>
 
@@ -26,7 +27,9 @@ struct weir__admit {
 	struct weir_adapt_options adapt_options;
 	struct weir_pace *pace;
 	struct weir_pace_options pace_options;
-	struct weir_rate rate;        /* one's own */
+	struct weir_rate rate; /* one's own */
+	weir_nsec promised;    /* when it alone will let the next one in; 0: there is more to wait for */
+	struct weir__lateness lateness;
 	struct weir_breaker *breaker; /* NULL: none */
 	uint64_t calls, ended[WEIR_OUTCOME_RELEASED + 1];
 };
@@ -109,10 +112,17 @@ static void hold(weir_nsec at, enum weir_held_by what, weir_nsec now, weir_nsec 
 		*until = at;
 }
 
+/* When one's own rate lets the next one in, as of then. */
+static weir_nsec own_next(const struct weir__admit *admit, weir_nsec now)
+{
+	weir_nsec since = admit->promised && admit->promised < now ? admit->promised : now;
+	return weir_rate_next(&admit->rate, 1, weir__late_from(&admit->lateness, since, now));
+}
+
 /* The longer of the two rates is what is told. */
 static void hold_rates(const struct weir__admit *admit, weir_nsec now, weir_nsec *until, enum weir_held_by *held_by)
 {
-	weir_nsec own = admit->has_rate ? weir_rate_next(&admit->rate, 1, now) : now;
+	weir_nsec own = admit->has_rate ? own_next(admit, now) : now;
 	weir_nsec theirs = weir_pace_next(admit->pace, now);
 	if (theirs > own)
 		hold(theirs, WEIR_HELD_BY_SERVER_RATE, now, until, held_by);
@@ -140,7 +150,17 @@ weir_nsec weir__admit_ask(struct weir__admit *admit, weir_nsec now, enum weir_he
 	weir_nsec until = ask(admit, now, &held_by);
 	if (ret_held_by)
 		*ret_held_by = held_by;
+	if (held_by != WEIR_HELD_BY_NOTHING)
+		admit->promised = held_by == WEIR_HELD_BY_RATE ? until : 0;
 	return until;
+}
+
+static void take_own(struct weir__admit *admit, weir_nsec now)
+{
+	weir_nsec at = own_next(admit, now);
+	weir_rate_take(&admit->rate, 1, at);
+	weir__late_went(&admit->lateness, at, now);
+	admit->promised = 0;
 }
 
 void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, weir_nsec now)
@@ -153,7 +173,7 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 		weir__require(weir_breaker_allow(admit->breaker, now, &pass.permit) == 0,
 			      "a breaker refuses what it allowed");
 	if (admit->has_rate)
-		weir_rate_take(&admit->rate, 1, now);
+		take_own(admit, now);
 	weir_pace_sent(admit->pace, now);
 	*ret_pass = pass;
 }
@@ -215,6 +235,8 @@ int weir__admit_set_concurrency(struct weir__admit *admit, size_t concurrency)
 int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_options *rate, weir_nsec now)
 {
 	struct weir_rate made = {0};
+	admit->promised = 0;
+	admit->lateness = (struct weir__lateness){0};
 	if (rate->count && admit->has_rate && rate->kind == admit->rate.options.kind)
 		return weir_rate_set(&admit->rate, rate, now);
 	int code = rate->count ? weir_rate_init(&made, rate) : 0;

@@ -14,17 +14,16 @@
  * A fiber runs a little later than it was to be woken, and with a burst of 1 what it is late would be lost: 1,000/s
  * came to 861/s.  So who has waited takes as of the time at which it might have, if that is not long ago.
  */
+#include "policy/lateness.h"
 #include "rt/fiber.h"
 
 #include <stdlib.h>
 #include <weir/rate.h>
 
-#define LATE_MOST (10 * WEIR_MSEC)
-
 struct weir_rate_limiter {
 	struct weir_rate rate;
 	weir_nsec closed_until;
-	weir_nsec late;    /* how late the last one was let through: it will be as late when it comes again */
+	struct weir__lateness lateness;
 	weir_nsec changed; /* when set() or close() was called last: nothing is made good from before */
 	struct weir__waitlist line;
 	struct weir__waiter *timer; /* the head's, while it waits */
@@ -68,7 +67,7 @@ static bool is_possible(const struct weir_rate_limiter *limiter, uint64_t n)
  */
 static weir_nsec try_take(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec since, weir_nsec now)
 {
-	weir_nsec from = since - limiter->late > now - LATE_MOST ? since - limiter->late : now - LATE_MOST;
+	weir_nsec from = weir__late_from(&limiter->lateness, since, now);
 	if (from < limiter->changed)
 		from = limiter->changed;
 	if (from < limiter->closed_until)
@@ -77,7 +76,7 @@ static weir_nsec try_take(struct weir_rate_limiter *limiter, uint64_t n, weir_ns
 	if (at > now)
 		return at;
 	weir_rate_take(&limiter->rate, n, at);
-	limiter->late = now - at;
+	weir__late_went(&limiter->lateness, at, now);
 	return 0;
 }
 

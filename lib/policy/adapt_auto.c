@@ -225,14 +225,15 @@ static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *se
 static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
-	if (!is_reached(adapt, seen)) {
-		try(adapt, WEIR__AUTO_START, adapt->limit, now);
+	if (!is_reached(adapt, seen) && (!state->last.in_flight || seen->in_flight < 1.3 * state->last.in_flight)) {
+		try(adapt, WEIR__AUTO_START, state->goal, now);
 	} else if (is_gain(state, seen) && adapt->limit < adapt->most) {
 		accept(adapt, seen);
-		if (state->ceiling > 0 && state->ceiling <= 2 * adapt->limit)
+		set_base(state, least_of(adapt->limit, seen->in_flight + 1));
+		if (state->ceiling > 0 && state->ceiling <= 2 * state->goal)
 			cruise(adapt, now);
 		else
-			try(adapt, WEIR__AUTO_START, 2 * adapt->limit, now);
+			try(adapt, WEIR__AUTO_START, 2 * state->goal, now);
 	} else {
 		set_base(state, most_of(state->base, least_of(adapt->limit, target(state, seen))));
 		state->last = (struct weir__auto_measure){.latency = seen->latency};
@@ -544,4 +545,4 @@ void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
 		adapt->automatic.cost = cost;
 }
 
-const struct weir__adapt_law weir__adapt_auto = {1, 10000, 10, auto_init, auto_add};
+const struct weir__adapt_law weir__adapt_auto = {1, 10000, 20, auto_init, auto_add};

@@ -55,7 +55,8 @@ struct weir__pace_found {
 	double burst;                      /* so many at once; 0: unknown */
 	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
-	uint64_t let_in; /* since the last reaction */
+	uint64_t let_in;                 /* since the last reaction */
+	double mean_here, variance_here; /* the same since the last reaction */
 	uint64_t seen;
 	double mean_let_in, variance; /* of the calls under way at those let in */
 	double strikes, strikes_needed;

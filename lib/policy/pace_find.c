@@ -26,7 +26,7 @@
 #include <stdio.h>
 #endif
 
-enum { CALLS_LEAST = 20, STRIKES = 3 };
+enum { CALLS_LEAST = 20, STRIKES = 3, GRACE = 2000 };
 
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
 #define PAUSE_LEAST (5 * WEIR_MSEC)
@@ -210,8 +210,7 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 	struct weir__pace_found *found = &pace->found;
 	found->blames = blames;
 	found->strikes = 0;
-	found->blamed_calls = pace->sent;
-	found->blamed_refused = pace->refused;
+	found->blamed_calls = pace->sent + GRACE;
 	if (blames)
 		enter(pace, WEIR__PACE_FREE, 0, 0, now);
 	else
@@ -224,6 +223,10 @@ static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double off = (double)sample->in_flight - found->mean_let_in, usual = __builtin_sqrt(found->variance);
+	if (found->let_in >= CALLS_LEAST) {
+		off = (double)sample->in_flight - found->mean_here;
+		usual = __builtin_sqrt(found->variance_here);
+	}
 	if (found->seen < CALLS_LEAST || found->mean_let_in < 4)
 		return false;
 	if (off > usual + 1 && found->phase == WEIR__PACE_HOLD)
@@ -232,16 +235,21 @@ static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 		found->strikes += 0.4;
 	else
 		found->strikes = most_of(0, found->strikes - 2);
-	if (found->strikes < found->strikes_needed)
+	/* To be wrong costs more where each refusal shuts. */
+	if (found->strikes < found->strikes_needed * (found->cost ? 3 : 1))
 		return false;
 	blame(pace, true, sample->ended);
 	return true;
 }
 
-/* Fewer at once should help.  If they do not within a thousand calls, it was a rate after all. */
+/* Fewer at once should help, once it is found how many.  If they do not, it was a rate after all. */
 static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
+	if (pace->sent <= found->blamed_calls) {
+		found->blamed_refused = pace->refused;
+		return;
+	}
 	double calls = (double)(pace->sent - found->blamed_calls);
 	double refused = (double)(pace->refused - found->blamed_refused);
 	if (calls < 1000)
@@ -447,15 +455,22 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->let_in = 0;
 }
 
+/* Mean and variance of the last sixty or so. */
+static void blend(double *mean, double *variance, double value, uint64_t before)
+{
+	double off = value - *mean, part = before ? 1.0 / 64 : 1;
+	*mean += part * off;
+	*variance = before ? (1 - part) * (*variance + part * off * off) : 0;
+}
+
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
-	found->let_in += sample->number > found->flight;
-	double off = (double)sample->in_flight - found->mean_let_in, part = found->seen++ ? 1.0 / 64 : 1;
-	found->mean_let_in += part * off;
-	found->variance = found->seen > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
+	blend(&found->mean_let_in, &found->variance, (double)sample->in_flight, found->seen++);
+	if (sample->number > found->flight)
+		blend(&found->mean_here, &found->variance_here, (double)sample->in_flight, found->let_in++);
 }
 
 /* ---- time */

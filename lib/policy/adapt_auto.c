@@ -545,4 +545,17 @@ void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
 		adapt->automatic.cost = cost;
 }
 
+void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	if (adapt->law != &weir__adapt_auto)
+		return;
+	state->base = (double)limit;
+	state->ceiling = (double)limit + 2;
+	state->held = state->held_bad = 0;
+	wait_longer(state, PATIENCE_MOST, now);
+	try(adapt, WEIR__AUTO_CRUISE, state->base, now);
+	adapt->limit = state->goal;
+}
+
 const struct weir__adapt_law weir__adapt_auto = {1, 10000, 20, auto_init, auto_add};

@@ -223,11 +223,11 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 
 /* HOLD is refused again and again.  Whether fewer at once help is tried: no rate, but one less under way than there
  * were at the refused one that had the fewest. */
-static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample)
+static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = found->latency / 1e9;
-	found->trial_rate = found->rate;
+	found->trial_rate = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;
 	found->at_once = found->fewest - 1;
 	found->trial_from = sample->ended + nsec(latency);
 	found->trial_until = found->trial_from + nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
@@ -250,14 +250,14 @@ static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
 }
 
 /* Whether a trial begins. */
-static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
+static bool strike(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->strikes || sample->in_flight < found->fewest)
 		found->fewest = sample->in_flight;
 	if (++found->strikes < found->strikes_needed * (found->cost ? 2 : 1) || found->fewest < 4)
 		return false;
-	begin_trial(pace, sample);
+	begin_trial(pace, sample, span);
 	return true;
 }
 
@@ -369,7 +369,7 @@ static void learn_burst(struct weir__pace_found *found)
 static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (strike(pace, sample))
+	if (strike(pace, sample, span))
 		return;
 	if (!is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
@@ -396,9 +396,6 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 	found->estimate = most_of(low, before);
 	if (found->phase == WEIR__PACE_RISE)
 		found->estimate = rate_of_trail(pace, sample, found->estimate);
-	else if (found->burst > 0)
-		found->estimate =
-			most_of(found->estimate, least_of(1.05 * before, rate_of_trail(pace, sample, before)));
 	if (found->phase == WEIR__PACE_RISE) {
 		double last = found->rate / (1 + found->step), most = 1.15 * found->before_rise;
 		if (found->cost) /* another try would be dear: in the middle */
@@ -569,7 +566,8 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);
-		found->strikes = found->strikes ? found->strikes - 1 : 0;
+		if (found->sure >= 3)
+			found->strikes = 0;
 		enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
 		return;
 	case WEIR__PACE_CLIMB:

@@ -55,12 +55,14 @@ struct weir__pace_found {
 	uint64_t first_flight;             /* calls until the first reaction; 0: they are counted */
 	double climb_calls, climb_seconds; /* the last climb */
 	double burst;                      /* so many at once; 0: unknown */
-	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
+	bool knows_burst;
+	double run_calls, run_seconds; /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
 	uint64_t let_in;                  /* since the last reaction */
 	unsigned strikes, strikes_needed; /* refusals of HOLD, which there should be none of */
-	size_t fewest;                    /* calls under way at any of them */
-	size_t at_once;                   /* of the trial; 0: there is none */
+	weir_nsec next_strike;
+	size_t fewest;  /* calls under way at any of them */
+	size_t at_once; /* of the trial; 0: there is none */
 	weir_nsec trial_from, trial_until;
 	uint64_t trial_calls, trial_refused;
 	double trial_rate; /* that must be reached, per s */

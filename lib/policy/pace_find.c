@@ -255,6 +255,10 @@ static bool strike(struct weir_pace *pace, const struct weir_sample *sample, con
 	struct weir__pace_found *found = &pace->found;
 	if (!found->strikes || sample->in_flight < found->fewest)
 		found->fewest = sample->in_flight;
+	/* One that follows at once may be of a limit that has just changed. */
+	if (found->strikes && sample->started < found->next_strike)
+		return false;
+	found->next_strike = sample->ended + nsec(most_of(0.1, 3 * found->latency / 1e9));
 	if (++found->strikes < found->strikes_needed * (found->cost ? 2 : 1) || found->fewest < 4)
 		return false;
 	begin_trial(pace, sample, span);
@@ -277,7 +281,7 @@ static void let_in_trial(struct weir_pace *pace, const struct weir_sample *sampl
 	if (sample->ended < found->trial_until)
 		return;
 	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
-	end_trial(pace, rate >= 0.97 * found->trial_rate, sample->ended);
+	end_trial(pace, rate >= 0.94 * found->trial_rate, sample->ended);
 }
 
 /* Fewer at once should help, once it is found how many.  If they do not, it was a rate after all. */
@@ -347,8 +351,9 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 		found->marked = false;
 	} else {
 		found->estimate = rate_of(found, span);
-		if (!found->burst)
+		if (!found->knows_burst)
 			found->burst = burst_of(found, found->estimate);
+		found->knows_burst = true;
 		if (span->open >= span->time)
 			found->estimate = least_of(1.3 * found->estimate, rate_of_trail(pace, sample, found->estimate));
 		hold(pace, sample->ended);
@@ -380,9 +385,11 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	}
 	if (found->rate <= 1.01 * found->proven)
 		found->proven = 0; /* no more */
-	found->estimate = least_of(0.99 * found->estimate, most_of(found->proven, rate_of(found, span)));
+	double before = found->estimate;
+	found->estimate = least_of(0.99 * before, most_of(found->proven, rate_of(found, span)));
 	found->sure = 0;
-	learn_burst(found);
+	if (found->estimate > 0.85 * before) /* else the limit has changed, and says nothing of the burst */
+		learn_burst(found);
 	hold(pace, sample->ended);
 }
 
@@ -566,7 +573,7 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);
-		if (found->sure >= 3)
+		if (found->sure >= 6)
 			found->strikes = 0;
 		enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
 		return;

@@ -23,9 +23,6 @@
  * refused then and as much is let through, it is the number (TRIAL).
  */
 #include "policy/pace.h"
-#ifdef PACE_TRACE
-#include <stdio.h>
-#endif
 
 enum { CALLS_LEAST = 20, STRIKES = 4, GRACE = 2000 };
 
@@ -63,16 +60,6 @@ static weir_nsec nsec(double time)
 static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-#ifdef PACE_TRACE
-	static const char *const names[] = {"free", "search", "hold", "climb", "trial", "rise"};
-	fprintf(stderr,
-		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
-		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
-		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
-		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
-		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
-		found->run_seconds);
-#endif
 	found->phase = phase;
 	found->rate = rate;
 	found->step_at = now + nsec(wait);
@@ -103,18 +90,19 @@ static double climb_factor(const struct weir__pace_found *found)
 static double hold_time(const struct weir__pace_found *found)
 {
 	if (!found->sure)
-		return most_of(0.3 + 4 * seconds(found->cost),
+		return most_of(0.3 + 6 * seconds(found->cost),
 			       most_of(4 * seconds(found->delay), 20 / found->estimate));
 	double refused = 1 + CLIMB * found->estimate * seconds(found->delay);
 	double time = 1 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
 	unsigned halvings = found->sure < 4 ? 4 - found->sure : 0;
+	halvings = found->cost && halvings > 1 ? 1 : halvings;
 	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
 }
 
 static void hold(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	double margin = found->sure < 2 ? 2 * MARGIN : MARGIN;
+	double margin = found->sure < 2 && !found->cost ? 2 * MARGIN : MARGIN;
 	found->overflowed = false;
 	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
 	found->soon = 0;
@@ -188,7 +176,8 @@ static double rate_of(const struct weir__pace_found *found, const struct span *s
 	if (more >= CALLS_LEAST && longer > 0)
 		return least_of(high, most_of(low, more / longer));
 	/* The same number in more time: a quota, and nothing comes in before it starts anew. */
-	if (longer > found->run_seconds && more < 0.1 * found->run_calls && more > -0.1 * found->run_calls)
+	if (span->open >= seconds(SPAN_LEAST) && longer > found->run_seconds && more < 0.1 * found->run_calls &&
+	    more > -0.1 * found->run_calls)
 		return low;
 	return __builtin_sqrt(low * high);
 }
@@ -403,6 +392,9 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 	found->estimate = most_of(low, before);
 	if (found->phase == WEIR__PACE_RISE)
 		found->estimate = rate_of_trail(pace, sample, found->estimate);
+	else if (found->cost && found->burst > 0) /* it is dear to find that out otherwise */
+		found->estimate =
+			most_of(found->estimate, least_of(1.05 * before, rate_of_trail(pace, sample, before)));
 	if (found->phase == WEIR__PACE_RISE) {
 		double last = found->rate / (1 + found->step), most = 1.15 * found->before_rise;
 		if (found->cost) /* another try would be dear: in the middle */

@@ -430,7 +430,10 @@ static bool give_in(struct weir_adapt *adapt, weir_nsec now)
 		else
 			state->next_up = now;
 		state->step = STEP;
-		cruise(adapt, now);
+		/* Or would they have failed at the base as well? */
+		state->share = share_of(window);
+		state->before_cut = adapt->limit;
+		try(adapt, WEIR__AUTO_CURE, state->base, now);
 		return true;
 	case WEIR__AUTO_CURE:
 		/* Enough to compare? */

@@ -215,8 +215,9 @@ struct weir_process {
 	uint64_t (*lane)(void *arg, const void *job);    /* jobs of the same lane go one after the other, in order,
 							  * retries included; 0: no lane */
 	/* Where a retry waits: 0, and the job is gone from here, produce() will bring it back at `due`; a negative
-	 * code: it waits in memory.  attempt.number goes with the job, by attempts() below.  Not asked for jobs that
-	 * have an order: with WEIR_PROCESS_ORDERED, or in a lane. */
+	 * code: it waits in memory.  While more than 64 x at once are not due yet nothing is produced.  attempt.number
+	 * goes with the job, by attempts() below.  Not asked for jobs that have an order: with WEIR_PROCESS_ORDERED, or
+	 * in a lane. */
 	int (*postpone)(void *arg, void *job, weir_nsec due, const struct weir_attempt *last);
 	unsigned (*attempts)(void *arg, const void *job); /* that counted before, of a job that was brought back */
 	void (*chosen)(void *arg, const struct weir_choice *choice); /* `auto` has decided */

@@ -86,6 +86,7 @@ static void wait_for_next(struct run *run, struct job *job, const struct weir_at
 	const struct weir_process *process = run->process;
 	if (process->postpone && !job->lane && !run->ordered &&
 	    process->postpone(process->arg, job->data, at, attempt) == 0) {
+		weir__postponed_add(run, at);
 		weir__station_put(run, job->station);
 		weir__job_free(run, job);
 		run->live--;

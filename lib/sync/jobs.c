@@ -122,6 +122,7 @@ void weir__jobs_fini(struct run *run)
 	free(run->spare_lane);
 	free(run->lanes);
 	free(run->ring);
+	free(run->postponed.due);
 	weir_heap_fini(&run->retries);
 	weir_heap_fini(&run->expiries);
 }

@@ -128,6 +128,9 @@ static void rest(struct run *run)
 	weir_nsec until = weir__jobs_next_due(run);
 	if (run->openings.n && weir__earlier(weir_heap_top(&run->openings).key, until))
 		until = weir_heap_top(&run->openings).key;
+	weir_nsec fewer = weir__postponed_next(run);
+	if (weir__earlier(fewer, until))
+		until = fewer;
 	if (weir__earlier(run->deadline, until))
 		until = run->deadline;
 	if (run->first_runnable && weir__run_may_start(run))
@@ -155,6 +158,7 @@ static void dispatch(struct run *run)
 	while (!run->ending && !(run->produced_all && !run->live)) {
 		weir__run_measure(run);
 		weir__jobs_due(run);
+		weir__postponed_due(run);
 		weir__stations_serve(run);
 		launch_doomed(run);
 		weir__run_room_changed(run);

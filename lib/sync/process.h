@@ -84,6 +84,11 @@ struct readahead {
 	bool full, was_full; /* in these; in these or those before */
 };
 
+struct postponed {
+	weir_nsec *due; /* a heap */
+	size_t n, room;
+};
+
 struct run {
 	const struct weir_process *process;
 	struct weir_policy *policy;
@@ -104,7 +109,8 @@ struct run {
 
 	struct jobs go, doomed;
 	struct weir_heap retries, expiries, openings;
-	struct station **stations;
+	struct postponed postponed;
+	struct station **stations, *keyless;
 	size_t station_buckets, station_count;
 	struct station *first_runnable, *last_runnable;
 	struct lane **lanes, *spare_lane;
@@ -159,6 +165,13 @@ void weir__job_leave_lane(struct run *run, struct job *job);
 /* Moves what is due by time. */
 void weir__jobs_due(struct run *run);
 weir_nsec weir__jobs_next_due(const struct run *run);
+
+/* ---- postponed.c */
+
+void weir__postponed_add(struct run *run, weir_nsec due);
+void weir__postponed_due(struct run *run); /* those that are due are none any more */
+bool weir__postponed_too_many(const struct run *run);
+weir_nsec weir__postponed_next(const struct run *run); /* when there may be fewer, if they are too many */
 
 /* ---- station.c */
 

@@ -85,5 +85,5 @@ bool weir__run_has_room(struct run *run)
 		run->seen.full = run->seen.was_full = true;
 		return false;
 	}
-	return run->waiting <= 4 * run->at_once;
+	return run->waiting <= 4 * run->at_once && !weir__postponed_too_many(run);
 }

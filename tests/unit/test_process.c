@@ -85,8 +85,9 @@ FIBER_TEST(process_canceled_with_its_fiber_ends_every_job_once)
 /* A store of jobs that are to come back. */
 struct store {
 	struct world *world;
-	unsigned ids[JOBS_MOST], first, last;
-	weir_nsec due[JOBS_MOST];
+	weir_nsec down_until;
+	unsigned ids[4 * JOBS_MOST], first, last;
+	weir_nsec due[4 * JOBS_MOST];
 	unsigned number[JOBS_MOST];
 };
 
@@ -117,7 +118,7 @@ static int produce_again(void *arg, void *ret_job, weir_nsec deadline)
 		if (code < 0)
 			return code;
 	}
-	if (store.first != store.last) {
+	if (store.first != store.last && (store.due[store.first] <= weir_now() || world->produced == world->jobs)) {
 		int code = weir_sleep_until(store.due[store.first]);
 		if (code < 0)
 			return code;
@@ -155,6 +156,36 @@ FIBER_TEST(process_postpones_retries_to_whoever_keeps_the_jobs)
 	ck_assert_uint_eq(world->most_number, 3);
 	for (unsigned i = 0; i < world->jobs; i++)
 		quick_assert(world->ended[i] == 1);
+	free_world(world);
+}
+
+/* An upstream that is down from the first call on: what comes of a store of many jobs. */
+static int refuse_for_a_while(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)world, (void)id;
+	if (weir_now() >= store.down_until)
+		return 0;
+	attempt->refund = true;
+	attempt->not_before = weir_now() + WEIR_SEC;
+	return WEIR_EIO;
+}
+
+FIBER_TEST(process_does_not_postpone_a_whole_store_over_and_over)
+{
+	struct world *world = new_world(
+		new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE, .concurrency = 2}), 4000);
+	struct weir_process_stats stats;
+	store = (struct store){.world = world, .down_until = weir_now() + 10 * WEIR_SEC};
+	for (unsigned i = 0; i < world->jobs; i++)
+		world->results[i] = UNANSWERED;
+	world->process.postpone = postpone;
+	world->process.produce = produce_again;
+	world->process.flags = WEIR_PROCESS_OWN_GATES;
+	world->latency = WEIR_MSEC / 10;
+	world->answer = refuse_for_a_while;
+	ck_assert_int_eq(weir_process(&world->process, &stats, WEIR_FOREVER), 0);
+	ck_assert_uint_eq(stats.succeeded, 4000);
+	ck_assert_uint_le(stats.jobs - 4000, 11 * (64 * 2 + 20)); /* not 40,000 */
 	free_world(world);
 }
 

@@ -67,17 +67,28 @@ static enum step_verdict run_steps(struct engine *engine, struct item *item, str
 
 /* --- what weir_process() calls --- */
 
-/* An item more or less is under way. */
+/* How many items may be under way: what memory allows, and for patterns that take all there are (each is a fiber) what
+ * could be in the steps. */
+static size_t places(const struct engine *engine)
+{
+	int pattern = engine->plan->settings.pattern;
+	bool takes_all = pattern == WEIR_PATTERN_SEMAPHORE || pattern == WEIR_PATTERN_NAIVE;
+	size_t most = takes_all ? engine->most : SIZE_MAX;
+	return most < engine->memory.room ? most : engine->memory.room;
+}
+
+/* An item less is under way. */
 static void leave(struct engine *engine)
 {
-	if (engine->under_way-- == engine->memory.room || engine->memory.room == SIZE_MAX)
+	engine->under_way--;
+	if (engine->under_way < places(engine))
 		weir_event_set(engine->has_room);
 }
 
 static int wait_for_room(struct engine *engine, weir_nsec deadline)
 {
 	int code = 0;
-	while (engine->under_way >= engine->memory.room && !code) {
+	while (engine->under_way >= places(engine) && !code) {
 		weir_event_clear(engine->has_room);
 		code = weir_event_wait(engine->has_room, deadline);
 	}
@@ -100,7 +111,9 @@ static const char *find_too_late(const struct engine *engine, const struct item 
 
 static void bury_late(struct engine *engine, struct item *item, const char *limit)
 {
-	item_set_why(item, "timeout: %s%s%.200s", limit, item->why[0] ? ", after " : "", item->why);
+	char why[sizeof item->why];
+	memcpy(why, item->why, sizeof why);
+	item_set_why(item, "timeout: %s%s%.200s", limit, why[0] ? ", after " : "", why);
 	engine_bury(engine, item);
 }
 
@@ -187,7 +200,7 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	if (!item->tried && (call.tries || (verdict != STEP_CANCELED && verdict != STEP_REFUSED)))
 		item->tried = weir_now();
 	if (verdict != STEP_CANCELED && verdict != STEP_REFUSED)
-		weir_histogram_record(engine->attempt_ns, weir_clock() - begun);
+		weir_histogram_record(engine->attempt_ns, weir_clock() - begun - call.waited);
 	return answer(engine, item, attempt, &call, verdict);
 }
 

@@ -106,6 +106,8 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 	case 'c':
 		if ((value = header_value(line, n, "content-length", &value_bytes)))
 			take_length(self, value, value_bytes);
+		else if ((value = header_value(line, n, "connection", &value_bytes)))
+			self->base.closed = value_bytes == 5 && !strncasecmp(value, "close", 5);
 		break;
 	case 't':
 		if (header_value(line, n, "transfer-encoding", &value_bytes))
@@ -230,6 +232,8 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 		copy_clean(response->detail, sizeof response->detail, self->detail);
 	else if (code != CURLE_OK)
 		describe_failure(self, code, response);
+	if (code != CURLE_OK)
+		self->base.closed = true;
 	self->response = NULL;
 }
 
@@ -378,7 +382,7 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = false;
+	self->chunked = self->base.closed = false;
 	self->limits = (struct http_limits){0};
 	self->socket_errno = 0;
 	self->error[0] = '\0';

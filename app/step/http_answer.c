@@ -3,7 +3,8 @@
  * What an answer means.
  *
  *     a good status      output, if the body is what was expected; else a dead letter
- *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up
+ *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up.  A 403, too, that says when to come back
+ *                        or that nothing is left of the quota: so GitHub says it
  *     408 425 5xx        tried again (not 501 and 505: they stay as they are)
  *     other 4xx, 3xx     dead
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
@@ -79,7 +80,10 @@ bool step_http_is_good(const struct step_http_config *config, int status)
 
 bool step_http_is_throttled(const struct http_response *response)
 {
-	return response->status == 429 || (response->status == 503 && response->told.retry_after > 0);
+	const struct weir_told *told = &response->told;
+	bool used_up = told->counts && !told->left;
+	return response->status == 429 || (response->status == 503 && told->retry_after > 0) ||
+	       (response->status == 403 && (told->retry_after > 0 || used_up));
 }
 
 static enum step_verdict judge_status(struct step_call *call, int status)

@@ -70,7 +70,9 @@ static enum step_verdict wait_or_park(struct step *step, struct step_call *call,
 		if (until)
 			return park(step, call, until, "gate: too many wait for this upstream");
 	}
+	weir_nsec begun = weir_clock();
 	*ret_code = weir_gate_enter(x->gate, &x->pass, call->queue_until ? call->queue_until : WEIR_FOREVER);
+	call->waited += weir_clock() - begun;
 	return STEP_OK;
 }
 

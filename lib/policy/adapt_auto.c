@@ -19,9 +19,6 @@
  * later.  Throttled calls say nothing here, they are the pace's.
  */
 #include "policy/adapt_law.h"
-#ifdef AUTO_TRACE
-#include <stdio.h>
-#endif
 
 enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 2 };
 
@@ -69,22 +66,6 @@ static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double li
 	state->goal = limit;
 	/* The server must get rid of what was too much before a failure is one of the lower limit. */
 	weir_nsec changed = limit < adapt->limit ? now + settle : now;
-#ifdef AUTO_TRACE
-	static const char *const names[] = {"start", "cruise", "up", "down", "drain", "cure"};
-	struct weir__auto_measure m = {0};
-	if (state->window.calls) {
-		m.latency = state->window.sum / state->window.good;
-		m.in_flight = state->window.in_flight / state->window.calls;
-		m.per_nsec = state->window.good / (double)(now - state->window.from);
-	}
-	fprintf(stderr,
-		"%.4f %s(%g) calls %g bad %g early %g/%g R %.2f N %.1f X %.1f q %.1f -> %s %g  base %g ceil %g floor "
-		"%.2f nat %.4f share %.4f before %g\n",
-		(double)now / 1e9, names[state->phase], adapt->limit, state->window.calls, state->window.bad,
-		state->window.early_bad, state->window.early, m.latency / 1e6, m.in_flight, m.per_nsec * 1e9,
-		m.in_flight * (1 - state->floor / m.latency), names[phase], limit, state->base, state->ceiling,
-		state->floor / 1e6, state->natural, state->share, state->before_cut);
-#endif
 	if (limit < adapt->limit)
 		adapt->limit = limit;
 	state->phase = phase;
@@ -225,14 +206,15 @@ static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *se
 static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
-	if (!is_reached(adapt, seen)) {
-		try(adapt, WEIR__AUTO_START, adapt->limit, now);
+	if (!is_reached(adapt, seen) && (!state->last.in_flight || seen->in_flight < 1.3 * state->last.in_flight)) {
+		try(adapt, WEIR__AUTO_START, state->goal, now);
 	} else if (is_gain(state, seen) && adapt->limit < adapt->most) {
 		accept(adapt, seen);
-		if (state->ceiling > 0 && state->ceiling <= 2 * adapt->limit)
+		set_base(state, least_of(adapt->limit, seen->in_flight + 1));
+		if (state->ceiling > 0 && state->ceiling <= 2 * state->goal)
 			cruise(adapt, now);
 		else
-			try(adapt, WEIR__AUTO_START, 2 * adapt->limit, now);
+			try(adapt, WEIR__AUTO_START, 2 * state->goal, now);
 	} else {
 		set_base(state, most_of(state->base, least_of(adapt->limit, target(state, seen))));
 		state->last = (struct weir__auto_measure){.latency = seen->latency};
@@ -448,7 +430,10 @@ static bool give_in(struct weir_adapt *adapt, weir_nsec now)
 		else
 			state->next_up = now;
 		state->step = STEP;
-		cruise(adapt, now);
+		/* Or would they have failed at the base as well? */
+		state->share = share_of(window);
+		state->before_cut = adapt->limit;
+		try(adapt, WEIR__AUTO_CURE, state->base, now);
 		return true;
 	case WEIR__AUTO_CURE:
 		/* Enough to compare? */
@@ -544,4 +529,17 @@ void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
 		adapt->automatic.cost = cost;
 }
 
-const struct weir__adapt_law weir__adapt_auto = {1, 10000, 10, auto_init, auto_add};
+void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now)
+{
+	struct weir__auto *state = &adapt->automatic;
+	if (adapt->law != &weir__adapt_auto)
+		return;
+	state->base = (double)limit;
+	state->ceiling = (double)limit + 2;
+	state->held = state->held_bad = 0;
+	wait_longer(state, PATIENCE_MOST, now);
+	try(adapt, WEIR__AUTO_CRUISE, state->base, now);
+	adapt->limit = state->goal;
+}
+
+const struct weir__adapt_law weir__adapt_auto = {1, 10000, 20, auto_init, auto_add};

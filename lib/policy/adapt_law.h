@@ -96,6 +96,9 @@ extern const struct weir__adapt_law weir__adapt_aimd, weir__adapt_vegas, weir__a
 /* A call that is refused costs so much that `auto` is to try a ceiling no more often than this. */
 void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost);
 
+/* So many at once are known to be fine, and few more are not. */
+void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now);
+
 /* Whether the call tells that the upstream has too much, in the eyes of the published laws. */
 static inline bool weir__adapt_is_drop(const struct weir_sample *sample)
 {

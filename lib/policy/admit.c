@@ -16,6 +16,7 @@
 #include "base/contract.h"
 #include "policy/adapt_law.h"
 #include "policy/lateness.h"
+#include "policy/pace.h"
 
 #include <stdlib.h>
 
@@ -96,7 +97,9 @@ void weir__admit_free(struct weir__admit *admit)
 
 static size_t limit_of(const struct weir__admit *admit)
 {
-	return admit->concurrency ? admit->concurrency : weir_adapt_limit(admit->adapt);
+	size_t limit = admit->concurrency ? admit->concurrency : weir_adapt_limit(admit->adapt);
+	size_t tried = weir_pace_blames_concurrency(admit->pace) ? 0 : weir__pace_at_once(admit->pace);
+	return tried && tried < limit ? tried : limit;
 }
 
 /* Notes that `what` holds back until `at`, unless something of more weight was noted before. */
@@ -181,7 +184,10 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 static void tell_limits(struct weir__admit *admit, const struct weir_sample *sample, const struct weir_told *told)
 {
 	struct weir_sample adapted = *sample;
+	bool blamed = weir_pace_blames_concurrency(admit->pace);
 	weir_pace_add(admit->pace, sample, told);
+	if (!blamed && weir_pace_blames_concurrency(admit->pace))
+		weir__adapt_know(admit->adapt, weir__pace_at_once(admit->pace), sample->ended);
 	if (sample->outcome == WEIR_OUTCOME_RELEASED)
 		return;
 	if (sample->outcome == WEIR_OUTCOME_THROTTLED && weir_pace_blames_concurrency(admit->pace))

@@ -207,3 +207,8 @@ bool weir_pace_blames_concurrency(const struct weir_pace *pace)
 {
 	return pace->found.blames;
 }
+
+size_t weir__pace_at_once(const struct weir_pace *pace)
+{
+	return pace->found.at_once;
+}

@@ -20,6 +20,7 @@ enum weir__pace_phase {
 	WEIR__PACE_SEARCH, /* something was; the rate is a guess that grows until the next refusal */
 	WEIR__PACE_HOLD,   /* a little under the estimate */
 	WEIR__PACE_CLIMB,  /* a little over it, until the tokens that were saved are used up */
+	WEIR__PACE_TRIAL,  /* of a limit on the number at once instead of a rate */
 	WEIR__PACE_RISE,   /* more was let through than the estimate allows: faster and faster */
 };
 
@@ -51,14 +52,20 @@ struct weir__pace_found {
 	weir_nsec lost;                     /* shut since the mark */
 	weir_nsec cost;                     /* time that the last refusal shut for */
 	weir_nsec begun;
+	uint64_t first_flight;             /* calls until the first reaction; 0: they are counted */
 	double climb_calls, climb_seconds; /* the last climb */
 	double burst;                      /* so many at once; 0: unknown */
-	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
+	bool knows_burst;
+	double run_calls, run_seconds; /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
-	uint64_t let_in; /* since the last reaction */
-	uint64_t seen;
-	double mean_let_in, variance; /* of the calls under way at those let in */
-	double strikes, strikes_needed;
+	uint64_t let_in;                  /* since the last reaction */
+	unsigned strikes, strikes_needed; /* refusals of HOLD, which there should be none of */
+	weir_nsec next_strike;
+	size_t fewest;  /* calls under way at any of them */
+	size_t at_once; /* of the trial; 0: there is none */
+	weir_nsec trial_from, trial_until;
+	uint64_t trial_calls, trial_refused;
+	double trial_rate; /* that must be reached, per s */
 	bool blames;
 	uint64_t blamed_calls, blamed_refused;
 };
@@ -91,6 +98,8 @@ struct weir_pace {
 /* A call was refused, or was not. */
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut);
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+/* So many at once, while that is tried, and what was found when weir_pace_blames_concurrency(); 0: any number. */
+size_t weir__pace_at_once(const struct weir_pace *pace);
 /* Time goes by. */
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
 

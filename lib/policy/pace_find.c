@@ -18,15 +18,13 @@
  * All calls that were sent before a refusal was known are one flight, and are reacted to once; but those of them that
  * were let in and those that were not tell the rate, too, if it was a long flight.
  *
- * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  It is known
- * by that: when HOLD is refused, again and again just when there were more under way than at any call let in.
+ * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  When HOLD is
+ * refused again and again it is therefore tried, for a moment, to hold the number instead of the rate.  If nothing is
+ * refused then and as much is let through, it is the number (TRIAL).
  */
 #include "policy/pace.h"
-#ifdef PACE_TRACE
-#include <stdio.h>
-#endif
 
-enum { CALLS_LEAST = 20, STRIKES = 3 };
+enum { CALLS_LEAST = 20, STRIKES = 4, GRACE = 2000 };
 
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
 #define PAUSE_LEAST (5 * WEIR_MSEC)
@@ -62,16 +60,6 @@ static weir_nsec nsec(double time)
 static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-#ifdef PACE_TRACE
-	static const char *const names[] = {"free", "search", "hold", "climb", "rise"};
-	fprintf(stderr,
-		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
-		"mark %.3f refused %llu sent %llu strikes %g first %.0f in %.4f\n",
-		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
-		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
-		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
-		found->run_seconds);
-#endif
 	found->phase = phase;
 	found->rate = rate;
 	found->step_at = now + nsec(wait);
@@ -92,25 +80,29 @@ static void cushion(struct weir_pace *pace, weir_nsec now)
 /* By so much over the estimate: the surer it is of that, the less. */
 static double climb_factor(const struct weir__pace_found *found)
 {
-	return found->sure < 2 ? 1 + CLIMB_FIRST / (found->sure + 1) : 1 + CLIMB;
+	if (found->sure >= 3)
+		return 1 + CLIMB;
+	/* Many are refused of a long flight. */
+	return 1 + most_of(CLIMB, CLIMB_FIRST / (double)(1u << found->sure) / (1 + 10 * seconds(found->delay)));
 }
 
 /* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
 static double hold_time(const struct weir__pace_found *found)
 {
 	if (!found->sure)
-		return most_of(0.3 + 4 * seconds(found->cost),
+		return most_of(0.3 + 6 * seconds(found->cost),
 			       most_of(4 * seconds(found->delay), 20 / found->estimate));
 	double refused = 1 + CLIMB * found->estimate * seconds(found->delay);
 	double time = 1 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
-	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
+	unsigned halvings = found->sure < 4 ? 4 - found->sure : 0;
+	halvings = found->cost && halvings > 1 ? 1 : halvings;
 	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
 }
 
 static void hold(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	double margin = found->sure < 2 ? 2 * MARGIN : MARGIN;
+	double margin = found->sure < 2 && !found->cost ? 2 * MARGIN : MARGIN;
 	found->overflowed = false;
 	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
 	found->soon = 0;
@@ -184,7 +176,8 @@ static double rate_of(const struct weir__pace_found *found, const struct span *s
 	if (more >= CALLS_LEAST && longer > 0)
 		return least_of(high, most_of(low, more / longer));
 	/* The same number in more time: a quota, and nothing comes in before it starts anew. */
-	if (longer > found->run_seconds && more < 0.1 * found->run_calls && more > -0.1 * found->run_calls)
+	if (span->open >= seconds(SPAN_LEAST) && longer > found->run_seconds && more < 0.1 * found->run_calls &&
+	    more > -0.1 * found->run_calls)
 		return low;
 	return __builtin_sqrt(low * high);
 }
@@ -210,38 +203,84 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 	struct weir__pace_found *found = &pace->found;
 	found->blames = blames;
 	found->strikes = 0;
-	found->blamed_calls = pace->sent;
-	found->blamed_refused = pace->refused;
+	found->blamed_calls = pace->sent + GRACE;
 	if (blames)
 		enter(pace, WEIR__PACE_FREE, 0, 0, now);
 	else
-		found->strikes_needed *= 3;
+		found->strikes_needed *= 2;
 }
 
-/* Whether that made it sure that the number at once is to blame.  To a rate it is all the same how many are under way:
- * as many refusals find fewer of them than usual as find more. */
-static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
+/* HOLD is refused again and again.  Whether fewer at once help is tried: no rate, but one less under way than there
+ * were at the refused one that had the fewest. */
+static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	double off = (double)sample->in_flight - found->mean_let_in, usual = __builtin_sqrt(found->variance);
-	if (found->seen < CALLS_LEAST || found->mean_let_in < 4)
+	double latency = found->latency / 1e9;
+	found->trial_rate = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;
+	found->at_once = found->fewest - 1;
+	found->trial_from = sample->ended + nsec(latency);
+	found->trial_until = found->trial_from + nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
+	found->trial_calls = found->trial_refused = 0;
+	enter(pace, WEIR__PACE_TRIAL, 0, 0, sample->ended);
+}
+
+static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->strikes = 0;
+	if (helped) {
+		blame(pace, true, now);
+		return;
+	}
+	found->at_once = 0;
+	found->strikes_needed *= 2;
+	found->sure = 0;
+	hold(pace, now);
+}
+
+/* Whether a trial begins. */
+static bool strike(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (!found->strikes || sample->in_flight < found->fewest)
+		found->fewest = sample->in_flight;
+	/* One that follows at once may be of a limit that has just changed. */
+	if (found->strikes && sample->started < found->next_strike)
 		return false;
-	if (off > usual + 1 && found->phase == WEIR__PACE_HOLD)
-		found->strikes += 1;
-	else if (off >= -usual / 2)
-		found->strikes += 0.4;
-	else
-		found->strikes = most_of(0, found->strikes - 2);
-	if (found->strikes < found->strikes_needed)
+	found->next_strike = sample->ended + nsec(most_of(0.1, 3 * found->latency / 1e9));
+	if (++found->strikes < found->strikes_needed * (found->cost ? 2 : 1) || found->fewest < 4)
 		return false;
-	blame(pace, true, sample->ended);
+	begin_trial(pace, sample, span);
 	return true;
 }
 
-/* Fewer at once should help.  If they do not within a thousand calls, it was a rate after all. */
+static void refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (sample->in_flight <= found->at_once && sample->in_flight > 1)
+		found->at_once = sample->in_flight - 1;
+	if (++found->trial_refused >= 3)
+		end_trial(pace, false, sample->ended);
+}
+
+static void let_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->trial_calls += sample->ended >= found->trial_from;
+	if (sample->ended < found->trial_until)
+		return;
+	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
+	end_trial(pace, rate >= 0.94 * found->trial_rate, sample->ended);
+}
+
+/* Fewer at once should help, once it is found how many.  If they do not, it was a rate after all. */
 static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
+	if (pace->sent <= found->blamed_calls) {
+		found->blamed_refused = pace->refused;
+		return;
+	}
 	double calls = (double)(pace->sent - found->blamed_calls);
 	double refused = (double)(pace->refused - found->blamed_refused);
 	if (calls < 1000)
@@ -271,8 +310,8 @@ static void first_refusal(struct weir_pace *pace, const struct weir_sample *samp
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = most_of(found->latency, (double)found->delay);
-	found->run_calls = (double)sample->number - 1;
-	found->run_seconds = seconds(sample->started - found->begun);
+	found->first_flight = pace->sent;
+	found->run_seconds = seconds(sample->ended - found->begun);
 	search(pace, 0.8 * (double)sample->in_flight * 1e9 / most_of(1, latency), sample->ended);
 }
 
@@ -282,7 +321,7 @@ static void guess(struct weir_pace *pace, const struct weir_sample *sample, cons
 {
 	struct weir__pace_found *found = &pace->found;
 	double one_by_one = 0.7 / most_of(1e-6, seconds(found->delay));
-	double rate = least_of(one_by_one, found->vain ? found->rate : found->rate / 2);
+	double rate = least_of(one_by_one, found->vain ? found->rate : found->rate / 1.5);
 	if (span->calls >= 5)
 		rate = least_of(0.9 * rate_of(found, span),
 				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
@@ -301,8 +340,9 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 		found->marked = false;
 	} else {
 		found->estimate = rate_of(found, span);
-		if (!found->burst)
+		if (!found->knows_burst)
 			found->burst = burst_of(found, found->estimate);
+		found->knows_burst = true;
 		if (span->open >= span->time)
 			found->estimate = least_of(1.3 * found->estimate, rate_of_trail(pace, sample, found->estimate));
 		hold(pace, sample->ended);
@@ -323,7 +363,7 @@ static void learn_burst(struct weir__pace_found *found)
 static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (strike(pace, sample))
+	if (strike(pace, sample, span))
 		return;
 	if (!is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
@@ -334,9 +374,11 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	}
 	if (found->rate <= 1.01 * found->proven)
 		found->proven = 0; /* no more */
-	found->estimate = least_of(0.99 * found->estimate, most_of(found->proven, rate_of(found, span)));
+	double before = found->estimate;
+	found->estimate = least_of(0.99 * before, most_of(found->proven, rate_of(found, span)));
 	found->sure = 0;
-	learn_burst(found);
+	if (found->estimate > 0.85 * before) /* else the limit has changed, and says nothing of the burst */
+		learn_burst(found);
 	hold(pace, sample->ended);
 }
 
@@ -348,8 +390,11 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 	found->climb_calls = climb.calls;
 	found->climb_seconds = climb.time;
 	found->estimate = most_of(low, before);
-	if (found->phase == WEIR__PACE_RISE || found->burst > 0)
+	if (found->phase == WEIR__PACE_RISE)
 		found->estimate = rate_of_trail(pace, sample, found->estimate);
+	else if (found->cost && found->burst > 0) /* it is dear to find that out otherwise */
+		found->estimate =
+			most_of(found->estimate, least_of(1.05 * before, rate_of_trail(pace, sample, before)));
 	if (found->phase == WEIR__PACE_RISE) {
 		double last = found->rate / (1 + found->step), most = 1.15 * found->before_rise;
 		if (found->cost) /* another try would be dear: in the middle */
@@ -358,6 +403,16 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 	}
 	found->sure = found->phase == WEIR__PACE_CLIMB && found->estimate < 1.03 * before ? found->sure + 1 : 0;
 	hold(pace, sample->ended);
+}
+
+/* All calls of the first flight have come back: so many of them were let in. */
+static void end_first_flight(struct weir_pace *pace)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (!found->first_flight)
+		return;
+	found->run_calls = (double)found->first_flight - (double)(pace->refused - 1);
+	found->first_flight = 0;
 }
 
 static void react(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
@@ -373,6 +428,9 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 	case WEIR__PACE_HOLD:
 		refused_in_hold(pace, sample, span);
 		break;
+	case WEIR__PACE_TRIAL:
+		refused_in_trial(pace, sample);
+		break;
 	case WEIR__PACE_CLIMB:
 	case WEIR__PACE_RISE:
 		refused_in_climb(pace, sample, span);
@@ -384,7 +442,7 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (sample->number <= found->flight_mark.number)
+	if (sample->number <= found->flight_mark.number || found->phase == WEIR__PACE_TRIAL)
 		return;
 	struct span span = span_since(pace, &found->flight_mark, sample);
 	if (!is_enough(&span) || span.calls < 1.5 * found->flight_calls)
@@ -421,6 +479,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		refused_in_flight(pace, sample);
 		return;
 	}
+	end_first_flight(pace);
 	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
 	found->vain = found->marked && is_vain(found, &span) ? found->vain + 1 : 0;
 	found->calls = span.calls;
@@ -453,9 +512,8 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
 	found->let_in += sample->number > found->flight;
-	double off = (double)sample->in_flight - found->mean_let_in, part = found->seen++ ? 1.0 / 64 : 1;
-	found->mean_let_in += part * off;
-	found->variance = found->seen > 1 ? (1 - part) * (found->variance + part * off * off) : 0;
+	if (found->phase == WEIR__PACE_TRIAL)
+		let_in_trial(pace, sample);
 }
 
 /* ---- time */
@@ -498,7 +556,8 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		found->strikes_needed = STRIKES;
 	if (!found->begun)
 		found->begun = now;
-	if (found->phase == WEIR__PACE_FREE || now < found->step_at || now < pace->shut)
+	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL || now < found->step_at ||
+	    now < pace->shut)
 		return;
 	switch (found->phase) {
 	case WEIR__PACE_SEARCH:
@@ -506,6 +565,8 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);
+		if (found->sure >= 6)
+			found->strikes = 0;
 		enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
 		return;
 	case WEIR__PACE_CLIMB:

@@ -201,6 +201,23 @@ LOOP_TEST(step_http_retry_after_is_clamped_and_holds_for_503_too)
 	ck_assert_int_le(pause, 33 * WEIR_SEC);
 }
 
+LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
+	ck_assert_int_eq(run(bed, "{\"s\":403,\"a\":\"soon\"}").verdict, STEP_DEAD);
+	free_bed(bed);
+	int64_t pause = pause_after(403, "7", 300 * WEIR_SEC);
+	ck_assert_int_gt(pause, 6 * WEIR_SEC);
+	ck_assert_int_le(pause, 8 * WEIR_SEC);
+	/* and GitHub's: nothing is left of the quota */
+	struct http_response response = {.status = 403, .told = {.counts = true, .left = 1, .reset = WEIR_SEC}};
+	ck_assert(!step_http_is_throttled(&response));
+	response.told.left = 0;
+	ck_assert(step_http_is_throttled(&response));
+	response.status = 404;
+	ck_assert(!step_http_is_throttled(&response));
+}
+
 LOOP_TEST(step_http_judges_faults)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");

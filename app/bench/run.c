@@ -37,7 +37,7 @@ static size_t most_sockets(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > 1000000)
 		return 1000000;
-	return limit.rlim_max > 2 * FDS_RESERVED ? (size_t)limit.rlim_max - FDS_RESERVED : FDS_RESERVED;
+	return (size_t)(limit.rlim_max > 2 * FDS_RESERVED ? limit.rlim_max - FDS_RESERVED : limit.rlim_max / 2);
 }
 
 static size_t wanted_at_once(const struct bench_run *run)

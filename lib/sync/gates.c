@@ -62,13 +62,18 @@ static struct weir__upstream *find(const struct weir_policy *policy, const char 
 	return upstream;
 }
 
-static void forget(struct weir_policy *policy, struct weir__upstream *upstream)
+static void forget_oldest(struct weir_policy *policy)
 {
+	struct weir__upstream *upstream = policy->oldest;
 	struct weir__upstream **at = bucket_of(policy, upstream->hash);
 	while (*at != upstream)
 		at = &(*at)->bucket_next;
 	*at = upstream->bucket_next;
-	idle_remove(policy, upstream);
+	policy->oldest = upstream->newer;
+	if (policy->oldest)
+		policy->oldest->older = NULL;
+	else
+		policy->newest = NULL;
 	policy->upstreams--;
 	weir_gate_free(upstream->gate);
 	free(upstream);
@@ -82,7 +87,7 @@ static int grow(struct weir_policy *policy)
 		return old ? 0 : WEIR_ENOMEM; /* a full table works, if slowly */
 	policy->buckets = buckets;
 	policy->bucket_count = count;
-	for (size_t i = 0; i < old_count; i++)
+	for (size_t i = 0; old && i < old_count; i++)
 		for (struct weir__upstream *upstream = old[i], *next; upstream; upstream = next) {
 			next = upstream->bucket_next;
 			upstream->bucket_next = *bucket_of(policy, upstream->hash);
@@ -102,7 +107,7 @@ static int look_up(struct weir_policy *policy, const char *key, struct weir__ups
 		return 0;
 	}
 	while (policy->upstreams >= policy->options.gates_most && policy->oldest)
-		forget(policy, policy->oldest);
+		forget_oldest(policy);
 	if (policy->upstreams >= policy->bucket_count && grow(policy))
 		return WEIR_ENOMEM;
 	size_t key_bytes = strlen(key) + 1;

@@ -37,7 +37,7 @@ static int grow(struct run *run)
 		return WEIR_ENOMEM;
 	run->stations = buckets;
 	run->station_buckets = count;
-	for (size_t i = 0; i < old_count; i++)
+	for (size_t i = 0; old && i < old_count; i++)
 		for (struct station *station = old[i], *next; station; station = next) {
 			next = station->bucket_next;
 			station->bucket_next = *bucket_of(run, station->hash);
@@ -366,13 +366,15 @@ void weir__stations_serve(struct run *run)
 		weir__gate_hand_out(station->gate);
 		make_runnable(station);
 	}
-	struct station *last = run->last_runnable;
-	for (struct station *station = NULL; station != last && weir__run_may_start(run);) {
-		station = run->first_runnable;
+	/* Those that become runnable meanwhile have their turn the next time. */
+	struct station *last = run->last_runnable, *station;
+	while ((station = run->first_runnable) && weir__run_may_start(run)) {
 		run->first_runnable = station->next_runnable;
 		if (!run->first_runnable)
 			run->last_runnable = NULL;
 		station->runnable = false;
 		serve(run, station);
+		if (station == last)
+			break;
 	}
 }

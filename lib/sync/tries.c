@@ -15,7 +15,7 @@
 
 static weir_nsec with_jitter(struct weir_policy *policy, weir_nsec wait)
 {
-	return weir__later_by(wait, (weir_nsec)((double)(wait / 10) * weir_random_unit(&policy->random)));
+	return weir__later_by(wait, (weir_nsec)((double)wait / 10 * weir_random_unit(&policy->random)));
 }
 
 void weir__tries_init(struct weir__tries *tries, unsigned counted)

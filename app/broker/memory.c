@@ -24,7 +24,7 @@ struct broker {
 	struct weir_sem *bytes;     /* and bytes of their sources */
 	struct weir_event *earlier; /* the first due time of the heap has changed */
 	struct weir_group *mover;
-	size_t capacity, most;      /* that `room` is of, and may be of */
+	size_t capacity, most; /* that `room` is of, and may be of */
 	uint64_t last_id;
 	bool sealed, stopped;
 };

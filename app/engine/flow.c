@@ -275,6 +275,25 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 			ret_flow->mostly = (enum engine_why)why;
 }
 
+/* Said when the first breaker opens, and again when all are closed. */
+static void tell_of_breakers(struct engine *engine, const struct engine_flow *flow)
+{
+	bool is_open = flow->breakers_open;
+	if (is_open == engine->told_of_breaker || engine->state != ENGINE_RUNNING)
+		return;
+	engine->told_of_breaker = is_open;
+	if (is_open && engine->plan->settings.breaker_when_open == WHEN_OPEN_PARK)
+		engine_note(engine,
+			    "%s failed too often: it is left alone for a while, its items wait and lose no try; a few "
+			    "calls look whether it is back",
+			    flow->upstream);
+	else if (is_open)
+		engine_note(engine, "%s failed too often: it is left alone for a while, and its items fail at once",
+			    flow->upstream);
+	else
+		engine_note(engine, "%s is back", flow->upstream);
+}
+
 int engine_sample(void *arg)
 {
 	struct engine *engine = arg;
@@ -282,6 +301,7 @@ int engine_sample(void *arg)
 		struct engine_flow flow;
 		engine_flow(engine, &flow);
 		engine->whys[flow.why] += flow.why != WHY_END;
+		tell_of_breakers(engine, &flow);
 		engine_make_places(engine, flow.concurrency < engine->most ? flow.concurrency : engine->most);
 	}
 	return 0;

@@ -40,7 +40,7 @@ struct engine {
 	size_t most;                                  /* that it may ever be */
 	struct weir_sem *step_places[SPEC_STEPS_MAX]; /* of steps that are limited by themselves */
 	struct key_rate rate;                         /* of one's own, now */
-	bool paused;
+	bool paused, told_of_breaker;
 	uint64_t whys[WHYS]; /* how often each was seen */
 	struct learnt *learnt;
 	size_t under_way; /* leased and in the hands of weir_process() */

@@ -67,21 +67,54 @@ static enum step_verdict run_steps(struct engine *engine, struct item *item, str
 
 /* --- what weir_process() calls --- */
 
-/* An item more or less is under way. */
+/* How many items may be under way: what memory allows, and for patterns that take all there are (each is a fiber) what
+ * could be in the steps. */
+static size_t places(const struct engine *engine)
+{
+	int pattern = engine->plan->settings.pattern;
+	bool takes_all = pattern == WEIR_PATTERN_SEMAPHORE || pattern == WEIR_PATTERN_NAIVE;
+	size_t most = takes_all ? engine->most : SIZE_MAX;
+	return most < engine->memory.room ? most : engine->memory.room;
+}
+
+/* An item less is under way. */
 static void leave(struct engine *engine)
 {
-	if (engine->under_way-- == engine->memory.room || engine->memory.room == SIZE_MAX)
+	engine->under_way--;
+	if (engine->under_way < places(engine))
 		weir_event_set(engine->has_room);
 }
 
 static int wait_for_room(struct engine *engine, weir_nsec deadline)
 {
 	int code = 0;
-	while (engine->under_way >= engine->memory.room && !code) {
+	while (engine->under_way >= places(engine) && !code) {
 		weir_event_clear(engine->has_room);
 		code = weir_event_wait(engine->has_room, deadline);
 	}
 	return code;
+}
+
+/* Whether the item's next try, at `due`, would be too late: what to say of it, or NULL.  excused: the last one was no
+ * fault of its own. */
+static const char *find_too_late(const struct engine *engine, const struct item *item, weir_nsec due, bool excused)
+{
+	const struct plan_settings *settings = &engine->plan->settings;
+	if (settings->timeout_total && due >= item->taken + settings->timeout_total)
+		return "flow.timeout.total";
+	if (settings->timeout_queue && !item->tried && due >= item->taken + settings->timeout_queue)
+		return "flow.timeout.queue";
+	if (settings->retry_elapsed && item->tried && !excused && due > item->tried + settings->retry_elapsed)
+		return "flow.retry.elapsed";
+	return NULL;
+}
+
+static void bury_late(struct engine *engine, struct item *item, const char *limit)
+{
+	char why[sizeof item->why];
+	memcpy(why, item->why, sizeof why);
+	item_set_why(item, "timeout: %s%s%.200s", limit, why[0] ? ", after " : "", why);
+	engine_bury(engine, item);
 }
 
 static int produce(void *arg, void *ret_job, weir_nsec deadline)
@@ -93,8 +126,13 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		int code = wait_for_room(engine, deadline);
 		if (!code)
 			code = engine->broker_ops->lease(engine->broker, &job->item, 1, &err, deadline);
+		if (code == 1 && !job->item->taken)
+			job->item->taken = weir_now();
+		const char *late = code == 1 ? find_too_late(engine, job->item, weir_now(), true) : NULL;
 		if (code == 1 && job->item->bad) {
 			engine_bury(engine, job->item);
+		} else if (late) {
+			bury_late(engine, job->item, late);
 		} else if (code == 1) {
 			engine->under_way++;
 			return 0;
@@ -151,14 +189,18 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 		.attempt = item->attempts + 1,
 		.last_attempt = attempt->last,
 	};
+	weir_nsec queue = engine->plan->settings.timeout_queue;
+	call.queue_until = queue && !item->tried ? item->taken + queue : 0;
 	if (engine->state != ENGINE_RUNNING) /* taken, and not begun */
 		return WEIR_ECANCELED;
 	weir_nsec begun = weir_clock(); /* not weir_now(): a fast answer comes within one turn of the loop */
 	engine->in_flight++;
 	enum step_verdict verdict = run_steps(engine, item, &call);
 	engine->in_flight--;
+	if (!item->tried && (call.tries || (verdict != STEP_CANCELED && verdict != STEP_REFUSED)))
+		item->tried = weir_now();
 	if (verdict != STEP_CANCELED && verdict != STEP_REFUSED)
-		weir_histogram_record(engine->attempt_ns, weir_clock() - begun);
+		weir_histogram_record(engine->attempt_ns, weir_clock() - begun - call.waited);
 	return answer(engine, item, attempt, &call, verdict);
 }
 
@@ -170,7 +212,7 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 	leave(engine);
 	engine->in_hand++;
 	if (result == WEIR_ETIMEDOUT)
-		item_set_why(item, "timeout: flow.timeout, %.200s", item->why[0] ? item->why : "it was never tried");
+		item_set_why(item, "timeout: %s", item->tried ? "flow.timeout.total" : "flow.timeout.queue");
 	if (result >= 0)
 		engine_pass(engine, item);
 	else if (result == WEIR_ECANCELED || result == WEIR_ECLOSED)
@@ -183,9 +225,14 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 
 static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attempt *last)
 {
-	(void)last;
+	struct item *item = ((struct job *)at)->item;
+	bool excused = last->refund || last->outcome == WEIR_OUTCOME_THROTTLED;
+	const char *late = find_too_late(arg, item, due, excused);
 	leave(arg);
-	engine_postpone(arg, ((struct job *)at)->item, due);
+	if (late)
+		bury_late(arg, item, late);
+	else
+		engine_postpone(arg, item, due);
 	return 0;
 }
 

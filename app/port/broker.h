@@ -138,7 +138,8 @@ struct broker_ops {
 	 */
 	void (*stop)(struct broker *broker);
 
-	/* From now on so many items may be in memory, most_items at most; never fewer than before.  Does not suspend. */
+	/* From now on so many items may be in memory, most_items at most; never fewer than before.  Does not suspend.
+	 */
 	void (*grow)(struct broker *broker, size_t capacity_items);
 
 	void (*counts)(const struct broker *broker, struct broker_counts *ret_counts);

@@ -29,8 +29,10 @@ struct step_call {
 	unsigned attempt;           /* from 1 */
 	bool last_attempt;          /* a STEP_RETRY now makes a dead letter */
 	struct value_list *outputs; /* to append to */
+	weir_nsec queue_until;      /* a step that makes it wait for its turn longer than this answers STEP_DEAD; 0 */
 	weir_nsec not_before;       /* set by the step, on weir_now()'s clock; 0: as the retry policy says */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
+	weir_nsec waited;           /* added to by the step: how long it stood in line before an upstream */
 	unsigned tries;             /* set by the step: requests it really sent (0 or 1) */
 	bool throttled;             /* set by the step: STEP_REFUSED because the upstream said so */
 	struct weir_told told;      /* set by the step: what the upstream told of its limits */

@@ -156,6 +156,13 @@ int spec_describe_all(struct buf *out)
 	return out->failed ? WEIR_ENOMEM : 0;
 }
 
+int spec_describe_flow(struct buf *out)
+{
+	buf_add_str(out, "flow: how many at once, how many a second, how often again\n");
+	describe_keys(spec_flow_keys, 2, out);
+	return out->failed ? WEIR_ENOMEM : 0;
+}
+
 int spec_describe(const struct adapter *adapter, struct buf *out)
 {
 	struct buf line = {0};

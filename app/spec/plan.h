@@ -93,4 +93,7 @@ void plan_free(struct plan *plan);
 int spec_describe(const struct adapter *adapter, struct buf *out);
 int spec_describe_all(struct buf *out);
 
+/* The same of the section `flow`. */
+int spec_describe_flow(struct buf *out);
+
 #endif

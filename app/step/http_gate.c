@@ -70,7 +70,9 @@ static enum step_verdict wait_or_park(struct step *step, struct step_call *call,
 		if (until)
 			return park(step, call, until, "gate: too many wait for this upstream");
 	}
-	*ret_code = weir_gate_enter(x->gate, &x->pass, WEIR_FOREVER);
+	weir_nsec begun = weir_clock();
+	*ret_code = weir_gate_enter(x->gate, &x->pass, call->queue_until ? call->queue_until : WEIR_FOREVER);
+	call->waited += weir_clock() - begun;
 	return STEP_OK;
 }
 
@@ -89,6 +91,8 @@ enum step_verdict step_http_enter(struct step *step, struct step_call *call, str
 		return verdict;
 	if (code == WEIR_EOPEN)
 		return step_http_say(call, STEP_RETRY, "breaker: open, the upstream failed too often");
+	if (code == WEIR_ETIMEDOUT && call->queue_until && weir_now() >= call->queue_until)
+		return step_http_say(call, STEP_DEAD, "timeout: waited for its turn longer than flow.timeout.queue");
 	if (code == WEIR_ETIMEDOUT)
 		return step_http_say(call, STEP_RETRY, "timeout: the attempt waited too long for its turn");
 	if (code)

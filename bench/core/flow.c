@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What it costs to ask: rates, the rate limiter, the circuit breaker. */
+/* What it costs to ask: rates, the rate limiter, the circuit breaker; and what a job of weir_process() costs. */
 #include "core.h"
 
 /* A take each ten nanoseconds of a clock that is only counted, at a rate that lets all of them through. */
@@ -45,8 +45,42 @@ static void measure_limiter(const char *name)
 	weir_rate_limiter_free(limiter);
 }
 
+static uint64_t jobs_left;
+
+static int next_job(void *arg, void *ret_job, weir_nsec deadline)
+{
+	(void)arg, (void)deadline;
+	*(uint64_t *)ret_job = jobs_left;
+	return jobs_left-- ? 0 : WEIR_ECLOSED;
+}
+
+static int do_nothing(void *job, struct weir_attempt *attempt, void *arg)
+{
+	(void)job, (void)attempt, (void)arg;
+	return 0;
+}
+
+static void measure_process(const char *name)
+{
+	struct weir_policy *policy;
+	struct weir_process_stats stats;
+	jobs_left = 5000000 / share;
+	must(weir_policy_new(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE, .concurrency = 100}, &policy,
+			     NULL),
+	     name);
+	weir_nsec start = weir_clock();
+	must(weir_process(
+		     &(struct weir_process){
+			     .policy = policy, .job_bytes = sizeof(uint64_t), .produce = next_job, .work = do_nothing},
+		     &stats, WEIR_FOREVER),
+	     name);
+	figure(name, (double)stats.jobs / seconds_since(start), "jobs/s");
+	weir_policy_free(policy);
+}
+
 void bench_flow(void)
 {
+	measure_process("flow_process_per_s");
 	measure_rate("flow_gcra_ns", &(struct weir_rate_options){.count = 300000000, .burst = 10});
 	measure_rate("flow_bucket_ns",
 		     &(struct weir_rate_options){.count = 300000000, .burst = 10, .kind = WEIR_RATE_BUCKET});

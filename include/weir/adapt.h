@@ -39,7 +39,7 @@ enum weir_adapt_kind {
 struct weir_adapt_options {
 	enum weir_adapt_kind kind;
 	size_t least, most; /* of the limit; 0: as published; auto: 1 and 10,000; WEIR_ADAPT_MOST at most */
-	size_t start;       /* 0: as published; auto: 10 */
+	size_t start;       /* 0: as published; auto: 20 */
 	double learnt;      /* the limit that an earlier run ended with; 0: none did.  Comes before `start` */
 	weir_nsec floor;    /* and its floor; 0: unknown */
 	uint64_t seed;

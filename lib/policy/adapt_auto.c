@@ -206,7 +206,7 @@ static double target(const struct weir__auto *state, const struct weir__auto_mea
 
 static void set_base(struct weir__auto *state, double base)
 {
-	if (base != state->base)
+	if (base < state->base)
 		state->held = state->held_bad = 0;
 	state->base = base;
 }
@@ -225,14 +225,15 @@ static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *se
 static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
-	if (!is_reached(adapt, seen)) {
-		try(adapt, WEIR__AUTO_START, adapt->limit, now);
+	if (!is_reached(adapt, seen) && (!state->last.in_flight || seen->in_flight < 1.3 * state->last.in_flight)) {
+		try(adapt, WEIR__AUTO_START, state->goal, now);
 	} else if (is_gain(state, seen) && adapt->limit < adapt->most) {
 		accept(adapt, seen);
-		if (state->ceiling > 0 && state->ceiling <= 2 * adapt->limit)
+		set_base(state, least_of(adapt->limit, seen->in_flight + 1));
+		if (state->ceiling > 0 && state->ceiling <= 2 * state->goal)
 			cruise(adapt, now);
 		else
-			try(adapt, WEIR__AUTO_START, 2 * adapt->limit, now);
+			try(adapt, WEIR__AUTO_START, 2 * state->goal, now);
 	} else {
 		set_base(state, most_of(state->base, least_of(adapt->limit, target(state, seen))));
 		state->last = (struct weir__auto_measure){.latency = seen->latency};
@@ -289,8 +290,11 @@ static void judge_down(struct weir_adapt *adapt, const struct weir__auto_measure
 	cruise(adapt, now);
 }
 
-static void judge_drain(struct weir_adapt *adapt, weir_nsec now)
+/* Nothing queues now: that is the floor, whatever it was taken for. */
+static void judge_drain(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
+	adapt->automatic.floor = seen->latency;
+	adapt->floor = (weir_nsec)seen->latency;
 	adapt->automatic.next_drain = now + DRAIN_EVERY + 50 * round_trip(&adapt->automatic);
 	cruise(adapt, now);
 }
@@ -340,20 +344,24 @@ static void judge_cruise(struct weir_adapt *adapt, const struct weir__auto_measu
 /* ---- failures */
 
 /* More of them than there always are? */
-static bool is_too_many(const struct weir__auto *state, double bad, double calls)
+static bool is_too_many(double share, double bad, double calls)
 {
-	double expected = state->natural * calls;
+	double expected = share * calls;
 	return bad > 1.3 * expected + 3 * root(expected) + TOLERATED * calls + BAD_LEAST;
 }
 
 static bool is_overwhelmed(const struct weir__auto *state, const struct weir__auto_window *window)
 {
 	double bad = window->bad + window->early_bad, calls = window->calls + window->early;
-	return is_too_many(state, bad, calls) ||
-	       (state->phase == WEIR__AUTO_CRUISE && is_too_many(state, bad + state->held_bad, calls + state->held));
+	double before = state->held >= 50 ? state->held_bad / state->held : 0;
+	if (state->phase == WEIR__AUTO_CRUISE)
+		return is_too_many(state->natural, bad, calls) ||
+		       is_too_many(state->natural, bad + state->held_bad, calls + state->held);
+	return is_too_many(most_of(state->natural, before), bad, calls);
 }
 
-/* What happens at the base is remembered for some thousand calls: a few failures in each window are many in the end. */
+/* What happens up to the base is remembered for some thousand calls: a few failures in each window are many in the end.
+ */
 static void hold(struct weir__auto *state)
 {
 	state->held += state->window.calls + state->window.early;
@@ -406,7 +414,7 @@ static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure
 	state->last = *seen;
 	if (share > 0.25 * state->share && share > TOLERATED) {
 		/* No better, or not much: it is not the load. */
-		state->natural = most_of(state->natural, share);
+		state->natural = state->natural_most = most_of(state->natural, share);
 		set_base(state, most_of(state->base, state->before_cut));
 		state->ceiling = 0;
 		cruise(adapt, now);
@@ -464,19 +472,20 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 {
 	struct weir__auto *state = &adapt->automatic;
 	double share = share_of(&state->window);
-	if (share < state->natural)
-		state->natural += 0.1 * (share - state->natural);
+	double part = least_of(0.2, state->window.calls / 3000);
+	state->natural = least_of(1.2 * state->natural_most, state->natural + part * (share - state->natural));
 	if (!state->window.good) {
 		cut(adapt, now);
 		return;
 	}
 	see_floor(adapt, seen);
+	if (state->phase != WEIR__AUTO_CURE)
+		hold(state);
 	switch (state->phase) {
 	case WEIR__AUTO_START:
 		judge_start(adapt, seen, now);
 		return;
 	case WEIR__AUTO_CRUISE:
-		hold(state);
 		judge_cruise(adapt, seen, now);
 		return;
 	case WEIR__AUTO_UP:
@@ -486,7 +495,7 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 		judge_down(adapt, seen, now);
 		return;
 	case WEIR__AUTO_DRAIN:
-		judge_drain(adapt, now);
+		judge_drain(adapt, seen, now);
 		return;
 	case WEIR__AUTO_CURE:
 		judge_cure(adapt, seen, now);
@@ -513,8 +522,12 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 	if (!state->begun) {
 		state->begun = true;
 		state->next_drain = sample->ended + DRAIN_EVERY;
-		window->changed = window->from = sample->started;
+		window->changed = sample->started;
+		window->from = INT64_MAX;
 	}
+	/* Of the first calls those end first that are short. */
+	if (window->from == INT64_MAX && window->early >= adapt->limit)
+		window->from = sample->ended;
 	/* Not all at once: a burst may be too much where the rate is not. */
 	if (adapt->limit < state->goal)
 		adapt->limit = least_of(state->goal, adapt->limit + 1);
@@ -532,4 +545,4 @@ void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
 		adapt->automatic.cost = cost;
 }
 
-const struct weir__adapt_law weir__adapt_auto = {1, 10000, 10, auto_init, auto_add};
+const struct weir__adapt_law weir__adapt_auto = {1, 10000, 20, auto_init, auto_add};

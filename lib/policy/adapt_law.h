@@ -71,6 +71,7 @@ struct weir__auto {
 	weir_nsec patience, next_up, next_drain;
 	weir_nsec cost;           /* least time between two that are refused */
 	double natural;           /* share of failures that fewer at once do not cure */
+	double natural_most;      /* as it was seen when that was found out */
 	double held, held_bad;    /* calls since the base is what it is, and failures */
 	double before_cut, share; /* the limit and the share of failures that a cure is tried for */
 };

@@ -14,6 +14,7 @@
 #include "policy/admit.h"
 
 #include "base/contract.h"
+#include "policy/adapt_law.h"
 
 #include <stdlib.h>
 
@@ -165,6 +166,9 @@ static void tell_limits(struct weir__admit *admit, const struct weir_sample *sam
 		return;
 	if (sample->outcome == WEIR_OUTCOME_THROTTLED && weir_pace_blames_concurrency(admit->pace))
 		adapted.outcome = WEIR_OUTCOME_FAILED;
+	if (weir_pace_shut_until(admit->pace, sample->ended))
+		weir__adapt_cost(admit->adapt,
+				 100 * (weir_pace_shut_until(admit->pace, sample->ended) - sample->ended));
 	weir_adapt_add(admit->adapt, &adapted);
 }
 

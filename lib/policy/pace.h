@@ -30,6 +30,9 @@ struct weir__pace_found {
 	double estimate;     /* per s */
 	double rate;         /* held to, per s; 0: none */
 	double step;         /* of the rise */
+	double before_rise;  /* the estimate */
+	double proven;       /* rate that was held to for a while; 0: none */
+	bool overflowed;     /* the search began anew because of `slowest` */
 	double slowest;      /* rate since the mark */
 	double flight_calls; /* of the flight that an estimate was made from */
 	unsigned points;     /* of the trail: where the rate changed since the last reaction */
@@ -49,11 +52,14 @@ struct weir__pace_found {
 	weir_nsec cost;                     /* time that the last refusal shut for */
 	weir_nsec begun;
 	double climb_calls, climb_seconds; /* the last climb */
+	double burst;                      /* so many at once; 0: unknown */
 	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
-	size_t most_let_in;
-	uint64_t let_in; /* since the last reaction */
-	unsigned strikes, strikes_needed;
+	uint64_t let_in;                 /* since the last reaction */
+	double mean_here, variance_here; /* the same since the last reaction */
+	uint64_t seen;
+	double mean_let_in, variance; /* of the calls under way at those let in */
+	double strikes, strikes_needed;
 	bool blames;
 	uint64_t blamed_calls, blamed_refused;
 };

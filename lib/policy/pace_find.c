@@ -26,15 +26,15 @@
 #include <stdio.h>
 #endif
 
-enum { CALLS_LEAST = 20, STRIKES = 3 };
+enum { CALLS_LEAST = 20, STRIKES = 3, GRACE = 2000 };
 
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
 #define PAUSE_LEAST (5 * WEIR_MSEC)
 #define PAUSE_MOST  (5 * WEIR_SEC)
 #define MARGIN      0.01
-#define CLIMB       1.04
-#define CLIMB_FIRST 1.1   /* when it is not sure of the estimate yet */
-#define SHARE       0.001 /* of calls that may be refused by climbs */
+#define CLIMB       0.04
+#define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
+#define SHARE       0.002 /* of calls that may be refused by climbs */
 #define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
 
 static double least_of(double a, double b)
@@ -66,7 +66,7 @@ static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double ra
 	static const char *const names[] = {"free", "search", "hold", "climb", "rise"};
 	fprintf(stderr,
 		"%.4f pace %s %.1f -> %s %.1f wait %.3f  estimate %.1f sure %u delay %.2f ms lost %.3f vain %u since "
-		"mark %.3f refused %llu sent %llu strikes %u first %.0f in %.4f\n",
+		"mark %.3f refused %llu sent %llu strikes %g first %.0f in %.4f\n",
 		seconds(now), names[found->phase], found->rate, names[phase], rate, wait, found->estimate, found->sure,
 		found->delay / 1e6, seconds(found->lost), found->vain, seconds(now - found->mark.at),
 		(unsigned long long)pace->refused, (unsigned long long)pace->sent, found->strikes, found->run_calls,
@@ -89,14 +89,20 @@ static void cushion(struct weir_pace *pace, weir_nsec now)
 	pace->at = now + WEIR__PACE_CATCH_UP + nsec(3 / found->rate + 0.2 * seconds(found->delay));
 }
 
+/* By so much over the estimate: the surer it is of that, the less. */
+static double climb_factor(const struct weir__pace_found *found)
+{
+	return found->sure < 2 ? 1 + CLIMB_FIRST / (found->sure + 1) : 1 + CLIMB;
+}
+
 /* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
 static double hold_time(const struct weir__pace_found *found)
 {
 	if (!found->sure)
 		return most_of(0.3 + 4 * seconds(found->cost),
 			       most_of(4 * seconds(found->delay), 20 / found->estimate));
-	double refused = 1 + (CLIMB - 1) * found->estimate * seconds(found->delay);
-	double time = 2 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
+	double refused = 1 + CLIMB * found->estimate * seconds(found->delay);
+	double time = 1 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
 	unsigned halvings = found->sure < 3 ? 3 - found->sure : 0;
 	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
 }
@@ -105,6 +111,7 @@ static void hold(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	double margin = found->sure < 2 ? 2 * MARGIN : MARGIN;
+	found->overflowed = false;
 	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
 	found->soon = 0;
 	cushion(pace, now);
@@ -112,7 +119,7 @@ static void hold(struct weir_pace *pace, weir_nsec now)
 
 static double step_time(const struct weir__pace_found *found, double least)
 {
-	return most_of(2 * seconds(found->delay), most_of(least, 10 / found->rate));
+	return most_of(2 * seconds(found->delay), most_of(least, 5 / found->rate));
 }
 
 static void search(struct weir_pace *pace, double rate, weir_nsec now)
@@ -152,7 +159,7 @@ static bool is_enough(const struct span *span)
 	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
 }
 
-/* So many at once, as a run from a full bucket to an empty one tells. */
+/* So many at once, as the run from a full bucket to an empty one tells, at this rate. */
 static double burst_of(const struct weir__pace_found *found, double rate)
 {
 	return most_of(0, found->run_calls - rate * found->run_seconds);
@@ -161,7 +168,8 @@ static double burst_of(const struct weir__pace_found *found, double rate)
 /* Whether it is not the burst alone that it tells of. */
 static bool is_more_than_burst(const struct weir__pace_found *found, const struct span *span)
 {
-	return span->open >= span->time || span->calls >= found->run_calls + CALLS_LEAST;
+	double low = span->calls / most_of(span->time, 1e-6);
+	return span->open >= span->time || span->calls >= burst_of(found, low) + CALLS_LEAST;
 }
 
 /* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
@@ -173,21 +181,24 @@ static double rate_of(const struct weir__pace_found *found, const struct span *s
 	if (high <= 1.02 * low)
 		return low;
 	double more = span->calls - found->run_calls, longer = span->open - found->run_seconds;
-	double rate = more >= CALLS_LEAST && longer > 0 ? more / longer : __builtin_sqrt(low * high);
-	return least_of(high, most_of(low, rate));
+	if (more >= CALLS_LEAST && longer > 0)
+		return least_of(high, most_of(low, more / longer));
+	/* The same number in more time: a quota, and nothing comes in before it starts anew. */
+	if (longer > found->run_seconds && more < 0.1 * found->run_calls && more > -0.1 * found->run_calls)
+		return low;
+	return __builtin_sqrt(low * high);
 }
 
 /* The highest rate, over any stretch since the last reaction, that a burst does not explain. */
 static double rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least)
 {
 	const struct weir__pace_found *found = &pace->found;
-	double burst = burst_of(found, least);
 	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {
 		if (sample->number <= found->trail[i].number)
 			continue;
 		struct span span = span_since(pace, &found->trail[i], sample);
-		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= CALLS_LEAST / 2)
-			least = most_of(least, (span.calls + 0.5 - burst) / span.time);
+		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= 5)
+			least = most_of(least, (span.calls + 0.5 - found->burst) / span.time);
 	}
 	return least;
 }
@@ -199,41 +210,54 @@ static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
 	struct weir__pace_found *found = &pace->found;
 	found->blames = blames;
 	found->strikes = 0;
-	found->blamed_calls = pace->sent;
-	found->blamed_refused = pace->refused;
+	found->blamed_calls = pace->sent + GRACE;
 	if (blames)
 		enter(pace, WEIR__PACE_FREE, 0, 0, now);
 	else
-		found->strikes_needed *= 2;
+		found->strikes_needed *= 3;
 }
 
-/* Whether that made it sure that the number at once is to blame. */
+/* Whether that made it sure that the number at once is to blame.  To a rate it is all the same how many are under way:
+ * as many refusals find fewer of them than usual as find more. */
 static bool strike(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (found->let_in < CALLS_LEAST)
+	double off = (double)sample->in_flight - found->mean_let_in, usual = __builtin_sqrt(found->variance);
+	if (found->let_in >= CALLS_LEAST) {
+		off = (double)sample->in_flight - found->mean_here;
+		usual = __builtin_sqrt(found->variance_here);
+	}
+	if (found->seen < CALLS_LEAST || found->mean_let_in < 4)
 		return false;
-	if (sample->in_flight > found->most_let_in)
-		found->strikes++;
-	else if ((double)sample->in_flight < 0.9 * (double)found->most_let_in)
-		found->strikes = 0;
-	if (found->strikes < found->strikes_needed)
+	if (off > usual + 1 && found->phase == WEIR__PACE_HOLD)
+		found->strikes += 1;
+	else if (off >= -usual / 2)
+		found->strikes += 0.4;
+	else
+		found->strikes = most_of(0, found->strikes - 2);
+	/* To be wrong costs more where each refusal shuts. */
+	if (found->strikes < found->strikes_needed * (found->cost ? 3 : 1))
 		return false;
 	blame(pace, true, sample->ended);
 	return true;
 }
 
-/* Fewer at once should have helped by now. */
+/* Fewer at once should help, once it is found how many.  If they do not, it was a rate after all. */
 static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	double calls = (double)(pace->sent - found->blamed_calls),
-	       refused = (double)(pace->refused - found->blamed_refused);
-	if (calls < 2000)
+	if (pace->sent <= found->blamed_calls) {
+		found->blamed_refused = pace->refused;
 		return;
-	if (refused > 0.05 * calls) {
+	}
+	double calls = (double)(pace->sent - found->blamed_calls);
+	double refused = (double)(pace->refused - found->blamed_refused);
+	if (calls < 1000)
+		return;
+	if (refused > 0.02 * calls) {
 		blame(pace, false, sample->ended);
-		search(pace, most_of(1, pace->recent / 2), sample->ended);
+		search(pace, most_of(1, 0.9 * pace->recent), sample->ended);
+		found->marked = false;
 	}
 	found->blamed_calls = pace->sent;
 	found->blamed_refused = pace->refused;
@@ -250,14 +274,14 @@ static void pause(struct weir_pace *pace, weir_nsec now)
 		pace->shut = now + wait;
 }
 
-/* A guess to begin with: half of what went out. */
+/* A guess to begin with: a little less than went out. */
 static void first_refusal(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = most_of(found->latency, (double)found->delay);
 	found->run_calls = (double)sample->number - 1;
 	found->run_seconds = seconds(sample->started - found->begun);
-	search(pace, (double)sample->in_flight * 1e9 / most_of(1, latency) / 2, sample->ended);
+	search(pace, 0.8 * (double)sample->in_flight * 1e9 / most_of(1, latency), sample->ended);
 }
 
 /* Another guess: what the span says, if it says something.  When nothing at all is let through time will help, when
@@ -265,7 +289,8 @@ static void first_refusal(struct weir_pace *pace, const struct weir_sample *samp
 static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	double rate = found->vain ? found->rate : found->rate / 2;
+	double one_by_one = 0.7 / most_of(1e-6, seconds(found->delay));
+	double rate = least_of(one_by_one, found->vain ? found->rate : found->rate / 2);
 	if (span->calls >= 5)
 		rate = least_of(0.9 * rate_of(found, span),
 				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
@@ -277,13 +302,17 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 	struct weir__pace_found *found = &pace->found;
 	if (!is_enough(span) || !is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
-	} else if (span->open >= span->time && found->slowest < 0.7 * span->calls / span->time) {
+	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.85 * span->calls / span->time) {
 		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
 		search(pace, 0.85 * found->rate, sample->ended);
-		found->slowest = found->rate;
+		found->overflowed = true;
 		found->marked = false;
 	} else {
 		found->estimate = rate_of(found, span);
+		if (!found->burst)
+			found->burst = burst_of(found, found->estimate);
+		if (span->open >= span->time)
+			found->estimate = least_of(1.3 * found->estimate, rate_of_trail(pace, sample, found->estimate));
 		hold(pace, sample->ended);
 	}
 }
@@ -292,10 +321,11 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 static void learn_burst(struct weir__pace_found *found)
 {
 	double calls = found->climb_calls, time = found->climb_seconds;
-	if (calls - found->estimate * time > burst_of(found, found->estimate)) {
-		found->run_calls = calls;
-		found->run_seconds = time;
-	}
+	if (calls - found->estimate * time <= found->burst)
+		return;
+	found->burst = calls - found->estimate * time;
+	found->run_calls = calls;
+	found->run_seconds = time;
 }
 
 static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
@@ -304,13 +334,15 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	if (strike(pace, sample))
 		return;
 	if (!is_enough(span)) {
-		if (found->soon++ < 2)
+		if (found->vain || found->soon++ < 2)
 			cushion(pace, sample->ended);
 		else
 			guess(pace, sample, span);
 		return;
 	}
-	found->estimate = least_of(0.99 * found->estimate, rate_of(found, span));
+	if (found->rate <= 1.01 * found->proven)
+		found->proven = 0; /* no more */
+	found->estimate = least_of(0.99 * found->estimate, most_of(found->proven, rate_of(found, span)));
 	found->sure = 0;
 	learn_burst(found);
 	hold(pace, sample->ended);
@@ -323,7 +355,15 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 	struct span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
 	found->climb_calls = climb.calls;
 	found->climb_seconds = climb.time;
-	found->estimate = rate_of_trail(pace, sample, most_of(low, before));
+	found->estimate = most_of(low, before);
+	if (found->phase == WEIR__PACE_RISE || found->burst > 0)
+		found->estimate = rate_of_trail(pace, sample, found->estimate);
+	if (found->phase == WEIR__PACE_RISE) {
+		double last = found->rate / (1 + found->step), most = 1.15 * found->before_rise;
+		if (found->cost) /* another try would be dear: in the middle */
+			most = __builtin_sqrt(found->before_rise * most_of(last, found->before_rise));
+		found->estimate = most_of(found->estimate, least_of(most, last));
+	}
 	found->sure = found->phase == WEIR__PACE_CLIMB && found->estimate < 1.03 * before ? found->sure + 1 : 0;
 	hold(pace, sample->ended);
 }
@@ -367,6 +407,14 @@ static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *
 	hold(pace, sample->ended);
 }
 
+/* Whether nothing was let through since the last reaction.  Of calls that take long it is not known yet. */
+static bool is_vain(const struct weir__pace_found *found, const struct span *span)
+{
+	if (found->let_in)
+		return false;
+	return found->latency < 3 * (double)found->delay || span->calls < found->calls + 1;
+}
+
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut)
 {
 	struct weir__pace_found *found = &pace->found;
@@ -382,7 +430,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
-	found->vain = found->marked && !found->let_in && span.calls < found->calls + 3 ? found->vain + 1 : 0;
+	found->vain = found->marked && is_vain(found, &span) ? found->vain + 1 : 0;
 	found->calls = span.calls;
 	found->flight_calls = 0;
 	enum weir__pace_phase before = found->phase;
@@ -397,15 +445,22 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		found->calls = 0;
 		found->lost = 0;
 	}
-	if (!is_shut && found->phase == WEIR__PACE_SEARCH)
+	if (!is_shut && (found->vain || found->phase == WEIR__PACE_SEARCH))
 		pause(pace, sample->ended);
 	found->cost = is_shut && pace->shut > sample->ended ? pace->shut - sample->ended : 0;
 	found->lost += found->cost;
 	found->points = 1;
 	found->trail[0] = (struct weir__pace_mark){sample->ended + found->cost, pace->sent, pace->refused};
 	found->flight = pace->sent;
-	found->most_let_in = 0;
 	found->let_in = 0;
+}
+
+/* Mean and variance of the last sixty or so. */
+static void blend(double *mean, double *variance, double value, uint64_t before)
+{
+	double off = value - *mean, part = before ? 1.0 / 64 : 1;
+	*mean += part * off;
+	*variance = before ? (1 - part) * (*variance + part * off * off) : 0;
 }
 
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
@@ -413,11 +468,9 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	struct weir__pace_found *found = &pace->found;
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
-	if (sample->number <= found->flight)
-		return;
-	found->let_in++;
-	if (sample->in_flight > found->most_let_in)
-		found->most_let_in = sample->in_flight;
+	blend(&found->mean_let_in, &found->variance, (double)sample->in_flight, found->seen++);
+	if (sample->number > found->flight)
+		blend(&found->mean_here, &found->variance_here, (double)sample->in_flight, found->let_in++);
 }
 
 /* ---- time */
@@ -428,7 +481,7 @@ static double beyond(const struct weir_pace *pace, weir_nsec now)
 	const struct weir__pace_found *found = &pace->found;
 	double calls = (double)(pace->sent - found->mark.number) - (double)(pace->refused - found->mark.refused);
 	double open = seconds(now - found->mark.at - found->lost + found->delay), lost = seconds(found->lost);
-	return calls - found->estimate * open - least_of(found->estimate * lost, burst_of(found, found->estimate));
+	return calls - found->estimate * open - least_of(found->estimate * lost, found->burst);
 }
 
 static void climb_on(struct weir_pace *pace, weir_nsec now)
@@ -438,6 +491,8 @@ static void climb_on(struct weir_pace *pace, weir_nsec now)
 	if (beyond(pace, now) <= slack)
 		return;
 	found->step = 0.06;
+	found->proven = found->rate;
+	found->before_rise = found->estimate;
 	enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
 }
 
@@ -465,7 +520,8 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
 		return;
 	case WEIR__PACE_HOLD:
-		enter(pace, WEIR__PACE_CLIMB, found->estimate * (found->sure ? CLIMB : CLIMB_FIRST), 0, now);
+		found->proven = most_of(found->proven, found->rate);
+		enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
 		return;
 	case WEIR__PACE_CLIMB:
 		climb_on(pace, now);

@@ -110,7 +110,7 @@ struct run {
 	struct jobs go, doomed;
 	struct weir_heap retries, expiries, openings;
 	struct postponed postponed;
-	struct station **stations;
+	struct station **stations, *keyless;
 	size_t station_buckets, station_count;
 	struct station *first_runnable, *last_runnable;
 	struct lane **lanes, *spare_lane;

@@ -100,6 +100,11 @@ int weir__station_of(struct run *run, const char *key, struct station **ret_stat
 {
 	if (run->own)
 		key = "";
+	if (!*key && run->keyless) {
+		run->keyless->jobs++;
+		*ret_station = run->keyless;
+		return 0;
+	}
 	uint64_t hash = hash_of(key);
 	struct station *station = run->stations ? *bucket_of(run, hash) : NULL;
 	while (station && (station->hash != hash || strcmp(station->key, key) != 0))
@@ -110,6 +115,8 @@ int weir__station_of(struct run *run, const char *key, struct station **ret_stat
 			return code;
 		run->measured_at = WEIR_FOREVER;
 	}
+	if (!*key)
+		run->keyless = station;
 	station->jobs++;
 	*ret_station = station;
 	return 0;
@@ -172,11 +179,11 @@ static void unlink_runnable(struct run *run, struct station *station)
 	station->runnable = false;
 }
 
-/* The station of jobs without a key stays, and so do a few others: they come again.  A job may have found no memory for
- * one. */
+/* The station of jobs without a key stays, and so do a few others: they come again.   A job may have found no memory
+ * for one. */
 void weir__station_put(struct run *run, struct station *station)
 {
-	if (!station || --station->jobs || run->station_count <= BUCKETS_FIRST)
+	if (!station || --station->jobs || run->station_count <= BUCKETS_FIRST || station == run->keyless)
 		return;
 	struct station **at = bucket_of(run, station->hash);
 	while (*at != station)

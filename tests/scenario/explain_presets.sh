@@ -22,3 +22,7 @@ for pattern in auto queue semaphore chunked rate naive; do
 	expect_rows 40
 	expect_summary ".flow.pattern == \"$pattern\""
 done
+weir list flow
+expect_code 0
+expect_out '^  order_by: a path into the item'
+expect_out 'jitter: one of full, equal, decorrelated, none; default full'

@@ -179,7 +179,7 @@ static struct world *world_of_trouble(unsigned variant)
 	world->random = test_seed() * 100 + variant;
 	world->process.produce = produce_unsteadily;
 	world->process.done = done_slowly;
-	world->process.flags = variant & 1 ? WEIR_PROCESS_ORDERED : 0;
+	world->process.flags = (variant & 1 ? WEIR_PROCESS_ORDERED : 0) | (variant & 16 ? WEIR_PROCESS_OWN_GATES : 0);
 	world->process.lane = variant & 2 ? any_lane : NULL;
 	world->process.priority = variant & 4 ? any_class : NULL;
 	world->process.key = variant & 8 ? any_key : NULL;
@@ -190,7 +190,7 @@ static struct world *world_of_trouble(unsigned variant)
 /* run_world() keeps the accounts. */
 FIBER_TEST(process_ends_every_job_once_whatever_happens)
 {
-	for (unsigned variant = 0; variant < 20; variant++) {
+	for (unsigned variant = 0; variant < 40; variant++) {
 		struct world *world = world_of_trouble(variant);
 		ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
 		ck_assert_uint_eq(world->produced, 300);
@@ -207,7 +207,7 @@ static int run_world_aside(void *arg)
 
 FIBER_TEST(process_ends_every_job_once_whenever_it_is_canceled)
 {
-	for (unsigned variant = 0; variant < 20; variant++) {
+	for (unsigned variant = 0; variant < 40; variant++) {
 		struct world *world = world_of_trouble(variant);
 		weir_nsec at = (weir_nsec)weir_random_below(&world->random, 400 * WEIR_MSEC);
 		if (variant & 1) {

@@ -96,6 +96,13 @@ static int look_often(void *arg)
 	return 0;
 }
 
+static void free_parts(struct bench_meter *meter)
+{
+	weir_group_free(meter->group);
+	weir_histogram_free(meter->service);
+	weir_histogram_free(meter->response);
+}
+
 int bench_meter_start(struct bench_meter *meter, double per_sec, weir_nsec every, struct bench_result *result)
 {
 	static const struct weir_spawn_options looker = {.name = "meter"};
@@ -108,8 +115,10 @@ int bench_meter_start(struct bench_meter *meter, double per_sec, weir_nsec every
 		code = weir_group_new(NULL, &meter->group);
 	if (!code)
 		code = weir_group_spawn_with(meter->group, &looker, look_often, meter, WEIR_FOREVER);
-	if (code < 0)
+	if (code < 0) {
+		free_parts(meter);
 		return code;
+	}
 	weir_yield(); /* its stack belongs to what is idle */
 	/* All pages of what is counted in here, too. */
 	result->memory.step = result->ended.step = FIRST_STEP_MS * WEIR_MSEC;
@@ -149,9 +158,7 @@ void bench_meter_stop(struct bench_meter *meter)
 	read_times(meter->response, &result->response);
 	weir_group_cancel(meter->group);
 	weir_group_wait(meter->group, WEIR_FOREVER);
-	weir_group_free(meter->group);
-	weir_histogram_free(meter->service);
-	weir_histogram_free(meter->response);
+	free_parts(meter);
 }
 
 /* ---- counting */

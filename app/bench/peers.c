@@ -418,7 +418,7 @@ static size_t raise_descriptors(void)
 		return FDS_RESERVED;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_max > 2 * FDS_RESERVED ? (size_t)limit.rlim_max - FDS_RESERVED : FDS_RESERVED;
+	return (size_t)(limit.rlim_max > 2 * FDS_RESERVED ? limit.rlim_max - FDS_RESERVED : limit.rlim_max / 2);
 }
 
 void bench_peers_run(const struct bench_suite *suite, struct bench_report *report)

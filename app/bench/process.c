@@ -114,6 +114,9 @@ int bench_run_process(struct bench_run *run)
 		opts.concurrency = shape->at_once;
 	if (shape->law == BENCH_LAW_RATE)
 		opts.rate.count = (uint64_t)shape->per_sec;
+	if (plan->duration && needs_count(run) && !run->result->note[0])
+		snprintf(run->result->note, sizeof run->result->note,
+			 "makes all its jobs at the start, so each URL once instead of for a time");
 	int code = weir_policy_new(&opts, &policy, &err);
 	if (code < 0) {
 		snprintf(run->result->note, sizeof run->result->note, "%.199s", err.text);

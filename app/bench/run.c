@@ -24,7 +24,7 @@
 #include "bench/text.h"
 #include "bench/upstream.h"
 
-enum { FDS_RESERVED = 64, MODEL_LOOKS = 500, REAL_LOOK_MS = 20 };
+enum { FDS_RESERVED = 64, LOOKS = 500, LEAST_LOOK_MS = 20 };
 
 /* ---- descriptors */
 
@@ -37,7 +37,7 @@ static size_t most_sockets(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > 1000000)
 		return 1000000;
-	return limit.rlim_max > 2 * FDS_RESERVED ? (size_t)limit.rlim_max - FDS_RESERVED : FDS_RESERVED;
+	return (size_t)(limit.rlim_max > 2 * FDS_RESERVED ? limit.rlim_max - FDS_RESERVED : limit.rlim_max / 2);
 }
 
 static size_t wanted_at_once(const struct bench_run *run)
@@ -134,9 +134,9 @@ static int run_with_fault(struct bench_run *run)
 static int run_measured(struct bench_run *run, struct bench_meter *meter)
 {
 	double steady = run->plan->urls ? 0 : run->bound.steady;
-	weir_nsec every = REAL_LOOK_MS * WEIR_MSEC;
-	if (run->plan->model)
-		every = (weir_nsec)(run->bound.seconds * 1e9 / MODEL_LOOKS) + 1;
+	weir_nsec every = (weir_nsec)(run->bound.seconds * 1e9 / LOOKS) + 1, least = LEAST_LOOK_MS * WEIR_MSEC;
+	if (!run->plan->model && every < least)
+		every = least;
 	int code = bench_meter_start(meter, run->shape.law == BENCH_LAW_ONCE ? 0 : steady, every, run->result);
 	if (code < 0)
 		return code;

@@ -22,10 +22,15 @@ fi
 mkdir without bin
 echo 'raise ImportError("none")' | tee without/aiohttp.py >without/requests.py
 ln -s "$(command -v python3)" bin/python3
-PATH_BEFORE=$PATH PATH=$PWD/bin:/nowhere
+ln -s "$(command -v grep)" bin/grep
+bench_without() {
+	local PATH_BEFORE=$PATH
+	PATH=$PWD/bin
+	bench "$@"
+	PATH=$PATH_BEFORE
+}
 export PYTHONPATH=$PWD/without
-bench b.json --only queue --only chunked || true
-PATH=$PATH_BEFORE
+bench_without b.json --only queue --only chunked
 unset PYTHONPATH
 expect_code 0
 expect_err 'go: there is no go'
@@ -36,14 +41,14 @@ expect_json b.json 'all(.rows[]; .succeeded > 120)'
 # As installed.
 expect env DESTDIR="$PWD/root" meson install -C "$(dirname "$WEIR")" --no-rebuild --quiet
 WEIR=$PWD/$(find root -type f -name weir -path '*/bin/*')
-bench c.json --only queue
+bench_without c.json --only queue
 expect_code 0
 expect_json c.json '[.rows[].by] | contains(["weir", "asyncio", "threads"])'
 
 # A weir without them says so.
 cp "$WEIR" lone-weir
 WEIR=$PWD/lone-weir
-bench d.json --only queue
+bench_without d.json --only queue
 expect_code 0
 expect_err 'asyncio: its program is not installed with this weir'
 expect_json d.json '[.rows[].by] == ["weir"]'

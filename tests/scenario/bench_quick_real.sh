@@ -28,9 +28,10 @@ weir bench patterns --urls urls.txt --allow-private --json d.json
 expect_code 0
 expect_json d.json '[.rows[].pattern] == ["queue", "semaphore", "rate", "chunked", "auto"]' # naive only if asked for
 expect_json d.json 'all(.rows[]; .jobs == 10 and .errors_5xx == 1 and .errors_4xx == 1 and .published_per_sec == null)'
-weir bench patterns --urls urls.txt --allow-private --duration 1s --only queue --json e.json
+weir bench patterns --urls urls.txt --allow-private --duration 1s --only queue --only semaphore --json e.json
 expect_code 0
 expect_json e.json '.rows[0] | .took_s >= 1 and .took_s < 5 and .jobs > 100'
+expect_json e.json '.rows[1] | .jobs == 10 and (.note | test("each URL once"))'
 echo 'ftp://example.org/' >bad.txt
 weir bench patterns --urls bad.txt
 expect_code 64

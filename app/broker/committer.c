@@ -32,7 +32,7 @@ static int make_items(struct broker_items *list, size_t capacity)
 int broker_committer_open(struct broker *broker)
 {
 	struct broker_committer *self = &broker->committer;
-	size_t capacity = broker->capacity_items;
+	size_t capacity = broker->most_capacity;
 	int code = weir_event_new(&self->work);
 	if (!code)
 		code = weir_event_new(&self->settled);

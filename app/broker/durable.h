@@ -98,6 +98,11 @@ struct broker_job {
 struct broker {
 	const struct broker_sqlite_config *config;
 	size_t capacity_items, capacity_bytes;
+	size_t most_capacity; /* that capacity_items may become: what all lists have room for */
+	bool again;           /* the source can be read again */
+	int64_t (*class_of)(void *arg, const struct item *item); /* NULL: first in, first out */
+	void *arg;
+	weir_nsec aging;
 	uint64_t most_items; /* in the store and not settled */
 	struct weir_pool *pool;
 	struct store *store;

@@ -2,7 +2,7 @@
 /*
  * The broker without durability: everything in memory, bounded.
  *
- *     ready     a queue, first in, first out, straight to the worker that has waited longest
+ *     ready     a queue, first in, first out, or by class, straight to the worker that has waited longest
  *     waiting   a heap by due time; a fiber, the mover, puts what is due into the ready queue
  *     leased    only counted: the items are with the workers
  *
@@ -17,11 +17,14 @@
 struct broker {
 	struct weir_queue *ready; /* of struct item * */
 	struct weir_heap waiting;
+	int64_t (*class_of)(void *arg, const struct item *item); /* NULL: first in, first out */
+	void *arg;
 	struct broker_counts counts;
 	struct weir_sem *room;      /* items that may still come in */
 	struct weir_sem *bytes;     /* and bytes of their sources */
 	struct weir_event *earlier; /* the first due time of the heap has changed */
 	struct weir_group *mover;
+	size_t capacity, most; /* that `room` is of, and may be of */
 	uint64_t last_id;
 	bool sealed, stopped;
 };
@@ -70,7 +73,7 @@ static void push_ready(struct broker *broker, struct item *item)
 {
 	weir_shield_enter();
 	broker->counts.ready++;
-	if (weir_queue_put(broker->ready, &item, WEIR_TRY))
+	if (weir_queue_put_at(broker->ready, &item, item->class, WEIR_TRY))
 		item_free(item); /* stopped: nobody will lease it any more */
 	weir_shield_leave();
 }
@@ -91,8 +94,16 @@ static int move_due(void *arg)
 
 static int make_objects(struct broker *broker, const struct broker_options *opts)
 {
-	size_t capacity = opts->capacity_items;
-	int code = weir_sem_new(capacity, &broker->room);
+	size_t capacity = opts->most_items > opts->capacity_items ? opts->most_items : opts->capacity_items;
+	const struct weir_queue_options ready = {.item_bytes = sizeof(struct item *),
+						 .capacity = capacity,
+						 .order = opts->class_of ? WEIR_PRIORITY : WEIR_FIFO,
+						 .aging = opts->aging};
+	broker->class_of = opts->class_of;
+	broker->arg = opts->arg;
+	broker->capacity = opts->capacity_items;
+	broker->most = capacity;
+	int code = weir_sem_new(opts->capacity_items, &broker->room);
 	if (!code)
 		code = weir_sem_new(opts->capacity_bytes, &broker->bytes);
 	if (!code)
@@ -100,7 +111,7 @@ static int make_objects(struct broker *broker, const struct broker_options *opts
 	if (!code)
 		code = weir_heap_reserve(&broker->waiting, capacity);
 	if (!code)
-		code = weir_queue_new(sizeof(struct item *), capacity, &broker->ready);
+		code = weir_queue_new_with(&ready, &broker->ready);
 	if (!code)
 		code = weir_group_new(NULL, &broker->mover);
 	return code ? code : weir_group_spawn(broker->mover, move_due, broker, WEIR_FOREVER);
@@ -162,6 +173,7 @@ static int memory_put(struct broker *broker, struct item *const *items, size_t n
 	}
 	for (size_t i = 0; i < n; i++) {
 		items[i]->id = ++broker->last_id;
+		items[i]->class = broker->class_of ? broker->class_of(broker->arg, items[i]) : 0;
 		push_ready(broker, items[i]);
 	}
 	return 0;
@@ -229,6 +241,15 @@ static void memory_stop(struct broker *broker)
 	weir_queue_close(broker->ready, 0);
 }
 
+static void memory_grow(struct broker *broker, size_t capacity)
+{
+	capacity = capacity < broker->most ? capacity : broker->most;
+	if (capacity <= broker->capacity)
+		return;
+	weir_sem_release(broker->room, capacity - broker->capacity);
+	broker->capacity = capacity;
+}
+
 static void memory_counts(const struct broker *broker, struct broker_counts *ret_counts)
 {
 	*ret_counts = broker->counts;
@@ -251,6 +272,7 @@ static const struct broker_ops memory_ops = {
 	.ack = memory_ack,
 	.nack = memory_nack,
 	.stop = memory_stop,
+	.grow = memory_grow,
 	.counts = memory_counts,
 	.close = memory_close,
 };

@@ -119,7 +119,11 @@ static int sqlite_open(const void *config, const struct broker_options *opts, st
 	struct opening opening = {.broker = broker, .folder = opts->folder, .err = err};
 	broker->config = config;
 	broker->capacity_items = opts->capacity_items;
+	broker->most_capacity = opts->most_items > opts->capacity_items ? opts->most_items : opts->capacity_items;
 	broker->capacity_bytes = opts->capacity_bytes;
+	broker->class_of = opts->class_of;
+	broker->arg = opts->arg;
+	broker->aging = opts->aging;
 	int code = make_objects(broker);
 	if (code)
 		weir_error_set(err, code, "sqlite broker: %s", weir_strerror(code));
@@ -213,7 +217,8 @@ static int sqlite_start(struct broker *broker, const struct broker_start *start,
 	struct opening opening = {.broker = broker, .start = start, .err = err};
 	uint64_t most = (uint64_t)broker->config->max_items;
 	(void)deadline;
-	broker->most_items = *start->source && most > broker->capacity_items ? broker->capacity_items : most;
+	broker->again = *start->source;
+	broker->most_items = broker->again && most > broker->capacity_items ? broker->capacity_items : most;
 	int code = broker_on_thread(broker, start_on_thread, &opening);
 	if (!code) {
 		code = broker_backlog_reserve(broker, opening.chunk_count);
@@ -316,6 +321,19 @@ static void sqlite_stop(struct broker *broker)
 	broker_pulse(broker->room);
 }
 
+static void sqlite_grow(struct broker *broker, size_t capacity)
+{
+	uint64_t most = (uint64_t)broker->config->max_items;
+	capacity = capacity < broker->most_capacity ? capacity : broker->most_capacity;
+	if (capacity <= broker->capacity_items)
+		return;
+	broker->capacity_items = capacity;
+	if (broker->again)
+		broker->most_items = most > capacity ? capacity : most;
+	broker_pulse(broker->room);
+	weir_event_set(broker->hungry);
+}
+
 static void sqlite_counts(const struct broker *broker, struct broker_counts *ret_counts)
 {
 	*ret_counts = broker->counts;
@@ -335,6 +353,7 @@ static const struct broker_ops sqlite_ops = {
 	.nack = sqlite_nack,
 	.bury = sqlite_bury,
 	.stop = sqlite_stop,
+	.grow = sqlite_grow,
 	.counts = sqlite_counts,
 	.letters = broker_letters,
 	.replay = broker_replay,

@@ -2,12 +2,12 @@
 /*
  * The window: the items that are in memory.
  *
- *     ready     a queue, first in, first out, straight to the worker that has waited longest
+ *     ready     a queue, first in, first out, or by class, straight to the worker that has waited longest
  *     waiting   a heap by due time; a fiber puts what is due into the ready queue
  *     leased    only counted: the items are with the workers
  *     dead      with the committer, until they are written as letters
  *
- * held_items counts them all and never exceeds the capacity, which is what the queue and the heap have room for: taking
+ * held_items counts them all and never exceeds the capacity, for which the queue and the heap have room: taking
  * an item back cannot fail and does not wait.  After stop() nothing comes to the ready queue any more; what is here
  * then, is in the store, too, and is just forgotten at the end.
  */
@@ -27,12 +27,16 @@ size_t broker_item_bytes(const struct item *item)
 
 int broker_window_open(struct broker *broker)
 {
-	size_t capacity = broker->capacity_items;
+	size_t capacity = broker->most_capacity;
+	const struct weir_queue_options ready = {.item_bytes = sizeof(struct item *),
+						 .capacity = capacity,
+						 .order = broker->class_of ? WEIR_PRIORITY : WEIR_FIFO,
+						 .aging = broker->aging};
 	int code = weir_event_new(&broker->earlier);
 	if (!code)
 		code = weir_heap_reserve(&broker->waiting, capacity);
 	if (!code)
-		code = weir_queue_new(sizeof(struct item *), capacity, &broker->ready);
+		code = weir_queue_new_with(&ready, &broker->ready);
 	return code;
 }
 
@@ -66,7 +70,9 @@ bool broker_window_fits(const struct broker *broker, size_t items, size_t bytes)
 static void push_ready(struct broker *broker, struct item *item)
 {
 	broker->counts.ready++;
-	weir_queue_try_put(broker->ready, &item);
+	weir_shield_enter();
+	weir_queue_put_at(broker->ready, &item, item->class, WEIR_TRY);
+	weir_shield_leave();
 }
 
 static void push_waiting(struct broker *broker, struct item *item)
@@ -82,6 +88,7 @@ void broker_window_admit(struct broker *broker, struct item *item)
 {
 	broker->held_items++;
 	broker->held_bytes += broker_item_bytes(item);
+	item->class = broker->class_of ? broker->class_of(broker->arg, item) : 0;
 	if (item->due > weir_now())
 		push_waiting(broker, item);
 	else

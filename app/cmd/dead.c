@@ -211,7 +211,7 @@ static int run_verb(const struct verb *verb, struct dead_options *opts)
 		fprintf(stderr, "weir dead: %s\n", err.text);
 	letters_close(letters);
 	free(folder);
-	return !code ? 0 : code == -ENOENT ? EX_UNAVAILABLE : code == WEIR_EBUSY ? EX_TEMPFAIL : EX_IOERR;
+	return cmd_exit_of(code);
 }
 
 static bool take_number(const char *text, uint64_t *ret_number)

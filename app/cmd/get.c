@@ -15,7 +15,7 @@
 
 struct get_options {
 	const char *input, *range, *url, *output;
-	const char *concurrency, *timeout, *attempts, *method;
+	const char *concurrency, *rate, *timeout, *attempts, *method;
 	struct get_header {
 		const char *name, *value;
 		size_t name_len;
@@ -32,7 +32,8 @@ static void print_help(FILE *to)
 	      "bytes, attempts, error, body.  A URL that failed has a record, too.\n\n"
 	      "  -i FILE             URLs, one a line; - is the standard input\n"
 	      "  -o FILE             the records; default: the standard output\n"
-	      "  --concurrency N     at once; default 50\n"
+	      "  --concurrency N     at once; default auto: as many as each host can take\n"
+	      "  --rate N/s          most requests to each host in a time, such as 100/s or 60/m\n"
 	      "  --timeout TIME      for one attempt; default 30s\n"
 	      "  --attempts N        tries of a URL in all; default 5\n"
 	      "  --method METHOD     default GET\n"
@@ -107,6 +108,12 @@ static void write_pipeline(const struct get_options *get, struct buf *yaml)
 	add_headers(yaml, get);
 	buf_add_str(yaml, "flow:\n  concurrency: ");
 	add_str(yaml, get->concurrency);
+	if (get->rate) {
+		buf_add_str(yaml, "\n  rate: ");
+		add_str(yaml, get->rate);
+	}
+	/* Of a list nothing waits for a host to come back from the dead: its records shall come. */
+	buf_add_str(yaml, "\n  breaker: { when_open: reject }");
 	buf_add_str(yaml, "\n  retry: { attempts: ");
 	add_str(yaml, get->attempts);
 	buf_add_str(yaml, " }\n");
@@ -154,19 +161,13 @@ static const char *check_options(const struct get_options *get)
 }
 
 static const struct option long_options[] = {
-	{"input", required_argument, NULL, 'i'},
-	{"output", required_argument, NULL, 'o'},
-	{"range", required_argument, NULL, 'r'},
-	{"concurrency", required_argument, NULL, 'c'},
-	{"timeout", required_argument, NULL, 't'},
-	{"attempts", required_argument, NULL, 'a'},
-	{"method", required_argument, NULL, 'm'},
-	{"header", required_argument, NULL, 'H'},
-	{"allow-private", no_argument, NULL, 'p'},
-	{"summary", required_argument, NULL, 's'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+	{"input", required_argument, NULL, 'i'},    {"output", required_argument, NULL, 'o'},
+	{"range", required_argument, NULL, 'r'},    {"concurrency", required_argument, NULL, 'c'},
+	{"rate", required_argument, NULL, 'R'},     {"timeout", required_argument, NULL, 't'},
+	{"attempts", required_argument, NULL, 'a'}, {"method", required_argument, NULL, 'm'},
+	{"header", required_argument, NULL, 'H'},   {"allow-private", no_argument, NULL, 'p'},
+	{"summary", required_argument, NULL, 's'},  {"quiet", no_argument, NULL, 'q'},
+	{"help", no_argument, NULL, 'h'},           {0},
 };
 
 static bool take_header(struct get_options *get, const char *text)
@@ -197,6 +198,9 @@ static bool take_option(struct get_options *get, int option, const char *value)
 	case 'c':
 		get->concurrency = value;
 		return true;
+	case 'R':
+		get->rate = value;
+		return true;
 	case 't':
 		get->timeout = value;
 		return true;
@@ -226,7 +230,7 @@ int cmd_get(int argc, char **argv)
 {
 	struct get_options get = {
 		.output = "-",
-		.concurrency = "50",
+		.concurrency = "auto",
 		.timeout = "30s",
 		.attempts = "5",
 		.method = "GET",

@@ -12,8 +12,8 @@
 
 static const char help[] = "usage: weir list [NAME]\n"
 			   "\n"
-			   "Lists the sources, brokers, steps and sinks there are; with the name of one, its\n"
-			   "keys: what each may be, its default, what it does.\n";
+			   "Lists the sources, brokers, steps and sinks there are; with the name of one, or\n"
+			   "`flow`, its keys: what each may be, its default, what it does.\n";
 
 static int print_all(const struct buf *text)
 {
@@ -27,6 +27,7 @@ static int list_all(void)
 {
 	struct buf out = {0};
 	spec_describe_all(&out);
+	buf_add_str(&out, "\nand the section\n  flow      how many at once, how many a second, how often again\n");
 	int code = print_all(&out);
 	buf_fini(&out);
 	return code;
@@ -37,6 +38,7 @@ static int fail_unknown(const char *name)
 	struct spec_names names = {0};
 	for (const struct adapter *const *at = adapter_registry; *at; at++)
 		spec_names_add(&names, (*at)->name);
+	spec_names_add(&names, "flow");
 	const char *best = spec_suggest(&names, name);
 	fprintf(stderr, "weir list: there is no such component%s%s%s\n", best ? "; did you mean \"" : "",
 		best ? best : "", best ? "\"?" : "");
@@ -54,6 +56,8 @@ static int list_one(const char *name)
 			buf_add_char(&out, '\n');
 		spec_describe(*at, &out);
 	}
+	if (strcmp(name, "flow") == 0)
+		spec_describe_flow(&out);
 	int code = out.len || out.failed ? print_all(&out) : fail_unknown(name);
 	buf_fini(&out);
 	return code;

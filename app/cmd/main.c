@@ -14,10 +14,12 @@ static const struct verb {
 } verbs[] = {
 	{"run", "run a pipeline from a YAML file", cmd_run},
 	{"get", "fetch a list of URLs, one JSON record each", cmd_get},
+	{"init", "write a pipeline file to begin with", cmd_init},
 	{"check", "check a pipeline file; --explain shows all settings", cmd_check},
 	{"list", "show what can stand in a pipeline, and its keys", cmd_list},
 	{"dead", "look at the dead letters of a run, send them round again", cmd_dead},
 	{"state", "check, export or remove the durable state of a run", cmd_state},
+	{"set", "change the limits of a run while it lives, or pause it", cmd_set},
 	{"status", "show where a run stands", cmd_status},
 	{"mock", "an upstream to try things on: slow, limited, faulty", cmd_mock},
 };

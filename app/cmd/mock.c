@@ -62,7 +62,22 @@ static int set_fault(struct mock_command *command, const char *value, struct wei
 
 static int set_limit(struct mock_command *command, const char *value, struct weir_error *err)
 {
-	return mock_bucket_parse(value, &command->config.limit, err);
+	return mock_capacity_limit(&command->config.capacity, value, err);
+}
+
+static int set_limit_headers(struct mock_command *command, const char *value, struct weir_error *err)
+{
+	return mock_config_limit_headers(&command->config, value, err);
+}
+
+static int set_max_in_flight(struct mock_command *command, const char *value, struct weir_error *err)
+{
+	return mock_capacity_at_once(&command->config.capacity, value, err);
+}
+
+static int set_outage(struct mock_command *command, const char *value, struct weir_error *err)
+{
+	return mock_capacity_outage(&command->config.capacity, value, err);
 }
 
 static int set_retry_after(struct mock_command *command, const char *value, struct weir_error *err)
@@ -99,6 +114,15 @@ static int set_max_connections(struct mock_command *command, const char *value, 
 	return result;
 }
 
+static int set_workers(struct mock_command *command, const char *value, struct weir_error *err)
+{
+	uint64_t workers = 0;
+	int result = read_number(value, 1, MOCK_WORKERS, &workers, err);
+	if (!result)
+		command->config.capacity.workers = (size_t)workers;
+	return result;
+}
+
 static int set_seed(struct mock_command *command, const char *value, struct weir_error *err)
 {
 	return read_number(value, 0, INT64_MAX, &command->config.seed, err);
@@ -115,10 +139,20 @@ static const struct mock_option {
 	 "how long answers take: 200ms, 10ms..300ms, 90%:10ms..50ms,10%:1s..3s, or @FILE of observed times"},
 	{"--errors", "[PREFIX=]PERCENT", set_errors, "answer so many requests with an error"},
 	{"--error-status", "STATUS", set_error_status, "the status of those errors (default 500)"},
-	{"--limit", "RATE[,burst=N]", set_limit,
-	 "answer 429 above 1000/s, 600/m, 5000/h (default burst: a tenth of a second's share)"},
+	{"--limit", "RATE[,burst=N|,window][@TIME]", set_limit,
+	 "answer 429 above 1000/s, 600/m, 5000/h (default burst: a tenth of a second's share);\n"
+	 "        with ,window: above so many in each second, minute, hour; again with @TIME: from then\n"
+	 "        on, such as --limit 1000/s --limit 300/s@20s --limit none@40s"},
+	{"--limit-headers", "ratelimit|ratelimit-old|x-ratelimit", set_limit_headers,
+	 "tell the limit in each answer: RateLimit and RateLimit-Policy; RateLimit-Limit,\n"
+	 "        -Remaining and -Reset; X-RateLimit-Limit, -Remaining and -Reset (a Unix time)"},
 	{"--retry-after", "SECONDS|date|none", set_retry_after,
-	 "what a 429 says (default: seconds until there is room, rounded up)"},
+	 "what a refusal says (default: seconds until there is room, where that is known, rounded up)"},
+	{"--max-in-flight", "N[:STATUS]", set_max_in_flight,
+	 "answer 429 (or STATUS) at once while N requests are under way"},
+	{"--workers", "N", set_workers, "work on N requests at once, on each for its latency; the others wait in line"},
+	{"--outage", "FROM..TO[:STATUS]", set_outage,
+	 "answer nothing but 503 (or STATUS) in that time, such as 10s..70s; may be repeated"},
 	{"--max-connections", "N", set_max_connections, "answer 503 on connections beyond N, and close"},
 	{"--fault", "PREFIX=FAULT[:PERCENT]", set_fault, "let requests below PREFIX meet a fault, see below"},
 	{"--seed", "N", set_seed, "of the dice (default 0): same seed, same order of requests, same answers"},
@@ -135,7 +169,9 @@ static const char paths[] =
 	"  /echo             method, path, headers and body of the request as JSON\n"
 	"  /status/CODE[/retry-after/TEXT]   that status; TEXT date:N is the date N seconds from now\n"
 	"  /fault/[once/]FAULT[/ARGUMENT][/KEY]   a fault; with once/ only the first time for each KEY\n"
-	"  /stats            counters as JSON; not counted, limited or delayed\n"
+	"  /stats            counters as JSON; not counted, limited or delayed; most_in_window: the most requests\n"
+	"                    that came in any window of a second\n"
+	"  /stats/seconds    requests, and those refused, in each second since the first one\n"
 	"\nFaults:\n";
 
 static void print_help(void)
@@ -144,7 +180,8 @@ static void print_help(void)
 	     "SIGTERM.\n\nOptions:");
 	for (size_t i = 0; i < OPTIONS; i++)
 		printf("  %s %s\n        %s\n", options[i].name, options[i].value, options[i].text);
-	printf("  --help\n        print this\n\nA PREFIX holds for whole parts of a path: /orders/7 also for "
+	printf("  --help\n        print this\n\n@TIME, FROM and TO count from the first request on.\n\nA PREFIX holds "
+	       "for whole parts of a path: /orders/7 also for "
 	       "/orders/7/x, not for /orders/70.\nOf several the longest wins.\n\n%s",
 	       paths);
 #define NONE (-1LL)

@@ -5,6 +5,8 @@
  */
 #include "cmd/report.h"
 
+#include "spec/units.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ void report_look(struct report *report)
 	weir_nsec now = weir_now();
 	double seconds = (double)(now - report->looked_at) / (double)WEIR_SEC;
 	engine_stats(report->engine, &report->now);
+	engine_flow(report->engine, &report->flow);
 	if (!report->looked_at)
 		report->settled = report->now.settled_before;
 	if (report->looked_at && seconds > 0) {
@@ -110,11 +113,32 @@ static void add_advice(const struct report *report, struct buf *out)
 		buf_add_str(out, "  the same command goes on from here\n");
 }
 
+static const char *const rates_from[] = {"", "yours", "told by the server", "found"};
+
+/* "at most 500/s (yours)", "34 at once (auto)", and what holds it back. */
+static int add_flow_parts(const struct report *report, char parts[][64])
+{
+	const struct engine_flow *flow = &report->flow;
+	int n = 0;
+	char a[32];
+	if (report->now.state != ENGINE_RUNNING)
+		return 0;
+	if (flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_SHUT)
+		snprintf(parts[n++], 64, "%s", engine_why_name(flow->why));
+	snprintf(parts[n++], 64, "%s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (auto)" : "");
+	if (flow->rate_from != RATE_NONE)
+		snprintf(parts[n++], 64, "at most %.*f/s (%s)", flow->per_sec < 10 ? 1 : 0, flow->per_sec,
+			 rates_from[flow->rate_from]);
+	if (flow->throttled)
+		snprintf(parts[n++], 64, "%s x 429", report_number(flow->throttled, a));
+	return n;
+}
+
 /* Parts in order of importance; what does not fit the terminal is left out. */
 void report_line(const struct report *report, size_t columns, struct buf *out)
 {
 	const struct engine_stats *now = &report->now;
-	char parts[7][64], a[32], b[32];
+	char parts[12][64], a[32], b[32];
 	int n = 0;
 	double eta = eta_seconds(report);
 	if (now->total >= 0)
@@ -134,6 +158,7 @@ void report_line(const struct report *report, size_t columns, struct buf *out)
 	snprintf(parts[n++], 64, "%s in flight", report_number(now->in_flight, a));
 	if (now->waiting)
 		snprintf(parts[n++], 64, "%s waiting", report_number(now->waiting, a));
+	n += add_flow_parts(report, parts + n);
 	size_t begin = out->len;
 	buf_addf(out, "%.24s", report->name);
 	for (int i = 0; i < n; i++)
@@ -153,6 +178,46 @@ static void add_counts(const struct engine_stats *now, struct buf *out)
 static double in_seconds(weir_nsec ns)
 {
 	return (double)ns / (double)WEIR_SEC;
+}
+
+/* So many in a time, as it is written in a config. */
+static void add_rate(const struct key_rate *rate, struct buf *out)
+{
+	char period[32];
+	spec_duration_write(rate->period, period);
+	bool is_one = period[0] == '1' && (period[1] < '0' || period[1] > '9') && period[1] != '.';
+	buf_addf(out, "\"%llu/%s\"", (unsigned long long)rate->count, period + is_one);
+}
+
+/* A JSON object: how fast it goes, and why. */
+static void add_flow(const struct report *report, struct buf *out)
+{
+	static const char *const from[] = {"none", "yours", "told", "found"};
+	const struct engine_flow *flow = &report->flow;
+	buf_addf(out, "{\"pattern\":\"%s\",\"concurrency\":%zu,\"auto\":%s,\"paused\":%s",
+		 weir_pattern_name((enum weir_pattern)flow->pattern), flow->concurrency,
+		 flow->adaptive ? "true" : "false", flow->paused ? "true" : "false");
+	buf_addf(out, ",\"rate\":%.3f,\"rate_from\":\"%s\",\"own_rate\":", flow->per_sec, from[flow->rate_from]);
+	if (flow->own_rate.count)
+		add_rate(&flow->own_rate, out);
+	else
+		buf_add_str(out, "null");
+	buf_addf(out, ",\"throttled\":%llu,\"breaker\":\"%s\",\"breaker_opened\":%llu,\"breakers_open\":%zu",
+		 (unsigned long long)flow->throttled, weir_breaker_state_name(flow->breaker),
+		 (unsigned long long)flow->breaker_opened, flow->breakers_open);
+	buf_addf(out, ",\"why\":\"%s\",\"mostly\":\"%s\",\"upstreams\":%zu,\"upstream\":", engine_why_name(flow->why),
+		 engine_why_name(flow->mostly), flow->gates);
+	buf_add_json_str(out, flow->upstream, strlen(flow->upstream));
+	if (flow->floor)
+		buf_addf(out, ",\"floor_ms\":%.3f", (double)flow->floor / (double)WEIR_MSEC);
+	if (flow->memory_bytes)
+		buf_addf(out, ",\"memory_bytes\":%llu", (unsigned long long)flow->memory_bytes);
+	buf_add_str(out, ",\"choice\":");
+	if (flow->chosen)
+		buf_add_json_str(out, flow->choice, strlen(flow->choice));
+	else
+		buf_add_str(out, "null");
+	buf_add_char(out, '}');
 }
 
 void report_json(const struct report *report, const char *event, struct buf *out)
@@ -177,6 +242,8 @@ void report_json(const struct report *report, const char *event, struct buf *out
 			 now->total_exact ? "true" : "false");
 	if (eta >= 0)
 		buf_addf(out, ",\"eta_s\":%.1f", eta);
+	buf_add_str(out, ",\"flow\":");
+	add_flow(report, out);
 	struct buf figures = {0};
 	engine_figures(report->engine, &figures);
 	if (figures.len && !figures.failed)
@@ -194,6 +261,26 @@ void report_json(const struct report *report, const char *event, struct buf *out
 static double ms(int64_t ns)
 {
 	return (double)ns / (double)WEIR_MSEC;
+}
+
+/* How fast it went, and what kept it from going faster. */
+static void add_flow_words(const struct report *report, struct buf *out)
+{
+	const struct engine_flow *flow = &report->flow;
+	char a[32];
+	buf_addf(out, "  %s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (found)" : "");
+	if (flow->rate_from != RATE_NONE)
+		buf_addf(out, ", at most %.*f/s (%s)", flow->per_sec < 10 ? 1 : 0, flow->per_sec,
+			 rates_from[flow->rate_from]);
+	if (flow->throttled)
+		buf_addf(out, ", %s times told to come later (429)", report_number(flow->throttled, a));
+	if (flow->breaker_opened)
+		buf_addf(out, ", the breaker opened %s times", report_number(flow->breaker_opened, a));
+	if (flow->mostly != WHY_END)
+		buf_addf(out, "; held back by: %s", engine_why_name(flow->mostly));
+	buf_add_char(out, '\n');
+	if (flow->chosen)
+		buf_addf(out, "  auto: %s\n", flow->choice);
 }
 
 void report_closing(const struct report *report, struct buf *out)
@@ -220,6 +307,7 @@ void report_closing(const struct report *report, struct buf *out)
 			 ms(weir_histogram_quantile(now->attempt_ns, 0.5)),
 			 ms(weir_histogram_quantile(now->attempt_ns, 0.99)));
 	buf_add_char(out, '\n');
+	add_flow_words(report, out);
 	add_advice(report, out);
 }
 
@@ -262,7 +350,9 @@ void report_summary(const struct report *report, int exit_code, struct buf *out)
 	buf_addf(out, "  \"resumed\": %s,\n  \"was_done\": %s,\n  \"settled_before\": %llu,\n",
 		 now->resumed ? "true" : "false", now->was_done ? "true" : "false",
 		 (unsigned long long)now->settled_before);
-	buf_addf(out, "  \"letters\": %llu,\n", (unsigned long long)now->letters);
+	buf_addf(out, "  \"letters\": %llu,\n  \"flow\": ", (unsigned long long)now->letters);
+	add_flow(report, out);
+	buf_add_str(out, ",\n");
 	buf_addf(out, "  \"source_stalled_s\": %.3f,\n  \"workers_stalled_s\": %.3f,\n",
 		 in_seconds(now->source_stalled), in_seconds(now->workers_stalled));
 	add_quantiles(out, "attempt_ms", now->attempt_ns);

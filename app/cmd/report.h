@@ -18,6 +18,7 @@ struct report {
 	char *where;              /* what tells the other verbs which run: a name, or --state DIR */
 	const char *dead_letters; /* the file that they are in; NULL: not a file of ours */
 	struct engine_stats now;
+	struct engine_flow flow;
 };
 
 /* Takes a look: fills `now`, brings the rate up to date. */

@@ -8,6 +8,7 @@
 #include "cmd/session.h"
 
 #include "admin/control.h"
+#include "cmd/changes.h"
 #include "cmd/letters.h"
 #include "cmd/paths.h"
 #include "cmd/progress.h"
@@ -139,6 +140,21 @@ static int answer_letters(struct session *session, const char *words, struct buf
 	return code;
 }
 
+static int answer_change(struct session *session, const char *words, struct buf *out, struct weir_error *err)
+{
+	struct engine_changes changes;
+	int code = changes_parse(words, &changes, err);
+	if (!code)
+		code = engine_change(session->engine, &changes, err);
+	if (code)
+		return code;
+	if (!session->opts->quiet)
+		progress_note(&session->progress, "weir set: %s", words);
+	report_look(&session->report);
+	report_json(&session->report, "set", out);
+	return 0;
+}
+
 /* A request is a word, and what it is about. */
 static void answer_request(void *arg, const char *request, struct buf *out, weir_nsec deadline)
 {
@@ -149,9 +165,14 @@ static void answer_request(void *arg, const char *request, struct buf *out, weir
 		report_json(&session->report, "status", out);
 		return;
 	}
-	if (strncmp(request, "letters ", 8) != 0)
+	int code = WEIR_EINVAL;
+	if (!strncmp(request, "letters ", 8))
+		code = answer_letters(session, request + 8, out, &err, deadline);
+	else if (!strncmp(request, "set ", 4))
+		code = answer_change(session, request + 4, out, &err);
+	else
 		weir_error_set(&err, WEIR_EINVAL, "unknown request");
-	else if (!answer_letters(session, request + 8, out, &err, deadline))
+	if (!code)
 		return;
 	buf_clear(out);
 	buf_add_str(out, "{\"error\":");
@@ -206,10 +227,10 @@ static void tell_concurrency(struct session *session)
 {
 	struct engine_stats stats;
 	engine_stats(session->engine, &stats);
-	if (stats.concurrency < (size_t)session->plan->settings.concurrency && !session->opts->quiet)
+	if (stats.most < (size_t)session->plan->settings.concurrency && !session->opts->quiet)
 		progress_note(&session->progress,
 			      "the limit of open descriptors (ulimit -n) allows %zu at once instead of %lld",
-			      stats.concurrency, (long long)session->plan->settings.concurrency);
+			      stats.most, (long long)session->plan->settings.concurrency);
 }
 
 /* What someone who relies on it should know before it runs. */
@@ -244,7 +265,6 @@ static int run_engine(struct session *session, struct weir_error *err)
 {
 	session->report.engine = session->engine;
 	session->report.dead_letters = dead_letter_file(session);
-	progress_init(&session->progress, &session->report);
 	tell_concurrency(session);
 	tell_promise(session);
 	int code = start_helpers(session, err);
@@ -257,23 +277,30 @@ static int run_engine(struct session *session, struct weir_error *err)
 	return code;
 }
 
+static void note(void *arg, const char *text)
+{
+	struct session *session = arg;
+	if (!session->opts->quiet)
+		progress_note(&session->progress, "%s", text);
+}
+
 static int run_on_loop(void *arg)
 {
 	struct session *session = arg;
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
 	struct engine_options engine_opts = {
-		.env = {.exe_path = session->exe_path,
-			.allow_private = opts->allow_private,
-			.record = opts->record,
-			.max_retry_after = session->plan->settings.max_retry_after},
+		.env = {.exe_path = session->exe_path, .allow_private = opts->allow_private, .record = opts->record},
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,
 		.wish = opts->wish,
 		.dead_to_sink = opts->record,
 		.dead_adapter = &sink_jsonl_adapter,
 		.dead_config = &session->dead_letters,
+		.note = note,
+		.arg = session,
 	};
+	progress_init(&session->progress, &session->report);
 	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {
 		say_error(session, &err);
 		return 0;

@@ -149,18 +149,7 @@ static int run_verb(const struct verb *verb, const struct state_options *opts)
 	store_close(state.store);
 	folder_close(&state.folder);
 	free(path);
-	switch (code) {
-	case 0:
-		return 0;
-	case -ENOENT:
-		return EX_UNAVAILABLE;
-	case WEIR_EBUSY:
-		return EX_TEMPFAIL;
-	case WEIR_EINVAL:
-		return EX_USAGE;
-	default:
-		return EX_IOERR;
-	}
+	return cmd_exit_of(code);
 }
 
 int cmd_state(int argc, char **argv)

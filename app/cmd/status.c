@@ -34,6 +34,28 @@ static const char *text(const struct json *json, const char *name)
 	return member && json_type(member) == JSON_TEXT ? json_text(member, &len) : "?";
 }
 
+static bool truth(const struct json *json, const char *name)
+{
+	const struct json *member = json_member(json, name);
+	return member && json_type(member) == JSON_BOOL && json_bool(member);
+}
+
+/* How fast it goes, and why. */
+static void print_flow(const struct json *flow)
+{
+	const struct json *rate = json_member(flow, "rate");
+	printf("  at once: %lld%s", number(flow, "concurrency"), truth(flow, "auto") ? " (auto)" : "");
+	if (rate && json_real(rate) > 0)
+		printf(", at most %.1f/s (%s)", json_real(rate),
+		       !strcmp(text(flow, "rate_from"), "told") ? "told by the server" : text(flow, "rate_from"));
+	printf(", %lld x 429, breaker %s", number(flow, "throttled"), text(flow, "breaker"));
+	if (number(flow, "breaker_opened"))
+		printf(" (opened %lld times)", number(flow, "breaker_opened"));
+	printf("\n  held back by: %s\n", text(flow, "why"));
+	if (strcmp(text(flow, "choice"), "?") != 0)
+		printf("  auto: %s\n", text(flow, "choice"));
+}
+
 static void print_status(const struct json *json)
 {
 	printf("%s: %s, pid %lld, %lld s\n", text(json, "name"), text(json, "state"), number(json, "pid"),
@@ -49,6 +71,8 @@ static void print_status(const struct json *json)
 	if (json_member(json, "eta_s"))
 		printf(", %lld s to go", number(json, "eta_s"));
 	putchar('\n');
+	if (json_member(json, "flow"))
+		print_flow(json_member(json, "flow"));
 }
 
 /* 0, or a negative code when no run answers there. */

@@ -3,20 +3,36 @@
  * The life of a run.
  *
  *     open: source, broker, lanes, steps
- *     run:  supervisor, intake, N workers; the workers end when the broker has nothing more for them
+ *     run:  supervisor, intake, and weir_process() with its workers, which ends when the broker has nothing more
  *     end:  intake, then the lane of the sink (it may still send to the dead letters), then that of the dead letters
  *
  * A stop sets an event; the supervisor then ends the intake, lets the broker hand out nothing more, gives the workers
- * the drain time and cancels those that are left.  A failure is a stop without drain time.
+ * the drain time and cancels those that are left.  Who only waits for its turn before an upstream goes back at once.  A
+ * failure is a stop without drain time.
  */
 #include "engine/internal.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#define DRAIN_LOOK (10 * WEIR_MSEC)
 
 const char *engine_state_name(enum engine_state state)
 {
 	static const char *const names[] = {"running", "draining", "failed", "done", "stopped"};
 	return names[state];
+}
+
+void engine_note(struct engine *engine, const char *format, ...)
+{
+	char text[300];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (engine->opts.note)
+		engine->opts.note(engine->opts.arg, text);
 }
 
 void engine_stop(struct engine *engine, const char *reason)
@@ -39,16 +55,31 @@ void engine_fail(struct engine *engine, int exit_code, const struct weir_error *
 	weir_event_set(engine->stopping);
 }
 
+/* Until nothing is in the steps any more; retries that wait in memory are not waited for.  WEIR_ECANCELED. */
+static int drain_steps(const struct engine *engine, weir_nsec until)
+{
+	int code = 0;
+	while (!code && engine->state == ENGINE_DRAINING && (engine->in_flight || engine->in_hand) &&
+	       weir_now() < until)
+		code = weir_sleep(DRAIN_LOOK);
+	return code;
+}
+
 static int supervise(void *arg)
 {
 	struct engine *engine = arg;
 	if (weir_event_wait(engine->stopping, WEIR_FOREVER))
 		return 0;
+	weir_nsec until = weir_now() + engine->plan->settings.drain;
 	weir_group_cancel(engine->intake);
 	engine->broker_ops->stop(engine->broker);
-	if (engine->state != ENGINE_FAILED && weir_sleep(engine->plan->settings.drain))
+	weir_policy_close(engine->policy); /* who waits for its turn goes back */
+	if (drain_steps(engine, until))
 		return 0;
 	weir_group_cancel(engine->workers);
+	while (engine->state != ENGINE_FAILED && weir_now() < until)
+		if (weir_sleep(DRAIN_LOOK))
+			return 0;
 	if (engine->sink_lane)
 		lane_cancel(engine->sink_lane);
 	if (engine->dead_lane)
@@ -59,12 +90,19 @@ static int supervise(void *arg)
 static int start_fibers(struct engine *engine)
 {
 	static const struct weir_spawn_options supervisor = {.name = "supervisor"}, intake = {.name = "intake"},
-					       worker = {.name = "worker"};
+					       work = {.name = "work"}, memory = {.name = "memory"},
+					       learnt = {.name = "learnt"}, sample = {.name = "sample"};
 	int code = weir_group_spawn_with(engine->helpers, &supervisor, supervise, engine, WEIR_FOREVER);
 	if (!code)
 		code = weir_group_spawn_with(engine->intake, &intake, engine_intake, engine, WEIR_FOREVER);
-	for (size_t i = 0; i < engine->concurrency && !code; i++)
-		code = weir_group_spawn_with(engine->workers, &worker, engine_worker, engine, WEIR_FOREVER);
+	if (!code)
+		code = weir_group_spawn_with(engine->helpers, &sample, engine_sample, engine, WEIR_FOREVER);
+	if (!code && engine->plan->settings.max_memory)
+		code = weir_group_spawn_with(engine->helpers, &memory, engine_watch_memory, engine, WEIR_FOREVER);
+	if (!code && engine->learnt)
+		code = weir_group_spawn_with(engine->helpers, &learnt, engine_keep_learnt, engine, WEIR_FOREVER);
+	if (!code)
+		code = weir_group_spawn_with(engine->workers, &work, engine_work, engine, WEIR_FOREVER);
 	return code;
 }
 
@@ -178,6 +216,7 @@ static void run_to_the_end(struct engine *engine)
 		engine_fail(engine, EX_UNAVAILABLE, &err);
 	}
 	wait_for_fibers(engine);
+	engine_learnt_write(engine);
 }
 
 int engine_run(struct engine *engine, struct weir_error *err)
@@ -201,6 +240,11 @@ void engine_free(struct engine *engine)
 	weir_group_free(engine->helpers);
 	weir_event_free(engine->stopping);
 	weir_event_free(engine->left_alone);
+	weir_event_free(engine->has_room);
+	for (size_t i = 0; i < engine->plan->step_count; i++)
+		weir_sem_free(engine->step_places[i]);
+	engine_learnt_free(engine);
+	weir_policy_free(engine->policy);
 	weir_histogram_free(engine->attempt_ns);
 	weir_histogram_free(engine->item_ns);
 	free(engine);

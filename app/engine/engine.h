@@ -17,6 +17,8 @@
 
 #include "spec/plan.h"
 
+#include <weir/process.h>
+
 struct engine;
 struct weir_histogram;
 
@@ -39,7 +41,7 @@ enum engine_wish {
 };
 
 struct engine_options {
-	struct step_env env;     /* concurrency is set by the engine */
+	struct step_env env;     /* concurrency, most and policy are set by the engine */
 	size_t most_concurrency; /* what the system allows (descriptors); 0: no limit */
 	const char *state;       /* the state folder; NULL: there is none */
 	enum engine_wish wish;
@@ -47,6 +49,10 @@ struct engine_options {
 	const struct adapter *dead_adapter; /* where dead letters go when neither the plan says nor the broker keeps
 					       them: a sink … */
 	const void *dead_config;            /* … and its config */
+
+	/* A remark for people in the middle of a run; may be NULL. */
+	void (*note)(void *arg, const char *text);
+	void *arg;
 };
 
 /* A look at the run.  The counts obey the accounts at any moment. */
@@ -57,7 +63,8 @@ struct engine_stats {
 	uint64_t in_flight, waiting;         /* in the steps now; waiting for their next attempt now */
 	int64_t total;                       /* items in all; -1: unknown */
 	bool total_exact;
-	size_t concurrency;
+	size_t concurrency;                                /* now */
+	size_t most;                                       /* that it may ever be */
 	const char *reason;                                /* why the run ended before all was settled; or NULL */
 	bool durable;                                      /* the broker remembers the run */
 	bool resumed, was_done;                            /* it goes on; it was done already */
@@ -84,6 +91,70 @@ int engine_run(struct engine *engine, struct weir_error *err);
 void engine_stop(struct engine *engine, const char *reason);
 
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
+
+/* What keeps a run from being faster. */
+#define ENGINE_WHYS(X)                                                                                                 \
+	X(WHY_END, "nothing")                                                                                          \
+	X(WHY_UPSTREAM, "upstream latency")                                                                            \
+	X(WHY_STEPS, "the steps")                                                                                      \
+	X(WHY_CONCURRENCY, "concurrency limit")                                                                        \
+	X(WHY_RATE_OWN, "rate limit (yours)")                                                                          \
+	X(WHY_RATE_TOLD, "rate limit (told by the server)")                                                            \
+	X(WHY_RATE_FOUND, "rate limit (found)")                                                                        \
+	X(WHY_SHUT, "rate limit (the server said: come back later)")                                                   \
+	X(WHY_BREAKER, "breaker open")                                                                                 \
+	X(WHY_PAUSED, "paused")                                                                                        \
+	X(WHY_MEMORY, "max_memory")                                                                                    \
+	X(WHY_SOURCE, "source")                                                                                        \
+	X(WHY_SINK, "sink")
+
+enum engine_why {
+#define ENGINE_X(name, text) name,
+	ENGINE_WHYS(ENGINE_X)
+#undef ENGINE_X
+		WHYS
+};
+
+const char *engine_why_name(enum engine_why why);
+
+enum engine_rate_from { RATE_NONE, RATE_YOURS, RATE_TOLD, RATE_FOUND };
+
+/* How fast it goes, and why.  Of several upstreams the figures are those of the one before which most wait. */
+struct engine_flow {
+	int pattern;        /* enum weir_pattern */
+	size_t concurrency; /* at once, over all upstreams */
+	bool adaptive;      /* it is found */
+	bool paused;
+	size_t gates;       /* upstreams */
+	char upstream[128]; /* the one that is spoken of */
+	struct key_rate own_rate;
+	double per_sec; /* the rate that it is held to; 0: none */
+	enum engine_rate_from rate_from;
+	enum weir_breaker_state breaker;
+	weir_nsec shut_until, floor;
+	enum weir_held_by held_by;
+	enum engine_why why, mostly; /* now; and most of the time until now */
+	size_t breakers_open;        /* of how many upstreams */
+	uint64_t breaker_opened, throttled, calls;
+	bool chosen; /* `auto` has made its choice: */
+	int choice_pattern;
+	char choice[160];
+	uint64_t memory_bytes; /* in use; 0: not looked at */
+	size_t memory_room;    /* items that may be under way for it; SIZE_MAX: any number */
+	uint64_t weight;       /* the engine's */
+};
+void engine_flow(const struct engine *engine, struct engine_flow *ret_flow);
+
+/* What shall be another way from now on. */
+struct engine_changes {
+	bool has_concurrency, has_rate, has_pause;
+	size_t concurrency;   /* 0: found */
+	struct key_rate rate; /* count 0: none */
+	bool paused;
+};
+
+/* All of them or none; does not suspend.  WEIR_EINVAL with err->text: it cannot be that. */
+int engine_change(struct engine *engine, const struct engine_changes *changes, struct weir_error *err);
 
 /* The dead letters that the broker keeps, of a run that is alive: as the port's calls (port/broker.h).  WEIR_EINVAL
  * when it keeps none. */

@@ -17,6 +17,13 @@ enum engine_exit {
 	EXIT_STOPPED = 5,
 };
 
+/* flow.max_memory */
+struct engine_memory {
+	uint64_t most, base, used; /* bytes: allowed, at the beginning, now */
+	size_t room;               /* items that may be under way; SIZE_MAX: any number */
+	bool full;                 /* it was too much once */
+};
+
 struct engine {
 	const struct plan *plan;
 	struct engine_options opts;
@@ -27,8 +34,20 @@ struct engine {
 	struct step **steps;
 	struct lane *sink_lane;
 	struct lane *dead_lane; /* the same one with dead_to_sink; NULL: the broker keeps dead letters */
-	size_t concurrency;
-	size_t put_most; /* items of a put */
+	struct weir_policy *policy;
+	bool gated;                                   /* a step passes the policy's gates itself */
+	size_t concurrency;                           /* wanted at once; 0: found */
+	size_t most;                                  /* that it may ever be */
+	struct weir_sem *step_places[SPEC_STEPS_MAX]; /* of steps that are limited by themselves */
+	struct key_rate rate;                         /* of one's own, now */
+	bool paused, told_of_breaker;
+	uint64_t whys[WHYS]; /* how often each was seen */
+	struct learnt *learnt;
+	size_t under_way; /* leased and in the hands of weir_process() */
+	struct engine_memory memory;
+	struct weir_event *has_room; /* there may be room again */
+	size_t in_hand;              /* through the steps, and not in a lane yet */
+	size_t put_most;             /* items of a put */
 
 	struct weir_group *intake, *workers, *helpers;
 	struct weir_event *stopping;
@@ -60,9 +79,35 @@ struct engine {
 int engine_close(struct engine *engine, struct weir_error *err);
 uint64_t engine_unfinished(const struct engine *engine);
 
-/* intake.c, worker.c: bodies of fibers; arg is the engine. */
+/* intake.c, worker.c, flow.c, memory.c, learnt.c: bodies of fibers; arg is the engine. */
 int engine_intake(void *arg);
-int engine_worker(void *arg);
+int engine_work(void *arg);
+int engine_watch_memory(void *arg);
+int engine_sample(void *arg);
+int engine_keep_learnt(void *arg);
+
+/* A remark for people. */
+void engine_note(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* open.c: the broker has places for so many items in the steps, and those before and behind them. */
+void engine_make_places(struct engine *engine, size_t concurrency);
+
+/* flow.c */
+int engine_flow_open(struct engine *engine, struct weir_error *err);
+
+/* fields.c: how urgent an item is (arg is the engine), and which lane it belongs to; 0: none. */
+int64_t engine_class_of(void *arg, const struct item *item);
+uint64_t engine_lane_of(const struct engine *engine, const struct item *item);
+
+/* memory.c: bytes that the process and its children hold; and how many items may be under way with so many in use. */
+uint64_t engine_memory_bytes(void);
+void engine_memory_begin(struct engine_memory *memory, uint64_t most);
+void engine_memory_look(struct engine_memory *memory, size_t under_way, uint64_t used);
+
+/* learnt.c: reads the file, if there is a state folder (WEIR_ENOMEM); writes it; forgets all. */
+int engine_learnt_open(struct engine *engine);
+void engine_learnt_write(struct engine *engine);
+void engine_learnt_free(struct engine *engine);
 
 /* settle.c: the only places where an item leaves its worker. */
 
@@ -79,6 +124,13 @@ void engine_give_back(struct engine *engine, struct item *item);
 int engine_settle(struct engine *engine, struct item *const *items, size_t n, enum broker_lane which,
 		  const struct value *position, struct weir_error *err);
 
+/* Room for bytes in a queue: less where memory is short. */
+static inline size_t engine_queue_bytes(const struct plan *plan, size_t bytes)
+{
+	uint64_t most = plan->settings.max_memory / 8;
+	return most && most < bytes ? (size_t)most : bytes;
+}
+
 /* The exit code for a failure of a sink or the broker. */
 static inline int engine_exit_of(int code)
 {
@@ -87,8 +139,5 @@ static inline int engine_exit_of(int code)
 
 /* The run cannot go on; the first failure counts. */
 void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err);
-
-/* How long to wait after `attempts` failures (1 or more): U(0, min(cap, base × 2^(attempts - 1))). */
-weir_nsec engine_backoff(const struct plan_settings *settings, unsigned attempts, uint64_t *random);
 
 #endif

@@ -33,6 +33,7 @@ struct lane {
 	struct item **settled;   /* of the entries that were written */
 	struct buf position;     /* of the sink, after the last write */
 	size_t most_items, most_bytes;
+	size_t queued_bytes; /* most */
 	weir_nsec period;
 	int failed; /* the code; 0 as long as it writes */
 	bool shielded;
@@ -61,29 +62,30 @@ static struct lane *new_lane(struct engine *engine, const struct lane_options *o
 	lane->ops = opts->adapter->sink;
 	lane->most_items = (size_t)settings->batch_items;
 	lane->most_bytes = (size_t)settings->batch_bytes;
+	lane->queued_bytes = engine_queue_bytes(engine->plan, BYTES_QUEUED);
 	lane->period = settings->batch_period;
 	lane->batch = calloc(lane->most_items, sizeof *lane->batch);
 	lane->items = calloc(lane->most_items, sizeof *lane->items);
 	lane->settled = calloc(lane->most_items, sizeof *lane->settled);
 	if (lane->batch && lane->items && lane->settled &&
 	    !weir_queue_new(sizeof(struct lane_entry), lane->most_items * BATCHES_QUEUED, &lane->queue) &&
-	    !weir_sem_new(BYTES_QUEUED, &lane->room) && !weir_group_new(NULL, &lane->group))
+	    !weir_sem_new(lane->queued_bytes, &lane->room) && !weir_group_new(NULL, &lane->group))
 		return lane;
 	free_lane(lane);
 	return NULL;
 }
 
-static size_t output_bytes(const struct item *item)
+static size_t output_bytes(const struct lane *lane, const struct item *item)
 {
 	size_t bytes = 1;
 	for (size_t i = 0; i < item->outputs.n; i++)
 		bytes += item->outputs.values[i].len;
-	return bytes < BYTES_QUEUED ? bytes : BYTES_QUEUED;
+	return bytes < lane->queued_bytes ? bytes : lane->queued_bytes;
 }
 
 int lane_put(struct lane *lane, struct item *item, weir_nsec deadline)
 {
-	struct lane_entry entry = {.item = item, .bytes = output_bytes(item)};
+	struct lane_entry entry = {.item = item, .bytes = output_bytes(lane, item)};
 	int code = weir_sem_acquire(lane->room, entry.bytes, deadline);
 	if (code)
 		return code;
@@ -91,6 +93,11 @@ int lane_put(struct lane *lane, struct item *item, weir_nsec deadline)
 	if (code)
 		weir_sem_release(lane->room, entry.bytes);
 	return code;
+}
+
+bool lane_is_full(const struct lane *lane)
+{
+	return weir_queue_full(lane->queue);
 }
 
 /* Nothing is on its way here, so a batch gains nothing by waiting. */

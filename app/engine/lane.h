@@ -40,6 +40,9 @@ bool lane_exact(const struct lane *lane);
 /* Queues an item, its fate set; suspends while the lane is full.  WEIR_ECLOSED, WEIR_ECANCELED: it was not taken. */
 int lane_put(struct lane *lane, struct item *item, weir_nsec deadline);
 
+/* Whether who puts would have to wait. */
+bool lane_is_full(const struct lane *lane);
+
 /* Nothing more will come: waits until what is there was written, shielded. */
 void lane_finish(struct lane *lane);
 

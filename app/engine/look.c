@@ -6,6 +6,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 {
 	struct broker_counts counts = engine->last_counts;
 	bool exact = true, degraded = false;
+	struct engine_flow flow;
 	int64_t total = (int64_t)engine->accounts.read;
 	if (engine->broker)
 		engine->broker_ops->counts(engine->broker, &counts);
@@ -13,6 +14,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		total = engine->source_ops->total(engine->source, &exact);
 	for (int i = 0; i <= LANES; i++)
 		degraded = degraded || engine->degraded[i];
+	engine_flow(engine, &flow);
 	*ret_stats = (struct engine_stats){
 		.state = engine->state,
 		.read = engine->accounts.read,
@@ -27,7 +29,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.waiting = counts.waiting,
 		.total = total,
 		.total_exact = exact,
-		.concurrency = engine->concurrency,
+		.concurrency = flow.concurrency,
+		.most = engine->most,
 		.reason = engine->reason,
 		.durable = engine->broker_ops->durable,
 		.resumed = engine->resumed,

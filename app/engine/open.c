@@ -17,11 +17,16 @@ enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2, BROKER_BATCHES_DURABLE = 4, BR
 
 #define BROKER_BYTES ((size_t)32 << 20)
 
+/* What is prepared for when nobody knows yet. */
+enum { EXPECTED = 50 };
+
 static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *err)
 {
 	const struct plan *plan = engine->plan;
 	struct step_env env = engine->opts.env;
-	env.concurrency = engine->concurrency;
+	env.concurrency = engine->concurrency ? engine->concurrency : EXPECTED;
+	env.most = engine->most;
+	env.policy = engine->policy;
 	engine->steps = calloc(plan->step_count + 1, sizeof(struct step *));
 	*ret_exit = EX_UNAVAILABLE;
 	if (!engine->steps)
@@ -29,6 +34,8 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_adapter *step = &plan->steps[i];
 		int code = step->adapter->step->open(step->config, &env, &engine->steps[i], err);
+		if (!code && step->concurrency && weir_sem_new((uint64_t)step->concurrency, &engine->step_places[i]))
+			code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 		if (code)
 			return code;
 	}
@@ -65,15 +72,29 @@ static int open_lanes(struct engine *engine, const struct broker_past *past, str
 	return 0;
 }
 
+static size_t broker_places(const struct engine *engine, size_t concurrency)
+{
+	size_t batches = engine->broker_ops->durable ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
+	return concurrency * BROKER_PER_WORKER + (size_t)engine->plan->settings.batch_items * batches + BROKER_LEAST;
+}
+
+void engine_make_places(struct engine *engine, size_t concurrency)
+{
+	if (engine->broker)
+		engine->broker_ops->grow(engine->broker, broker_places(engine, concurrency));
+}
+
 static int open_broker(struct engine *engine, struct weir_error *err)
 {
 	const struct plan *plan = engine->plan;
-	size_t batches = engine->broker_ops->durable ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
 	struct broker_options opts = {
 		.folder = engine->opts.state,
-		.capacity_items = engine->concurrency * BROKER_PER_WORKER +
-				  (size_t)plan->settings.batch_items * batches + BROKER_LEAST,
-		.capacity_bytes = BROKER_BYTES,
+		.capacity_items = broker_places(engine, engine->concurrency ? engine->concurrency : EXPECTED),
+		.most_items = broker_places(engine, engine->most),
+		.capacity_bytes = engine_queue_bytes(plan, BROKER_BYTES),
+		.class_of = plan->settings.priority_field ? engine_class_of : NULL,
+		.arg = engine,
+		.aging = plan->settings.priority_aging,
 	};
 	size_t most = opts.capacity_items / 2;
 	engine->put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
@@ -218,15 +239,9 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 	if (weir_group_new(&collect, &engine->intake) || weir_group_new(&collect, &engine->workers) ||
 	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->stopping) ||
 	    weir_event_new(&engine->left_alone) || weir_histogram_new(&engine->attempt_ns) ||
-	    weir_histogram_new(&engine->item_ns))
+	    weir_histogram_new(&engine->item_ns) || weir_event_new(&engine->has_room))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	return 0;
-}
-
-static size_t choose_concurrency(const struct plan *plan, const struct engine_options *opts)
-{
-	size_t wanted = (size_t)plan->settings.concurrency;
-	return opts->most_concurrency && opts->most_concurrency < wanted ? opts->most_concurrency : wanted;
 }
 
 int engine_open(const struct plan *plan, const struct engine_options *opts, struct engine **ret_engine, int *ret_exit,
@@ -240,9 +255,13 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 	engine->opts = *opts;
 	engine->source_ops = plan->source.adapter->source;
 	engine->broker_ops = plan->broker.adapter->broker;
-	engine->concurrency = choose_concurrency(plan, opts);
 	engine->random = (uint64_t)weir_clock();
+	engine_memory_begin(&engine->memory, plan->settings.max_memory);
 	int code = make_objects(engine, ret_exit, err);
+	if (!code)
+		code = engine_flow_open(engine, err);
+	if (!code && engine_learnt_open(engine))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
 		code = open_all(engine, ret_exit, err);
 	if (code) {

@@ -11,7 +11,9 @@
  * checked at the head of one list and costs nothing per request.
  *
  * A request goes to the transfer that last spoke to its host, last in first out: its shard has an idle connection to
- * that host.  Next best is one that belongs to no host, a new one, then the one that has been idle longest.
+ * that host.  One whose connection was closed after its answer comes last of them: a server that refuses new
+ * connections closes them, and would be asked by nobody else while the good ones lie idle and fill it up.  Next best is
+ * one that belongs to no host, a new one, then the one that has been idle longest.
  *
  * A caller that is cancelled asks the driver to drop its job and waits, shielded, until it did: libcurl has pointers
  * into the caller's memory.
@@ -108,7 +110,10 @@ static void give_transfer(struct http_client *client, struct http_transfer *tran
 {
 	struct http_host *host = transfer->host;
 	transfer->job = NULL;
-	TAILQ_INSERT_HEAD(&host->idle, transfer, same_host);
+	if (transfer->closed)
+		TAILQ_INSERT_TAIL(&host->idle, transfer, same_host);
+	else
+		TAILQ_INSERT_HEAD(&host->idle, transfer, same_host);
 	TAILQ_INSERT_TAIL(&client->idle, transfer, idle);
 }
 
@@ -396,6 +401,7 @@ void http_client_figures(const struct http_client *client, struct http_figures *
 static void set_defaults(struct http_client_options *opts)
 {
 	opts->in_flight = opts->in_flight ? opts->in_flight : 50;
+	opts->expected = opts->expected ? opts->expected : opts->in_flight;
 	opts->per_host = opts->per_host ? opts->per_host : opts->in_flight;
 	opts->timeout = opts->timeout ? opts->timeout : 30 * WEIR_SEC;
 	opts->connect_timeout = opts->connect_timeout ? opts->connect_timeout : 5 * WEIR_SEC;

@@ -11,13 +11,14 @@
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
-#include <weir/base.h>
+#include <weir/outcome.h>
 
 struct http_client;
 struct http_origin;
 
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
+	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
 	size_t per_host;            /* most at once to one host; 0: as in_flight */
 	weir_nsec timeout;          /* from the sending of a request to its last byte; 0: 30 s */
 	weir_nsec connect_timeout;  /* 0: 5 s; TLS included */
@@ -64,14 +65,14 @@ const char *http_failure_name(enum http_failure failure);
 
 struct http_response {
 	enum http_failure failure;
-	char detail[160];     /* of a failure: one line without control bytes */
-	int status;           /* 0: none came */
-	bool sent;            /* an attempt was made, at least to connect */
-	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
-	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
-	size_t body_bytes;    /* bytes in body; with a failure what had come */
-	weir_nsec took;       /* from sending (or connecting) to the end */
-	char retry_after[64]; /* the header of that name; "" if there is none */
+	char detail[160];      /* of a failure: one line without control bytes */
+	int status;            /* 0: none came */
+	bool sent;             /* an attempt was made, at least to connect */
+	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;     /* bytes in body; with a failure what had come */
+	weir_nsec took;        /* from sending (or connecting) to the end */
+	struct weir_told told; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };
 
 void http_response_fini(struct http_response *response);

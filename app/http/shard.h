@@ -3,6 +3,7 @@
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
+#include "http/limits.h"
 #include "http/transfer.h"
 #include <curl/curl.h>
 #include <sys/epoll.h>
@@ -43,6 +44,7 @@ struct transfer {
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head;
+	struct http_limits limits;
 	int socket_errno;
 	char error[CURL_ERROR_SIZE];
 };

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <weir/run.h>
 
 static void refuse(struct transfer *self, enum http_failure failure, const char *detail)
@@ -99,20 +100,21 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 		if (n > 5 && !memcmp(line, "HTTP/", 5)) { /* an interim answer was before */
 			self->length = -1;
 			self->chunked = false;
+			self->limits = (struct http_limits){0};
 		}
 		break;
 	case 'c':
 		if ((value = header_value(line, n, "content-length", &value_bytes)))
 			take_length(self, value, value_bytes);
+		else if ((value = header_value(line, n, "connection", &value_bytes)))
+			self->base.closed = value_bytes == 5 && !strncasecmp(value, "close", 5);
 		break;
 	case 't':
 		if (header_value(line, n, "transfer-encoding", &value_bytes))
 			self->chunked = true;
 		break;
-	case 'r':
-		if ((value = header_value(line, n, "retry-after", &value_bytes)))
-			snprintf(self->response->retry_after, sizeof self->response->retry_after, "%.*s",
-				 (int)(value_bytes < 63 ? value_bytes : 63), value);
+	default:
+		http_limits_line(&self->limits, line, n);
 		break;
 	}
 	if (self->chunked && self->length >= 0 && self->failure == HTTP_ANSWERED)
@@ -222,11 +224,16 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head;
 	response->took = weir_clock() - self->started;
+	http_limits_told(&self->limits, (int64_t)time(NULL), &response->told);
+	if (status < 400)
+		response->told.retry_after = 0; /* of a 202 or a 301 it means something else */
 	response->failure = self->failure != HTTP_ANSWERED && code != CURLE_OK ? self->failure : failure_of(code);
 	if (code != CURLE_OK && self->failure != HTTP_ANSWERED)
 		copy_clean(response->detail, sizeof response->detail, self->detail);
 	else if (code != CURLE_OK)
 		describe_failure(self, code, response);
+	if (code != CURLE_OK)
+		self->base.closed = true;
 	self->response = NULL;
 }
 
@@ -247,7 +254,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 5L);
 	/* Held by every request under way: 10,000 of them would take 160 MB with the default. */
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, all->opts->in_flight > 100 ? 4096L : 16384L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, all->opts->expected > 100 ? 4096L : 16384L);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 }
 
@@ -375,7 +382,8 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = false;
+	self->chunked = self->base.closed = false;
+	self->limits = (struct http_limits){0};
 	self->socket_errno = 0;
 	self->error[0] = '\0';
 	self->started = weir_clock();

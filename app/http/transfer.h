@@ -16,6 +16,7 @@ struct http_transfer {
 	TAILQ_ENTRY(http_transfer) same_host, idle; /* the owner's lists */
 	void *host;                                 /* the owner's: whom it spoke to last */
 	void *job;                                  /* the owner's: what it carries; NULL: idle */
+	bool closed; /* when it is idle: its connection did not survive its last request */
 };
 TAILQ_HEAD(http_transfer_list, http_transfer);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of decisions: the limit (a 429 comes at once), then the path's own answer, then what the rules add to it: a
- * fault (that of the path itself goes first), an error, a delay.  Faults that only change what an answer says are
- * applied here; those that change how it is sent are left for play.c, the framing chosen to go with them.
+ * The order of decisions: what the upstream can take (a refusal comes at once), then the path's own answer, then what
+ * the rules add to it: a fault (that of the path itself goes first), an error, a delay.  Faults that only change what
+ * an answer says are applied here; those that change how it is sent are left for play.c, the framing chosen to go with
+ * them.
  *
  * To add a path: a row in `routes` and its function.
  */
@@ -28,13 +29,15 @@ struct call {
 	bool uncounted;
 };
 
-void mock_desk_init(struct mock_desk *desk, const struct mock_config *config)
+int mock_desk_init(struct mock_desk *desk, const struct mock_config *config)
 {
-	*desk = (struct mock_desk){.config = config, .limit = config->limit, .random = config->seed};
+	*desk = (struct mock_desk){.config = config, .random = config->seed};
+	return mock_capacity_init(&desk->capacity, &config->capacity);
 }
 
 void mock_desk_fini(struct mock_desk *desk)
 {
+	mock_capacity_fini(&desk->capacity);
 	mock_once_fini(&desk->once);
 	buf_fini(&desk->body);
 }
@@ -80,8 +83,12 @@ static void route_echo(struct call *call)
 
 static void route_stats(struct call *call)
 {
+	struct mock_desk *desk = call->desk;
 	call->uncounted = true;
-	mock_stats_write(&call->desk->stats, &call->desk->body);
+	if (mock_text_is(call->path, "/stats"))
+		mock_stats_write(&desk->stats, &desk->capacity, &desk->body);
+	else
+		mock_meter_write(&desk->stats.meter, &desk->body);
 }
 
 /* JSON of exactly that many bytes. */
@@ -275,24 +282,45 @@ static void add_fault(struct call *call)
 	apply_fault(call);
 }
 
-static bool over_limit(struct call *call)
+static void say_retry_after(const struct mock_config *config, weir_nsec wait, struct mock_answer *answer)
 {
-	struct mock_desk *desk = call->desk;
-	const struct mock_config *config = desk->config;
-	struct mock_answer *answer = call->answer;
 	char text[32];
-	weir_nsec wait = desk->limit.interval ? mock_bucket_take(&desk->limit, weir_clock()) : 0;
-	if (!wait)
-		return false;
-	desk->stats.limited++;
-	fail(desk, answer, 429, "over the limit");
 	if (config->retry_after) {
 		snprintf(answer->retry_after, sizeof answer->retry_after, "%s", config->retry_after);
-		return true;
+	} else if (wait) {
+		snprintf(text, sizeof text, "%s%lld", config->retry_after_date ? "date:" : "",
+			 (long long)((wait + WEIR_SEC - 1) / WEIR_SEC));
+		mock_retry_after(text, answer->retry_after, sizeof answer->retry_after);
 	}
-	snprintf(text, sizeof text, "%s%lld", config->retry_after_date ? "date:" : "",
-		 (long long)((wait + WEIR_SEC - 1) / WEIR_SEC));
-	mock_retry_after(text, answer->retry_after, sizeof answer->retry_after);
+}
+
+/* What is told of the limit; not while everything is out. */
+static void tell_limit(struct call *call, weir_nsec now)
+{
+	enum mock_limit_headers headers = call->desk->config->limit_headers;
+	if (!headers)
+		return;
+	mock_bucket_quota(&call->desk->capacity.limit, now, &call->answer->quota);
+	if (call->answer->quota.count)
+		call->answer->limit_headers = headers;
+}
+
+static bool is_refused(struct call *call, weir_nsec now)
+{
+	static const char *const why[] = {"", "out of order", "too many requests at once", "over the limit"};
+	struct mock_desk *desk = call->desk;
+	int status;
+	weir_nsec wait;
+	enum mock_refusal refusal = mock_capacity_ask(&desk->capacity, now, &status, &wait);
+	mock_meter_add(&desk->stats.meter, refusal != MOCK_TAKEN, now);
+	if (refusal != MOCK_IN_OUTAGE)
+		tell_limit(call, now);
+	call->answer->taken = refusal == MOCK_TAKEN;
+	if (call->answer->taken)
+		return false;
+	desk->stats.refusals[refusal]++;
+	fail(desk, call->answer, status, why[refusal]);
+	say_retry_after(desk->config, wait, call->answer);
 	return true;
 }
 
@@ -301,18 +329,20 @@ static void decide(struct call *call)
 	struct mock_desk *desk = call->desk;
 	struct mock_answer *answer = call->answer;
 	const struct mock_config *config = desk->config;
-	if (mock_text_is(call->path, "/stats")) {
+	if (mock_text_is(call->path, "/stats") || mock_text_is(call->path, "/stats/seconds")) {
 		route_stats(call);
 		return;
 	}
+	weir_nsec now = weir_clock();
 	mock_stats_request(&desk->stats, call->path);
-	if (over_limit(call))
+	if (is_refused(call, now))
 		return;
 	route(call);
 	add_fault(call);
 	if (!answer->fault.kind && mock_config_draw_error(config, call->path, &desk->random))
 		fail(desk, answer, (int)config->error_status, "injected error");
-	answer->delay = mock_config_draw_latency(config, call->path, &desk->random);
+	weir_nsec takes = mock_config_draw_latency(config, call->path, &desk->random);
+	answer->delay = mock_capacity_work(&desk->capacity, takes, now);
 }
 
 /* Whether no status will be seen. */

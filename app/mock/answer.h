@@ -14,11 +14,14 @@ enum mock_framing { MOCK_LENGTH, MOCK_CHUNKED, MOCK_UNTIL_CLOSE };
 
 struct mock_answer {
 	int status;
+	bool taken;       /* it was not refused for want of capacity: in flight until it is sent */
 	const char *type; /* NULL: no body */
 	enum mock_framing framing;
 	int length_off; /* added to the Content-Length that would be right */
 	bool keep_alive, is_head, is_http10;
 	char retry_after[48];
+	enum mock_limit_headers limit_headers;
+	struct mock_quota quota;
 	uint64_t pad;     /* so many 'x' behind the body, not kept in memory */
 	const char *tail; /* behind the pad */
 	weir_nsec delay;
@@ -30,12 +33,13 @@ struct mock_desk {
 	const struct mock_config *config;
 	struct mock_stats stats;
 	struct mock_once once;
-	struct mock_bucket limit;
+	struct mock_capacity capacity;
 	uint64_t random;
 	struct buf body; /* of the answer being made; valid until the next one */
 };
 
-void mock_desk_init(struct mock_desk *desk, const struct mock_config *config);
+/* WEIR_ENOMEM. */
+int mock_desk_init(struct mock_desk *desk, const struct mock_config *config);
 void mock_desk_fini(struct mock_desk *desk);
 
 /* Decides on the answer to a request with a complete head, counts it, and leaves the body in desk->body.  content: what

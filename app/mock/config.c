@@ -111,6 +111,19 @@ int mock_config_fault(struct mock_config *config, const char *text, struct weir_
 	return keep_rule(config, result);
 }
 
+int mock_config_limit_headers(struct mock_config *config, const char *text, struct weir_error *err)
+{
+	static const char *const names[] = {"none", "ratelimit", "ratelimit-old", "x-ratelimit"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(text, names[i])) {
+			config->limit_headers = (enum mock_limit_headers)i;
+			return 0;
+		}
+	return weir_error_set(err, WEIR_EINVAL,
+			      "'%.100s' is not understood; expected ratelimit, ratelimit-old, x-ratelimit or none",
+			      text);
+}
+
 int mock_config_retry_after(struct mock_config *config, const char *text, struct weir_error *err)
 {
 	uint64_t seconds;

@@ -9,11 +9,19 @@
 
 #include <netinet/in.h>
 
-#include "bucket.h"
+#include "capacity.h"
 #include "fault.h"
 #include "latency.h"
 
 enum { MOCK_RULES = 64 };
+
+/* How the limit is told in answers. */
+enum mock_limit_headers {
+	MOCK_TELL_NOTHING,
+	MOCK_TELL_FIELDS, /* RateLimit and RateLimit-Policy, as structured fields */
+	MOCK_TELL_OLD,    /* RateLimit-Limit, -Remaining, -Reset */
+	MOCK_TELL_X,      /* X-RateLimit-Limit, -Remaining, -Reset; the reset as Unix time */
+};
 
 enum mock_rule_kind { MOCK_RULE_LATENCY, MOCK_RULE_ERRORS, MOCK_RULE_FAULT };
 
@@ -28,13 +36,14 @@ struct mock_rule {
 
 struct mock_config {
 	struct sockaddr_in listen;
-	struct mock_bucket limit;
+	struct mock_capacity_plan capacity;
+	enum mock_limit_headers limit_headers;
 	struct mock_rule rules[MOCK_RULES];
 	size_t rule_count;
 	size_t max_connections; /* 0: no limit */
 	unsigned error_status;
 	uint64_t seed;
-	const char *retry_after; /* of a 429: NULL: what the limit says, rounded up; "": none; else see
+	const char *retry_after; /* of a refusal: NULL: what the limit says, rounded up; "": none; else see
 				    mock_retry_after() */
 	bool retry_after_date;   /* what the limit says, as a date */
 };
@@ -49,6 +58,7 @@ int mock_config_latency(struct mock_config *config, const char *text, struct wei
 int mock_config_errors(struct mock_config *config, const char *text, struct weir_error *err);  /* [PREFIX=]PERCENT */
 int mock_config_fault(struct mock_config *config, const char *text,
 		      struct weir_error *err); /* PREFIX=FAULT[:PERCENT] */
+int mock_config_limit_headers(struct mock_config *config, const char *text, struct weir_error *err);
 int mock_config_retry_after(struct mock_config *config, const char *text, struct weir_error *err);
 
 weir_nsec mock_config_draw_latency(const struct mock_config *config, struct mock_span path, uint64_t *random);

@@ -297,7 +297,14 @@ static bool answer(struct mock_conn *conn, const struct mock_request *request)
 		conn->at += request->head_bytes;
 	}
 	size_t head_bytes = mock_answer_encode(&answer, &desk->body, &conn->out);
-	if (conn->out.failed || desk->body.failed || !deliver(conn, &answer, head_bytes))
+	if (conn->out.failed || desk->body.failed)
+		return false;
+	if (answer.taken)
+		mock_capacity_enter(&desk->capacity);
+	bool good = deliver(conn, &answer, head_bytes);
+	if (answer.taken)
+		mock_capacity_leave(&desk->capacity);
+	if (!good)
 		return false;
 	if (++conn->streak % STREAK)
 		return true;

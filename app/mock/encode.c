@@ -6,6 +6,7 @@
 #include "answer.h"
 
 #include <string.h>
+#include <time.h>
 
 static const char *reason_of(int status)
 {
@@ -41,6 +42,30 @@ static void encode_framing(const struct mock_answer *answer, size_t body_bytes, 
 		buf_addf(out, "Content-Length: %lld\r\n", length > 0 ? length : 0);
 }
 
+static void encode_limit(const struct mock_answer *answer, struct buf *out)
+{
+	const struct mock_quota *quota = &answer->quota;
+	unsigned long long count = quota->count, left = quota->left;
+	long long period = (long long)(quota->period / WEIR_SEC), reset = (long long)quota->reset;
+	switch (answer->limit_headers) {
+	case MOCK_TELL_NOTHING:
+		return;
+	case MOCK_TELL_FIELDS:
+		buf_addf(out, "RateLimit-Policy: \"default\";q=%llu;w=%lld\r\nRateLimit: \"default\";r=%llu;t=%lld\r\n",
+			 count, period, left, reset);
+		return;
+	case MOCK_TELL_OLD:
+		buf_addf(out,
+			 "RateLimit-Limit: %llu, %llu;w=%lld\r\nRateLimit-Remaining: %llu\r\nRateLimit-Reset: %lld\r\n",
+			 count, count, period, left, reset);
+		return;
+	case MOCK_TELL_X:
+		buf_addf(out, "X-RateLimit-Limit: %llu\r\nX-RateLimit-Remaining: %llu\r\nX-RateLimit-Reset: %lld\r\n",
+			 count, left, (long long)time(NULL) + reset);
+		return;
+	}
+}
+
 size_t mock_answer_encode(const struct mock_answer *answer, const struct buf *body, struct buf *out)
 {
 	size_t start = out->len;
@@ -54,6 +79,7 @@ size_t mock_answer_encode(const struct mock_answer *answer, const struct buf *bo
 		buf_add_str(out, "\r\n");
 		encode_framing(answer, body->len, out);
 	}
+	encode_limit(answer, out);
 	if (answer->retry_after[0])
 		buf_addf(out, "Retry-After: %s\r\n", answer->retry_after);
 	if (!answer->keep_alive)

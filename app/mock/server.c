@@ -56,7 +56,10 @@ int mock_server_new(const struct mock_config *config, struct mock_server **ret_s
 	}
 	server->config = config;
 	server->reserve_fd = open_reserve();
-	mock_desk_init(&server->desk, config);
+	if (mock_desk_init(&server->desk, config) < 0) {
+		mock_server_free(server);
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	}
 	*ret_server = server;
 	return 0;
 }

@@ -37,11 +37,11 @@ void mock_stats_answer(struct mock_stats *stats, int status)
 	stats->by_status[status]++;
 }
 
-void mock_stats_write(const struct mock_stats *stats, struct buf *out)
+void mock_stats_write(const struct mock_stats *stats, const struct mock_capacity *capacity, struct buf *out)
 {
 	const char *comma = "";
 	buf_addf(out, "{\"requests\":%" PRIu64 ",\"answers\":%" PRIu64 ",\"limited\":%" PRIu64 ",\"by_status\":{",
-		 stats->requests, stats->answers, stats->limited);
+		 stats->requests, stats->answers, stats->refusals[MOCK_OVER_LIMIT]);
 	for (int i = 0; i < 600; i++)
 		if (stats->by_status[i]) {
 			buf_addf(out, "%s\"%d\":%" PRIu64, comma, i, stats->by_status[i]);
@@ -56,7 +56,12 @@ void mock_stats_write(const struct mock_stats *stats, struct buf *out)
 			comma = ",";
 		}
 	buf_addf(out,
-		 "},\"connections\":{\"now\":%zu,\"max\":%zu,\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
+		 "},\"most_in_window\":%" PRIu64 ",\"in_flight\":{\"now\":%zu,\"max\":%zu,\"refused\":%" PRIu64
+		 ",\"queued\":%" PRIu64 "},\"in_outage\":%" PRIu64,
+		 stats->meter.most_in_window, capacity->in_flight, capacity->max_in_flight,
+		 stats->refusals[MOCK_TOO_MANY_AT_ONCE], capacity->queued, stats->refusals[MOCK_IN_OUTAGE]);
+	buf_addf(out,
+		 ",\"connections\":{\"now\":%zu,\"max\":%zu,\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
 		 "},\"paths\":{",
 		 stats->connections, stats->max_connections, stats->accepted, stats->refused);
 	for (size_t i = 0; i < stats->prefixes; i++) {

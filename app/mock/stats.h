@@ -3,7 +3,9 @@
 #ifndef MOCK_STATS_H
 #define MOCK_STATS_H
 
+#include "capacity.h"
 #include "fault.h"
+#include "meter.h"
 
 struct buf;
 
@@ -14,7 +16,8 @@ struct mock_stats {
 	uint64_t answers;  /* decided on; of those with a status */
 	uint64_t by_status[600];
 	uint64_t by_fault[MOCK_FAULT_KINDS];
-	uint64_t limited; /* by the token bucket */
+	uint64_t refusals[MOCK_OVER_LIMIT + 1];
+	struct mock_meter meter;
 	size_t connections, max_connections;
 	uint64_t accepted, refused; /* refused: over --max-connections, or for want of descriptors */
 	size_t prefixes;
@@ -30,6 +33,6 @@ void mock_stats_request(struct mock_stats *stats, struct mock_span path);
 void mock_stats_answer(struct mock_stats *stats, int status);
 
 /* As one JSON object. */
-void mock_stats_write(const struct mock_stats *stats, struct buf *out);
+void mock_stats_write(const struct mock_stats *stats, const struct mock_capacity *capacity, struct buf *out);
 
 #endif

@@ -45,8 +45,15 @@ struct broker_counts {
 
 struct broker_options {
 	const char *folder;    /* the state folder; NULL: there is none */
-	size_t capacity_items; /* most items in memory, of any kind */
+	size_t capacity_items; /* most items in memory, of any kind; to begin with … */
+	size_t most_items;     /* … and at most, see grow(); 0: it stays */
 	size_t capacity_bytes; /* most bytes of their sources in memory; one item may always be there */
+
+	/* How urgent an item is: its class, 0 is the most urgent.  NULL: they are handed out as they came.  Else those
+	 * in memory are handed out by class, and every `aging` of waiting makes an item one class more urgent. */
+	int64_t (*class_of)(void *arg, const struct item *item);
+	void *arg;
+	weir_nsec aging; /* 0: 5 s */
 };
 
 /* What is known of an earlier run.  Strings end with a NUL and may be empty. */
@@ -109,9 +116,9 @@ struct broker_ops {
 	/* Nothing more will be put: once all is settled, lease answers WEIR_ECLOSED. */
 	int (*seal)(struct broker *broker, struct weir_error *err, weir_nsec deadline);
 
-	/* Hands out up to max items that are ready or due, oldest first, 1 at least: their number.  Suspends.
-	 * WEIR_ECLOSED when sealed and empty, or after stop(); WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED; or a
-	 * failure of the store, with err. */
+	/* Hands out up to max items that are ready or due, oldest (most urgent) first, 1 at least: their number.
+	 * Suspends. WEIR_ECLOSED when sealed and empty, or after stop(); WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED;
+	 * or a failure of the store, with err. */
 	int (*lease)(struct broker *broker, struct item **ret_items, size_t max, struct weir_error *err,
 		     weir_nsec deadline);
 
@@ -130,6 +137,10 @@ struct broker_ops {
 	/* From now on lease answers WEIR_ECLOSED and put, too; what is leased can still be settled.  Does not suspend.
 	 */
 	void (*stop)(struct broker *broker);
+
+	/* From now on so many items may be in memory, most_items at most; never fewer than before.  Does not suspend.
+	 */
+	void (*grow)(struct broker *broker, size_t capacity_items);
 
 	void (*counts)(const struct broker *broker, struct broker_counts *ret_counts);
 

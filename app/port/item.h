@@ -36,15 +36,18 @@ enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
 #define FATES (FATE_DEAD + 1)
 
 struct item {
-	uint64_t id;                   /* the broker's name for it; never 0, never used twice in a run */
-	uint64_t position;             /* in the source: line number from 1, or index */
-	unsigned attempts;             /* that were used up */
-	bool bad;                      /* the source found it unusable: why says why; goes to the dead letters */
-	enum fate fate;                /* what became of it, for the broker's ack */
-	weir_nsec born;                /* when it was read */
-	weir_nsec due;                 /* of a waiting retry: not before; else 0 */
-	struct value source;           /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
-	struct value_list outputs;     /* what the steps made of it, once they are through */
+	uint64_t id;               /* the broker's name for it; never 0, never used twice in a run */
+	uint64_t position;         /* in the source: line number from 1, or index */
+	unsigned attempts;         /* that were used up */
+	bool bad;                  /* the source found it unusable: why says why; goes to the dead letters */
+	enum fate fate;            /* what became of it, for the broker's ack */
+	weir_nsec born;            /* when it was read */
+	int64_t class;             /* how urgent it is, 0 is the most; the broker's, by broker_options.class_of */
+	weir_nsec taken, tried;    /* when it was first leased, and first really tried, on weir_now()'s clock; 0: not
+				    * yet, as far as this run knows */
+	weir_nsec due;             /* of a waiting retry: not before; else 0 */
+	struct value source;       /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
+	struct value_list outputs; /* what the steps made of it, once they are through */
 	struct weir_heap_node waiting; /* the broker's, while the item waits for its next attempt */
 	size_t pending;                /* the broker's: its place among what is to be stored, from 1; 0: none */
 	bool retried;                  /* the broker's: it was stored that it came back */

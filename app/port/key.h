@@ -26,7 +26,9 @@ enum key_type {               /* written as            field in the config struc
 		KEY_DURATION,  /* 10s 200ms 5m 1h 2d 100us                weir_nsec */
 		KEY_DURATIONS, /* a duration or a range of two: 200ms..30s   weir_nsec[2] */
 		KEY_SIZE,      /* bytes: 512, 64KiB 10MiB 1GiB, 64KB 10MB    uint64_t */
-		KEY_COUNT,     /* whole number, min..max                     int64_t */
+		KEY_COUNT,     /* whole number, min..max; or the word in `choices`, which is 0    int64_t */
+		KEY_RATE,      /* 1000/s 60/m 5000/h 3/10s                   struct key_rate */
+		KEY_FIELD,     /* a path into the item: .customer.id         char * */
 		KEY_PERCENT,   /* 50% or 0.5; 0 to 1                         double */
 		KEY_BOOL,      /* true, false                                bool */
 		KEY_ENUM,      /* one of `choices`, its index                int */
@@ -36,9 +38,14 @@ enum key_type {               /* written as            field in the config struc
 		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
 				  key_headers */
 		KEY_GROUP, /* a map with keys of its own, `group`; its fields lie in the same struct, offsets from its
-			      start */
+			      start.  Or the word in `choices`, then the bool at its own offset is set */
 };
 
+/* So many in so much time. */
+struct key_rate {
+	uint64_t count; /* 0: not set */
+	weir_nsec period;
+};
 struct key_counts {
 	int64_t *values;
 	size_t n;
@@ -69,7 +76,7 @@ struct key {
 	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
 	int64_t min, max; /* of KEY_COUNT, KEY_COUNTS, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any that is not
 			     negative */
-	const char *choices;     /* of KEY_ENUM: "json|text|bytes" */
+	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP */
 	unsigned flags;
 	const char *text; /* what it does, one sentence without a final stop */

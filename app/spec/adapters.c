@@ -173,6 +173,26 @@ int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struc
 	return fill_adapter(load, ADAPTER_BROKER, &fallback, " # default", &plan->broker);
 }
 
+/* What may stand beside the name of any step. */
+static const struct key step_keys[] = {
+	{"concurrency", KEY_COUNT, offsetof(struct plan_adapter, concurrency), NULL, 1, 100000,
+	 .text = "Most items in this step at once"},
+	{0},
+};
+
+static int fill_beside(struct spec_load *load, const struct spec_node *step, struct plan_adapter *at)
+{
+	const struct spec_node *node = spec_node_member(step, step_keys[0].name);
+	if (!node || spec_node_is_null(node))
+		return 0;
+	int code = spec_value_fill(load, &step_keys[0], node, at);
+	load->indent = 2;
+	if (code == 0)
+		spec_explain_value(load, &step_keys[0], node, false);
+	load->indent = 0;
+	return code;
+}
+
 int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	const struct spec_node *node = spec_node_member(root, "steps"), *child;
@@ -192,11 +212,15 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 		return spec_fail_memory(load);
 	buf_add_str(&load->explain, "steps:\n");
 	for (const struct spec_node *step = node->children; step; step = step->next) {
-		int code = find_only(load, ADAPTER_STEP, step, NULL, &child);
+		struct plan_adapter *at = &plan->steps[plan->step_count];
+		int code = find_only(load, ADAPTER_STEP, step, step_keys[0].name, &child);
 		if (code < 0)
 			return code;
+		plan->step_count++;
 		buf_add_str(&load->explain, "  - ");
-		code = fill_adapter(load, ADAPTER_STEP, child, "", &plan->steps[plan->step_count++]);
+		code = fill_adapter(load, ADAPTER_STEP, child, "", at);
+		if (code == 0)
+			code = fill_beside(load, step, at);
 		if (code < 0)
 			return code;
 	}

@@ -31,6 +31,10 @@ static const char *type_words(enum key_type type)
 		return "a size, such as 64KiB or 10MiB";
 	case KEY_COUNT:
 		return "a whole number";
+	case KEY_RATE:
+		return "so many in a time, such as 1000/s, 60/m or 3/10s";
+	case KEY_FIELD:
+		return "a path into the item, such as .customer.id";
 	case KEY_PERCENT:
 		return "a share from 0% to 100%, such as 50% or 0.5";
 	case KEY_BOOL:
@@ -74,6 +78,8 @@ static void add_bounds(const struct key *key, struct buf *out)
 
 void spec_expected(const struct key *key, struct buf *out)
 {
+	if (key->choices && (key->type == KEY_COUNT || key->type == KEY_GROUP))
+		buf_addf(out, "%s, or ", key->choices);
 	buf_add_str(out, type_words(key->type));
 	switch (key->type) {
 	case KEY_DURATION:
@@ -147,6 +153,13 @@ int spec_describe_all(struct buf *out)
 			buf_fini(&line);
 		}
 	}
+	return out->failed ? WEIR_ENOMEM : 0;
+}
+
+int spec_describe_flow(struct buf *out)
+{
+	buf_add_str(out, "flow: how many at once, how many a second, how often again\n");
+	describe_keys(spec_flow_keys, 2, out);
 	return out->failed ? WEIR_ENOMEM : 0;
 }
 

@@ -58,6 +58,11 @@ static int fill_group(struct spec_load *load, const struct key *key, const struc
 		spec_explain_absent(load, key->name);
 		return 0;
 	}
+	if (node && node->kind == SPEC_SCALAR && key->choices && strcmp(node->text, key->choices) == 0) {
+		*(bool *)((char *)config + key->offset) = true;
+		spec_explain_value(load, key, node, false);
+		return 0;
+	}
 	if (node && node->kind != SPEC_MAP)
 		return spec_value_fill(load, key, node, config); /* knows how to complain */
 	spec_explain_key(load, key->name);
@@ -159,6 +164,7 @@ void spec_release(const struct key *keys, void *config)
 		void *field = (char *)config + key->offset;
 		switch (key->type) {
 		case KEY_STRING:
+		case KEY_FIELD:
 		case KEY_PATH_IN:
 		case KEY_PATH_OUT:
 		case KEY_JQ:

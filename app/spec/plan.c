@@ -15,23 +15,6 @@
 
 #define FIELD(name) offsetof(struct plan_settings, name)
 
-static const struct key retry_keys[] = {
-	{"attempts", KEY_COUNT, FIELD(retry_attempts), "5", 1, 1000, .text = "Tries of an item in all"},
-	{"backoff", KEY_DURATIONS, FIELD(retry_backoff), "200ms..30s", WEIR_MSEC, 86400 * WEIR_SEC,
-	 .text = "The first wait before a retry and the largest; it doubles in between"},
-	{"jitter", KEY_ENUM, FIELD(retry_jitter), "full", .choices = "full|none",
-	 .text = "Full: each wait is drawn from zero to its length"},
-	{"max_retry_after", KEY_DURATION, FIELD(max_retry_after), "5m", WEIR_SEC, 86400 * WEIR_SEC,
-	 .text = "The longest wait that a server may ask for"},
-	{0},
-};
-
-static const struct key flow_keys[] = {
-	{"concurrency", KEY_COUNT, FIELD(concurrency), "50", 1, 100000, .text = "Items in the steps at once"},
-	{"retry", KEY_GROUP, 0, .group = retry_keys, .text = "What happens to items that fail"},
-	{0},
-};
-
 static const struct key batch_keys[] = {
 	{"items", KEY_COUNT, FIELD(batch_items), "500", 1, 100000, .text = "Most items of a write"},
 	{"bytes", KEY_SIZE, FIELD(batch_bytes), "1MiB", 1, 1 << 30, .text = "Most bytes of a write"},
@@ -54,7 +37,7 @@ static const struct key shutdown_keys[] = {
 };
 
 static const struct key group_rows[] = {
-	{"flow", KEY_GROUP, 0, .group = flow_keys, .text = "How fast and how often"},
+	{"flow", KEY_GROUP, 0, .group = spec_flow_keys, .text = "How fast and how often"},
 	{"batch", KEY_GROUP, 0, .group = batch_keys, .text = "How outputs are collected into writes"},
 	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When a run gives up"},
 	{"shutdown", KEY_GROUP, 0, .group = shutdown_keys, .text = "How a run ends on a signal"},
@@ -71,8 +54,8 @@ static void add_home(const struct key *groups, const char *parent, const char *n
 		for (const struct key *key = group->group; key && key->name; key++)
 			if (strcmp(key->name, name) == 0)
 				buf_addf(out, "; it belongs under %s%s%s", parent, *parent ? "." : "", group->name);
-		if (group->group == flow_keys)
-			add_home(flow_keys, "flow", name, out);
+		if (group->group == spec_flow_keys)
+			add_home(spec_flow_keys, "flow", name, out);
 	}
 }
 
@@ -93,9 +76,10 @@ static int check_top(struct spec_load *load, const struct spec_node *root)
 			continue;
 		struct buf text = {0};
 		buf_addf(&text, "there is no key \"%.80s\"", child->key);
-		spec_names_describe(&names, child->key, &text);
-		if (!spec_suggest(&names, child->key))
-			add_home(group_rows, "", child->key, &text);
+		size_t said = text.len;
+		add_home(group_rows, "", child->key, &text);
+		if (text.len == said)
+			spec_names_describe(&names, child->key, &text);
 		int code = text.failed ? spec_fail_memory(load)
 				       : spec_fail(load, child->key_line, child->key_column, "%s", text.data);
 		buf_fini(&text);
@@ -161,7 +145,7 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 	if (code == 0)
 		code = spec_steps_fill(load, root, plan);
 	if (code == 0)
-		code = fill_group(load, "flow", spec_node_member(root, "flow"), plan);
+		code = spec_flow_fill(load, root, plan);
 	if (code == 0)
 		code = spec_sink_fill(load, root, plan);
 	if (code == 0) {
@@ -191,6 +175,16 @@ static bool has_meaning(const char *line, bool before)
 	return false;
 }
 
+/* Whether the line, among those of the steps, only says how fast they go. */
+static bool is_about_speed(const char *line)
+{
+	static const char *const keys[] = {"    concurrency:", "      label:", "      max_connections:"};
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (strncmp(line, keys[i], strlen(keys[i])) == 0)
+			return true;
+	return false;
+}
+
 /* What was said and what was left to its default mean the same, so marks go, and with them what is not set. */
 static char *find_meaning(const char *explained)
 {
@@ -201,7 +195,7 @@ static char *find_meaning(const char *explained)
 		end = strchrnul(line, '\n');
 		size_t n = (size_t)(end - line), marked = sizeof mark - 1;
 		inside = has_meaning(line, inside);
-		if (!inside || line[strspn(line, " ")] == '#')
+		if (!inside || line[strspn(line, " ")] == '#' || is_about_speed(line))
 			continue;
 		if (n > marked && memcmp(end - marked, mark, marked) == 0)
 			n -= marked;
@@ -271,6 +265,7 @@ void plan_free(struct plan *plan)
 	for (size_t i = 0; i < plan->step_count; i++)
 		release_adapter(&plan->steps[i]);
 	free(plan->steps);
+	spec_release(spec_flow_keys, &plan->settings);
 	free(plan->settings.name);
 	free(plan->explained);
 	free(plan->meaning);

@@ -8,29 +8,57 @@
 #include "port/adapter.h"
 #include "port/buf.h"
 
+#include <weir/process.h>
+
+enum { SPEC_STEPS_MAX = 64 };
+
 struct plan_adapter {
 	const struct adapter *adapter;
 	void *config; /* adapter->config_bytes, filled from its keys */
 	int line, column;
+	int64_t concurrency; /* of a step: most items in it at once; 0: any number */
 };
 
-enum plan_jitter { JITTER_FULL, JITTER_NONE }; /* the order of the choices of flow.retry.jitter */
-
-/* Filled from the tables of keys in spec/plan.c, as an adapter's config is from its own. */
+/* Filled from the tables of keys in spec/plan.c and spec/flow.c, as an adapter's config is from its own. */
 struct plan_settings {
-	char *name;                 /* [A-Za-z0-9_-]+; default: the file's name without its ending */
-	int64_t concurrency;        /* flow.concurrency: items in the steps at once; 1..100000, default 50 */
-	int64_t retry_attempts;     /* flow.retry.attempts: tries in all, default 5 */
-	weir_nsec retry_backoff[2]; /* flow.retry.backoff: first and largest wait, default 200ms..30s */
-	int retry_jitter;           /* flow.retry.jitter: enum plan_jitter */
-	weir_nsec max_retry_after;  /* flow.retry.max_retry_after: cap on what a server may ask for, default 5m */
-	double stop_dead;           /* stop_when.dead: default 50%; 0: never */
-	int64_t stop_of_first;      /* stop_when.of_first: default 200 */
-	int64_t batch_items;        /* sink batch.items: default 500 */
-	uint64_t batch_bytes;       /* sink batch.bytes: default 1MiB */
-	weir_nsec batch_period;     /* sink batch.period: default 20ms */
-	weir_nsec drain;            /* shutdown.drain: default 30s */
+	char *name; /* [A-Za-z0-9_-]+; default: the file's name without its ending */
+
+	/* flow: what is not written follows from the pattern */
+	int pattern;                 /* flow.pattern: enum weir_pattern, default auto */
+	int64_t concurrency;         /* flow.concurrency: items in the steps at once; 0: found, or all (naive) */
+	struct key_rate rate;        /* flow.rate: calls in a time, of each upstream; count 0: none */
+	int64_t burst;               /* flow.burst: of them at once after a pause; 0: 1 */
+	int64_t retry_attempts;      /* flow.retry.attempts: tries in all, default 5 */
+	weir_nsec retry_backoff[2];  /* flow.retry.backoff: first and largest wait, default 200ms..30s */
+	int retry_jitter;            /* flow.retry.jitter: enum weir_jitter */
+	double retry_budget;         /* flow.retry.budget: share of retries among the calls in flight, default 20% */
+	weir_nsec retry_elapsed;     /* flow.retry.elapsed: no retry later than this after the first try; 0: any */
+	weir_nsec max_retry_after;   /* flow.retry.max_retry_after: cap on what a server may ask for, default 5m */
+	bool breaker_off;            /* flow.breaker: off; then the next eight are not set */
+	double breaker_failure_rate; /* flow.breaker.failure_rate: default 50% */
+	weir_nsec breaker_window;    /* flow.breaker.window: default 30s */
+	int64_t breaker_calls;       /* flow.breaker.calls: with fewer in the window it stays closed, default 20 */
+	weir_nsec breaker_open[2];   /* flow.breaker.open: first and largest time that it is open, default 5s..30s */
+	int64_t breaker_probes;      /* flow.breaker.probes: default 3 */
+	int breaker_when_open;       /* flow.breaker.when_open: enum plan_when_open */
+	weir_nsec breaker_slow;      /* flow.breaker.slow: a call that takes longer is slow; 0: none is */
+	double breaker_slow_rate;    /* flow.breaker.slow_rate: 0: all of them must be slow */
+	char *priority_field;        /* flow.priority.field: of the item, its class; NULL: first come, first served */
+	weir_nsec priority_aging;    /* flow.priority.aging: 0: 5 s */
+	char *order_by;              /* flow.order_by: items that are equal there go one after the other; NULL */
+	uint64_t max_memory;         /* flow.max_memory: 0: any */
+	weir_nsec timeout_queue;     /* flow.timeout.queue: longest wait for the first attempt; 0: any */
+	weir_nsec timeout_total;     /* flow.timeout.total: longest from taking an item to its last attempt; 0: any */
+
+	double stop_dead;       /* stop_when.dead: default 50%; 0: never */
+	int64_t stop_of_first;  /* stop_when.of_first: default 200 */
+	int64_t batch_items;    /* sink batch.items: default 500 */
+	uint64_t batch_bytes;   /* sink batch.bytes: default 1MiB */
+	weir_nsec batch_period; /* sink batch.period: default 20ms */
+	weir_nsec drain;        /* shutdown.drain: default 30s */
 };
+
+enum plan_when_open { WHEN_OPEN_PARK, WHEN_OPEN_REJECT }; /* the order of the choices of flow.breaker.when_open */
 
 struct plan {
 	char *file;   /* as it was named; "-" or a label for text */
@@ -64,5 +92,8 @@ void plan_free(struct plan *plan);
  * 80 columns.  And of all adapters, by kind, a line or two each.  0 or WEIR_ENOMEM. */
 int spec_describe(const struct adapter *adapter, struct buf *out);
 int spec_describe_all(struct buf *out);
+
+/* The same of the section `flow`. */
+int spec_describe_flow(struct buf *out);
 
 #endif

@@ -8,8 +8,6 @@
 #include "spec/node.h"
 #include "spec/plan.h"
 
-enum { SPEC_STEPS_MAX = 64 };
-
 /* A jq program to compile once all else is right: that takes a process each. */
 struct spec_program {
 	char *program;
@@ -77,6 +75,11 @@ int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struc
 int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+
+/* flow.c: the section `flow`.  Its table, of which the defaults are those of the pattern that the section names, and
+ * what the table cannot say: keys that contradict each other. */
+extern const struct key spec_flow_keys[];
+int spec_flow_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 
 /* jq.c: compiles the programs that were collected. */
 int spec_programs_add(struct spec_load *load, const char *program, int line, int column);

@@ -148,6 +148,25 @@ bool spec_percent_read(const char *text, double *ret_value)
 	return true;
 }
 
+/* The period is a unit, or a duration. */
+bool spec_rate_read(const char *text, struct key_rate *ret_rate)
+{
+	char period[40];
+	int64_t count;
+	weir_nsec ns;
+	const char *end = read_count(text, &count);
+	if (!end || *end != '/' || strlen(end + 1) >= sizeof period - 1)
+		return false;
+	bool is_unit = end[1] < '0' || end[1] > '9';
+	snprintf(period, sizeof period, "%s%s", is_unit ? "1" : "", end + 1);
+	if (!spec_duration_read(period, &ns))
+		return false;
+	if (count < 1 || count > 1000000000 || ns < 1 || ns > 365 * 86400 * WEIR_SEC)
+		return false;
+	*ret_rate = (struct key_rate){.count = (uint64_t)count, .period = ns};
+	return true;
+}
+
 bool spec_range_read(const char *text, int64_t ret_pair[2])
 {
 	int64_t first, last;

@@ -87,7 +87,14 @@ static int read_plain(struct spec_load *load, const struct key *key, const struc
 			*(uint64_t *)field = size;
 		break;
 	case KEY_COUNT:
-		good = spec_count_read(text, field) && in_bounds(key, *(int64_t *)field);
+		good = key->choices && strcmp(text, key->choices) == 0;
+		if (good)
+			*(int64_t *)field = 0;
+		else
+			good = spec_count_read(text, field) && in_bounds(key, *(int64_t *)field);
+		break;
+	case KEY_RATE:
+		good = spec_rate_read(text, field);
 		break;
 	case KEY_PERCENT:
 		good = spec_percent_read(text, field);
@@ -211,6 +218,10 @@ static int read_text(struct spec_load *load, const struct key *key, const struct
 		return read_path_in(load, key, node, text, field);
 	case KEY_PATH_OUT:
 		return read_path_out(load, key, node, text, field);
+	case KEY_FIELD:
+		if (!text[0] || json_path_length(text) != strlen(text))
+			return fail_value(load, key, node, NULL);
+		return keep_text(load, text, field);
 	case KEY_JQ: {
 		int code = keep_text(load, text, field);
 		return code < 0 ? code : spec_programs_add(load, text, node->line, node->column);
@@ -308,7 +319,7 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 		return fill_strings(load, key, node, field);
 	if (key->type == KEY_HEADERS && node->kind == SPEC_MAP)
 		return fill_headers(load, key, node, field);
-	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || spec_node_is_null(node))
+	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_GROUP || spec_node_is_null(node))
 		return fail_value(load, key, node, NULL);
 	char *text;
 	int code = spec_expand(load, key, node, &text);

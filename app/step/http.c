@@ -16,8 +16,6 @@
 #include <strings.h>
 #include <weir/run.h>
 
-#define MOST_GATES 10000
-
 static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
 
 #define FIELD(name) offsetof(struct step_http_config, name)
@@ -82,6 +80,11 @@ static const struct key http_keys[] = {
 	 .min = 0,
 	 .max = 100000,
 	 .text = "most connections to one host; 0 is as many as there are items in the steps"},
+	{.name = "label",
+	 .type = KEY_STRING,
+	 .offset = FIELD(label),
+	 .text = "a name for what answers, of letters, digits, _ . and -; limits, breaker and what is learnt are then "
+		 "kept under it instead of one by one for each host"},
 	{.name = "max_body",
 	 .type = KEY_SIZE,
 	 .offset = FIELD(max_body),
@@ -150,6 +153,18 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
+static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	const char *label = config->label;
+	*ret_key = "label";
+	if (label && (!label[0] || strlen(label) > 64 || strspn(label, allowed) != strlen(label)))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "label is \"%.80s\", expected up to 64 letters, digits, _ . and -", label);
+	*ret_key = NULL;
+	return 0;
+}
+
 /* Scheme, host and port, if no item has a part in them. */
 static int check_url(const struct step_http_config *config, struct weir_error *err)
 {
@@ -173,7 +188,9 @@ static int check_config(const void *arg, const char **ret_key, struct weir_error
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; expected `expect: text`");
 	int error = check_auth(config, ret_key, err);
-	return error < 0 ? error : check_headers(config, ret_key, err);
+	if (error == 0)
+		error = check_headers(config, ret_key, err);
+	return error < 0 ? error : check_label(config, ret_key, err);
 }
 
 /* ---- opening ---- */
@@ -248,7 +265,8 @@ static int open_client(struct step *step, const struct step_env *env, struct wei
 	size_t n = 0;
 	int error = lines ? make_constant_headers(config, lines, &n, err) : WEIR_ENOMEM;
 	const struct http_client_options opts = {
-		.in_flight = env->concurrency,
+		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
+		.expected = env->concurrency,
 		.per_host = (size_t)config->max_connections,
 		.timeout = config->timeout,
 		.body_bytes = (size_t)config->max_body,
@@ -269,7 +287,6 @@ static void http_close(struct step *step)
 	if (!step)
 		return;
 	http_client_free(step->client);
-	http_gates_free(step->gates);
 	free(step);
 }
 
@@ -286,9 +303,8 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	for (size_t i = 0; i < step->config->headers.n; i++)
 		step->varying_headers += !template_is_constant(step->config->headers.headers[i].value);
 	step->needs_item = step->needs_item || step->varying_headers;
-	int error = http_gates_new(MOST_GATES, env->max_retry_after, &step->gates);
-	if (error == 0)
-		error = open_client(step, env, err);
+	step->policy = env->policy;
+	int error = open_client(step, env, err);
 	if (error < 0) {
 		http_close(step);
 		return weir_error_set(err, error, "step http: %s", weir_strerror(error));
@@ -384,9 +400,9 @@ static enum step_verdict exchange(struct step *step, struct step_call *call, str
 	enum step_verdict verdict = prepare(step, call, x);
 	if (verdict != STEP_OK)
 		return verdict;
-	weir_nsec closed_until = http_gates_closed_until(step->gates, x->origin.name, weir_now());
-	if (closed_until)
-		return step_http_refuse(step, call, closed_until, "gate: the host asked to come back later");
+	verdict = step_http_enter(step, call, x);
+	if (verdict != STEP_OK)
+		return verdict;
 	const struct http_request request = {
 		.method = methods[step->config->method],
 		.url = x->url.data,
@@ -397,11 +413,14 @@ static enum step_verdict exchange(struct step *step, struct step_call *call, str
 		.body_bytes = x->body.len,
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
+	step_http_leave(step, x, error == 0);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
+	if (error == WEIR_ETIMEDOUT)
+		return step_http_say(call, STEP_RETRY, "timeout: the attempt took too long");
 	if (error < 0)
 		return step_http_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	return step_http_judge(step, call, x);
+	return step_http_excuse(step, call, x, step_http_judge(step, call, x));
 }
 
 static enum step_verdict http_run(struct step *step, struct step_call *call)
@@ -414,6 +433,8 @@ static enum step_verdict http_run(struct step *step, struct step_call *call)
 	for (size_t i = 0; i < x.line_count; i++)
 		free(x.lines[i]);
 	free(x.lines);
+	if (x.gate)
+		weir_policy_put(step->policy, x.gate);
 	buf_fini(&x.url);
 	buf_fini(&x.body);
 	http_response_fini(&x.response);
@@ -424,12 +445,18 @@ static void http_figures(const struct step *step, struct buf *json)
 {
 	struct http_figures figures;
 	http_client_figures(step->client, &figures);
-	buf_addf(json, "\"http_connections\":%zu,\"http_in_flight\":%zu,\"http_waiting\":%zu,\"http_hosts_closed\":%zu",
-		 figures.connections, figures.in_flight, figures.waiting, http_gates_closed(step->gates, weir_now()));
+	buf_addf(json, "\"http_connections\":%zu,\"http_in_flight\":%zu,\"http_waiting\":%zu", figures.connections,
+		 figures.in_flight, figures.waiting);
 }
 
 static const struct step_ops http_ops = {
-	.open = http_open, .run = http_run, .figures = http_figures, .close = http_close, .descriptors = 1};
+	.open = http_open,
+	.run = http_run,
+	.figures = http_figures,
+	.close = http_close,
+	.descriptors = 1,
+	.gated = true,
+};
 
 const struct adapter step_http_adapter = {
 	.kind = ADAPTER_STEP,

@@ -3,11 +3,12 @@
 #ifndef STEP_HTTP_H
 #define STEP_HTTP_H
 
-#include "http/gate.h"
 #include "http/http.h"
 #include "http/origin.h"
 #include "port/adapter.h"
 #include "port/template.h"
+
+#include <weir/process.h>
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
@@ -22,16 +23,19 @@ struct step_http_config {
 	int expect;
 	struct key_counts ok;
 	int64_t max_connections;
+	char *label;
 	uint64_t max_body;
 };
 
 struct step {
 	const struct step_http_config *config;
 	struct http_client *client;
-	struct http_gates *gates;
+	struct weir_policy *policy;
 	size_t varying_headers; /* that an item fills */
 	bool needs_item;        /* some template has a hole */
 	bool record;
+	bool several;                                          /* it has met more than one upstream */
+	char first_key[sizeof((struct http_origin *)0)->name]; /* the first of them */
 	uint64_t random;
 };
 
@@ -42,17 +46,30 @@ struct exchange {
 	size_t line_count;
 	struct http_origin origin;
 	struct http_response response;
+	struct weir_gate *gate; /* NULL: not asked for yet */
+	struct weir_pass pass;
+	bool probe; /* with it the breaker finds out whether it can close */
 };
 
 /* Writes call->why, cut to its room, and returns the verdict. */
 enum step_verdict step_http_say(struct step_call *call, enum step_verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* STEP_REFUSED, to come back when the gate opens or up to a tenth of the pause later, so that not all come at once. */
-enum step_verdict step_http_refuse(struct step *step, struct step_call *call, weir_nsec until, const char *why);
+/* Through the gate of the upstream: STEP_OK, and step_http_leave() has to follow; or what becomes of the item. */
+enum step_verdict step_http_enter(struct step *step, struct step_call *call, struct exchange *x);
+
+/* answered: there is a response, good or bad; else nothing was learnt. */
+void step_http_leave(const struct step *step, struct exchange *x, bool answered);
+
+/* After leaving: the verdict, or STEP_REFUSED instead when the gate is shut by now. */
+enum step_verdict step_http_excuse(struct step *step, struct step_call *call, struct exchange *x,
+				   enum step_verdict verdict);
+
+bool step_http_is_good(const struct step_http_config *config, int status);
+bool step_http_is_throttled(const struct http_response *response); /* "too much", or "come back later" */
 
 /* What the answer, or the failure, means for the item; adds the output of a good one unless in record mode. */
-enum step_verdict step_http_judge(struct step *step, struct step_call *call, struct exchange *x);
+enum step_verdict step_http_judge(const struct step *step, struct step_call *call, struct exchange *x);
 
 /* Adds the record about the request that `weir get` writes. */
 enum step_verdict step_http_record(struct step_call *call, const struct exchange *x, enum step_verdict verdict);

@@ -3,7 +3,8 @@
  * What an answer means.
  *
  *     a good status      output, if the body is what was expected; else a dead letter
- *     429, 503 + Retry-After   the host's gate closes; refused: no attempt is used up
+ *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up.  A 403, too, that says when to come back
+ *                        or that nothing is left of the quota: so GitHub says it
  *     408 425 5xx        tried again (not 501 and 505: they stay as they are)
  *     other 4xx, 3xx     dead
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
@@ -15,8 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <weir/random.h>
 #include <weir/run.h>
 
 #include "step/http.h"
@@ -31,13 +30,6 @@ enum step_verdict step_http_say(struct step_call *call, enum step_verdict verdic
 	vsnprintf(call->why, sizeof call->why, format, args);
 	va_end(args);
 	return verdict;
-}
-
-enum step_verdict step_http_refuse(struct step *step, struct step_call *call, weir_nsec until, const char *why)
-{
-	weir_nsec spread = (until - weir_now()) / 10;
-	call->not_before = until + (spread > 0 ? (weir_nsec)weir_random_below(&step->random, (uint64_t)spread) : 0);
-	return step_http_say(call, STEP_REFUSED, "%s", why);
 }
 
 /* "10 MiB" or plain bytes. */
@@ -78,12 +70,20 @@ static enum step_verdict judge_failure(const struct step *step, struct step_call
 
 /* ---- statuses ---- */
 
-static bool is_good(const struct step_http_config *config, int status)
+bool step_http_is_good(const struct step_http_config *config, int status)
 {
 	for (size_t i = 0; i < config->ok.n; i++)
 		if (config->ok.values[i] == status)
 			return true;
 	return config->ok.n == 0 && status >= 200 && status <= 299;
+}
+
+bool step_http_is_throttled(const struct http_response *response)
+{
+	const struct weir_told *told = &response->told;
+	bool used_up = told->counts && !told->left;
+	return response->status == 429 || (response->status == 503 && told->retry_after > 0) ||
+	       (response->status == 403 && (told->retry_after > 0 || used_up));
 }
 
 static enum step_verdict judge_status(struct step_call *call, int status)
@@ -194,21 +194,20 @@ static enum step_verdict take_bytes(struct step_call *call, const struct http_re
 	return add_buf(call, &out);
 }
 
-enum step_verdict step_http_judge(struct step *step, struct step_call *call, struct exchange *x)
+enum step_verdict step_http_judge(const struct step *step, struct step_call *call, struct exchange *x)
 {
 	struct http_response *response = &x->response;
 	call->took = response->took;
 	call->tries = response->sent;
+	call->told = response->told;
 	if (response->failure != HTTP_ANSWERED)
 		return judge_failure(step, call, response);
 	const int status = response->status;
-	bool good = is_good(step->config, status);
-	if (!good && (status == 429 || (status == 503 && response->retry_after[0]))) {
-		weir_nsec wait = http_retry_after(response->retry_after, (int64_t)time(NULL));
-		weir_nsec until = http_gates_refused(step->gates, x->origin.name, wait, weir_now());
-		return step_http_refuse(step, call, until, status == 429 ? "status: 429" : "status: 503");
+	bool good = step_http_is_good(step->config, status);
+	if (!good && step_http_is_throttled(response)) {
+		call->throttled = true;
+		return step_http_say(call, STEP_REFUSED, "status: %d", status);
 	}
-	http_gates_answered(step->gates, x->origin.name, weir_now());
 	if (!good)
 		return judge_status(call, status);
 	if (step->config->expect == STEP_HTTP_JSON)

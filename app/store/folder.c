@@ -69,13 +69,19 @@ static int refuse_held(int lock_fd, const char *path, struct weir_error *err)
 			      path, *pid ? pid : "unknown");
 }
 
-static int open_locked(struct folder *folder, struct weir_error *err)
+/* make: the lock, too.  A folder that only has a store was copied without it; one that has neither is somebody else's,
+ * and nothing is made in it. */
+static int open_locked(struct folder *folder, bool make, struct weir_error *err)
 {
 	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder->fd < 0)
 		return weir_error_set(err, -errno, "cannot open the state folder %s: %s", folder->path,
 				      strerror(errno));
-	folder->lock_fd = openat(folder->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int create = make || !faccessat(folder->fd, "state.db", F_OK, 0) ? O_CREAT : 0;
+	folder->lock_fd = openat(folder->fd, "lock", O_RDWR | create | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (folder->lock_fd < 0 && errno == ENOENT && !create)
+		return weir_error_set(err, -ENOENT, "%s is no state folder: neither lock nor state.db is in it",
+				      folder->path);
 	if (folder->lock_fd < 0)
 		return weir_error_set(err, -errno, "cannot open %s/lock: %s", folder->path, strerror(errno));
 	if (flock(folder->lock_fd, LOCK_EX | LOCK_NB))
@@ -95,7 +101,7 @@ static int open_folder(const char *path, bool make, struct folder *ret_folder, s
 	else if (code)
 		weir_error_set(err, code, "there is no state folder %s", path);
 	else
-		code = open_locked(&folder, err);
+		code = open_locked(&folder, make, err);
 	if (code) {
 		folder_close(&folder);
 		return code;
@@ -118,7 +124,8 @@ int folder_open_existing(const char *path, struct folder *ret_folder, struct wei
 int folder_remove(struct folder *folder, struct weir_error *err)
 {
 	static const char *const names[] = {"state.db",   "state.db-wal", "state.db-journal",
-					    "dead.jsonl", "ctl",          "lock"};
+					    "dead.jsonl", "learnt.json",  "learnt.json.new",
+					    "ctl",        "lock"};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (unlinkat(folder->fd, names[i], 0) && errno != ENOENT)
 			return weir_error_set(err, -errno, "cannot remove %s/%s: %s", folder->path, names[i],

@@ -5,6 +5,7 @@
  *     lock    flock'ed while the run lives; says the holder's pid
  *     ctl     the control socket (admin/control.h)
  *     state.db, state.db-wal    the store (store.h)
+ *     learnt.json               what was learnt of the upstreams (engine/learnt.c)
  *     dead.jsonl                dead letters of a broker that keeps none, unless the pipeline sends them elsewhere
  */
 #ifndef STORE_FOLDER_H
@@ -22,7 +23,7 @@ struct folder {
  * weir has it. */
 int folder_open(const char *path, struct folder *ret_folder, struct weir_error *err);
 
-/* The same, of a folder that is there; -ENOENT when it is not. */
+/* The same, of a folder that is there; -ENOENT when it is not, or is none that weir made. */
 int folder_open_existing(const char *path, struct folder *ret_folder, struct weir_error *err);
 
 /* Removes all that weir puts into it, and the folder itself if nothing else is in it.  It stays open. */

@@ -40,5 +40,6 @@ void bench_sleepers_1m(void);
 void bench_sleep500(void);
 void bench_sleep500_bound(void);
 void bench_sleep500_bare(void);
+void bench_flow(void);
 
 #endif

@@ -17,6 +17,9 @@
  *                        _wall_s, _cpu_s: user and system, _rss_bytes: most that was resident, of the whole process
  *   sleep500_bound       sleep500_bound_s: what these sleeps take on a machine that wakes in no time
  *   sleep500_bare        sleep500_bare_wall_s, _cpu_s: the same by a bare loop over epoll, without fibers
+ *   flow                 what it costs to ask, weir alone.  _gcra_ns, _bucket_ns, _log_ns: a rate, and to take one
+ *                        _rate_limiter_ns: the same by a limiter, which looks at the clock
+ *                        _breaker_ns, _breaker_calls_ns: a permit and its end, window of time and of calls
  *
  * bench/peers does the same things with others, under the same names.  To add a figure: a function here and a row in
  * the table below, a function in each peer, a line in bench/targets.txt.
@@ -47,6 +50,7 @@ static const struct bench_case {
 	{"sleepers_1m", bench_sleepers_1m, {0}},
 	{"sleep500", bench_sleep500, {0}},
 	{"sleep500_bare", bench_sleep500_bare, {0}},
+	{"flow", bench_flow, {0}},
 	{"sleep500_bound", bench_sleep500_bound, {.flags = WEIR_VIRTUAL_CLOCK}},
 };
 

@@ -75,8 +75,8 @@ WEIR_API int weir_gate_new(const struct weir_gate_options *opts, struct weir_gat
  * fine. */
 WEIR_API void weir_gate_free(struct weir_gate *gate);
 
-/* Suspends until a call may be made.  WEIR_EOPEN (see WEIR_GATE_REJECT), WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED:
- * then it is not entered. */
+/* Suspends until a call may be made.  WEIR_EOPEN (see WEIR_GATE_REJECT), WEIR_ECLOSED, WEIR_EAGAIN, WEIR_ETIMEDOUT,
+ * WEIR_ECANCELED: then it is not entered. */
 WEIR_API int weir_gate_enter(struct weir_gate *gate, struct weir_pass *ret_pass, weir_nsec deadline);
 
 /* The call has ended; told may be NULL.  Once for each enter.  Does not suspend. */
@@ -93,6 +93,9 @@ WEIR_API int weir_gate_set_concurrency(struct weir_gate *gate, size_t concurrenc
 WEIR_API int weir_gate_set_rate(struct weir_gate *gate,
 				const struct weir_rate_options *rate); /* count 0: none.  EINVAL */
 WEIR_API void weir_gate_pause(struct weir_gate *gate, bool paused);    /* nobody is let in while it is */
+
+/* For good: who waits, and who comes, is answered WEIR_ECLOSED.  Calls inside go on to their end. */
+WEIR_API void weir_gate_close(struct weir_gate *gate);
 
 /* ---- looking at it */
 

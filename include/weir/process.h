@@ -15,8 +15,10 @@
  *     weir_policy_free(policy);
  *
  * A job that fails is tried again as policy.retry says.  A retry that waits holds no permit and no fiber; when too many
- * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut or its breaker open,
- * is refunded: it uses up no attempt and no elapsed time.  A job that meets an open breaker is parked, not failed.
+ * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut, its breaker not
+ * closed, or after as many failures in a row as open a breaker (breaker.calls_least), is refunded: it uses up no
+ * attempt and no elapsed time.  A job that meets an open breaker is parked, not failed. (Not so with WEIR_GATE_REJECT:
+ * then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)
  *
  * Patterns are presets over four choices, each of which can be set by itself:
  *
@@ -66,7 +68,7 @@ struct weir_policy_options {
 	enum weir_permit permit;       /* 0: by the pattern */
 	size_t concurrency;            /* at once; 0: by the pattern */
 	size_t most;                   /* that `auto` may reach; 0: 10,000 */
-	size_t capacity;               /* jobs read ahead; 0: 4 x at once, tuned while running */
+	size_t capacity;               /* jobs read ahead; 0: 4 x at once, tuned while running from 2 x to 16 x */
 	struct weir_rate_options rate; /* count 0: by the pattern */
 	struct weir_retry retry;
 	weir_nsec timeout;       /* of an attempt; 0: none */
@@ -75,7 +77,8 @@ struct weir_policy_options {
 	struct weir_breaker_options breaker;
 	unsigned gate_flags; /* enum weir_gate_flags */
 	weir_nsec longest;   /* most that a server's "come back later" counts for; 0: 5 min */
-	size_t memory_bytes; /* to stay under, as far as the number of jobs at once can do it; 0: any */
+	size_t memory_bytes; /* to stay under, as far as the number of jobs at once can do it: each counts two pages
+			      * of stack, and itself and 256 bytes five times, for those read ahead; 0: any */
 	weir_nsec aging;     /* of priorities, 0: 5 s */
 	size_t gates_most;   /* upstreams to know of; the one used longest ago is forgotten; 0: 1,000 */
 	const char *name;    /* of its gates in the metrics; NULL: they report nothing */
@@ -109,6 +112,10 @@ WEIR_API int weir_policy_set_concurrency(struct weir_policy *policy, size_t conc
 WEIR_API int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate);
 WEIR_API void weir_policy_pause(struct weir_policy *policy, bool paused);
 
+/* For good: no more calls.  weir_call() answers WEIR_ECLOSED, and so does a job of weir_process() that has not begun.
+ */
+WEIR_API void weir_policy_close(struct weir_policy *policy);
+
 /* What `auto` has seen of the first jobs, and what it made of it. */
 struct weir_profile {
 	uint64_t jobs;            /* in all, as far as known; 0: unknown */
@@ -116,6 +123,8 @@ struct weir_profile {
 	weir_nsec p50, p95;       /* latency of the good ones */
 	double failed, throttled; /* shares */
 	double told_per_sec;      /* the server told its limit; 0: it did not */
+	double passed_per_sec;    /* what it let through while it turned others away; 0: none, or not known */
+	size_t concurrency;       /* calls at once, as found so far; 0: not known */
 	size_t memory_bytes;      /* to stay under; 0: any */
 	size_t job_bytes;         /* what a job under way takes, about */
 };
@@ -128,7 +137,8 @@ struct weir_choice {
 	char why[160];             /* one sentence without a final stop */
 };
 
-/* The rules of `auto`, pure. */
+/* The rules of `auto`, pure: the first of the table that applies.  Whatever the profile holds, the choice is one that
+ * can be acted on. */
 WEIR_API void weir_choose(const struct weir_profile *profile, struct weir_choice *ret_choice);
 
 struct weir_policy_stats {
@@ -147,7 +157,7 @@ WEIR_API void weir_policy_stats(const struct weir_policy *policy, struct weir_po
 
 /* One try of a job, as the job sees it. */
 struct weir_attempt {
-	unsigned number;    /* from 1; those refunded do not count */
+	unsigned number;    /* from 1; those refunded do not count.  To done(): 0 of a job that was never tried */
 	bool last;          /* after a failure now it is not tried again */
 	weir_nsec deadline; /* of this attempt; WEIR_FOREVER.  Calls of the job that would wait beyond it answer
 			     * WEIR_ETIMEDOUT (weir_deadline_enter) */
@@ -155,9 +165,16 @@ struct weir_attempt {
 	enum weir_outcome
 		outcome;       /* of a job that failed; preset to FAILED, and TIMED_OUT counts as told by its code */
 	bool permanent;        /* trying again is useless */
+	bool refund;           /* this one is to use up no attempt and no time: it was not the job's fault */
 	weir_nsec not_before;  /* of the next try; 0: as the backoff says */
 	struct weir_told told; /* what the server told of its limits */
+	weir_nsec took;        /* how long the call itself took, if the attempt was more than that; 0: all of it */
 };
+
+/* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the
+ * gate lets nobody in, or its breaker is not closed, the attempt is refunded and the next one comes when the gate
+ * opens. Whether it is so. */
+WEIR_API bool weir_attempt_excuse(struct weir_attempt *attempt, const struct weir_gate *gate);
 
 /* A job: 0 or more is success, negative is failure.  WEIR_ECANCELED is none, the job is not done. */
 typedef int (*weir_job_fn)(void *job, struct weir_attempt *attempt, void *arg);
@@ -183,12 +200,13 @@ struct weir_process {
 	unsigned flags;
 	uint64_t jobs; /* in all, if known; 0 */
 
-	/* The next job: 0; WEIR_ECLOSED: there is none any more; another negative code ends the whole.  Suspends while
-	 * there is none yet, until the deadline. */
+	/* The next job: 0; WEIR_ECLOSED: there is none any more; another negative code ends the whole, after the jobs
+	 * produced before have ended.  Suspends while there is none yet, until the deadline.  On a fiber of its own. */
 	int (*produce)(void *arg, void *ret_job, weir_nsec deadline);
 	weir_job_fn work;
 	/* The job has ended: fn's last answer, WEIR_ETIMEDOUT (queue_timeout, total_timeout), WEIR_ECANCELED.  Once for
-	 * each job produced.  May suspend.  A negative answer ends the whole. */
+	 * each job produced.  May suspend: then fewer are started.  After a cancel its calls with a deadline answer
+	 * WEIR_ECANCELED like all others (weir_shield_enter).  A negative answer ends the whole. */
 	int (*done)(void *arg, void *job, int result, const struct weir_attempt *last);
 
 	/* All of these may be NULL. */
@@ -197,7 +215,9 @@ struct weir_process {
 	uint64_t (*lane)(void *arg, const void *job);    /* jobs of the same lane go one after the other, in order,
 							  * retries included; 0: no lane */
 	/* Where a retry waits: 0, and the job is gone from here, produce() will bring it back at `due`; a negative
-	 * code: it waits in memory.  attempt.number goes with the job, by attempts() below. */
+	 * code: it waits in memory.  While more than 64 x at once are not due yet nothing is produced.  attempt.number
+	 * goes with the job, by attempts() below.  Not asked for jobs that have an order: with WEIR_PROCESS_ORDERED, or
+	 * in a lane. */
 	int (*postpone)(void *arg, void *job, weir_nsec due, const struct weir_attempt *last);
 	unsigned (*attempts)(void *arg, const void *job); /* that counted before, of a job that was brought back */
 	void (*chosen)(void *arg, const struct weir_choice *choice); /* `auto` has decided */
@@ -208,9 +228,10 @@ struct weir_process_stats {
 	weir_nsec took;
 };
 
-/* Puts all jobs of the producer through.  Returns when all have ended and their done() returned: 0, or what ended it:
- * a negative code of produce() or done(), WEIR_PROCESS_RAISE's, WEIR_ECANCELED, WEIR_ETIMEDOUT, WEIR_ENOMEM.  Failures
- * of jobs are no failure of the whole.  ret_stats may be NULL, and is filled in any case. */
+/* Puts all jobs of the producer through.  When it ends early, jobs under way are cancelled, and the others end with
+ * WEIR_ECANCELED without having been tried.  Returns when all have ended and their done() returned: 0, or what ended
+ * it: a negative code of produce() or done(), WEIR_PROCESS_RAISE's, WEIR_ECANCELED, WEIR_ETIMEDOUT, WEIR_ENOMEM.
+ * Failures of jobs are no failure of the whole.  ret_stats may be NULL, and is filled in any case. */
 WEIR_API int weir_process(const struct weir_process *process, struct weir_process_stats *ret_stats, weir_nsec deadline);
 
 #ifdef __cplusplus

@@ -42,8 +42,8 @@ struct weir_rate {
 	struct weir_rate_options options; /* with its defaults */
 	__extension__ __int128 ticks;     /* GCRA: the theoretical arrival time; bucket: what is in it */
 	weir_nsec at;                     /* bucket: as of when; log: the last time */
-	weir_nsec *stamps;                /* log: a ring of the last `count` */
-	uint64_t first, used;             /* log */
+	weir_nsec *stamps;                /* log: a ring of the last ones */
+	uint64_t first, used, room;       /* log */
 };
 
 /* WEIR_EINVAL: the options; WEIR_ENOMEM: of the log. */
@@ -57,9 +57,10 @@ WEIR_API weir_nsec weir_rate_next(const struct weir_rate *rate, uint64_t n, weir
 /* Lets n pass.  Contract: weir_rate_next(rate, n, now) == now. */
 WEIR_API void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now);
 
-/* Another rate from now on, of the same kind.  What has passed still counts, as so many items, up to the new burst: in
- * a window with the change in it pass at most the larger burst and what both rates allow in their part.  WEIR_EINVAL,
- * WEIR_ENOMEM: it is as it was. */
+/* Another rate from now on, of the same kind.  What might pass at once still may, up to the new burst, and no more: so
+ * what has passed counts, and in a window with changes in it pass at most the burst at its beginning and what the rates
+ * allow from there on.  A log remembers as many as its largest count so far, which is not enough for a longer period.
+ * WEIR_EINVAL, WEIR_ENOMEM: it is as it was. */
 WEIR_API int weir_rate_set(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now);
 
 /* ---- waiting by it */

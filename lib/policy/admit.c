@@ -24,7 +24,9 @@ struct weir__admit {
 	size_t in_flight;
 	bool paused, has_rate;
 	struct weir_adapt *adapt;
+	struct weir_adapt_options adapt_options;
 	struct weir_pace *pace;
+	struct weir_pace_options pace_options;
 	struct weir_rate rate;        /* one's own */
 	struct weir_breaker *breaker; /* NULL: none */
 	uint64_t calls, ended[WEIR_OUTCOME_RELEASED + 1];
@@ -36,16 +38,17 @@ static int make_adapt(struct weir__admit *admit, const struct weir_gate_options 
 	adapt.seed = adapt.seed ? adapt.seed : opts->seed;
 	adapt.learnt = opts->learnt.limit;
 	adapt.floor = opts->learnt.floor;
+	admit->adapt_options = adapt;
 	return weir_adapt_new(&adapt, &admit->adapt);
 }
 
 static int make_pace(struct weir__admit *admit, const struct weir_gate_options *opts)
 {
-	return weir_pace_new(&(struct weir_pace_options){.per_sec = opts->learnt.per_sec,
+	admit->pace_options = (struct weir_pace_options){.per_sec = opts->learnt.per_sec,
 							 .longest = opts->longest,
 							 .unpaced = opts->flags & WEIR_GATE_UNPACED,
-							 .seed = opts->seed},
-			     &admit->pace);
+							 .seed = opts->seed};
+	return weir_pace_new(&admit->pace_options, &admit->pace);
 }
 
 static int make_breaker(struct weir__admit *admit, const struct weir_gate_options *opts)
@@ -198,7 +201,10 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now)
 {
 	weir_nsec shut = weir_pace_shut_until(admit->pace, now);
-	weir_nsec breaker = admit->breaker ? weir_breaker_next(admit->breaker, now) : now;
+	weir_nsec breaker = now;
+	/* Half-open ends when a probe leaves. */
+	if (admit->breaker && weir_breaker_state(admit->breaker, now) == WEIR_BREAKER_OPEN)
+		breaker = weir_breaker_next(admit->breaker, now);
 	if (admit->paused)
 		return WEIR_FOREVER;
 	if (breaker > now && breaker > shut)
@@ -224,6 +230,43 @@ int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_optio
 	admit->rate = made;
 	admit->has_rate = rate->count > 0;
 	return 0;
+}
+
+static int adapt_from(struct weir__admit *admit, size_t concurrency)
+{
+	struct weir_adapt_options adapt = admit->adapt_options;
+	struct weir_adapt *made;
+	adapt.learnt = (double)(concurrency ? concurrency : WEIR_ADAPT_MOST);
+	adapt.floor = weir_adapt_floor(admit->adapt);
+	int code = weir_adapt_new(&adapt, &made);
+	if (code)
+		return code;
+	weir_adapt_free(admit->adapt);
+	admit->adapt = made;
+	return 0;
+}
+
+/* One that is shut knows more than we do. */
+static int pace_from(struct weir__admit *admit, double per_sec, weir_nsec now)
+{
+	struct weir_pace_options pace = admit->pace_options;
+	struct weir_pace *made;
+	if (per_sec <= 0 || pace.unpaced || weir_pace_per_sec(admit->pace) > 0 ||
+	    weir_pace_shut_until(admit->pace, now))
+		return 0;
+	pace.per_sec = per_sec;
+	int code = weir_pace_new(&pace, &made);
+	if (code)
+		return code;
+	weir_pace_free(admit->pace);
+	admit->pace = made;
+	return 0;
+}
+
+int weir__admit_go_on_from(struct weir__admit *admit, size_t concurrency, double per_sec, weir_nsec now)
+{
+	int code = adapt_from(admit, concurrency);
+	return code ? code : pace_from(admit, per_sec, now);
 }
 
 void weir__admit_pause(struct weir__admit *admit, bool paused)

@@ -28,6 +28,9 @@ weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now)
 
 int weir__admit_set_concurrency(struct weir__admit *admit, size_t concurrency);
 int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_options *rate, weir_nsec now);
+/* What is found goes on from this limit (0: as many as it may reach) and, if none was met yet, this rate (0: none).
+ * WEIR_ENOMEM: it is as it was. */
+int weir__admit_go_on_from(struct weir__admit *admit, size_t concurrency, double per_sec, weir_nsec now);
 void weir__admit_pause(struct weir__admit *admit, bool paused);
 
 /* All but `waiting`. */

@@ -66,28 +66,6 @@ static int check_options(const struct weir_rate_options *opts, struct weir_rate_
 	return 0;
 }
 
-int weir_rate_init(struct weir_rate *rate, const struct weir_rate_options *opts)
-{
-	struct weir_rate made = {.at = INT64_MIN};
-	int code = check_options(opts, &made.options);
-	if (code)
-		return code;
-	if (made.options.kind == WEIR_RATE_GCRA)
-		made.ticks = LONG_AGO;
-	else if (made.options.kind == WEIR_RATE_BUCKET)
-		made.ticks = (ticks)made.options.burst * made.options.period;
-	else if (!(made.stamps = calloc(made.options.count, sizeof *made.stamps)))
-		return WEIR_ENOMEM;
-	*rate = made;
-	return 0;
-}
-
-void weir_rate_fini(struct weir_rate *rate)
-{
-	free(rate->stamps);
-	*rate = (struct weir_rate){0};
-}
-
 /* ---- GCRA */
 
 static weir_nsec gcra_next(const struct weir_rate *rate, uint64_t n, weir_nsec now)
@@ -133,7 +111,7 @@ static void bucket_take(struct weir_rate *rate, uint64_t n, weir_nsec now)
 
 static weir_nsec stamp(const struct weir_rate *rate, uint64_t i)
 {
-	return rate->stamps[(rate->first + i) % rate->options.count];
+	return rate->stamps[(rate->first + i) % rate->room];
 }
 
 static weir_nsec log_next(const struct weir_rate *rate, uint64_t n, weir_nsec now)
@@ -149,19 +127,58 @@ static weir_nsec log_next(const struct weir_rate *rate, uint64_t n, weir_nsec no
 
 static void log_take(struct weir_rate *rate, uint64_t n, weir_nsec now)
 {
-	uint64_t count = rate->options.count;
 	if (now > rate->at)
 		rate->at = now;
 	for (uint64_t i = 0; i < n; i++) {
-		rate->stamps[(rate->first + rate->used) % count] = rate->at;
-		if (rate->used < count)
+		rate->stamps[(rate->first + rate->used) % rate->room] = rate->at;
+		if (rate->used < rate->room)
 			rate->used++;
 		else
-			rate->first = (rate->first + 1) % count;
+			rate->first = (rate->first + 1) % rate->room;
 	}
 }
 
+/* The ring only grows: with a lower count, and a higher one after that, the times of before are still needed. */
+static int set_log(struct weir_rate *rate, const struct weir_rate_options *opts)
+{
+	if (opts->count > rate->room) {
+		weir_nsec *stamps = calloc(opts->count, sizeof *stamps);
+		if (!stamps)
+			return WEIR_ENOMEM;
+		for (uint64_t i = 0; i < rate->used; i++)
+			stamps[i] = stamp(rate, i);
+		free(rate->stamps);
+		rate->stamps = stamps;
+		rate->room = opts->count;
+		rate->first = 0;
+	}
+	rate->options = *opts;
+	return 0;
+}
+
 /* ---- all kinds */
+
+int weir_rate_init(struct weir_rate *rate, const struct weir_rate_options *opts)
+{
+	struct weir_rate made = {.at = INT64_MIN};
+	int code = check_options(opts, &made.options);
+	if (code)
+		return code;
+	if (made.options.kind == WEIR_RATE_GCRA)
+		made.ticks = LONG_AGO;
+	else if (made.options.kind == WEIR_RATE_BUCKET)
+		made.ticks = (ticks)made.options.burst * made.options.period;
+	else if ((code = set_log(&made, &made.options)))
+		return code;
+	*rate = made;
+	return 0;
+}
+
+void weir_rate_fini(struct weir_rate *rate)
+{
+	free(rate->stamps);
+	*rate = (struct weir_rate){0};
+}
 
 weir_nsec weir_rate_next(const struct weir_rate *rate, uint64_t n, weir_nsec now)
 {
@@ -186,47 +203,30 @@ void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now)
 
 /* ---- changing it */
 
-/* A debt is told in items, whole ones and the rest apart, so that nothing overflows; rounded up. */
-static ticks convert_debt(ticks debt, const struct weir_rate_options *from, const struct weir_rate_options *to)
+/* What may pass at once (a level over the burst is that of long ago), told in items, whole ones and the rest apart so
+ * that nothing overflows; rounded down. */
+static ticks convert_level(ticks level, const struct weir_rate_options *from, const struct weir_rate_options *to)
 {
-	if (debt <= 0)
-		return 0;
-	ticks rest = (debt % from->period) * to->period;
-	ticks same = debt / from->period * to->period + (rest + from->period - 1) / from->period;
+	level = smaller(level, (ticks)from->burst * from->period);
+	ticks same = level / from->period * to->period + level % from->period * to->period / from->period;
 	return smaller(same, (ticks)to->burst * to->period);
 }
 
 static void set_gcra(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now)
 {
 	ticks debt = rate->ticks - (ticks)now * rate->options.count;
-	rate->ticks = (ticks)now * opts->count + convert_debt(debt, &rate->options, opts);
+	ticks level = (ticks)rate->options.burst * rate->options.period - debt;
+	ticks new_debt = (ticks)opts->burst * opts->period - convert_level(level, &rate->options, opts);
+	rate->ticks = (ticks)now * opts->count + new_debt;
 	rate->options = *opts;
 }
 
 static void set_bucket(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now)
 {
-	ticks debt = (ticks)rate->options.burst * rate->options.period - bucket_level(rate, now);
-	rate->ticks = (ticks)opts->burst * opts->period - convert_debt(debt, &rate->options, opts);
+	rate->ticks = convert_level(bucket_level(rate, now), &rate->options, opts);
 	if (now > rate->at)
 		rate->at = now;
 	rate->options = *opts;
-}
-
-/* The last times are kept, as many as matter. */
-static int set_log(struct weir_rate *rate, const struct weir_rate_options *opts)
-{
-	uint64_t kept = rate->used < opts->count ? rate->used : opts->count;
-	weir_nsec *stamps = calloc(opts->count, sizeof *stamps);
-	if (!stamps)
-		return WEIR_ENOMEM;
-	for (uint64_t i = 0; i < kept; i++)
-		stamps[i] = stamp(rate, rate->used - kept + i);
-	free(rate->stamps);
-	rate->stamps = stamps;
-	rate->first = 0;
-	rate->used = kept;
-	rate->options = *opts;
-	return 0;
 }
 
 int weir_rate_set(struct weir_rate *rate, const struct weir_rate_options *opts, weir_nsec now)

@@ -6,6 +6,17 @@ orders 200
 pipeline_orders 'flow: { concurrency: 5 }'
 weir state verify --state state
 expect_code 69
+
+# A folder of somebody else is left alone: nothing is read there, nothing made.
+mkdir other
+echo theirs >other/file
+for words in 'state verify' 'state export' 'state rm' 'state rm --discard' 'dead ls' 'dead purge --all'; do
+	read -ra call <<<"$words"
+	weir "${call[@]}" --state other
+	expect_code 69
+	expect_err 'other is no state folder'
+	[ "$(ls other)" = file ] || fail "$words made: $(ls other)"
+done
 stop_after 0.5
 expect_code 5
 unfinished=$(jq .unfinished summary.json)

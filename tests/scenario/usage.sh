@@ -13,7 +13,7 @@ expect_code 64
 expect_err 'no-such-option'
 weir --help
 expect_code 0
-for verb in run get check list status mock; do expect_out "$verb"; done
+for verb in run get init check list status mock; do expect_out "$verb"; done
 weir --version
 expect_code 0
 expect_out '[0-9]+\.[0-9]+'

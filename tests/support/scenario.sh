@@ -7,6 +7,7 @@
 #
 #   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
 #   mock_stop, mock_restart     with the same port and options
+#   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
 #                               the lines are added, HTTP adds keys to the http step
@@ -103,12 +104,17 @@ mock_restart() {
 	mock_start
 }
 
-# What the mock has counted: mock_stat EXPR prints the jq expression over its /stats.
-mock_stat() {
+# The whole answer of the mock to a GET, status line and headers first.
+mock_get() {
 	exec 9<>"/dev/tcp/127.0.0.1/$mock_port"
-	printf 'GET /stats HTTP/1.0\r\nHost: mock\r\nConnection: close\r\n\r\n' >&9
-	sed '1,/^\r*$/d' <&9 | jq -r "$1"
+	printf 'GET %s HTTP/1.0\r\nHost: mock\r\nConnection: close\r\n\r\n' "$1" >&9
+	tr -d '\r' <&9
 	exec 9<&-
+}
+
+# What the mock has counted: mock_stat EXPR [PATH] prints the jq expression over its /stats, or another path.
+mock_stat() {
+	mock_get "${2:-/stats}" | sed '1,/^$/d' | jq -r "$1"
 }
 
 # A loopback address on which nobody listens.

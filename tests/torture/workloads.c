@@ -201,6 +201,65 @@ static int make_named_queues(void *arg)
 	return 0;
 }
 
+/* ---- rates and breakers */
+
+/* A log that may grow or not: what passes within a second is never more than the count that was answered. */
+struct paced {
+	struct weir_rate_limiter *limiter;
+	size_t passed;
+};
+
+static int pass_paced(void *arg)
+{
+	struct paced *paced = arg;
+	int code = weir_rate_limiter_acquire(paced->limiter, 2, WEIR_FOREVER);
+	check(code == 0);
+	paced->passed += 2;
+	return code;
+}
+
+static void run_paced(struct paced *paced)
+{
+	const struct weir_rate_options log = {.count = 4, .kind = WEIR_RATE_LOG};
+	const struct weir_rate_options longer = {.count = 6, .kind = WEIR_RATE_LOG};
+	struct weir_group *group = new_group(0);
+	size_t started = 0, count = log.count;
+	for (int i = 0; group && i < 6; i++)
+		started += !spawn_twice(group, NULL, pass_paced, paced);
+	weir_yield();
+	check(paced->passed <= count);
+	int code = weir_rate_limiter_set(paced->limiter, &longer);
+	check(code == 0 || code == WEIR_ENOMEM);
+	if (code == 0)
+		count = longer.count;
+	check(weir_sleep(WEIR_MSEC) == 0);
+	check(paced->passed <= count);
+	if (group)
+		end_group(group);
+	check(paced->passed <= 2 * started);
+}
+
+static int use_rates(void *arg)
+{
+	const struct weir_rate_options log = {.count = 4, .kind = WEIR_RATE_LOG};
+	const struct weir_breaker_options ring = {.window_calls = 50};
+	struct paced paced = {0};
+	struct weir_breaker *breaker;
+	struct weir_breaker_permit permit;
+	(void)arg;
+	MAKE(paced.limiter, 0, weir_rate_limiter_new(&log, &paced.limiter));
+	MAKE(breaker, 0, weir_breaker_new(&ring, &breaker));
+	if (paced.limiter)
+		run_paced(&paced);
+	if (breaker) {
+		check(weir_breaker_allow(breaker, weir_now(), &permit) == 0);
+		weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, weir_now());
+	}
+	weir_rate_limiter_free(paced.limiter);
+	weir_breaker_free(breaker);
+	return 0;
+}
+
 /* ---- threads */
 
 static int add_one(void *arg)
@@ -417,11 +476,122 @@ static int use_children_in_a_crowd(void *arg)
 	return code;
 }
 
+/* ---- jobs through a policy: several gates, lanes, priorities, retries, in order */
+
+enum { FLOW_JOBS = 150 };
+
+struct flow {
+	unsigned produced, ended;
+	bool has_ended[FLOW_JOBS];
+};
+
+static int flow_produce(void *arg, void *ret_job, weir_nsec deadline)
+{
+	struct flow *flow = arg;
+	(void)deadline;
+	if (flow->produced == FLOW_JOBS)
+		return WEIR_ECLOSED;
+	*(unsigned *)ret_job = flow->produced++;
+	return 0;
+}
+
+static int flow_work(void *job, struct weir_attempt *attempt, void *arg)
+{
+	(void)arg;
+	int code = weir_sleep(WEIR_MSEC);
+	return code ? code : *(unsigned *)job % 5 == 0 && attempt->number == 1 ? WEIR_EIO : 0;
+}
+
+static int flow_done(void *arg, void *job, int result, const struct weir_attempt *last)
+{
+	struct flow *flow = arg;
+	(void)last;
+	check(result == 0 || result == WEIR_ECANCELED || result == WEIR_ENOMEM);
+	check(!flow->has_ended[*(unsigned *)job]);
+	flow->has_ended[*(unsigned *)job] = true;
+	flow->ended++;
+	return 0;
+}
+
+static const char *flow_key(void *arg, const void *job)
+{
+	static const char *const keys[] = {"", "a", "b"};
+	(void)arg;
+	return keys[*(const unsigned *)job % 3];
+}
+
+static uint64_t flow_lane(void *arg, const void *job)
+{
+	(void)arg;
+	return *(const unsigned *)job % 7;
+}
+
+static int64_t flow_class(void *arg, const void *job)
+{
+	(void)arg;
+	return *(const unsigned *)job % 2;
+}
+
+static int call_job(void *job, struct weir_attempt *attempt, void *arg)
+{
+	(void)job, (void)arg;
+	return attempt->number < 3 ? WEIR_EIO : 7;
+}
+
+/* A job for which there was no gate ends with WEIR_ENOMEM; one without a fiber cancels them all. */
+static void process_jobs(struct weir_policy *policy, unsigned flags)
+{
+	struct flow flow = {0};
+	struct weir_process_stats stats;
+	int code = weir_process(&(struct weir_process){.policy = policy,
+						       .job_bytes = sizeof(unsigned),
+						       .arg = &flow,
+						       .flags = flags,
+						       .jobs = FLOW_JOBS,
+						       .produce = flow_produce,
+						       .work = flow_work,
+						       .done = flow_done,
+						       .key = flow_key,
+						       .priority = flow_class,
+						       .lane = flow_lane},
+				&stats, WEIR_FOREVER);
+	check(code == 0 || code == WEIR_ENOMEM);
+	check(flow.ended == flow.produced && stats.jobs == flow.produced);
+	check(code || flow.produced == FLOW_JOBS);
+}
+
+static int use_policies(void *arg)
+{
+	struct weir_metrics *metrics;
+	struct weir_policy *policy;
+	struct weir_policy_options opts = {.name = "api", .concurrency = 20, .gate_flags = WEIR_GATE_NO_BREAKER};
+	(void)arg;
+	MAKE(metrics, 0, weir_metrics_new(&metrics));
+	if (!metrics)
+		return WEIR_ENOMEM;
+	opts.metrics = metrics;
+	for (unsigned i = 0; i < 3; i++) {
+		opts.concurrency = i == 1 ? 0 : 20; /* found: with a profile */
+		opts.permit = i == 2 ? WEIR_PERMIT_IN_TASK : WEIR_PERMIT_BEFORE;
+		MAKE(policy, 0, weir_policy_new(&opts, &policy, NULL));
+		if (!policy)
+			continue;
+		process_jobs(policy, i == 0 ? WEIR_PROCESS_ORDERED : 0);
+		int code = weir_call(policy, call_job, NULL, WEIR_FOREVER);
+		check(code == 7 || code == WEIR_ENOMEM);
+		weir_policy_free(policy);
+	}
+	weir_metrics_free(metrics);
+	return 0;
+}
+
 const struct workload workloads[] = {
 	{"objects", use_objects, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"fibers", use_fibers, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"queue", use_queue, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"named queue", make_named_queues, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"rates", use_rates, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
+	{"policies", use_policies, ALL_MEMORY, WEIR_VIRTUAL_CLOCK},
 	{"threads", use_threads, ALL_MEMORY | 1u << FAULT_INTERRUPT, 0},
 	{"descriptors", use_descriptors, ALL_MEMORY | TRANSFERS, 0},
 	{"children", use_children, ALL_MEMORY | TRANSFERS, 0},

@@ -18,12 +18,17 @@ static const struct adapter *const adapters[] = {&broker_memory_adapter, &broker
 	for (size_t at = 0; at < sizeof adapters / sizeof *adapters && (ops = adapters[at]->broker); at++)
 
 /* In a folder of its own. */
-static struct broker *open_broker(size_t capacity)
+static struct broker *open_broker_by(size_t capacity, int64_t (*class_of)(void *arg, const struct item *item))
 {
 	static struct broker_sqlite_config config;
 	static int number;
 	const char *folder = test_format("%s/%d", test_folder(), number++);
-	struct broker_options opts = {.folder = folder, .capacity_items = capacity, .capacity_bytes = 1000};
+	struct broker_options opts = {.folder = folder,
+				      .capacity_items = capacity,
+				      .capacity_bytes = 1000,
+				      .class_of = class_of,
+				      .arg = (void *)(uintptr_t)folder,
+				      .aging = WEIR_SEC};
 	struct broker *broker;
 	config = (struct broker_sqlite_config){.max_size = 1 << 30, .max_items = (int64_t)capacity};
 	ck_assert_int_eq(mkdir(folder, 0700), 0);
@@ -31,6 +36,11 @@ static struct broker *open_broker(size_t capacity)
 	const struct broker_start start = {.run = "0123456789abcdef0123456789abcdef", .plan = "", .source = ""};
 	ck_assert_msg(ops->start(broker, &start, &err, WEIR_FOREVER) == 0, "%s", err.text);
 	return broker;
+}
+
+static struct broker *open_broker(size_t capacity)
+{
+	return open_broker_by(capacity, NULL);
 }
 
 static int put_one(struct broker *broker, uint64_t position, weir_nsec deadline)
@@ -72,6 +82,42 @@ FIBER_TEST(broker_hands_out_in_order)
 		ck_assert_int_eq(ops->lease(broker, items, 10, &err, WEIR_TRY), 2);
 		ack(broker, items, 2);
 		ck_assert_int_eq(ops->lease(broker, items, 10, &err, WEIR_TRY), WEIR_EAGAIN);
+		ck_assert_int_eq(ops->close(broker, &err), 0);
+	}
+}
+
+static int64_t tens(void *arg, const struct item *item)
+{
+	ck_assert_ptr_nonnull(arg);
+	return (int64_t)(item->position / 10);
+}
+
+FIBER_TEST(broker_hands_out_by_class_and_forgets_nobody)
+{
+	FOR_EACH_BROKER(at)
+	{
+		struct broker *broker = open_broker_by(20, tens);
+		static const uint64_t put[] = {31, 11, 1, 32, 2}, order[] = {1, 2, 11, 31, 32};
+		for (int i = 0; i < 5; i++)
+			ck_assert_int_eq(put_one(broker, put[i], WEIR_TRY), 0);
+		for (int i = 0; i < 5; i++) {
+			struct item *item = lease_one(broker, WEIR_TRY);
+			ck_assert_uint_eq(item->position, order[i]);
+			ack(broker, &item, 1);
+		}
+		/* Three classes below, and more than three times the aging earlier; a retry is in line by its class. */
+		ck_assert_int_eq(put_one(broker, 33, WEIR_TRY), 0);
+		weir_sleep(3 * WEIR_SEC + WEIR_MSEC);
+		ck_assert_int_eq(put_one(broker, 3, WEIR_TRY), 0);
+		struct item *item = lease_one(broker, WEIR_TRY);
+		ck_assert_uint_eq(item->position, 33);
+		ops->nack(broker, item, weir_now() + WEIR_SEC);
+		weir_sleep(2 * WEIR_SEC);
+		for (int i = 0; i < 2; i++) {
+			item = lease_one(broker, WEIR_TRY);
+			ck_assert_uint_eq(item->position, i ? 33 : 3);
+			ack(broker, &item, 1);
+		}
 		ck_assert_int_eq(ops->close(broker, &err), 0);
 	}
 }

@@ -178,16 +178,19 @@ LOOP_TEST(http_cannot_tell_a_cut_body_of_unknown_length_and_says_so)
 	stop(up);
 }
 
-LOOP_TEST(http_reports_status_and_retry_after)
+LOOP_TEST(http_reports_status_and_what_the_server_told)
 {
 	struct upstream *up = start(&(struct http_client_options){0});
-	struct http_response response = fetch(up, "/fault/status/429/retry-after/soon");
+	struct http_response response = fetch(up, "/fault/status/429/retry-after/7");
 	ck_assert_int_eq(response.status, 429);
-	ck_assert_str_eq(response.retry_after, "soon");
+	ck_assert_int_eq(response.told.retry_after, 7 * WEIR_SEC);
+	http_response_fini(&response);
+	response = fetch(up, "/fault/status/202/retry-after/7"); /* no limit: look for the result then */
+	ck_assert_int_eq(response.told.retry_after, 0);
 	http_response_fini(&response);
 	response = fetch(up, "/fault/status/404");
 	ck_assert_int_eq(response.status, 404);
-	ck_assert_str_eq(response.retry_after, "");
+	ck_assert_int_eq(response.told.retry_after, 0);
 	http_response_fini(&response);
 	stop(up);
 }
@@ -324,6 +327,34 @@ static struct http_figures figures_of(const struct upstream *up)
 	struct http_figures figures;
 	http_client_figures(up->client, &figures);
 	return figures;
+}
+
+/* The server is full of our own connections: those are used, however many others it has just turned away. */
+LOOP_TEST(http_uses_the_connections_it_has_when_a_server_takes_no_more)
+{
+	enum { CALLERS = 600 };
+	struct upstream *up = start(&(struct http_client_options){.in_flight = CALLERS});
+	struct caller *callers = calloc(CALLERS, sizeof *callers);
+	int good = 0;
+	up->config.max_connections = 20;
+	for (int round = 0; round < 2; round++) {
+		struct weir_group *group = start_callers(callers, CALLERS, up, "/orders/1");
+		ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+		weir_group_free(group);
+	}
+	for (int i = 0; i < CALLERS; i++)
+		good += callers[i].status == 200;
+	ck_assert_int_ge(good, 20);
+	ck_assert_int_lt(good, CALLERS);
+	size_t connects = figures_of(up).connects;
+	for (int i = 0; i < 20; i++) {
+		struct http_response response = fetch(up, "/orders/2");
+		ck_assert_int_eq(response.status, 200);
+		http_response_fini(&response);
+	}
+	ck_assert_uint_eq(figures_of(up).connects, connects);
+	free(callers);
+	stop(up);
 }
 
 LOOP_TEST(http_keeps_to_its_limits_and_serves_all)

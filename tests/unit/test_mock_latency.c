@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the mock reads and draws latencies, limits, shares and faults; and which rule holds for a path. */
+/* How the mock reads and draws latencies, shares and faults; and which rule holds for a path. */
 #include "mock/config.h"
 #include "mock/once.h"
 
@@ -123,41 +123,6 @@ TEST(mock_latency_draws_what_was_observed)
 	ck_assert_ptr_nonnull(strstr(err.text, "bad:2:"));
 	path = test_write_file("empty", "\n");
 	ck_assert_int_eq(mock_latency_parse(test_format("@%s", path), &latency, &err), WEIR_EINVAL);
-}
-
-TEST(mock_bucket_lets_the_burst_through_and_then_the_rate)
-{
-	struct mock_bucket bucket;
-	weir_nsec now = 5 * WEIR_SEC;
-	ck_assert_int_eq(mock_bucket_parse("1000/s,burst=50", &bucket, NULL), 0);
-	for (int i = 0; i < 50; i++)
-		ck_assert_int_eq(mock_bucket_take(&bucket, now), 0);
-	ck_assert_int_eq(mock_bucket_take(&bucket, now), WEIR_MSEC);
-	ck_assert_int_eq(mock_bucket_take(&bucket, now + WEIR_MSEC - 1), 1);
-	ck_assert_int_eq(mock_bucket_take(&bucket, now + WEIR_MSEC), 0);
-	ck_assert_int_gt(mock_bucket_take(&bucket, now + WEIR_MSEC), 0);
-	int taken = 0;
-	for (weir_nsec t = now + WEIR_MSEC; t < now + 10 * WEIR_SEC; t += 100 * WEIR_USEC)
-		taken += mock_bucket_take(&bucket, t) == 0;
-	ck_assert_int_ge(taken, 9990);
-	ck_assert_int_le(taken, 10000);
-}
-
-TEST(mock_bucket_has_a_default_burst_and_refuses_nonsense)
-{
-	static const char *const bad[] = {"",        "5",         "5/x",         "/s",          "0/s",
-					  "5/s,",    "5/s,burst", "5/s,burst=0", "5/s,burst=x", "5/s,bust=1",
-					  "1000/s ", "0.0001/h",  "-1/s"};
-	struct mock_bucket bucket;
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		ck_assert_msg(mock_bucket_parse(bad[i], &bucket, NULL) == WEIR_EINVAL, "%s", bad[i]);
-	ck_assert_int_eq(mock_bucket_parse("200/s", &bucket, NULL), 0);
-	ck_assert_int_eq(bucket.slack, 19 * 5 * WEIR_MSEC);
-	ck_assert_int_eq(mock_bucket_parse("30/m", &bucket, NULL), 0);
-	ck_assert_int_eq(bucket.interval, 2 * WEIR_SEC);
-	ck_assert_int_eq(bucket.slack, 0);
-	ck_assert_int_eq(mock_bucket_parse("1/h,burst=1000000", &bucket, NULL), 0);
-	ck_assert_int_eq(mock_bucket_take(&bucket, WEIR_SEC), 0);
 }
 
 static struct mock_config config; /* too large for a frame */

@@ -469,7 +469,8 @@ LOOP_TEST(mock_server_counts_what_it_does)
 	expect("/orders/2", 200, "id");
 	expect("/stats", 200,
 	       "{\"requests\":3,\"answers\":3,\"limited\":0,\"by_status\":{\"200\":2,\"502\":1},\"faults\":{},"
-	       "\"connections\":{\"now\":1,\"max\":1,\"accepted\":4,\"refused\":0},"
+	       "\"most_in_window\":3,\"in_flight\":{\"now\":0,\"max\":1,\"refused\":0,\"queued\":0},"
+	       "\"in_outage\":0,\"connections\":{\"now\":1,\"max\":1,\"accepted\":4,\"refused\":0},"
 	       "\"paths\":{\"/bad\":1,\"/orders\":2,\"(other)\":0}}");
 	stop();
 }
@@ -477,7 +478,7 @@ LOOP_TEST(mock_server_counts_what_it_does)
 LOOP_TEST(mock_server_answers_429_over_its_limit)
 {
 	configure();
-	ck_assert_int_eq(mock_bucket_parse("1/m,burst=2", &config.limit, NULL), 0);
+	ck_assert_int_eq(mock_capacity_limit(&config.capacity, "1/m,burst=2", NULL), 0);
 	start();
 	expect("/orders/1", 200, "id");
 	expect("/orders/2", 200, "id");
@@ -487,6 +488,52 @@ LOOP_TEST(mock_server_answers_429_over_its_limit)
 	ck_assert_int_eq(mock_config_retry_after(&config, "7", NULL), 0);
 	expect("/orders/3", 429, "Retry-After: 7\r\n");
 	expect("/stats", 200, "\"limited\":3");
+	expect("/stats/seconds", 200, "{\"requests\":[");
+	stop();
+}
+
+LOOP_TEST(mock_server_refuses_at_once_what_is_too_much_at_once)
+{
+	enum { CLIENTS = 10 };
+	struct client *clients[CLIENTS];
+	int good = 0;
+	configure();
+	ck_assert_int_eq(mock_config_latency(&config, "300ms", NULL), 0);
+	ck_assert_int_eq(mock_capacity_at_once(&config.capacity, "4", NULL), 0);
+	start();
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = dial();
+		say(clients[i], "GET /text HTTP/1.1\r\nHost: t\r\n\r\n");
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		hear(clients[i], "\r\n\r\n", 10 * WEIR_SEC);
+		good += strtol(clients[i]->got.data + 9, NULL, 10) == 200;
+		hang_up(clients[i]);
+	}
+	ck_assert_int_eq(good, 4);
+	expect("/text", 200, "river"); /* those that are answered make room */
+	expect("/stats", 200, "\"in_flight\":{\"now\":0,\"max\":4,\"refused\":6,");
+	stop();
+}
+
+LOOP_TEST(mock_server_with_a_worker_answers_one_after_the_other)
+{
+	struct client *clients[4];
+	configure();
+	ck_assert_int_eq(mock_config_latency(&config, "50ms", NULL), 0);
+	config.capacity.workers = 1;
+	start();
+	weir_nsec began = weir_clock();
+	for (int i = 0; i < 4; i++) {
+		clients[i] = dial();
+		say(clients[i], "GET /text HTTP/1.1\r\nHost: t\r\n\r\n");
+	}
+	for (int i = 0; i < 4; i++) {
+		hear(clients[i], "river", 10 * WEIR_SEC);
+		ck_assert_int_ge(weir_clock() - began, (i + 1) * 50 * WEIR_MSEC);
+		hang_up(clients[i]);
+	}
+	expect("/stats", 200, "\"max\":4,\"refused\":0,\"queued\":3}");
 	stop();
 }
 

@@ -6,6 +6,8 @@
 #include "spec/units.h"
 #include "support/test.h"
 
+#include <weir/process.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +85,7 @@ TEST(spec_reads_a_whole_pipeline)
 	ck_assert_int_eq(s->retry_attempts, 7);
 	ck_assert_int_eq(s->retry_backoff[0], 100 * WEIR_MSEC);
 	ck_assert_int_eq(s->retry_backoff[1], 60 * WEIR_SEC);
-	ck_assert_int_eq(s->retry_jitter, JITTER_NONE);
+	ck_assert_int_eq(s->retry_jitter, WEIR_JITTER_NONE);
 	ck_assert_int_eq(s->max_retry_after, 3600 * WEIR_SEC);
 	ck_assert_int_eq(s->batch_items, 10);
 	ck_assert_uint_eq(s->batch_bytes, 65536);
@@ -103,11 +105,11 @@ TEST(spec_fills_in_defaults)
 	ck_assert_str_eq(plan->broker.adapter->name, "sqlite");
 	ck_assert_uint_eq(plan->step_count, 0);
 	ck_assert_ptr_null(plan->dead_letter.adapter);
-	ck_assert_int_eq(s->concurrency, 50);
+	ck_assert_int_eq(s->concurrency, 0);
 	ck_assert_int_eq(s->retry_attempts, 5);
 	ck_assert_int_eq(s->retry_backoff[0], 200 * WEIR_MSEC);
 	ck_assert_int_eq(s->retry_backoff[1], 30 * WEIR_SEC);
-	ck_assert_int_eq(s->retry_jitter, JITTER_FULL);
+	ck_assert_int_eq(s->retry_jitter, WEIR_JITTER_FULL);
 	ck_assert_int_eq(s->max_retry_after, 300 * WEIR_SEC);
 	ck_assert_double_eq(s->stop_dead, 0.5);
 	ck_assert_int_eq(s->stop_of_first, 200);
@@ -279,7 +281,7 @@ TEST(spec_knows_typing_errors_of_keys)
 	expect_error(ENDS "flow: {concurency: 1}\n", 3, 8, "did you mean \"concurrency\"?");
 	expect_error(ENDS "flow:\n  retry: {atempts: 1}\n", 4, 11, "did you mean \"attempts\"?");
 	expect_error(ENDS "steps:\n  - http: {ulr: 'http://h/'}\n", 4, 12, "did you mean \"url\"?");
-	expect_error(ENDS "flow: {x: 1}\n", 3, 8, "expected one of concurrency, retry");
+	expect_error(ENDS "flow: {x: 1}\n", 3, 8, "expected one of pattern, concurrency");
 }
 
 TEST(spec_suggests_the_closest_name_only)

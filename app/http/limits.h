@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the headers of an answer tell of the server's limits.  Pure: the wall clock is a parameter.
+ *
+ *     Retry-After: 7, or an HTTP date in any of its three forms                RFC 9110, 10.2.3
+ *     RateLimit-Policy: "burst";q=100;w=60, "daily";q=1000;w=86400             draft-ietf-httpapi-ratelimit-headers-10
+ *     RateLimit: "burst";r=50;t=30
+ *     RateLimit: limit=100, remaining=50, reset=30                             the same, -07
+ *     RateLimit-Limit: 100, 100;w=60   RateLimit-Remaining   RateLimit-Reset   the same, -03
+ *     X-RateLimit-Limit, -Remaining, -Reset; X-Rate-Limit-…                    no standard: GitHub, X, Envoy, …
+ *
+ * Where several limits are told the strictest counts: the lowest rate.  An absolute time (a date, a Reset over 10^9) is
+ * taken against the answer's own Date, so that a clock that is wrong here does no harm.  What makes no sense is as if
+ * it were not there; what is too large is cut to 10 years, or 10^9 requests.
+ */
+#ifndef HTTP_LIMITS_H
+#define HTTP_LIMITS_H
+
+#include <stddef.h>
+#include <weir/outcome.h>
+
+#define HTTP_LIMITS_MOST  4                           /* of each kind; more of them in one answer are not read */
+#define HTTP_LIMITS_LONG  ((int64_t)10 * 365 * 86400) /* s */
+#define HTTP_LIMITS_QUOTA ((int64_t)1000 * 1000 * 1000)
+
+/* Values of one header, in the order they came in. */
+struct http_limits_row {
+	unsigned n;
+	int64_t values[HTTP_LIMITS_MOST]; /* thousandths */
+};
+
+struct http_limits_triple {
+	struct http_limits_row limit, remaining, reset;
+};
+
+/* Lines add to it, one after the other.  All zero: none came. */
+struct http_limits {
+	bool any;
+	unsigned policies, states;
+	struct {
+		uint32_t name; /* a hash */
+		bool other;    /* it does not count requests */
+		int64_t quota, window_s;
+	} policy[HTTP_LIMITS_MOST];
+	struct {
+		uint32_t name;
+		int64_t left, reset_s; /* -1: not told */
+	} state[HTTP_LIMITS_MOST];
+	struct http_limits_triple plain, x;     /* RateLimit-…; X-RateLimit-… */
+	char date[40];                          /* as it came, since few answers need it */
+	int64_t retry_after_ms, retry_after_at; /* 0: none */
+};
+
+/* A line "Name: value", with or without its end; of any header: most are put aside at a look at the first letter. */
+void http_limits_line(struct http_limits *limits, const char *line, size_t bytes);
+
+/* What all lines tell together; wall_seconds is the Unix time. */
+void http_limits_told(const struct http_limits *limits, int64_t wall_seconds, struct weir_told *ret_told);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `auto`: looks at the first attempts, has weir_choose() choose, and goes on from there.
+ *
+ * Until then its gates are in their slow start.  What is chosen is where they go on from, no more: the limits and the
+ * rate are found on.  With several gates each is left to what it has found by itself.
+ */
+#include "sync/policy.h"
+
+#include <stdlib.h>
+
+/* A known small number of jobs leaves no time for a long look. */
+static unsigned attempts_wanted(const struct weir_policy *policy)
+{
+	enum { AT_LEAST = 20 };
+	if (!policy->jobs || policy->jobs / 2 >= WEIR__PROFILE_ATTEMPTS)
+		return WEIR__PROFILE_ATTEMPTS;
+	return policy->jobs / 2 < AT_LEAST ? AT_LEAST : (unsigned)(policy->jobs / 2);
+}
+
+static void note(struct weir__profiler *profiler, const struct weir_attempt *attempt, enum weir_outcome outcome,
+		 weir_nsec took)
+{
+	const struct weir_told *told = &attempt->told;
+	if (profiler->seen++ == 0)
+		profiler->since = weir_now() - took;
+	if (outcome == WEIR_OUTCOME_GOOD)
+		profiler->took[profiler->good++] = took;
+	else if (outcome == WEIR_OUTCOME_THROTTLED)
+		profiler->throttled++;
+	else
+		profiler->failed++;
+	if (told->quota && told->window > 0)
+		profiler->told_per_sec = (double)told->quota * (double)WEIR_SEC / (double)told->window;
+}
+
+static int compare(const void *a, const void *b)
+{
+	weir_nsec x = *(const weir_nsec *)a, y = *(const weir_nsec *)b;
+	return (x > y) - (x < y);
+}
+
+static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile)
+{
+	struct weir__profiler *profiler = policy->profiler;
+	double seen = profiler->seen, elapsed = (double)(weir_now() - profiler->since) / (double)WEIR_SEC;
+	unsigned good = profiler->good;
+	size_t found = weir__policy_sum(policy, false);
+	qsort(profiler->took, good, sizeof profiler->took[0], compare);
+	*ret_profile = (struct weir_profile){
+		.jobs = policy->jobs,
+		.seen = profiler->seen,
+		.p50 = good ? profiler->took[good / 2] : 0,
+		.p95 = good ? profiler->took[(size_t)good * 95 / 100] : 0,
+		.failed = profiler->failed / seen,
+		.throttled = profiler->throttled / seen,
+		.told_per_sec = profiler->told_per_sec,
+		.passed_per_sec = profiler->throttled && elapsed > 0 ? good / elapsed : 0,
+		/* What memory has held back tells nothing of the server. */
+		.concurrency = found < weir__policy_memory_limit(policy, policy->job_bytes) ? found : 0,
+		.memory_bytes = policy->options.memory_bytes,
+		.job_bytes = weir__policy_job_bytes(policy->job_bytes),
+	};
+}
+
+static void choose(struct weir_policy *policy)
+{
+	struct weir_profile profile;
+	fill_in(policy, &profile);
+	weir_choose(&profile, &policy->choice);
+	policy->chosen = true;
+	free(policy->profiler);
+	policy->profiler = NULL;
+	weir__policy_go_on_from(policy, &policy->choice);
+}
+
+bool weir__auto_add(struct weir_policy *policy, const struct weir_attempt *attempt, enum weir_outcome outcome,
+		    weir_nsec took)
+{
+	if (weir__likely(!policy->profiler) || outcome == WEIR_OUTCOME_RELEASED)
+		return false;
+	note(policy->profiler, attempt, outcome, took);
+	if (policy->profiler->seen < attempts_wanted(policy))
+		return false;
+	choose(policy);
+	return true;
+}

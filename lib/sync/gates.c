@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gates of a policy: a hash table by key.  Those that nobody uses are in a list, the one used longest ago first;
+ * when there are too many, that one is forgotten.  One in use is never: then there are more than there should be.
+ */
+#include "sync/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS_FIRST = 16 };
+
+/* FNV-1a. */
+static uint64_t hash_of(const char *key)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (; *key; key++)
+		hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
+	return hash ^ (hash >> 29);
+}
+
+/* ---- those not in use */
+
+static void idle_add(struct weir_policy *policy, struct weir__upstream *upstream)
+{
+	upstream->newer = NULL;
+	upstream->older = policy->newest;
+	if (policy->newest)
+		policy->newest->newer = upstream;
+	else
+		policy->oldest = upstream;
+	policy->newest = upstream;
+}
+
+static void idle_remove(struct weir_policy *policy, struct weir__upstream *upstream)
+{
+	if (upstream->older)
+		upstream->older->newer = upstream->newer;
+	else
+		policy->oldest = upstream->newer;
+	if (upstream->newer)
+		upstream->newer->older = upstream->older;
+	else
+		policy->newest = upstream->older;
+}
+
+/* ---- the table */
+
+static struct weir__upstream **bucket_of(const struct weir_policy *policy, uint64_t hash)
+{
+	return &policy->buckets[hash & (policy->bucket_count - 1)];
+}
+
+static struct weir__upstream *find(const struct weir_policy *policy, const char *key, uint64_t hash)
+{
+	if (!policy->bucket_count)
+		return NULL;
+	struct weir__upstream *upstream = *bucket_of(policy, hash);
+	while (upstream && (upstream->hash != hash || strcmp(upstream->key, key) != 0))
+		upstream = upstream->bucket_next;
+	return upstream;
+}
+
+static void forget_oldest(struct weir_policy *policy)
+{
+	struct weir__upstream *upstream = policy->oldest;
+	struct weir__upstream **at = bucket_of(policy, upstream->hash);
+	while (*at != upstream)
+		at = &(*at)->bucket_next;
+	*at = upstream->bucket_next;
+	policy->oldest = upstream->newer;
+	if (policy->oldest)
+		policy->oldest->older = NULL;
+	else
+		policy->newest = NULL;
+	policy->upstreams--;
+	weir_gate_free(upstream->gate);
+	free(upstream);
+}
+
+static int grow(struct weir_policy *policy)
+{
+	size_t old_count = policy->bucket_count, count = old_count ? old_count * 2 : BUCKETS_FIRST;
+	struct weir__upstream **old = policy->buckets, **buckets = calloc(count, sizeof(struct weir__upstream *));
+	if (!buckets)
+		return old ? 0 : WEIR_ENOMEM; /* a full table works, if slowly */
+	policy->buckets = buckets;
+	policy->bucket_count = count;
+	for (size_t i = 0; old && i < old_count; i++)
+		for (struct weir__upstream *upstream = old[i], *next; upstream; upstream = next) {
+			next = upstream->bucket_next;
+			upstream->bucket_next = *bucket_of(policy, upstream->hash);
+			*bucket_of(policy, upstream->hash) = upstream;
+		}
+	free(old);
+	return 0;
+}
+
+/* Finds or makes one; a new one is not in use. */
+static int look_up(struct weir_policy *policy, const char *key, struct weir__upstream **ret_upstream)
+{
+	uint64_t hash = hash_of(key);
+	struct weir__upstream *upstream = find(policy, key, hash);
+	if (upstream) {
+		*ret_upstream = upstream;
+		return 0;
+	}
+	while (policy->upstreams >= policy->options.gates_most && policy->oldest)
+		forget_oldest(policy);
+	if (policy->upstreams >= policy->bucket_count && grow(policy))
+		return WEIR_ENOMEM;
+	size_t key_bytes = strlen(key) + 1;
+	upstream = calloc(1, sizeof *upstream + key_bytes);
+	if (!upstream)
+		return WEIR_ENOMEM;
+	memcpy(upstream->key, key, key_bytes);
+	upstream->hash = hash;
+	upstream->bucket_next = *bucket_of(policy, hash);
+	*bucket_of(policy, hash) = upstream;
+	policy->upstreams++;
+	idle_add(policy, upstream);
+	*ret_upstream = upstream;
+	return 0;
+}
+
+void weir__policy_gates_fini(struct weir_policy *policy)
+{
+	for (size_t i = 0; i < policy->bucket_count; i++)
+		for (struct weir__upstream *upstream = policy->buckets[i], *next; upstream; upstream = next) {
+			next = upstream->bucket_next;
+			weir_gate_free(upstream->gate);
+			free(upstream);
+		}
+	free(policy->buckets);
+}
+
+/* ---- gates */
+
+static int make_gate(struct weir_policy *policy, struct weir__upstream *upstream)
+{
+	const struct weir_policy_options *o = &policy->options;
+	char name[256];
+	if (policy->name)
+		snprintf(name, sizeof name, "%s%s%s", policy->name, *upstream->key ? ":" : "", upstream->key);
+	struct weir_gate_options opts = {
+		.name = policy->name ? name : NULL,
+		.concurrency = o->concurrency,
+		.adapt = {.most = o->most, .seed = o->seed},
+		.rate = o->rate,
+		.breaker = o->breaker,
+		.flags = o->gate_flags,
+		.longest = o->longest,
+		.learnt = upstream->learnt,
+		.seed = o->seed ^ upstream->hash,
+		.metrics = o->metrics,
+	};
+	size_t memory_limit = weir__policy_memory_limit(policy, policy->job_bytes);
+	if (opts.adapt.most > memory_limit)
+		opts.adapt.most = memory_limit;
+	opts.breaker.seed ^= opts.seed;
+	int code = weir_gate_new(&opts, &upstream->gate);
+	if (code)
+		return code;
+	weir__gate_set_owner(upstream->gate, upstream);
+	if (policy->closed)
+		weir_gate_close(upstream->gate);
+	if (policy->paused)
+		weir_gate_pause(upstream->gate, true);
+	return 0;
+}
+
+int weir_policy_gate(struct weir_policy *policy, const char *key, struct weir_gate **ret_gate)
+{
+	struct weir__upstream *upstream;
+	int code = look_up(policy, key ? key : "", &upstream);
+	if (code == 0 && !upstream->gate)
+		code = make_gate(policy, upstream);
+	if (code)
+		return code;
+	if (upstream->users++ == 0)
+		idle_remove(policy, upstream);
+	*ret_gate = upstream->gate;
+	return 0;
+}
+
+void weir_policy_put(struct weir_policy *policy, struct weir_gate *gate)
+{
+	struct weir__upstream *upstream = weir__gate_owner(gate);
+	weir__require(upstream && upstream->users > 0, "weir_policy_put() once too often");
+	if (--upstream->users == 0)
+		idle_add(policy, upstream);
+}
+
+int weir_policy_recall(struct weir_policy *policy, const char *key, const struct weir_learnt *learnt)
+{
+	struct weir__upstream *upstream;
+	int code = look_up(policy, key ? key : "", &upstream);
+	if (code == 0)
+		upstream->learnt = *learnt;
+	return code;
+}
+
+int weir_policy_gates(const struct weir_policy *policy,
+		      int (*fn)(void *arg, const char *key, const struct weir_gate_stats *stats), void *arg)
+{
+	for (size_t i = 0; i < policy->bucket_count; i++)
+		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next) {
+			struct weir_gate_stats stats;
+			if (!upstream->gate)
+				continue;
+			weir_gate_stats(upstream->gate, &stats);
+			int code = fn(arg, upstream->key, &stats);
+			if (code)
+				return code;
+		}
+	return 0;
+}
+
+/* ---- changes, for all of them */
+
+static int for_each(struct weir_policy *policy, int (*fn)(struct weir_policy *policy, struct weir_gate *gate))
+{
+	int code = 0;
+	for (size_t i = 0; i < policy->bucket_count; i++)
+		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next)
+			if (upstream->gate) {
+				int failed = fn(policy, upstream->gate);
+				code = code ? code : failed;
+			}
+	return code;
+}
+
+static int set_concurrency(struct weir_policy *policy, struct weir_gate *gate)
+{
+	return weir_gate_set_concurrency(gate, policy->options.concurrency);
+}
+
+int weir_policy_set_concurrency(struct weir_policy *policy, size_t concurrency)
+{
+	policy->options.concurrency = concurrency;
+	return for_each(policy, set_concurrency);
+}
+
+static int set_rate(struct weir_policy *policy, struct weir_gate *gate)
+{
+	return weir_gate_set_rate(gate, &policy->options.rate);
+}
+
+int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate)
+{
+	if (rate->count) {
+		struct weir_rate probe = {0};
+		int code = weir_rate_init(&probe, rate);
+		if (code)
+			return code;
+		weir_rate_fini(&probe);
+	}
+	policy->options.rate = *rate;
+	return for_each(policy, set_rate);
+}
+
+static int set_paused(struct weir_policy *policy, struct weir_gate *gate)
+{
+	weir_gate_pause(gate, policy->paused);
+	return 0;
+}
+
+static int close_gate(struct weir_policy *policy, struct weir_gate *gate)
+{
+	(void)policy;
+	weir_gate_close(gate);
+	return 0;
+}
+
+void weir_policy_close(struct weir_policy *policy)
+{
+	policy->closed = true;
+	for_each(policy, close_gate);
+}
+
+void weir_policy_pause(struct weir_policy *policy, bool paused)
+{
+	policy->paused = paused;
+	for_each(policy, set_paused);
+}
+
+/* ---- sums */
+
+size_t weir__policy_sum(const struct weir_policy *policy, bool with_headroom)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < policy->bucket_count; i++)
+		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next) {
+			if (!upstream->gate)
+				continue;
+			size_t limit = weir__gate_limit(upstream->gate);
+			sum += with_headroom ? limit + limit / 4 + 4 : limit;
+		}
+	return sum;
+}
+
+/* Two pages of stack, the fiber's record and itself; and for each of them four are read ahead. */
+size_t weir__policy_job_bytes(size_t job_bytes)
+{
+	enum { STACK_PAGES = 8192, RECORD = 256 };
+	return STACK_PAGES + 5 * (RECORD + job_bytes);
+}
+
+size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_bytes)
+{
+	if (!policy->options.memory_bytes)
+		return SIZE_MAX;
+	size_t limit = policy->options.memory_bytes / weir__policy_job_bytes(job_bytes);
+	return limit ? limit : 1;
+}
+
+void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice)
+{
+	struct weir_gate *only = NULL;
+	size_t gates = 0;
+	for (size_t i = 0; i < policy->bucket_count; i++)
+		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next)
+			if (upstream->gate) {
+				only = upstream->gate;
+				gates++;
+			}
+	if (gates == 1)
+		weir__gate_go_on_from(only, choice->concurrency, choice->per_sec);
+}

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# A server that tells its limit is taken at its word, whichever way it tells it: nobody runs into the limit to find it.
+orders 200
+pipeline_orders
+for headers in ratelimit ratelimit-old x-ratelimit; do
+	mock --latency 20ms --limit 100/s,burst=10 --limit-headers "$headers"
+	rm -rf out.db state
+	run
+	expect_code 0
+	expect_rows 200
+	[ "$(mock_stat '.limited <= 2')" = true ] || fail "$headers: $(mock_stat .)"
+	[ "$(mock_stat '.most_in_window <= 112')" = true ] || fail "$headers: $(mock_stat .)"
+	expect_summary '.flow.rate_from == "told"'
+	expect_summary '.wall_s > 1.5 and .wall_s < 10'
+	mock_stop
+done
+
+# A server that counts in windows, as most do that tell their quota.
+mock --latency 5ms --limit 20/s,window --limit-headers ratelimit
+orders 60
+rm -rf out.db state
+run
+expect_code 0
+expect_rows 60
+[ "$(mock_stat '.limited <= 2')" = true ] || fail "window: $(mock_stat .)"

@@ -20,7 +20,7 @@
  */
 #include "policy/adapt_law.h"
 
-enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 2 };
+enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
 
 #define WINDOW_LEAST  (20 * WEIR_MSEC)
 #define PATIENCE_MOST (2 * WEIR_SEC)
@@ -506,6 +506,7 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 	if (!state->begun) {
 		state->begun = true;
 		state->next_drain = sample->ended + DRAIN_EVERY;
+		state->next_up = adapt->learnt ? sample->ended + PATIENCE_MOST : 0;
 		window->changed = sample->started;
 		window->from = INT64_MAX;
 	}
@@ -527,6 +528,11 @@ void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
 {
 	if (adapt->law == &weir__adapt_auto)
 		adapt->automatic.cost = cost;
+}
+
+double weir__adapt_learnt(const struct weir_adapt *adapt)
+{
+	return adapt->law == &weir__adapt_auto ? adapt->automatic.base : adapt->limit;
 }
 
 void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now)

@@ -99,6 +99,9 @@ void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost);
 /* So many at once are known to be fine, and few more are not. */
 void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now);
 
+/* The limit worth keeping for the next run: not that of an experiment. */
+double weir__adapt_learnt(const struct weir_adapt *adapt);
+
 /* Whether the call tells that the upstream has too much, in the eyes of the published laws. */
 static inline bool weir__adapt_is_drop(const struct weir_sample *sample)
 {

@@ -311,8 +311,8 @@ void weir__admit_stats(const struct weir__admit *admit, weir_nsec now, struct we
 		.timed_out = admit->ended[WEIR_OUTCOME_TIMED_OUT],
 		.throttled = admit->ended[WEIR_OUTCOME_THROTTLED],
 		.released = admit->ended[WEIR_OUTCOME_RELEASED],
-		.learnt = {.limit = (double)weir_adapt_limit(admit->adapt),
-			   .per_sec = weir_pace_per_sec(admit->pace),
+		.learnt = {.limit = weir__adapt_learnt(admit->adapt),
+			   .per_sec = weir__pace_learnt(admit->pace),
 			   .floor = weir_adapt_floor(admit->adapt)},
 	};
 	fill_breaker(admit, now, &stats);

@@ -26,7 +26,8 @@ int weir_pace_new(const struct weir_pace_options *opts, struct weir_pace **ret_p
 	pace->told.share = 1;
 	if (opts->per_sec > 0 && !opts->unpaced) {
 		pace->found.phase = WEIR__PACE_HOLD;
-		pace->found.estimate = pace->found.rate = opts->per_sec;
+		pace->found.rate = opts->per_sec;
+		pace->found.estimate = opts->per_sec / (1 - WEIR__PACE_MARGIN);
 	}
 	*ret_pace = pace;
 	return 0;
@@ -196,6 +197,14 @@ weir_nsec weir_pace_shut_until(const struct weir_pace *pace, weir_nsec now)
 double weir_pace_per_sec(const struct weir_pace *pace)
 {
 	return rate_now(pace);
+}
+
+double weir__pace_learnt(const struct weir_pace *pace)
+{
+	const struct weir__pace_found *found = &pace->found;
+	if (pace->told.is_told || found->phase == WEIR__PACE_FREE)
+		return 0;
+	return found->estimate > 0 ? found->estimate * (1 - WEIR__PACE_MARGIN) : found->rate;
 }
 
 bool weir_pace_is_told(const struct weir_pace *pace)

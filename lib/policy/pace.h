@@ -7,6 +7,8 @@
 
 /* Whoever came late may catch up by so much. */
 #define WEIR__PACE_CATCH_UP (2 * WEIR_MSEC)
+/* What is held to is by so much less than the estimate. */
+#define WEIR__PACE_MARGIN 0.01
 
 /* A moment at which the server had nothing left: it refused this call. */
 struct weir__pace_mark {
@@ -55,8 +57,8 @@ struct weir__pace_found {
 	uint64_t first_flight;             /* calls until the first reaction; 0: they are counted */
 	double climb_calls, climb_seconds; /* the last climb */
 	double burst;                      /* so many at once; 0: unknown */
-	bool knows_burst;
-	double run_calls, run_seconds; /* from a full bucket to an empty one: so many in so long */
+	bool knows_burst, goes_on;         /* goes_on: the burst is assumed, the estimate is an earlier run's */
+	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
 	uint64_t let_in;                  /* since the last reaction */
 	unsigned strikes, strikes_needed; /* refusals of HOLD, which there should be none of */
@@ -100,6 +102,8 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
 /* So many at once, while that is tried, and what was found when weir_pace_blames_concurrency(); 0: any number. */
 size_t weir__pace_at_once(const struct weir_pace *pace);
+/* The rate worth keeping for the next run; 0: none. */
+double weir__pace_learnt(const struct weir_pace *pace);
 /* Time goes by. */
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
 

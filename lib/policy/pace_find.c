@@ -29,7 +29,6 @@ enum { CALLS_LEAST = 20, STRIKES = 4, GRACE = 2000 };
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
 #define PAUSE_LEAST (5 * WEIR_MSEC)
 #define PAUSE_MOST  (5 * WEIR_SEC)
-#define MARGIN      0.01
 #define CLIMB       0.04
 #define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
 #define SHARE       0.002 /* of calls that may be refused by climbs */
@@ -102,7 +101,7 @@ static double hold_time(const struct weir__pace_found *found)
 static void hold(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	double margin = found->sure < 2 && !found->cost ? 2 * MARGIN : MARGIN;
+	double margin = found->sure < 2 && !found->cost ? 2 * WEIR__PACE_MARGIN : WEIR__PACE_MARGIN;
 	found->overflowed = false;
 	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
 	found->soon = 0;
@@ -487,6 +486,9 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	enum weir__pace_phase before = found->phase;
 	react(pace, sample, &span);
 	/* While it searches, the longer the span the better. */
+	if (found->goes_on)
+		found->burst = 0;
+	found->goes_on = false;
 	found->flight_mark =
 		(struct weir__pace_mark){.at = sample->started, .number = sample->number, .refused = pace->refused};
 	if (!found->marked || is_shut || before != WEIR__PACE_SEARCH || found->phase != WEIR__PACE_SEARCH) {
@@ -549,13 +551,30 @@ static void rise_on(struct weir_pace *pace, weir_nsec now)
 	enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
 }
 
+/* With what an earlier run has learnt. */
+static void go_on(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	weir_nsec at = pace->at;
+	found->marked = found->goes_on = true;
+	found->mark = (struct weir__pace_mark){.at = now - WEIR_SEC, .number = pace->sent};
+	found->lost = WEIR_SEC;
+	found->burst = found->estimate / 5; /* or what a full bucket lets through would be taken for the rate */
+	found->sure = 3;
+	hold(pace, now);
+	pace->at = at; /* the bucket is full */
+}
+
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->strikes_needed)
 		found->strikes_needed = STRIKES;
-	if (!found->begun)
+	if (!found->begun) {
 		found->begun = now;
+		if (found->phase == WEIR__PACE_HOLD)
+			go_on(pace, now);
+	}
 	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL || now < found->step_at ||
 	    now < pace->shut)
 		return;

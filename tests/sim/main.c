@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir-sim: the table of docs/flow.md.
+ * weir-sim: limits that are found, on simulated upstreams.
  *
- *     weir-sim                            the table, as text
- *     weir-sim --markdown                 and as it stands in the docs
- *     weir-sim --check                    whether what is promised of auto holds; ends with "N passed, N failed"
- *     weir-sim --trace S MODEL [KIND [SEED]]   one run, a line every S seconds
+ *     weir-sim [--seeds N] [MODEL ...]          the table, as text; all models, or those whose name has that part
+ *     weir-sim [--seeds N] --markdown           and as it stands in docs/flow.md
+ *     weir-sim [--seeds N] --check              whether what is promised there holds; "N passed, N failed" at the end
+ *     weir-sim --trace S MODEL [KIND [SEED]]    one run, a line every S seconds
  */
 #include "sim/sim.h"
 
@@ -13,70 +13,129 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sim_model *find_model(const char *name)
+enum { KINDS = SIM_CONTROLLERS, SEEDS = 5 };
+
+static int trace(int argc, char **argv)
 {
+	static struct sim_result result;
+	struct sim_options opts = {.seed = argc > 5 ? strtoull(argv[5], NULL, 10) : 1, .trace = atof(argv[2])};
 	for (size_t i = 0; i < sim_model_count; i++)
-		if (!strcmp(sim_models[i].name, name))
-			return &sim_models[i];
-	return NULL;
-}
-
-static struct sim_result result;
-
-static int one(const char *trace, const char *name, const char *kind, const char *seed)
-{
-	struct sim_options opts = {.model = find_model(name), .seed = strtoull(seed, NULL, 10), .trace = atof(trace)};
-	if (!opts.model)
-		return 2;
-	while (opts.controller < SIM_CONTROLLERS && strcmp(sim_controller_name(opts.controller), kind) != 0)
+		if (!strcmp(sim_models[i].name, argv[3]))
+			opts.model = &sim_models[i];
+	while (argc > 4 && opts.controller < KINDS - 1 && strcmp(sim_controller_name(opts.controller), argv[4]) != 0)
 		opts.controller++;
-	if (sim_run(&opts, &result))
+	if (!opts.model || sim_run(&opts, &result))
 		return 1;
-	printf("share %.4f rejected %.4f score %.4f  settled: share %.4f rejected %.4f  to 90%%: %.1f s  refused "
-	       "%llu\n",
-	       sim_share(&result.all), sim_rejected(&result.all), sim_score(&result.all), sim_share(&result.settled),
+	printf("share %.3f, settled %.3f; rejected %.4f, settled %.4f; 90 %% after %.1f s; refused %llu\n",
+	       sim_share(&result.all), sim_share(&result.settled), sim_rejected(&result.all),
 	       sim_rejected(&result.settled), result.to_90, (unsigned long long)result.all.rejected);
 	return 0;
 }
 
-int main(int argc, char **argv)
+static const char *mark(const struct sim_model *model)
 {
-	if (argc >= 4 && !strcmp(argv[1], "--trace"))
-		return one(argv[2], argv[3], argc > 4 ? argv[4] : "auto", argc > 5 ? argv[5] : "1");
-	int seeds = argc > 1 ? atoi(argv[1]) : 1;
-	int controllers = argc > 2 ? atoi(argv[2]) : SIM_CONTROLLERS;
-	for (size_t m = 0; m < sim_model_count; m++) {
-		if (argc > 3 && !strstr(sim_models[m].name, argv[3]))
-			continue;
-		printf("%-16s", sim_models[m].name);
-		for (int c = 0; c < controllers; c++) {
-			double share = 9, rejected = 0, score = 9, to_90 = 0, ashare = 9;
-			uint64_t refused = 0;
-			for (int seed = 1; seed <= seeds; seed++) {
-				struct sim_options opts = {.model = &sim_models[m],
-							   .controller = (enum sim_controller)c,
-							   .seed = (uint64_t)seed};
-				if (sim_run(&opts, &result))
-					return 1;
-				share = share < sim_share(&result.settled) ? share : sim_share(&result.settled);
-				ashare = ashare < sim_share(&result.all) ? ashare : sim_share(&result.all);
-				score = score < sim_score(&result.all) ? score : sim_score(&result.all);
-				rejected = rejected > sim_rejected(&result.settled) ? rejected
-										    : sim_rejected(&result.settled);
-				to_90 = to_90 > result.to_90 && result.to_90 >= 0 ? to_90 : result.to_90;
-				refused = refused > result.all.rejected ? refused : result.all.rejected;
-			}
-			if (c == 0)
-				printf(" %s %6.1f%% -%5.2f%% %6.1fs %6llu all %5.1f%% sc %6.1f |",
-				       share < .95 || rejected > .005 ? sim_models[m].flags & SIM_MOVING ? "~~" : "!!"
-								      : "  ",
-				       100 * share, 100 * rejected, to_90, (unsigned long long)refused, 100 * ashare,
-				       100 * score);
-			else
-				printf(" %6.1f", 100 * score);
-		}
+	return model->flags & SIM_MOVING ? "moves" : model->flags & SIM_HARD ? "no" : "yes";
+}
+
+static void print_text(const struct sim_model *model, const struct sim_survey *surveys)
+{
+	const struct sim_survey *ours = &surveys[SIM_AUTO];
+	printf("%-16s %-5s %5.1f %5.2f %5.1f s |", model->name, mark(model), 100 * ours->share, 100 * ours->rejected,
+	       ours->to_90);
+	for (int kind = 0; kind < KINDS; kind++)
+		printf(" %5.1f", 100 * surveys[kind].score);
+	printf("\n");
+}
+
+static void print_markdown(const struct sim_model *model, const struct sim_survey *surveys)
+{
+	const struct sim_survey *ours = &surveys[SIM_AUTO];
+	printf("| %s | %s | %.1f | %.2f |", model->what, mark(model), 100 * ours->share, 100 * ours->rejected);
+	if (ours->to_90 < 0)
+		printf(" – |");
+	else
+		printf(" %.1f |", ours->to_90);
+	double best = 0;
+	for (int kind = 0; kind < SIM_FIXED_50; kind++)
+		best = surveys[kind].score > best ? surveys[kind].score : best;
+	for (int kind = 0; kind < KINDS; kind++) {
+		bool is_best = kind < SIM_FIXED_50 && surveys[kind].score >= best - 0.0005;
+		printf(is_best ? " **%.1f** |" : " %.1f |", 100 * surveys[kind].score);
+	}
+	printf("\n");
+}
+
+static void print_heading(bool markdown)
+{
+	if (!markdown) {
+		printf("%-16s %-5s %5s %5s %7s |", "", "kept", "share", "rej.", "90 %");
+		for (int kind = 0; kind < KINDS; kind++)
+			printf(" %5.5s", sim_controller_name((enum sim_controller)kind));
 		printf("\n");
+		return;
+	}
+	printf("| upstream | promised | share %% | rejected %% | s to 90 %% |");
+	for (int kind = 0; kind < KINDS; kind++)
+		printf(" %s |", sim_controller_name((enum sim_controller)kind));
+	printf("\n|---|---|--:|--:|--:|");
+	for (int kind = 0; kind < KINDS; kind++)
+		printf("--:|");
+	printf("\n");
+}
+
+static bool is_wanted(const struct sim_model *model, char **parts)
+{
+	for (char **part = parts; *part; part++)
+		if (strstr(model->name, *part))
+			return true;
+	return !*parts;
+}
+
+static int table(unsigned seeds, bool markdown, char **parts)
+{
+	print_heading(markdown);
+	for (size_t i = 0; i < sim_model_count; i++) {
+		struct sim_survey surveys[KINDS];
+		if (!is_wanted(&sim_models[i], parts))
+			continue;
+		/* The others are for orientation: one seed is enough. */
+		for (int kind = 0; kind < KINDS; kind++)
+			if (sim_run_seeds(&sim_models[i], (enum sim_controller)kind, kind == SIM_AUTO ? seeds : 1,
+					  &surveys[kind]))
+				return 1;
+		(markdown ? print_markdown : print_text)(&sim_models[i], surveys);
 		fflush(stdout);
 	}
 	return 0;
+}
+
+static int check(unsigned seeds)
+{
+	unsigned kept = 0;
+	int broken = sim_check(seeds, true, &kept);
+	if (broken < 0)
+		return 1;
+	printf("%u passed, %d failed\n", kept, broken);
+	return broken != 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned seeds = SEEDS;
+	bool markdown = false;
+	if (argc >= 4 && !strcmp(argv[1], "--trace"))
+		return trace(argc, argv);
+	for (argv++; *argv && !strncmp(*argv, "--", 2); argv++) {
+		if (!strcmp(*argv, "--seeds") && argv[1] && atoi(argv[1]) > 0) {
+			seeds = (unsigned)atoi(*++argv);
+		} else if (!strcmp(*argv, "--markdown")) {
+			markdown = true;
+		} else if (!strcmp(*argv, "--check")) {
+			return check(seeds);
+		} else {
+			fprintf(stderr, "weir-sim: unknown option %s; see the head of tests/sim/main.c\n", *argv);
+			return 2;
+		}
+	}
+	return table(seeds, markdown, argv);
 }

@@ -33,6 +33,7 @@ enum sim_change {
 enum sim_flags {
 	SIM_HEADROOM = 1u << 0, /* the right limit is above 200 */
 	SIM_MOVING = 1u << 1,   /* not stationary: what is promised of those does not hold */
+	SIM_HARD = 1u << 2,     /* stationary, and auto does not keep its promise (see docs/flow.md) */
 };
 
 /* Times in s, rates in 1/s. */
@@ -95,6 +96,21 @@ struct sim_options {
 
 /* WEIR_ENOMEM. */
 int sim_run(const struct sim_options *opts, struct sim_result *ret_result);
+
+/* The worst of several seeds. */
+struct sim_survey {
+	double share, rejected; /* once settled */
+	double score;           /* over all */
+	double to_90;           /* s; below 0: never */
+	uint64_t refused;
+};
+
+int sim_run_seeds(const struct sim_model *model, enum sim_controller controller, unsigned seeds,
+		  struct sim_survey *ret_survey);
+
+/* Whether what docs/flow.md promises of auto holds, with so many seeds; says what does not.  Returns the number of
+ * promises that were broken, and adds those that were kept to *kept; negative: WEIR_ENOMEM. */
+int sim_check(unsigned seeds, bool beside_others, unsigned *kept);
 
 double sim_share(const struct sim_tally *tally);    /* of the possible */
 double sim_rejected(const struct sim_tally *tally); /* of all requests */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* What holds a call back, in which order, and what changes it. */
+#include "support/test.h"
+
+#include "policy/admit.h"
+
+static struct weir__admit *make(const struct weir_gate_options *opts)
+{
+	struct weir__admit *admit;
+	ck_assert_int_eq(weir__admit_new(opts, &admit), 0);
+	return admit;
+}
+
+static void expect(struct weir__admit *admit, weir_nsec now, weir_nsec until, enum weir_held_by held_by)
+{
+	enum weir_held_by told;
+	ck_assert_int_eq(weir__admit_ask(admit, now, &told), until);
+	ck_assert_int_eq(told, held_by);
+}
+
+static struct weir_gate_stats stats_of(const struct weir__admit *admit, weir_nsec now)
+{
+	struct weir_gate_stats stats;
+	weir__admit_stats(admit, now, &stats);
+	return stats;
+}
+
+TEST(admit_lets_in_as_many_as_may_be)
+{
+	struct weir__admit *admit = make(&(struct weir_gate_options){.concurrency = 2});
+	struct weir_pass first, second;
+	weir__admit_enter(admit, &first, 1);
+	weir__admit_enter(admit, &second, 1);
+	ck_assert_uint_eq(second.in_flight, 2);
+	ck_assert_uint_eq(second.number, 2);
+	expect(admit, 2, WEIR_FOREVER, WEIR_HELD_BY_CONCURRENCY);
+	weir__admit_set_concurrency(admit, 3);
+	expect(admit, 2, 2, WEIR_HELD_BY_NOTHING);
+	weir__admit_set_concurrency(admit, 1);
+	weir__admit_leave(admit, &first, WEIR_OUTCOME_GOOD, NULL, 3);
+	expect(admit, 3, WEIR_FOREVER, WEIR_HELD_BY_CONCURRENCY);
+	weir__admit_leave(admit, &second, WEIR_OUTCOME_RELEASED, NULL, 3);
+	expect(admit, 3, 3, WEIR_HELD_BY_NOTHING);
+	weir__admit_set_concurrency(admit, 0);
+	struct weir_gate_stats stats = stats_of(admit, 3);
+	ck_assert(stats.adaptive);
+	ck_assert_uint_eq(stats.limit, 20);
+	ck_assert_uint_eq(stats.calls, 2);
+	ck_assert_uint_eq(stats.good, 1);
+	ck_assert_uint_eq(stats.released, 1);
+	ck_assert_uint_eq(stats.in_flight, 0);
+	weir__admit_free(admit);
+	weir__admit_free(NULL);
+}
+
+TEST(admit_keeps_ones_own_rate_also_when_it_changes)
+{
+	struct weir__admit *admit = make(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 10}});
+	struct weir_pass pass;
+	ck_assert(stats_of(admit, WEIR_SEC).per_sec == 10);
+	weir__admit_enter(admit, &pass, WEIR_SEC);
+	expect(admit, WEIR_SEC, WEIR_SEC + 100 * WEIR_MSEC, WEIR_HELD_BY_RATE);
+	ck_assert_int_eq(weir__admit_set_rate(admit, &(struct weir_rate_options){.count = 100}, WEIR_SEC), 0);
+	expect(admit, WEIR_SEC, WEIR_SEC + 10 * WEIR_MSEC, WEIR_HELD_BY_RATE);
+	ck_assert_int_eq(weir__admit_set_rate(admit,
+					      &(struct weir_rate_options){.count = 1, .kind = (enum weir_rate_kind)9},
+					      WEIR_SEC),
+			 WEIR_EINVAL);
+	expect(admit, WEIR_SEC, WEIR_SEC + 10 * WEIR_MSEC, WEIR_HELD_BY_RATE);
+	ck_assert_int_eq(weir__admit_set_rate(admit, &(struct weir_rate_options){0}, WEIR_SEC), 0);
+	expect(admit, WEIR_SEC, WEIR_SEC, WEIR_HELD_BY_NOTHING);
+	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, WEIR_SEC);
+	weir__admit_free(admit);
+}
+
+TEST(admit_tells_what_holds_back_first)
+{
+	struct weir__admit *admit = make(&(struct weir_gate_options){
+		.concurrency = 2,
+		.rate = {.count = 1},
+		.breaker = {.calls_least = 1, .jitter = -1},
+	});
+	struct weir_pass first, second;
+	weir_nsec now = WEIR_SEC;
+	weir__admit_enter(admit, &first, now);
+	expect(admit, now, 2 * WEIR_SEC, WEIR_HELD_BY_RATE);
+	now = 2 * WEIR_SEC;
+	weir__admit_enter(admit, &second, now);
+	expect(admit, now, WEIR_FOREVER, WEIR_HELD_BY_CONCURRENCY);
+	/* Shut for 9 s; the breaker takes it for no failure. */
+	weir__admit_leave(admit, &first, WEIR_OUTCOME_THROTTLED, &(struct weir_told){.retry_after = 9 * WEIR_SEC}, now);
+	expect(admit, now, 11 * WEIR_SEC, WEIR_HELD_BY_SHUT);
+	ck_assert_int_eq(weir__admit_shut_until(admit, now), 11 * WEIR_SEC);
+	ck_assert_int_eq(stats_of(admit, now).breaker, WEIR_BREAKER_CLOSED);
+	/* A failure opens the breaker for 5 s: it is told first, but the later end counts. */
+	weir__admit_leave(admit, &second, WEIR_OUTCOME_FAILED, NULL, now);
+	expect(admit, now, 11 * WEIR_SEC, WEIR_HELD_BY_BREAKER);
+	ck_assert_int_eq(weir__admit_shut_until(admit, now), 11 * WEIR_SEC);
+	ck_assert_int_eq(stats_of(admit, now).breaker, WEIR_BREAKER_OPEN);
+	weir__admit_pause(admit, true);
+	expect(admit, now, WEIR_FOREVER, WEIR_HELD_BY_PAUSE);
+	ck_assert_int_eq(weir__admit_shut_until(admit, now), WEIR_FOREVER);
+	weir__admit_pause(admit, false);
+	now = 12 * WEIR_SEC;
+	ck_assert_int_eq(weir__admit_shut_until(admit, now), 0);
+	ck_assert_int_le(weir__admit_ask(admit, now, NULL), now + WEIR_SEC);
+	weir__admit_free(admit);
+}
+
+TEST(admit_without_a_breaker_never_opens)
+{
+	struct weir__admit *admit =
+		make(&(struct weir_gate_options){.concurrency = 1, .flags = WEIR_GATE_NO_BREAKER | WEIR_GATE_UNPACED});
+	struct weir_pass pass;
+	for (int i = 0; i < 100; i++) {
+		weir__admit_enter(admit, &pass, WEIR_SEC);
+		weir__admit_leave(admit, &pass, i % 2 ? WEIR_OUTCOME_FAILED : WEIR_OUTCOME_THROTTLED, NULL, WEIR_SEC);
+	}
+	expect(admit, WEIR_SEC, WEIR_SEC, WEIR_HELD_BY_NOTHING);
+	ck_assert_uint_eq(stats_of(admit, WEIR_SEC).failed, 50);
+	ck_assert_uint_eq(stats_of(admit, WEIR_SEC).throttled, 50);
+	weir__admit_free(admit);
+}
+
+TEST(admit_begins_with_what_was_learnt)
+{
+	struct weir__admit *admit = make(&(struct weir_gate_options){
+		.learnt = {.limit = 77, .per_sec = 50, .floor = 3 * WEIR_MSEC},
+	});
+	struct weir_pass pass;
+	struct weir_gate_stats stats = stats_of(admit, WEIR_SEC);
+	ck_assert_uint_eq(stats.limit, 77);
+	ck_assert_int_eq(stats.floor, 3 * WEIR_MSEC);
+	ck_assert(stats.per_sec == 50 && !stats.told);
+	ck_assert(stats.learnt.limit == 77 && stats.learnt.per_sec == 50 && stats.learnt.floor == 3 * WEIR_MSEC);
+	weir__admit_enter(admit, &pass, WEIR_SEC);
+	expect(admit, WEIR_SEC, WEIR_SEC + 18 * WEIR_MSEC, WEIR_HELD_BY_SERVER_RATE); /* who is late may catch up */
+	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, WEIR_SEC);
+	weir__admit_free(admit);
+}

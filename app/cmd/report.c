@@ -126,7 +126,8 @@ static int add_flow_parts(const struct report *report, char parts[][64])
 	if (flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_SHUT)
 		snprintf(parts[n++], 64, "%s", engine_why_name(flow->why));
 	snprintf(parts[n++], 64, "%s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (auto)" : "");
-	if (flow->rate_from != RATE_NONE)
+	/* One that was found and does not matter now is only being felt for. */
+	if (flow->rate_from != RATE_NONE && (flow->rate_from != RATE_FOUND || flow->why == WHY_RATE_FOUND))
 		snprintf(parts[n++], 64, "at most %.*f/s (%s)", flow->per_sec < 10 ? 1 : 0, flow->per_sec,
 			 rates_from[flow->rate_from]);
 	if (flow->throttled)

@@ -255,7 +255,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	weir_policy_gates(engine->policy, add_gate, &look);
 	weir_policy_stats(engine->policy, &stats);
 	ret_flow->adaptive = ret_flow->gates ? ret_flow->adaptive : !engine->concurrency;
-	if (!ret_flow->gates)
+	if (!ret_flow->adaptive) /* of several upstreams each may have as many, but not all of them together */
 		ret_flow->concurrency = engine->concurrency;
 	if (engine->plan->settings.pattern == WEIR_PATTERN_NAIVE) {
 		ret_flow->concurrency = engine->most;

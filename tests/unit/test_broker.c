@@ -11,6 +11,7 @@
 
 static const struct broker_ops *ops;
 static struct weir_error err;
+static const char *source_identity = ""; /* of a source that can be read again */
 
 static const struct adapter *const adapters[] = {&broker_memory_adapter, &broker_sqlite_adapter};
 
@@ -25,15 +26,18 @@ static struct broker *open_broker_by(size_t capacity, int64_t (*class_of)(void *
 	const char *folder = test_format("%s/%d", test_folder(), number++);
 	struct broker_options opts = {.folder = folder,
 				      .capacity_items = capacity,
+				      .most_items = 2 * capacity,
 				      .capacity_bytes = 1000,
 				      .class_of = class_of,
 				      .arg = (void *)(uintptr_t)folder,
 				      .aging = WEIR_SEC};
 	struct broker *broker;
-	config = (struct broker_sqlite_config){.max_size = 1 << 30, .max_items = (int64_t)capacity};
+	config = (struct broker_sqlite_config){.max_size = 1 << 30,
+					       .max_items = *source_identity ? 1000 : (int64_t)capacity};
 	ck_assert_int_eq(mkdir(folder, 0700), 0);
 	ck_assert_msg(ops->open(&config, &opts, &broker, &err) == 0, "%s", err.text);
-	const struct broker_start start = {.run = "0123456789abcdef0123456789abcdef", .plan = "", .source = ""};
+	const struct broker_start start = {
+		.run = "0123456789abcdef0123456789abcdef", .plan = "", .source = source_identity};
 	ck_assert_msg(ops->start(broker, &start, &err, WEIR_FOREVER) == 0, "%s", err.text);
 	return broker;
 }
@@ -138,6 +142,40 @@ FIBER_TEST(broker_is_bounded_by_all_that_is_inside)
 		ck_assert_int_eq(put_one(broker, 4, weir_now() + WEIR_MSEC), WEIR_ETIMEDOUT);
 		ack(broker, &leased, 1);
 		ck_assert_int_eq(put_one(broker, 4, WEIR_TRY), 0);
+		ck_assert_int_eq(ops->close(broker, &err), 0);
+	}
+}
+
+static int put_many(void *arg)
+{
+	struct broker *broker = arg;
+	for (uint64_t i = 1; i <= 10; i++)
+		if (put_one(broker, i, WEIR_FOREVER))
+			return 0;
+	return 0;
+}
+
+FIBER_TEST(broker_that_grows_lets_who_waits_go_on)
+{
+	FOR_EACH_BROKER(at)
+	{
+		struct broker *broker;
+		struct broker_counts counts;
+		struct weir_group *group;
+		source_identity = "numbers";
+		broker = open_broker(3);
+		static const size_t sizes[] = {2, 5, 4, 6, 100}, inside[] = {3, 5, 5, 6, 6};
+		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+		weir_group_spawn(group, put_many, broker, WEIR_FOREVER);
+		for (int i = 0; i < 5; i++) {
+			ops->grow(broker, sizes[i]);
+			weir_sleep(WEIR_SEC);
+			ops->counts(broker, &counts);
+			ck_assert_uint_eq(counts.ready, inside[i]);
+		}
+		weir_group_cancel(group);
+		weir_group_wait(group, WEIR_FOREVER);
+		weir_group_free(group);
 		ck_assert_int_eq(ops->close(broker, &err), 0);
 	}
 }

@@ -29,11 +29,13 @@ extern "C" {
 enum weir_breaker_state { WEIR_BREAKER_CLOSED, WEIR_BREAKER_OPEN, WEIR_BREAKER_HALF_OPEN };
 
 struct weir_breaker_options {
-	double failure_rate;   /* opens at this share of failures (time-outs are some); 0: 0.5; over 1: never */
-	double slow_rate;      /* opens at this share of slow calls; 0: 1; over 1: never */
-	weir_nsec slow;        /* a call that takes longer is slow; 0: none is */
-	unsigned calls_least;  /* with fewer calls in the window it does not open; 0: 20; of a window of calls its size
-				* at  most */
+	double failure_rate;  /* opens at this share of failures (time-outs are some); 0: 0.5; over 1: never */
+	double slow_rate;     /* opens at this share of slow calls; 0: 1; over 1: never */
+	weir_nsec slow;       /* a call that takes longer is slow; 0: none is */
+	unsigned calls_least; /* with fewer calls in the window it does not open; 0: 20; of a window of calls its size
+			       * at  most */
+	unsigned in_row; /* opens at so many failures with no good call between them, however many were good before;
+			  * 0: calls_least; with a failure_rate over 1 never */
 	unsigned window_calls; /* the window holds the last so many calls (10,000 at most); 0: it is one of time */
 	weir_nsec window;      /* of time, in 10 buckets; 0: 30 s */
 	weir_nsec open;        /* first open time; 0: 5 s */

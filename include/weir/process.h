@@ -15,10 +15,9 @@
  *     weir_policy_free(policy);
  *
  * A job that fails is tried again as policy.retry says.  A retry that waits holds no permit and no fiber; when too many
- * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut, its breaker not
- * closed, or after as many failures in a row as open a breaker (breaker.calls_least), is refunded: it uses up no
- * attempt and no elapsed time.  A job that meets an open breaker is parked, not failed. (Not so with WEIR_GATE_REJECT:
- * then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)
+ * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut or its breaker not
+ * closed, is refunded: it uses up no attempt and no elapsed time.  A job that meets an open breaker is parked, not
+ * failed. (Not so with WEIR_GATE_REJECT: then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)
  *
  * Patterns are presets over four choices, each of which can be set by itself:
  *

@@ -46,6 +46,7 @@ struct weir_breaker {
 	uint64_t refused, stale;
 	struct bucket buckets[BUCKETS]; /* a window of time: number n is at n % BUCKETS */
 	struct tally tally;             /* a window of calls: all of it */
+	unsigned row;                   /* failures since the last good call */
 	unsigned next;                  /* place in the ring */
 	uint8_t ring[];                 /* of RESULT_…, window_calls of them */
 };
@@ -66,6 +67,7 @@ static void set_defaults(struct weir_breaker_options *opts)
 	opts->calls_least = opts->calls_least ? opts->calls_least : CALLS_LEAST;
 	if (opts->window_calls && opts->calls_least > opts->window_calls)
 		opts->calls_least = opts->window_calls;
+	opts->in_row = opts->in_row ? opts->in_row : opts->calls_least;
 	opts->probes = opts->probes ? opts->probes : PROBES;
 	default_time(&opts->window, 30 * WEIR_SEC);
 	default_time(&opts->open, 5 * WEIR_SEC);
@@ -185,6 +187,7 @@ static void clear_window(struct weir_breaker *breaker)
 	for (int i = 0; i < BUCKETS; i++)
 		breaker->buckets[i] = (struct bucket){0};
 	breaker->tally = (struct tally){0};
+	breaker->row = 0;
 	breaker->next = 0;
 }
 
@@ -219,6 +222,13 @@ static bool reaches(unsigned part, unsigned all, double rate)
 	return (double)part / (double)all >= rate;
 }
 
+/* Failures with nothing good between them: after a long time of success the window would need as long to notice. */
+static bool is_down(struct weir_breaker *breaker, const struct tally *result)
+{
+	breaker->row = result->failed ? breaker->row + 1 : 0;
+	return breaker->row >= breaker->options.in_row && breaker->options.failure_rate <= 1;
+}
+
 static void end_call(struct weir_breaker *breaker, const struct tally *result, weir_nsec now)
 {
 	const struct weir_breaker_options *opts = &breaker->options;
@@ -227,6 +237,10 @@ static void end_call(struct weir_breaker *breaker, const struct tally *result, w
 	else
 		record_in_time(breaker, result, now);
 	struct tally window = window_tally(breaker, now);
+	if (is_down(breaker, result)) {
+		open_it(&breaker->phase, opts, now);
+		return;
+	}
 	if (window.calls < opts->calls_least)
 		return;
 	if (reaches(window.failed, window.calls, opts->failure_rate) ||

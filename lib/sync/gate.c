@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DOWN_AT = 20 };
-
 struct weir_gate {
 	struct weir__admit *admit;
 	struct weir__gate_waiter *first, *last;
@@ -25,8 +23,6 @@ struct weir_gate {
 	size_t in_flight;
 	bool rejects;
 	bool closed;
-	unsigned down_at; /* so many failures in a row mean that the upstream is down; 0: nothing does */
-	unsigned failures_in_a_row;
 	void *owner;
 	struct weir_histogram *waits; /* of one with a name, else NULL */
 	char *name;
@@ -93,8 +89,6 @@ int weir_gate_new(const struct weir_gate_options *opts, struct weir_gate **ret_g
 		return WEIR_ENOMEM;
 	gate->opens = WEIR_FOREVER;
 	gate->rejects = opts->flags & WEIR_GATE_REJECT;
-	if (!(opts->flags & (WEIR_GATE_REJECT | WEIR_GATE_NO_BREAKER)) && opts->breaker.failure_rate <= 1)
-		gate->down_at = opts->breaker.calls_least ? opts->breaker.calls_least : DOWN_AT;
 	int code = weir__admit_new(opts, &gate->admit);
 	if (code == 0 && opts->name)
 		code = report_as(gate, opts->name, opts->metrics);
@@ -296,10 +290,6 @@ void weir_gate_leave(struct weir_gate *gate, const struct weir_pass *pass, enum 
 {
 	weir__require(gate->in_flight > 0, "weir_gate_leave() once too often");
 	gate->in_flight--;
-	if (outcome == WEIR_OUTCOME_GOOD)
-		gate->failures_in_a_row = 0;
-	else if (outcome == WEIR_OUTCOME_FAILED || outcome == WEIR_OUTCOME_TIMED_OUT)
-		gate->failures_in_a_row++;
 	weir__admit_leave(gate->admit, pass, outcome, told, weir_now());
 	if (gate->first)
 		weir__gate_hand_out(gate);
@@ -370,16 +360,12 @@ void *weir__gate_owner(const struct weir_gate *gate)
 	return gate->owner;
 }
 
-/* After a long time of success it takes as many failures until the breaker opens.  Meanwhile the jobs that happen to be
- * under way must not use up their attempts: failures in a row excuse them, too. */
 bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens)
 {
 	struct weir_gate_stats stats;
 	weir_gate_stats(gate, &stats);
 	weir_nsec opens = gate->rejects ? stats.shut_until : weir_gate_shut_until(gate);
 	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
-	if (gate->down_at && gate->failures_in_a_row >= gate->down_at)
-		return true;
 	return opens || (!gate->rejects && stats.breaker != WEIR_BREAKER_CLOSED);
 }
 

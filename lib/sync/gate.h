@@ -55,8 +55,7 @@ void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double pe
 void weir__gate_set_owner(struct weir_gate *gate, void *owner);
 void *weir__gate_owner(const struct weir_gate *gate);
 
-/* Whether a call that ended badly now is excused by its gate, which is shut, whose breaker is not closed, or at which
- * every call fails; *ret_opens:
+/* Whether a call that ended badly now is excused by its gate, which is shut or whose breaker is not closed; *ret_opens:
  * until when, 0 if that is not known.  Where the policy is to reject while the breaker is open, that excuses nobody. */
 bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens);
 

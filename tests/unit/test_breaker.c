@@ -104,6 +104,24 @@ TEST(breaker_takes_three_of_thirty_for_a_tenth)
 	weir_breaker_free(breaker);
 }
 
+TEST(breaker_opens_at_failures_in_a_row_however_many_were_good_before)
+{
+	struct weir_breaker_options opts = small;
+	for (opts.in_row = 0; opts.in_row <= 3; opts.in_row += 3) {
+		struct weir_breaker *breaker = new_breaker(opts);
+		int in_row = opts.in_row ? (int)opts.in_row : 10;
+		calls(breaker, 100000, WEIR_OUTCOME_GOOD, 0);
+		calls(breaker, in_row - 1, WEIR_OUTCOME_FAILED, 0);
+		calls(breaker, 1, WEIR_OUTCOME_GOOD, 0);
+		calls(breaker, in_row - 1, WEIR_OUTCOME_TIMED_OUT, 0);
+		calls(breaker, 50, WEIR_OUTCOME_THROTTLED, 0);
+		ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_CLOSED);
+		calls(breaker, 1, WEIR_OUTCOME_FAILED, 0);
+		ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_OPEN);
+		weir_breaker_free(breaker);
+	}
+}
+
 TEST(breaker_does_not_take_429s_for_failures_nor_for_calls)
 {
 	struct weir_breaker *breaker = new_breaker(small);

@@ -83,13 +83,22 @@ static void model_window(const struct model *model, weir_nsec now, unsigned *ret
 	}
 }
 
+static bool model_is_down(const struct model *model, unsigned least)
+{
+	unsigned row = 0;
+	for (int i = model->n_window; i > 0 && model->window[i - 1].failed; i--)
+		row++;
+	return row >= (model->opts.in_row ? model->opts.in_row : least);
+}
+
 static void model_judge_calls(struct model *model, weir_nsec now)
 {
 	unsigned all, failed, slow, least = model->opts.calls_least;
 	model_window(model, now, &all, &failed, &slow);
 	if (model->opts.window_calls && least > model->opts.window_calls)
 		least = model->opts.window_calls;
-	if (all >= least && (failed >= model->opts.failure_rate * all || slow >= model->opts.slow_rate * all))
+	if (model_is_down(model, least) ||
+	    (all >= least && (failed >= model->opts.failure_rate * all || slow >= model->opts.slow_rate * all)))
 		model_change(model, WEIR_BREAKER_OPEN, now);
 }
 
@@ -210,6 +219,7 @@ static unsigned run_model(uint64_t seed)
 				       .slow_rate = 0.25 * (double)(1 + weir_random_below(&random, 4)),
 				       .slow = 1000,
 				       .calls_least = 1 + (unsigned)weir_random_below(&random, 30),
+				       .in_row = (unsigned)weir_random_below(&random, 12),
 				       .window_calls = (unsigned)weir_random_below(&random, 2) * 17,
 				       .window = 10 + (weir_nsec)weir_random_below(&random, 100000),
 				       .open = 1 + (weir_nsec)weir_random_below(&random, 3000),

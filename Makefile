@@ -8,7 +8,7 @@ ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_m
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
 .PHONY: all check test scenario asan build-asan tsan torture crash powercut cover memcheck ucontext aarch64 lint \
-	format bench bench-pipeline demo install clean help
+	format bench bench-pipeline sim demo install clean help
 all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
@@ -79,6 +79,9 @@ bench: all ## figures of the library beside those of others, and of the start of
 
 bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 rate …", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline $(T)
+
+sim: $(BUILD)/build.ninja ## limits that are found, on simulated upstreams: makes the table of docs/flow.md anew
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/sim $(T)
 
 demo: ## 10,000 orders from a slow upstream into SQLite
 	@scripts/demo

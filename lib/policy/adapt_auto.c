@@ -404,7 +404,7 @@ static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure
 	if (state->base < state->before_cut / 3) {
 		/* That was no limit, that was an outage. */
 		state->ceiling = 0;
-		try(adapt, WEIR__AUTO_START, state->base, now);
+		try(adapt, WEIR__AUTO_START, most_of(state->base, state->before_cut / 8), now);
 	} else {
 		cruise(adapt, now);
 	}

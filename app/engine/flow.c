@@ -298,7 +298,7 @@ int engine_sample(void *arg)
 {
 	struct engine *engine = arg;
 	while (!weir_sleep(WEIR_SEC / 5)) {
-		struct engine_flow flow;
+		struct engine_flow flow = {0};
 		engine_flow(engine, &flow);
 		engine->whys[flow.why] += flow.why != WHY_END;
 		tell_of_breakers(engine, &flow);

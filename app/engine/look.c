@@ -6,7 +6,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 {
 	struct broker_counts counts = engine->last_counts;
 	bool exact = true, degraded = false;
-	struct engine_flow flow;
+	struct engine_flow flow = {0};
 	int64_t total = (int64_t)engine->accounts.read;
 	if (engine->broker)
 		engine->broker_ops->counts(engine->broker, &counts);

@@ -95,10 +95,12 @@ void weir__admit_free(struct weir__admit *admit)
 	free(admit);
 }
 
+/* One's own number at once is no reason to send more than the server takes. */
 static size_t limit_of(const struct weir__admit *admit)
 {
-	size_t limit = admit->concurrency ? admit->concurrency : weir_adapt_limit(admit->adapt);
-	size_t tried = weir_pace_blames_concurrency(admit->pace) ? 0 : weir__pace_at_once(admit->pace);
+	bool blamed = weir_pace_blames_concurrency(admit->pace);
+	size_t found = weir_adapt_limit(admit->adapt), tried = blamed ? 0 : weir__pace_at_once(admit->pace);
+	size_t limit = admit->concurrency && (!blamed || admit->concurrency < found) ? admit->concurrency : found;
 	return tried && tried < limit ? tried : limit;
 }
 

@@ -42,7 +42,7 @@ void weir_pace_free(struct weir_pace *pace)
 
 static double rate_now(const struct weir_pace *pace)
 {
-	return pace->told.is_told ? pace->told.per_sec * pace->told.share : pace->found.rate;
+	return pace->told.per_sec > 0 ? pace->told.per_sec * pace->told.share : pace->found.rate;
 }
 
 static weir_nsec told_until(const struct weir_pace *pace, weir_nsec now)
@@ -85,7 +85,7 @@ void weir_pace_sent(struct weir_pace *pace, weir_nsec now)
 	measure_sending(pace, now);
 	if (pace->told.is_told)
 		tell_rest(pace, now);
-	else if (!pace->options.unpaced)
+	if (pace->told.per_sec <= 0 && !pace->options.unpaced)
 		weir__pace_advance(pace, now);
 	double rate = rate_now(pace);
 	if (rate <= 0)
@@ -158,7 +158,6 @@ static void refused_though_told(struct weir_pace *pace, const struct weir_sample
 	if (sample->number <= pace->found.flight)
 		return;
 	pace->found.flight = pace->sent;
-	told->in_bursts_no = true;
 	if (told->share > 0.2)
 		told->share *= 0.97;
 	if (pace->shut <= sample->ended)
@@ -177,7 +176,8 @@ void weir_pace_add(struct weir_pace *pace, const struct weir_sample *sample, con
 		return;
 	if (told)
 		learn(pace, sample, told);
-	if (is_refused && pace->told.is_told)
+	pace->told.in_bursts_no |= is_refused;
+	if (is_refused && pace->told.per_sec > 0)
 		refused_though_told(pace, sample);
 	else if (is_refused)
 		weir__pace_refused(pace, sample, after > 0);

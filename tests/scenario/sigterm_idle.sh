@@ -26,9 +26,9 @@ expect_code 5
 expect test $((${EPOCHREALTIME/./} - before)) -lt 3000000
 expect_rows 30
 exec 8>&-
-seq 31 40 | sed 's/.*/{"order_id": &}/' >more
+seq 31 40 | sed 's/.*/{"order_id": &}/' >more.jsonl
 CODE=0
-"$WEIR" run pipeline.yaml --state state --summary summary.json <more >stdout 2>stderr || CODE=$?
+"$WEIR" run pipeline.yaml --state state --summary summary.json <more.jsonl >stdout 2>stderr || CODE=$?
 expect_code 0
 expect_rows 40
 expect_summary '.read == 40 and .succeeded == 40'

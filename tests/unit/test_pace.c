@@ -160,3 +160,18 @@ TEST(pace_finds_the_rate_between_two_refusals)
 	ck_assert(weir_pace_per_sec(caller.pace) > 90 && weir_pace_per_sec(caller.pace) < 125);
 	weir_pace_free(caller.pace);
 }
+
+TEST(pace_finds_what_a_server_no_longer_tells)
+{
+	struct caller caller = make(&(struct weir_pace_options){0});
+	send_one(&caller);
+	end_one(&caller, WEIR_OUTCOME_GOOD, &(struct weir_told){.counts = true, .left = 10, .reset = WEIR_SEC});
+	ck_assert(weir_pace_is_told(caller.pace));
+	caller.now += 2 * WEIR_SEC;
+	for (int i = 0; i < 20; i++) {
+		send_one(&caller);
+		end_one(&caller, WEIR_OUTCOME_THROTTLED, NULL);
+	}
+	ck_assert_int_gt(caller.now, 10 * WEIR_SEC);
+	weir_pace_free(caller.pace);
+}

@@ -156,6 +156,37 @@ static void check_accounts(struct engine *engine)
 	engine_fail(engine, EXIT_ACCOUNTS, &err);
 }
 
+/* Whoever looks at the run meanwhile, for closing suspends, finds what is open or nothing. */
+static void close_steps(struct engine *engine)
+{
+	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++) {
+		struct step *step = engine->steps[i];
+		engine->steps[i] = NULL;
+		if (step)
+			engine->plan->steps[i].adapter->step->close(step);
+	}
+	free(engine->steps);
+	engine->steps = NULL;
+}
+
+static int close_broker(struct engine *engine, struct weir_error *err)
+{
+	struct broker *broker = engine->broker;
+	if (!broker)
+		return 0;
+	engine->broker_ops->counts(broker, &engine->last_counts);
+	engine->broker = NULL;
+	return engine->broker_ops->close(broker, err);
+}
+
+static void close_source(struct engine *engine)
+{
+	struct source *source = engine->source;
+	engine->source = NULL;
+	if (source)
+		engine->source_ops->close(source);
+}
+
 int engine_close(struct engine *engine, struct weir_error *err)
 {
 	int code = 0;
@@ -172,22 +203,12 @@ int engine_close(struct engine *engine, struct weir_error *err)
 		int sink_code = lane_close(engine->sink_lane, code ? NULL : err);
 		code = code ? code : sink_code;
 	}
-	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++)
-		if (engine->steps[i])
-			engine->plan->steps[i].adapter->step->close(engine->steps[i]);
-	if (engine->broker) {
-		engine->broker_ops->counts(engine->broker, &engine->last_counts);
-		int broker_code = engine->broker_ops->close(engine->broker, code ? NULL : err);
-		code = code ? code : broker_code;
-	}
-	if (engine->source)
-		engine->source_ops->close(engine->source);
-	weir_shield_leave();
-	free(engine->steps);
-	engine->steps = NULL;
 	engine->sink_lane = engine->dead_lane = NULL;
-	engine->broker = NULL;
-	engine->source = NULL;
+	close_steps(engine);
+	int broker_code = close_broker(engine, code ? NULL : err);
+	code = code ? code : broker_code;
+	close_source(engine);
+	weir_shield_leave();
 	return code;
 }
 

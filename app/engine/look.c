@@ -103,7 +103,7 @@ void engine_figures(const struct engine *engine, struct buf *json)
 {
 	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++) {
 		const struct step_ops *ops = engine->plan->steps[i].adapter->step;
-		if (!ops->figures)
+		if (!ops->figures || !engine->steps[i])
 			continue;
 		if (json->len)
 			buf_add_char(json, ',');

@@ -28,6 +28,7 @@ static struct world {
 	weir_nsec write_time;
 	const char *state; /* the state folder: the broker is a durable one; NULL: that in memory */
 	void (*meanwhile)(struct engine *engine); /* called once, stop_after into the run, instead of a stop; or NULL */
+	struct engine *engine;                    /* while it runs */
 	/* saw */
 	int steps_at_once, most_at_once, calls, writes, open_things;
 	int seen[4096];    /* rows per item in the sink */
@@ -39,6 +40,7 @@ static struct world {
 
 struct source {
 	int at;
+	bool closing;
 };
 
 static int fake_source_open(const void *config, struct source **ret_source, struct weir_error *err)
@@ -71,21 +73,35 @@ static int fake_source_next(struct source *source, struct item *item, struct wei
 
 static int64_t fake_source_total(const struct source *source, bool *ret_exact)
 {
-	(void)source;
+	ck_assert(!source->closing);
 	*ret_exact = true;
 	return world.items;
 }
 
+/* Closing suspends for real, and others look at the run meanwhile: the progress line does. */
+static void close_and_look(void)
+{
+	struct engine_stats stats;
+	struct buf json = {0};
+	world.open_things--;
+	if (!world.engine)
+		return;
+	engine_stats(world.engine, &stats);
+	engine_figures(world.engine, &json);
+	buf_fini(&json);
+}
+
 static void fake_source_close(struct source *source)
 {
-	world.open_things--;
+	source->closing = true;
+	close_and_look();
 	free(source);
 }
 
 /* --- step --- */
 
 struct step {
-	int unused;
+	bool closing;
 };
 
 static int fake_step_open(const void *config, const struct step_env *env, struct step **ret_step,
@@ -108,9 +124,16 @@ static enum step_verdict fake_step_run(struct step *step, struct step_call *call
 	return verdict;
 }
 
+static void fake_step_figures(const struct step *step, struct buf *json)
+{
+	ck_assert(!step->closing);
+	buf_add_str(json, "\"figure\":1");
+}
+
 static void fake_step_close(struct step *step)
 {
-	world.open_things--;
+	step->closing = true;
+	close_and_look();
 	free(step);
 }
 
@@ -211,7 +234,8 @@ static const struct source_ops source_ops = {
 	.cursor = fake_source_cursor,
 	.close = fake_source_close,
 };
-static const struct step_ops step_ops = {.open = fake_step_open, .run = fake_step_run, .close = fake_step_close};
+static const struct step_ops step_ops = {
+	.open = fake_step_open, .run = fake_step_run, .figures = fake_step_figures, .close = fake_step_close};
 static const struct sink_ops sink_ops = {.open = fake_sink_open, .write = fake_sink_write, .close = fake_sink_close};
 static const struct adapter fake_source = {.kind = ADAPTER_SOURCE, .source = &source_ops};
 static const struct adapter fake_step = {.kind = ADAPTER_STEP, .step = &step_ops};
@@ -276,6 +300,7 @@ static int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine
 	ck_assert_int_eq(engine_open(plan, &opts, &engine, &exit_code, &err), 0);
 	struct stopper stopper = {engine, stop_after};
 	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	world.engine = engine;
 	if (stop_after)
 		weir_group_spawn(group, stop_later, &stopper, WEIR_FOREVER);
 	exit_code = engine_run(engine, &err);
@@ -287,6 +312,7 @@ static int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine
 	if (ret_stats->reason)
 		ret_stats->reason = test_format("%s", ret_stats->reason);
 	engine_free(engine);
+	world.engine = NULL;
 	ck_assert_uint_eq(ret_stats->read,
 			  ret_stats->succeeded + ret_stats->dead + ret_stats->dropped + ret_stats->unfinished);
 	ck_assert_int_eq(world.open_things, 0);

@@ -17,9 +17,11 @@
 struct batch {
 	struct item *items[BROKER_PUT_MAX];
 	size_t n, bytes;
+	weir_nsec last; /* when the last item came */
 };
 
-/* 1: an item was added; 0: the source has ended; negative: none came in time, stopped, or it cannot be read. */
+/* 1: an item was added, at batch->last; 0: the source has ended; negative: none came in time, stopped, or it cannot be
+ * read. */
 static int read_item(struct engine *engine, struct batch *batch, struct weir_error *err, weir_nsec deadline)
 {
 	struct item *item = item_new();
@@ -30,7 +32,7 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 		item_free(item);
 		return verdict;
 	}
-	item->born = weir_clock();
+	item->born = batch->last = weir_clock();
 	item->bad = verdict == SOURCE_BAD;
 	batch->items[batch->n++] = item;
 	batch->bytes += item->source.len;
@@ -46,9 +48,8 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 	do {
 		code = read_item(engine, batch, err, until);
 		if (batch->n == 1)
-			until = batch->items[0]->born + BATCH_PERIOD;
-	} while (code == 1 && batch->n < engine->put_most && batch->bytes < BATCH_BYTES &&
-		 batch->items[batch->n - 1]->born < until);
+			until = batch->last + BATCH_PERIOD;
+	} while (code == 1 && batch->n < engine->put_most && batch->bytes < BATCH_BYTES && batch->last < until);
 	return code;
 }
 

@@ -90,7 +90,7 @@ void spec_expected(const struct key *key, struct buf *out)
 		add_bounds(key, out);
 		break;
 	case KEY_ENUM:
-		for (const char *c = key->choices; *c; c++)
+		for (const char *c = key->choices; c && *c; c++)
 			*c == '|' ? buf_add_str(out, ", ") : buf_add_char(out, *c);
 		break;
 	default:

@@ -42,9 +42,11 @@ const struct weir__adapt_law weir__adapt_aimd = {20, 200, 20, NULL, aimd_add};
 /* The whole part of the decimal logarithm, at least 1. */
 static double log_of(double limit)
 {
-	double log = 0;
-	for (double power = 10; power <= limit; power *= 10)
+	int log = 0;
+	while (limit >= 10) {
+		limit /= 10;
 		log++;
+	}
 	return log < 1 ? 1 : log;
 }
 

@@ -65,6 +65,7 @@ static struct weir_policy_options options_of(const struct engine *engine)
 		.capacity = reads_ahead && !s->order_by ? 1 : 0,
 		.rate = {.count = s->rate.count, .period = s->rate.period, .burst = (uint64_t)s->burst},
 		.retry = retry_of(s),
+		.timeout = s->timeout_attempt,
 		.queue_timeout = s->timeout_queue,
 		.total_timeout = s->timeout_total,
 		.longest = s->max_retry_after,

@@ -71,6 +71,9 @@ static const struct key priority_keys[] = {
 };
 
 static const struct key timeout_keys[] = {
+	{"attempt", KEY_DURATION, FIELD(timeout_attempt), NULL, WEIR_MSEC, DAYS(365),
+	 .text = "A try that takes longer has failed, its wait for the upstream's gate included; an http step has a "
+		 "timeout of its own besides"},
 	{"queue", KEY_DURATION, FIELD(timeout_queue), NULL, WEIR_MSEC, DAYS(365),
 	 .text = "An item that was taken and has waited longer than this for its first try is dead"},
 	{"total", KEY_DURATION, FIELD(timeout_total), NULL, WEIR_MSEC, DAYS(365),
@@ -164,6 +167,9 @@ static int check_flow(struct spec_load *load, const struct spec_node *flow, cons
 	if (settings->breaker_slow_rate > 0 && !settings->breaker_slow)
 		return fail_key(load, breaker, "slow_rate",
 				"slow_rate without slow; expected the time after which a call is slow, too");
+	if (settings->timeout_total && settings->timeout_attempt > settings->timeout_total)
+		return fail_key(load, timeout, "attempt",
+				"timeout.attempt is longer than timeout.total; expected a shorter one");
 	if (settings->timeout_total && settings->timeout_queue > settings->timeout_total)
 		return fail_key(load, timeout, "queue",
 				"timeout.queue is longer than timeout.total; expected a shorter one");

@@ -47,6 +47,7 @@ struct plan_settings {
 	weir_nsec priority_aging;    /* flow.priority.aging: 0: 5 s */
 	char *order_by;              /* flow.order_by: items that are equal there go one after the other; NULL */
 	uint64_t max_memory;         /* flow.max_memory: 0: any */
+	weir_nsec timeout_attempt;   /* flow.timeout.attempt: longest time of a try; 0: any */
 	weir_nsec timeout_queue;     /* flow.timeout.queue: longest wait for the first attempt; 0: any */
 	weir_nsec timeout_total;     /* flow.timeout.total: longest from taking an item to its last attempt; 0: any */
 

@@ -413,7 +413,7 @@ static enum step_verdict exchange(struct step *step, struct step_call *call, str
 		.body_bytes = x->body.len,
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
-	step_http_leave(step, x, error == 0);
+	step_http_leave(step, x, error);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error == WEIR_ETIMEDOUT)

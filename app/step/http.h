@@ -58,8 +58,9 @@ enum step_verdict step_http_say(struct step_call *call, enum step_verdict verdic
 /* Through the gate of the upstream: STEP_OK, and step_http_leave() has to follow; or what becomes of the item. */
 enum step_verdict step_http_enter(struct step *step, struct step_call *call, struct exchange *x);
 
-/* answered: there is a response, good or bad; else nothing was learnt. */
-void step_http_leave(const struct step *step, struct exchange *x, bool answered);
+/* error: of the fetch.  Without one there is a response, good or bad; WEIR_ETIMEDOUT: none came in the attempt's time;
+ * else nothing was learnt. */
+void step_http_leave(const struct step *step, struct exchange *x, int error);
 
 /* After leaving: the verdict, or STEP_REFUSED instead when the gate is shut by now. */
 enum step_verdict step_http_excuse(struct step *step, struct step_call *call, struct exchange *x,

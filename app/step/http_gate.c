@@ -128,10 +128,14 @@ static enum weir_outcome outcome_of(const struct step_http_config *config, const
 	}
 }
 
-void step_http_leave(const struct step *step, struct exchange *x, bool answered)
+void step_http_leave(const struct step *step, struct exchange *x, int error)
 {
-	enum weir_outcome outcome = answered ? outcome_of(step->config, &x->response) : WEIR_OUTCOME_RELEASED;
-	weir_gate_leave(x->gate, &x->pass, outcome, answered ? &x->response.told : NULL);
+	enum weir_outcome outcome = WEIR_OUTCOME_RELEASED;
+	if (error == 0)
+		outcome = outcome_of(step->config, &x->response);
+	else if (error == WEIR_ETIMEDOUT)
+		outcome = WEIR_OUTCOME_TIMED_OUT;
+	weir_gate_leave(x->gate, &x->pass, outcome, error == 0 ? &x->response.told : NULL);
 }
 
 enum step_verdict step_http_excuse(struct step *step, struct step_call *call, struct exchange *x,

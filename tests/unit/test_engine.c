@@ -893,6 +893,27 @@ FIBER_TEST(engine_gives_up_what_is_never_let_in_after_its_time)
 	ck_assert_int_le(weir_now() - begun, 6 * WEIR_SEC);
 }
 
+static enum step_verdict take_a_minute(struct step_call *call, int number)
+{
+	(void)number;
+	strcpy(call->why, "too slow");
+	return weir_sleep(60 * WEIR_SEC) == WEIR_ETIMEDOUT ? STEP_RETRY : STEP_CANCELED;
+}
+
+FIBER_TEST(engine_ends_a_try_after_its_time)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.timeout_attempt = 2 * WEIR_SEC;
+	world = (struct world){.items = 10, .step = take_a_minute};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert_uint_eq(stats.dead, 10);
+	ck_assert_uint_eq(stats.attempts, 30);
+	ck_assert_int_le(weir_now() - begun, 3 * 2 * WEIR_SEC + 2 * WEIR_SEC);
+}
+
 FIBER_TEST(engine_gives_up_after_the_time_for_all_tries)
 {
 	struct plan_adapter step;

@@ -43,7 +43,7 @@ TEST(flow_reads_every_key)
 		     "  priority: { field: .urgency, aging: 7s }\n"
 		     "  order_by: .customer.id\n"
 		     "  max_memory: 256MiB\n"
-		     "  timeout: { queue: 1m, total: 2m }\n");
+		     "  timeout: { attempt: 30s, queue: 1m, total: 2m }\n");
 	const struct plan_settings *s = &plan->settings;
 	ck_assert_int_eq(s->pattern, WEIR_PATTERN_QUEUE);
 	ck_assert_int_eq(s->concurrency, 20);
@@ -68,6 +68,7 @@ TEST(flow_reads_every_key)
 	ck_assert_int_eq(s->priority_aging, 7 * WEIR_SEC);
 	ck_assert_str_eq(s->order_by, ".customer.id");
 	ck_assert_uint_eq(s->max_memory, 256 << 20);
+	ck_assert_int_eq(s->timeout_attempt, 30 * WEIR_SEC);
 	ck_assert_int_eq(s->timeout_queue, 60 * WEIR_SEC);
 	ck_assert_int_eq(s->timeout_total, 120 * WEIR_SEC);
 	plan_free(plan);
@@ -130,6 +131,7 @@ TEST(flow_refuses_what_contradicts_itself)
 	expect_refused(ENDS "flow: {burst: 5}\n", 3, 8, "burst without rate");
 	expect_refused(ENDS "flow: {breaker: {slow_rate: 50%}}\n", 3, 18, "slow_rate without slow");
 	expect_refused(ENDS "flow: {timeout: {queue: 2m, total: 1m}}\n", 3, 18, "longer than timeout.total");
+	expect_refused(ENDS "flow: {timeout: {attempt: 2m, total: 1m}}\n", 3, 18, "longer than timeout.total");
 }
 
 TEST(flow_errors_say_what_a_value_may_be)

@@ -31,6 +31,7 @@ enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
 #define QUEUE_SHORT   2.0   /* up to here it costs nothing */
 #define QUEUE_LONG    4.5   /* from here on it is too much */
 #define NATURAL_MOST  0.3   /* a larger share of failures is never natural */
+#define NATURAL_FIRST 0.02  /* in the slow start, share of failures that there may be */
 #define TOLERATED     0.001 /* share of failures that is not worth a step */
 #define STEP          1.1
 
@@ -81,7 +82,9 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 {
 	bool is_good = sample->outcome == WEIR_OUTCOME_GOOD;
 	double latency = (double)(sample->ended - sample->started);
-	if (sample->started < window->changed && !is_good)
+	if (sample->started >= window->changed)
+		window->fair++;
+	else if (!is_good)
 		return; /* of before */
 	if (sample->ended < window->from) {
 		window->early++;
@@ -89,6 +92,7 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 		return;
 	}
 	window->in_flight += (double)sample->in_flight;
+	window->most = most_of(window->most, (double)sample->in_flight);
 	window->calls++;
 	if (!is_good) {
 		window->bad++;
@@ -99,14 +103,18 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 	window->square += latency * latency;
 }
 
+/* Calls that begin together, a few at a time, find few others under way: then Little's law knows better. */
 static struct weir__auto_measure measure(const struct weir__auto_window *window, weir_nsec now)
 {
 	struct weir__auto_measure seen = {.in_flight = window->in_flight / most_of(window->calls, 1)};
 	double elapsed = (double)(now - window->from);
 	seen.latency = window->good > 0 ? window->sum / window->good : 0;
 	seen.per_nsec = elapsed > 0 ? window->good / elapsed : 0;
-	if (window->good > 1)
+	seen.in_flight = most_of(seen.in_flight, least_of(seen.per_nsec * seen.latency, window->most));
+	if (window->good > 1) {
 		seen.variation = most_of(0, window->square / window->good / (seen.latency * seen.latency) - 1);
+		seen.error = root(seen.variation / window->good);
+	}
 	return seen;
 }
 
@@ -144,7 +152,7 @@ static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_wind
 	if (now - window->from > 12 * least + WEIR_SEC)
 		return true;
 	if (state->phase == WEIR__AUTO_CURE)
-		return window->calls >= least_of(200, 10 / state->share);
+		return window->fair >= least_of(200, 10 / state->share);
 	if (window->calls < least_of(seen->in_flight * seen->variation, SAMPLES_MOST))
 		return false;
 	return is_short(state, seen) || window->calls >= calls_for_gain(state, seen);
@@ -171,7 +179,7 @@ static void see_floor(struct weir_adapt *adapt, const struct weir__auto_measure 
 		return;
 	if (state->floor <= 0)
 		state->floor = seen->latency;
-	else if (seen->latency < state->floor)
+	else if (seen->latency < state->floor * (1 - seen->error)) /* not by chance */
 		state->floor += 0.5 * (seen->latency - state->floor);
 	adapt->floor = (weir_nsec)state->floor;
 }
@@ -301,6 +309,7 @@ static void blend(struct weir__auto_measure *last, const struct weir__auto_measu
 	last->latency += part * (seen->latency - last->latency);
 	last->in_flight += part * (seen->in_flight - last->in_flight);
 	last->variation += part * (seen->variation - last->variation);
+	last->error += part * (seen->error - last->error);
 }
 
 static void judge_cruise(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
@@ -312,7 +321,7 @@ static void judge_cruise(struct weir_adapt *adapt, const struct weir__auto_measu
 	}
 	blend(&state->last, seen);
 	double queue = queue_of(state, &state->last), unit = root(state->last.in_flight);
-	if (queue > QUEUE_LONG * unit + 2)
+	if (queue > QUEUE_LONG * unit + 2 + state->last.error * state->last.in_flight)
 		try(adapt, WEIR__AUTO_DOWN, most_of(state->base / 2, target(state, &state->last)), now);
 	else if (now >= state->next_up && state->base < adapt->most)
 		go_up(adapt, now);
@@ -333,19 +342,21 @@ static bool is_too_many(double share, double bad, double calls)
 
 static bool is_overwhelmed(const struct weir__auto *state, const struct weir__auto_window *window)
 {
-	double bad = window->bad + window->early_bad, calls = window->calls + window->early;
+	double bad = window->bad + window->early_bad, calls = window->fair;
 	double before = state->held >= 50 ? state->held_bad / state->held : 0;
 	if (state->phase == WEIR__AUTO_CRUISE)
 		return is_too_many(state->natural, bad, calls) ||
 		       is_too_many(state->natural, bad + state->held_bad, calls + state->held);
-	return is_too_many(most_of(state->natural, before), bad, calls);
+	/* At first nothing is known: what few calls say may be chance. */
+	double at_first = state->phase == WEIR__AUTO_START ? NATURAL_FIRST : 0;
+	return is_too_many(most_of(at_first, most_of(state->natural, before)), bad, calls);
 }
 
 /* What happens up to the base is remembered for some thousand calls: a few failures in each window are many in the end.
  */
 static void hold(struct weir__auto *state)
 {
-	state->held += state->window.calls + state->window.early;
+	state->held += state->window.fair;
 	state->held_bad += state->window.bad + state->window.early_bad;
 	if (state->held > 5000) {
 		state->held /= 2;
@@ -362,7 +373,7 @@ static double served(const struct weir__auto_window *window, weir_nsec now)
 
 static double share_of(const struct weir__auto_window *window)
 {
-	return (window->bad + window->early_bad) / (window->calls + window->early);
+	return (window->bad + window->early_bad) / most_of(window->fair, 1);
 }
 
 static void cut(struct weir_adapt *adapt, weir_nsec now)
@@ -374,6 +385,8 @@ static void cut(struct weir_adapt *adapt, weir_nsec now)
 		to = most_of(to, least_of(0.9 * limit, served(window, now)));
 	if (state->phase != WEIR__AUTO_CURE && state->phase != WEIR__AUTO_START)
 		state->before_cut = limit;
+	if (state->phase != WEIR__AUTO_CURE) /* and if it was for nothing, the slow start goes on */
+		state->was_start = state->phase == WEIR__AUTO_START;
 	if (state->phase != WEIR__AUTO_CURE)
 		state->share = most_of(share_of(window), state->held > 0 ? state->held_bad / state->held : 0);
 	state->ceiling = limit;
@@ -387,7 +400,7 @@ static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure
 {
 	struct weir__auto *state = &adapt->automatic;
 	const struct weir__auto_window *window = &state->window;
-	double share = window->bad / window->calls;
+	double share = share_of(window);
 	if (share > NATURAL_MOST) {
 		cut(adapt, now);
 		return;
@@ -398,7 +411,10 @@ static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure
 		state->natural = state->natural_most = most_of(state->natural, share);
 		set_base(state, most_of(state->base, state->before_cut));
 		state->ceiling = 0;
-		cruise(adapt, now);
+		if (state->was_start)
+			try(adapt, WEIR__AUTO_START, state->base, now);
+		else
+			cruise(adapt, now);
 		return;
 	}
 	if (state->base < state->before_cut / 3) {
@@ -431,6 +447,7 @@ static bool give_in(struct weir_adapt *adapt, weir_nsec now)
 			state->next_up = now;
 		state->step = STEP;
 		/* Or would they have failed at the base as well? */
+		state->was_start = state->phase == WEIR__AUTO_START;
 		state->share = share_of(window);
 		state->before_cut = adapt->limit;
 		try(adapt, WEIR__AUTO_CURE, state->base, now);
@@ -456,7 +473,7 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 {
 	struct weir__auto *state = &adapt->automatic;
 	double share = share_of(&state->window);
-	double part = least_of(0.2, state->window.calls / 3000);
+	double part = least_of(0.2, state->window.fair / 3000);
 	state->natural = least_of(1.2 * state->natural_most, state->natural + part * (share - state->natural));
 	if (!state->window.good) {
 		cut(adapt, now);

@@ -47,14 +47,16 @@ struct weir__auto_window {
 	weir_nsec from;          /* what ends from here on counts */
 	double calls, good, bad; /* bad: failed or timed out */
 	double early, early_bad; /* before `from` */
+	double fair;             /* of all these, those sent since `changed`: whose failures count */
 	double sum, square;      /* of the good ones' latencies, ns */
-	double in_flight;        /* sum */
+	double in_flight, most;  /* sum; the largest */
 };
 
 /* What a window says. */
 struct weir__auto_measure {
 	double per_nsec, latency, in_flight;
 	double variation; /* of the latency: variance / mean^2 */
+	double error;     /* of the latency, by chance: its standard error, as a share of it */
 };
 
 struct weir__auto {
@@ -69,10 +71,11 @@ struct weir__auto {
 	struct weir__auto_window window;
 	double step; /* of the next experiment upwards */
 	weir_nsec patience, next_up, next_drain;
-	weir_nsec cost;           /* least time between two that are refused */
-	double natural;           /* share of failures that fewer at once do not cure */
-	double natural_most;      /* as it was seen when that was found out */
-	double held, held_bad;    /* calls since the base is what it is, and failures */
+	weir_nsec cost;        /* least time between two that are refused */
+	double natural;        /* share of failures that fewer at once do not cure */
+	double natural_most;   /* as it was seen when that was found out */
+	double held, held_bad; /* calls since the base is what it is, and failures */
+	bool was_start;        /* the cure came in the middle of the slow start, which goes on if it was for nothing */
 	double before_cut, share; /* the limit and the share of failures that a cure is tried for */
 };
 

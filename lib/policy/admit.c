@@ -289,7 +289,7 @@ static int pace_from(struct weir__admit *admit, double per_sec, weir_nsec now)
 
 int weir__admit_go_on_from(struct weir__admit *admit, size_t concurrency, double per_sec, weir_nsec now)
 {
-	int code = adapt_from(admit, concurrency);
+	int code = concurrency == weir_adapt_limit(admit->adapt) ? 0 : adapt_from(admit, concurrency);
 	return code ? code : pace_from(admit, per_sec, now);
 }
 

@@ -107,7 +107,7 @@ int sim_check(unsigned seeds, bool beside_others, unsigned *kept)
 			code = check_steps(model, seeds, kept);
 		if (code >= 0 && beside_others) {
 			broken += code;
-			code = check_others(model, &survey, 1, kept);
+			code = check_others(model, &survey, model->flags & SIM_MOVING ? seeds : 1, kept);
 		}
 		if (code < 0)
 			return code;

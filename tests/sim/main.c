@@ -98,10 +98,11 @@ static int table(unsigned seeds, bool markdown, char **parts)
 		struct sim_survey surveys[KINDS];
 		if (!is_wanted(&sim_models[i], parts))
 			continue;
-		/* The others are for orientation: one seed is enough. */
+		/* The others are for orientation: one seed is enough, unless the time of a change is chance, too. */
+		bool all = sim_models[i].flags & SIM_MOVING;
 		for (int kind = 0; kind < KINDS; kind++)
-			if (sim_run_seeds(&sim_models[i], (enum sim_controller)kind, kind == SIM_AUTO ? seeds : 1,
-					  &surveys[kind]))
+			if (sim_run_seeds(&sim_models[i], (enum sim_controller)kind,
+					  kind == SIM_AUTO || all ? seeds : 1, &surveys[kind]))
 				return 1;
 		(markdown ? print_markdown : print_text)(&sim_models[i], surveys);
 		fflush(stdout);

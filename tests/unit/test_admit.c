@@ -138,3 +138,47 @@ TEST(admit_begins_with_what_was_learnt)
 	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, WEIR_SEC);
 	weir__admit_free(admit);
 }
+
+enum { CALLS_MOST = 1 << 15 };
+
+struct traffic {
+	struct weir__admit *admit;
+	weir_nsec now;
+	uint64_t first, next;
+	struct weir_pass passes[CALLS_MOST];
+};
+
+/* As many calls as may be, each of 100 ms and all in step, until `until`; what the limit is then. */
+static size_t run_until(struct traffic *traffic, weir_nsec until)
+{
+	struct weir__admit *admit = traffic->admit;
+	for (; traffic->now < until; traffic->now += WEIR_MSEC) {
+		struct weir_pass *oldest = &traffic->passes[traffic->first % CALLS_MOST];
+		while (traffic->first != traffic->next && oldest->entered + 100 * WEIR_MSEC <= traffic->now) {
+			weir__admit_leave(admit, oldest, WEIR_OUTCOME_GOOD, NULL, traffic->now);
+			oldest = &traffic->passes[++traffic->first % CALLS_MOST];
+		}
+		while (traffic->next - traffic->first < CALLS_MOST &&
+		       weir__admit_ask(admit, traffic->now, NULL) == traffic->now)
+			weir__admit_enter(admit, &traffic->passes[traffic->next++ % CALLS_MOST], traffic->now);
+	}
+	return stats_of(admit, traffic->now).limit;
+}
+
+TEST(admit_goes_on_with_its_slow_start_from_what_it_has_found)
+{
+	static struct traffic traffic;
+	size_t limits[2];
+	for (int told = 0; told < 2; told++) {
+		traffic = (struct traffic){.admit = make(&(struct weir_gate_options){.flags = WEIR_GATE_NO_BREAKER}),
+					   .now = WEIR_SEC};
+		size_t found = run_until(&traffic, 2 * WEIR_SEC);
+		ck_assert_uint_gt(found, 20);
+		if (told)
+			ck_assert_int_eq(weir__admit_go_on_from(traffic.admit, found, 0, traffic.now), 0);
+		limits[told] = run_until(&traffic, 4 * WEIR_SEC);
+		weir__admit_free(traffic.admit);
+	}
+	ck_assert_uint_gt(limits[0], 200);
+	ck_assert_uint_eq(limits[1], limits[0]);
+}

@@ -32,6 +32,7 @@ enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
 #define QUEUE_LONG    4.5   /* from here on it is too much */
 #define NATURAL_MOST  0.3   /* a larger share of failures is never natural */
 #define NATURAL_FIRST 0.02  /* in the slow start, share of failures that there may be */
+#define IN_STEP       1e-6  /* variation of latencies that are all alike */
 #define TOLERATED     0.001 /* share of failures that is not worth a step */
 #define STEP          1.1
 
@@ -92,7 +93,6 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 		return;
 	}
 	window->in_flight += (double)sample->in_flight;
-	window->most = most_of(window->most, (double)sample->in_flight);
 	window->calls++;
 	if (!is_good) {
 		window->bad++;
@@ -103,14 +103,12 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 	window->square += latency * latency;
 }
 
-/* Calls that begin together, a few at a time, find few others under way: then Little's law knows better. */
 static struct weir__auto_measure measure(const struct weir__auto_window *window, weir_nsec now)
 {
 	struct weir__auto_measure seen = {.in_flight = window->in_flight / most_of(window->calls, 1)};
 	double elapsed = (double)(now - window->from);
 	seen.latency = window->good > 0 ? window->sum / window->good : 0;
 	seen.per_nsec = elapsed > 0 ? window->good / elapsed : 0;
-	seen.in_flight = most_of(seen.in_flight, least_of(seen.per_nsec * seen.latency, window->most));
 	if (window->good > 1) {
 		seen.variation = most_of(0, window->square / window->good / (seen.latency * seen.latency) - 1);
 		seen.error = root(seen.variation / window->good);
@@ -158,9 +156,12 @@ static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_wind
 	return is_short(state, seen) || window->calls >= calls_for_gain(state, seen);
 }
 
-/* Nothing is learnt of a limit that was not reached. */
+/* Nothing is learnt of a limit that was not reached.  Where all calls take the same time they go in step: all end, and
+ * as many begin, of which the first finds none under way and the last one all. */
 static bool is_reached(const struct weir_adapt *adapt, const struct weir__auto_measure *seen)
 {
+	if (seen->variation < IN_STEP)
+		return seen->in_flight >= 0.5 * (double)weir_adapt_limit(adapt);
 	return seen->in_flight >= 0.85 * (double)weir_adapt_limit(adapt) - 0.5;
 }
 

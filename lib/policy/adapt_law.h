@@ -49,7 +49,7 @@ struct weir__auto_window {
 	double early, early_bad; /* before `from` */
 	double fair;             /* of all these, those sent since `changed`: whose failures count */
 	double sum, square;      /* of the good ones' latencies, ns */
-	double in_flight, most;  /* sum; the largest */
+	double in_flight;        /* sum */
 };
 
 /* What a window says. */

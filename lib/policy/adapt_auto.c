@@ -93,6 +93,7 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 		return;
 	}
 	window->in_flight += (double)sample->in_flight;
+	window->most = most_of(window->most, (double)sample->in_flight);
 	window->calls++;
 	if (!is_good) {
 		window->bad++;
@@ -105,7 +106,8 @@ static void count(struct weir__auto_window *window, const struct weir_sample *sa
 
 static struct weir__auto_measure measure(const struct weir__auto_window *window, weir_nsec now)
 {
-	struct weir__auto_measure seen = {.in_flight = window->in_flight / most_of(window->calls, 1)};
+	struct weir__auto_measure seen = {.in_flight = window->in_flight / most_of(window->calls, 1),
+					  .most = window->most};
 	double elapsed = (double)(now - window->from);
 	seen.latency = window->good > 0 ? window->sum / window->good : 0;
 	seen.per_nsec = elapsed > 0 ? window->good / elapsed : 0;
@@ -161,7 +163,7 @@ static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_wind
 static bool is_reached(const struct weir_adapt *adapt, const struct weir__auto_measure *seen)
 {
 	if (seen->variation < IN_STEP)
-		return seen->in_flight >= 0.5 * (double)weir_adapt_limit(adapt);
+		return seen->most >= (double)weir_adapt_limit(adapt);
 	return seen->in_flight >= 0.85 * (double)weir_adapt_limit(adapt) - 0.5;
 }
 

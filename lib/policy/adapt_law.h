@@ -49,12 +49,12 @@ struct weir__auto_window {
 	double early, early_bad; /* before `from` */
 	double fair;             /* of all these, those sent since `changed`: whose failures count */
 	double sum, square;      /* of the good ones' latencies, ns */
-	double in_flight;        /* sum */
+	double in_flight, most;  /* sum; the largest */
 };
 
 /* What a window says. */
 struct weir__auto_measure {
-	double per_nsec, latency, in_flight;
+	double per_nsec, latency, in_flight, most;
 	double variation; /* of the latency: variance / mean^2 */
 	double error;     /* of the latency, by chance: its standard error, as a share of it */
 };

@@ -16,7 +16,7 @@ $(BUILD)/build.ninja:
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/setup
 
 check: all ## the unit tests (T=part-of-a-name for some of them)
-	@$(BUILD)/tests/weir-test $(T)
+	@tests/support/sharded $(BUILD)/tests/weir-test $(T)
 
 scenario: all ## the command against real upstreams (T=part-of-a-name for some of them)
 	@WEIR_BUILD=$(abspath $(BUILD)) tests/support/scenarios $(T)
@@ -25,7 +25,7 @@ test: ## everything, as scripts/test
 	@scripts/test
 
 asan: build-asan ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(SLOW) $(ASAN) build-asan/tests/weir-test $(T)
+	@$(SLOW) $(ASAN) tests/support/sharded build-asan/tests/weir-test $(T)
 
 torture: all build-asan ## under the same: each call of the library failing in turn, and random orders (SECONDS=120)
 	@WEIR_BUILD=$(abspath $(BUILD)) $(ASAN) scripts/torture $(if $(SECONDS),--seconds $(SECONDS))
@@ -47,7 +47,7 @@ tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fi
 	@test -f build-tsan/build.ninja || CC=clang meson setup build-tsan -Dbuildtype=debugoptimized \
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan --quiet
-	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) build-tsan/tests/weir-test $(T)
+	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) tests/support/sharded build-tsan/tests/weir-test $(T)
 
 cover: ## lines of lib/ that the tests run, a file each; fails under 95 % (T=part-of-a-name for some tests)
 	@scripts/cover $(T)
@@ -62,7 +62,7 @@ ucontext: ## the unit tests with switch=ucontext, as on processors without assem
 	@scripts/setup --quiet --for test --packages-only
 	@test -f build-ucontext/build.ninja || meson setup build-ucontext -Dswitch=ucontext >/dev/null
 	@ninja -C build-ucontext --quiet
-	@build-ucontext/tests/weir-test $(T)
+	@tests/support/sharded build-ucontext/tests/weir-test $(T)
 
 aarch64: ## the library's unit tests for 64-bit ARM, in an emulator
 	@scripts/aarch64 $(T)

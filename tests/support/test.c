@@ -157,6 +157,14 @@ START_TEST(check_case)
 }
 END_TEST
 
+/* WEIR_TEST_SHARD=I/N: only the I-th of N parts (tests/support/sharded). */
+static bool is_in_shard(unsigned number)
+{
+	const char *text = getenv("WEIR_TEST_SHARD");
+	unsigned part, parts;
+	return !text || sscanf(text, "%u/%u", &part, &parts) != 2 || !parts || number % parts == part % parts;
+}
+
 static bool wanted(const struct test_case *test, int argc, char **argv)
 {
 	bool any = false;
@@ -194,8 +202,10 @@ int main(int argc, char **argv)
 	bool verbose = argc > 1 && !strcmp(argv[1], "-v");
 	Suite *suite = suite_create("weir");
 	int n = 0;
+	unsigned number = 0;
 	for (struct test_case *test = all_tests; test; test = test->next) {
-		if (!wanted(test, argc, argv) || n == (int)(sizeof by_index / sizeof by_index[0]))
+		if (!wanted(test, argc, argv) || !is_in_shard(number++) ||
+		    n == (int)(sizeof by_index / sizeof by_index[0]))
 			continue;
 		by_index[n] = test;
 		TCase *tcase = tcase_create(test->name);

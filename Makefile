@@ -4,7 +4,8 @@ BUILD ?= build
 # Sanitizers want their mappings where they expect them; where that may be asked for, ask.
 FIXED_MAP = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 SLOW = WEIR_TEST_SLOW=1
-ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1 \
+# Each test inherits what is in quarantine, and is searched for leaks with it: a little is enough.
+ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1:quarantine_size_mb=32 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
 .PHONY: all check test scenario asan build-asan tsan torture crash powercut cover memcheck ucontext aarch64 lint \

@@ -59,9 +59,9 @@ memcheck: all ## the unit tests under valgrind
 		--leak-check=full --errors-for-leak-kinds=definite --max-stackframe=8388608 \
 		$(BUILD)/tests/weir-test $(T)
 
-ucontext: ## the unit tests with switch=ucontext, as on processors without assembly of their own
+ucontext: ## the library's unit tests with switch=ucontext, as on processors without assembly of their own
 	@scripts/setup --quiet --for test --packages-only
-	@test -f build-ucontext/build.ninja || meson setup build-ucontext -Dswitch=ucontext >/dev/null
+	@test -f build-ucontext/build.ninja || meson setup build-ucontext -Dswitch=ucontext -Dcommand=false >/dev/null
 	@ninja -C build-ucontext --quiet
 	@tests/support/sharded build-ucontext/tests/weir-test $(T)
 

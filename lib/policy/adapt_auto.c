@@ -19,6 +19,7 @@
  * later.  Throttled calls say nothing here, they are the pace's.
  */
 #include "policy/adapt_law.h"
+#include "policy/reckon.h"
 
 enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
 
@@ -35,21 +36,6 @@ enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
 #define IN_STEP       1e-6  /* variation of latencies that are all alike */
 #define TOLERATED     0.001 /* share of failures that is not worth a step */
 #define STEP          1.1
-
-static double root(double value)
-{
-	return value > 0 ? __builtin_sqrt(value) : 0;
-}
-
-static double least_of(double a, double b)
-{
-	return a < b ? a : b;
-}
-
-static double most_of(double a, double b)
-{
-	return a > b ? a : b;
-}
 
 /* ---- windows */
 

@@ -11,6 +11,7 @@
  * (int) is where theirs are whole numbers.
  */
 #include "policy/adapt_law.h"
+#include "policy/reckon.h"
 
 #include <weir/random.h>
 
@@ -128,11 +129,6 @@ const struct weir__adapt_law weir__adapt_gradient2 = {20, 200, 20, NULL, gradien
 
 #define ARC_ALPHA 0.4
 #define ARC_SCALE 2.5
-
-static double root(double value)
-{
-	return value > 0 ? __builtin_sqrt(value) : 0;
-}
 
 static void arc_decide(struct weir_adapt *adapt, struct weir__arc *arc, double current)
 {

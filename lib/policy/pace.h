@@ -97,6 +97,12 @@ struct weir_pace {
 	struct weir__pace_told told;
 };
 
+/* What was let through between two refusals. */
+struct weir__pace_span {
+	double calls, time; /* all of it, s */
+	double open;        /* s without the time that it was shut */
+};
+
 /* A call was refused, or was not. */
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut);
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
@@ -106,5 +112,24 @@ size_t weir__pace_at_once(const struct weir_pace *pace);
 double weir__pace_learnt(const struct weir_pace *pace);
 /* Time goes by. */
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
+
+/* ---- phases (pace_find.c) */
+
+/* `wait`: s until its next step. */
+void weir__pace_enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now);
+/* Keeps to the estimate. */
+void weir__pace_hold(struct weir_pace *pace, weir_nsec now);
+/* Begins anew, from this rate upwards. */
+void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now);
+
+/* ---- about the rate, or about the number at once? (pace_trial.c) */
+
+/* HOLD was refused.  Returns whether a trial begins. */
+bool weir__pace_strike(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span);
+void weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
+/* Refused though the number is blamed: fewer at once should help, once it is found how many.  If they do not, it was a
+ * rate after all. */
+void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample);
 
 #endif

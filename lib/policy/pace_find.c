@@ -18,13 +18,12 @@
  * All calls that were sent before a refusal was known are one flight, and are reacted to once; but those of them that
  * were let in and those that were not tell the rate, too, if it was a long flight.
  *
- * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  When HOLD is
- * refused again and again it is therefore tried, for a moment, to hold the number instead of the rate.  If nothing is
- * refused then and as much is let through, it is the number (TRIAL).
+ * A limit on how many are under way at once also answers 429, and no rate helps: pace_trial.c.
  */
 #include "policy/pace.h"
+#include "policy/reckon.h"
 
-enum { CALLS_LEAST = 20, STRIKES = 4, GRACE = 2000 };
+enum { CALLS_LEAST = 20 };
 
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
 #define PAUSE_LEAST (5 * WEIR_MSEC)
@@ -34,29 +33,9 @@ enum { CALLS_LEAST = 20, STRIKES = 4, GRACE = 2000 };
 #define SHARE       0.002 /* of calls that may be refused by climbs */
 #define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
 
-static double least_of(double a, double b)
-{
-	return a < b ? a : b;
-}
-
-static double most_of(double a, double b)
-{
-	return a > b ? a : b;
-}
-
-static double seconds(weir_nsec time)
-{
-	return (double)time / 1e9;
-}
-
-static weir_nsec nsec(double time)
-{
-	return (weir_nsec)(least_of(time, 1e6) * 1e9);
-}
-
 /* ---- phases */
 
-static void enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
+void weir__pace_enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->phase = phase;
@@ -98,12 +77,12 @@ static double hold_time(const struct weir__pace_found *found)
 	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
 }
 
-static void hold(struct weir_pace *pace, weir_nsec now)
+void weir__pace_hold(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	double margin = found->sure < 2 && !found->cost ? 2 * WEIR__PACE_MARGIN : WEIR__PACE_MARGIN;
 	found->overflowed = false;
-	enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
+	weir__pace_enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
 	found->soon = 0;
 	cushion(pace, now);
 }
@@ -113,39 +92,35 @@ static double step_time(const struct weir__pace_found *found, double least)
 	return most_of(2 * seconds(found->delay), most_of(least, 5 / found->rate));
 }
 
-static void search(struct weir_pace *pace, double rate, weir_nsec now)
+void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->sure = 0;
 	found->rate = most_of(rate, 0.1);
-	enter(pace, WEIR__PACE_SEARCH, found->rate, step_time(found, 0.05), now);
+	weir__pace_enter(pace, WEIR__PACE_SEARCH, found->rate, step_time(found, 0.05), now);
 	pace->at = now + WEIR__PACE_CATCH_UP + nsec(1 / found->rate);
 }
 
 /* ---- what refusals tell */
 
-struct span {
-	double calls, time; /* let through, s; all of it */
-	double open;        /* s without the time that it was shut */
-};
-
-static struct span span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
-			      const struct weir_sample *sample)
+static struct weir__pace_span span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
+					 const struct weir_sample *sample)
 {
-	struct span span = {.calls = (double)(sample->number - mark->number) - (double)(pace->refused - mark->refused),
-			    .time = seconds(sample->started - mark->at)};
+	struct weir__pace_span span = {.calls = (double)(sample->number - mark->number) -
+						(double)(pace->refused - mark->refused),
+				       .time = seconds(sample->started - mark->at)};
 	span.open = span.time;
 	return span;
 }
 
-static struct span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
+static struct weir__pace_span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
 {
-	struct span span = span_since(pace, &pace->found.mark, sample);
+	struct weir__pace_span span = span_since(pace, &pace->found.mark, sample);
 	span.open = span.time - seconds(pace->found.lost);
 	return span;
 }
 
-static bool is_enough(const struct span *span)
+static bool is_enough(const struct weir__pace_span *span)
 {
 	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
 }
@@ -157,7 +132,7 @@ static double burst_of(const struct weir__pace_found *found, double rate)
 }
 
 /* Whether it is not the burst alone that it tells of. */
-static bool is_more_than_burst(const struct weir__pace_found *found, const struct span *span)
+static bool is_more_than_burst(const struct weir__pace_found *found, const struct weir__pace_span *span)
 {
 	double low = span->calls / most_of(span->time, 1e-6);
 	return span->open >= span->time || span->calls >= burst_of(found, low) + CALLS_LEAST;
@@ -166,7 +141,7 @@ static bool is_more_than_burst(const struct weir__pace_found *found, const struc
 /* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
  * it is between what was let through in all the time and in that it was open, and a run that began with a full bucket,
  * too, tells where. */
-static double rate_of(const struct weir__pace_found *found, const struct span *span)
+static double rate_of(const struct weir__pace_found *found, const struct weir__pace_span *span)
 {
 	double low = span->calls / most_of(span->time, 1e-6), high = span->calls / most_of(span->open, 1e-6);
 	if (high <= 1.02 * low)
@@ -188,109 +163,11 @@ static double rate_of_trail(const struct weir_pace *pace, const struct weir_samp
 	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {
 		if (sample->number <= found->trail[i].number)
 			continue;
-		struct span span = span_since(pace, &found->trail[i], sample);
+		struct weir__pace_span span = span_since(pace, &found->trail[i], sample);
 		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= 5)
 			least = most_of(least, (span.calls + 0.5 - found->burst) / span.time);
 	}
 	return least;
-}
-
-/* ---- about the rate, or about the number at once? */
-
-static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->blames = blames;
-	found->strikes = 0;
-	found->blamed_calls = pace->sent + GRACE;
-	if (blames)
-		enter(pace, WEIR__PACE_FREE, 0, 0, now);
-	else
-		found->strikes_needed *= 2;
-}
-
-/* HOLD is refused again and again.  Whether fewer at once help is tried: no rate, but one less under way than there
- * were at the refused one that had the fewest. */
-static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
-{
-	struct weir__pace_found *found = &pace->found;
-	double latency = found->latency / 1e9;
-	found->trial_rate = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;
-	found->at_once = found->fewest - 1;
-	found->trial_from = sample->ended + nsec(latency);
-	found->trial_until = found->trial_from + nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
-	found->trial_calls = found->trial_refused = 0;
-	enter(pace, WEIR__PACE_TRIAL, 0, 0, sample->ended);
-}
-
-static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->strikes = 0;
-	if (helped) {
-		blame(pace, true, now);
-		return;
-	}
-	found->at_once = 0;
-	found->strikes_needed *= 2;
-	found->sure = 0;
-	hold(pace, now);
-}
-
-/* Whether a trial begins. */
-static bool strike(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
-{
-	struct weir__pace_found *found = &pace->found;
-	if (!found->strikes || sample->in_flight < found->fewest)
-		found->fewest = sample->in_flight;
-	/* One that follows at once may be of a limit that has just changed. */
-	if (found->strikes && sample->started < found->next_strike)
-		return false;
-	found->next_strike = sample->ended + nsec(most_of(0.1, 3 * found->latency / 1e9));
-	if (++found->strikes < found->strikes_needed * (found->cost ? 2 : 1) || found->fewest < 4)
-		return false;
-	begin_trial(pace, sample, span);
-	return true;
-}
-
-static void refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_found *found = &pace->found;
-	if (sample->in_flight <= found->at_once && sample->in_flight > 1)
-		found->at_once = sample->in_flight - 1;
-	if (++found->trial_refused >= 3)
-		end_trial(pace, false, sample->ended);
-}
-
-static void let_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->trial_calls += sample->ended >= found->trial_from;
-	if (sample->ended < found->trial_until)
-		return;
-	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
-	end_trial(pace, rate >= 0.94 * found->trial_rate, sample->ended);
-}
-
-/* Fewer at once should help, once it is found how many.  If they do not, it was a rate after all. */
-static void doubt(struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_found *found = &pace->found;
-	if (pace->sent <= found->blamed_calls) {
-		found->blamed_refused = pace->refused;
-		return;
-	}
-	double calls = (double)(pace->sent - found->blamed_calls);
-	double refused = (double)(pace->refused - found->blamed_refused);
-	if (calls < 1000)
-		return;
-	if (refused > 0.02 * calls) {
-		blame(pace, false, sample->ended);
-		search(pace, most_of(1, 0.9 * pace->recent), sample->ended);
-		found->marked = false;
-	}
-	found->blamed_calls = pace->sent;
-	found->blamed_refused = pace->refused;
 }
 
 /* ---- a refusal that is news */
@@ -311,12 +188,12 @@ static void first_refusal(struct weir_pace *pace, const struct weir_sample *samp
 	double latency = most_of(found->latency, (double)found->delay);
 	found->first_flight = pace->sent;
 	found->run_seconds = seconds(sample->ended - found->begun);
-	search(pace, 0.8 * (double)sample->in_flight * 1e9 / most_of(1, latency), sample->ended);
+	weir__pace_search(pace, 0.8 * (double)sample->in_flight * 1e9 / most_of(1, latency), sample->ended);
 }
 
 /* Another guess: what the span says, if it says something.  When nothing at all is let through time will help, when
  * next to nothing is a lower rate. */
-static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	double one_by_one = 0.7 / most_of(1e-6, seconds(found->delay));
@@ -324,17 +201,18 @@ static void guess(struct weir_pace *pace, const struct weir_sample *sample, cons
 	if (span->calls >= 5)
 		rate = least_of(0.9 * rate_of(found, span),
 				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
-	search(pace, rate, sample->ended);
+	weir__pace_search(pace, rate, sample->ended);
 }
 
-static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample,
+			      const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!is_enough(span) || !is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
 	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.85 * span->calls / span->time) {
 		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
-		search(pace, 0.85 * found->rate, sample->ended);
+		weir__pace_search(pace, 0.85 * found->rate, sample->ended);
 		found->overflowed = true;
 		found->marked = false;
 	} else {
@@ -344,7 +222,7 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 		found->knows_burst = true;
 		if (span->open >= span->time)
 			found->estimate = least_of(1.3 * found->estimate, rate_of_trail(pace, sample, found->estimate));
-		hold(pace, sample->ended);
+		weir__pace_hold(pace, sample->ended);
 	}
 }
 
@@ -359,10 +237,11 @@ static void learn_burst(struct weir__pace_found *found)
 	found->run_seconds = time;
 }
 
-static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample,
+			    const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (strike(pace, sample, span))
+	if (weir__pace_strike(pace, sample, span))
 		return;
 	if (!is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
@@ -378,14 +257,15 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	found->sure = 0;
 	if (found->estimate > 0.85 * before) /* else the limit has changed, and says nothing of the burst */
 		learn_burst(found);
-	hold(pace, sample->ended);
+	weir__pace_hold(pace, sample->ended);
 }
 
-static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample,
+			     const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	double low = is_enough(span) ? span->calls / span->time : 0, before = found->estimate;
-	struct span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
+	struct weir__pace_span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
 	found->climb_calls = climb.calls;
 	found->climb_seconds = climb.time;
 	found->estimate = most_of(low, before);
@@ -401,7 +281,7 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 		found->estimate = most_of(found->estimate, least_of(most, last));
 	}
 	found->sure = found->phase == WEIR__PACE_CLIMB && found->estimate < 1.03 * before ? found->sure + 1 : 0;
-	hold(pace, sample->ended);
+	weir__pace_hold(pace, sample->ended);
 }
 
 /* All calls of the first flight have come back: so many of them were let in. */
@@ -414,7 +294,7 @@ static void end_first_flight(struct weir_pace *pace)
 	found->first_flight = 0;
 }
 
-static void react(struct weir_pace *pace, const struct weir_sample *sample, const struct span *span)
+static void react(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	switch (found->phase) {
@@ -428,7 +308,7 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 		refused_in_hold(pace, sample, span);
 		break;
 	case WEIR__PACE_TRIAL:
-		refused_in_trial(pace, sample);
+		weir__pace_refused_in_trial(pace, sample);
 		break;
 	case WEIR__PACE_CLIMB:
 	case WEIR__PACE_RISE:
@@ -443,7 +323,7 @@ static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *
 	struct weir__pace_found *found = &pace->found;
 	if (sample->number <= found->flight_mark.number || found->phase == WEIR__PACE_TRIAL)
 		return;
-	struct span span = span_since(pace, &found->flight_mark, sample);
+	struct weir__pace_span span = span_since(pace, &found->flight_mark, sample);
 	if (!is_enough(&span) || span.calls < 1.5 * found->flight_calls)
 		return;
 	double rate = span.calls / span.time, off = rate / found->estimate - 1;
@@ -453,11 +333,11 @@ static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *
 	found->flight_calls = span.calls;
 	found->estimate = rate;
 	found->sure = 0;
-	hold(pace, sample->ended);
+	weir__pace_hold(pace, sample->ended);
 }
 
 /* Whether nothing was let through since the last reaction.  Of calls that take long it is not known yet. */
-static bool is_vain(const struct weir__pace_found *found, const struct span *span)
+static bool is_vain(const struct weir__pace_found *found, const struct weir__pace_span *span)
 {
 	if (found->let_in)
 		return false;
@@ -471,7 +351,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->delay += (delay - found->delay) / (found->delay ? 4 : 1);
 	pace->refused++;
 	if (found->blames) {
-		doubt(pace, sample);
+		weir__pace_doubt(pace, sample);
 		return;
 	}
 	if (found->marked && sample->number <= found->flight) {
@@ -479,7 +359,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	end_first_flight(pace);
-	struct span span = found->marked ? since_mark(pace, sample) : (struct span){0};
+	struct weir__pace_span span = found->marked ? since_mark(pace, sample) : (struct weir__pace_span){0};
 	found->vain = found->marked && is_vain(found, &span) ? found->vain + 1 : 0;
 	found->calls = span.calls;
 	found->flight_calls = 0;
@@ -515,7 +395,7 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
 	found->let_in += sample->number > found->flight;
 	if (found->phase == WEIR__PACE_TRIAL)
-		let_in_trial(pace, sample);
+		weir__pace_let_in_trial(pace, sample);
 }
 
 /* ---- time */
@@ -538,7 +418,7 @@ static void climb_on(struct weir_pace *pace, weir_nsec now)
 	found->step = 0.06;
 	found->proven = found->rate;
 	found->before_rise = found->estimate;
-	enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
+	weir__pace_enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
 }
 
 static void rise_on(struct weir_pace *pace, weir_nsec now)
@@ -548,7 +428,7 @@ static void rise_on(struct weir_pace *pace, weir_nsec now)
 	double rate = found->rate * (1 + found->step);
 	found->step = least_of(0.5, 2 * found->step);
 	found->estimate = most_of(found->estimate, proven);
-	enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
+	weir__pace_enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
 }
 
 /* With what an earlier run has learnt. */
@@ -561,15 +441,13 @@ static void go_on(struct weir_pace *pace, weir_nsec now)
 	found->lost = WEIR_SEC;
 	found->burst = found->estimate / 5; /* or what a full bucket lets through would be taken for the rate */
 	found->sure = 3;
-	hold(pace, now);
+	weir__pace_hold(pace, now);
 	pace->at = at; /* the bucket is full */
 }
 
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (!found->strikes_needed)
-		found->strikes_needed = STRIKES;
 	if (!found->begun) {
 		found->begun = now;
 		if (found->phase == WEIR__PACE_HOLD)
@@ -580,13 +458,13 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		return;
 	switch (found->phase) {
 	case WEIR__PACE_SEARCH:
-		enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
+		weir__pace_enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);
 		if (found->sure >= 6)
 			found->strikes = 0;
-		enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
+		weir__pace_enter(pace, WEIR__PACE_CLIMB, found->estimate * climb_factor(found), 0, now);
 		return;
 	case WEIR__PACE_CLIMB:
 		climb_on(pace, now);

@@ -48,7 +48,6 @@ struct exchange {
 	struct http_response response;
 	struct weir_gate *gate; /* NULL: not asked for yet */
 	struct weir_pass pass;
-	bool probe; /* with it the breaker finds out whether it can close */
 };
 
 /* Writes call->why, cut to its room, and returns the verdict. */

@@ -7,9 +7,9 @@
  *     there are other upstreams          the others
  *     else                               it waits in line, and goes
  *
- * An attempt that fails while the gate is shut by then, its breaker open, or the upstream as good as down, is no fault
- * of the item: it is refused, which uses up no attempt.  Not so a probe, the calls with which a breaker finds out
- * whether it can close: else an upstream that never comes back would keep its items for ever.
+ * An attempt that fails while the gate is shut by then, or its breaker not closed, is no fault of the item: it is
+ * refused, which uses up no attempt.  Not so a probe, the calls with which a breaker finds out whether it can close:
+ * else an upstream that never comes back would keep its items for ever.
  */
 #include "step/http.h"
 
@@ -79,7 +79,6 @@ static enum step_verdict wait_or_park(struct step *step, struct step_call *call,
 enum step_verdict step_http_enter(struct step *step, struct step_call *call, struct exchange *x)
 {
 	const char *key = step->config->label ? step->config->label : x->origin.name;
-	struct weir_gate_stats stats;
 	enum step_verdict verdict = STEP_OK;
 	int code = weir_policy_gate(step->policy, key, &x->gate);
 	if (code)
@@ -95,11 +94,7 @@ enum step_verdict step_http_enter(struct step *step, struct step_call *call, str
 		return step_http_say(call, STEP_DEAD, "timeout: waited for its turn longer than flow.timeout.queue");
 	if (code == WEIR_ETIMEDOUT)
 		return step_http_say(call, STEP_RETRY, "timeout: the attempt waited too long for its turn");
-	if (code)
-		return STEP_CANCELED;
-	weir_gate_stats(x->gate, &stats);
-	x->probe = stats.breaker != WEIR_BREAKER_CLOSED;
-	return STEP_OK;
+	return code ? STEP_CANCELED : STEP_OK;
 }
 
 static enum weir_outcome outcome_of_status(const struct step_http_config *config, const struct http_response *response)
@@ -143,7 +138,7 @@ enum step_verdict step_http_excuse(struct step *step, struct step_call *call, st
 {
 	struct weir_attempt attempt = {0};
 	char why[sizeof call->why];
-	if (verdict != STEP_REFUSED && (verdict != STEP_RETRY || x->probe))
+	if (verdict != STEP_REFUSED && (verdict != STEP_RETRY || x->pass.permit.probe))
 		return verdict;
 	if (!weir_attempt_excuse(&attempt, x->gate))
 		return verdict;

@@ -50,6 +50,7 @@ struct weir_breaker;
 
 struct weir_breaker_permit {
 	uint32_t epoch; /* the library's */
+	bool probe;     /* with this call the breaker finds out whether it can close */
 };
 
 WEIR_API int weir_breaker_new(const struct weir_breaker_options *opts, struct weir_breaker **ret_breaker); /* EINVAL,

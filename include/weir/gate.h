@@ -60,12 +60,12 @@ struct weir_gate_options {
 	struct weir_metrics *metrics; /* where one with a name reports itself; NULL: the registry of the thread */
 };
 
-/* From enter to leave; the fields are the library's. */
+/* From enter to leave. */
 struct weir_pass {
-	weir_nsec entered;
-	size_t in_flight;
-	uint64_t number;
-	struct weir_breaker_permit permit;
+	weir_nsec entered;                 /* when it was let in */
+	size_t in_flight;                  /* calls under way then, it among them */
+	uint64_t number;                   /* of the call, from 1 */
+	struct weir_breaker_permit permit; /* without a breaker all zero */
 };
 
 WEIR_API int weir_gate_new(const struct weir_gate_options *opts, struct weir_gate **ret_gate); /* EINVAL, ENOMEM, EBUSY

@@ -281,7 +281,8 @@ int weir_breaker_allow(struct weir_breaker *breaker, weir_nsec now, struct weir_
 	if (phase->state == WEIR_BREAKER_HALF_OPEN && !phase->under_way)
 		phase->until = later(now, breaker->options.half_open);
 	phase->under_way++;
-	ret_permit->epoch = phase->epoch;
+	*ret_permit =
+		(struct weir_breaker_permit){.epoch = phase->epoch, .probe = phase->state == WEIR_BREAKER_HALF_OPEN};
 	return 0;
 }
 

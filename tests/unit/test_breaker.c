@@ -256,13 +256,19 @@ TEST(breaker_half_open_admits_exactly_its_probes_however_many_ask)
 TEST(breaker_closes_when_all_probes_ended_well_and_begins_afresh)
 {
 	struct weir_breaker *breaker = new_open(small);
-	for (int i = 0; i < 2; i++)
-		call(breaker, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
+	for (int i = 0; i < 2; i++) {
+		struct weir_breaker_permit probe = allow(breaker, WEIR_SEC);
+		ck_assert(probe.probe);
+		weir_breaker_end(breaker, probe, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
+	}
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
 	call(breaker, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_CLOSED);
 	ck_assert_uint_eq(stats_of(breaker, WEIR_SEC).calls, 0); /* the ten failures are no reason any more */
 	ck_assert_int_eq(stats_of(breaker, WEIR_SEC).until, 0);
+	struct weir_breaker_permit permit = allow(breaker, WEIR_SEC);
+	ck_assert(!permit.probe);
+	weir_breaker_end(breaker, permit, WEIR_OUTCOME_RELEASED, 0, WEIR_SEC);
 	calls(breaker, 9, WEIR_OUTCOME_FAILED, WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_CLOSED);
 	weir_breaker_free(breaker);

@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_FIRST = 16 };
-
-/* FNV-1a. */
-static uint64_t hash_of(const char *key)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-	for (; *key; key++)
-		hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
-	return hash ^ (hash >> 29);
-}
-
 /* ---- those not in use */
 
 static void idle_add(struct weir_policy *policy, struct weir__upstream *upstream)
@@ -47,78 +36,56 @@ static void idle_remove(struct weir_policy *policy, struct weir__upstream *upstr
 
 /* ---- the table */
 
-static struct weir__upstream **bucket_of(const struct weir_policy *policy, uint64_t hash)
-{
-	return &policy->buckets[hash & (policy->bucket_count - 1)];
-}
-
 static struct weir__upstream *find(const struct weir_policy *policy, const char *key, uint64_t hash)
 {
-	if (!policy->bucket_count)
-		return NULL;
-	struct weir__upstream *upstream = *bucket_of(policy, hash);
-	while (upstream && (upstream->hash != hash || strcmp(upstream->key, key) != 0))
-		upstream = upstream->bucket_next;
+	struct weir__table_node *node = weir__table_find(&policy->upstreams, hash);
+	while (node && strcmp(((struct weir__upstream *)node)->key, key) != 0)
+		node = weir__table_again(node);
+	return (struct weir__upstream *)node;
+}
+
+/* The next one that has a gate; after NULL the first. */
+static struct weir__upstream *next_gate(const struct weir_policy *policy, struct weir__upstream *upstream)
+{
+	do
+		upstream = (struct weir__upstream *)weir__table_next(&policy->upstreams,
+								     upstream ? &upstream->node : NULL);
+	while (upstream && !upstream->gate);
 	return upstream;
 }
 
 static void forget_oldest(struct weir_policy *policy)
 {
 	struct weir__upstream *upstream = policy->oldest;
-	struct weir__upstream **at = bucket_of(policy, upstream->hash);
-	while (*at != upstream)
-		at = &(*at)->bucket_next;
-	*at = upstream->bucket_next;
+	weir__table_remove(&policy->upstreams, &upstream->node);
 	policy->oldest = upstream->newer;
 	if (policy->oldest)
 		policy->oldest->older = NULL;
 	else
 		policy->newest = NULL;
-	policy->upstreams--;
 	weir_gate_free(upstream->gate);
 	free(upstream);
-}
-
-static int grow(struct weir_policy *policy)
-{
-	size_t old_count = policy->bucket_count, count = old_count ? old_count * 2 : BUCKETS_FIRST;
-	struct weir__upstream **old = policy->buckets, **buckets = calloc(count, sizeof(struct weir__upstream *));
-	if (!buckets)
-		return old ? 0 : WEIR_ENOMEM; /* a full table works, if slowly */
-	policy->buckets = buckets;
-	policy->bucket_count = count;
-	for (size_t i = 0; old && i < old_count; i++)
-		for (struct weir__upstream *upstream = old[i], *next; upstream; upstream = next) {
-			next = upstream->bucket_next;
-			upstream->bucket_next = *bucket_of(policy, upstream->hash);
-			*bucket_of(policy, upstream->hash) = upstream;
-		}
-	free(old);
-	return 0;
 }
 
 /* Finds or makes one; a new one is not in use. */
 static int look_up(struct weir_policy *policy, const char *key, struct weir__upstream **ret_upstream)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = weir__hash_text(key);
 	struct weir__upstream *upstream = find(policy, key, hash);
 	if (upstream) {
 		*ret_upstream = upstream;
 		return 0;
 	}
-	while (policy->upstreams >= policy->options.gates_most && policy->oldest)
+	while (policy->upstreams.n >= policy->options.gates_most && policy->oldest)
 		forget_oldest(policy);
-	if (policy->upstreams >= policy->bucket_count && grow(policy))
+	if (!weir__table_reserve(&policy->upstreams))
 		return WEIR_ENOMEM;
 	size_t key_bytes = strlen(key) + 1;
 	upstream = calloc(1, sizeof *upstream + key_bytes);
 	if (!upstream)
 		return WEIR_ENOMEM;
 	memcpy(upstream->key, key, key_bytes);
-	upstream->hash = hash;
-	upstream->bucket_next = *bucket_of(policy, hash);
-	*bucket_of(policy, hash) = upstream;
-	policy->upstreams++;
+	weir__table_add(&policy->upstreams, &upstream->node, hash);
 	idle_add(policy, upstream);
 	*ret_upstream = upstream;
 	return 0;
@@ -126,13 +93,13 @@ static int look_up(struct weir_policy *policy, const char *key, struct weir__ups
 
 void weir__policy_gates_fini(struct weir_policy *policy)
 {
-	for (size_t i = 0; i < policy->bucket_count; i++)
-		for (struct weir__upstream *upstream = policy->buckets[i], *next; upstream; upstream = next) {
-			next = upstream->bucket_next;
-			weir_gate_free(upstream->gate);
-			free(upstream);
-		}
-	free(policy->buckets);
+	for (struct weir__table_node *node = weir__table_next(&policy->upstreams, NULL), *next; node; node = next) {
+		struct weir__upstream *upstream = (struct weir__upstream *)node;
+		next = weir__table_next(&policy->upstreams, node);
+		weir_gate_free(upstream->gate);
+		free(upstream);
+	}
+	weir__table_fini(&policy->upstreams);
 }
 
 /* ---- gates */
@@ -152,7 +119,7 @@ static int make_gate(struct weir_policy *policy, struct weir__upstream *upstream
 		.flags = o->gate_flags,
 		.longest = o->longest,
 		.learnt = upstream->learnt,
-		.seed = o->seed ^ upstream->hash,
+		.seed = o->seed ^ upstream->node.hash,
 		.metrics = o->metrics,
 	};
 	size_t memory_limit = weir__policy_memory_limit(policy, policy->job_bytes);
@@ -204,17 +171,13 @@ int weir_policy_recall(struct weir_policy *policy, const char *key, const struct
 int weir_policy_gates(const struct weir_policy *policy,
 		      int (*fn)(void *arg, const char *key, const struct weir_gate_stats *stats), void *arg)
 {
-	for (size_t i = 0; i < policy->bucket_count; i++)
-		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next) {
-			struct weir_gate_stats stats;
-			if (!upstream->gate)
-				continue;
-			weir_gate_stats(upstream->gate, &stats);
-			int code = fn(arg, upstream->key, &stats);
-			if (code)
-				return code;
-		}
-	return 0;
+	int code = 0;
+	for (struct weir__upstream *at = next_gate(policy, NULL); at && code == 0; at = next_gate(policy, at)) {
+		struct weir_gate_stats stats;
+		weir_gate_stats(at->gate, &stats);
+		code = fn(arg, at->key, &stats);
+	}
+	return code;
 }
 
 /* ---- changes, for all of them */
@@ -222,12 +185,10 @@ int weir_policy_gates(const struct weir_policy *policy,
 static int for_each(struct weir_policy *policy, int (*fn)(struct weir_policy *policy, struct weir_gate *gate))
 {
 	int code = 0;
-	for (size_t i = 0; i < policy->bucket_count; i++)
-		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next)
-			if (upstream->gate) {
-				int failed = fn(policy, upstream->gate);
-				code = code ? code : failed;
-			}
+	for (struct weir__upstream *at = next_gate(policy, NULL); at; at = next_gate(policy, at)) {
+		int failed = fn(policy, at->gate);
+		code = code ? code : failed;
+	}
 	return code;
 }
 
@@ -290,13 +251,10 @@ void weir_policy_pause(struct weir_policy *policy, bool paused)
 size_t weir__policy_sum(const struct weir_policy *policy, bool with_headroom)
 {
 	size_t sum = 0;
-	for (size_t i = 0; i < policy->bucket_count; i++)
-		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next) {
-			if (!upstream->gate)
-				continue;
-			size_t limit = weir__gate_limit(upstream->gate);
-			sum += with_headroom ? limit + limit / 4 + 4 : limit;
-		}
+	for (struct weir__upstream *at = next_gate(policy, NULL); at; at = next_gate(policy, at)) {
+		size_t limit = weir__gate_limit(at->gate);
+		sum += with_headroom ? limit + limit / 4 + 4 : limit;
+	}
 	return sum;
 }
 
@@ -317,14 +275,7 @@ size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_by
 
 void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice)
 {
-	struct weir_gate *only = NULL;
-	size_t gates = 0;
-	for (size_t i = 0; i < policy->bucket_count; i++)
-		for (struct weir__upstream *upstream = policy->buckets[i]; upstream; upstream = upstream->bucket_next)
-			if (upstream->gate) {
-				only = upstream->gate;
-				gates++;
-			}
-	if (gates == 1)
-		weir__gate_go_on_from(only, choice->concurrency, choice->per_sec);
+	struct weir__upstream *only = next_gate(policy, NULL);
+	if (only && !next_gate(policy, only))
+		weir__gate_go_on_from(only->gate, choice->concurrency, choice->per_sec);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_JOBS = 32, LANES_FIRST = 64 };
+enum { CHUNK_JOBS = 32 };
 
 struct job_chunk {
 	struct job_chunk *next;
@@ -66,11 +66,8 @@ static int make_ring(struct run *run)
 
 static int make_lane(struct run *run)
 {
-	if (!run->lanes) {
-		run->lanes = calloc(LANES_FIRST, sizeof(struct lane *));
-		run->lane_buckets = run->lanes ? LANES_FIRST : 0;
-	}
-	run->spare_lane = run->lanes ? calloc(1, sizeof *run->spare_lane) : NULL;
+	if (weir__table_reserve(&run->lanes))
+		run->spare_lane = calloc(1, sizeof *run->spare_lane);
 	return run->spare_lane ? 0 : WEIR_ENOMEM;
 }
 
@@ -114,13 +111,12 @@ void weir__jobs_fini(struct run *run)
 		next = chunk->next;
 		free(chunk);
 	}
-	for (size_t i = 0; i < run->lane_buckets; i++)
-		for (struct lane *lane = run->lanes[i], *next; lane; lane = next) {
-			next = lane->bucket_next;
-			free(lane);
-		}
+	for (struct weir__table_node *node = weir__table_next(&run->lanes, NULL), *next; node; node = next) {
+		next = weir__table_next(&run->lanes, node);
+		free(node);
+	}
 	free(run->spare_lane);
-	free(run->lanes);
+	weir__table_fini(&run->lanes);
 	free(run->ring);
 	free(run->postponed.due);
 	weir_heap_fini(&run->retries);
@@ -165,38 +161,14 @@ void weir__jobs_remove(struct jobs *jobs, struct job *job)
 
 /* ---- lanes */
 
-static struct lane **lane_bucket(const struct run *run, uint64_t id)
-{
-	return &run->lanes[(id * 0x9e3779b97f4a7c15u) >> 32 & (run->lane_buckets - 1)];
-}
-
-/* A table that is too small gets larger if there is memory for it. */
-static void grow_lanes(struct run *run, size_t lanes)
-{
-	size_t old_count = run->lane_buckets;
-	struct lane **old = run->lanes;
-	if (lanes <= old_count)
-		return;
-	struct lane **larger = calloc(old_count * 4, sizeof(struct lane *));
-	if (!larger)
-		return;
-	run->lanes = larger;
-	run->lane_buckets = old_count * 4;
-	for (size_t i = 0; i < old_count; i++)
-		for (struct lane *lane = old[i], *next; lane; lane = next) {
-			next = lane->bucket_next;
-			lane->bucket_next = *lane_bucket(run, lane->id);
-			*lane_bucket(run, lane->id) = lane;
-		}
-	free(old);
-}
-
 /* Whether the job has its lane for itself; else it waits behind others now. */
 static bool enter_lane(struct run *run, struct job *job, uint64_t id)
 {
-	struct lane *lane = *lane_bucket(run, id);
-	while (lane && lane->id != id)
-		lane = lane->bucket_next;
+	uint64_t hash = weir__hash_number(id);
+	struct weir__table_node *node = weir__table_find(&run->lanes, hash);
+	while (node && ((struct lane *)node)->id != id)
+		node = weir__table_again(node);
+	struct lane *lane = (struct lane *)node;
 	if (lane) {
 		job->lane = lane;
 		job->where = JOB_IN_LANE;
@@ -204,11 +176,10 @@ static bool enter_lane(struct run *run, struct job *job, uint64_t id)
 		run->waiting++;
 		return false;
 	}
-	grow_lanes(run, run->live);
 	lane = run->spare_lane;
 	run->spare_lane = NULL;
-	*lane = (struct lane){.id = id, .bucket_next = *lane_bucket(run, id)};
-	*lane_bucket(run, id) = lane;
+	*lane = (struct lane){.id = id};
+	weir__table_add(&run->lanes, &lane->node, hash);
 	job->lane = lane;
 	return true;
 }
@@ -226,10 +197,7 @@ void weir__job_leave_lane(struct run *run, struct job *job)
 		weir__station_add(next->station, next);
 		return;
 	}
-	struct lane **at = lane_bucket(run, lane->id);
-	while (*at != lane)
-		at = &(*at)->bucket_next;
-	*at = lane->bucket_next;
+	weir__table_remove(&run->lanes, &lane->node);
 	if (run->spare_lane)
 		free(lane);
 	else

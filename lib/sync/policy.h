@@ -6,16 +6,16 @@
 #ifndef SYNC_POLICY_H
 #define SYNC_POLICY_H
 
+#include "base/table.h"
 #include "sync/gate.h"
 
 #include <weir/process.h>
 
 struct weir__upstream {
-	struct weir__upstream *bucket_next;
+	struct weir__table_node node;
 	struct weir__upstream *older, *newer; /* of those not in use */
 	struct weir_gate *gate;               /* NULL: only recalled */
 	struct weir_learnt learnt;
-	uint64_t hash;
 	size_t users;
 	char key[];
 };
@@ -43,8 +43,7 @@ struct weir_policy {
 	bool paused, closed;
 	uint64_t random;
 
-	struct weir__upstream **buckets;
-	size_t bucket_count, upstreams;
+	struct weir__table upstreams;
 	struct weir__upstream *oldest, *newest; /* not in use, by when they were last */
 
 	size_t in_flight, retrying; /* attempts under way; of them those after the first */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside weir_process().  Private to process.c (the reader and the dispatcher), readahead.c
- * (how many), jobs.c (their records, lanes, the heap
- * of retries), station.c (the jobs of one gate) and job_fiber.c (an attempt and what comes of it).
+ * Inside weir_process().  Private to process.c (the reader and the dispatcher), readahead.c (how many), jobs.c (their
+ * records, lanes, the heap of retries), postponed.c (when they come again), station.c (the jobs of one gate) and
+ * job_fiber.c (an attempt and what comes of it).
  *
  *     produce() -> [reader] -> lane -> station -> [dispatcher] -> go -> [a fiber for the job] -> done()
  *                                        ^                                     |
@@ -56,14 +56,14 @@ struct jobs {
 };
 
 struct lane {
-	struct lane *bucket_next;
+	struct weir__table_node node;
 	uint64_t id;
 	struct jobs behind; /* the job that is under way */
 };
 
 /* The jobs of one gate. */
 struct station {
-	struct station *bucket_next;
+	struct weir__table_node node;
 	struct station *next_runnable;
 	struct run *run;
 	struct weir_gate *gate; /* NULL: WEIR_PROCESS_OWN_GATES */
@@ -74,7 +74,6 @@ struct station {
 	struct weir_heap ranked;
 	size_t fresh_count;          /* in the list and by rank */
 	struct weir_heap_node opens; /* while it keeps the time of its gate */
-	uint64_t hash;
 	char key[];
 };
 
@@ -110,11 +109,9 @@ struct run {
 	struct jobs go, doomed;
 	struct weir_heap retries, expiries, openings;
 	struct postponed postponed;
-	struct station **stations, *keyless;
-	size_t station_buckets, station_count;
-	struct station *first_runnable, *last_runnable;
-	struct lane **lanes, *spare_lane;
-	size_t lane_buckets;
+	struct weir__table stations, lanes;
+	struct station *keyless, *first_runnable, *last_runnable;
+	struct lane *spare_lane;
 
 	/* How much there is of what. */
 	size_t ready;     /* in stations that are not shut, before their first attempt */

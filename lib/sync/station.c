@@ -12,40 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_FIRST = 16 };
+enum { KEPT = 16 }; /* stations without jobs */
 
 /* ---- which there are */
-
-static uint64_t hash_of(const char *key)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-	for (; *key; key++)
-		hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
-	return hash ^ (hash >> 29);
-}
-
-static struct station **bucket_of(const struct run *run, uint64_t hash)
-{
-	return &run->stations[hash & (run->station_buckets - 1)];
-}
-
-static int grow(struct run *run)
-{
-	size_t old_count = run->station_buckets, count = old_count ? old_count * 2 : BUCKETS_FIRST;
-	struct station **old = run->stations, **buckets = calloc(count, sizeof(struct station *));
-	if (!buckets)
-		return WEIR_ENOMEM;
-	run->stations = buckets;
-	run->station_buckets = count;
-	for (size_t i = 0; old && i < old_count; i++)
-		for (struct station *station = old[i], *next; station; station = next) {
-			next = station->bucket_next;
-			station->bucket_next = *bucket_of(run, station->hash);
-			*bucket_of(run, station->hash) = station;
-		}
-	free(old);
-	return 0;
-}
 
 static void make_runnable(struct station *station)
 {
@@ -70,9 +39,7 @@ static void told(struct weir__gate_waiter *line)
 static int new_station(struct run *run, const char *key, uint64_t hash, struct station **ret_station)
 {
 	size_t key_bytes = strlen(key) + 1;
-	if (run->station_count >= run->station_buckets && grow(run))
-		return WEIR_ENOMEM;
-	if (weir_heap_reserve(&run->openings, run->station_count + 1))
+	if (!weir__table_reserve(&run->stations) || weir_heap_reserve(&run->openings, run->stations.n + 1))
 		return WEIR_ENOMEM;
 	struct station *station = calloc(1, sizeof *station + key_bytes);
 	if (!station)
@@ -85,12 +52,9 @@ static int new_station(struct run *run, const char *key, uint64_t hash, struct s
 		}
 	}
 	memcpy(station->key, key, key_bytes);
-	station->hash = hash;
 	station->run = run;
 	station->line.tell = told;
-	station->bucket_next = *bucket_of(run, hash);
-	*bucket_of(run, hash) = station;
-	run->station_count++;
+	weir__table_add(&run->stations, &station->node, hash);
 	*ret_station = station;
 	return 0;
 }
@@ -105,10 +69,11 @@ int weir__station_of(struct run *run, const char *key, struct station **ret_stat
 		*ret_station = run->keyless;
 		return 0;
 	}
-	uint64_t hash = hash_of(key);
-	struct station *station = run->stations ? *bucket_of(run, hash) : NULL;
-	while (station && (station->hash != hash || strcmp(station->key, key) != 0))
-		station = station->bucket_next;
+	uint64_t hash = weir__hash_text(key);
+	struct weir__table_node *node = weir__table_find(&run->stations, hash);
+	while (node && strcmp(((struct station *)node)->key, key) != 0)
+		node = weir__table_again(node);
+	struct station *station = (struct station *)node;
 	if (!station) {
 		int code = new_station(run, key, hash, &station);
 		if (code)
@@ -183,44 +148,42 @@ static void unlink_runnable(struct run *run, struct station *station)
  * for one. */
 void weir__station_put(struct run *run, struct station *station)
 {
-	if (!station || --station->jobs || run->station_count <= BUCKETS_FIRST || station == run->keyless)
+	if (!station || --station->jobs || run->stations.n <= KEPT || station == run->keyless)
 		return;
-	struct station **at = bucket_of(run, station->hash);
-	while (*at != station)
-		at = &(*at)->bucket_next;
-	*at = station->bucket_next;
-	run->station_count--;
+	weir__table_remove(&run->stations, &station->node);
 	unlink_runnable(run, station);
 	station_free(run, station);
 	run->measured_at = WEIR_FOREVER;
 }
 
+static struct station *next_station(const struct run *run, const struct station *station)
+{
+	return (struct station *)weir__table_next(&run->stations, station ? &station->node : NULL);
+}
+
 void weir__stations_fini(struct run *run)
 {
-	for (size_t i = 0; i < run->station_buckets; i++)
-		for (struct station *station = run->stations[i], *next; station; station = next) {
-			next = station->bucket_next;
-			station_free(run, station);
-		}
-	free(run->stations);
+	for (struct station *station = next_station(run, NULL), *next; station; station = next) {
+		next = next_station(run, station);
+		station_free(run, station);
+	}
+	weir__table_fini(&run->stations);
 	weir_heap_fini(&run->openings);
 }
 
 size_t weir__stations_limit(const struct run *run)
 {
 	size_t sum = 0;
-	for (size_t i = 0; i < run->station_buckets; i++)
-		for (struct station *station = run->stations[i]; station; station = station->bucket_next)
-			sum += station->gate ? weir__gate_limit(station->gate) : 0;
+	for (const struct station *station = next_station(run, NULL); station; station = next_station(run, station))
+		sum += station->gate ? weir__gate_limit(station->gate) : 0;
 	return sum;
 }
 
 void weir__stations_retry(struct run *run)
 {
-	for (size_t i = 0; i < run->station_buckets; i++)
-		for (struct station *station = run->stations[i]; station; station = station->bucket_next)
-			if (station->again.head && !station->in_line)
-				make_runnable(station);
+	for (struct station *station = next_station(run, NULL); station; station = next_station(run, station))
+		if (station->again.head && !station->in_line)
+			make_runnable(station);
 }
 
 /* ---- the jobs in it */

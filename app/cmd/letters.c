@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/letters.h"
 
-#include "admin/control.h"
-#include "port/json.h"
+#include "cmd/ask.h"
 #include "store/folder.h"
 #include "store/store.h"
 
@@ -79,7 +78,9 @@ struct letters {
 static bool is_alive(const char *folder)
 {
 	struct buf answer = {0};
-	int code = control_ask(folder, "status", &answer, NULL);
+	struct json *json;
+	int code = cmd_ask(folder, "status", &answer, &json, NULL);
+	json_free(json);
 	buf_fini(&answer);
 	return !code;
 }
@@ -121,40 +122,19 @@ bool letters_live(const struct letters *letters)
 	return letters->live != NULL;
 }
 
-/* The last line of the answer says how it went, those before it are the letters. */
-static int take_answer(const struct buf *answer, struct buf *out, uint64_t *ret_n, struct weir_error *err)
-{
-	size_t end = answer->len;
-	while (end && answer->data[end - 1] == '\n')
-		end--;
-	const char *newline = end ? memrchr(answer->data, '\n', end) : NULL;
-	size_t begin = newline ? (size_t)(newline - answer->data) + 1 : 0;
-	struct json *json;
-	int code = json_parse(answer->data + begin, end - begin, &json, err);
-	if (code)
-		return code;
-	const struct json *error = json_member(json, "error");
-	size_t n;
-	if (error)
-		code = weir_error_set(err, WEIR_EINVAL, "%s", json_text(error, &n));
-	else if (buf_add(out, answer->data, begin))
-		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	else
-		*ret_n = number_of(json, "n");
-	json_free(json);
-	return code;
-}
-
 static int ask_live(const char *folder, enum letters_verb verb, const struct letter_query *query, struct buf *out,
 		    uint64_t *ret_n, struct weir_error *err)
 {
 	struct buf request = {0}, answer = {0};
+	struct json *json = NULL;
 	write_request(verb, query, &request);
 	int code = request.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory")
-				  : control_ask(folder, request.data, &answer, err);
+				  : cmd_ask(folder, request.data, &answer, &json, err);
+	if (!code && buf_add(out, answer.data, cmd_answer_end(&answer)))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
-		code = answer.len ? take_answer(&answer, out, ret_n, err)
-				  : weir_error_set(err, WEIR_EPIPE, "the run ended without an answer");
+		*ret_n = number_of(json, "n");
+	json_free(json);
 	buf_fini(&request);
 	buf_fini(&answer);
 	return code;

@@ -21,6 +21,7 @@ int cmd_exit_of(int code)
 	case 0:
 		return 0;
 	case -ENOENT:
+	case -ECONNREFUSED: /* no run is alive there */
 		return EX_UNAVAILABLE;
 	case WEIR_EBUSY:
 		return EX_TEMPFAIL;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* weir set: changes the limits of a run while it lives, through its control socket. */
-#include "admin/control.h"
+#include "cmd/ask.h"
 #include "cmd/changes.h"
 #include "cmd/cmd.h"
 #include "cmd/paths.h"
-#include "port/json.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -46,15 +45,9 @@ static void print_answer(const struct json *json)
 static int ask(const char *folder, const char *request, bool as_json, struct weir_error *err)
 {
 	struct buf answer = {0};
-	struct json *json = NULL;
-	size_t n;
-	int code = control_ask(folder, request, &answer, err);
-	if (!code)
-		code = json_parse(answer.data ? answer.data : "", answer.len, &json, err);
-	const struct json *refusal = code ? NULL : json_member(json, "error");
-	if (refusal)
-		code = weir_error_set(err, WEIR_EINVAL, "%s", json_text(refusal, &n));
-	else if (!code && as_json)
+	struct json *json;
+	int code = cmd_ask(folder, request, &answer, &json, err);
+	if (!code && as_json)
 		fwrite(answer.data, 1, answer.len, stdout);
 	else if (!code)
 		print_answer(json);
@@ -63,27 +56,22 @@ static int ask(const char *folder, const char *request, bool as_json, struct wei
 	return code;
 }
 
-static int change(const char *state, const char *run, char **words, int n, bool as_json)
+static int change(const char *folder, char **words, int n, bool as_json)
 {
 	struct weir_error err = {0};
 	struct engine_changes changes;
 	struct buf request = {0};
-	char *folder = cmd_state_folder(state, run);
 	buf_add_str(&request, "set");
 	for (int i = 0; i < n; i++)
 		buf_addf(&request, " %s", words[i]);
 	int code = folder && !request.failed ? changes_parse(request.data + strlen("set"), &changes, &err)
 					     : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
-	int exit_code = code == WEIR_EINVAL ? EX_USAGE : EX_UNAVAILABLE;
-	if (!code) {
+	if (!code)
 		code = ask(folder, request.data, as_json, &err);
-		exit_code = code == WEIR_EINVAL ? EX_USAGE : EX_UNAVAILABLE;
-	}
 	if (code)
 		fprintf(stderr, "weir set: %s\n", err.text);
 	buf_fini(&request);
-	free(folder);
-	return code ? exit_code : 0;
+	return cmd_exit_of(code);
 }
 
 int cmd_set(int argc, char **argv)
@@ -120,5 +108,8 @@ int cmd_set(int argc, char **argv)
 		print_help(stderr);
 		return EX_USAGE;
 	}
-	return change(state, run, argv + optind, argc - optind, as_json);
+	char *folder = cmd_state_folder(state, run);
+	int exit_code = change(folder, argv + optind, argc - optind, as_json);
+	free(folder);
+	return exit_code;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* weir status: asks the runs below .weir/ (or the one named) where they stand. */
-#include "admin/control.h"
+#include "cmd/ask.h"
 #include "cmd/cmd.h"
-#include "port/json.h"
+#include "cmd/paths.h"
 
 #include <dirent.h>
 #include <getopt.h>
@@ -79,27 +79,26 @@ static void print_status(const struct json *json)
 static int show(const char *folder, bool as_json, struct weir_error *err)
 {
 	struct buf answer = {0};
-	struct json *json = NULL;
-	int code = control_ask(folder, "status", &answer, err);
+	struct json *json;
+	int code = cmd_ask(folder, "status", &answer, &json, err);
 	if (!code && as_json)
 		fwrite(answer.data, 1, answer.len, stdout);
-	if (!code && !as_json) {
-		code = json_parse(answer.data ? answer.data : "", answer.len, &json, err);
-		if (!code)
-			print_status(json);
-		json_free(json);
-	}
+	else if (!code)
+		print_status(json);
+	json_free(json);
 	buf_fini(&answer);
 	return code;
 }
 
-static int show_one(const char *folder, bool as_json)
+static int show_one(const char *state, const char *run, bool as_json)
 {
 	struct weir_error err = {0};
-	if (!show(folder, as_json, &err))
-		return 0;
-	fprintf(stderr, "weir status: %s\n", err.text);
-	return EX_UNAVAILABLE;
+	char *folder = cmd_state_folder(state, run);
+	int code = folder ? show(folder, as_json, &err) : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
+	if (code)
+		fprintf(stderr, "weir status: %s\n", err.text);
+	free(folder);
+	return cmd_exit_of(code);
 }
 
 static int show_all(bool as_json)
@@ -108,10 +107,8 @@ static int show_all(bool as_json)
 	DIR *dir = opendir(".weir");
 	struct dirent *entry;
 	while (dir && (entry = readdir(dir))) {
-		char *folder;
-		if (entry->d_name[0] == '.' || asprintf(&folder, ".weir/%s", entry->d_name) < 0)
-			continue;
-		shown += !show(folder, as_json, NULL);
+		char *folder = entry->d_name[0] == '.' ? NULL : cmd_state_folder(NULL, entry->d_name);
+		shown += folder && !show(folder, as_json, NULL);
 		free(folder);
 	}
 	if (dir)
@@ -120,16 +117,6 @@ static int show_all(bool as_json)
 		return 0;
 	fputs("weir status: no run is alive in .weir/ below this folder\n", stderr);
 	return EX_UNAVAILABLE;
-}
-
-static int show_named(const char *name, bool as_json)
-{
-	char *folder;
-	if (asprintf(&folder, ".weir/%s", name) < 0)
-		return EX_UNAVAILABLE;
-	int exit_code = show_one(folder, as_json);
-	free(folder);
-	return exit_code;
 }
 
 int cmd_status(int argc, char **argv)
@@ -162,7 +149,7 @@ int cmd_status(int argc, char **argv)
 		print_help(stderr);
 		return EX_USAGE;
 	}
-	if (state)
-		return show_one(state, as_json);
-	return argc > optind ? show_named(argv[optind], as_json) : show_all(as_json);
+	if (!state && argc == optind)
+		return show_all(as_json);
+	return show_one(state, argv[optind], as_json);
 }

@@ -92,26 +92,20 @@ static int check_others(const struct sim_model *model, const struct sim_survey *
 	return !holds;
 }
 
-int sim_check(unsigned seeds, bool beside_others, unsigned *kept)
+int sim_check(const struct sim_model *model, unsigned seeds, bool beside_others, unsigned *kept)
 {
+	struct sim_survey survey;
 	int broken = 0;
-	for (size_t i = 0; i < sim_model_count; i++) {
-		const struct sim_model *model = &sim_models[i];
-		struct sim_survey survey;
-		if (model->flags & SIM_HARD)
-			continue;
-		int code = sim_run_seeds(model, SIM_AUTO, seeds, &survey);
-		if (!code && !(model->flags & SIM_MOVING))
-			broken += check_stationary(model, &survey, kept);
-		if (!code && model->change == SIM_STEPS && !model->cap)
-			code = check_steps(model, seeds, kept);
-		if (code >= 0 && beside_others) {
-			broken += code;
-			code = check_others(model, &survey, model->flags & SIM_MOVING ? seeds : 1, kept);
-		}
-		if (code < 0)
-			return code;
+	if (model->flags & SIM_HARD)
+		return 0;
+	int code = sim_run_seeds(model, SIM_AUTO, seeds, &survey);
+	if (!code && !(model->flags & SIM_MOVING))
+		broken += check_stationary(model, &survey, kept);
+	if (!code && model->change == SIM_STEPS && !model->cap)
+		code = check_steps(model, seeds, kept);
+	if (code >= 0 && beside_others) {
 		broken += code;
+		code = check_others(model, &survey, model->flags & SIM_MOVING ? seeds : 1, kept);
 	}
-	return broken;
+	return code < 0 ? code : broken + code;
 }

@@ -4,7 +4,7 @@
  *
  *     weir-sim [--seeds N] [MODEL ...]          the table, as text; all models, or those whose name has that part
  *     weir-sim [--seeds N] --markdown           and as it stands in docs/flow.md
- *     weir-sim [--seeds N] --check              whether what is promised there holds; "N passed, N failed" at the end
+ *     weir-sim [--seeds N] --check [MODEL ...]  whether what is promised there holds; "N passed, N failed" at the end
  *     weir-sim --trace S MODEL [KIND [SEED]]    one run, a line every S seconds
  */
 #include "sim/sim.h"
@@ -110,12 +110,22 @@ static int table(unsigned seeds, bool markdown, char **parts)
 	return 0;
 }
 
-static int check(unsigned seeds)
+/* WEIR_TEST_SHARD=I/N: only the I-th of N parts (tests/support/sharded). */
+static int check(unsigned seeds, char **parts)
 {
-	unsigned kept = 0;
-	int broken = sim_check(seeds, true, &kept);
-	if (broken < 0)
-		return 1;
+	const char *shard = getenv("WEIR_TEST_SHARD");
+	unsigned kept = 0, part = 0, of = 1;
+	int broken = 0;
+	if (shard && (sscanf(shard, "%u/%u", &part, &of) != 2 || !of))
+		return 2;
+	for (size_t i = 0; i < sim_model_count; i++) {
+		if (i % of != part || !is_wanted(&sim_models[i], parts))
+			continue;
+		int code = sim_check(&sim_models[i], seeds, true, &kept);
+		if (code < 0)
+			return 1;
+		broken += code;
+	}
 	printf("%u passed, %d failed\n", kept, broken);
 	return broken != 0;
 }
@@ -123,7 +133,7 @@ static int check(unsigned seeds)
 int main(int argc, char **argv)
 {
 	unsigned seeds = SEEDS;
-	bool markdown = false;
+	bool markdown = false, checks = false;
 	if (argc >= 4 && !strcmp(argv[1], "--trace"))
 		return trace(argc, argv);
 	for (argv++; *argv && !strncmp(*argv, "--", 2); argv++) {
@@ -132,11 +142,11 @@ int main(int argc, char **argv)
 		} else if (!strcmp(*argv, "--markdown")) {
 			markdown = true;
 		} else if (!strcmp(*argv, "--check")) {
-			return check(seeds);
+			checks = true;
 		} else {
 			fprintf(stderr, "weir-sim: unknown option %s; see the head of tests/sim/main.c\n", *argv);
 			return 2;
 		}
 	}
-	return table(seeds, markdown, argv);
+	return checks ? check(seeds, argv) : table(seeds, markdown, argv);
 }

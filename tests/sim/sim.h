@@ -108,9 +108,9 @@ struct sim_survey {
 int sim_run_seeds(const struct sim_model *model, enum sim_controller controller, unsigned seeds,
 		  struct sim_survey *ret_survey);
 
-/* Whether what docs/flow.md promises of auto holds, with so many seeds; says what does not.  Returns the number of
+/* Whether what docs/flow.md promises of auto holds here, with so many seeds; says what does not.  Returns the number of
  * promises that were broken, and adds those that were kept to *kept; negative: WEIR_ENOMEM. */
-int sim_check(unsigned seeds, bool beside_others, unsigned *kept);
+int sim_check(const struct sim_model *model, unsigned seeds, bool beside_others, unsigned *kept);
 
 double sim_share(const struct sim_tally *tally);    /* of the possible */
 double sim_rejected(const struct sim_tally *tally); /* of all requests */

@@ -128,7 +128,7 @@ static void add_note(const struct bench_row *row, struct buf *out)
 	buf_add_str(out, row->result.note);
 }
 
-/* A line for all rows of which the same is to be said. */
+/* A line for all rows of which the same is to be said; where those are all there are, without their names. */
 static void write_grouped(const struct bench_report *report, void (*add)(const struct bench_row *row, struct buf *out),
 			  struct buf *out)
 {
@@ -141,13 +141,19 @@ static void write_grouped(const struct bench_report *report, void (*add)(const s
 		if (said[i] || !mine.len)
 			continue;
 		buf_clear(&line);
+		size_t rows = 0;
 		for (size_t k = i; k < report->count; k++) {
 			buf_clear(&other);
 			add(&report->rows[k], &other);
 			if (said[k] || other.len != mine.len || memcmp(other.data, mine.data, mine.len) != 0)
 				continue;
 			said[k] = true;
+			rows++;
 			buf_addf(&line, "%s%s", line.len ? ", " : "", bench_row_name(&report->rows[k], name));
+		}
+		if (rows > 1 && rows == report->count) {
+			buf_clear(&line);
+			buf_add_str(&line, "all");
 		}
 		buf_addf(&line, ": %s", mine.data);
 		if (!line.failed)
@@ -162,7 +168,8 @@ static void write_legend(const struct bench_report *report, struct buf *out)
 {
 	write_wrapped(report->own_urls
 			      ? "Bound: Little's law on the mean that was measured, jobs at once / mean service time."
-			      : "Bound: Little's law with its tail, of latencies that are uniform in this range.",
+			      : "Bound: Little's law with its tail, of latencies that are uniform in this range; "
+				"the draw of a run lies some per cent above or below.",
 		      out);
 	write_wrapped(report->own_urls
 			      ? "Response counts from when a job was read."

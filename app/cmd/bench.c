@@ -158,17 +158,17 @@ static const struct bench_option {
 	const char *text;
 } options[] = {
 	{"--quick", NULL, set_quick, "1,000 jobs of 10 to 300 ms, 50 at once: minutes"},
-	{"--virtual", NULL, set_virtual, "a model on the virtual clock: days in seconds; 1,000,000 jobs"},
-	{"--urls", "FILE", set_urls, "GET your own URLs, one a line, instead of a weir mock"},
+	{"--virtual", NULL, set_virtual, "a model on the virtual clock: 1,000,000 jobs in a minute"},
+	{"--urls", "FILE", set_urls, "GET your own URLs, one a line, instead of a mock"},
 	{"--duration", "TIME", set_duration, "of --urls: round and round for so long; else each once"},
 	{"--allow-private", NULL, set_allow_private, "of --urls: loopback and private addresses, too"},
 	{"--only", "PATTERN", set_only, "this row alone; may be given several times"},
 	{"--jobs", "N", set_jobs, "so many jobs"},
 	{"--latency", "LOW..HIGH", set_latency, "how long the upstream takes, uniform in this range"},
-	{"--errors", "PERCENT", set_errors, "share of requests that the upstream answers with 500"},
+	{"--errors", "PERCENT", set_errors, "share of requests that are answered with 500"},
 	{"--seed", "N", set_seed, "of the model and of the mock (default 1)"},
-	{"--no-recovery", NULL, set_no_recovery, "without the second run of each row, in which the upstream goes away"},
-	{"--peers", NULL, set_peers, "the same with others, where they are installed: asyncio, threads, Go"},
+	{"--no-recovery", NULL, set_no_recovery, "without the second run, whose upstream goes away"},
+	{"--peers", NULL, set_peers, "beside asyncio, threads, Go, where installed"},
 	{"--csv", "FILE", set_csv, "a line for each row"},
 	{"--json", "FILE", set_json, "all of it, with memory and throughput over time"},
 	{"--html", "FILE", set_html, "a page with tables and charts, in one file"},
@@ -179,11 +179,12 @@ enum { OPTIONS = sizeof options / sizeof options[0] };
 static void print_help(FILE *to)
 {
 	fputs("usage: weir bench patterns|backpressure [OPTION ...]\n\n"
-	      "Sets what was published of patterns for many slow jobs beside what arithmetic allows\n"
-	      "and what this machine measures.\n\n"
-	      "  patterns       queue, semaphore, rate, chunked, naive and auto on 10,000 URLs, by\n"
-	      "                 default real requests to a weir mock of its own: a quarter of an hour\n"
-	      "  backpressure   four ways to take a permit, 100,000 sleeps, 500 at once: 2 minutes\n\n",
+	      "Sets what was published of patterns for many slow jobs beside what arithmetic\n"
+	      "allows and what this machine measures.\n\n"
+	      "  patterns       queue, semaphore, rate, chunked, naive and auto on 10,000 URLs,\n"
+	      "                 real requests to a weir mock of its own: half an hour\n"
+	      "  backpressure   four ways to take a permit, 100,000 sleeps, 500 at once:\n"
+	      "                 2 minutes\n\n",
 	      to);
 	for (size_t i = 0; i < OPTIONS; i++) {
 		char name[40];

@@ -13,9 +13,9 @@ static const char usage[] = "usage: weir check [--explain] FILE\n";
 
 static const char help[] = "usage: weir check [--explain] FILE\n"
 			   "\n"
-			   "Checks a pipeline file: its keys and values, the files it names, its jq programs.\n"
-			   "Sends no request and writes nothing.  Exit code 0: all right; 78: an error, shown\n"
-			   "as FILE:LINE:COLUMN: TEXT.\n"
+			   "Checks a pipeline file: its keys and values, the files it names, its jq\n"
+			   "programs.  Sends no request and writes nothing.  Exit code 0: all right; 78: an\n"
+			   "error, shown as FILE:LINE:COLUMN: TEXT.\n"
 			   "\n"
 			   "  --explain   print the effective config: each key with its value, defaults\n"
 			   "              marked, secrets hidden\n"

@@ -33,7 +33,7 @@ static void print_help(FILE *to)
 	      "  -i FILE             URLs, one a line; - is the standard input\n"
 	      "  -o FILE             the records; default: the standard output\n"
 	      "  --concurrency N     at once; default auto: as many as each host can take\n"
-	      "  --rate N/s          most requests to each host in a time, such as 100/s or 60/m\n"
+	      "  --rate N/s          most requests to each host in a time: 100/s, 60/m\n"
 	      "  --timeout TIME      for one attempt; default 30s\n"
 	      "  --attempts N        tries of a URL in all; default 5\n"
 	      "  --method METHOD     default GET\n"

@@ -36,8 +36,9 @@ static void print_help(FILE *to)
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].text);
 	fputs("\n`weir VERB --help` says more.  Exit codes: 0 done, 3 done with dead letters,\n"
-	      "4 accounts do not match, 5 stopped and can go on, 64 usage, 69 sink or broker unavailable,\n"
-	      "74 input or output, 75 state in use, 78 config, 128+n a second signal n.\n",
+	      "4 accounts do not match, 5 stopped and can go on, 64 usage, 69 sink or broker\n"
+	      "unavailable, 74 input or output, 75 state in use, 78 config, 128+n a second\n"
+	      "signal n.\n",
 	      to);
 }
 

@@ -136,23 +136,30 @@ static const struct mock_option {
 	{"--listen", "ADDRESS:PORT", set_listen, "where to listen; port 0: a free one (default 127.0.0.1:8080)"},
 	{"--port-file", "FILE", set_port_file, "write the port into FILE when ready"},
 	{"--latency", "[PREFIX=]TIME", set_latency,
-	 "how long answers take: 200ms, 10ms..300ms, 90%:10ms..50ms,10%:1s..3s, or @FILE of observed times"},
+	 "how long answers take: 200ms, 10ms..300ms, 90%:10ms..50ms,10%:1s..3s,\n"
+	 "        or @FILE of observed times"},
 	{"--errors", "[PREFIX=]PERCENT", set_errors, "answer so many requests with an error"},
 	{"--error-status", "STATUS", set_error_status, "the status of those errors (default 500)"},
 	{"--limit", "RATE[,burst=N|,window][@TIME]", set_limit,
-	 "answer 429 above 1000/s, 600/m, 5000/h (default burst: a tenth of a second's share);\n"
-	 "        with ,window: above so many in each second, minute, hour; again with @TIME: from then\n"
-	 "        on, such as --limit 1000/s --limit 300/s@20s --limit none@40s"},
+	 "answer 429 above 1000/s, 600/m, 5000/h (default burst: a tenth of a\n"
+	 "        second's share); with ,window: above so many in each second, minute,\n"
+	 "        hour; again with @TIME: from then on, such as\n"
+	 "        --limit 1000/s --limit 300/s@20s --limit none@40s"},
 	{"--limit-headers", "ratelimit|ratelimit-old|x-ratelimit", set_limit_headers,
-	 "tell the limit in each answer: RateLimit and RateLimit-Policy; RateLimit-Limit,\n"
-	 "        -Remaining and -Reset; X-RateLimit-Limit, -Remaining and -Reset (a Unix time)"},
+	 "tell the limit in each answer: RateLimit and RateLimit-Policy;\n"
+	 "        RateLimit-Limit, -Remaining and -Reset; X-RateLimit-Limit, -Remaining\n"
+	 "        and -Reset (a Unix time)"},
 	{"--retry-after", "SECONDS|date|none", set_retry_after,
-	 "what a refusal says (default: seconds until there is room, where that is known, rounded up)"},
+	 "what a refusal says (default: seconds until there is room, rounded up,\n"
+	 "        where that is known)"},
 	{"--max-in-flight", "N[:STATUS]", set_max_in_flight,
 	 "answer 429 (or STATUS) at once while N requests are under way"},
-	{"--workers", "N", set_workers, "work on N requests at once, on each for its latency; the others wait in line"},
+	{"--workers", "N", set_workers,
+	 "work on N requests at once, each for its latency; the others wait in\n"
+	 "        line"},
 	{"--outage", "FROM..TO[:STATUS]", set_outage,
-	 "answer nothing but 503 (or STATUS) in that time, such as 10s..70s; may be repeated"},
+	 "answer nothing but 503 (or STATUS) in that time, such as 10s..70s; may\n"
+	 "        be repeated"},
 	{"--max-connections", "N", set_max_connections, "answer 503 on connections beyond N, and close"},
 	{"--fault", "PREFIX=FAULT[:PERCENT]", set_fault, "let requests below PREFIX meet a fault, see below"},
 	{"--seed", "N", set_seed, "of the dice (default 0): same seed, same order of requests, same answers"},
@@ -160,29 +167,32 @@ static const struct mock_option {
 
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
-static const char paths[] =
-	"Paths:\n"
-	"  /orders/ID        JSON of about 300 bytes, the same for the same ID; total = sum of qty * price\n"
-	"  /html/ID          HTML of about 2 KiB\n"
-	"  /text, /empty     plain text; 204 without a body\n"
-	"  /json/BYTES       JSON of exactly that size\n"
-	"  /echo             method, path, headers and body of the request as JSON\n"
-	"  /status/CODE[/retry-after/TEXT]   that status; TEXT date:N is the date N seconds from now\n"
-	"  /fault/[once/]FAULT[/ARGUMENT][/KEY]   a fault; with once/ only the first time for each KEY\n"
-	"  /stats            counters as JSON; not counted, limited or delayed; most_in_window: the most requests\n"
-	"                    that came in any window of a second\n"
-	"  /stats/seconds    requests, and those refused, in each second since the first one\n"
-	"\nFaults:\n";
+static const char paths[] = "Paths:\n"
+			    "  /orders/ID        JSON of about 300 bytes, the same for the same ID;\n"
+			    "                    total = sum of qty * price\n"
+			    "  /html/ID          HTML of about 2 KiB\n"
+			    "  /text, /empty     plain text; 204 without a body\n"
+			    "  /json/BYTES       JSON of exactly that size\n"
+			    "  /echo             method, path, headers and body of the request as JSON\n"
+			    "  /status/CODE[/retry-after/TEXT]\n"
+			    "                    that status; TEXT date:N is the date N seconds from now\n"
+			    "  /fault/[once/]FAULT[/ARGUMENT][/KEY]\n"
+			    "                    a fault; with once/ only the first time for each KEY\n"
+			    "  /stats            counters as JSON; not counted, limited or delayed;\n"
+			    "                    most_in_window: the most requests that came in any window\n"
+			    "                    of a second\n"
+			    "  /stats/seconds    requests, and those refused, in each second since the first\n"
+			    "\nFaults:\n";
 
 static void print_help(void)
 {
-	puts("Usage: weir mock [OPTION]...\n\nAn upstream to try things on.  Runs until SIGINT or "
+	puts("usage: weir mock [OPTION ...]\n\nAn upstream to try things on.  Runs until SIGINT or "
 	     "SIGTERM.\n\nOptions:");
 	for (size_t i = 0; i < OPTIONS; i++)
 		printf("  %s %s\n        %s\n", options[i].name, options[i].value, options[i].text);
 	printf("  --help\n        print this\n\n@TIME, FROM and TO count from the first request on.\n\nA PREFIX holds "
 	       "for whole parts of a path: /orders/7 also for "
-	       "/orders/7/x, not for /orders/70.\nOf several the longest wins.\n\n%s",
+	       "/orders/7/x, not\nfor /orders/70.  Of several the longest wins.\n\n%s",
 	       paths);
 #define NONE (-1LL)
 #define X(id, name, argument, text)                                                                                    \

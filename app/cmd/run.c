@@ -13,9 +13,9 @@
 static void print_help(FILE *to)
 {
 	fputs("usage: weir run [OPTION ...] FILE\n\n"
-	      "Runs the pipeline in FILE (YAML) to its end.  SIGINT or SIGTERM stop it after what\n"
-	      "is in flight; a second one ends it at once.  However it ended, the same command\n"
-	      "goes on where it was; once all is done it says so and does nothing.\n\n"
+	      "Runs the pipeline in FILE (YAML) to its end.  SIGINT or SIGTERM stop it after\n"
+	      "what is in flight; a second one ends it at once.  However it ended, the same\n"
+	      "command goes on where it was; once all is done it says so and does nothing.\n\n"
 	      "  --summary FILE    write the totals as JSON; - is the standard output\n"
 	      "  --state DIR       the state folder; default: .weir/NAME beside FILE\n"
 	      "  --adopt           go on although FILE has changed, or its source was copied\n"

@@ -20,7 +20,7 @@
 	X(STALL_BODY, "stall-body", NONE, "half the body, then silence")                                               \
 	X(HALF, "half", NONE, "half of the announced body, then close")                                                \
 	X(CHUNK_CUT, "chunk-cut", NONE, "close in the middle of a chunk")                                              \
-	X(CLOSE_CUT, "close-cut", NONE, "body that ends with the connection, in the middle of the JSON")               \
+	X(CLOSE_CUT, "close-cut", NONE, "body that ends with the connection, amid the JSON")                           \
 	X(SLOW, "slow", 100, "body at so many bytes a second")                                                         \
 	X(TOO_LONG, "wrong-length", NONE, "Content-Length too long by 10")                                             \
 	X(TOO_SHORT, "short-length", NONE, "Content-Length too short by 10")                                           \

@@ -6,6 +6,7 @@ expect_code 0
 expect_out '^queue: impossible under any distribution'
 expect_out '^semaphore: impossible in the stated range'
 expect_out '^naive: consistent'
+expect_out '^all: failed attempts: status 5xx '
 expect_out 'on the virtual clock, in'
 expect_json a.json '[.rows[].pattern] == ["queue", "semaphore", "rate", "chunked", "naive", "auto"]'
 expect_json a.json 'all(.rows[]; .jobs == 20000 and .jobs == .succeeded + .failed and .failed == .errors_5xx)'

@@ -20,3 +20,23 @@ expect_out '[0-9]+\.[0-9]+'
 weir list
 expect_code 0
 for kind in jsonl lines range stdin http jq sqlite stdout memory; do expect_out "$kind"; done
+
+# All of it fits a terminal of 80 columns.
+expect_narrow() {
+	expect_code 0
+	wide=$(awk 'length > 80' stdout)
+	[ -z "$wide" ] || fail "wider than 80 columns: $wide"
+}
+for verb in '' run get init check list dead state status mock bench; do
+	# shellcheck disable=SC2086 # no verb at all is one of them
+	weir $verb --help
+	expect_narrow
+	expect_out '^usage: weir'
+done
+weir init
+expect_narrow
+for part in '' flow http lines csv jsonl sqlite jq; do
+	# shellcheck disable=SC2086
+	weir list $part
+	expect_narrow
+done

@@ -91,22 +91,14 @@ static const char *cell_rate(const struct bench_place *place, char text[static 3
 	return bench_text_count(bench_row_per_sec(place->row), text);
 }
 
-/* With own URLs nothing is known of a tail. */
-static double best_bound(const struct bench_place *place)
-{
-	struct bench_bound bound;
-	bench_row_bound(place->report, place->row, &bound);
-	return isnan(bound.whole) ? bound.steady : bound.whole;
-}
-
 static const char *cell_bound(const struct bench_place *place, char text[static 32])
 {
-	return bench_text_count(best_bound(place), text);
+	return bench_text_count(bench_row_at_most(place->report, place->row), text);
 }
 
 static const char *cell_share(const struct bench_place *place, char text[static 32])
 {
-	double share = bench_row_per_sec(place->row) / best_bound(place);
+	double share = bench_row_per_sec(place->row) / bench_row_at_most(place->report, place->row);
 	if (!isfinite(share))
 		return none;
 	snprintf(text, 32, "%.1f %%", share * 100);

@@ -163,11 +163,10 @@ static double published_of(const struct bench_report *report, const struct bench
 static void add_speed_row(const struct bench_report *report, const struct bench_row *row, const struct axis *axis,
 			  double y, struct buf *out)
 {
-	struct bench_bound bound;
 	struct bench_judgement judgement;
 	char title[128], text[32];
 	double speed = bench_row_per_sec(row), said = published_of(report, row);
-	bench_row_bound(report, row, &bound);
+	double bound = bench_row_at_most(report, row);
 	bench_judge_variant(report->scenario, row->variant, &judgement);
 	add_name(row, y, out);
 	if (isfinite(said)) {
@@ -175,9 +174,9 @@ static void add_speed_row(const struct bench_report *report, const struct bench_
 			 bench_verdict_name(judgement.verdict));
 		add_diamond(out, place_of(axis, said), y, judgement.verdict == BENCH_CONSISTENT, title);
 	}
-	if (isfinite(bound.steady)) {
-		snprintf(title, sizeof title, "bound: %s/s", bench_text_count(bound.steady, text));
-		add_bar(out, place_of(axis, bound.steady), y, title);
+	if (isfinite(bound)) {
+		snprintf(title, sizeof title, "bound: %s/s", bench_text_count(bound, text));
+		add_bar(out, place_of(axis, bound), y, title);
 	}
 	if (speed > 0) {
 		snprintf(title, sizeof title, "measured: %s/s", bench_text_count(speed, text));
@@ -189,9 +188,7 @@ void bench_chart_speed(const struct bench_report *report, struct buf *out)
 {
 	struct axis axis = {.low = (double)INFINITY};
 	for (size_t i = 0; i < report->count; i++) {
-		struct bench_bound bound;
-		bench_row_bound(report, &report->rows[i], &bound);
-		widen(&axis, bound.steady);
+		widen(&axis, bench_row_at_most(report, &report->rows[i]));
 		widen(&axis, bench_row_per_sec(&report->rows[i]));
 		widen(&axis, published_of(report, &report->rows[i]));
 	}

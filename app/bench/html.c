@@ -13,16 +13,21 @@
 static const char head[] =
 	"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>weir bench</title>\n<style>\n"
-	":root{color-scheme:light dark;--back:#fff;--text:#1a1c20;--soft:#5b6270;--line:#dfe2e8;--blue:#1b63c6;"
+	":root{color-scheme:light "
+	"dark;--back:#fff;--text:#1a1c20;--soft:#5b6270;--line:#dfe2e8;--blue:#1b63c6;--shade:#0003;"
 	"--orange:#b5560a;--red:#c02a2a;--green:#1e7a46}\n"
 	"@media(prefers-color-scheme:dark){:root{--back:#15171b;--text:#e6e8ec;--soft:#9aa2b1;--line:#343942;"
-	"--blue:#6ba6ff;--orange:#f0a35c;--red:#ff7b72;--green:#5ecb8b}}\n"
+	"--blue:#6ba6ff;--shade:#fff3;--orange:#f0a35c;--red:#ff7b72;--green:#5ecb8b}}\n"
 	"body{background:var(--back);color:var(--text);font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem "
 	"auto;padding:0 1rem}\n"
 	"h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .5rem}p{margin:.4rem 0}\n"
 	".soft{color:var(--soft);font-size:.9rem}\n"
-	".wide{overflow-x:auto;margin:0 0 "
-	"1.4rem}table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;"
+	/* What is wider than the screen has a shadow at the side where it goes on. */
+	".wide{overflow-x:auto;margin:0 0 1.4rem;background:linear-gradient(90deg,var(--back) 1rem,transparent) left,"
+	"linear-gradient(270deg,var(--back) 1rem,transparent) right,linear-gradient(90deg,var(--shade),transparent) "
+	"left,linear-gradient(270deg,var(--shade),transparent) right;background-size:2.5rem 100%,2.5rem 100%,1rem "
+	"100%,1rem 100%;background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}\n"
+	"table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;"
 	"width:100%}\n"
 	"th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\n"
 	"th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}\n"
@@ -185,7 +190,7 @@ static void write_notes(const struct bench_report *report, struct buf *out)
 static void write_title(const struct bench_report *report, struct buf *out)
 {
 	char jobs[32], low[32], high[32];
-	buf_addf(out, "<h1>weir bench %s</h1>\n<p>", report->scenario->name);
+	buf_addf(out, "<h1>weir bench: %s</h1>\n<p>", report->scenario->name);
 	bench_add_escaped(out, report->mode);
 	if (!report->own_urls)
 		buf_addf(out, ": %s jobs of %s to %s, seed %llu", bench_text_count((double)report->load.jobs, jobs),
@@ -210,7 +215,8 @@ void bench_write_html(const struct bench_report *report, struct buf *out)
 	write_notes(report, out);
 	buf_add_str(
 		out,
-		"<p class=\"soft\">Bound: Little&#39;s law, with its tail where the times are known. Response "
+		"<p class=\"soft\">Bound: Little&#39;s law, with its tail where the times are known; "
+		"the draw of a run lies some per cent above or below. Response "
 		"counts from when a job was due: evenly at the bound&#39;s rate; with naive at the start, with auto "
 		"and own URLs when it was read. Memory is "
 		"what is resident, stacks and all, above what was before the run.</p>\n</body>\n</html>\n");

@@ -26,6 +26,13 @@ void bench_row_bound(const struct bench_report *report, const struct bench_row *
 	ret_bound->steady = mean > 0 ? fmin(at_once / mean, rate) : (double)INFINITY;
 }
 
+double bench_row_at_most(const struct bench_report *report, const struct bench_row *row)
+{
+	struct bench_bound bound;
+	bench_row_bound(report, row, &bound);
+	return isnan(bound.whole) ? bound.steady : bound.whole;
+}
+
 double bench_row_per_sec(const struct bench_row *row)
 {
 	const struct bench_result *result = &row->result;

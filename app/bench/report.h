@@ -31,8 +31,10 @@ struct bench_report {
 	struct bench_row *rows;
 };
 
-/* The bound of this run's row, and how near to it the row came (NAN: unknown). */
+/* The bound of this run's row; what it allows at most in a second, with the tail where that is known (with own URLs it
+ * is not); and what the row did (NAN: unknown). */
 void bench_row_bound(const struct bench_report *report, const struct bench_row *row, struct bench_bound *ret_bound);
+double bench_row_at_most(const struct bench_report *report, const struct bench_row *row);
 double bench_row_per_sec(const struct bench_row *row);
 
 /* "queue", or "queue (asyncio)". */

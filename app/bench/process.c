@@ -28,6 +28,14 @@ static bool needs_count(const struct bench_run *run)
 	return run->variant->pattern == WEIR_PATTERN_NAIVE || run->variant->pattern == WEIR_PATTERN_SEMAPHORE;
 }
 
+/* Of own URLs: a job is due when it is read, and the time is over when the reading ends, so that none may wait for a
+ * permit long after it was read.  The other patterns have no queue. */
+static bool reads_ahead(const struct bench_run *run)
+{
+	return run->variant->pattern == WEIR_PATTERN_QUEUE || run->variant->pattern == WEIR_PATTERN_RATE ||
+	       run->variant->pattern == WEIR_PATTERN_AUTO;
+}
+
 static bool is_last(const struct jobs *jobs)
 {
 	const struct bench_run *run = jobs->run;
@@ -102,6 +110,7 @@ int bench_run_process(struct bench_run *run)
 	struct weir_policy *policy;
 	struct weir_policy_options opts = {
 		.pattern = run->variant->pattern,
+		.capacity = plan->urls && reads_ahead(run) ? 1 : 0,
 		.retry.attempts = plan->recovery ? 0 : 1,
 		.timeout = 10 * WEIR_SEC,
 		.gate_flags = plan->recovery ? 0 : WEIR_GATE_NO_BREAKER,

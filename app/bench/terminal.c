@@ -69,8 +69,10 @@ static void write_table(const struct bench_report *report, const struct bench_co
 		if (!stands_in(&place, measured))
 			continue;
 		buf_addf(out, "%-*s", first, bench_row_name(place.row, name));
-		for (const struct bench_column *c = columns; c->name; c++)
-			buf_addf(out, "%*s", c->width, c->write(&place, text));
+		for (const struct bench_column *c = columns; c->name; c++) {
+			const char *cell = c->write(&place, text);
+			buf_addf(out, "%s%*s", strlen(cell) < (size_t)c->width ? "" : " ", c->width, cell);
+		}
 		trim(out);
 	}
 }

@@ -5,11 +5,14 @@
  *
  * To add an option: a row in `options` and its function; --help comes from the same table.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "bench/suite.h"
 #include "bench/text.h"
@@ -270,6 +273,14 @@ static void set_load(struct bench_command *command)
 	suite->load = load;
 }
 
+/* Of names that mean such addresses each call says so by itself. */
+static bool is_allowed(const struct bench_command *command, const struct http_origin *origin)
+{
+	if (command->suite.allow_private)
+		return true;
+	return origin->numeric ? http_address_text_is_public(origin->host) : strcmp(origin->host, "localhost") != 0;
+}
+
 static int add_url(struct bench_command *command, char **urls, char *line, size_t number, struct weir_error *err)
 {
 	struct http_origin origin;
@@ -279,6 +290,10 @@ static int add_url(struct bench_command *command, char **urls, char *line, size_
 	const char *wrong = http_origin_parse(line, &origin);
 	if (wrong)
 		return weir_error_set(err, WEIR_EINVAL, "%s:%zu: %s", command->urls, number, wrong);
+	if (!is_allowed(command, &origin))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "%s:%zu: %s is loopback or private; --allow-private if that is what you want",
+				      command->urls, number, origin.host);
 	if (command->suite.url_count == URLS_MOST)
 		return weir_error_set(err, WEIR_EINVAL, "%s: more than %d URLs", command->urls, URLS_MOST);
 	urls[command->suite.url_count] = strdup(line);
@@ -341,6 +356,18 @@ static int check_together(struct bench_command *command, struct weir_error *err)
 
 /* ---- where the results go */
 
+/* Said before minutes are spent on what could not be kept. */
+static int check_file(const char *path, struct weir_error *err)
+{
+	if (!path || !strcmp(path, "-"))
+		return 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return weir_error_set(err, -errno, "%s cannot be written: %s", path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
 static int write_file(const char *path, const struct bench_report *report,
 		      void (*write)(const struct bench_report *report, struct buf *out))
 {
@@ -401,6 +428,8 @@ static int run_bench(struct bench_command *command, struct weir_error *err)
 	suite->scenario = choose_scenario(command, err);
 	if (!suite->scenario || check_together(command, err) || (command->urls && read_urls(command, err)))
 		return EX_USAGE;
+	if (check_file(command->csv, err) || check_file(command->json, err) || check_file(command->html, err))
+		return EX_IOERR;
 	set_load(command);
 	if (suite->load.low > suite->load.high || suite->load.high <= 0)
 		return weir_error_set(err, WEIR_EINVAL, "the latencies are no range"), EX_USAGE;

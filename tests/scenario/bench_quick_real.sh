@@ -21,9 +21,9 @@ mock --latency 5ms
 for i in 1 2 3 4 5 6 7 8; do echo "$MOCK_URL/text/$i"; done >urls.txt
 echo "$MOCK_URL/status/503" >>urls.txt
 echo "$MOCK_URL/status/404" >>urls.txt
-weir bench patterns --urls urls.txt --only queue --json c.json
-expect_code 0
-expect_json c.json '.rows[0] | .failed == 10 and .errors_other == 10'
+weir bench patterns --urls urls.txt --only queue
+expect_code 64
+expect_err 'urls.txt:1: 127.0.0.1 is loopback or private; --allow-private'
 weir bench patterns --urls urls.txt --allow-private --json d.json
 expect_code 0
 expect_json d.json '[.rows[].pattern] == ["queue", "semaphore", "rate", "chunked", "auto"]' # naive only if asked for
@@ -32,10 +32,20 @@ weir bench patterns --urls urls.txt --allow-private --duration 1s --only queue -
 expect_code 0
 expect_json e.json '.rows[0] | .took_s >= 1 and .took_s < 5 and .jobs > 100'
 expect_json e.json '.rows[1] | .jobs == 10 and (.note | test("each URL once"))'
+# Of a rate, too, the time is what was asked for, and nothing waits in a queue of the bench's own.
+weir bench patterns --urls urls.txt --allow-private --duration 1s --only rate --json g.json
+expect_code 0
+expect_json g.json '.rows[0] | .took_s >= 1 and .took_s < 2 and .response_p50_s < 0.5'
 echo 'ftp://example.org/' >bad.txt
 weir bench patterns --urls bad.txt
 expect_code 64
 expect_err 'bad.txt:1'
+
+# What cannot be written is said before anything is run.
+weir bench patterns --urls urls.txt --allow-private --csv no/such/folder.csv
+expect_code 74
+expect_err 'folder.csv cannot be written'
+[ ! -s stdout ] || fail "it was run"
 
 # Fewer descriptors than connections: it lowers the number, and says so.
 CODE=0

@@ -306,6 +306,13 @@ static void sqlite_nack(struct broker *broker, struct item *item, weir_nsec due)
 		broker_commit_retry(broker, item);
 }
 
+/* Due at once, as far as those after it are concerned. */
+static void sqlite_note(struct broker *broker, struct item *item)
+{
+	item->due = 0;
+	broker_commit_retry(broker, item);
+}
+
 static void sqlite_bury(struct broker *broker, struct item *item)
 {
 	broker->counts.leased--;
@@ -351,6 +358,7 @@ static const struct broker_ops sqlite_ops = {
 	.lease = sqlite_lease,
 	.ack = sqlite_ack,
 	.nack = sqlite_nack,
+	.note = sqlite_note,
 	.bury = sqlite_bury,
 	.stop = sqlite_stop,
 	.grow = sqlite_grow,

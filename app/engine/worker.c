@@ -8,8 +8,8 @@
  *       '------------------- broker, until due -------------'
  *
  * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item of a lane
- * (flow.order_by) waits in memory, since the others of its lane must wait for it: there the attempts of a run that was
- * killed are forgotten.
+ * (flow.order_by) waits in memory, since the others of its lane must wait for it; there the broker is told of each
+ * attempt, and after a kill the item is tried again at once.
  */
 #include "engine/internal.h"
 
@@ -157,6 +157,8 @@ static int answer(struct engine *engine, struct item *item, struct weir_attempt 
 	}
 	if (verdict != STEP_OK)
 		item_set_why(item, "%s", call->why);
+	if (verdict == STEP_RETRY && engine->plan->settings.order_by && engine->broker_ops->note)
+		engine->broker_ops->note(engine->broker, item);
 	switch (verdict) {
 	case STEP_OK:
 		return 0;

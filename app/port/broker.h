@@ -131,6 +131,10 @@ struct broker_ops {
 	/* Takes the item back until `due` on weir_now()'s clock (attempts and why as they stand in the item). */
 	void (*nack)(struct broker *broker, struct item *item, weir_nsec due);
 
+	/* The item stays the caller's, but its attempts and why have changed: after a kill it is back with these. NULL:
+	 * nothing outlives a kill. */
+	void (*note)(struct broker *broker, struct item *item);
+
 	/* The item is a dead letter (item->why): keeps it as one.  NULL: it cannot keep any. */
 	void (*bury)(struct broker *broker, struct item *item);
 

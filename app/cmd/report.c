@@ -89,6 +89,11 @@ static const char *spoken(double seconds, char text[32])
 	return text;
 }
 
+static double in_seconds(weir_nsec ns)
+{
+	return (double)ns / (double)WEIR_SEC;
+}
+
 static double eta_seconds(const struct report *report)
 {
 	const struct engine_stats *now = &report->now;
@@ -123,8 +128,6 @@ static int add_flow_parts(const struct report *report, char parts[][64])
 	char a[32];
 	if (report->now.state != ENGINE_RUNNING)
 		return 0;
-	if (flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_SHUT)
-		snprintf(parts[n++], 64, "%s", engine_why_name(flow->why));
 	snprintf(parts[n++], 64, "%s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (auto)" : "");
 	/* One that was found and does not matter now is only being felt for. */
 	if (flow->rate_from != RATE_NONE && (flow->rate_from != RATE_FOUND || flow->why == WHY_RATE_FOUND))
@@ -133,6 +136,21 @@ static int add_flow_parts(const struct report *report, char parts[][64])
 	if (flow->throttled)
 		snprintf(parts[n++], 64, "%s x 429", report_number(flow->throttled, a));
 	return n;
+}
+
+static bool stands_still(const struct engine_flow *flow)
+{
+	return flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_SHUT;
+}
+
+/* In the place of the time that is left, which nobody knows then. */
+static void add_still(const struct engine_flow *flow, char part[64])
+{
+	char a[32];
+	if (flow->why == WHY_SHUT && flow->shut_until > weir_now())
+		snprintf(part, 64, "told to come back in %s", spoken(in_seconds(flow->shut_until - weir_now()), a));
+	else
+		snprintf(part, 64, "%s", engine_why_name(flow->why));
 }
 
 /* Parts in order of importance; what does not fit the terminal is left out. */
@@ -152,6 +170,8 @@ void report_line(const struct report *report, size_t columns, struct buf *out)
 		snprintf(parts[n++], 64, "stopping");
 	else if (now->degraded)
 		snprintf(parts[n++], 64, "disk full, waiting for room");
+	else if (now->state == ENGINE_RUNNING && stands_still(&report->flow))
+		add_still(&report->flow, parts[n++]);
 	else if (eta >= 0)
 		snprintf(parts[n++], 64, "ETA %s", spoken(eta, a));
 	snprintf(parts[n++], 64, "%s failed", report_number(now->dead, a));
@@ -176,11 +196,6 @@ static void add_counts(const struct engine_stats *now, struct buf *out)
 		 (unsigned long long)now->attempts, (unsigned long long)now->refused);
 }
 
-static double in_seconds(weir_nsec ns)
-{
-	return (double)ns / (double)WEIR_SEC;
-}
-
 /* So many in a time, as it is written in a config. */
 static void add_rate(const struct key_rate *rate, struct buf *out)
 {
@@ -188,6 +203,26 @@ static void add_rate(const struct key_rate *rate, struct buf *out)
 	spec_duration_write(rate->period, period);
 	bool is_one = period[0] == '1' && (period[1] < '0' || period[1] > '9') && period[1] != '.';
 	buf_addf(out, "\"%llu/%s\"", (unsigned long long)rate->count, period + is_one);
+}
+
+static double ms(int64_t ns)
+{
+	return (double)ns / (double)WEIR_MSEC;
+}
+
+/* Those that are to begin in time. */
+static void add_classes(const struct engine_stats *now, struct buf *out)
+{
+	for (size_t i = 0; i < now->class_count; i++) {
+		const struct engine_class *class = &now->classes[i];
+		buf_addf(out, "%s{\"class\":%lld,\"sla_s\":%.3f,\"begun\":%llu,\"late\":%llu",
+			 i ? "," : ",\"classes\":[", (long long)class->number, in_seconds(class->sla),
+			 (unsigned long long)weir_histogram_count(class->waits), (unsigned long long)class->late);
+		buf_addf(out, ",\"wait_p50_ms\":%.3f,\"wait_p99_ms\":%.3f,\"wait_max_ms\":%.3f}%s",
+			 ms(weir_histogram_quantile(class->waits, 0.5)),
+			 ms(weir_histogram_quantile(class->waits, 0.99)), ms(weir_histogram_max(class->waits)),
+			 i + 1 == now->class_count ? "]" : "");
+	}
 }
 
 /* A JSON object: how fast it goes, and why. */
@@ -218,6 +253,7 @@ static void add_flow(const struct report *report, struct buf *out)
 		buf_add_json_str(out, flow->choice, strlen(flow->choice));
 	else
 		buf_add_str(out, "null");
+	add_classes(&report->now, out);
 	buf_add_char(out, '}');
 }
 
@@ -259,9 +295,17 @@ void report_json(const struct report *report, const char *event, struct buf *out
 	buf_add_char(out, '}');
 }
 
-static double ms(int64_t ns)
+static void add_class_words(const struct engine_stats *now, struct buf *out)
 {
-	return (double)ns / (double)WEIR_MSEC;
+	char a[32], b[32], sla[32], wait[32];
+	for (size_t i = 0; i < now->class_count; i++) {
+		const struct engine_class *class = &now->classes[i];
+		spec_duration_write(class->sla, sla);
+		buf_addf(out, "  class %lld: %s of %s began later than %s; the longest wait was %s\n",
+			 (long long)class->number, report_number(class->late, a),
+			 report_number(weir_histogram_count(class->waits), b), sla,
+			 spoken(in_seconds(weir_histogram_max(class->waits)), wait));
+	}
 }
 
 /* How fast it went, and what kept it from going faster. */
@@ -270,13 +314,14 @@ static void add_flow_words(const struct report *report, struct buf *out)
 	const struct engine_flow *flow = &report->flow;
 	char a[32];
 	buf_addf(out, "  %s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (found)" : "");
-	if (flow->rate_from != RATE_NONE)
+	if (flow->rate_from != RATE_NONE && (flow->rate_from != RATE_FOUND || flow->mostly == WHY_RATE_FOUND))
 		buf_addf(out, ", at most %.*f/s (%s)", flow->per_sec < 10 ? 1 : 0, flow->per_sec,
 			 rates_from[flow->rate_from]);
 	if (flow->throttled)
 		buf_addf(out, ", %s times told to come later (429)", report_number(flow->throttled, a));
 	if (flow->breaker_opened)
-		buf_addf(out, ", the breaker opened %s times", report_number(flow->breaker_opened, a));
+		buf_addf(out, ", the breaker opened %s time%s", report_number(flow->breaker_opened, a),
+			 flow->breaker_opened == 1 ? "" : "s");
 	if (flow->mostly != WHY_END)
 		buf_addf(out, "; held back by: %s", engine_why_name(flow->mostly));
 	buf_add_char(out, '\n');
@@ -309,6 +354,7 @@ void report_closing(const struct report *report, struct buf *out)
 			 ms(weir_histogram_quantile(now->attempt_ns, 0.99)));
 	buf_add_char(out, '\n');
 	add_flow_words(report, out);
+	add_class_words(now, out);
 	add_advice(report, out);
 }
 

@@ -268,5 +268,6 @@ void engine_free(struct engine *engine)
 	weir_policy_free(engine->policy);
 	weir_histogram_free(engine->attempt_ns);
 	weir_histogram_free(engine->item_ns);
+	engine_classes_free(engine);
 	free(engine);
 }

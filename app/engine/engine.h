@@ -55,6 +55,14 @@ struct engine_options {
 	void *arg;
 };
 
+/* A class of items that is to begin in time (flow.priority.sla). */
+struct engine_class {
+	int64_t number;
+	weir_nsec sla;
+	uint64_t late;                /* waited longer than that for their first try */
+	struct weir_histogram *waits; /* all of the class, from being read to their first try */
+};
+
 /* A look at the run.  The counts obey the accounts at any moment. */
 struct engine_stats {
 	enum engine_state state;
@@ -76,6 +84,8 @@ struct engine_stats {
 	weir_nsec source_stalled;                          /* how long reading waited for room in the broker */
 	weir_nsec workers_stalled;                         /* how long workers waited for room before a sink, in all */
 	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
+	const struct engine_class *classes;                /* in the order of the plan */
+	size_t class_count;
 };
 
 /* Opens everything the plan names.  On a fiber.  On failure *ret_exit is the exit code to use. */

@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-/* The class of an item that has none: nobody is less urgent, and aging still brings it to its turn. */
-#define NO_CLASS 1000000
-
 static struct json *parse(const struct item *item)
 {
 	struct json *json = NULL;
@@ -18,15 +15,15 @@ static struct json *parse(const struct item *item)
 int64_t engine_class_of(void *arg, const struct item *item)
 {
 	const struct engine *engine = arg;
-	int64_t class = NO_CLASS;
+	int64_t class = PLAN_CLASS_MOST;
 	struct json *json = item->bad ? NULL : parse(item);
 	const struct json *value = json ? json_at(json, engine->plan->settings.priority_field) : NULL;
 	double number = -1;
 	if (value && (json_type(value) == JSON_NUMBER_INT || json_type(value) == JSON_NUMBER_REAL))
 		number = json_real(value);
 	else if (value)
-		number = NO_CLASS;
-	if (value && number < NO_CLASS)
+		number = PLAN_CLASS_MOST;
+	if (value && number < PLAN_CLASS_MOST)
 		class = number > 0 ? (int64_t)number : 0;
 	json_free(json);
 	return class;

@@ -69,6 +69,8 @@ struct engine {
 	weir_nsec source_stalled, workers_stalled;
 	uint64_t left, left_dead; /* of the first items (stop_when): through the steps, and of them the dead */
 	struct weir_histogram *attempt_ns, *item_ns;
+	struct engine_class *classes; /* that are to begin in time */
+	size_t class_count;
 	int failed_exit; /* of the first failure; 0: none */
 	struct weir_error failure;
 	uint64_t random;
@@ -103,6 +105,11 @@ uint64_t engine_lane_of(const struct engine *engine, const struct item *item);
 uint64_t engine_memory_bytes(void);
 void engine_memory_begin(struct engine_memory *memory, uint64_t most);
 void engine_memory_look(struct engine_memory *memory, size_t under_way, uint64_t used);
+
+/* classes.c: those of flow.priority.sla (WEIR_ENOMEM); an item begins its first try, after so long. */
+int engine_classes_open(struct engine *engine);
+void engine_classes_free(struct engine *engine);
+void engine_class_begins(struct engine *engine, const struct item *item, weir_nsec waited);
 
 /* learnt.c: reads the file, if there is a state folder (WEIR_ENOMEM); writes it; forgets all. */
 int engine_learnt_open(struct engine *engine);

@@ -44,6 +44,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.workers_stalled = engine->workers_stalled,
 		.attempt_ns = engine->attempt_ns,
 		.item_ns = engine->item_ns,
+		.classes = engine->classes,
+		.class_count = engine->class_count,
 	};
 }
 

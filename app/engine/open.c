@@ -239,7 +239,7 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 	if (weir_group_new(&collect, &engine->intake) || weir_group_new(&collect, &engine->workers) ||
 	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->stopping) ||
 	    weir_event_new(&engine->left_alone) || weir_histogram_new(&engine->attempt_ns) ||
-	    weir_histogram_new(&engine->item_ns) || weir_event_new(&engine->has_room))
+	    weir_histogram_new(&engine->item_ns) || weir_event_new(&engine->has_room) || engine_classes_open(engine))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	return 0;
 }

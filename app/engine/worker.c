@@ -199,8 +199,10 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	engine->in_flight++;
 	enum step_verdict verdict = run_steps(engine, item, &call);
 	engine->in_flight--;
-	if (!item->tried && (call.tries || (verdict != STEP_CANCELED && verdict != STEP_REFUSED)))
+	if (!item->tried && (call.tries || (verdict != STEP_CANCELED && verdict != STEP_REFUSED))) {
 		item->tried = weir_now();
+		engine_class_begins(engine, item, begun - item->born + call.waited);
+	}
 	if (verdict != STEP_CANCELED && verdict != STEP_REFUSED)
 		weir_histogram_record(engine->attempt_ns, weir_clock() - begun - call.waited);
 	return answer(engine, item, attempt, &call, verdict);

@@ -37,6 +37,7 @@ enum key_type {               /* written as            field in the config struc
 		KEY_STRINGS,   /* a list of texts, or one                    struct key_strings */
 		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
 				  key_headers */
+		KEY_TIMES,     /* a map of whole numbers, min..max, to durations: { 0: 2s }   struct key_times */
 		KEY_GROUP, /* a map with keys of its own, `group`; its fields lie in the same struct, offsets from its
 			      start.  Or the word in `choices`, then the bool at its own offset is set */
 };
@@ -62,6 +63,14 @@ struct key_headers {
 	size_t n;
 };
 
+struct key_times {
+	struct key_time {
+		int64_t number;
+		weir_nsec time;
+	} * times;
+	size_t n;
+};
+
 enum key_flags {
 	KEY_REQUIRED = 1u << 0,
 	KEY_SECRET =
@@ -74,9 +83,9 @@ struct key {
 	enum key_type type;
 	size_t offset;        /* offsetof(struct …_config, field) */
 	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
-	int64_t min, max; /* of KEY_COUNT, KEY_COUNTS, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any that is not
-			     negative */
-	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
+	int64_t min, max;    /* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any
+				that is not    negative */
+	const char *choices; /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP */
 	unsigned flags;
 	const char *text; /* what it does, one sentence without a final stop */

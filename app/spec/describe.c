@@ -49,6 +49,8 @@ static const char *type_words(enum key_type type)
 		return "a text or a list of texts";
 	case KEY_HEADERS:
 		return "a map of header names to texts";
+	case KEY_TIMES:
+		return "a map of whole numbers to durations, such as {0: 2s}";
 	case KEY_GROUP:
 		return "a map with keys of its own";
 	}

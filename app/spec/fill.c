@@ -148,6 +148,8 @@ static void release_lists(const struct key *key, void *field)
 		for (size_t i = 0; i < strings->n; i++)
 			free(strings->values[i]);
 		free(strings->values);
+	} else if (key->type == KEY_TIMES) {
+		free(((struct key_times *)field)->times);
 	} else {
 		struct key_headers *headers = field;
 		for (size_t i = 0; i < headers->n; i++) {
@@ -177,6 +179,7 @@ void spec_release(const struct key *keys, void *config)
 		case KEY_COUNTS:
 		case KEY_STRINGS:
 		case KEY_HEADERS:
+		case KEY_TIMES:
 			release_lists(key, field);
 			break;
 		case KEY_GROUP:

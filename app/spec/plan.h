@@ -12,6 +12,9 @@
 
 enum { SPEC_STEPS_MAX = 64 };
 
+/* The class of an item that has none: nobody is less urgent, and aging still brings it to its turn. */
+enum { PLAN_CLASS_MOST = 1000000 };
+
 struct plan_adapter {
 	const struct adapter *adapter;
 	void *config; /* adapter->config_bytes, filled from its keys */
@@ -45,11 +48,13 @@ struct plan_settings {
 	double breaker_slow_rate;    /* flow.breaker.slow_rate: 0: all of them must be slow */
 	char *priority_field;        /* flow.priority.field: of the item, its class; NULL: first come, first served */
 	weir_nsec priority_aging;    /* flow.priority.aging: 0: 5 s */
-	char *order_by;              /* flow.order_by: items that are equal there go one after the other; NULL */
-	uint64_t max_memory;         /* flow.max_memory: 0: any */
-	weir_nsec timeout_attempt;   /* flow.timeout.attempt: longest time of a try; 0: any */
-	weir_nsec timeout_queue;     /* flow.timeout.queue: longest wait for the first attempt; 0: any */
-	weir_nsec timeout_total;     /* flow.timeout.total: longest from taking an item to its last attempt; 0: any */
+	/* flow.priority.sla: of a class, how long its items should wait at most for their first try */
+	struct key_times priority_sla;
+	char *order_by;            /* flow.order_by: items that are equal there go one after the other; NULL */
+	uint64_t max_memory;       /* flow.max_memory: 0: any */
+	weir_nsec timeout_attempt; /* flow.timeout.attempt: longest time of a try; 0: any */
+	weir_nsec timeout_queue;   /* flow.timeout.queue: longest wait for the first attempt; 0: any */
+	weir_nsec timeout_total;   /* flow.timeout.total: longest from taking an item to its last attempt; 0: any */
 
 	double stop_dead;       /* stop_when.dead: default 50%; 0: never */
 	int64_t stop_of_first;  /* stop_when.of_first: default 200 */

@@ -310,6 +310,26 @@ static int fill_headers(struct spec_load *load, const struct key *key, const str
 	return 0;
 }
 
+static int fill_times(struct spec_load *load, const struct key *key, const struct spec_node *node,
+		      struct key_times *times)
+{
+	times->times = calloc(node->count ? node->count : 1, sizeof *times->times);
+	if (!times->times)
+		return spec_fail_memory(load);
+	for (const struct spec_node *child = node->children; child; child = child->next) {
+		struct key_time *time = &times->times[times->n++];
+		struct key one = {.name = child->key, .type = KEY_DURATION, .min = 1, .max = INT64_MAX};
+		if (!spec_count_read(child->key, &time->number) || !in_bounds(key, time->number))
+			return spec_fail(load, child->key_line, child->key_column,
+					 "%s has \"%.80s\", expected a whole number from %lld to %lld and its time",
+					 key->name, child->key, (long long)key->min, (long long)key->max);
+		int code = spec_value_fill(load, &one, child, &time->time);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
 int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
 {
 	void *field = (char *)config + key->offset;
@@ -319,7 +339,10 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 		return fill_strings(load, key, node, field);
 	if (key->type == KEY_HEADERS && node->kind == SPEC_MAP)
 		return fill_headers(load, key, node, field);
-	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_GROUP || spec_node_is_null(node))
+	if (key->type == KEY_TIMES && node->kind == SPEC_MAP)
+		return fill_times(load, key, node, field);
+	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_TIMES || key->type == KEY_GROUP ||
+	    spec_node_is_null(node))
 		return fail_value(load, key, node, NULL);
 	char *text;
 	int code = spec_expand(load, key, node, &text);

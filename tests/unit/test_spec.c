@@ -314,6 +314,7 @@ struct all_types {
 	struct key_counts counts;
 	struct key_strings strings;
 	struct key_headers headers;
+	struct key_times times;
 	int64_t inner;
 };
 
@@ -339,6 +340,7 @@ static const struct key all_keys[] = {
 	{"counts", KEY_COUNTS, FIELD(counts), "[200, 404]", 100, 599, .text = "t"},
 	{"strings", KEY_STRINGS, FIELD(strings), .text = "t"},
 	{"headers", KEY_HEADERS, FIELD(headers), .text = "t"},
+	{"times", KEY_TIMES, FIELD(times), .min = 0, .max = 9, .text = "t"},
 	{"secret", KEY_STRING, FIELD(secret), .flags = KEY_SECRET, .text = "t"},
 	{"group", KEY_GROUP, 0, .group = inner_keys, .text = "t"},
 	{0},
@@ -379,7 +381,7 @@ TEST(spec_reads_values_of_every_type)
 	int code = fill_all("string: text\ntemplate: 'a${.b}'\nurl: HTTPS://h/${.c}\nin: there\nout: new\njq: .a\n"
 			    "duration: 1.5s\ndurations: 1ms..2m\nsize: 10MB\ncount: -5\npercent: 12.5%\nflag: false\n"
 			    "choice: bytes\nrange: -3..7\ncounts: [100, 599]\nstrings: [a, 'b c']\n"
-			    "headers: {Accept: '*/*', X-Id: '${.id}'}\nsecret: pss\ngroup: {inner: 9}\n",
+			    "headers: {Accept: '*/*', X-Id: '${.id}'}\ntimes: {0: 2s, 9: 5ms}\nsecret: pss\ngroup: {inner: 9}\n",
 			    &c, NULL, &err);
 	ck_assert_msg(code == 0, "%d:%d %s", err.line, err.column, err.text);
 	ck_assert_str_eq(c.string, "text");
@@ -405,6 +407,9 @@ TEST(spec_reads_values_of_every_type)
 	ck_assert_uint_eq(c.headers.n, 2);
 	ck_assert_str_eq(c.headers.headers[1].name, "X-Id");
 	ck_assert_str_eq(template_text(c.headers.headers[1].value), "${.id}");
+	ck_assert_uint_eq(c.times.n, 2);
+	ck_assert_int_eq(c.times.times[0].time, 2 * WEIR_SEC);
+	ck_assert_int_eq(c.times.times[1].number, 9);
 	ck_assert_str_eq(c.secret, "pss");
 	ck_assert_int_eq(c.inner, 9);
 	spec_release(all_keys, &c);
@@ -481,6 +486,10 @@ TEST(spec_value_errors_say_what_is_expected)
 	expect_value_error("headers: {a b: c}", 11, "\"a b\" is no name of a header");
 	expect_value_error("headers: {a: [b]}", 14, "a list");
 	expect_value_error("headers: {a: \"b\\r\\nX: y\"}", 14, "a header may not hold a line break");
+	expect_value_error("times: 2s", 8, "expected a map of whole numbers to durations");
+	expect_value_error("times: {10: 2s}", 9, "times has \"10\", expected a whole number from 0 to 9 and its time");
+	expect_value_error("times: {x: 2s}", 9, "times has \"x\"");
+	expect_value_error("times: {3: 2}", 12, "3 is \"2\", expected a duration with a unit");
 	expect_value_error("secret: {hunter2: x}", 9, "secret is a map");
 	expect_value_error("group: 3", 8, "group is \"3\", expected a map with keys of its own");
 	expect_value_error("group: {iner: 3}", 9, "did you mean \"inner\"?");

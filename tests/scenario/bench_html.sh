@@ -22,9 +22,11 @@ done
 expect test "$(grep -o '<svg ' dom.html | wc -l)" -ge 8
 expect test "$(grep -o 'class="area"' dom.html | wc -l)" = 6
 # The bars of the chart are the bounds of the table, the tail included.
-for bound in $(grep -o '<title>bound: [0-9.,]*' dom.html | cut -d' ' -f2); do
+grep -o '<title>bound: [0-9.,]*' dom.html | cut -d' ' -f2 >bounds
+expect test "$(wc -l <bounds)" = 6
+while read -r bound; do
 	expect grep -q "<td>$bound</td>" dom.html
-done
+done <bounds
 expect test "$(grep -o 'class="said wrong"' dom.html | wc -l)" -ge 4
 if grep -qiE '<script|src=|url\(|@import|https?://' page.html; then fail "the page refers to something else"; fi
 

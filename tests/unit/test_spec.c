@@ -378,11 +378,12 @@ TEST(spec_reads_values_of_every_type)
 	struct all_types c;
 	struct weir_error err = {0};
 	test_write_file("there", "x");
-	int code = fill_all("string: text\ntemplate: 'a${.b}'\nurl: HTTPS://h/${.c}\nin: there\nout: new\njq: .a\n"
-			    "duration: 1.5s\ndurations: 1ms..2m\nsize: 10MB\ncount: -5\npercent: 12.5%\nflag: false\n"
-			    "choice: bytes\nrange: -3..7\ncounts: [100, 599]\nstrings: [a, 'b c']\n"
-			    "headers: {Accept: '*/*', X-Id: '${.id}'}\ntimes: {0: 2s, 9: 5ms}\nsecret: pss\ngroup: {inner: 9}\n",
-			    &c, NULL, &err);
+	int code = fill_all(
+		"string: text\ntemplate: 'a${.b}'\nurl: HTTPS://h/${.c}\nin: there\nout: new\njq: .a\n"
+		"duration: 1.5s\ndurations: 1ms..2m\nsize: 10MB\ncount: -5\npercent: 12.5%\nflag: false\n"
+		"choice: bytes\nrange: -3..7\ncounts: [100, 599]\nstrings: [a, 'b c']\n"
+		"headers: {Accept: '*/*', X-Id: '${.id}'}\ntimes: {0: 2s, 9: 5ms}\nsecret: pss\ngroup: {inner: 9}\n",
+		&c, NULL, &err);
 	ck_assert_msg(code == 0, "%d:%d %s", err.line, err.column, err.text);
 	ck_assert_str_eq(c.string, "text");
 	ck_assert_str_eq(template_text(c.template), "a${.b}");

@@ -92,7 +92,7 @@ static int write_file(const char *path, const char *text)
 		unlink(path);
 		return fail_file(path, error);
 	}
-	printf("%s: written; next: weir check %s, weir run %s\n", path, path, path);
+	printf("%s: written; next: weir check %s; its first lines say how to see it run\n", path, path);
 	return end_output();
 }
 

@@ -105,11 +105,13 @@ static double eta_seconds(const struct report *report)
 static void add_advice(const struct report *report, struct buf *out)
 {
 	const struct engine_stats *now = &report->now;
+	bool is_one = now->letters == 1;
 	char a[32];
 	if (now->letters)
 		buf_addf(out,
-			 "  %s dead letter%s: weir dead ls %s shows them, weir dead replay %s sends them round again\n",
-			 report_number(now->letters, a), now->letters == 1 ? "" : "s", report->where, report->where);
+			 "  %s dead letter%s: weir dead ls %s shows %s, weir dead replay %s sends %s round again\n",
+			 report_number(now->letters, a), is_one ? "" : "s", report->where, is_one ? "it" : "them",
+			 report->where, is_one ? "it" : "them");
 	else if (now->dead && report->dead_letters)
 		buf_addf(out, "  dead letters are in %s\n", report->dead_letters);
 	if (now->reason)

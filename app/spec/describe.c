@@ -26,7 +26,7 @@ static const char *type_words(enum key_type type)
 	case KEY_DURATION:
 		return "a duration with a unit, such as 10s or 200ms";
 	case KEY_DURATIONS:
-		return "a duration, or a range of two, such as 200ms..30s";
+		return "a duration, or two, the shorter first, such as 200ms..30s";
 	case KEY_SIZE:
 		return "a size, such as 64KiB or 10MiB";
 	case KEY_COUNT:

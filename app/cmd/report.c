@@ -94,11 +94,21 @@ static double in_seconds(weir_nsec ns)
 	return (double)ns / (double)WEIR_SEC;
 }
 
+static bool stands_still(const struct engine_flow *flow)
+{
+	return flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_SHUT;
+}
+
+/* -1: nobody knows. */
 static double eta_seconds(const struct report *report)
 {
 	const struct engine_stats *now = &report->now;
 	int64_t left = now->total - (int64_t)settled(now);
-	return now->total < 0 || report->rate <= 0 || left < 0 ? -1 : (double)left / report->rate;
+	if (now->total < 0 || report->rate <= 0 || left < 0)
+		return -1;
+	if (now->state == ENGINE_RUNNING && stands_still(&report->flow))
+		return -1;
+	return (double)left / report->rate;
 }
 
 /* What to do about dead letters, and about what is unfinished. */
@@ -140,11 +150,6 @@ static int add_flow_parts(const struct report *report, char parts[][64])
 	return n;
 }
 
-static bool stands_still(const struct engine_flow *flow)
-{
-	return flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_SHUT;
-}
-
 /* In the place of the time that is left, which nobody knows then. */
 static void add_still(const struct engine_flow *flow, char part[64])
 {
@@ -179,8 +184,8 @@ void report_line(const struct report *report, size_t columns, struct buf *out)
 	snprintf(parts[n++], 64, "%s failed", report_number(now->dead, a));
 	snprintf(parts[n++], 64, "%s retries", report_number(now->retries, a));
 	snprintf(parts[n++], 64, "%s in flight", report_number(now->in_flight, a));
-	if (now->waiting)
-		snprintf(parts[n++], 64, "%s waiting", report_number(now->waiting, a));
+	if (now->waiting + now->in_line)
+		snprintf(parts[n++], 64, "%s waiting", report_number(now->waiting + now->in_line, a));
 	n += add_flow_parts(report, parts + n);
 	size_t begin = out->len;
 	buf_addf(out, "%.24s", report->name);
@@ -267,9 +272,10 @@ void report_json(const struct report *report, const char *event, struct buf *out
 	buf_add_json_str(out, report->name, strlen(report->name));
 	buf_addf(out, ",\"pid\":%ld,\"state\":\"%s\",", (long)getpid(), engine_state_name(now->state));
 	add_counts(now, out);
-	buf_addf(out, ",\"in_flight\":%llu,\"waiting\":%llu,\"concurrency\":%zu,\"per_s\":%.1f,\"wall_s\":%.2f",
-		 (unsigned long long)now->in_flight, (unsigned long long)now->waiting, now->concurrency, report->rate,
-		 report_wall_seconds());
+	buf_addf(out, ",\"in_flight\":%llu,\"in_line\":%llu,\"waiting\":%llu,\"concurrency\":%zu",
+		 (unsigned long long)now->in_flight, (unsigned long long)now->in_line, (unsigned long long)now->waiting,
+		 now->concurrency);
+	buf_addf(out, ",\"per_s\":%.1f,\"wall_s\":%.2f", report->rate, report_wall_seconds());
 	buf_addf(out, ",\"source_stalled_s\":%.3f,\"workers_stalled_s\":%.3f", in_seconds(now->source_stalled),
 		 in_seconds(now->workers_stalled));
 	if (now->durable)

@@ -68,7 +68,8 @@ struct engine_stats {
 	enum engine_state state;
 	uint64_t read, succeeded, dead, dropped, unfinished;
 	uint64_t attempts, retries, refused; /* tries that counted, repeats, tries that a limit turned away */
-	uint64_t in_flight, waiting;         /* in the steps now; waiting for their next attempt now */
+	uint64_t in_flight, in_line;         /* in the steps now; in line before an upstream */
+	uint64_t waiting;                    /* for their next attempt now */
 	int64_t total;                       /* items in all; -1: unknown */
 	bool total_exact;
 	size_t concurrency;                                /* now */
@@ -146,7 +147,8 @@ struct engine_flow {
 	enum engine_why why, mostly; /* now; and most of the time until now */
 	size_t breakers_open;        /* of how many upstreams */
 	uint64_t breaker_opened, throttled, calls;
-	bool chosen; /* `auto` has made its choice: */
+	uint64_t in_line; /* calls that wait before a gate */
+	bool chosen;      /* `auto` has made its choice: */
 	int choice_pattern;
 	char choice[160];
 	uint64_t memory_bytes; /* in use; 0: not looked at */

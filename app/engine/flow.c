@@ -199,6 +199,7 @@ static int add_gate(void *arg, const char *key, const struct weir_gate_stats *st
 	flow->breaker_opened += stats->breaker_opened;
 	flow->breakers_open += is_open;
 	flow->calls += stats->calls;
+	flow->in_line += stats->waiting;
 	if (flow->gates > 1 && weight < flow->weight)
 		return 0;
 	flow->weight = weight;

@@ -15,6 +15,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 	for (int i = 0; i <= LANES; i++)
 		degraded = degraded || engine->degraded[i];
 	engine_flow(engine, &flow);
+	uint64_t in_line = !engine->gated ? 0 : flow.in_line < engine->in_flight ? flow.in_line : engine->in_flight;
 	*ret_stats = (struct engine_stats){
 		.state = engine->state,
 		.read = engine->accounts.read,
@@ -25,7 +26,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.attempts = engine->attempts,
 		.retries = engine->retries,
 		.refused = engine->refused,
-		.in_flight = engine->in_flight,
+		.in_flight = engine->in_flight - in_line,
+		.in_line = in_line,
 		.waiting = counts.waiting,
 		.total = total,
 		.total_exact = exact,

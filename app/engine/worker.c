@@ -208,11 +208,25 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	return answer(engine, item, attempt, &call, verdict);
 }
 
+/* What has cut short an item that had tries left: the limit that comes first, since its next try was beyond one. */
+static const char *find_cut(const struct engine *engine, const struct item *item, const struct weir_attempt *last)
+{
+	const struct plan_settings *settings = &engine->plan->settings;
+	bool excused = last->refund || last->outcome == WEIR_OUTCOME_THROTTLED;
+	bool counts = settings->retry_elapsed && !excused;
+	if (last->permanent || item->attempts >= settings->retry_attempts)
+		return NULL;
+	if (counts &&
+	    (!settings->timeout_total || item->tried + settings->retry_elapsed < item->taken + settings->timeout_total))
+		return "flow.retry.elapsed";
+	return settings->timeout_total ? "flow.timeout.total" : NULL;
+}
+
 static int done(void *arg, void *at, int result, const struct weir_attempt *last)
 {
 	struct engine *engine = arg;
 	struct item *item = ((struct job *)at)->item;
-	(void)last;
+	const char *cut = result < 0 ? find_cut(engine, item, last) : NULL;
 	leave(engine);
 	engine->in_hand++;
 	if (result == WEIR_ETIMEDOUT)
@@ -221,6 +235,8 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 		engine_pass(engine, item);
 	else if (result == WEIR_ECANCELED || result == WEIR_ECLOSED)
 		engine_give_back(engine, item);
+	else if (cut && result != WEIR_ETIMEDOUT)
+		bury_late(engine, item, cut);
 	else
 		engine_bury(engine, item);
 	engine->in_hand--;

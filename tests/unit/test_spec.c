@@ -463,7 +463,8 @@ TEST(spec_value_errors_say_what_is_expected)
 	expect_value_error("duration: 2h", 11, "from 1ms to 1h");
 	expect_value_error("duration: 0", 11, "from 1ms to 1h");
 	expect_value_error("duration: 99999999999d", 11, "expected a duration");
-	expect_value_error("durations: 2s..1s", 12, "expected a duration, or two, the shorter first, such as 200ms..30s");
+	expect_value_error("durations: 2s..1s", 12,
+			   "expected a duration, or two, the shorter first, such as 200ms..30s");
 	expect_value_error("durations: 2s..", 12, "expected a duration");
 	expect_value_error("size: 10MiBs", 7, "expected a size, such as 64KiB or 10MiB, from 1KiB to 1GiB");
 	expect_value_error("size: 1TiB", 7, "from 1KiB to 1GiB");

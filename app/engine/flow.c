@@ -281,17 +281,20 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 static void tell_of_breakers(struct engine *engine, const struct engine_flow *flow)
 {
 	bool is_open = flow->breakers_open;
+	char last[120] = "";
 	if (is_open == engine->told_of_breaker || engine->state != ENGINE_RUNNING)
 		return;
 	engine->told_of_breaker = is_open;
+	if (flow->gates == 1 && engine->last_failure[0]) /* of several it may have been another's */
+		snprintf(last, sizeof last, " (%.110s)", engine->last_failure);
 	if (is_open && engine->plan->settings.breaker_when_open == WHEN_OPEN_PARK)
 		engine_note(engine,
-			    "%s failed too often: it is left alone for a while, its items wait and lose no try; a few "
-			    "calls look whether it is back",
-			    flow->upstream);
+			    "%s failed too often%s: it is left alone for a while, its items wait and lose no try; a "
+			    "few calls look whether it is back",
+			    flow->upstream, last);
 	else if (is_open)
-		engine_note(engine, "%s failed too often: it is left alone for a while, and its items fail at once",
-			    flow->upstream);
+		engine_note(engine, "%s failed too often%s: it is left alone for a while, and its items fail at once",
+			    flow->upstream, last);
 	else
 		engine_note(engine, "%s is back", flow->upstream);
 }

@@ -41,7 +41,8 @@ struct engine {
 	struct weir_sem *step_places[SPEC_STEPS_MAX]; /* of steps that are limited by themselves */
 	struct key_rate rate;                         /* of one's own, now */
 	bool paused, told_of_breaker;
-	uint64_t whys[WHYS]; /* how often each was seen */
+	char last_failure[256]; /* of a try that is repeated: what it said */
+	uint64_t whys[WHYS];    /* how often each was seen */
 	struct learnt *learnt;
 	size_t under_way; /* leased and in the hands of weir_process() */
 	struct engine_memory memory;

@@ -164,6 +164,7 @@ static int answer(struct engine *engine, struct item *item, struct weir_attempt 
 		return 0;
 	case STEP_RETRY:
 		engine->retries += !attempt->last;
+		memcpy(engine->last_failure, call->why, sizeof engine->last_failure);
 		return WEIR_EIO;
 	case STEP_REFUSED:
 		engine->refused++;

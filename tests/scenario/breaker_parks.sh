@@ -16,6 +16,7 @@ expect_out 'held back by: breaker open'
 kill -TERM "$started_pid"
 finish
 expect_code 5
+expect_err 'failed too often .connect.*refused.*left alone'
 expect_summary '.flow.breaker_opened >= 1 and .unfinished > 150'
 MOCK_URL=$url run
 expect_summary '.succeeded + .dead == 200 and .dead < 20'

@@ -226,8 +226,8 @@ static enum engine_why why_of_gate(const struct engine *engine, const struct eng
 		return flow->rate_from == RATE_TOLD ? WHY_RATE_TOLD : WHY_RATE_FOUND;
 	case WEIR_HELD_BY_CONCURRENCY:
 		return !flow->adaptive ? WHY_CONCURRENCY : engine->gated ? WHY_UPSTREAM : WHY_STEPS;
-	default:
-		return WHY_END;
+	default: /* half open: nobody asks, since all but the probes wait for their time */
+		return flow->breaker != WEIR_BREAKER_CLOSED ? WHY_BREAKER : WHY_END;
 	}
 }
 

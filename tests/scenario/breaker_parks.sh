@@ -11,12 +11,12 @@ MOCK_URL=$(refused_url) start_run
 wait_until 10 status_says '.flow.breaker == "open" and .flow.why == "breaker open"'
 sleep 0.5
 expect status_says '.refused >= 100 and .attempts < 60 and .dead < 20'
+expect grep -qE 'failed too often .connect.*refused.*left alone' stderr
 weir status --state state
 expect_out 'held back by: breaker open'
 kill -TERM "$started_pid"
 finish
 expect_code 5
-expect_err 'failed too often .connect.*refused.*left alone'
 expect_summary '.flow.breaker_opened >= 1 and .unfinished > 150'
 MOCK_URL=$url run
 expect_summary '.succeeded + .dead == 200 and .dead < 20'

@@ -251,6 +251,12 @@ static void add_flow(const struct report *report, struct buf *out)
 	buf_addf(out, ",\"why\":\"%s\",\"mostly\":\"%s\",\"upstreams\":%zu,\"upstream\":", engine_why_name(flow->why),
 		 engine_why_name(flow->mostly), flow->gates);
 	buf_add_json_str(out, flow->upstream, strlen(flow->upstream));
+	if (flow->shut_until > weir_now())
+		buf_addf(out, ",\"shut_s\":%.1f", in_seconds(flow->shut_until - weir_now()));
+	if (flow->last_failure[0]) {
+		buf_add_str(out, ",\"last_failure\":");
+		buf_add_json_str(out, flow->last_failure, strlen(flow->last_failure));
+	}
 	if (flow->floor)
 		buf_addf(out, ",\"floor_ms\":%.3f", (double)flow->floor / (double)WEIR_MSEC);
 	if (flow->memory_bytes)

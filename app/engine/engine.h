@@ -147,8 +147,9 @@ struct engine_flow {
 	enum engine_why why, mostly; /* now; and most of the time until now */
 	size_t breakers_open;        /* of how many upstreams */
 	uint64_t breaker_opened, throttled, calls;
-	uint64_t in_line; /* calls that wait before a gate */
-	bool chosen;      /* `auto` has made its choice: */
+	uint64_t in_line;       /* calls that wait before a gate */
+	char last_failure[128]; /* of a try that is repeated, of one of them: what it said; empty */
+	bool chosen;            /* `auto` has made its choice: */
 	int choice_pattern;
 	char choice[160];
 	uint64_t memory_bytes; /* in use; 0: not looked at */

@@ -269,6 +269,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	ret_flow->chosen = stats.chosen;
 	snprintf(ret_flow->choice, sizeof ret_flow->choice, "%.159s", stats.chosen ? stats.choice.why : "");
 	ret_flow->choice_pattern = stats.chosen ? (int)stats.choice.pattern : WEIR_PATTERN_AUTO;
+	snprintf(ret_flow->last_failure, sizeof ret_flow->last_failure, "%.127s", engine->last_failure);
 	ret_flow->memory_bytes = engine->memory.used;
 	ret_flow->memory_room = engine->memory.room;
 	ret_flow->why = find_why(engine, ret_flow);
@@ -281,12 +282,12 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 static void tell_of_breakers(struct engine *engine, const struct engine_flow *flow)
 {
 	bool is_open = flow->breakers_open;
-	char last[120] = "";
+	char last[140] = "";
 	if (is_open == engine->told_of_breaker || engine->state != ENGINE_RUNNING)
 		return;
 	engine->told_of_breaker = is_open;
-	if (flow->gates == 1 && engine->last_failure[0]) /* of several it may have been another's */
-		snprintf(last, sizeof last, " (%.110s)", engine->last_failure);
+	if (flow->gates == 1 && flow->last_failure[0]) /* of several it may have been another's */
+		snprintf(last, sizeof last, " (%s)", flow->last_failure);
 	if (is_open && engine->plan->settings.breaker_when_open == WHEN_OPEN_PARK)
 		engine_note(engine,
 			    "%s failed too often%s: it is left alone for a while, its items wait and lose no try; a "

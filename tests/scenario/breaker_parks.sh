@@ -12,6 +12,7 @@ wait_until 10 status_says '.flow.breaker == "open" and .flow.why == "breaker ope
 sleep 0.5
 expect status_says '.refused >= 100 and .attempts < 60 and .dead < 20'
 expect grep -qE 'failed too often .connect.*refused.*left alone' stderr
+expect status_says '.flow.last_failure | test("connect.*refused")'
 weir status --state state
 expect_out 'held back by: breaker open'
 kill -TERM "$started_pid"

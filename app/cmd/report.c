@@ -337,7 +337,7 @@ static void add_flow_words(const struct report *report, struct buf *out)
 		buf_addf(out, ", the breaker opened %s time%s", report_number(flow->breaker_opened, a),
 			 flow->breaker_opened == 1 ? "" : "s");
 	if (flow->mostly != WHY_END)
-		buf_addf(out, "; held back by: %s", engine_why_name(flow->mostly));
+		buf_addf(out, "\n  most of the time held back by: %s", engine_why_name(flow->mostly));
 	buf_add_char(out, '\n');
 	if (flow->chosen)
 		buf_addf(out, "  auto: %s\n", flow->choice);

@@ -12,6 +12,8 @@ expect test "$(wc -l <shown)" -ge 3
 widest=$(wc -L <shown)
 [ "$widest" -le 80 ] || fail "a line of $widest columns: $(awk 'length > 80' shown | head -n 1)"
 expect grep -qE '68|69' shown
+expect grep -qx '  2 at once' shown
+expect grep -qx '  most of the time held back by: concurrency limit' shown
 
 # Why it stands still has a place on it, however long the numbers are.
 shows() {

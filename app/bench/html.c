@@ -216,7 +216,7 @@ void bench_write_html(const struct bench_report *report, struct buf *out)
 	buf_add_str(
 		out,
 		"<p class=\"soft\">Bound: Little&#39;s law, with its tail where the times are known; "
-		"the draw of a run lies some per cent above or below. Response "
+		"the draw of a short run lies some per cent beside it. Response "
 		"counts from when a job was due: evenly at the bound&#39;s rate; with naive at the start, with auto "
 		"and own URLs when it was read. Memory is "
 		"what is resident, stacks and all, above what was before the run.</p>\n</body>\n</html>\n");

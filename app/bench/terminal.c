@@ -171,7 +171,7 @@ static void write_legend(const struct bench_report *report, struct buf *out)
 	write_wrapped(report->own_urls
 			      ? "Bound: Little's law on the mean that was measured, jobs at once / mean service time."
 			      : "Bound: Little's law with its tail, of latencies that are uniform in this range; "
-				"the draw of a run lies some per cent above or below.",
+				"the draw of a short run lies some per cent beside it.",
 		      out);
 	write_wrapped(report->own_urls
 			      ? "Response counts from when a job was read."

@@ -361,10 +361,13 @@ static int check_file(const char *path, struct weir_error *err)
 {
 	if (!path || !strcmp(path, "-"))
 		return 0;
+	bool is_new = access(path, F_OK) < 0;
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return weir_error_set(err, -errno, "%s cannot be written: %s", path, strerror(errno));
 	close(fd);
+	if (is_new)
+		unlink(path); /* nothing is left of a bench that is stopped */
 	return 0;
 }
 

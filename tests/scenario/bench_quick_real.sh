@@ -65,9 +65,10 @@ no_mock_of_bench() {
 	! mock_of_bench
 }
 wait_until 5 no_mock_of_bench
-start "$WEIR" bench patterns --quick --jobs 10000 --only queue --seed 770123
+start "$WEIR" bench patterns --quick --jobs 10000 --only queue --seed 770123 --csv left.csv
 wait_until 5 mock_of_bench
 kill -TERM "$started_pid"
 finish
 expect_code 143
+[ ! -e left.csv ] || fail "an empty file is left"
 wait_until 5 no_mock_of_bench

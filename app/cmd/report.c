@@ -132,6 +132,14 @@ static void add_advice(const struct report *report, struct buf *out)
 
 static const char *const rates_from[] = {"", "yours", "told by the server", "found"};
 
+/* Where nothing holds them back the number is only what the system allows. */
+static const char *how_many(const struct engine_flow *flow, char text[32])
+{
+	bool all =
+		flow->pattern == WEIR_PATTERN_NAIVE || (flow->adaptive && flow->choice_pattern == WEIR_PATTERN_NAIVE);
+	return all ? "all" : report_number(flow->concurrency, text);
+}
+
 /* "at most 500/s (yours)", "34 at once (auto)", and what holds it back. */
 static int add_flow_parts(const struct report *report, char parts[][64])
 {
@@ -140,7 +148,7 @@ static int add_flow_parts(const struct report *report, char parts[][64])
 	char a[32];
 	if (report->now.state != ENGINE_RUNNING)
 		return 0;
-	snprintf(parts[n++], 64, "%s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (auto)" : "");
+	snprintf(parts[n++], 64, "%s at once%s", how_many(flow, a), flow->adaptive ? " (auto)" : "");
 	/* One that was found and does not matter now is only being felt for. */
 	if (flow->rate_from != RATE_NONE && (flow->rate_from != RATE_FOUND || flow->why == WHY_RATE_FOUND))
 		snprintf(parts[n++], 64, "at most %.*f/s (%s)", flow->per_sec < 10 ? 1 : 0, flow->per_sec,
@@ -327,7 +335,7 @@ static void add_flow_words(const struct report *report, struct buf *out)
 {
 	const struct engine_flow *flow = &report->flow;
 	char a[32];
-	buf_addf(out, "  %s at once%s", report_number(flow->concurrency, a), flow->adaptive ? " (found)" : "");
+	buf_addf(out, "  %s at once%s", how_many(flow, a), flow->adaptive ? " (found)" : "");
 	if (flow->rate_from != RATE_NONE && (flow->rate_from != RATE_FOUND || flow->mostly == WHY_RATE_FOUND))
 		buf_addf(out, ", at most %.*f/s (%s)", flow->per_sec < 10 ? 1 : 0, flow->per_sec,
 			 rates_from[flow->rate_from]);

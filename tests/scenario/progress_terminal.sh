@@ -35,3 +35,12 @@ for refusal in '--outage 0s..1m' '--limit 1/m --retry-after 60'; do
 	*) shows 'told to come back in [0-9]+ s' ;;
 	esac
 done
+
+# Everything at once is said so, not as the number that the system would allow.
+mock_stop
+mock
+orders 60
+pipeline_orders 'flow: { pattern: naive }'
+rm -rf state out.db typescript
+script -qec "stty cols 80 rows 24; '$WEIR' run pipeline.yaml --state state" typescript >/dev/null 2>&1 </dev/null || true
+expect grep -q '^  all at once' typescript

@@ -68,8 +68,8 @@ static const struct key priority_keys[] = {
 	{"aging", KEY_DURATION, FIELD(priority_aging), NULL, WEIR_MSEC, DAYS(365),
 	 .text = "An item that has waited this long counts as one class more urgent; default 5s"},
 	{"sla", KEY_TIMES, FIELD(priority_sla), NULL, 0, PLAN_CLASS_MOST,
-	 .text = "How long items of a class should wait for their first try, counted from when they are read; how many "
-		 "waited longer is counted, and said"},
+	 .text = "How long items of a class should wait for their first try, counted from when they are in "
+		 "memory; how many waited longer is counted, and said"},
 	{0},
 };
 

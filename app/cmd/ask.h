@@ -11,10 +11,11 @@
 
 #include <weir/base.h>
 
-/* Sends the request to the run whose state folder this is.  The answer is appended to *answer, which was empty; its
- * last line is parsed into *ret_json, which is the caller's.  WEIR_EINVAL: refused, *err says why; WEIR_EPIPE: the run
- * ended meanwhile; else as control_ask(). */
-int cmd_ask(const char *folder, const char *request, struct buf *answer, struct json **ret_json,
+/* Sends the request to the run that lives in the state folder `state`, or if that is NULL to the one called `run` below
+ * this folder.  The answer is appended to *answer, which was empty; its last line is parsed into *ret_json, which is
+ * the caller's, NULL on failure.  WEIR_EINVAL: refused, *err says why; WEIR_EPIPE: the run ended meanwhile; -ENOENT or
+ * -ECONNREFUSED: none lives there. */
+int cmd_ask(const char *state, const char *run, const char *request, struct buf *answer, struct json **ret_json,
 	    struct weir_error *err);
 
 /* Where the last line begins. */

@@ -79,7 +79,7 @@ static bool is_alive(const char *folder)
 {
 	struct buf answer = {0};
 	struct json *json;
-	int code = cmd_ask(folder, "status", &answer, &json, NULL);
+	int code = cmd_ask(folder, NULL, "status", &answer, &json, NULL);
 	json_free(json);
 	buf_fini(&answer);
 	return !code;
@@ -129,7 +129,7 @@ static int ask_live(const char *folder, enum letters_verb verb, const struct let
 	struct json *json = NULL;
 	write_request(verb, query, &request);
 	int code = request.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory")
-				  : cmd_ask(folder, request.data, &answer, &json, err);
+				  : cmd_ask(folder, NULL, request.data, &answer, &json, err);
 	if (!code && buf_add(out, answer.data, cmd_answer_end(&answer)))
 		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)

@@ -74,8 +74,7 @@ const char *report_number(uint64_t n, char text[32])
 	return text;
 }
 
-/* Seconds as people say them: 0.8 s, 43 s, 2 m 05 s, 3 h 20 m. */
-static const char *spoken(double seconds, char text[32])
+const char *report_seconds(double seconds, char text[32])
 {
 	long long whole = (long long)(seconds + 0.5);
 	if (seconds < 9.95)
@@ -163,7 +162,8 @@ static void add_still(const struct engine_flow *flow, char part[64])
 {
 	char a[32];
 	if (flow->why == WHY_SHUT && flow->shut_until > weir_now())
-		snprintf(part, 64, "told to come back in %s", spoken(in_seconds(flow->shut_until - weir_now()), a));
+		snprintf(part, 64, "told to come back in %s",
+			 report_seconds(in_seconds(flow->shut_until - weir_now()), a));
 	else
 		snprintf(part, 64, "%s", engine_why_name(flow->why));
 }
@@ -188,7 +188,7 @@ void report_line(const struct report *report, size_t columns, struct buf *out)
 	else if (now->state == ENGINE_RUNNING && stands_still(&report->flow))
 		add_still(&report->flow, parts[n++]);
 	else if (eta >= 0)
-		snprintf(parts[n++], 64, "ETA %s", spoken(eta, a));
+		snprintf(parts[n++], 64, "ETA %s", report_seconds(eta, a));
 	snprintf(parts[n++], 64, "%s failed", report_number(now->dead, a));
 	snprintf(parts[n++], 64, "%s retries", report_number(now->retries, a));
 	snprintf(parts[n++], 64, "%s in flight", report_number(now->in_flight, a));
@@ -326,7 +326,7 @@ static void add_class_words(const struct engine_stats *now, struct buf *out)
 		buf_addf(out, "  class %lld: %s of %s began later than %s; the longest wait was %s\n",
 			 (long long)class->number, report_number(class->late, a),
 			 report_number(weir_histogram_count(class->waits), b), sla,
-			 spoken(in_seconds(weir_histogram_max(class->waits)), wait));
+			 report_seconds(in_seconds(weir_histogram_max(class->waits)), wait));
 	}
 }
 
@@ -361,7 +361,7 @@ void report_closing(const struct report *report, struct buf *out)
 		buf_addf(out, "%.24s: was done already, nothing was run; --fresh begins anew\n", report->name);
 	} else {
 		buf_addf(out, "%.24s: %s in %s, %s items, %s/s\n", report->name, engine_state_name(now->state),
-			 spoken(wall, a), report_number(here, b),
+			 report_seconds(wall, a), report_number(here, b),
 			 report_number((uint64_t)(wall > 0 ? (double)here / wall : 0), c));
 	}
 	buf_addf(out, "  %s%s succeeded, %s dead, %s dropped, %s unfinished\n", now->resumed ? "in all " : "",

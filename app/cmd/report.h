@@ -39,6 +39,9 @@ void report_summary(const struct report *report, int exit_code, struct buf *out)
 /* 1234567 -> 1,234,567 */
 const char *report_number(uint64_t n, char text[32]);
 
+/* As people say them: 0.8 s, 43 s, 2 m 05 s, 3 h 20 m. */
+const char *report_seconds(double seconds, char text[32]);
+
 /* Seconds since this process was started (from exec, to 10 ms), on a clock that also runs while the machine sleeps. */
 double report_wall_seconds(void);
 

@@ -3,7 +3,6 @@
 #include "cmd/ask.h"
 #include "cmd/changes.h"
 #include "cmd/cmd.h"
-#include "cmd/paths.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -15,11 +14,12 @@ static void print_help(FILE *to)
 {
 	fputs("usage: weir set RUN NAME=VALUE ...\n"
 	      "       weir set --state DIR NAME=VALUE ...\n\n"
-	      "Changes a run while it lives: the one called RUN in .weir/ below this folder, or the\n"
-	      "one whose state folder is DIR.  All of it is changed, or nothing.  It lasts until the\n"
-	      "run ends; the file of the pipeline stays as it is.\n\n"
+	      "Changes a run while it lives: the one called RUN in .weir/ below this folder,\n"
+	      "or the one whose state folder is DIR.  All of it is changed, or nothing.  It\n"
+	      "lasts until the run ends; the file of the pipeline stays as it is.\n\n"
 	      "  concurrency=N       items at once; auto: found\n"
-	      "  rate=N/s            calls in a time, as 1000/s, 60/m, 3/10s; none: no limit of yours\n"
+	      "  rate=N/s            calls in a time, as 1000/s, 60/m, 3/10s; none: no limit\n"
+	      "                      of yours\n"
 	      "  paused=true         nothing new is sent until paused=false\n"
 	      "  --json              the run's answer as it comes, a JSON object\n"
 	      "  --help\n",
@@ -42,11 +42,11 @@ static void print_answer(const struct json *json)
 	puts(member && json_bool(member) ? ", paused" : "");
 }
 
-static int ask(const char *folder, const char *request, bool as_json, struct weir_error *err)
+static int ask(const char *state, const char *run, const char *request, bool as_json, struct weir_error *err)
 {
 	struct buf answer = {0};
 	struct json *json;
-	int code = cmd_ask(folder, request, &answer, &json, err);
+	int code = cmd_ask(state, run, request, &answer, &json, err);
 	if (!code && as_json)
 		fwrite(answer.data, 1, answer.len, stdout);
 	else if (!code)
@@ -56,7 +56,7 @@ static int ask(const char *folder, const char *request, bool as_json, struct wei
 	return code;
 }
 
-static int change(const char *folder, char **words, int n, bool as_json)
+static int change(const char *state, const char *run, char **words, int n, bool as_json)
 {
 	struct weir_error err = {0};
 	struct engine_changes changes;
@@ -64,10 +64,10 @@ static int change(const char *folder, char **words, int n, bool as_json)
 	buf_add_str(&request, "set");
 	for (int i = 0; i < n; i++)
 		buf_addf(&request, " %s", words[i]);
-	int code = folder && !request.failed ? changes_parse(request.data + strlen("set"), &changes, &err)
-					     : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
+	int code = !request.failed ? changes_parse(request.data + strlen("set"), &changes, &err)
+				   : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
 	if (!code)
-		code = ask(folder, request.data, as_json, &err);
+		code = ask(state, run, request.data, as_json, &err);
 	if (code)
 		fprintf(stderr, "weir set: %s\n", err.text);
 	buf_fini(&request);
@@ -108,8 +108,5 @@ int cmd_set(int argc, char **argv)
 		print_help(stderr);
 		return EX_USAGE;
 	}
-	char *folder = cmd_state_folder(state, run);
-	int exit_code = change(folder, argv + optind, argc - optind, as_json);
-	free(folder);
-	return exit_code;
+	return change(state, run, argv + optind, argc - optind, as_json);
 }

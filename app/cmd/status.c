@@ -2,12 +2,11 @@
 /* weir status: asks the runs below .weir/ (or the one named) where they stand. */
 #include "cmd/ask.h"
 #include "cmd/cmd.h"
-#include "cmd/paths.h"
+#include "cmd/report.h"
 
 #include <dirent.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -40,47 +39,90 @@ static bool truth(const struct json *json, const char *name)
 	return member && json_type(member) == JSON_BOOL && json_bool(member);
 }
 
-/* How fast it goes, and why. */
-static void print_flow(const struct json *flow)
+static double real(const struct json *json, const char *name)
 {
-	const struct json *rate = json_member(flow, "rate");
+	const struct json *member = json_member(json, name);
+	return member ? json_real(member) : 0;
+}
+
+/* How many at once, how fast: what is held to.  A rate that was found is told when it is what holds back. */
+static void print_limits(const struct json *flow)
+{
+	const char *from = text(flow, "rate_from");
+	bool is_found = !strcmp(from, "found");
 	printf("  at once: %lld%s", number(flow, "concurrency"), truth(flow, "auto") ? " (auto)" : "");
-	if (rate && json_real(rate) > 0)
-		printf(", at most %.1f/s (%s)", json_real(rate),
-		       !strcmp(text(flow, "rate_from"), "told") ? "told by the server" : text(flow, "rate_from"));
+	if (real(flow, "rate") > 0 && (!is_found || strstr(text(flow, "why"), from)))
+		printf(", at most %.1f/s (%s)", real(flow, "rate"),
+		       !strcmp(from, "told") ? "told by the server" : from);
 	printf(", %lld x 429, breaker %s", number(flow, "throttled"), text(flow, "breaker"));
-	if (number(flow, "breaker_opened"))
+	if (number(flow, "breaker_opened") > 1)
 		printf(" (opened %lld times)", number(flow, "breaker_opened"));
-	printf("\n  held back by: %s\n", text(flow, "why"));
-	if (strcmp(text(flow, "choice"), "?") != 0)
-		printf("  auto: %s\n", text(flow, "choice"));
+	else if (number(flow, "breaker_opened"))
+		fputs(" (opened once)", stdout);
+	putchar('\n');
+}
+
+/* One sentence, and what can be done about it. */
+static void print_why(const struct json *flow, const char *name)
+{
+	const char *upstream = number(flow, "upstreams") == 1 ? text(flow, "upstream") : "an upstream";
+	const char *why = text(flow, "why"), *last = text(flow, "last_failure");
+	char seconds[32];
+	fputs("  held back by: ", stdout);
+	if (truth(flow, "paused"))
+		printf("pause; `weir set %s paused=false` goes on\n", name);
+	else if (!strcmp(text(flow, "breaker"), "open") || !strcmp(text(flow, "breaker"), "half-open"))
+		printf("%s, %s failed too often%s%s%s\n", why, upstream, *last == '?' ? "" : " (",
+		       *last == '?' ? "" : last, *last == '?' ? "" : ")");
+	else if (json_member(flow, "shut_s"))
+		printf("%s, %s opens in %s\n", why, upstream, report_seconds(real(flow, "shut_s"), seconds));
+	else
+		puts(why);
+}
+
+/* Classes of priority that are to begin in time. */
+static void print_classes(const struct json *flow)
+{
+	const struct json *classes = json_member(flow, "classes"), *class;
+	char seconds[32];
+	size_t at = 0;
+	while (classes && (class = json_next(classes, &at, NULL)))
+		printf("  class %lld: %lld of %lld began later than %s\n", number(class, "class"),
+		       number(class, "late"), number(class, "begun"), report_seconds(real(class, "sla_s"), seconds));
 }
 
 static void print_status(const struct json *json)
 {
-	printf("%s: %s, pid %lld, %lld s\n", text(json, "name"), text(json, "state"), number(json, "pid"),
-	       number(json, "wall_s"));
+	const struct json *flow = json_member(json, "flow");
+	char seconds[32];
+	printf("%s: %s, pid %lld, %s\n", text(json, "name"), text(json, "state"), number(json, "pid"),
+	       report_seconds(real(json, "wall_s"), seconds));
 	printf("  %lld read", number(json, "read"));
 	if (json_member(json, "total"))
 		printf(" of %lld", number(json, "total"));
 	printf(": %lld succeeded, %lld dead, %lld dropped, %lld unfinished\n", number(json, "succeeded"),
 	       number(json, "dead"), number(json, "dropped"), number(json, "unfinished"));
-	printf("  %lld/s, %lld in flight of %lld, %lld waiting for a retry, %lld retries", number(json, "per_s"),
-	       number(json, "in_flight"), number(json, "concurrency"), number(json, "waiting"),
+	printf("  %lld/s, %lld in flight, %lld in line, %lld waiting for their time, %lld retries",
+	       number(json, "per_s"), number(json, "in_flight"), number(json, "in_line"), number(json, "waiting"),
 	       number(json, "retries"));
 	if (json_member(json, "eta_s"))
-		printf(", %lld s to go", number(json, "eta_s"));
+		printf(", %s to go", report_seconds(real(json, "eta_s"), seconds));
 	putchar('\n');
-	if (json_member(json, "flow"))
-		print_flow(json_member(json, "flow"));
+	if (!flow)
+		return;
+	print_limits(flow);
+	print_why(flow, text(json, "name"));
+	print_classes(flow);
+	if (strcmp(text(flow, "choice"), "?") != 0)
+		printf("  auto: %s\n", text(flow, "choice"));
 }
 
 /* 0, or a negative code when no run answers there. */
-static int show(const char *folder, bool as_json, struct weir_error *err)
+static int show(const char *state, const char *run, bool as_json, struct weir_error *err)
 {
 	struct buf answer = {0};
 	struct json *json;
-	int code = cmd_ask(folder, "status", &answer, &json, err);
+	int code = cmd_ask(state, run, "status", &answer, &json, err);
 	if (!code && as_json)
 		fwrite(answer.data, 1, answer.len, stdout);
 	else if (!code)
@@ -93,11 +135,9 @@ static int show(const char *folder, bool as_json, struct weir_error *err)
 static int show_one(const char *state, const char *run, bool as_json)
 {
 	struct weir_error err = {0};
-	char *folder = cmd_state_folder(state, run);
-	int code = folder ? show(folder, as_json, &err) : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
+	int code = show(state, run, as_json, &err);
 	if (code)
 		fprintf(stderr, "weir status: %s\n", err.text);
-	free(folder);
 	return cmd_exit_of(code);
 }
 
@@ -106,11 +146,8 @@ static int show_all(bool as_json)
 	int shown = 0;
 	DIR *dir = opendir(".weir");
 	struct dirent *entry;
-	while (dir && (entry = readdir(dir))) {
-		char *folder = entry->d_name[0] == '.' ? NULL : cmd_state_folder(NULL, entry->d_name);
-		shown += folder && !show(folder, as_json, NULL);
-		free(folder);
-	}
+	while (dir && (entry = readdir(dir)))
+		shown += entry->d_name[0] != '.' && !show(NULL, entry->d_name, as_json, NULL);
 	if (dir)
 		closedir(dir);
 	if (shown)

@@ -12,6 +12,14 @@ CODE=0
 "$WEIR" status --state state >status.out 2>status.err || CODE=$?
 expect_code 0
 expect grep -q shop status.out
+expect grep -q 'at once: 2, 0 x 429, breaker closed' status.out
+weir set --state state paused=true
+weir status --state state
+expect_out 'held back by: pause; `weir set shop paused=false` goes on'
+weir set --state state paused=false
+weir status no-such-run
+expect_code 69
+expect_err 'no run called "no-such-run" in .weir/ below this folder'
 kill -TERM "$started_pid"
 finish
 expect_code 5

@@ -27,7 +27,7 @@ expect_narrow() {
 	wide=$(awk 'length > 80' stdout)
 	[ -z "$wide" ] || fail "wider than 80 columns: $wide"
 }
-for verb in '' run get init check list dead state status mock bench; do
+for verb in '' run get init check list dead state set status mock bench; do
 	# shellcheck disable=SC2086 # no verb at all is one of them
 	weir $verb --help
 	expect_narrow

@@ -18,6 +18,16 @@ static unsigned attempts_wanted(const struct weir_policy *policy)
 	return policy->jobs / 2 < AT_LEAST ? AT_LEAST : (unsigned)(policy->jobs / 2);
 }
 
+/* What is shut for several at once is shut once. */
+static void note_shut(struct weir__profiler *profiler, weir_nsec now, weir_nsec until)
+{
+	weir_nsec from = profiler->shut_until > now ? profiler->shut_until : now;
+	if (until <= from)
+		return;
+	profiler->shut += until - from;
+	profiler->shut_until = until;
+}
+
 static void note(struct weir__profiler *profiler, const struct weir_attempt *attempt, enum weir_outcome outcome,
 		 weir_nsec took)
 {
@@ -30,6 +40,8 @@ static void note(struct weir__profiler *profiler, const struct weir_attempt *att
 		profiler->throttled++;
 	else
 		profiler->failed++;
+	if (outcome != WEIR_OUTCOME_GOOD)
+		note_shut(profiler, weir_now(), weir_after(told->retry_after));
 	if (told->quota && told->window > 0)
 		profiler->told_per_sec = (double)told->quota * (double)WEIR_SEC / (double)told->window;
 }
@@ -40,10 +52,17 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The time in which calls could be made, s. */
+static double time_open(const struct weir__profiler *profiler)
+{
+	weir_nsec now = weir_now(), rest = profiler->shut_until > now ? profiler->shut_until - now : 0;
+	return (double)(now - profiler->since - (profiler->shut - rest)) / (double)WEIR_SEC;
+}
+
 static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile)
 {
 	struct weir__profiler *profiler = policy->profiler;
-	double seen = profiler->seen, elapsed = (double)(weir_now() - profiler->since) / (double)WEIR_SEC;
+	double seen = profiler->seen, open = time_open(profiler), told = weir__policy_told(policy);
 	unsigned good = profiler->good;
 	size_t found = weir__policy_sum(policy, false);
 	qsort(profiler->took, good, sizeof profiler->took[0], compare);
@@ -54,8 +73,8 @@ static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile
 		.p95 = good ? profiler->took[(size_t)good * 95 / 100] : 0,
 		.failed = profiler->failed / seen,
 		.throttled = profiler->throttled / seen,
-		.told_per_sec = profiler->told_per_sec,
-		.passed_per_sec = profiler->throttled && elapsed > 0 ? good / elapsed : 0,
+		.told_per_sec = profiler->told_per_sec > 0 ? profiler->told_per_sec : told,
+		.passed_per_sec = profiler->throttled && open > 0 ? good / open : 0,
 		/* What memory has held back tells nothing of the server. */
 		.concurrency = found < weir__policy_memory_limit(policy, policy->job_bytes) ? found : 0,
 		.memory_bytes = policy->options.memory_bytes,

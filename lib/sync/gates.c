@@ -273,9 +273,24 @@ size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_by
 	return limit ? limit : 1;
 }
 
+static struct weir__upstream *only_gate(const struct weir_policy *policy)
+{
+	struct weir__upstream *first = next_gate(policy, NULL);
+	return first && !next_gate(policy, first) ? first : NULL;
+}
+
+double weir__policy_told(const struct weir_policy *policy)
+{
+	const struct weir__upstream *only = only_gate(policy);
+	struct weir_gate_stats stats = {0};
+	if (only)
+		weir_gate_stats(only->gate, &stats);
+	return stats.told ? stats.per_sec : 0;
+}
+
 void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice)
 {
-	struct weir__upstream *only = next_gate(policy, NULL);
-	if (only && !next_gate(policy, only))
+	const struct weir__upstream *only = only_gate(policy);
+	if (only)
 		weir__gate_go_on_from(only->gate, choice->concurrency, choice->per_sec);
 }

@@ -34,6 +34,7 @@ struct weir__profiler {
 	unsigned seen, good, failed, throttled;
 	double told_per_sec;
 	weir_nsec since;
+	weir_nsec shut, shut_until; /* the server said "come back later": so long in all, until then */
 	weir_nsec took[WEIR__PROFILE_ATTEMPTS]; /* of the good ones */
 };
 
@@ -72,6 +73,9 @@ size_t weir__policy_memory_limit(const struct weir_policy *policy, size_t job_by
 
 /* What a job under way takes, about. */
 size_t weir__policy_job_bytes(size_t job_bytes);
+
+/* The rate that the server of a single gate told; 0: none did, or there are several. */
+double weir__policy_told(const struct weir_policy *policy);
 
 /* Where a single gate goes on from. */
 void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice);

@@ -455,6 +455,56 @@ FIBER_TEST(process_auto_takes_a_server_at_its_word)
 	free_world(world);
 }
 
+static int tell_what_is_left(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)id;
+	unsigned left = 1000 - world->orders; /* of the minute */
+	attempt->told = (struct weir_told){.counts = true, .left = left, .reset = 20 * WEIR_SEC};
+	return 0;
+}
+
+FIBER_TEST(process_auto_takes_a_server_at_its_word_that_tells_what_is_left)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){.seed = test_seed()}), 300);
+	struct weir_policy_stats stats;
+	world->latency = 20 * WEIR_MSEC;
+	world->answer = tell_what_is_left;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	weir_policy_stats(world->process.policy, &stats);
+	ck_assert_uint_eq(stats.choice.rule, 1);
+	ck_assert_double_eq_tol(stats.choice.per_sec, 45, 6); /* 900 in 20 s, about */
+	free_world(world);
+}
+
+/* 300 a second, 30 at once; else 429, come back in a second. */
+static int come_back_later(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	static struct weir_rate rate;
+	(void)id;
+	if (world->orders == 0)
+		weir_rate_init(&rate, &(struct weir_rate_options){.count = 300, .period = WEIR_SEC, .burst = 30});
+	if (weir_rate_next(&rate, 1, weir_now()) <= weir_now()) {
+		weir_rate_take(&rate, 1, weir_now());
+		return 0;
+	}
+	attempt->outcome = WEIR_OUTCOME_THROTTLED;
+	attempt->told.retry_after = WEIR_SEC;
+	return WEIR_EAGAIN;
+}
+
+FIBER_TEST(process_auto_leaves_time_out_in_which_it_was_told_to_stay_away)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){.seed = test_seed()}), 600);
+	struct weir_policy_stats stats;
+	world->latency = 20 * WEIR_MSEC;
+	world->answer = come_back_later;
+	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
+	weir_policy_stats(world->process.policy, &stats);
+	ck_assert_msg(stats.choice.rule == 2 && stats.choice.per_sec >= 250 && stats.choice.per_sec <= 1000, "%s",
+		      stats.choice.why);
+	free_world(world);
+}
+
 /* Two upstreams of very different speed, both through gates that the jobs enter themselves. */
 static int own_gates(void *arg_job, struct weir_attempt *attempt, void *arg)
 {

@@ -10,7 +10,8 @@
 
 enum { ROOM_FIRST = 64, TIMES_AT_ONCE = 64 };
 
-/* Without memory for it this one is not counted. */
+/* Without memory for it this one is not counted.  From the one on that is too many the reader waits, and the dispatcher
+ * has to know when there will be fewer: it may rest for ever otherwise. */
 void weir__postponed_add(struct run *run, weir_nsec due)
 {
 	struct postponed *postponed = &run->postponed;
@@ -26,6 +27,8 @@ void weir__postponed_add(struct run *run, weir_nsec due)
 	for (; at && postponed->due[(at - 1) / 2] > due; at = (at - 1) / 2)
 		postponed->due[at] = postponed->due[(at - 1) / 2];
 	postponed->due[at] = due;
+	if (weir__postponed_too_many(run) && (at == 0 || postponed->n == TIMES_AT_ONCE * run->at_once + 1))
+		weir__run_wake(run);
 }
 
 static void remove_first(struct postponed *postponed)

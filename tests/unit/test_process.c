@@ -189,6 +189,37 @@ FIBER_TEST(process_does_not_postpone_a_whole_store_over_and_over)
 	free_world(world);
 }
 
+/* Calls take some milliseconds and fail, so that they end when others are due. */
+static int refuse_after_a_while(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)id;
+	int code = weir_sleep((weir_nsec)(1 + weir_random_below(&world->random, 40)) * WEIR_MSEC);
+	attempt->refund = true;
+	return code ? code : weir_now() < store.down_until ? WEIR_EIO : 0;
+}
+
+FIBER_TEST(process_reads_on_when_calls_end_the_moment_others_are_due)
+{
+	struct world *world = new_world(
+		new_policy(&(struct weir_policy_options){
+			.pattern = WEIR_PATTERN_QUEUE,
+			.concurrency = 4,
+			.capacity = 1,
+			.retry.backoff = {.base = 10 * WEIR_SEC, .cap = 10 * WEIR_SEC, .jitter = WEIR_JITTER_NONE}}),
+		1000);
+	struct weir_process_stats stats;
+	store = (struct store){.world = world, .down_until = weir_now() + 60 * WEIR_SEC};
+	for (unsigned i = 0; i < world->jobs; i++)
+		world->results[i] = UNANSWERED;
+	world->process.postpone = postpone;
+	world->process.produce = produce_again;
+	world->process.flags = WEIR_PROCESS_OWN_GATES;
+	world->answer = refuse_after_a_while;
+	ck_assert_int_eq(weir_process(&world->process, &stats, weir_after(300 * WEIR_SEC)), 0);
+	ck_assert_uint_eq(stats.succeeded, 1000);
+	free_world(world);
+}
+
 /* ---- what ends it */
 
 static int fail_tenth(struct world *world, unsigned id, struct weir_attempt *attempt)

@@ -220,6 +220,12 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 		    told);
 }
 
+bool weir__admit_honours(const struct weir__admit *admit, const struct weir_pass *pass, weir_nsec now)
+{
+	return !admit->paused && admit->pace->shut <= now &&
+	       (!admit->breaker || weir__breaker_honours(admit->breaker, pass->permit, now));
+}
+
 weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now)
 {
 	weir_nsec shut = weir_pace_shut_until(admit->pace, now);

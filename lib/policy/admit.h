@@ -24,6 +24,11 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, enum weir_outcome outcome,
 		       const struct weir_told *told, weir_nsec now);
 
+/* Whether a pass that was not used yet may be: not if the gate was paused or shut, or its breaker changed, since. */
+bool weir__admit_honours(const struct weir__admit *admit, const struct weir_pass *pass, weir_nsec now);
+/* breaker.c: whether the permit is of the state that the breaker is in. */
+bool weir__breaker_honours(const struct weir_breaker *breaker, struct weir_breaker_permit permit, weir_nsec now);
+
 weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now);
 
 int weir__admit_set_concurrency(struct weir__admit *admit, size_t concurrency);

@@ -12,6 +12,7 @@
  * (resilience4j: CircuitBreakerStateMachine.java, CircuitBreakerMetrics.java.)
  */
 #include "base/contract.h"
+#include "policy/admit.h"
 
 #include <stdlib.h>
 #include <weir/breaker.h>
@@ -318,6 +319,11 @@ static struct phase phase_at(const struct weir_breaker *breaker, weir_nsec now)
 	struct phase phase = breaker->phase;
 	pass_time(&phase, &breaker->options, now);
 	return phase;
+}
+
+bool weir__breaker_honours(const struct weir_breaker *breaker, struct weir_breaker_permit permit, weir_nsec now)
+{
+	return phase_at(breaker, now).epoch == permit.epoch;
 }
 
 weir_nsec weir_breaker_next(const struct weir_breaker *breaker, weir_nsec now)

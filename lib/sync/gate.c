@@ -212,6 +212,11 @@ void weir__gate_step_out(struct weir_gate *gate, struct weir__gate_waiter *waite
 		weir__gate_hand_out(gate);
 }
 
+bool weir__gate_honours(const struct weir_gate *gate, const struct weir_pass *pass)
+{
+	return weir__admit_honours(gate->admit, pass, weir_now());
+}
+
 weir_nsec weir__gate_keeps(const struct weir_gate *gate, const struct weir__gate_waiter *waiter)
 {
 	return gate->first == waiter ? gate->opens : WEIR_FOREVER;

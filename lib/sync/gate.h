@@ -38,6 +38,9 @@ void weir__gate_line_up(struct weir_gate *gate, struct weir__gate_waiter *waiter
 /* Leaves the line, not having been served. */
 void weir__gate_step_out(struct weir_gate *gate, struct weir__gate_waiter *waiter);
 
+/* Whether a pass that was got in the line and not used yet is still good: not if the gate was shut meanwhile. */
+bool weir__gate_honours(const struct weir_gate *gate, const struct weir_pass *pass);
+
 /* When whoever is first is to hand out; WEIR_FOREVER: not by time, or it is not the first. */
 weir_nsec weir__gate_keeps(const struct weir_gate *gate, const struct weir__gate_waiter *waiter);
 

@@ -276,7 +276,9 @@ static int get_pass(struct station *station, struct weir_pass *ret_pass)
 {
 	if (station->in_line && station->line.code == WEIR__IN_LINE)
 		return WEIR_EAGAIN;
-	if (station->in_line) {
+	if (station->in_line && station->line.code == 0 && !weir__gate_honours(station->gate, &station->line.pass)) {
+		give_back_pass(station); /* while there was no room for another job */
+	} else if (station->in_line) {
 		station->in_line = false;
 		*ret_pass = station->line.pass;
 		return station->line.code;

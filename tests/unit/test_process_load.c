@@ -349,6 +349,45 @@ FIBER_TEST(process_is_held_back_by_those_who_take_its_results)
 	free_world(world);
 }
 
+static bool is_paused;
+
+static int not_in_a_pause(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)world, (void)id, (void)attempt;
+	quick_assert(!is_paused);
+	return 0;
+}
+
+static int done_after_a_second(void *arg, void *job, int result, const struct weir_attempt *last)
+{
+	weir_sleep(WEIR_SEC);
+	return done(arg, job, result, last);
+}
+
+static int run_to_its_end(void *arg)
+{
+	return run_world(arg, NULL, WEIR_FOREVER);
+}
+
+/* The third job has a permit at once, and no room before the first of the results was taken. */
+FIBER_TEST(process_begins_nothing_in_a_pause_with_a_permit_from_before_it)
+{
+	struct world *world = new_world(
+		new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE, .concurrency = 1}), 20);
+	struct weir_group *group = new_group();
+	world->process.done = done_after_a_second;
+	world->answer = not_in_a_pause;
+	is_paused = false;
+	spawn(group, run_to_its_end, world);
+	weir_sleep(WEIR_SEC / 2);
+	weir_policy_pause(world->process.policy, is_paused = true);
+	weir_sleep(10 * WEIR_SEC);
+	weir_policy_pause(world->process.policy, is_paused = false);
+	finish(group);
+	ck_assert_uint_eq(world->orders, 20);
+	free_world(world);
+}
+
 /* ---- found limits */
 
 FIBER_TEST(process_stays_under_its_memory)

@@ -161,6 +161,7 @@ bool weir__tries_end(struct weir_policy *policy, struct weir__tries *tries, stru
 	bool refunded = result < 0 && is_refunded(attempt, gate, result, &opens);
 	if (result != WEIR_ECANCELED)
 		count(policy, tries, refunded);
+	attempt->number = tries->counted; /* which goes with the job, wherever its next attempt waits */
 	if (result >= 0 || result == WEIR_ECANCELED || attempt->permanent)
 		return false;
 	*ret_at = next_at(policy, tries, attempt, opens);

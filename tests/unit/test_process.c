@@ -220,6 +220,36 @@ FIBER_TEST(process_reads_on_when_calls_end_the_moment_others_are_due)
 	free_world(world);
 }
 
+/* Three times "come back later", then a failure that counts. */
+static int throttle_thrice(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	if (world->attempts[id] <= 3)
+		attempt->outcome = WEIR_OUTCOME_THROTTLED;
+	return world->attempts[id] <= 4 ? WEIR_EIO : 0;
+}
+
+FIBER_TEST(process_postpones_with_the_number_of_attempts_that_counted)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE,
+										 .concurrency = 7,
+										 .retry.attempts = 2,
+										 .gate_flags = WEIR_GATE_UNPACED}),
+					100);
+	struct weir_process_stats stats;
+	store = (struct store){.world = world};
+	for (unsigned i = 0; i < world->jobs; i++)
+		world->results[i] = UNANSWERED;
+	world->process.postpone = postpone;
+	world->process.produce = produce_again;
+	world->process.attempts = attempts_before;
+	world->latency = 10 * WEIR_MSEC;
+	world->answer = throttle_thrice;
+	ck_assert_int_eq(weir_process(&world->process, &stats, WEIR_FOREVER), 0);
+	ck_assert_uint_eq(stats.succeeded, 100);
+	ck_assert_uint_eq(world->most_number, 2);
+	free_world(world);
+}
+
 /* ---- what ends it */
 
 static int fail_tenth(struct world *world, unsigned id, struct weir_attempt *attempt)

@@ -13,8 +13,8 @@
 
 #include "torture/faults.h" /* check() */
 
+#include <weir/process.h>
 #include <weir/random.h>
-
 #include <weir/weir.h>
 
 enum { ORDER_WORKERS = 6, ORDER_OPS_MOST = 160 };
@@ -27,11 +27,24 @@ struct order_op {
 	unsigned rank;      /* of an item */
 };
 
+/* Jobs through a policy (orders_flow.c), items through the engine (orders_engine.c). */
+struct order_flow {
+	struct weir_policy_options policy;
+	bool found;     /* the number at once is found, also where the pattern has one */
+	unsigned flags; /* of weir_process() */
+	unsigned jobs, runs, callers;
+	unsigned keys, lanes, classes; /* 0: none */
+	bool postpones;                /* or: the broker is a durable one */
+	weir_nsec grain;               /* all that takes time takes a multiple of it: so things coincide */
+	unsigned latency;              /* most, in grains */
+};
+
 struct order {
 	const struct order_object *object;
 	unsigned limit; /* permits at first, limit of the group, capacity of the queue */
 	uint64_t schedule;
 	struct weir_queue_options queue;
+	struct order_flow flow;
 	size_t n;
 	struct order_op ops[ORDER_OPS_MOST];
 };
@@ -47,7 +60,7 @@ struct order_object {
 	void (*print)(const struct order *order); /* what else there is to say of the object; NULL: nothing */
 };
 
-extern const struct order_object order_sem, order_event, order_group, order_queue;
+extern const struct order_object order_sem, order_event, order_group, order_queue, order_flow;
 
 static inline unsigned order_random(uint64_t *random, unsigned n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random orders of operations against naive models: `weir-orders [--seconds N] [--seed N]`.
+ * Random orders of operations against naive models: `weir-orders [--seconds N] [--seed N] [--object NAME]`.
  *
  * An order and its object are drawn from a seed (order.h).  Orders run in child processes, many in each; when one
  * fails, it is made smaller for as long as it still fails: operations are taken out of its list, the object loses its
@@ -19,13 +19,23 @@
 enum { CASES_A_CHILD = 2000, SECONDS_OF_A_CASE = 20 };
 
 /* Drawn from with equal chance: the queue has the most to it. */
-static const struct order_object *const objects[] = {&order_sem,   &order_event, &order_group,
-						     &order_queue, &order_queue, &order_queue};
+static const struct order_object *const objects[] = {&order_sem,   &order_event, &order_group, &order_queue,
+						     &order_queue, &order_queue, &order_flow};
+
+static const struct order_object *only; /* NULL: any of them */
 
 static void draw_order(uint64_t seed, struct order *ret_order)
 {
 	uint64_t random = seed;
-	order_draw(ret_order, objects[order_random(&random, sizeof objects / sizeof objects[0])], seed);
+	order_draw(ret_order, only ? only : objects[order_random(&random, sizeof objects / sizeof objects[0])], seed);
+}
+
+static const struct order_object *find_object(const char *name)
+{
+	for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
+		if (!strcmp(objects[i]->name, name))
+			return objects[i];
+	return NULL;
 }
 
 static void run_order(struct order *order)
@@ -157,6 +167,8 @@ int main(int argc, char **argv)
 			seconds = strtol(argv[i + 1], NULL, 10);
 		else if (!strcmp(argv[i], "--seed"))
 			first = strtoull(argv[i + 1], NULL, 10);
+		else if (!strcmp(argv[i], "--object"))
+			only = find_object(argv[i + 1]);
 	*seed = first;
 	printf("orders: seed %llu\n", (unsigned long long)first);
 	end = time(NULL) + seconds;

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random flows: weir_process() and weir_call() on one policy with random settings, through random trouble.
+ *
+ * Each job ends once, in order where that was asked for; no more calls are under way than may be, and no more probes;
+ * and when the upstream is well again all goes on to its end.
+ */
+#include "torture/flow.h"
+#include "torture/trouble.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Longer than whatever may hold back: an open breaker, "come back later", a backoff. */
+#define PATIENCE (1800 * WEIR_SEC)
+#define MOMENT   (100 * WEIR_MSEC)
+
+enum { JOBS_MOST = 2000, RUNS_MOST = 2, LANES_MOST = 8, KEYS_MOST = 40, CALLS = 30 };
+
+struct job {
+	unsigned id;
+	uint64_t seq;
+};
+
+/* One weir_process(). */
+struct run {
+	struct weir_process process;
+	struct weir_event *returned; /* a job that was postponed */
+	unsigned produced, ended;
+	uint64_t next_seq, done_seq;
+	bool stopped;
+	unsigned char state[JOBS_MOST];
+	unsigned attempts[JOBS_MOST];
+	weir_nsec due[JOBS_MOST];
+	unsigned lane_last[LANES_MOST]; /* the job that was tried last, + 1 */
+	bool lane_busy[LANES_MOST];
+};
+
+enum state { UNBORN, INSIDE, AWAY, ENDED }; /* AWAY: postponed */
+
+static struct {
+	const struct order *order;
+	struct weir_policy *policy;
+	uint64_t random;
+	size_t at_once[KEYS_MOST], most; /* most that there ever may be; SIZE_MAX: any number */
+	size_t probes[KEYS_MOST];        /* under way, of the half-open ... */
+	uint64_t probes_of[KEYS_MOST];   /* ... after the breaker opened so often */
+	struct trouble_watch watch;
+	struct weir_group *runs;
+	struct run run[RUNS_MOST];
+} flow;
+
+/* ---- calls */
+
+static const char *key_name(unsigned id)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+	static char text[16];
+	unsigned key = flow.order->flow.keys ? id % flow.order->flow.keys : 0;
+	if (!flow.order->flow.keys)
+		return "";
+	if (key < sizeof names / sizeof names[0])
+		return names[key];
+	snprintf(text, sizeof text, "%u", key);
+	return text;
+}
+
+static unsigned key_of(unsigned id)
+{
+	return flow.order->flow.keys ? id % flow.order->flow.keys : 0;
+}
+
+static weir_nsec latency(void)
+{
+	unsigned most = flow.order->flow.latency;
+	return flow.order->flow.grain * (1 + (weir_nsec)weir_random_below(&flow.random, most ? most : 1));
+}
+
+/* It has just entered: whether it is a probe, and how many of these there are. */
+static bool begin_probe(unsigned key)
+{
+	struct weir_gate_stats stats;
+	struct weir_gate *gate;
+	check(!weir_policy_gate(flow.policy, key_name(key), &gate));
+	weir_gate_stats(gate, &stats);
+	weir_policy_put(flow.policy, gate);
+	if (stats.breaker != WEIR_BREAKER_HALF_OPEN)
+		return false;
+	if (flow.probes_of[key] != stats.breaker_opened)
+		flow.probes[key] = 0;
+	flow.probes_of[key] = stats.breaker_opened;
+	flow.probes[key]++;
+	unsigned most = flow.order->flow.policy.breaker.probes;
+	check(flow.probes[key] <= (most ? most : 3));
+	return true;
+}
+
+static int call_upstream(unsigned key, struct weir_attempt *attempt)
+{
+	struct trouble_call call = {WEIR_OUTCOME_GOOD, {0}};
+	check(++flow.at_once[key] <= flow.most);
+	bool probes = begin_probe(key);
+	uint64_t of = flow.probes_of[key];
+	int code = trouble_call(latency(), &call);
+	flow.probes[key] -= probes && of == flow.probes_of[key];
+	flow.at_once[key]--;
+	flow.watch.progress++;
+	attempt->told = call.told;
+	if (code)
+		return code;
+	if (call.outcome == WEIR_OUTCOME_GOOD)
+		return 0;
+	attempt->outcome = call.outcome;
+	return WEIR_EIO;
+}
+
+/* As a step that calls upstreams does: parked when its gate is shut, else in line. */
+static int call_through_gate(unsigned key, struct weir_attempt *attempt)
+{
+	struct weir_gate *gate;
+	struct weir_pass pass;
+	check(!weir_policy_gate(flow.policy, key_name(key), &gate));
+	int code = weir_gate_enter(gate, &pass, WEIR_TRY);
+	weir_nsec shut = weir_gate_shut_until(gate);
+	if (code == WEIR_EAGAIN && shut != WEIR_FOREVER && shut > weir_now() + MOMENT) {
+		attempt->refund = true;
+		attempt->not_before = shut;
+	} else if (code == WEIR_EAGAIN) {
+		code = weir_gate_enter(gate, &pass, WEIR_FOREVER);
+	}
+	if (code == 0) {
+		code = call_upstream(key, attempt);
+		enum weir_outcome outcome = code == 0                ? WEIR_OUTCOME_GOOD
+					    : code == WEIR_ECANCELED ? WEIR_OUTCOME_RELEASED
+					    : code == WEIR_ETIMEDOUT ? WEIR_OUTCOME_TIMED_OUT
+								     : attempt->outcome;
+		weir_gate_leave(gate, &pass, outcome, &attempt->told);
+		if (code && code != WEIR_ECANCELED)
+			weir_attempt_excuse(attempt, gate);
+	}
+	weir_policy_put(flow.policy, gate);
+	return code;
+}
+
+static int call_job(void *job, struct weir_attempt *attempt, void *arg)
+{
+	(void)arg;
+	return call_upstream(key_of(*(unsigned *)job), attempt);
+}
+
+/* Calls beside the runs, by the same policy. */
+static int caller(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < CALLS; i++) {
+		unsigned id = (unsigned)weir_random_below(&flow.random, KEYS_MOST);
+		weir_nsec deadline = weir_random_below(&flow.random, 4) ? WEIR_FOREVER : weir_after(latency());
+		weir_call_to(flow.policy, key_name(id), call_job, &id, deadline);
+		flow.watch.progress++;
+		if (weir_sleep(latency()))
+			break;
+	}
+	return 0;
+}
+
+/* ---- jobs */
+
+static unsigned lane_number(unsigned id)
+{
+	unsigned lanes = flow.order->flow.lanes;
+	return lanes && id % 5 ? 1 + id % lanes : 0;
+}
+
+/* A job that is due, or the next new one; JOBS_MOST: none. */
+static unsigned find_job(struct run *run, weir_nsec *ret_next)
+{
+	*ret_next = WEIR_FOREVER;
+	for (unsigned i = 0; i < run->produced; i++) {
+		if (run->state[i] != AWAY)
+			continue;
+		if (run->due[i] <= weir_now())
+			return i;
+		if (*ret_next == WEIR_FOREVER || run->due[i] < *ret_next)
+			*ret_next = run->due[i];
+	}
+	return run->produced < flow.order->flow.jobs ? run->produced++ : JOBS_MOST;
+}
+
+static int produce(void *arg, void *ret_job, weir_nsec deadline)
+{
+	struct run *run = arg;
+	unsigned id;
+	weir_nsec next;
+	(void)deadline;
+	if (run->produced < flow.order->flow.jobs && !weir_random_below(&flow.random, 20)) {
+		int code = weir_sleep(latency());
+		if (code)
+			return code;
+	}
+	while ((id = find_job(run, &next)) == JOBS_MOST) {
+		if (run->ended == flow.order->flow.jobs)
+			return WEIR_ECLOSED;
+		weir_event_clear(run->returned);
+		if (weir_event_wait(run->returned, next) == WEIR_ECANCELED)
+			return WEIR_ECANCELED;
+	}
+	check(run->state[id] == UNBORN || run->state[id] == AWAY);
+	run->state[id] = INSIDE;
+	*(struct job *)ret_job = (struct job){id, run->next_seq++};
+	return 0;
+}
+
+static int work(void *at, struct weir_attempt *attempt, void *arg)
+{
+	struct run *run = arg;
+	unsigned id = ((struct job *)at)->id, lane = lane_number(id);
+	check(run->state[id] == INSIDE && attempt->number > run->attempts[id]);
+	run->attempts[id] = attempt->number - 1;
+	if (lane)
+		check(!run->lane_busy[lane] && run->lane_last[lane] <= id + 1);
+	run->lane_busy[lane] = true;
+	run->lane_last[lane] = id + 1;
+	int code = run->process.flags & WEIR_PROCESS_OWN_GATES ? call_through_gate(key_of(id), attempt)
+							       : call_upstream(key_of(id), attempt);
+	run->lane_busy[lane] = false;
+	attempt->permanent = code == WEIR_EIO && !weir_random_below(&flow.random, 50);
+	return code;
+}
+
+static int done(void *arg, void *at, int result, const struct weir_attempt *last)
+{
+	struct run *run = arg;
+	struct job *job = at;
+	const struct order_op *slow = trouble_now(TROUBLE_SLOW_SINK);
+	(void)last;
+	check(run->state[job->id] == INSIDE);
+	check(result != WEIR_ECANCELED || run->stopped);
+	if (run->process.flags & WEIR_PROCESS_ORDERED)
+		check(job->seq == run->done_seq++);
+	run->state[job->id] = ENDED;
+	run->ended++;
+	flow.watch.progress++;
+	if (slow)
+		weir_sleep(slow->rank * WEIR_MSEC);
+	weir_event_set(run->returned);
+	return 0;
+}
+
+static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attempt *last)
+{
+	struct run *run = arg;
+	unsigned id = ((struct job *)at)->id;
+	check(run->state[id] == INSIDE && !lane_number(id));
+	run->state[id] = AWAY;
+	run->due[id] = due;
+	check(last->number == run->attempts[id] || last->number == run->attempts[id] + 1);
+	run->attempts[id] = last->number;
+	weir_event_set(run->returned);
+	return 0;
+}
+
+static unsigned attempts(void *arg, const void *at)
+{
+	return ((struct run *)arg)->attempts[((const struct job *)at)->id];
+}
+
+static const char *job_key(void *arg, const void *at)
+{
+	(void)arg;
+	return key_name(((const struct job *)at)->id);
+}
+
+static uint64_t job_lane(void *arg, const void *at)
+{
+	(void)arg;
+	return lane_number(((const struct job *)at)->id);
+}
+
+static int64_t job_class(void *arg, const void *at)
+{
+	(void)arg;
+	return ((const struct job *)at)->id % flow.order->flow.classes;
+}
+
+/* ---- a flow */
+
+static void change(const struct order_op *op, bool on)
+{
+	const struct order_flow *opts = &flow.order->flow;
+	bool any = opts->policy.pattern == WEIR_PATTERN_NAIVE;
+	size_t concurrency = on ? op->rank : opts->policy.concurrency;
+	if (op->kind == TROUBLE_PAUSE)
+		weir_policy_pause(flow.policy, on);
+	if (op->kind == TROUBLE_RATE && !any)
+		check(!weir_policy_set_rate(flow.policy, &(struct weir_rate_options){.count = on ? op->rank : 0}));
+	if (op->kind == TROUBLE_CONCURRENCY && !any && (concurrency || opts->policy.pattern != WEIR_PATTERN_CHUNKED)) {
+		if (concurrency > flow.most || !concurrency)
+			flow.most = concurrency ? concurrency : SIZE_MAX;
+		check(!weir_policy_set_concurrency(flow.policy, concurrency));
+	}
+	if (op->kind != TROUBLE_CANCEL || !on)
+		return;
+	for (unsigned i = 0; i < RUNS_MOST; i++)
+		flow.run[i].stopped = true;
+	weir_group_cancel(flow.runs);
+}
+
+static int run_process(void *arg)
+{
+	struct run *run = arg;
+	struct weir_process_stats stats;
+	int code = weir_process(&run->process, &stats, WEIR_FOREVER);
+	check(code == 0 || (run->stopped && code == WEIR_ECANCELED));
+	check(run->stopped || run->ended == flow.order->flow.jobs);
+	for (unsigned i = 0; i < run->produced; i++)
+		check(run->state[i] == ENDED || (run->stopped && run->state[i] == AWAY) ||
+		      (run->stopped && i + 1 == run->produced && run->state[i] == UNBORN));
+	return 0;
+}
+
+static void make_run(struct run *run)
+{
+	const struct order_flow *opts = &flow.order->flow;
+	check(!weir_event_new(&run->returned));
+	run->process = (struct weir_process){
+		.policy = flow.policy,
+		.job_bytes = sizeof(struct job),
+		.arg = run,
+		.flags = opts->flags,
+		.produce = produce,
+		.work = work,
+		.done = done,
+		.key = opts->keys ? job_key : NULL,
+		.lane = opts->lanes ? job_lane : NULL,
+		.priority = opts->classes ? job_class : NULL,
+		.postpone = opts->postpones ? postpone : NULL,
+		.attempts = attempts,
+	};
+	check(!weir_group_spawn(flow.runs, run_process, run, WEIR_FOREVER));
+}
+
+/* The most at once, before anything is changed. */
+static size_t most_of(struct weir_policy *policy)
+{
+	struct weir_gate_stats stats;
+	struct weir_gate *gate;
+	check(!weir_policy_gate(policy, "", &gate));
+	weir_gate_stats(gate, &stats);
+	weir_policy_put(policy, gate);
+	return stats.adaptive ? SIZE_MAX : stats.limit;
+}
+
+static int tell_gate(void *arg, const char *key, const struct weir_gate_stats *stats)
+{
+	(void)arg;
+	fprintf(stderr, "gate \"%s\": %zu of %zu in flight, %zu wait, breaker %s, held by %s\n", key, stats->in_flight,
+		stats->limit, stats->waiting, weir_breaker_state_name(stats->breaker),
+		weir_held_by_name(stats->held_by));
+	return 0;
+}
+
+static void tell(void)
+{
+	weir_policy_gates(flow.policy, tell_gate, NULL);
+	for (unsigned i = 0; i < flow.order->flow.runs; i++)
+		fprintf(stderr, "run %u: %u of %u jobs produced, %u ended, at %lld\n", i, flow.run[i].produced,
+			flow.order->flow.jobs, flow.run[i].ended, (long long)weir_now());
+}
+
+static int run_flow(void *arg)
+{
+	const struct order *order = arg;
+	struct weir_group *callers, *helpers;
+	memset(&flow, 0, sizeof flow);
+	flow.order = order;
+	flow.random = order->schedule + 7;
+	flow.watch = (struct trouble_watch){.patience = PATIENCE, .tell = tell};
+	trouble_begin(order);
+	check(!weir_policy_new(&order->flow.policy, &flow.policy, NULL));
+	if (order->flow.found)
+		check(!weir_policy_set_concurrency(flow.policy, 0));
+	flow.most = most_of(flow.policy);
+	check(!weir_group_new(NULL, &flow.runs) && !weir_group_new(NULL, &callers) && !weir_group_new(NULL, &helpers));
+	for (unsigned i = 0; i < order->flow.runs; i++)
+		make_run(&flow.run[i]);
+	for (unsigned i = 0; i < order->flow.callers; i++)
+		check(!weir_group_spawn(callers, caller, NULL, WEIR_FOREVER));
+	trouble_changes(helpers, change);
+	check(!weir_group_spawn(helpers, trouble_watch, &flow.watch, WEIR_FOREVER));
+	weir_group_wait(flow.runs, WEIR_FOREVER);
+	check(!weir_group_wait(callers, WEIR_FOREVER));
+	weir_group_cancel(helpers);
+	weir_group_wait(helpers, WEIR_FOREVER);
+	for (unsigned i = 0; i < order->flow.runs; i++)
+		weir_event_free(flow.run[i].returned);
+	weir_group_free(flow.runs);
+	weir_group_free(callers);
+	weir_group_free(helpers);
+	weir_policy_free(flow.policy);
+	return 0;
+}
+
+static void draw(struct order *order, uint64_t *random)
+{
+	flow_draw(order, random);
+	trouble_draw(order, random, 90000);
+}
+
+const struct order_object order_flow = {"flow", draw, run_flow, flow_simplify, trouble_print_op, flow_print};

@@ -7,6 +7,7 @@
  * special features, the schedule its shuffling.  What is left is printed.
  */
 #include "torture/order.h"
+#include "torture/orders_engine.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -19,8 +20,12 @@
 enum { CASES_A_CHILD = 2000, SECONDS_OF_A_CASE = 20 };
 
 /* Drawn from with equal chance: the queue has the most to it. */
-static const struct order_object *const objects[] = {&order_sem,   &order_event, &order_group, &order_queue,
-						     &order_queue, &order_queue, &order_flow};
+static const struct order_object *const objects[] = {
+	&order_sem,    &order_event, &order_group, &order_queue, &order_queue, &order_queue, &order_flow,
+#ifdef ORDERS_OF_THE_COMMAND
+	&order_engine,
+#endif
+};
 
 static const struct order_object *only; /* NULL: any of them */
 
@@ -124,14 +129,14 @@ static void print_order(const struct order *order)
 }
 
 /* Many cases in one process: whether one failed; *seed is the next one, or that of the failure. */
-static bool run_many(uint64_t *seed)
+static bool run_many(uint64_t *seed, time_t end)
 {
 	int status;
 	fflush(stdout);
 	pid_t pid = fork();
 	check(pid >= 0);
 	if (pid == 0) {
-		for (int i = 0; i < CASES_A_CHILD; i++, ++*seed) {
+		for (int i = 0; i < CASES_A_CHILD && time(NULL) < end; i++, ++*seed) {
 			struct order order;
 			draw_order(*seed, &order);
 			run_order(&order);
@@ -142,7 +147,7 @@ static bool run_many(uint64_t *seed)
 	return status != 0;
 }
 
-static int report(uint64_t seed)
+static void report(uint64_t seed)
 {
 	struct order order;
 	draw_order(seed, &order);
@@ -153,12 +158,12 @@ static int report(uint64_t seed)
 	print_order(&order);
 	order_fails(&order, false);
 	printf("0 passed, 1 failed\n");
-	return 1;
 }
 
 int main(int argc, char **argv)
 {
 	time_t seconds = 5, end;
+	bool failed;
 	uint64_t first = (uint64_t)time(NULL) << 20;
 	uint64_t *seed = mmap(NULL, sizeof *seed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	check(seed != MAP_FAILED);
@@ -168,14 +173,22 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--seed"))
 			first = strtoull(argv[i + 1], NULL, 10);
 		else if (!strcmp(argv[i], "--object"))
-			only = find_object(argv[i + 1]);
+			check(only = find_object(argv[i + 1]));
 	*seed = first;
+#ifdef ORDERS_OF_THE_COMMAND
+	order_engine_begin();
+#endif
 	printf("orders: seed %llu\n", (unsigned long long)first);
 	end = time(NULL) + seconds;
 	do
-		if (run_many(seed))
-			return report(*seed);
-	while (time(NULL) < end);
-	printf("ok   %llu orders\n1 passed, 0 failed\n", (unsigned long long)(*seed - first));
-	return 0;
+		failed = run_many(seed, end);
+	while (!failed && time(NULL) < end);
+	if (failed)
+		report(*seed);
+	else
+		printf("ok   %llu orders\n1 passed, 0 failed\n", (unsigned long long)(*seed - first));
+#ifdef ORDERS_OF_THE_COMMAND
+	order_engine_end();
+#endif
+	return failed;
 }

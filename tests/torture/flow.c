@@ -76,7 +76,33 @@ static void draw_policy(struct weir_policy_options *o, uint64_t *random)
 		o->memory_bytes = PICK(random, 0, 0, 0, 100000);
 }
 
-void flow_draw(struct order *order, uint64_t *random)
+/* A few at once, and many that wait for their next attempt: more than there may be. */
+static void draw_crowd(struct order *order, uint64_t *random)
+{
+	struct order_flow *flow = &order->flow;
+	struct weir_policy_options *o = &flow->policy;
+	*o = (struct weir_policy_options){
+		.pattern = WEIR_PATTERN_QUEUE,
+		.concurrency = PICK(random, 1, 2, 4),
+		.capacity = 1,
+		.retry = {.attempts = 1000,
+			  .backoff = {.base = PICK(random, 2 * WEIR_SEC, 10 * WEIR_SEC),
+				      .cap = PICK(random, WEIR_SEC, 10 * WEIR_SEC),
+				      .jitter = WEIR_JITTER_NONE},
+			  .budget = {.share = 1}},
+		.breaker = {.in_row = 1000000, .failure_rate = PICK(random, 0, 2)},
+		.seed = weir_random(random),
+	};
+	flow->jobs = (unsigned)(80 * o->concurrency) + order_random(random, 1000);
+	flow->flags = PICK(random, 0, WEIR_PROCESS_OWN_GATES);
+	flow->postpones = true;
+	flow->runs = 1;
+	flow->grain = WEIR_MSEC;
+	flow->latency = 50;
+	order->limit = flow->jobs;
+}
+
+static void draw_any(struct order *order, uint64_t *random)
 {
 	struct order_flow *flow = &order->flow;
 	draw_policy(&flow->policy, random);
@@ -94,6 +120,14 @@ void flow_draw(struct order *order, uint64_t *random)
 	flow->grain = PICK(random, 1, WEIR_MSEC, 10 * WEIR_MSEC);
 	flow->latency = flow->grain == 1 ? 50000000 : (unsigned)(50 * WEIR_MSEC / flow->grain);
 	order->limit = flow->jobs;
+}
+
+void flow_draw(struct order *order, uint64_t *random)
+{
+	if (order_random(random, 6))
+		draw_any(order, random);
+	else
+		draw_crowd(order, random);
 }
 
 /* ---- simpler */

@@ -36,6 +36,8 @@ static struct {
 	bool lane_busy[LANES_MOST];
 	size_t at_once[KEYS_MOST], probes[KEYS_MOST], most;
 	uint64_t probes_of[KEYS_MOST]; /* the times that the breaker had opened */
+	bool paused;
+	weir_nsec paused_at;
 	struct trouble_watch watch;
 } run;
 
@@ -168,6 +170,7 @@ static enum step_verdict fetch(struct step *step, struct step_call *call, struct
 {
 	struct trouble_call answer;
 	check(++run.at_once[key] <= run.most);
+	check(!run.paused || run.paused_at == weir_now());
 	bool probes = begin_probe(x, key);
 	uint64_t of = run.probes_of[key];
 	int error = trouble_call(latency(), &answer);
@@ -326,6 +329,10 @@ static void change(const struct order_op *op, bool on)
 	struct weir_error err = {0};
 	if (!run.engine)
 		return;
+	if (changes.has_pause) {
+		run.paused = on;
+		run.paused_at = weir_now();
+	}
 	if (op->kind == TROUBLE_CANCEL && on) {
 		run.stopped = true;
 		engine_stop(run.engine, "the order says so");
@@ -370,6 +377,7 @@ static bool run_once(const struct plan *plan, struct engine_stats *ret_stats)
 	};
 	struct weir_error err = {0};
 	int code;
+	run.paused = false;
 	if (engine_open(plan, &opts, &run.engine, &code, &err))
 		fprintf(stderr, "%s\n", err.text);
 	check(run.engine);

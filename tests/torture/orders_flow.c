@@ -45,6 +45,8 @@ static struct {
 	size_t at_once[KEYS_MOST], most; /* most that there ever may be; SIZE_MAX: any number */
 	size_t probes[KEYS_MOST];        /* under way, of the half-open ... */
 	uint64_t probes_of[KEYS_MOST];   /* ... after the breaker opened so often */
+	bool paused;
+	weir_nsec paused_at;
 	struct trouble_watch watch;
 	struct weir_group *runs;
 	struct run run[RUNS_MOST];
@@ -99,6 +101,7 @@ static int call_upstream(unsigned key, struct weir_attempt *attempt)
 {
 	struct trouble_call call = {WEIR_OUTCOME_GOOD, {0}};
 	check(++flow.at_once[key] <= flow.most);
+	check(!flow.paused || flow.paused_at == weir_now());
 	bool probes = begin_probe(key);
 	uint64_t of = flow.probes_of[key];
 	int code = trouble_call(latency(), &call);
@@ -289,8 +292,10 @@ static void change(const struct order_op *op, bool on)
 	const struct order_flow *opts = &flow.order->flow;
 	bool any = opts->policy.pattern == WEIR_PATTERN_NAIVE;
 	size_t concurrency = on ? op->rank : opts->policy.concurrency;
-	if (op->kind == TROUBLE_PAUSE)
-		weir_policy_pause(flow.policy, on);
+	if (op->kind == TROUBLE_PAUSE) {
+		weir_policy_pause(flow.policy, flow.paused = on);
+		flow.paused_at = weir_now();
+	}
 	if (op->kind == TROUBLE_RATE && !any)
 		check(!weir_policy_set_rate(flow.policy, &(struct weir_rate_options){.count = on ? op->rank : 0}));
 	if (op->kind == TROUBLE_CONCURRENCY && !any && (concurrency || opts->policy.pattern != WEIR_PATTERN_CHUNKED)) {

@@ -72,6 +72,26 @@ static inline int done(void *arg, void *arg_job, int result, const struct weir_a
 	return 0;
 }
 
+/* An answer: two failures, then all is well. */
+static inline int fail_twice(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)attempt;
+	return world->attempts[id] <= 2 ? WEIR_EIO : 0;
+}
+
+static size_t most_fibers;
+
+/* An answer: good, and how many fibers there are is noted. */
+static inline int note_fibers(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	struct weir_run_stats stats;
+	(void)world, (void)id, (void)attempt;
+	weir_run_stats(&stats);
+	if (stats.fibers > most_fibers)
+		most_fibers = stats.fibers;
+	return 0;
+}
+
 static inline struct weir_policy *new_policy(const struct weir_policy_options *opts)
 {
 	struct weir_policy *policy;

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* How fast the engine goes, in what order, and how long it tries. */
+#include "unit/engine_world.h"
+
+#include <string.h>
+
+/* ---- how fast */
+
+static void more_at_once(struct engine *engine)
+{
+	struct weir_error err = {0};
+	const struct engine_changes too_many = {
+		.has_concurrency = true, .concurrency = 41, .has_pause = true, .paused = true};
+	const struct engine_changes changes = {.has_concurrency = true, .concurrency = 30};
+	ck_assert_int_eq(engine_change(engine, &too_many, &err), WEIR_EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "at most 40"));
+	ck_assert_int_eq(engine_change(engine, &changes, &err), 0);
+}
+
+FIBER_TEST(engine_takes_more_at_once_when_it_is_told)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 300, .step = pass, .meanwhile = more_at_once};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 55 * WEIR_MSEC, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 300);
+	ck_assert_int_eq(world.most_at_once, 30);
+	ck_assert_int_le(weir_now() - begun, 150 * WEIR_MSEC);
+}
+
+static weir_nsec paused_at;
+
+static void pause_a_second(struct engine *engine)
+{
+	struct engine_flow flow;
+	struct engine_changes changes = {.has_pause = true, .paused = true};
+	engine_change(engine, &changes, NULL);
+	paused_at = weir_now();
+	weir_sleep(20 * WEIR_MSEC);
+	int calls = world.calls;
+	weir_sleep(WEIR_SEC);
+	ck_assert_int_eq(world.calls, calls);
+	engine_flow(engine, &flow);
+	ck_assert_int_eq(flow.why, WHY_PAUSED);
+	ck_assert(flow.paused);
+	changes.paused = false;
+	engine_change(engine, &changes, NULL);
+}
+
+FIBER_TEST(engine_that_is_paused_begins_nothing)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 100, .step = pass, .meanwhile = pause_a_second};
+	ck_assert_int_eq(run_plan(&plan, 25 * WEIR_MSEC, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 100);
+	ck_assert_int_ge(weir_now() - paused_at, WEIR_SEC);
+}
+
+static void pause_and_stop(struct engine *engine)
+{
+	const struct engine_changes changes = {.has_pause = true, .paused = true};
+	engine_change(engine, &changes, NULL);
+	weir_sleep(100 * WEIR_MSEC);
+	paused_at = weir_now();
+	engine_stop(engine, "the test says so");
+}
+
+FIBER_TEST(engine_that_is_paused_stops_at_once)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.drain = 60 * WEIR_SEC;
+	world = (struct world){.items = 100, .step = pass, .meanwhile = pause_and_stop};
+	ck_assert_int_eq(run_plan(&plan, 25 * WEIR_MSEC, &stats), 5);
+	ck_assert_uint_ge(stats.succeeded, 20);
+	ck_assert_uint_gt(stats.unfinished, 0);
+	ck_assert_int_lt(weir_now() - paused_at, WEIR_SEC / 10);
+}
+
+FIBER_TEST(engine_holds_a_rate)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.rate = (struct key_rate){.count = 50, .period = WEIR_SEC};
+	world = (struct world){.items = 101, .step = pass};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 101);
+	ck_assert_int_ge(weir_now() - begun, 2 * WEIR_SEC);
+	ck_assert_int_le(weir_now() - begun, 2 * WEIR_SEC + 50 * WEIR_MSEC);
+}
+
+FIBER_TEST(engine_limits_a_step_by_itself)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	step.concurrency = 3;
+	world = (struct world){.items = 60, .step = pass};
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 60);
+	ck_assert_int_eq(world.most_at_once, 3);
+}
+
+static int last_of_lane[3];
+
+/* Each item fails twice. */
+static enum step_verdict in_order(struct step_call *call, int number)
+{
+	ck_assert_int_lt(last_of_lane[number % 3], number);
+	if (weir_sleep(WEIR_MSEC * (1 + number % 5)))
+		return STEP_CANCELED;
+	strcpy(call->why, "not yet");
+	if (call->attempt < 3)
+		return STEP_RETRY;
+	last_of_lane[number % 3] = number;
+	put_out(call, call->input->data);
+	return STEP_OK;
+}
+
+static int fake_lane_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
+{
+	(void)err, (void)deadline;
+	if (source->at == world.items)
+		return SOURCE_END;
+	item->position = (uint64_t)++source->at;
+	const char *text = test_format("{\"n\":%d,\"lane\":%d}", source->at, source->at % 3);
+	ck_assert_int_eq(value_copy(&item->source, text, strlen(text)), 0);
+	return SOURCE_ITEM;
+}
+
+static enum step_verdict of_a_lane(struct step_call *call, int number)
+{
+	(void)number;
+	return in_order(call, (int)call->item->position);
+}
+
+FIBER_TEST(engine_keeps_items_of_a_lane_in_order)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	struct source_ops ops = fake_source_ops;
+	struct adapter source = fake_source;
+	ops.next = fake_lane_next;
+	source.source = &ops;
+	plan.source.adapter = &source;
+	plan.settings.order_by = (char *)(uintptr_t) ".lane";
+	memset(last_of_lane, 0, sizeof last_of_lane);
+	world = (struct world){.items = 60, .step = of_a_lane};
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 60);
+	ck_assert_uint_eq(stats.attempts, 180);
+	ck_assert_int_eq(world.most_at_once, 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(last_of_lane[i], 60 - (3 - i) % 3);
+}
+
+/* A stop does not wait for retries that wait in memory. */
+FIBER_TEST(engine_stop_does_not_wait_for_retries_of_a_lane)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.order_by = (char *)(uintptr_t) ".";
+	plan.settings.retry_backoff[0] = plan.settings.retry_backoff[1] = 3600 * WEIR_SEC;
+	plan.settings.retry_jitter = WEIR_JITTER_NONE;
+	plan.settings.drain = 60 * WEIR_SEC;
+	world = (struct world){.items = 50, .step = fail_always};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 100 * WEIR_MSEC, &stats), 5);
+	ck_assert_uint_eq(stats.unfinished, 50);
+	ck_assert_int_lt(weir_now() - begun, WEIR_SEC / 5);
+}
+
+static enum step_verdict refuse_always(struct step_call *call, int number)
+{
+	(void)number;
+	strcpy(call->why, "not now");
+	call->not_before = weir_now() + WEIR_SEC;
+	return STEP_REFUSED;
+}
+
+FIBER_TEST(engine_gives_up_what_is_never_let_in_after_its_time)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.timeout_queue = 5 * WEIR_SEC;
+	world = (struct world){.items = 20, .step = refuse_always};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert_uint_eq(stats.dead, 20);
+	ck_assert_uint_eq(stats.attempts, 0);
+	ck_assert_ptr_nonnull(strstr(world.last_letter, "flow.timeout.queue"));
+	ck_assert_int_le(weir_now() - begun, 6 * WEIR_SEC);
+}
+
+static enum step_verdict take_a_minute(struct step_call *call, int number)
+{
+	(void)number;
+	strcpy(call->why, "too slow");
+	return weir_sleep(60 * WEIR_SEC) == WEIR_ETIMEDOUT ? STEP_RETRY : STEP_CANCELED;
+}
+
+FIBER_TEST(engine_ends_a_try_after_its_time)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.timeout_attempt = 2 * WEIR_SEC;
+	world = (struct world){.items = 10, .step = take_a_minute};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert_uint_eq(stats.dead, 10);
+	ck_assert_uint_eq(stats.attempts, 30);
+	ck_assert_int_le(weir_now() - begun, 3 * 2 * WEIR_SEC + 2 * WEIR_SEC);
+}
+
+FIBER_TEST(engine_gives_up_after_the_time_for_all_tries)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.retry_attempts = 1000;
+	plan.settings.timeout_total = 10 * WEIR_SEC;
+	world = (struct world){.items = 20, .step = fail_always};
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert_uint_eq(stats.dead, 20);
+	ck_assert_ptr_nonnull(strstr(world.last_letter, "flow.timeout.total"));
+	ck_assert_int_le(weir_now() - begun, 10 * WEIR_SEC + 100 * WEIR_MSEC);
+	ck_assert_int_ge(weir_now() - begun, 5 * WEIR_SEC);
+
+	plan.settings.timeout_total = 0;
+	plan.settings.retry_elapsed = 3 * WEIR_SEC;
+	world = (struct world){.items = 20, .step = fail_always};
+	begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert_ptr_nonnull(strstr(world.last_letter, "flow.retry.elapsed"));
+	ck_assert_int_le(weir_now() - begun, 3 * WEIR_SEC + 100 * WEIR_MSEC);
+}
+
+/* A time limit for an item must not spoil what is under way. */
+FIBER_TEST(engine_ends_an_attempt_at_the_time_for_all_tries)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	plan.settings.timeout_total = 2 * WEIR_SEC;
+	world = (struct world){.items = 20, .step = hang};
+	weir_nsec begun = weir_now();
+	int exit_code = run_plan(&plan, 10 * WEIR_SEC, &stats);
+	ck_assert_int_le(weir_now() - begun, 11 * WEIR_SEC);
+	ck_assert(exit_code == 3 || exit_code == 5);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "torture/flow.h"
+#include "torture/trouble.h"
 
 #include <string.h>
 
@@ -76,7 +77,7 @@ static void draw_policy(struct weir_policy_options *o, uint64_t *random)
 		o->memory_bytes = PICK(random, 0, 0, 0, 100000);
 }
 
-/* A few at once, and many that wait for their next attempt: more than there may be. */
+/* A few at once, and many that wait for the end of an outage: more than there may be. */
 static void draw_crowd(struct order *order, uint64_t *random)
 {
 	struct order_flow *flow = &order->flow;
@@ -93,6 +94,8 @@ static void draw_crowd(struct order *order, uint64_t *random)
 		.breaker = {.in_row = 1000000, .failure_rate = PICK(random, 0, 2)},
 		.seed = weir_random(random),
 	};
+	order->ops[order->n++] = (struct order_op){
+		.kind = TROUBLE_OUTAGE, .wait = 200, .n = 20000 + order_random(random, 60000), .rank = 2};
 	flow->jobs = (unsigned)(80 * o->concurrency) + order_random(random, 1000);
 	flow->flags = PICK(random, 0, WEIR_PROCESS_OWN_GATES);
 	flow->postpones = true;

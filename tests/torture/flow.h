@@ -5,7 +5,7 @@
 
 #include "torture/order.h"
 
-/* Options that do not contradict each other. */
+/* Options that do not contradict each other; after trouble_draw(). */
 void flow_draw(struct order *order, uint64_t *random);
 
 /* Makes it simpler in its step-th way (order_object). */

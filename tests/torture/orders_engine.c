@@ -479,8 +479,8 @@ static int run_order(void *arg)
 /* One in twenty has its broker on disk: that takes real time. */
 static void draw(struct order *order, uint64_t *random)
 {
-	flow_draw(order, random);
 	trouble_draw(order, random, 90000);
+	flow_draw(order, random);
 	order->flow.postpones = !order_random(random, 20);
 	order->flow.runs = 1;
 	order->flow.callers = 0;

@@ -407,8 +407,8 @@ static int run_flow(void *arg)
 
 static void draw(struct order *order, uint64_t *random)
 {
-	flow_draw(order, random);
 	trouble_draw(order, random, 90000);
+	flow_draw(order, random);
 }
 
 const struct order_object order_flow = {"flow", draw, run_flow, flow_simplify, trouble_print_op, flow_print};

@@ -97,6 +97,11 @@ static void draw_crowd(struct order *order, uint64_t *random)
 	order->ops[order->n++] = (struct order_op){
 		.kind = TROUBLE_OUTAGE, .wait = 200, .n = 20000 + order_random(random, 60000), .rank = 2};
 	flow->jobs = (unsigned)(80 * o->concurrency) + order_random(random, 1000);
+	if (!order_random(random, 4)) { /* found: then there are 16 at once at least */
+		o->pattern = WEIR_PATTERN_AUTO;
+		o->concurrency = 0;
+		flow->jobs = 1200 + order_random(random, 700);
+	}
 	flow->flags = PICK(random, 0, WEIR_PROCESS_OWN_GATES);
 	flow->postpones = true;
 	flow->runs = 1;

@@ -105,8 +105,8 @@ static void draw_crowd(struct order *order, uint64_t *random)
 	flow->flags = PICK(random, 0, WEIR_PROCESS_OWN_GATES);
 	flow->postpones = true;
 	flow->runs = 1;
-	flow->grain = WEIR_MSEC;
-	flow->latency = 50;
+	flow->grain = 10 * WEIR_MSEC;
+	flow->latency = 5;
 	order->limit = flow->jobs;
 }
 

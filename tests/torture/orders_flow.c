@@ -31,7 +31,8 @@ struct run {
 	bool stopped;
 	unsigned char state[JOBS_MOST];
 	unsigned attempts[JOBS_MOST];
-	weir_nsec due[JOBS_MOST];
+	struct weir_heap away; /* those that were postponed, by when they are due */
+	struct weir_heap_node nodes[JOBS_MOST];
 	unsigned lane_last[LANES_MOST]; /* the job that was tried last, + 1 */
 	bool lane_busy[LANES_MOST];
 };
@@ -177,14 +178,11 @@ static unsigned lane_number(unsigned id)
 /* A job that is due, or the next new one; JOBS_MOST: none. */
 static unsigned find_job(struct run *run, weir_nsec *ret_next)
 {
-	*ret_next = WEIR_FOREVER;
-	for (unsigned i = 0; i < run->produced; i++) {
-		if (run->state[i] != AWAY)
-			continue;
-		if (run->due[i] <= weir_now())
-			return i;
-		if (*ret_next == WEIR_FOREVER || run->due[i] < *ret_next)
-			*ret_next = run->due[i];
+	*ret_next = run->away.n ? weir_heap_top(&run->away).key : WEIR_FOREVER;
+	if (run->away.n && *ret_next <= weir_now()) {
+		struct weir_heap_node *node = weir_heap_top(&run->away).node;
+		weir_heap_remove(&run->away, node);
+		return (unsigned)(node - run->nodes);
 	}
 	return run->produced < flow.order->flow.jobs ? run->produced++ : JOBS_MOST;
 }
@@ -255,7 +253,7 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 	unsigned id = ((struct job *)at)->id;
 	check(run->state[id] == INSIDE && !lane_number(id));
 	run->state[id] = AWAY;
-	run->due[id] = due;
+	weir_heap_add(&run->away, due, &run->nodes[id]);
 	check(last->number == run->attempts[id] || last->number == run->attempts[id] + 1);
 	run->attempts[id] = last->number;
 	weir_event_set(run->returned);
@@ -326,7 +324,7 @@ static int run_process(void *arg)
 static void make_run(struct run *run)
 {
 	const struct order_flow *opts = &flow.order->flow;
-	check(!weir_event_new(&run->returned));
+	check(!weir_event_new(&run->returned) && !weir_heap_reserve(&run->away, JOBS_MOST));
 	run->process = (struct weir_process){
 		.policy = flow.policy,
 		.job_bytes = sizeof(struct job),
@@ -396,8 +394,10 @@ static int run_flow(void *arg)
 	check(!weir_group_wait(callers, WEIR_FOREVER));
 	weir_group_cancel(helpers);
 	weir_group_wait(helpers, WEIR_FOREVER);
-	for (unsigned i = 0; i < order->flow.runs; i++)
+	for (unsigned i = 0; i < order->flow.runs; i++) {
 		weir_event_free(flow.run[i].returned);
+		weir_heap_fini(&flow.run[i].away);
+	}
 	weir_group_free(flow.runs);
 	weir_group_free(callers);
 	weir_group_free(helpers);

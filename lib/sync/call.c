@@ -30,6 +30,8 @@ static int wait_for_budget(struct call *call, weir_nsec deadline)
 		weir__budget_wait(policy, &self.line);
 		code = weir__wait(NULL, &self.waiter, deadline);
 		weir__budget_leave(policy, &self.line);
+		if (code == 0)
+			code = weir__check_cancel(); /* since it was woken */
 	}
 	return code;
 }

@@ -259,6 +259,8 @@ static int wait_in_line(struct weir_gate *gate, struct fiber_waiter *self, weir_
 		code = weir__wait(NULL, &self->waiter, is_before(opens, deadline) ? opens : deadline);
 		if (code == WEIR_ETIMEDOUT && self->line.code == WEIR__IN_LINE && gate->first == &self->line)
 			weir__gate_hand_out(gate);
+		if (weir__check_cancel()) /* also when it was woken before */
+			code = WEIR_ECANCELED;
 	}
 	if (self->line.code != WEIR__IN_LINE)
 		return self->line.code;

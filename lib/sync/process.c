@@ -43,6 +43,8 @@ static int wait_for_room(struct run *run)
 	while (code == 0 && !weir__run_has_room(run)) {
 		run->reader = (struct weir__waiter){.what = "room for jobs"};
 		code = weir__wait(NULL, &run->reader, WEIR_FOREVER);
+		if (weir_canceled()) /* also when it was woken before */
+			code = WEIR_ECANCELED;
 	}
 	if (run->batches && !run->batch_left)
 		run->batch_left = run->policy->options.concurrency ? run->policy->options.concurrency : run->at_once;

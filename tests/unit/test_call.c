@@ -306,3 +306,46 @@ FIBER_TEST(call_retries_wait_until_the_budget_allows_them)
 	ck_assert_double_eq(load.worst_share, 0);
 	weir_policy_free(load.policy);
 }
+
+/* ---- woken, and cancelled before it has run */
+
+struct retrier {
+	struct weir_policy *policy;
+	struct job job;
+	struct weir_group *cancels; /* when its call has ended */
+	int code;
+	weir_nsec ended;
+};
+
+static int retry_aside(void *arg)
+{
+	struct retrier *self = arg;
+	self->code = weir_call(self->policy, work, &self->job, WEIR_FOREVER);
+	self->ended = weir_now();
+	if (self->cancels)
+		weir_group_cancel(self->cancels);
+	return 0;
+}
+
+/* The first has the one retry that there may be; when it ends the others are told, and one of them is cancelled. */
+FIBER_TEST(call_that_waits_for_the_budget_is_canceled_at_once)
+{
+	struct weir_policy *policy = new_policy(&(struct weir_policy_options){
+		.pattern = WEIR_PATTERN_QUEUE,
+		.concurrency = 10,
+		.retry = {.attempts = 2, .backoff = NO_JITTER, .budget = {.share = 1e-9, .least = 1}}});
+	struct weir_group *group = new_group(), *canceled = new_group();
+	struct retrier callers[3];
+	for (int i = 0; i < 3; i++) {
+		callers[i] = (struct retrier){.policy = policy, .job = {.answers = fails, .takes = WEIR_SEC}};
+		spawn(i == 1 ? canceled : group, retry_aside, &callers[i]);
+		weir_sleep(WEIR_MSEC);
+	}
+	callers[0].cancels = canceled;
+	ck_assert_int_eq(weir_group_wait(canceled, WEIR_FOREVER), 0);
+	ck_assert_int_eq(callers[1].code, WEIR_ECANCELED);
+	ck_assert_int_eq(callers[1].ended, callers[0].ended);
+	weir_group_free(canceled);
+	finish(group);
+	weir_policy_free(policy);
+}

@@ -453,3 +453,23 @@ TEST(gate_misuse_aborts)
 	assert_aborts(run_leave_twice);
 	assert_aborts(run_free_with_one_inside);
 }
+
+/* It is woken to keep another time, and cancelled before it has run. */
+FIBER_TEST(gate_lets_go_at_once_who_is_canceled_as_its_rate_changes)
+{
+	struct weir_gate *gate =
+		new_gate(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 1, .period = 100 * WEIR_SEC}});
+	struct weir_group *group = new_group();
+	struct caller first = a_call(gate, 0), waits = a_call(gate, 0);
+	call(&first);
+	spawn(group, call, &waits);
+	weir_sleep(WEIR_SEC);
+	weir_nsec now = weir_now();
+	ck_assert_int_eq(weir_gate_set_rate(gate, &(struct weir_rate_options){.count = 1, .period = 200 * WEIR_SEC}),
+			 0);
+	weir_group_cancel(group);
+	finish(group);
+	ck_assert_int_eq(waits.answer, WEIR_ECANCELED);
+	ck_assert_int_eq(weir_now(), now);
+	weir_gate_free(gate);
+}

@@ -34,6 +34,41 @@ FIBER_TEST(process_canceled_with_its_fiber_ends_every_job_once)
 	free_world(world);
 }
 
+/* All but each fifth in one lane. */
+static uint64_t mostly_one_lane(void *arg, const void *job)
+{
+	(void)arg;
+	return ((const struct job *)job)->id % 5 != 0;
+}
+
+static int takes_tens_of_ms(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)id, (void)attempt;
+	return weir_sleep((weir_nsec)(1 + weir_random_below(&world->random, 5)) * 10 * WEIR_MSEC);
+}
+
+/* Calls end, the reader is woken and has no room again, and the cancel comes, all in one moment. */
+FIBER_TEST(process_canceled_the_moment_there_was_room_ends)
+{
+	for (int i = 1; i <= 60; i++) {
+		struct world *world =
+			new_world(new_policy(&(struct weir_policy_options){
+					  .pattern = WEIR_PATTERN_QUEUE, .concurrency = 2, .capacity = 1}),
+				  200);
+		struct weir_group *group = new_group();
+		world->process.flags = WEIR_PROCESS_OWN_GATES;
+		world->process.lane = mostly_one_lane;
+		world->answer = takes_tens_of_ms;
+		world->random = test_seed() * 100 + (uint64_t)i;
+		spawn(group, run_to_end, world);
+		weir_sleep(i * 10 * WEIR_MSEC);
+		weir_group_cancel(group);
+		ck_assert_int_eq(weir_group_wait(group, weir_after(WEIR_SEC)), 0);
+		weir_group_free(group);
+		free_world(world);
+	}
+}
+
 /* ---- what ends it */
 
 static int fail_tenth(struct world *world, unsigned id, struct weir_attempt *attempt)

@@ -98,7 +98,8 @@ const struct key spec_flow_keys[] = {
 	 .text = "When an upstream fails too often it is left alone for a while"},
 	{"priority", KEY_GROUP, 0, .group = priority_keys, .text = "Which items go first"},
 	{"order_by", KEY_FIELD, FIELD(order_by),
-	 .text = "Items that are equal there go one after the other, in the order of the source, retries included"},
+	 .text = "Items that are equal there go one after the other, in the order of the source, retries included; "
+		 "of different classes (priority) the more urgent first"},
 	{"max_memory", KEY_SIZE, FIELD(max_memory), NULL, 32 << 20, (int64_t)1 << 42,
 	 .text = "What weir and its helpers should stay under: fewer items are under way where they are large"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .text = "How long items may take"},

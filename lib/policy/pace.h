@@ -24,6 +24,7 @@ enum weir__pace_phase {
 	WEIR__PACE_CLIMB,  /* a little over it, until the tokens that were saved are used up */
 	WEIR__PACE_TRIAL,  /* of a limit on the number at once instead of a rate */
 	WEIR__PACE_RISE,   /* more was let through than the estimate allows: faster and faster */
+	WEIR__PACE_WINDOW, /* what is left of a fixed window is spread over its rest */
 };
 
 enum { WEIR__PACE_TRAIL = 8 };
@@ -84,6 +85,41 @@ struct weir__pace_told {
 	double share; /* of what it told that it really lets through */
 };
 
+/* When calls were let in again. */
+struct weir__pace_end {
+	weir_nsec lo, hi; /* it was not before, not after */
+	weir_nsec at;     /* that was known */
+	uint64_t number;  /* of the first call that was let in */
+	uint64_t refused; /* so many were, until then */
+	bool is_end;      /* of a drought; else of nothing, the first call was sent */
+};
+
+struct weir__pace_window {
+	/* the drought there is, or the last one */
+	bool is_dry;
+	uint64_t number;      /* of the first call that was refused */
+	weir_nsec from, last; /* the first and the last refused ones were sent */
+	weir_nsec until;      /* it lasts at least */
+	weir_nsec told;       /* it lasts at most */
+	/* what is searched for */
+	struct weir__pace_end begin; /* of the last long one */
+	bool suspects;               /* a window; so many calls are expected in it */
+	double expected;
+	weir_nsec least; /* its length; shorter ones were refuted */
+	/* what is known */
+	double quota;
+	weir_nsec length;
+	weir_nsec at, blur;          /* the window began then, or up to `blur` earlier */
+	struct weir__pace_end first; /* of its calls */
+	double budget, carry;        /* of calls; what the last one left */
+	uint64_t flight;             /* calls up to this number were under way at the last reaction */
+	double dry_calls;            /* let in before the drought */
+	unsigned strikes;            /* droughts that did not end with a window, in a row */
+	bool is_test, has_passed;    /* it is tried whether the quota is higher; the last one was, and it is */
+	double before_test, step;
+	weir_nsec next_test;
+};
+
 struct weir_pace {
 	struct weir_pace_options options;
 	uint64_t random;
@@ -95,6 +131,7 @@ struct weir_pace {
 	double recent; /* per s */
 	struct weir__pace_found found;
 	struct weir__pace_told told;
+	struct weir__pace_window window;
 };
 
 /* What was let through between two refusals. */
@@ -103,8 +140,8 @@ struct weir__pace_span {
 	double open;        /* s without the time that it was shut */
 };
 
-/* A call was refused, or was not. */
-void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut);
+/* A call was refused, to come back `after` this time (0: not told), or was not. */
+void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after);
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
 /* So many at once, while that is tried, and what was found when weir_pace_blames_concurrency(); 0: any number. */
 size_t weir__pace_at_once(const struct weir_pace *pace);
@@ -121,6 +158,16 @@ void weir__pace_enter(struct weir_pace *pace, enum weir__pace_phase phase, doubl
 void weir__pace_hold(struct weir_pace *pace, weir_nsec now);
 /* Begins anew, from this rate upwards. */
 void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now);
+
+/* ---- a fixed window? (pace_window.c) */
+
+/* Returns whether the refusal is dealt with.  `after`: Retry-After, 0: none. */
+bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after);
+void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+/* When nothing is let in: how long to wait before trying again. */
+weir_nsec weir__pace_probe_after(const struct weir_pace *pace);
+/* In WINDOW: a call is sent, which is the last that pace->sent counts. */
+void weir__pace_spread(struct weir_pace *pace, weir_nsec now);
 
 /* ---- about the rate, or about the number at once? (pace_trial.c) */
 

@@ -26,8 +26,6 @@
 enum { CALLS_LEAST = 20 };
 
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
-#define PAUSE_LEAST (5 * WEIR_MSEC)
-#define PAUSE_MOST  (5 * WEIR_SEC)
 #define CLIMB       0.04
 #define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
 #define SHARE       0.002 /* of calls that may be refused by climbs */
@@ -174,9 +172,7 @@ static double rate_of_trail(const struct weir_pace *pace, const struct weir_samp
 
 static void pause(struct weir_pace *pace, weir_nsec now)
 {
-	weir_nsec wait = PAUSE_LEAST << (pace->found.vain < 10 ? pace->found.vain : 10);
-	if (wait > PAUSE_MOST)
-		wait = PAUSE_MOST;
+	weir_nsec wait = weir__pace_probe_after(pace);
 	if (now + wait > pace->shut)
 		pace->shut = now + wait;
 }
@@ -314,6 +310,8 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 	case WEIR__PACE_RISE:
 		refused_in_climb(pace, sample, span);
 		break;
+	case WEIR__PACE_WINDOW:
+		break;
 	}
 }
 
@@ -344,7 +342,7 @@ static bool is_vain(const struct weir__pace_found *found, const struct weir__pac
 	return found->latency < 3 * (double)found->delay || span->calls < found->calls + 1;
 }
 
-void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut)
+void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after)
 {
 	struct weir__pace_found *found = &pace->found;
 	weir_nsec delay = sample->ended - sample->started;
@@ -354,6 +352,8 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		weir__pace_doubt(pace, sample);
 		return;
 	}
+	if (weir__pace_window_refused(pace, sample, after))
+		return;
 	if (found->marked && sample->number <= found->flight) {
 		refused_in_flight(pace, sample);
 		return;
@@ -364,6 +364,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->calls = span.calls;
 	found->flight_calls = 0;
 	enum weir__pace_phase before = found->phase;
+	bool is_shut = after > 0;
 	react(pace, sample, &span);
 	/* While it searches, the longer the span the better. */
 	if (found->goes_on)
@@ -396,6 +397,7 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	found->let_in += sample->number > found->flight;
 	if (found->phase == WEIR__PACE_TRIAL)
 		weir__pace_let_in_trial(pace, sample);
+	weir__pace_window_let_in(pace, sample);
 }
 
 /* ---- time */
@@ -450,8 +452,13 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 	struct weir__pace_found *found = &pace->found;
 	if (!found->begun) {
 		found->begun = now;
+		pace->window.begin = (struct weir__pace_end){.lo = now, .hi = now, .number = pace->sent};
 		if (found->phase == WEIR__PACE_HOLD)
 			go_on(pace, now);
+	}
+	if (found->phase == WEIR__PACE_WINDOW) {
+		weir__pace_spread(pace, now);
+		return;
 	}
 	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL || now < found->step_at ||
 	    now < pace->shut)

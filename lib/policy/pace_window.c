@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A fixed window that nobody tells of.
+ *
+ * When the quota is used up nothing at all is let in until the window ends, however many tokens a bucket of the same
+ * rate would have gained meanwhile: a drought.  Then calls go in as fast as they like.
+ *
+ *     let in  ################----------################----------##### ...
+ *                             '-- dry --' end 1         '-- dry --' end 2
+ *                                       '------- length ----------'
+ *
+ * Two ends tell the length, since people choose round ones, and what was let in between is the quota.  To see the
+ * second one early, calls go on after the first a little faster than they were let in until then.  An end is known by
+ * the last call that was refused and the first that was let in, or by what Retry-After says, which is whole seconds
+ * rounded up.
+ *
+ * Once a window is known, what is left of it is spread over its rest, as if the server had told it.  Where it begins
+ * matters little for that: no stretch of its length holds more than the quota when calls are even.  Now and then more
+ * than the quota is asked for.  A drought that does not end where a window does, twice, refutes it all.
+ */
+#include "policy/pace.h"
+#include "policy/reckon.h"
+
+#define PAUSE_LEAST   (5 * WEIR_MSEC)
+#define PAUSE_MOST    (60 * WEIR_SEC)
+#define OVER          1.6 /* so much faster it goes on after the first drought */
+#define DROUGHT_LEAST (20 * WEIR_MSEC)
+#define MARGIN        0.003 /* under the quota */
+#define STEP          0.04  /* over the quota, when it is tried whether there is more */
+#define SHARE         0.002 /* of calls that may be refused by that */
+#define SHUT_SHARE    0.01  /* of time that may be spent shut because of it */
+
+/* The roundest first. */
+static const weir_nsec round_lengths[] = {
+	WEIR_SEC,       60 * WEIR_SEC,   10 * WEIR_SEC,    3600 * WEIR_SEC, 30 * WEIR_SEC,  5 * WEIR_SEC,
+	2 * WEIR_SEC,   15 * WEIR_SEC,   20 * WEIR_SEC,    300 * WEIR_SEC,  600 * WEIR_SEC, 900 * WEIR_SEC,
+	120 * WEIR_SEC, 1800 * WEIR_SEC, 86400 * WEIR_SEC, WEIR_SEC / 10,   WEIR_SEC / 2,
+};
+
+static weir_nsec later(weir_nsec a, weir_nsec b)
+{
+	return a > b ? a : b;
+}
+
+static weir_nsec earlier(weir_nsec a, weir_nsec b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- droughts */
+
+static void shut_until(struct weir_pace *pace, weir_nsec until)
+{
+	pace->shut = later(pace->shut, until);
+}
+
+/* The drought is probed at intervals that grow with it, so that its end is known to a part of it. */
+weir_nsec weir__pace_probe_after(const struct weir_pace *pace)
+{
+	const struct weir__pace_window *window = &pace->window;
+	weir_nsec wait = (window->last - window->from) / 4;
+	return earlier(PAUSE_MOST, later(PAUSE_LEAST, wait));
+}
+
+static void go_dry(struct weir__pace_window *window, const struct weir_sample *sample, weir_nsec after)
+{
+	if (!window->is_dry) {
+		window->is_dry = true;
+		window->number = sample->number;
+		window->from = window->last = window->until = sample->started;
+		window->told = INT64_MAX;
+	} else if (sample->number < window->number) {
+		window->number = sample->number;
+		window->from = sample->started;
+	}
+	window->last = later(window->last, sample->started);
+	window->until = later(window->until, sample->started);
+	if (after > 0) {
+		window->told = earlier(window->told, sample->started + after);
+		window->until = later(window->until, sample->started + after - WEIR_SEC);
+	}
+}
+
+/* So many were let in since. */
+static double count_since(const struct weir_pace *pace, const struct weir__pace_end *begin, uint64_t number)
+{
+	return (double)(number - begin->number) - (double)(pace->refused - begin->refused);
+}
+
+/* ---- what two of them tell */
+
+static weir_nsec length_between(const struct weir__pace_window *window, const struct weir__pace_end *first,
+				const struct weir__pace_end *second)
+{
+	weir_nsec least = later(second->lo - first->hi, window->least), most = second->hi - first->lo;
+	for (size_t i = 0; i < sizeof round_lengths / sizeof *round_lengths; i++)
+		if (round_lengths[i] >= least && round_lengths[i] <= most)
+			return round_lengths[i];
+	return 0;
+}
+
+static double even_rate(const struct weir__pace_window *window)
+{
+	return window->quota / seconds(window->length);
+}
+
+static void set_quota(struct weir_pace *pace, double quota)
+{
+	pace->window.quota = most_of(1, quota);
+	pace->found.estimate = even_rate(&pace->window);
+}
+
+static void know(struct weir_pace *pace, weir_nsec length, double quota, const struct weir__pace_end *before,
+		 weir_nsec now)
+{
+	struct weir__pace_window *window = &pace->window;
+	weir_nsec lo = later(window->begin.lo, before->lo + length);
+	window->length = length;
+	window->at = earlier(window->begin.hi, before->hi + length);
+	window->blur = later(0, window->at - lo);
+	window->first = window->begin;
+	window->step = STEP;
+	window->strikes = 0;
+	window->carry = 0;
+	window->is_test = window->has_passed = false;
+	window->next_test = now + 3 * length;
+	set_quota(pace, quota);
+	weir__pace_enter(pace, WEIR__PACE_WINDOW, even_rate(window), 0, now);
+}
+
+static void forget(struct weir_pace *pace, weir_nsec now)
+{
+	double rate = 0.8 * even_rate(&pace->window);
+	pace->window.length = 0;
+	pace->found.marked = false;
+	weir__pace_search(pace, rate, now);
+}
+
+/* Whether so much was not let in that it cannot have been the wait for a token. */
+static bool is_long(const struct weir_pace *pace, double calls, double time)
+{
+	double dry = seconds(pace->window.until - pace->window.from);
+	return calls >= 10 && dry >= seconds(DROUGHT_LEAST) && dry >= seconds(pace->found.delay) &&
+	       dry * calls / most_of(time, 1e-6) >= least_of(10, 2 + 0.08 * calls);
+}
+
+static void end_drought(struct weir_pace *pace, const struct weir__pace_end *end)
+{
+	struct weir__pace_window *window = &pace->window;
+	struct weir__pace_end before = window->begin;
+	double calls = count_since(pace, &before, end->number), time = seconds(end->hi - before.hi);
+	window->suspects = false;
+	if (!is_long(pace, calls, time))
+		return;
+	window->begin = *end;
+	weir_nsec length = before.is_end ? length_between(window, &before, end) : 0;
+	if (length) {
+		know(pace, length, calls, &before, end->at);
+	} else if (time < 20 * seconds(window->until - window->from) && pace->found.phase == WEIR__PACE_SEARCH) {
+		window->suspects = true;
+		window->expected = calls;
+		weir__pace_search(pace, OVER * calls / time, end->at);
+		pace->found.step_at = end->at + nsec(time);
+	}
+}
+
+/* ---- a window that is known */
+
+/* The latest time at which the window near to `at` can have begun. */
+static weir_nsec boundary_near(const struct weir__pace_window *window, weir_nsec at)
+{
+	weir_nsec half = window->length / 2, off = (at - window->at + half) % window->length;
+	return at - (off < 0 ? off + window->length : off) + half;
+}
+
+/* It ended where a window does: what it says of the quota, and of where that is. */
+static void confirm(struct weir_pace *pace, const struct weir__pace_end *end, weir_nsec hi)
+{
+	struct weir__pace_window *window = &pace->window;
+	weir_nsec lo = hi - window->blur;
+	double calls = window->dry_calls + even_rate(window) * seconds(window->blur);
+	window->strikes = 0;
+	window->at += earlier(0, end->hi - hi);
+	hi = earlier(hi, end->hi);
+	window->blur = later(0, hi - later(lo, end->lo));
+	if (calls < 0.97 * window->quota)
+		set_quota(pace, calls);
+}
+
+static void check_drought(struct weir_pace *pace, const struct weir__pace_end *end)
+{
+	struct weir__pace_window *window = &pace->window;
+	weir_nsec hi = boundary_near(window, end->lo + (end->hi - end->lo) / 2);
+	weir_nsec slack = window->length / 50 + pace->found.delay;
+	if (end->lo - window->from > window->length + slack) {
+		window->least = window->length + 1;
+		forget(pace, end->at);
+	} else if (end->hi >= hi - window->blur - slack && end->lo <= hi + slack) {
+		confirm(pace, end, hi);
+	} else if (++window->strikes < 2) {
+		window->at = end->hi;
+		window->blur = end->hi - end->lo;
+		window->first = *end;
+	} else {
+		forget(pace, end->at);
+	}
+}
+
+/* Until more than the quota is asked for again: what it costs is to be little. */
+static void put_off_test(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_window *window = &pace->window;
+	double refused = 3 + even_rate(window) * seconds(pace->found.delay);
+	double shut = pace->shut > now ? seconds(pace->shut - now) : 0;
+	window->is_test = false;
+	window->step = STEP;
+	window->next_test =
+		now + later(3 * window->length, nsec(refused / (SHARE * even_rate(window)) + shut / SHUT_SHARE));
+}
+
+/* The first refusal of a drought: what it says of the quota. */
+static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample, bool is_late)
+{
+	struct weir__pace_window *window = &pace->window;
+	window->dry_calls = is_late ? window->quota : count_since(pace, &window->first, sample->number) + 1;
+	if (is_late && window->has_passed)
+		set_quota(pace, window->before_test);
+	else if (window->is_test)
+		set_quota(pace, most_of(window->quota, window->dry_calls));
+	else if (window->dry_calls >= 0.97 * window->quota)
+		set_quota(pace, least_of(window->quota, most_of(window->dry_calls, 0.99 * window->quota)));
+}
+
+static void refused_in_window(struct weir_pace *pace, const struct weir_sample *sample, bool is_first, bool is_shut)
+{
+	struct weir__pace_window *window = &pace->window;
+	bool is_late = sample->started < window->at;
+	weir_nsec end = is_late ? window->at : window->at + window->length, middle = end - window->blur / 2;
+	double blurred = even_rate(window) * seconds(window->blur);
+	if (sample->number <= window->flight)
+		return;
+	window->flight = pace->sent;
+	if (is_first) {
+		judge_quota(pace, sample, is_late);
+		put_off_test(pace, sample->ended);
+	}
+	if (is_shut || sample->ended >= end || window->dry_calls + blurred < 0.9 * window->quota)
+		shut_until(pace, sample->ended + (is_shut ? 0 : weir__pace_probe_after(pace)));
+	else if (window->blur > window->length / 50 && sample->ended < middle)
+		shut_until(pace, middle);
+	else
+		shut_until(pace, end);
+}
+
+/* Another one begins: what the last one told. */
+static void turn(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_window *window = &pace->window;
+	double calls = count_since(pace, &window->first, pace->sent);
+	window->carry = least_of(1, most_of(0, window->budget - calls));
+	window->has_passed = window->is_test && calls > window->quota;
+	if (window->has_passed) {
+		window->before_test = window->quota;
+		set_quota(pace, calls);
+		window->step = least_of(0.5, 2 * window->step);
+	}
+	window->at += (now - window->at) / window->length * window->length;
+	window->first = (struct weir__pace_end){.number = pace->sent, .refused = pace->refused};
+	window->is_test = now >= window->next_test;
+}
+
+/* A call is sent: what is left is spread over the rest. */
+void weir__pace_spread(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_window *window = &pace->window;
+	if (now - window->at >= window->length)
+		turn(pace, now);
+	double even = even_rate(window),
+	       most = even * (1 + MARGIN * (double)window->length / most_of(1, (double)window->blur));
+	window->budget = window->quota * (1 - MARGIN) + window->carry;
+	if (window->is_test) {
+		window->budget = window->quota * (1 + window->step) + 1;
+		most = 1e9;
+	}
+	double left = window->budget - count_since(pace, &window->first, pace->sent) - 1;
+	double rest = seconds(window->at + window->length - now);
+	pace->found.rate = least_of(most, most_of(1, left) / most_of(1e-3, rest));
+}
+
+/* ---- what comes back */
+
+bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after)
+{
+	struct weir__pace_window *window = &pace->window;
+	bool is_first = !window->is_dry;
+	go_dry(window, sample, after);
+	if (pace->found.phase == WEIR__PACE_WINDOW) {
+		refused_in_window(pace, sample, is_first, after > 0);
+		return true;
+	}
+	if (is_first && count_since(pace, &window->begin, sample->number) < 0.5 * window->expected)
+		window->suspects = false;
+	if (window->suspects && after <= 0)
+		shut_until(pace, sample->ended + weir__pace_probe_after(pace));
+	return window->suspects;
+}
+
+void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_window *window = &pace->window;
+	if (!window->is_dry)
+		return;
+	if (sample->started <= window->last) {
+		if (sample->number > window->number) { /* it was not dry all the time */
+			window->number = sample->number;
+			window->from = sample->started;
+		}
+		return;
+	}
+	window->is_dry = false;
+	struct weir__pace_end end = {.lo = window->until,
+				     .hi = earlier(sample->started, window->told),
+				     .at = sample->ended,
+				     .number = sample->number,
+				     .refused = pace->refused,
+				     .is_end = true};
+	end.lo = earlier(end.lo, end.hi);
+	if (pace->found.phase == WEIR__PACE_WINDOW)
+		check_drought(pace, &end);
+	else
+		end_drought(pace, &end);
+}

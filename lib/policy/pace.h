@@ -101,6 +101,8 @@ struct weir__pace_window {
 	weir_nsec from, last; /* the first and the last refused ones were sent */
 	weir_nsec until;      /* it lasts at least */
 	weir_nsec told;       /* it lasts at most */
+	uint64_t last_number; /* of the last one that was refused */
+	weir_nsec end;        /* of the last drought */
 	/* what is searched for */
 	struct weir__pace_end begin; /* of the last long one */
 	bool suspects;               /* a window; so many calls are expected in it */
@@ -117,6 +119,7 @@ struct weir__pace_window {
 	unsigned strikes;            /* droughts that did not end with a window, in a row */
 	bool is_test, has_passed;    /* it is tried whether the quota is higher; the last one was, and it is */
 	double before_test, step;
+	unsigned looks; /* tests that may be made only to see where a window ends */
 	weir_nsec next_test;
 };
 

@@ -26,6 +26,7 @@
 #define OVER          1.6 /* so much faster it goes on after the first drought */
 #define DROUGHT_LEAST (20 * WEIR_MSEC)
 #define MARGIN        0.003 /* under the quota */
+#define LOOKS         6     /* at where a window ends */
 #define STEP          0.04  /* over the quota, when it is tried whether there is more */
 #define SHARE         0.002 /* of calls that may be refused by that */
 #define SHUT_SHARE    0.01  /* of time that may be spent shut because of it */
@@ -73,7 +74,10 @@ static void go_dry(struct weir__pace_window *window, const struct weir_sample *s
 		window->number = sample->number;
 		window->from = sample->started;
 	}
-	window->last = later(window->last, sample->started);
+	if (window->last <= sample->started) {
+		window->last = sample->started;
+		window->last_number = sample->number;
+	}
 	window->until = later(window->until, sample->started);
 	if (after > 0) {
 		window->told = earlier(window->told, sample->started + after);
@@ -123,7 +127,8 @@ static void know(struct weir_pace *pace, weir_nsec length, double quota, const s
 	window->strikes = 0;
 	window->carry = 0;
 	window->is_test = window->has_passed = false;
-	window->next_test = now + 3 * length;
+	window->next_test = now;
+	window->looks = LOOKS;
 	set_quota(pace, quota);
 	weir__pace_enter(pace, WEIR__PACE_WINDOW, even_rate(window), 0, now);
 }
@@ -184,7 +189,7 @@ static void confirm(struct weir_pace *pace, const struct weir__pace_end *end, we
 	hi = earlier(hi, end->hi);
 	window->blur = later(0, hi - later(lo, end->lo));
 	if (calls < 0.97 * window->quota)
-		set_quota(pace, calls);
+		set_quota(pace, most_of(calls, 0.5 * window->quota));
 }
 
 static void check_drought(struct weir_pace *pace, const struct weir__pace_end *end)
@@ -206,7 +211,14 @@ static void check_drought(struct weir_pace *pace, const struct weir__pace_end *e
 	}
 }
 
-/* Until more than the quota is asked for again: what it costs is to be little. */
+static bool is_blurred(const struct weir_pace *pace)
+{
+	const struct weir__pace_window *window = &pace->window;
+	return window->blur > window->length / 100 && window->blur > 2 * pace->found.delay;
+}
+
+/* Until more than the quota is asked for again: what it costs is to be little.  At first it is worth that to see where
+ * the windows begin. */
 static void put_off_test(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
@@ -216,6 +228,26 @@ static void put_off_test(struct weir_pace *pace, weir_nsec now)
 	window->step = STEP;
 	window->next_test =
 		now + later(3 * window->length, nsec(refused / (SHARE * even_rate(window)) + shut / SHUT_SHARE));
+	if (is_blurred(pace) && window->looks > 0) {
+		window->looks--;
+		window->next_test = now + 3 * window->length / 2; /* not at once: calls are to go out evenly before */
+	}
+}
+
+/* Calls went out evenly, and the quota was used up though fewer than that were let in since the window is believed to
+ * have begun: the others tell how much earlier that was. */
+static void look(struct weir__pace_window *window)
+{
+	double missing = window->quota - window->dry_calls, even = even_rate(window);
+	weir_nsec near = nsec(2 / even), hi = window->at, lo = hi - window->blur;
+	if (window->first.at > hi + near || window->end > lo)
+		return;
+	lo = later(lo, hi - nsec(most_of(0, missing + 2) / even));
+	hi = earlier(hi, hi - nsec(most_of(0, missing - 2) / even));
+	if (lo > hi)
+		return;
+	window->at = hi;
+	window->blur = hi - lo;
 }
 
 /* The first refusal of a drought: what it says of the quota. */
@@ -223,20 +255,40 @@ static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample
 {
 	struct weir__pace_window *window = &pace->window;
 	window->dry_calls = is_late ? window->quota : count_since(pace, &window->first, sample->number) + 1;
+	double calls = window->dry_calls, close = 0.01 * window->quota + 2;
 	if (is_late && window->has_passed)
 		set_quota(pace, window->before_test);
-	else if (window->is_test)
-		set_quota(pace, most_of(window->quota, window->dry_calls));
+	else if (window->is_test && calls > window->quota + close)
+		set_quota(pace, calls);
+	else if (window->is_test && calls < window->quota && is_blurred(pace))
+		look(window);
+	else if (window->is_test && calls > window->quota - close)
+		set_quota(pace, (window->quota + calls) / 2);
 	else if (window->dry_calls >= 0.97 * window->quota)
 		set_quota(pace, least_of(window->quota, most_of(window->dry_calls, 0.99 * window->quota)));
+}
+
+/* Whether a call that was refused belongs to the window before: then that has not ended yet, or not by much. */
+static bool is_of_last(const struct weir_pace *pace, weir_nsec sent)
+{
+	const struct weir__pace_window *window = &pace->window;
+	return sent - window->at < earlier(window->length / 50 + pace->found.delay, window->length / 10);
+}
+
+static weir_nsec end_of_drought(struct weir_pace *pace, const struct weir_sample *sample, bool is_late)
+{
+	struct weir__pace_window *window = &pace->window;
+	weir_nsec end = is_late ? window->at : window->at + window->length, middle = end - window->blur / 2;
+	double blurred = even_rate(window) * seconds(window->blur);
+	if (sample->ended >= end || window->dry_calls + blurred < 0.9 * window->quota)
+		return sample->ended + weir__pace_probe_after(pace);
+	return is_blurred(pace) && sample->ended < middle ? middle : end;
 }
 
 static void refused_in_window(struct weir_pace *pace, const struct weir_sample *sample, bool is_first, bool is_shut)
 {
 	struct weir__pace_window *window = &pace->window;
-	bool is_late = sample->started < window->at;
-	weir_nsec end = is_late ? window->at : window->at + window->length, middle = end - window->blur / 2;
-	double blurred = even_rate(window) * seconds(window->blur);
+	bool is_late = is_of_last(pace, sample->started);
 	if (sample->number <= window->flight)
 		return;
 	window->flight = pace->sent;
@@ -244,12 +296,12 @@ static void refused_in_window(struct weir_pace *pace, const struct weir_sample *
 		judge_quota(pace, sample, is_late);
 		put_off_test(pace, sample->ended);
 	}
-	if (is_shut || sample->ended >= end || window->dry_calls + blurred < 0.9 * window->quota)
-		shut_until(pace, sample->ended + (is_shut ? 0 : weir__pace_probe_after(pace)));
-	else if (window->blur > window->length / 50 && sample->ended < middle)
-		shut_until(pace, middle);
-	else
-		shut_until(pace, end);
+	if (is_late && sample->started >= window->at) {
+		window->at = sample->started + later(window->blur, WEIR_MSEC);
+		window->blur = window->at - sample->started;
+	}
+	if (!is_shut)
+		shut_until(pace, end_of_drought(pace, sample, is_late));
 }
 
 /* Another one begins: what the last one told. */
@@ -265,8 +317,22 @@ static void turn(struct weir_pace *pace, weir_nsec now)
 		window->step = least_of(0.5, 2 * window->step);
 	}
 	window->at += (now - window->at) / window->length * window->length;
-	window->first = (struct weir__pace_end){.number = pace->sent, .refused = pace->refused};
+	window->first = (struct weir__pace_end){.at = now, .number = pace->sent, .refused = pace->refused};
 	window->is_test = now >= window->next_test;
+}
+
+/* As many as there are, evenly; after a pause faster, as far as it is known where the window ends. */
+static double spread_rest(struct weir__pace_window *window, double calls, weir_nsec now)
+{
+	double most = even_rate(window) * (1 + MARGIN * (double)window->length / most_of(1, (double)window->blur));
+	double rest = seconds(window->at + window->length - now);
+	return least_of(most, most_of(1, window->budget - calls) / most_of(1e-3, rest));
+}
+
+/* So fast that more than the quota is asked for. */
+static double test_rate(const struct weir__pace_window *window)
+{
+	return even_rate(window) * (1 + window->step) + 1 / seconds(window->length);
 }
 
 /* A call is sent: what is left is spread over the rest. */
@@ -275,16 +341,9 @@ void weir__pace_spread(struct weir_pace *pace, weir_nsec now)
 	struct weir__pace_window *window = &pace->window;
 	if (now - window->at >= window->length)
 		turn(pace, now);
-	double even = even_rate(window),
-	       most = even * (1 + MARGIN * (double)window->length / most_of(1, (double)window->blur));
 	window->budget = window->quota * (1 - MARGIN) + window->carry;
-	if (window->is_test) {
-		window->budget = window->quota * (1 + window->step) + 1;
-		most = 1e9;
-	}
-	double left = window->budget - count_since(pace, &window->first, pace->sent) - 1;
-	double rest = seconds(window->at + window->length - now);
-	pace->found.rate = least_of(most, most_of(1, left) / most_of(1e-3, rest));
+	double calls = count_since(pace, &window->first, pace->sent) + 1;
+	pace->found.rate = window->is_test ? test_rate(window) : spread_rest(window, calls, now);
 }
 
 /* ---- what comes back */
@@ -321,10 +380,11 @@ void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *
 	struct weir__pace_end end = {.lo = window->until,
 				     .hi = earlier(sample->started, window->told),
 				     .at = sample->ended,
-				     .number = sample->number,
+				     .number = window->last_number + 1,
 				     .refused = pace->refused,
 				     .is_end = true};
 	end.lo = earlier(end.lo, end.hi);
+	window->end = end.hi;
 	if (pace->found.phase == WEIR__PACE_WINDOW)
 		check_drought(pace, &end);
 	else

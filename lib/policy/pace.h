@@ -91,7 +91,6 @@ struct weir__pace_end {
 	weir_nsec at;     /* that was known */
 	uint64_t number;  /* of the first call that was let in */
 	uint64_t refused; /* so many were, until then */
-	bool is_end;      /* of a drought; else of nothing, the first call was sent */
 };
 
 struct weir__pace_window {

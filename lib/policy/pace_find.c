@@ -451,7 +451,7 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->begun) {
-		found->begun = now;
+		found->begun = now > 0 ? now : 1;
 		pace->window.begin = (struct weir__pace_end){.lo = now, .hi = now, .number = pace->sent};
 		if (found->phase == WEIR__PACE_HOLD)
 			go_on(pace, now);

@@ -23,8 +23,8 @@
 
 #define PAUSE_LEAST   (5 * WEIR_MSEC)
 #define PAUSE_MOST    (60 * WEIR_SEC)
-#define OVER          1.6 /* so much faster it goes on after the first drought */
-#define DROUGHT_LEAST (20 * WEIR_MSEC)
+#define OVER          1.6   /* so much faster it goes on after the first drought */
+#define DROUGHT_LEAST 0.02  /* s */
 #define MARGIN        0.003 /* under the quota */
 #define LOOKS         6     /* at where a window ends */
 #define STEP          0.04  /* over the quota, when it is tried whether there is more */
@@ -100,7 +100,8 @@ static weir_nsec length_between(const struct weir__pace_window *window, const st
 	for (size_t i = 0; i < sizeof round_lengths / sizeof *round_lengths; i++)
 		if (round_lengths[i] >= least && round_lengths[i] <= most)
 			return round_lengths[i];
-	return 0;
+	weir_nsec middle = (least + most + WEIR_SEC) / (2 * WEIR_SEC) * WEIR_SEC;
+	return middle >= least && middle <= most ? middle : 0;
 }
 
 static double even_rate(const struct weir__pace_window *window)
@@ -142,10 +143,9 @@ static void forget(struct weir_pace *pace, weir_nsec now)
 }
 
 /* Whether so much was not let in that it cannot have been the wait for a token. */
-static bool is_long(const struct weir_pace *pace, double calls, double time)
+static bool is_long(const struct weir_pace *pace, double dry, double calls, double time)
 {
-	double dry = seconds(pace->window.until - pace->window.from);
-	return calls >= 10 && dry >= seconds(DROUGHT_LEAST) && dry >= seconds(pace->found.delay) &&
+	return calls >= 10 && dry >= DROUGHT_LEAST && dry >= seconds(pace->found.delay) &&
 	       dry * calls / most_of(time, 1e-6) >= least_of(10, 2 + 0.08 * calls);
 }
 
@@ -154,16 +154,19 @@ static void end_drought(struct weir_pace *pace, const struct weir__pace_end *end
 	struct weir__pace_window *window = &pace->window;
 	struct weir__pace_end before = window->begin;
 	double calls = count_since(pace, &before, end->number), time = seconds(end->hi - before.hi);
+	double dry = seconds(end->lo - window->from);
+	bool is_as_expected = window->suspects && calls < 1.5 * window->expected;
 	window->suspects = false;
-	if (!is_long(pace, calls, time))
+	if (!is_long(pace, dry, calls, time))
 		return;
 	window->begin = *end;
-	weir_nsec length = before.is_end ? length_between(window, &before, end) : 0;
+	weir_nsec length = is_as_expected ? length_between(window, &before, end) : 0;
 	if (length) {
 		know(pace, length, calls, &before, end->at);
-	} else if (time < 20 * seconds(window->until - window->from) && pace->found.phase == WEIR__PACE_SEARCH) {
+	} else if (time < 20 * dry) {
 		window->suspects = true;
 		window->expected = calls;
+		pace->found.marked = false;
 		weir__pace_search(pace, OVER * calls / time, end->at);
 		pace->found.step_at = end->at + nsec(time);
 	}
@@ -381,8 +384,7 @@ void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *
 				     .hi = earlier(sample->started, window->told),
 				     .at = sample->ended,
 				     .number = window->last_number + 1,
-				     .refused = pace->refused,
-				     .is_end = true};
+				     .refused = pace->refused};
 	end.lo = earlier(end.lo, end.hi);
 	window->end = end.hi;
 	if (pace->found.phase == WEIR__PACE_WINDOW)

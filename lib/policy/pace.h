@@ -106,6 +106,7 @@ struct weir__pace_window {
 	struct weir__pace_end begin; /* of the last long one */
 	bool suspects;               /* a window; so many calls are expected in it */
 	double expected;
+	unsigned doubts; /* it was not as expected */
 	weir_nsec least; /* its length; shorter ones were refuted */
 	/* what is known */
 	double quota;

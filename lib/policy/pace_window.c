@@ -26,6 +26,7 @@
 #define OVER          1.6   /* so much faster it goes on after the first drought */
 #define DROUGHT_LEAST 0.02  /* s */
 #define MARGIN        0.003 /* under the quota */
+#define DOUBTS        3 /* so many times a window is suspected in vain; where only the server's word tells of it, once */
 #define LOOKS         6     /* at where a window ends */
 #define STEP          0.04  /* over the quota, when it is tried whether there is more */
 #define SHARE         0.002 /* of calls that may be refused by that */
@@ -149,27 +150,41 @@ static bool is_long(const struct weir_pace *pace, double dry, double calls, doub
 	       dry * calls / most_of(time, 1e-6) >= least_of(10, 2 + 0.08 * calls);
 }
 
+/* What few calls and a server's word say may be wrong: then it is looked for once, and not while a rate is held to. */
+static bool may_suspect(const struct weir_pace *pace)
+{
+	const struct weir__pace_window *window = &pace->window;
+	bool is_told = window->told < INT64_MAX;
+	return window->doubts < DOUBTS && (!is_told || pace->found.phase == WEIR__PACE_SEARCH);
+}
+
+static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec now)
+{
+	pace->window.suspects = true;
+	pace->window.expected = calls;
+	pace->found.marked = false;
+	weir__pace_search(pace, OVER * calls / time, now);
+	pace->found.step_at = now + nsec(time);
+}
+
 static void end_drought(struct weir_pace *pace, const struct weir__pace_end *end)
 {
 	struct weir__pace_window *window = &pace->window;
 	struct weir__pace_end before = window->begin;
 	double calls = count_since(pace, &before, end->number), time = seconds(end->hi - before.hi);
-	double dry = seconds(end->lo - window->from);
-	bool is_as_expected = window->suspects && calls < 1.5 * window->expected;
+	double dry = seconds(end->lo - window->from), ratio = calls / most_of(1, window->expected);
+	bool is_told = window->told < INT64_MAX, is_as_expected = window->suspects && ratio < 1.5;
+	if (window->suspects && !is_as_expected)
+		window->doubts += is_told ? DOUBTS : 1;
 	window->suspects = false;
-	if (!is_long(pace, dry, calls, time))
+	if (!is_long(pace, dry, calls, time) && !(is_as_expected && is_told && ratio > 0.9 && ratio < 1.1))
 		return;
 	window->begin = *end;
 	weir_nsec length = is_as_expected ? length_between(window, &before, end) : 0;
-	if (length) {
+	if (length)
 		know(pace, length, calls, &before, end->at);
-	} else if (time < 20 * dry) {
-		window->suspects = true;
-		window->expected = calls;
-		pace->found.marked = false;
-		weir__pace_search(pace, OVER * calls / time, end->at);
-		pace->found.step_at = end->at + nsec(time);
-	}
+	else if (time < 20 * dry && may_suspect(pace))
+		suspect(pace, calls, time, end->at);
 }
 
 /* ---- a window that is known */

@@ -86,6 +86,12 @@ static void go_dry(struct weir__pace_window *window, const struct weir_sample *s
 	}
 }
 
+/* By Retry-After, when it ends. */
+static bool is_told(const struct weir__pace_window *window)
+{
+	return window->told < INT64_MAX;
+}
+
 /* So many were let in since. */
 static double count_since(const struct weir_pace *pace, const struct weir__pace_end *begin, uint64_t number)
 {
@@ -130,6 +136,8 @@ static void know(struct weir_pace *pace, weir_nsec length, double quota, const s
 	window->carry = 0;
 	window->is_test = window->has_passed = false;
 	window->next_test = now;
+	if (is_told(window) && length < 2 * WEIR_SEC) /* Retry-After: 1 is most of it */
+		window->next_test += nsec(1 / SHUT_SHARE);
 	window->looks = LOOKS;
 	set_quota(pace, quota);
 	weir__pace_enter(pace, WEIR__PACE_WINDOW, even_rate(window), 0, now);
@@ -154,8 +162,7 @@ static bool is_long(const struct weir_pace *pace, double dry, double calls, doub
 static bool may_suspect(const struct weir_pace *pace)
 {
 	const struct weir__pace_window *window = &pace->window;
-	bool is_told = window->told < INT64_MAX;
-	return window->doubts < DOUBTS && (!is_told || pace->found.phase == WEIR__PACE_SEARCH);
+	return window->doubts < DOUBTS && (!is_told(window) || pace->found.phase == WEIR__PACE_SEARCH);
 }
 
 static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec now)
@@ -167,23 +174,41 @@ static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec
 	pace->found.step_at = now + nsec(time);
 }
 
+/* The drought after one that made a window suspected.  Where Retry-After is longer than the rest of the window calls go
+ * on somewhere inside the next one: what more than the quota was let in tells where that ended.  Returns whether it
+ * is a window. */
+static bool is_as_suspected(struct weir_pace *pace, struct weir__pace_end before, double calls, weir_nsec now)
+{
+	struct weir__pace_window *window = &pace->window;
+	double more = calls - window->expected, time = seconds(window->from - before.hi);
+	if (is_told(window) && more > 0.1 * window->expected) {
+		before.hi += nsec(time * more / calls);
+		before.lo = before.hi;
+		calls = window->expected;
+	}
+	weir_nsec length = length_between(window, &before, &window->begin);
+	if (length)
+		know(pace, length, calls, &before, now);
+	return length;
+}
+
 static void end_drought(struct weir_pace *pace, const struct weir__pace_end *end)
 {
 	struct weir__pace_window *window = &pace->window;
 	struct weir__pace_end before = window->begin;
 	double calls = count_since(pace, &before, end->number), time = seconds(end->hi - before.hi);
-	double dry = seconds(end->lo - window->from), ratio = calls / most_of(1, window->expected);
-	bool is_told = window->told < INT64_MAX, is_as_expected = window->suspects && ratio < 1.5;
-	if (window->suspects && !is_as_expected)
-		window->doubts += is_told ? DOUBTS : 1;
+	double dry = seconds((is_told(window) ? end->hi : end->lo) - window->from);
+	bool suspected = window->suspects,
+	     is_expected = suspected && calls < (is_told(window) ? 2 : 1.5) * window->expected;
+	if (suspected && !is_expected)
+		window->doubts += is_told(window) ? DOUBTS : 1;
 	window->suspects = false;
-	if (!is_long(pace, dry, calls, time) && !(is_as_expected && is_told && ratio > 0.9 && ratio < 1.1))
+	if (!is_long(pace, dry, calls, time))
 		return;
 	window->begin = *end;
-	weir_nsec length = is_as_expected ? length_between(window, &before, end) : 0;
-	if (length)
-		know(pace, length, calls, &before, end->at);
-	else if (time < 20 * dry && may_suspect(pace))
+	if (is_expected && is_as_suspected(pace, before, calls, end->at))
+		return;
+	if (time < 20 * dry && may_suspect(pace))
 		suspect(pace, calls, time, end->at);
 }
 
@@ -246,7 +271,7 @@ static void put_off_test(struct weir_pace *pace, weir_nsec now)
 	window->step = STEP;
 	window->next_test =
 		now + later(3 * window->length, nsec(refused / (SHARE * even_rate(window)) + shut / SHUT_SHARE));
-	if (is_blurred(pace) && window->looks > 0) {
+	if (is_blurred(pace) && window->looks > 0 && shut < seconds(window->length) / 2) {
 		window->looks--;
 		window->next_test = now + 3 * window->length / 2; /* not at once: calls are to go out evenly before */
 	}

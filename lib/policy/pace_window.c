@@ -291,6 +291,7 @@ static void look(struct weir__pace_window *window)
 		return;
 	window->at = hi;
 	window->blur = hi - lo;
+	window->dry_calls = window->quota;
 }
 
 /* The first refusal of a drought: what it says of the quota. */
@@ -352,22 +353,24 @@ static void turn(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
 	double calls = count_since(pace, &window->first, pace->sent);
-	window->carry = least_of(1, most_of(0, window->budget - calls));
+	weir_nsec begins = now - (now - window->at) % window->length;
+	window->carry = most_of(0, least_of(window->budget - calls, 1 - even_rate(window) * seconds(now - begins)));
 	window->has_passed = window->is_test && calls > window->quota;
 	if (window->has_passed) {
 		window->before_test = window->quota;
 		set_quota(pace, calls);
 		window->step = least_of(0.5, 2 * window->step);
 	}
-	window->at += (now - window->at) / window->length * window->length;
+	window->at = begins;
 	window->first = (struct weir__pace_end){.at = now, .number = pace->sent, .refused = pace->refused};
 	window->is_test = now >= window->next_test;
 }
 
 /* As many as there are, evenly; after a pause faster, as far as it is known where the window ends. */
-static double spread_rest(struct weir__pace_window *window, double calls, weir_nsec now)
+static double spread_rest(const struct weir__pace_window *window, double calls, weir_nsec now)
 {
-	double most = even_rate(window) * (1 + MARGIN * (double)window->length / most_of(1, (double)window->blur));
+	double faster = MARGIN / 2 * (double)window->length / most_of(1, (double)window->blur);
+	double most = even_rate(window) * (1 - MARGIN + faster);
 	double rest = seconds(window->at + window->length - now);
 	return least_of(most, most_of(1, window->budget - calls) / most_of(1e-3, rest));
 }

@@ -24,6 +24,7 @@ enum weir__pace_phase {
 	WEIR__PACE_CLIMB,  /* a little over it, until the tokens that were saved are used up */
 	WEIR__PACE_TRIAL,  /* of a limit on the number at once instead of a rate */
 	WEIR__PACE_RISE,   /* more was let through than the estimate allows: faster and faster */
+	WEIR__PACE_TIGHT,  /* of a bucket without a burst each call tells on which side of the rate it is */
 	WEIR__PACE_WINDOW, /* what is left of a fixed window is spread over its rest */
 };
 
@@ -123,6 +124,14 @@ struct weir__pace_window {
 	weir_nsec next_test;
 };
 
+struct weir__pace_tight {
+	double lo, hi;       /* rates that were let in, and not; 0: unknown */
+	uint64_t from;       /* calls after this number are sent at the rate there is */
+	double calls;        /* of them that were let in */
+	double step;         /* by which it rises */
+	unsigned calm, soon; /* rises without a refusal; refusals after a few calls, in a row */
+};
+
 struct weir_pace {
 	struct weir_pace_options options;
 	uint64_t random;
@@ -135,6 +144,7 @@ struct weir_pace {
 	struct weir__pace_found found;
 	struct weir__pace_told told;
 	struct weir__pace_window window;
+	struct weir__pace_tight tight;
 };
 
 /* What was let through between two refusals. */
@@ -161,6 +171,14 @@ void weir__pace_enter(struct weir_pace *pace, enum weir__pace_phase phase, doubl
 void weir__pace_hold(struct weir_pace *pace, weir_nsec now);
 /* Begins anew, from this rate upwards. */
 void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now);
+
+/* ---- a bucket of one token? (pace_tight.c) */
+
+bool weir__pace_is_tight(const struct weir_pace *pace);
+void weir__pace_tighten(struct weir_pace *pace, weir_nsec now);
+/* In TIGHT. */
+void weir__pace_tight_refused(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_tight_let_in(struct weir_pace *pace, const struct weir_sample *sample);
 
 /* ---- a fixed window? (pace_window.c) */
 

@@ -26,6 +26,7 @@
 enum { CALLS_LEAST = 20 };
 
 #define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
+#define PAUSE_LEAST (5 * WEIR_MSEC)
 #define CLIMB       0.04
 #define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
 #define SHARE       0.002 /* of calls that may be refused by climbs */
@@ -172,7 +173,10 @@ static double rate_of_trail(const struct weir_pace *pace, const struct weir_samp
 
 static void pause(struct weir_pace *pace, weir_nsec now)
 {
-	weir_nsec wait = weir__pace_probe_after(pace);
+	const struct weir__pace_found *found = &pace->found;
+	weir_nsec wait = PAUSE_LEAST << (found->vain < 10 ? found->vain : 10);
+	if (found->phase == WEIR__PACE_SEARCH) /* it may be a window: its end is to be known */
+		wait = weir__pace_probe_after(pace);
 	if (now + wait > pace->shut)
 		pace->shut = now + wait;
 }
@@ -310,6 +314,7 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 	case WEIR__PACE_RISE:
 		refused_in_climb(pace, sample, span);
 		break;
+	case WEIR__PACE_TIGHT:
 	case WEIR__PACE_WINDOW:
 		break;
 	}
@@ -347,6 +352,10 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	struct weir__pace_found *found = &pace->found;
 	weir_nsec delay = sample->ended - sample->started;
 	found->delay += (delay - found->delay) / (found->delay ? 4 : 1);
+	if (found->phase == WEIR__PACE_TIGHT) {
+		weir__pace_tight_refused(pace, sample);
+		return;
+	}
 	pace->refused++;
 	if (found->blames) {
 		weir__pace_doubt(pace, sample);
@@ -359,6 +368,10 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	end_first_flight(pace);
+	if (!after && weir__pace_is_tight(pace)) {
+		weir__pace_tighten(pace, sample->ended);
+		return;
+	}
 	struct weir__pace_span span = found->marked ? since_mark(pace, sample) : (struct weir__pace_span){0};
 	found->vain = found->marked && is_vain(found, &span) ? found->vain + 1 : 0;
 	found->calls = span.calls;
@@ -397,7 +410,10 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	found->let_in += sample->number > found->flight;
 	if (found->phase == WEIR__PACE_TRIAL)
 		weir__pace_let_in_trial(pace, sample);
-	weir__pace_window_let_in(pace, sample);
+	else if (found->phase == WEIR__PACE_TIGHT)
+		weir__pace_tight_let_in(pace, sample);
+	else
+		weir__pace_window_let_in(pace, sample);
 }
 
 /* ---- time */
@@ -460,8 +476,8 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		weir__pace_spread(pace, now);
 		return;
 	}
-	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL || now < found->step_at ||
-	    now < pace->shut)
+	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL || found->phase == WEIR__PACE_TIGHT ||
+	    now < found->step_at || now < pace->shut)
 		return;
 	switch (found->phase) {
 	case WEIR__PACE_SEARCH:

@@ -128,7 +128,9 @@ struct weir__pace_tight {
 	double lo, hi;       /* rates that were let in, and not; 0: unknown */
 	uint64_t from;       /* calls after this number are sent at the rate there is */
 	double calls;        /* of them that were let in */
-	double step;         /* by which it rises */
+	double since;        /* the last refusal, let in */
+	double step, block;  /* by which it rises, after so many */
+	double cut;          /* by which it falls */
 	unsigned calm, soon; /* rises without a refusal; refusals after a few calls, in a row */
 };
 

@@ -13,16 +13,17 @@
 #include "policy/pace.h"
 #include "policy/reckon.h"
 
-enum { BLOCK = 100, CALM = 4 };
+enum { BLOCK = 100, BLOCK_FIRST = 20, CALM = 4, SOON = 5, SOON_MOST = 3 };
 
-#define NEAR      1.012 /* the halving ends */
-#define COARSE    1.3
-#define MARGIN    0.025 /* to begin with */
-#define STEP      0.0025
-#define STEP_MOST 0.2
-#define CUT       0.01
-#define CUT_MOST  0.2
-#define FASTEST   100 /* per s; of faster ones timers are not exact enough to tell */
+#define NEAR       1.012 /* the halving ends */
+#define COARSE     1.3
+#define MARGIN     0.025 /* to begin with */
+#define STEP_FIRST 0.008
+#define STEP       0.003
+#define STEP_MOST  0.2
+#define CUT        0.01
+#define CUT_MOST   0.2
+#define FASTEST    100 /* per s; of faster ones timers are not exact enough to tell */
 
 static void try_rate(struct weir_pace *pace, double rate, weir_nsec now)
 {
@@ -46,7 +47,9 @@ static void halve(struct weir_pace *pace, weir_nsec now)
 		try_rate(pace, tight->lo * (1 - MARGIN), now);
 	else
 		try_rate(pace, tight->lo > 0 ? __builtin_sqrt(tight->lo * tight->hi) : tight->hi / 2, now);
-	tight->step = STEP;
+	tight->step = STEP_FIRST;
+	tight->cut = CUT;
+	tight->block = BLOCK_FIRST;
 	tight->calm = 0;
 }
 
@@ -66,15 +69,15 @@ void weir__pace_tighten(struct weir_pace *pace, weir_nsec now)
 static void lower(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_tight *tight = &pace->tight;
-	double cut = least_of(CUT_MOST, most_of(CUT, CUT * BLOCK / 2 / most_of(1, tight->calls)));
-	tight->soon = tight->calls < 5 ? tight->soon + 1 : 0;
-	if (tight->soon >= 2) {
-		*tight = (struct weir__pace_tight){.hi = pace->found.rate};
-		halve(pace, now);
+	tight->soon = tight->since < SOON ? tight->soon + 1 : 0;
+	tight->cut = tight->since < BLOCK_FIRST ? least_of(CUT_MOST, 2 * tight->cut) : CUT;
+	if (tight->soon >= SOON_MOST) {
+		weir__pace_tighten(pace, now);
 		return;
 	}
-	try_rate(pace, pace->found.rate * (1 - cut), now);
+	try_rate(pace, pace->found.rate * (1 - tight->cut), now);
 	tight->step = STEP;
+	tight->block = BLOCK;
 	tight->calm = 0;
 }
 
@@ -90,6 +93,7 @@ void weir__pace_tight_refused(struct weir_pace *pace, const struct weir_sample *
 		tight->hi = pace->found.rate;
 		halve(pace, sample->ended);
 	}
+	tight->since = 0;
 	pace->at = sample->ended + WEIR__PACE_CATCH_UP + nsec(1 / pace->found.rate);
 }
 
@@ -99,12 +103,13 @@ void weir__pace_tight_let_in(struct weir_pace *pace, const struct weir_sample *s
 	if (sample->number <= tight->from)
 		return;
 	tight->calls++;
+	tight->since++;
 	weir_nsec at = pace->at;
 	if (!is_found(tight) && tight->calls >= (tight->lo <= 0 || tight->hi > COARSE * tight->lo ? 3 : 6)) {
 		tight->lo = pace->found.rate;
 		halve(pace, sample->ended);
-	} else if (tight->calls >= BLOCK) {
-		if (++tight->calm > CALM)
+	} else if (tight->calls >= tight->block) {
+		if (++tight->calm > CALM && tight->block == BLOCK)
 			tight->step = least_of(STEP_MOST, 2 * tight->step);
 		try_rate(pace, pace->found.rate * (1 + tight->step), sample->ended);
 	}

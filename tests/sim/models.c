@@ -180,7 +180,6 @@ const struct sim_model sim_models[] = {
 	 .burst = 1000},
 	{.name = "rate-5",
 	 .what = "5/s (burst 1), then 429; 50 ms away",
-	 .flags = SIM_HARD,
 	 .seconds = 300,
 	 .rtt = 0.03,
 	 .noise = 0.1,

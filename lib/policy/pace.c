@@ -180,7 +180,7 @@ void weir_pace_add(struct weir_pace *pace, const struct weir_sample *sample, con
 	if (is_refused && pace->told.per_sec > 0)
 		refused_though_told(pace, sample);
 	else if (is_refused)
-		weir__pace_refused(pace, sample, after);
+		weir__pace_refused(pace, sample, told ? told->retry_after : 0);
 	else if (sample->outcome != WEIR_OUTCOME_RELEASED)
 		weir__pace_let_in(pace, sample);
 }

@@ -107,8 +107,9 @@ struct weir__pace_window {
 	struct weir__pace_end begin; /* of the last long one */
 	bool suspects;               /* a window; so many calls are expected in it */
 	double expected;
-	unsigned doubts; /* it was not as expected */
-	weir_nsec least; /* its length; shorter ones were refuted */
+	unsigned doubts;   /* it was not as expected */
+	weir_nsec least;   /* its length; shorter ones were refuted */
+	weir_nsec refuted; /* the last one that was */
 	/* what is known */
 	double quota;
 	weir_nsec length;
@@ -117,6 +118,7 @@ struct weir__pace_window {
 	double budget, carry;        /* of calls; what the last one left */
 	uint64_t flight;             /* calls up to this number were under way at the last reaction */
 	double dry_calls;            /* let in before the drought */
+	bool is_late;                /* it began when the window did, or a little later */
 	unsigned strikes;            /* droughts that did not end with a window, in a row */
 	bool is_test, has_passed;    /* it is tried whether the quota is higher; the last one was, and it is */
 	double before_test, step;

@@ -105,10 +105,10 @@ static weir_nsec length_between(const struct weir__pace_window *window, const st
 {
 	weir_nsec least = later(second->lo - first->hi, window->least), most = second->hi - first->lo;
 	for (size_t i = 0; i < sizeof round_lengths / sizeof *round_lengths; i++)
-		if (round_lengths[i] >= least && round_lengths[i] <= most)
+		if (round_lengths[i] >= least && round_lengths[i] <= most && round_lengths[i] != window->refuted)
 			return round_lengths[i];
 	weir_nsec middle = (least + most + WEIR_SEC) / (2 * WEIR_SEC) * WEIR_SEC;
-	return middle >= least && middle <= most ? middle : 0;
+	return middle >= least && middle <= most && middle != window->refuted ? middle : 0;
 }
 
 static double even_rate(const struct weir__pace_window *window)
@@ -146,6 +146,7 @@ static void know(struct weir_pace *pace, weir_nsec length, double quota, const s
 static void forget(struct weir_pace *pace, weir_nsec now)
 {
 	double rate = 0.8 * even_rate(&pace->window);
+	pace->window.refuted = pace->window.length;
 	pace->window.length = 0;
 	pace->found.marked = false;
 	weir__pace_search(pace, rate, now);
@@ -240,7 +241,8 @@ static void check_drought(struct weir_pace *pace, const struct weir__pace_end *e
 	struct weir__pace_window *window = &pace->window;
 	weir_nsec hi = boundary_near(window, end->lo + (end->hi - end->lo) / 2);
 	weir_nsec slack = window->length / 50 + pace->found.delay;
-	if (end->lo - window->from > window->length + slack) {
+	weir_nsec most = window->is_late ? window->length / 2 : window->length;
+	if (end->lo - window->from > most + slack) {
 		window->least = window->length + 1;
 		forget(pace, end->at);
 	} else if (end->hi >= hi - window->blur - slack && end->lo <= hi + slack) {
@@ -295,9 +297,10 @@ static void look(struct weir__pace_window *window)
 }
 
 /* The first refusal of a drought: what it says of the quota. */
-static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample, bool is_late)
+static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_window *window = &pace->window;
+	bool is_late = window->is_late;
 	window->dry_calls = is_late ? window->quota : count_since(pace, &window->first, sample->number) + 1;
 	double calls = window->dry_calls, close = 0.01 * window->quota + 2;
 	if (is_late && window->has_passed)
@@ -319,33 +322,38 @@ static bool is_of_last(const struct weir_pace *pace, weir_nsec sent)
 	return sent - window->at < earlier(window->length / 50 + pace->found.delay, window->length / 10);
 }
 
-static weir_nsec end_of_drought(struct weir_pace *pace, const struct weir_sample *sample, bool is_late)
+static weir_nsec end_of_drought(const struct weir_pace *pace, weir_nsec now)
+{
+	const struct weir__pace_window *window = &pace->window;
+	weir_nsec end = window->is_late ? window->at : window->at + window->length, middle = end - window->blur / 2;
+	double blurred = even_rate(window) * seconds(window->blur);
+	if (now >= end || window->dry_calls + blurred < 0.9 * window->quota)
+		return now + weir__pace_probe_after(pace);
+	return is_blurred(pace) && now < middle ? middle : end;
+}
+
+static void begin_drought(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_window *window = &pace->window;
-	weir_nsec end = is_late ? window->at : window->at + window->length, middle = end - window->blur / 2;
-	double blurred = even_rate(window) * seconds(window->blur);
-	if (sample->ended >= end || window->dry_calls + blurred < 0.9 * window->quota)
-		return sample->ended + weir__pace_probe_after(pace);
-	return is_blurred(pace) && sample->ended < middle ? middle : end;
+	window->is_late = is_of_last(pace, sample->started);
+	judge_quota(pace, sample);
+	put_off_test(pace, sample->ended);
+	if (window->is_late && sample->started >= window->at) { /* it was believed to end a little too early */
+		window->at = sample->started + later(window->blur, WEIR_MSEC);
+		window->blur = window->at - sample->started;
+	}
 }
 
 static void refused_in_window(struct weir_pace *pace, const struct weir_sample *sample, bool is_first, bool is_shut)
 {
 	struct weir__pace_window *window = &pace->window;
-	bool is_late = is_of_last(pace, sample->started);
 	if (sample->number <= window->flight)
 		return;
 	window->flight = pace->sent;
-	if (is_first) {
-		judge_quota(pace, sample, is_late);
-		put_off_test(pace, sample->ended);
-	}
-	if (is_late && sample->started >= window->at) {
-		window->at = sample->started + later(window->blur, WEIR_MSEC);
-		window->blur = window->at - sample->started;
-	}
+	if (is_first)
+		begin_drought(pace, sample);
 	if (!is_shut)
-		shut_until(pace, end_of_drought(pace, sample, is_late));
+		shut_until(pace, end_of_drought(pace, sample->ended));
 }
 
 /* Another one begins: what the last one told. */

@@ -100,6 +100,7 @@ static void check_window(struct server server, double settle)
 		struct run run = begin(&server);
 		run_for(&run, (weir_nsec)(settle * 1e9));
 		struct tally tally = run_for(&run, (weir_nsec)(20 * server.length * 1e9));
+		check(&tally, 20 * server.quota, 0.005);
 		double rate = server.quota / server.length;
 		ck_assert_msg(fabs(weir_pace_per_sec(run.pace) / rate - 1) < 0.1, "%g instead of %g, %g after %g",
 			      weir_pace_per_sec(run.pace), rate, phase, server.length);

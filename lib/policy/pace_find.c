@@ -18,7 +18,8 @@
  * All calls that were sent before a refusal was known are one flight, and are reacted to once; but those of them that
  * were let in and those that were not tell the rate, too, if it was a long flight.
  *
- * A limit on how many are under way at once also answers 429, and no rate helps: pace_trial.c.
+ * A limit on how many are under way at once also answers 429, and no rate helps: pace_trial.c.  A fixed window lets in
+ * nothing for long, and then everything: pace_window.c.  A bucket of one token saves nothing: pace_tight.c.
  */
 #include "policy/pace.h"
 #include "policy/reckon.h"

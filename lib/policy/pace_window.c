@@ -163,7 +163,16 @@ static bool is_long(const struct weir_pace *pace, double dry, double calls, doub
 static bool may_suspect(const struct weir_pace *pace)
 {
 	const struct weir__pace_window *window = &pace->window;
-	return window->doubts < DOUBTS && (!is_told(window) || pace->found.phase == WEIR__PACE_SEARCH);
+	enum weir__pace_phase phase = pace->found.phase;
+	if (phase == WEIR__PACE_FREE || phase == WEIR__PACE_TRIAL)
+		return false;
+	return window->doubts < DOUBTS && (!is_told(window) || phase == WEIR__PACE_SEARCH);
+}
+
+static void doubt(struct weir__pace_window *window)
+{
+	window->suspects = false;
+	window->doubts += is_told(window) ? DOUBTS : 1;
 }
 
 static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec now)
@@ -183,8 +192,8 @@ static bool is_as_suspected(struct weir_pace *pace, struct weir__pace_end before
 	struct weir__pace_window *window = &pace->window;
 	double more = calls - window->expected, time = seconds(window->from - before.hi);
 	if (is_told(window) && more > 0.1 * window->expected) {
-		before.hi += nsec(time * more / calls);
-		before.lo = before.hi;
+		before.lo = before.hi + nsec(time * (more / calls - 0.1));
+		before.hi += nsec(time * (more / calls + 0.1));
 		calls = window->expected;
 	}
 	weir_nsec length = length_between(window, &before, &window->begin);
@@ -202,7 +211,7 @@ static void end_drought(struct weir_pace *pace, const struct weir__pace_end *end
 	bool suspected = window->suspects,
 	     is_expected = suspected && calls < (is_told(window) ? 2 : 1.5) * window->expected;
 	if (suspected && !is_expected)
-		window->doubts += is_told(window) ? DOUBTS : 1;
+		doubt(window);
 	window->suspects = false;
 	if (!is_long(pace, dry, calls, time))
 		return;
@@ -232,8 +241,10 @@ static void confirm(struct weir_pace *pace, const struct weir__pace_end *end, we
 	window->at += earlier(0, end->hi - hi);
 	hi = earlier(hi, end->hi);
 	window->blur = later(0, hi - later(lo, end->lo));
-	if (calls < 0.97 * window->quota)
+	if (calls < 0.97 * window->quota) {
 		set_quota(pace, most_of(calls, 0.5 * window->quota));
+		window->next_test = end->at + 3 * window->length; /* it may have been somebody else, for once */
+	}
 }
 
 static void check_drought(struct weir_pace *pace, const struct weir__pace_end *end)
@@ -411,8 +422,9 @@ bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample 
 		refused_in_window(pace, sample, is_first, after > 0);
 		return true;
 	}
-	if (is_first && count_since(pace, &window->begin, sample->number) < 0.5 * window->expected)
-		window->suspects = false;
+	double calls = count_since(pace, &window->begin, sample->number);
+	if (is_first && window->suspects && (calls < 0.5 * window->expected || calls > 2 * window->expected))
+		doubt(window);
 	if (window->suspects && after <= 0)
 		shut_until(pace, sample->ended + weir__pace_probe_after(pace));
 	return window->suspects;

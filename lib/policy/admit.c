@@ -288,6 +288,8 @@ static int pace_from(struct weir__admit *admit, double per_sec, weir_nsec now)
 	int code = weir_pace_new(&pace, &made);
 	if (code)
 		return code;
+	made->sent = made->recent_sent = admit->calls; /* calls are numbered on */
+	made->recent_from = now;
 	weir_pace_free(admit->pace);
 	admit->pace = made;
 	return 0;

@@ -10,7 +10,7 @@
  *                                       '------- length ----------'
  *
  * Two ends tell the length, since people choose round ones, and what was let in between is the quota.  To see the
- * second one early, calls go on after the first a little faster than they were let in until then.  An end is known by
+ * second one early, calls go on after the first faster than they were let in until then.  An end is known by
  * the last call that was refused and the first that was let in, or by what Retry-After says, which is whole seconds
  * rounded up.
  *

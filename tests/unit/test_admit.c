@@ -182,3 +182,27 @@ TEST(admit_goes_on_with_its_slow_start_from_what_it_has_found)
 	ck_assert_uint_gt(limits[0], 200);
 	ck_assert_uint_eq(limits[1], limits[0]);
 }
+
+/* The calls of a flight that was refused are one refusal, also when the search began in the middle of the run. */
+TEST(admit_goes_on_from_a_rate_with_the_calls_it_has_counted)
+{
+	struct weir__admit *admit =
+		make(&(struct weir_gate_options){.concurrency = 1000, .flags = WEIR_GATE_NO_BREAKER});
+	static struct weir_pass passes[200];
+	weir_nsec now = WEIR_SEC;
+	for (size_t i = 0; i < 100; i++)
+		weir__admit_enter(admit, &passes[i], now);
+	for (size_t i = 0; i < 100; i++)
+		weir__admit_leave(admit, &passes[i], WEIR_OUTCOME_GOOD, NULL, now + WEIR_MSEC);
+	ck_assert_int_eq(weir__admit_go_on_from(admit, 1000, 100, now), 0);
+	for (size_t i = 0; i < 200; i++) {
+		weir_nsec next = weir__admit_ask(admit, now, NULL);
+		now = next > now ? next : now;
+		weir__admit_enter(admit, &passes[i], now);
+	}
+	for (size_t i = 150; i < 200; i++)
+		weir__admit_leave(admit, &passes[i], i % 2 ? WEIR_OUTCOME_THROTTLED : WEIR_OUTCOME_GOOD, NULL,
+				  now + (weir_nsec)i * WEIR_USEC);
+	ck_assert_msg(stats_of(admit, now).per_sec > 40, "%g", stats_of(admit, now).per_sec);
+	weir__admit_free(admit);
+}

@@ -95,7 +95,7 @@ static bool is_told(const struct weir__pace_window *window)
 /* So many were let in since. */
 static double count_since(const struct weir_pace *pace, const struct weir__pace_end *begin, uint64_t number)
 {
-	return (double)(number - begin->number) - (double)(pace->refused - begin->refused);
+	return (double)number - (double)begin->number - (double)(pace->refused - begin->refused);
 }
 
 /* ---- what two of them tell */
@@ -175,13 +175,20 @@ static void doubt(struct weir__pace_window *window)
 	window->doubts += is_told(window) ? DOUBTS : 1;
 }
 
+/* If it is no window, what is let in from now on tells the rate, unless a bucket was filled while the server was shut.
+ */
 static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec now)
 {
-	pace->window.suspects = true;
-	pace->window.expected = calls;
-	pace->found.marked = false;
+	struct weir__pace_window *window = &pace->window;
+	struct weir__pace_found *found = &pace->found;
+	window->suspects = true;
+	window->expected = calls;
+	found->marked = !is_told(window);
+	found->mark = (struct weir__pace_mark){window->begin.hi, window->begin.number, window->begin.refused};
+	found->lost = 0;
 	weir__pace_search(pace, OVER * calls / time, now);
-	pace->found.step_at = now + nsec(time);
+	found->slowest = found->rate;
+	found->step_at = now + nsec(time);
 }
 
 /* The drought after one that made a window suspected.  Where Retry-After is longer than the rest of the window calls go
@@ -314,8 +321,8 @@ static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample
 	bool is_late = window->is_late;
 	window->dry_calls = is_late ? window->quota : count_since(pace, &window->first, sample->number) + 1;
 	double calls = window->dry_calls, close = 0.01 * window->quota + 2;
-	if (is_late && window->has_passed)
-		set_quota(pace, window->before_test);
+	if (is_late)
+		set_quota(pace, window->has_passed ? window->before_test : window->quota * (1 - MARGIN));
 	else if (window->is_test && calls > window->quota + close)
 		set_quota(pace, calls);
 	else if (window->is_test && calls < window->quota && is_blurred(pace))
@@ -417,6 +424,8 @@ bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample 
 {
 	struct weir__pace_window *window = &pace->window;
 	bool is_first = !window->is_dry;
+	if (is_first && sample->number <= window->last_number) /* one more of the last drought */
+		return pace->found.phase == WEIR__PACE_WINDOW || window->suspects;
 	go_dry(window, sample, after);
 	if (pace->found.phase == WEIR__PACE_WINDOW) {
 		refused_in_window(pace, sample, is_first, after > 0);

@@ -232,8 +232,7 @@ static void wait_longer(struct weir__auto *state, weir_nsec most, weir_nsec now)
 static weir_nsec ceiling_patience(const struct weir__auto *state)
 {
 	double calls = state->last.per_nsec > 0 ? 4000 / state->last.per_nsec : 0;
-	weir_nsec most = PATIENCE_MOST + (weir_nsec)least_of(calls, 60e9);
-	return most > state->cost ? most : state->cost;
+	return PATIENCE_MOST + (weir_nsec)least_of(calls, 60e9);
 }
 
 static void judge_up(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
@@ -530,28 +529,9 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 		judge(adapt, &seen, sample->ended);
 }
 
-void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
-{
-	if (adapt->law == &weir__adapt_auto)
-		adapt->automatic.cost = cost;
-}
-
 double weir__adapt_learnt(const struct weir_adapt *adapt)
 {
 	return adapt->law == &weir__adapt_auto ? adapt->automatic.base : adapt->limit;
-}
-
-void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now)
-{
-	struct weir__auto *state = &adapt->automatic;
-	if (adapt->law != &weir__adapt_auto)
-		return;
-	state->base = (double)limit;
-	state->ceiling = (double)limit + 2;
-	state->held = state->held_bad = 0;
-	wait_longer(state, PATIENCE_MOST, now);
-	try(adapt, WEIR__AUTO_CRUISE, state->base, now);
-	adapt->limit = state->goal;
 }
 
 const struct weir__adapt_law weir__adapt_auto = {1, 10000, 20, auto_init, auto_add};

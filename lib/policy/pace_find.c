@@ -241,8 +241,6 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 			    const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (weir__pace_strike(pace, sample, span))
-		return;
 	if (!is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
 			cushion(pace, sample->ended);
@@ -350,8 +348,12 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	weir_nsec delay = sample->ended - sample->started;
 	found->delay += (delay - found->delay) / (found->delay ? 4 : 1);
 	pace->refused++;
+	weir__pace_number_note(pace, sample);
+	if (pace->number.most)
+		weir__pace_number_refused(pace, sample);
 	if (found->blames) {
-		weir__pace_doubt(pace, sample);
+		if (weir__pace_number_is_doubtful(pace))
+			weir__pace_acquit(pace, sample->ended);
 		return;
 	}
 	if (found->marked && sample->number <= found->flight) {
@@ -364,7 +366,8 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->calls = span.calls;
 	found->flight_calls = 0;
 	enum weir__pace_phase before = found->phase;
-	react(pace, sample, &span);
+	if (!weir__pace_suspect(pace, sample, &span))
+		react(pace, sample, &span);
 	/* While it searches, the longer the span the better. */
 	if (found->goes_on)
 		found->burst = 0;
@@ -394,7 +397,10 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
 	found->let_in += sample->number > found->flight;
-	if (found->phase == WEIR__PACE_TRIAL)
+	weir__pace_number_note(pace, sample);
+	if (found->blames)
+		weir__pace_number_let_in(pace, sample);
+	else if (found->phase == WEIR__PACE_TRIAL)
 		weir__pace_let_in_trial(pace, sample);
 }
 

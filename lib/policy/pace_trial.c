@@ -2,38 +2,37 @@
 /*
  * Whether refusals are about the rate, or about the number at once.
  *
- * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  When HOLD is
- * refused again and again it is therefore tried, for a moment, to hold the number instead of the rate.  If nothing is
- * refused then and as much is let through, it is the number (TRIAL).
+ * A limit on how many are under way at once also answers 429, and no rate helps: calls pile up by chance.  What tells
+ * it is how many were under way when a call was sent.  Of a limit on the number each that was refused had more than any
+ * that was let in, but for those on their way through the network.  Of a limit on the rate, as soon as it goes slower,
+ * calls are refused with fewer under way than others were let in with.
+ *
+ *     under way       10 . . . . 20 . . . . 30 . . . . 40 . . . . 50 . . . . 60
+ *     the number      +++++++++++++++++++++++++++++++++++++++++++++-----           + let in
+ *     the rate        ++++++++++++++++++++--+-+--+-++--+-+++++++++---              - refused
+ *
+ * So if they do not overlap it is tried, for a moment, to hold the number instead of the rate: one less than there were
+ * at the refused one that had the fewest (TRIAL).  If nothing is refused then and as much is let through, it is the
+ * number (pace_number.c).  As numbers can overlap by chance, it is also tried when HOLD is refused again and again.
  */
 #include "policy/pace.h"
 #include "policy/reckon.h"
 
-enum { STRIKES = 4, GRACE = 2000 };
+enum { STRIKES = 4, TRIALS = 2, REFUSED_MOST = 3 };
 
-static void blame(struct weir_pace *pace, bool blames, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->blames = blames;
-	found->strikes = 0;
-	found->blamed_calls = pace->sent + GRACE;
-	if (blames)
-		weir__pace_enter(pace, WEIR__PACE_FREE, 0, 0, now);
-	else
-		found->strikes_needed *= 2;
-}
-
-/* HOLD is refused again and again.  Whether fewer at once help is tried: no rate, but one less under way than there
- * were at the refused one that had the fewest. */
-static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
+/* One less under way than there were at the refused one that had the fewest, and no rate. */
+static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span,
+			size_t fewest)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = found->latency / 1e9;
-	found->trial_rate = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;
-	found->at_once = found->fewest - 1;
-	found->trial_from = sample->ended + nsec(latency);
+	weir_nsec open = pace->shut > sample->ended ? pace->shut : sample->ended;
+	double calls = most_of(1, span->calls), rate = least_of(found->rate, calls / most_of(1e-6, span->open));
+	found->trial_rate = rate * most_of(0.5, 0.94 - 1.5 / root(calls)); /* by chance it was more */
+	found->trial_from = open + nsec(latency);
 	found->trial_until = found->trial_from + nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
 	found->trial_calls = found->trial_refused = 0;
+	weir__pace_number_begin(pace, fewest - 1, sample->ended);
 	weir__pace_enter(pace, WEIR__PACE_TRIAL, 0, 0, sample->ended);
 }
 
@@ -41,17 +40,34 @@ static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->strikes = 0;
+	found->blames = helped;
 	if (helped) {
-		blame(pace, true, now);
+		weir__pace_number_begin(pace, pace->number.most, now);
+		weir__pace_enter(pace, WEIR__PACE_FREE, 0, 0, now);
 		return;
 	}
-	found->at_once = 0;
+	pace->number = (struct weir__pace_number){0};
+	found->trials++;
 	found->strikes_needed *= 2;
 	found->sure = 0;
-	weir__pace_hold(pace, now);
+	if (found->estimate > 0)
+		weir__pace_hold(pace, now);
+	else
+		weir__pace_search(pace, 0.9 * found->trial_rate, now);
 }
 
-bool weir__pace_strike(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
+void weir__pace_acquit(struct weir_pace *pace, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->blames = false;
+	pace->number = (struct weir__pace_number){0};
+	found->most_in = found->least_out = 0;
+	found->marked = false;
+	weir__pace_search(pace, most_of(1, 0.9 * pace->recent), now);
+}
+
+/* HOLD is refused again and again. */
+static bool is_struck_out(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->strikes_needed)
@@ -62,19 +78,48 @@ bool weir__pace_strike(struct weir_pace *pace, const struct weir_sample *sample,
 	if (found->strikes && sample->started < found->next_strike)
 		return false;
 	found->next_strike = sample->ended + nsec(most_of(0.1, 3 * found->latency / 1e9));
-	if (++found->strikes < found->strikes_needed * (found->cost ? 2 : 1) || found->fewest < 4)
+	return ++found->strikes >= found->strikes_needed * (found->cost ? 2 : 1) && found->fewest >= 4;
+}
+
+/* Those that were refused had more under way than those that were let in.  Some of them were still, or again, in the
+ * network: by chance more or less. */
+static bool is_apart(const struct weir__pace_found *found, weir_nsec now)
+{
+	double in_network = least_of(1, (double)found->delay / most_of(1, found->latency)) * (double)found->least_out;
+	/* What was under way at the first of them has come back. */
+	if (found->least_out < 2 || (double)(now - found->first_out) < found->latency)
 		return false;
-	begin_trial(pace, sample, span);
+	return (double)found->least_out + 1 + 2 * root(in_network) > (double)found->most_in;
+}
+
+bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
+{
+	struct weir__pace_found *found = &pace->found;
+	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL)
+		return false;
+	if (found->trials < TRIALS && is_apart(found, sample->ended)) {
+		begin_trial(pace, sample, span, found->least_out);
+		return true;
+	}
+	if (found->phase != WEIR__PACE_HOLD || !is_struck_out(pace, sample))
+		return false;
+	begin_trial(pace, sample, span, found->fewest);
 	return true;
 }
 
 void weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (sample->in_flight <= found->at_once && sample->in_flight > 1)
-		found->at_once = sample->in_flight - 1;
-	if (++found->trial_refused >= 3)
+	if (++found->trial_refused >= REFUSED_MOST) {
 		end_trial(pace, false, sample->ended);
+		return;
+	}
+	if (pace->shut <= sample->ended)
+		return;
+	weir_nsec length = found->trial_until - found->trial_from;
+	found->trial_from = pace->shut + nsec(found->latency / 1e9);
+	found->trial_until = found->trial_from + length;
+	found->trial_calls = 0;
 }
 
 void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
@@ -84,25 +129,5 @@ void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *s
 	if (sample->ended < found->trial_until)
 		return;
 	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
-	end_trial(pace, rate >= 0.94 * found->trial_rate, sample->ended);
-}
-
-void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_found *found = &pace->found;
-	if (pace->sent <= found->blamed_calls) {
-		found->blamed_refused = pace->refused;
-		return;
-	}
-	double calls = (double)(pace->sent - found->blamed_calls);
-	double refused = (double)(pace->refused - found->blamed_refused);
-	if (calls < 1000)
-		return;
-	if (refused > 0.02 * calls) {
-		blame(pace, false, sample->ended);
-		weir__pace_search(pace, most_of(1, 0.9 * pace->recent), sample->ended);
-		found->marked = false;
-	}
-	found->blamed_calls = pace->sent;
-	found->blamed_refused = pace->refused;
+	end_trial(pace, rate >= found->trial_rate, sample->ended);
 }

@@ -64,13 +64,14 @@ struct weir__pace_found {
 	size_t most_in;                   /* most that were under way, and let in */
 	size_t least_out;                 /* fewest that were when one was refused; 0: none was */
 	weir_nsec first_out;              /* when that was known for the first time */
+	unsigned news;                    /* so often */
 	unsigned strikes, strikes_needed; /* refusals of HOLD, which there should be none of */
 	weir_nsec next_strike;
 	size_t fewest;   /* calls under way at any of them */
 	unsigned trials; /* that were in vain */
-	weir_nsec trial_from, trial_until;
+	weir_nsec trial_from, trial_length;
 	uint64_t trial_calls, trial_refused;
-	double trial_rate; /* that must be reached, per s */
+	double trial_rate, trial_before; /* that must be reached, and that was held to, per s */
 	bool blames;
 };
 
@@ -151,7 +152,8 @@ void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now);
 
 /* Refused, and not in a trial.  Returns whether one begins. */
 bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span);
-void weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
+/* Returns whether it was in vain, and that tells of the rate. */
+bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
 void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
 /* The number is not what they are refused for, or no longer. */
 void weir__pace_acquit(struct weir_pace *pace, weir_nsec now);

@@ -306,7 +306,8 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 		refused_in_hold(pace, sample, span);
 		break;
 	case WEIR__PACE_TRIAL:
-		weir__pace_refused_in_trial(pace, sample);
+		if (weir__pace_refused_in_trial(pace, sample))
+			refused_in_search(pace, sample, span);
 		break;
 	case WEIR__PACE_CLIMB:
 	case WEIR__PACE_RISE:

@@ -51,7 +51,7 @@ static void note_refused(struct weir_pace *pace, const struct weir_sample *sampl
 		uint64_t calls = pace->sent >= pace->ended ? pace->sent - pace->ended + 1 : 0;
 		*flight = (struct weir__pace_flight){.first = sample->number, .last = pace->sent};
 		flight->calls = calls > sample->in_flight ? (size_t)calls : sample->in_flight;
-		if (!found->least_out)
+		if (!found->news++)
 			found->first_out = sample->ended;
 		if (!found->least_out || flight->calls < found->least_out)
 			found->least_out = flight->calls;

@@ -20,20 +20,24 @@
 
 enum { STRIKES = 4, TRIALS = 2, REFUSED_MOST = 3 };
 
-/* One less under way than there were at the refused one that had the fewest, and no rate. */
-static void begin_trial(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span,
-			size_t fewest)
+/* So many of `calls` are on their way through the network. */
+static double in_network(const struct weir__pace_found *found, double calls)
+{
+	return calls * least_of(1, (double)found->delay / most_of(1, found->latency));
+}
+
+/* So many at once, and no rate; this much is to be let through. */
+static void begin_trial(struct weir_pace *pace, size_t at_once, double per_sec, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = found->latency / 1e9;
-	weir_nsec open = pace->shut > sample->ended ? pace->shut : sample->ended;
-	double calls = most_of(1, span->calls), rate = least_of(found->rate, calls / most_of(1e-6, span->open));
-	found->trial_rate = rate * most_of(0.5, 0.94 - 1.5 / root(calls)); /* by chance it was more */
-	found->trial_from = open + nsec(latency);
-	found->trial_until = found->trial_from + nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
+	found->trial_before = found->rate;
+	found->trial_rate = per_sec;
+	found->trial_length = nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
+	found->trial_from = (pace->shut > now ? pace->shut : now) + nsec(latency);
 	found->trial_calls = found->trial_refused = 0;
-	weir__pace_number_begin(pace, fewest - 1, sample->ended);
-	weir__pace_enter(pace, WEIR__PACE_TRIAL, 0, 0, sample->ended);
+	weir__pace_number_begin(pace, at_once, now);
+	weir__pace_enter(pace, WEIR__PACE_TRIAL, 0, 0, now);
 }
 
 static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
@@ -53,7 +57,7 @@ static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
 	if (found->estimate > 0)
 		weir__pace_hold(pace, now);
 	else
-		weir__pace_search(pace, 0.9 * found->trial_rate, now);
+		weir__pace_search(pace, found->trial_before, now);
 }
 
 void weir__pace_acquit(struct weir_pace *pace, weir_nsec now)
@@ -62,6 +66,7 @@ void weir__pace_acquit(struct weir_pace *pace, weir_nsec now)
 	found->blames = false;
 	pace->number = (struct weir__pace_number){0};
 	found->most_in = found->least_out = 0;
+	found->news = 0;
 	found->marked = false;
 	weir__pace_search(pace, most_of(1, 0.9 * pace->recent), now);
 }
@@ -85,11 +90,20 @@ static bool is_struck_out(struct weir_pace *pace, const struct weir_sample *samp
  * network: by chance more or less. */
 static bool is_apart(const struct weir__pace_found *found, weir_nsec now)
 {
-	double in_network = least_of(1, (double)found->delay / most_of(1, found->latency)) * (double)found->least_out;
-	/* What was under way at the first of them has come back. */
-	if (found->least_out < 2 || (double)(now - found->first_out) < found->latency)
+	double least = (double)found->least_out;
+	/* What was under way at the first of them has come back; a trial is dear where the server shuts for long. */
+	if (found->latency <= 0 || (double)(now - found->first_out) < 2 * found->latency ||
+	    found->news < (found->cost ? 3 : 2))
 		return false;
-	return (double)found->least_out + 1 + 2 * root(in_network) > (double)found->most_in;
+	return least >= 2 && least + 1 + 2 * root(in_network(found, least)) > (double)found->most_in;
+}
+
+/* It goes faster and faster, and what is under way follows a latency later: as much as either of them is let through,
+ * or what is held to is too few at once for the rate. */
+static double expected(const struct weir_pace *pace)
+{
+	double calls = (double)pace->flight.calls;
+	return 0.7 * least_of(pace->found.rate, (calls + 2 * root(calls)) * 1e9 / pace->found.latency);
 }
 
 bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
@@ -98,35 +112,46 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL)
 		return false;
 	if (found->trials < TRIALS && is_apart(found, sample->ended)) {
-		begin_trial(pace, sample, span, found->least_out);
+		size_t least = found->least_out - 1;
+		/* Another refusal would be dearer than a few less. */
+		if (found->cost)
+			least -= (size_t)least_of(in_network(found, (double)least), (double)least / 50);
+		begin_trial(pace, least, expected(pace), sample->ended);
 		return true;
 	}
 	if (found->phase != WEIR__PACE_HOLD || !is_struck_out(pace, sample))
 		return false;
-	begin_trial(pace, sample, span, found->fewest);
+	double passed = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;
+	begin_trial(pace, found->fewest - 1, 0.94 * passed, sample->ended);
 	return true;
 }
 
-void weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
+/* A limit on the number lets in what it let in before, but for some in the network; on the rate it is less. */
+static bool is_less(const struct weir_pace *pace)
+{
+	double begun = (double)pace->number.fine;
+	return (double)pace->number.most < begun - 1 - 3 * root(in_network(&pace->found, begun));
+}
+
+bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (++found->trial_refused >= REFUSED_MOST) {
+	if (++found->trial_refused >= REFUSED_MOST || is_less(pace)) {
 		end_trial(pace, false, sample->ended);
-		return;
+		return found->phase == WEIR__PACE_SEARCH;
 	}
-	if (pace->shut <= sample->ended)
-		return;
-	weir_nsec length = found->trial_until - found->trial_from;
-	found->trial_from = pace->shut + nsec(found->latency / 1e9);
-	found->trial_until = found->trial_from + length;
-	found->trial_calls = 0;
+	if (pace->shut > sample->ended) {
+		found->trial_from = pace->shut + nsec(found->latency / 1e9);
+		found->trial_calls = 0;
+	}
+	return false;
 }
 
 void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->trial_calls += sample->ended >= found->trial_from;
-	if (sample->ended < found->trial_until)
+	if (sample->ended < found->trial_from + found->trial_length)
 		return;
 	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
 	end_trial(pace, rate >= found->trial_rate, sample->ended);

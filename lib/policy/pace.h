@@ -61,6 +61,7 @@ struct weir__pace_found {
 	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
 	uint64_t let_in;                  /* since the last reaction */
+	uint64_t evidence_from;           /* calls up to this number say nothing */
 	size_t most_in;                   /* most that were under way, and let in */
 	size_t least_out;                 /* fewest that were when one was refused; 0: none was */
 	weir_nsec first_out;              /* when that was known for the first time */
@@ -77,6 +78,7 @@ struct weir__pace_found {
 
 /* The calls that were under way when it came as news that one of them was refused. */
 struct weir__pace_flight {
+	weir_nsec at;
 	uint64_t first, last; /* numbers: of the first that was refused, of the last one under way */
 	size_t calls, refused;
 };
@@ -92,8 +94,8 @@ struct weir__pace_number {
 	bool reached;              /* as many were under way as may be */
 	uint64_t rest;             /* calls that are to be let in before the next probe */
 	weir_nsec soonest, latest; /* of the next probe */
-	bool falling;              /* to much less than was fine */
-	unsigned falls;            /* so often */
+	unsigned turns;            /* that were let in since the last fall */
+	unsigned falls;            /* that followed one another soon */
 };
 
 struct weir__pace_told {
@@ -129,6 +131,13 @@ struct weir__pace_span {
 	double open;        /* s without the time that it was shut */
 };
 
+/* So many of `calls` under way are in the network. */
+static inline double weir__pace_in_network(const struct weir__pace_found *found, double calls)
+{
+	double share = found->latency > 0 ? (double)found->delay / found->latency : 1;
+	return share < 1 ? calls * share : calls;
+}
+
 /* A call was refused, or was not. */
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, bool is_shut);
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
@@ -155,17 +164,16 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 /* Returns whether it was in vain, and that tells of the rate. */
 bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
 void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
-/* The number is not what they are refused for, or no longer. */
-void weir__pace_acquit(struct weir_pace *pace, weir_nsec now);
+/* Refused though it is blamed: if no longer those that have more under way, it is the limit that fell, or it was about
+ * the rate after all. */
+void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample);
 
 /* ---- the number at once (pace_number.c) */
 
 /* How many were under way when a call was refused, or let in. */
 void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sample);
-void weir__pace_number_begin(struct weir_pace *pace, size_t most, weir_nsec now);
+void weir__pace_number_begin(struct weir_pace *pace, size_t most);
 void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample *sample);
-/* It is not even one, or less and less: that may not be what they are refused for. */
-bool weir__pace_number_is_doubtful(const struct weir_pace *pace);
 void weir__pace_number_let_in(struct weir_pace *pace, const struct weir_sample *sample);
 
 #endif

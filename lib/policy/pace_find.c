@@ -353,8 +353,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	if (pace->number.most)
 		weir__pace_number_refused(pace, sample);
 	if (found->blames) {
-		if (weir__pace_number_is_doubtful(pace))
-			weir__pace_acquit(pace, sample->ended);
+		weir__pace_doubt(pace, sample);
 		return;
 	}
 	if (found->marked && sample->number <= found->flight) {

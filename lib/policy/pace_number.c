@@ -7,13 +7,11 @@
  * call takes its place with it, and however far a limit falls, not many more are refused than it falls by.  Upwards it
  * is tried: one more at once, and if a whole turn of calls is let in, two more, four, eight.  How often that begins
  * depends on the cost: one call in a thousand may be refused for it, a hundredth of the time may be spent shut.
- *
- * When it falls again and again, and far, it may be about the rate after all, and is judged anew.
  */
 #include "policy/pace.h"
 #include "policy/reckon.h"
 
-enum { CALLS_EACH = 1000, REST_MOST = 5000, COST_EACH = 100, FALLS = 4 };
+enum { CALLS_EACH = 1000, REST_MOST = 5000, COST_EACH = 100 };
 
 #define PATIENCE_MOST (60 * WEIR_SEC)
 
@@ -35,11 +33,26 @@ static void put_off_probe(struct weir_pace *pace, weir_nsec now)
 	number->latest = now + PATIENCE_MOST;
 }
 
-void weir__pace_number_begin(struct weir_pace *pace, size_t most, weir_nsec now)
+/* More is tried at once: then it is known whether it really is the number. */
+void weir__pace_number_begin(struct weir_pace *pace, size_t most)
 {
-	pace->number = (struct weir__pace_number){.most = most, .fine = most, .goal = most};
+	pace->number = (struct weir__pace_number){.most = most, .fine = most, .goal = most, .step = 1, .falls = 1};
 	begin_turn(pace);
-	put_off_probe(pace, now);
+}
+
+/* Of calls that were sent after the first that was refused it is not known how many of those before them were there. */
+static void begin_flight(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_flight *flight = &pace->flight;
+	double latency = pace->found.latency;
+	bool goes_on = flight->last && (latency <= 0 || (double)(sample->ended - flight->at) < 2 * latency);
+	/* This one, too, has ended. */
+	uint64_t calls = pace->sent >= pace->ended ? pace->sent - pace->ended + 1 : 0;
+	flight->at = sample->ended;
+	flight->first = goes_on ? flight->first : sample->number;
+	flight->last = pace->sent;
+	flight->calls = calls > sample->in_flight ? (size_t)calls : sample->in_flight;
+	flight->refused = 0;
 }
 
 static void note_refused(struct weir_pace *pace, const struct weir_sample *sample)
@@ -47,10 +60,7 @@ static void note_refused(struct weir_pace *pace, const struct weir_sample *sampl
 	struct weir__pace_flight *flight = &pace->flight;
 	struct weir__pace_found *found = &pace->found;
 	if (sample->number > flight->last) {
-		/* This one, too, has ended. */
-		uint64_t calls = pace->sent >= pace->ended ? pace->sent - pace->ended + 1 : 0;
-		*flight = (struct weir__pace_flight){.first = sample->number, .last = pace->sent};
-		flight->calls = calls > sample->in_flight ? (size_t)calls : sample->in_flight;
+		begin_flight(pace, sample);
 		if (!found->news++)
 			found->first_out = sample->ended;
 		if (!found->least_out || flight->calls < found->least_out)
@@ -64,17 +74,12 @@ static void note_refused(struct weir_pace *pace, const struct weir_sample *sampl
 void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	const struct weir__pace_flight *flight = &pace->flight;
-	size_t together = sample->in_flight;
-	if (sample->outcome == WEIR_OUTCOME_THROTTLED) {
+	bool is_clear = (sample->number < flight->first || sample->number > flight->last) &&
+			sample->number > pace->found.evidence_from;
+	if (sample->outcome == WEIR_OUTCOME_THROTTLED)
 		note_refused(pace, sample);
-		return;
-	}
-	if (sample->outcome != WEIR_OUTCOME_GOOD)
-		return;
-	if (sample->number > flight->first && sample->number <= flight->last)
-		together -= flight->refused < together ? flight->refused : together;
-	if (together > pace->found.most_in)
-		pace->found.most_in = together;
+	else if (sample->outcome == WEIR_OUTCOME_GOOD && is_clear && sample->in_flight > pace->found.most_in)
+		pace->found.most_in = sample->in_flight;
 }
 
 void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample *sample)
@@ -87,14 +92,6 @@ void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample 
 		return;
 	number->most = number->goal = let_in;
 	begin_turn(pace);
-	bool falls = 4 * let_in <= 3 * number->fine;
-	number->falls += falls && !number->falling;
-	number->falling = falls;
-}
-
-bool weir__pace_number_is_doubtful(const struct weir_pace *pace)
-{
-	return pace->flight.calls < 2 || pace->number.falls >= FALLS;
 }
 
 static void probe(struct weir_pace *pace)
@@ -121,7 +118,7 @@ void weir__pace_number_let_in(struct weir_pace *pace, const struct weir_sample *
 	if (!number->reached || number->calls < number->most)
 		return;
 	number->fine = number->most;
-	number->falling = false;
+	number->turns++;
 	if (sample->ended >= number->soonest && (!number->rest || sample->ended >= number->latest))
 		probe(pace);
 	else

@@ -18,12 +18,22 @@
 #include "policy/pace.h"
 #include "policy/reckon.h"
 
-enum { STRIKES = 4, TRIALS = 2, REFUSED_MOST = 3 };
+enum { STRIKES = 4, TRIALS = 2, REFUSED_MOST = 3, FALLS = 2, TURNS = 10 };
 
-/* So many of `calls` are on their way through the network. */
-static double in_network(const struct weir__pace_found *found, double calls)
+/* Those that were refused had more under way than those that were let in.  Some of them were still, or again, in the
+ * network: by chance more or less, up to so many times what is usual. */
+static bool is_apart(const struct weir__pace_found *found, double chance)
 {
-	return calls * least_of(1, (double)found->delay / most_of(1, found->latency));
+	double least = (double)found->least_out;
+	return least + 1 + chance * root(weir__pace_in_network(found, least)) > (double)found->most_in;
+}
+
+/* Only what is sent from now on tells whether they are. */
+static void forget(struct weir_pace *pace)
+{
+	pace->found.evidence_from = pace->sent;
+	pace->found.most_in = pace->found.least_out = 0;
+	pace->found.news = 0;
 }
 
 /* So many at once, and no rate; this much is to be let through. */
@@ -36,7 +46,7 @@ static void begin_trial(struct weir_pace *pace, size_t at_once, double per_sec, 
 	found->trial_length = nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
 	found->trial_from = (pace->shut > now ? pace->shut : now) + nsec(latency);
 	found->trial_calls = found->trial_refused = 0;
-	weir__pace_number_begin(pace, at_once, now);
+	weir__pace_number_begin(pace, at_once);
 	weir__pace_enter(pace, WEIR__PACE_TRIAL, 0, 0, now);
 }
 
@@ -46,7 +56,7 @@ static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
 	found->strikes = 0;
 	found->blames = helped;
 	if (helped) {
-		weir__pace_number_begin(pace, pace->number.most, now);
+		weir__pace_number_begin(pace, pace->number.most);
 		weir__pace_enter(pace, WEIR__PACE_FREE, 0, 0, now);
 		return;
 	}
@@ -60,15 +70,27 @@ static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
 		weir__pace_search(pace, found->trial_before, now);
 }
 
-void weir__pace_acquit(struct weir_pace *pace, weir_nsec now)
+/* The number is not what they are refused for, or no longer. */
+static void acquit(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
-	found->blames = false;
+	found->blames = found->marked = false;
 	pace->number = (struct weir__pace_number){0};
-	found->most_in = found->least_out = 0;
-	found->news = 0;
-	found->marked = false;
+	forget(pace);
 	weir__pace_search(pace, most_of(1, 0.9 * pace->recent), now);
+}
+
+void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample)
+{
+	struct weir__pace_number *number = &pace->number;
+	/* A limit that falls does so once, and lets in as many as before for a while. */
+	if (!is_apart(&pace->found, 4)) {
+		number->falls = number->turns < TURNS ? number->falls + 1 : 1;
+		number->turns = 0;
+		forget(pace);
+	}
+	if (number->falls >= FALLS || pace->flight.calls < 2)
+		acquit(pace, sample->ended);
 }
 
 /* HOLD is refused again and again. */
@@ -86,24 +108,25 @@ static bool is_struck_out(struct weir_pace *pace, const struct weir_sample *samp
 	return ++found->strikes >= found->strikes_needed * (found->cost ? 2 : 1) && found->fewest >= 4;
 }
 
-/* Those that were refused had more under way than those that were let in.  Some of them were still, or again, in the
- * network: by chance more or less. */
-static bool is_apart(const struct weir__pace_found *found, weir_nsec now)
+/* Whether it is worth a trial.  One is dear where the server shuts for long. */
+static bool is_likely(const struct weir_pace *pace, weir_nsec now)
 {
-	double least = (double)found->least_out;
-	/* What was under way at the first of them has come back; a trial is dear where the server shuts for long. */
+	const struct weir__pace_found *found = &pace->found;
+	double calls = (double)pace->flight.calls;
+	/* What was under way at the first of them has come back. */
 	if (found->latency <= 0 || (double)(now - found->first_out) < 2 * found->latency ||
 	    found->news < (found->cost ? 3 : 2))
 		return false;
-	return least >= 2 && least + 1 + 2 * root(in_network(found, least)) > (double)found->most_in;
+	/* A bunch of calls says nothing: a bucket lets in so many at once. */
+	if (found->rate * found->latency / 1e9 > 1.5 * calls + 2)
+		return false;
+	return found->least_out >= 2 && is_apart(found, 2);
 }
 
-/* It goes faster and faster, and what is under way follows a latency later: as much as either of them is let through,
- * or what is held to is too few at once for the rate. */
+/* It goes faster and faster, and what is under way follows a latency later: what is let through is the less of both. */
 static double expected(const struct weir_pace *pace)
 {
-	double calls = (double)pace->flight.calls;
-	return 0.7 * least_of(pace->found.rate, (calls + 2 * root(calls)) * 1e9 / pace->found.latency);
+	return 0.7 * least_of(pace->found.rate, (double)pace->flight.calls * 1e9 / pace->found.latency);
 }
 
 bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
@@ -111,11 +134,11 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 	struct weir__pace_found *found = &pace->found;
 	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL)
 		return false;
-	if (found->trials < TRIALS && is_apart(found, sample->ended)) {
+	if (found->trials < TRIALS && is_likely(pace, sample->ended)) {
 		size_t least = found->least_out - 1;
 		/* Another refusal would be dearer than a few less. */
 		if (found->cost)
-			least -= (size_t)least_of(in_network(found, (double)least), (double)least / 50);
+			least -= (size_t)least_of(weir__pace_in_network(found, (double)least), (double)least / 50);
 		begin_trial(pace, least, expected(pace), sample->ended);
 		return true;
 	}
@@ -123,6 +146,7 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 		return false;
 	double passed = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;
 	begin_trial(pace, found->fewest - 1, 0.94 * passed, sample->ended);
+	forget(pace);
 	return true;
 }
 
@@ -130,7 +154,7 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 static bool is_less(const struct weir_pace *pace)
 {
 	double begun = (double)pace->number.fine;
-	return (double)pace->number.most < begun - 1 - 3 * root(in_network(&pace->found, begun));
+	return (double)pace->number.most < begun - 1 - 3 * root(weir__pace_in_network(&pace->found, begun));
 }
 
 bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
@@ -154,5 +178,5 @@ void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *s
 	if (sample->ended < found->trial_from + found->trial_length)
 		return;
 	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
-	end_trial(pace, rate >= found->trial_rate, sample->ended);
+	end_trial(pace, rate >= found->trial_rate && is_apart(found, 4), sample->ended);
 }

@@ -65,6 +65,7 @@ struct weir__pace_found {
 	size_t most_in;                   /* most that were under way, and let in */
 	size_t least_out;                 /* fewest that were when one was refused; 0: none was */
 	weir_nsec first_out;              /* when that was known for the first time */
+	uint64_t back;                    /* calls that were let in meanwhile, and have ended */
 	unsigned news;                    /* so often */
 	unsigned strikes, strikes_needed; /* refusals of HOLD, which there should be none of */
 	weir_nsec next_strike;
@@ -79,8 +80,8 @@ struct weir__pace_found {
 /* The calls that were under way when it came as news that one of them was refused. */
 struct weir__pace_flight {
 	weir_nsec at;
-	uint64_t first, last; /* numbers: of the first that was refused, of the last one under way */
-	size_t calls, refused;
+	uint64_t first, last;        /* numbers: of the first that was refused, of the last one under way */
+	size_t calls, refused, back; /* back: let in, and ended */
 };
 
 /* The number at once, where it is what calls are refused for. */

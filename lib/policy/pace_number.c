@@ -45,14 +45,15 @@ static void begin_flight(struct weir_pace *pace, const struct weir_sample *sampl
 {
 	struct weir__pace_flight *flight = &pace->flight;
 	double latency = pace->found.latency;
-	bool goes_on = flight->last && (latency <= 0 || (double)(sample->ended - flight->at) < 2 * latency);
+	bool goes_on = flight->back + flight->refused < flight->calls &&
+		       (latency <= 0 || (double)(sample->ended - flight->at) < 10 * latency);
 	/* This one, too, has ended. */
 	uint64_t calls = pace->sent >= pace->ended ? pace->sent - pace->ended + 1 : 0;
 	flight->at = sample->ended;
 	flight->first = goes_on ? flight->first : sample->number;
 	flight->last = pace->sent;
 	flight->calls = calls > sample->in_flight ? (size_t)calls : sample->in_flight;
-	flight->refused = 0;
+	flight->refused = flight->back = 0;
 }
 
 static void note_refused(struct weir_pace *pace, const struct weir_sample *sample)
@@ -76,9 +77,13 @@ void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sa
 	const struct weir__pace_flight *flight = &pace->flight;
 	bool is_clear = (sample->number < flight->first || sample->number > flight->last) &&
 			sample->number > pace->found.evidence_from;
-	if (sample->outcome == WEIR_OUTCOME_THROTTLED)
+	if (sample->outcome == WEIR_OUTCOME_THROTTLED) {
 		note_refused(pace, sample);
-	else if (sample->outcome == WEIR_OUTCOME_GOOD && is_clear && sample->in_flight > pace->found.most_in)
+		return;
+	}
+	pace->flight.back += sample->number <= pace->flight.last;
+	pace->found.back += sample->number > pace->found.evidence_from;
+	if (sample->outcome == WEIR_OUTCOME_GOOD && is_clear && sample->in_flight > pace->found.most_in)
 		pace->found.most_in = sample->in_flight;
 }
 

@@ -34,6 +34,7 @@ static void forget(struct weir_pace *pace)
 	pace->found.evidence_from = pace->sent;
 	pace->found.most_in = pace->found.least_out = 0;
 	pace->found.news = 0;
+	pace->found.back = 0;
 }
 
 /* So many at once, and no rate; this much is to be let through. */
@@ -112,15 +113,19 @@ static bool is_struck_out(struct weir_pace *pace, const struct weir_sample *samp
 static bool is_likely(const struct weir_pace *pace, weir_nsec now)
 {
 	const struct weir__pace_found *found = &pace->found;
-	double calls = (double)pace->flight.calls;
+	double calls = (double)pace->flight.calls, least = (double)found->least_out;
+	double by_chance = 2 * root(weir__pace_in_network(found, least));
 	/* What was under way at the first of them has come back. */
-	if (found->latency <= 0 || (double)(now - found->first_out) < 2 * found->latency ||
-	    found->news < (found->cost ? 3 : 2))
+	if (found->latency <= 0 || (double)(now - found->first_out) < 2 * found->latency)
+		return false;
+	if (found->back < 10 || (double)found->back < calls)
 		return false;
 	/* A bunch of calls says nothing: a bucket lets in so many at once. */
 	if (found->rate * found->latency / 1e9 > 1.5 * calls + 2)
 		return false;
-	return found->least_out >= 2 && is_apart(found, 2);
+	if (found->cost && (found->news < 3 || by_chance > 0.25 * least))
+		return false;
+	return found->news >= 2 && least >= 2 && is_apart(found, 2);
 }
 
 /* It goes faster and faster, and what is under way follows a latency later: what is let through is the less of both. */

@@ -24,11 +24,14 @@ static void begin_turn(struct weir_pace *pace)
 	number->reached = false;
 }
 
-static void put_off_probe(struct weir_pace *pace, weir_nsec now)
+/* After a probe the more the dearer it was.  A limit that fell may rise again soon. */
+static void put_off_probe(struct weir_pace *pace, bool was_probe, weir_nsec now)
 {
 	struct weir__pace_number *number = &pace->number;
+	uint64_t rest = was_probe ? number->rest + CALLS_EACH : CALLS_EACH;
 	number->step = 1;
-	number->rest = number->rest + CALLS_EACH < REST_MOST ? number->rest + CALLS_EACH : REST_MOST;
+	if (number->rest < rest)
+		number->rest = rest < REST_MOST ? rest : REST_MOST;
 	number->soonest = pace->shut > now ? now + COST_EACH * (pace->shut - now) : now;
 	number->latest = now + PATIENCE_MOST;
 }
@@ -92,7 +95,7 @@ void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample 
 	struct weir__pace_number *number = &pace->number;
 	const struct weir__pace_flight *flight = &pace->flight;
 	size_t let_in = flight->calls > flight->refused ? flight->calls - flight->refused : 1;
-	put_off_probe(pace, sample->ended);
+	put_off_probe(pace, let_in >= number->fine, sample->ended);
 	if (let_in >= number->most)
 		return;
 	number->most = number->goal = let_in;

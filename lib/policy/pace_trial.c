@@ -18,7 +18,7 @@
 #include "policy/pace.h"
 #include "policy/reckon.h"
 
-enum { STRIKES = 4, TRIALS = 2, REFUSED_MOST = 3, FALLS = 2, TURNS = 10 };
+enum { STRIKES = 4, TRIALS = 2, REFUSED_MOST = 3, FALLS = 2, TURNS = 10, NEWS_MOST = 12, NEWS_MANY = 5 };
 
 /* Those that were refused had more under way than those that were let in.  Some of them were still, or again, in the
  * network: by chance more or less, up to so many times what is usual. */
@@ -120,8 +120,8 @@ static bool is_likely(const struct weir_pace *pace, weir_nsec now)
 		return false;
 	if (found->back < 10 || (double)found->back < calls)
 		return false;
-	/* A bunch of calls says nothing: a bucket lets in so many at once. */
-	if (found->rate * found->latency / 1e9 > 1.5 * calls + 2)
+	/* A bunch of calls says little: a bucket lets in so many at once. */
+	if (found->news < NEWS_MANY && found->rate * found->latency / 1e9 > 1.5 * calls + 2)
 		return false;
 	if (found->cost && (found->news < 3 || by_chance > 0.25 * least))
 		return false;
@@ -147,6 +147,9 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 		begin_trial(pace, least, expected(pace), sample->ended);
 		return true;
 	}
+	/* It finds no rate: it may be that only at first, in a crowd, they were not apart. */
+	if (found->estimate <= 0 && found->news >= NEWS_MOST)
+		forget(pace);
 	if (found->phase != WEIR__PACE_HOLD || !is_struck_out(pace, sample))
 		return false;
 	double passed = span->calls >= 5 ? least_of(found->rate, span->calls / span->open) : found->rate;

@@ -85,7 +85,7 @@ void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample)
 {
 	struct weir__pace_number *number = &pace->number;
 	/* A limit that falls does so once, and lets in as many as before for a while. */
-	if (!is_apart(&pace->found, 3)) {
+	if (!is_apart(&pace->found, 4)) {
 		number->falls = number->turns < TURNS ? number->falls + 1 : 1;
 		number->turns = 0;
 		forget(pace);
@@ -186,5 +186,5 @@ void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *s
 	if (sample->ended < found->trial_from + found->trial_length)
 		return;
 	double rate = (double)found->trial_calls / seconds(sample->ended - found->trial_from);
-	end_trial(pace, rate >= found->trial_rate && is_apart(found, 3), sample->ended);
+	end_trial(pace, rate >= found->trial_rate && is_apart(found, 4), sample->ended);
 }

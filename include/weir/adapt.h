@@ -96,8 +96,11 @@ WEIR_API double weir_pace_per_sec(const struct weir_pace *pace);
 /* Whether that rate is what the server told. */
 WEIR_API bool weir_pace_is_told(const struct weir_pace *pace);
 
-/* Whether THROTTLED calls seem to be about how many are under way at once: then no rate helps, a lower limit does. */
+/* Whether THROTTLED calls seem to be about how many are under way at once: then no rate helps, fewer at once do. */
 WEIR_API bool weir_pace_blames_concurrency(const struct weir_pace *pace);
+
+/* So many at once, if it does or that is tried; 0: any number. */
+WEIR_API size_t weir_pace_at_once(const struct weir_pace *pace);
 
 #ifdef __cplusplus
 }

@@ -26,14 +26,16 @@ enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
 #define WINDOW_LEAST  (20 * WEIR_MSEC)
 #define PATIENCE_MOST (2 * WEIR_SEC)
 #define DRAIN_EVERY   (10 * WEIR_SEC)
-#define GAIN          0.25  /* of what N grew by, X must */
-#define LOSS          0.3   /* of what N fell by, X may */
-#define QUEUE         3.0   /* wanted, in roots of N */
-#define QUEUE_SHORT   2.0   /* up to here it costs nothing */
-#define QUEUE_LONG    4.5   /* from here on it is too much */
-#define NATURAL_MOST  0.3   /* a larger share of failures is never natural */
-#define NATURAL_FIRST 0.02  /* in the slow start, share of failures that there may be */
-#define IN_STEP       1e-6  /* variation of latencies that are all alike */
+#define GAIN          0.25 /* of what N grew by, X must */
+#define LOSS          0.3  /* of what N fell by, X may */
+#define QUEUE         3.0  /* wanted, in roots of N */
+#define QUEUE_SHORT   2.0  /* up to here it costs nothing */
+#define QUEUE_LONG    4.5  /* from here on it is too much */
+#define NATURAL_MOST  0.3  /* a larger share of failures is never natural */
+#define NATURAL_FIRST 0.02 /* in the slow start, share of failures that there may be */
+#define IN_STEP       1e-6 /* variation of latencies that are all alike */
+#define SHALLOW       0.75 /* a cure of more than this share of the limit */
+#define DEEPER        0.7
 #define TOLERATED     0.001 /* share of failures that is not worth a step */
 #define STEP          1.1
 
@@ -232,8 +234,7 @@ static void wait_longer(struct weir__auto *state, weir_nsec most, weir_nsec now)
 static weir_nsec ceiling_patience(const struct weir__auto *state)
 {
 	double calls = state->last.per_nsec > 0 ? 4000 / state->last.per_nsec : 0;
-	weir_nsec most = PATIENCE_MOST + (weir_nsec)least_of(calls, 60e9);
-	return most > state->cost ? most : state->cost;
+	return PATIENCE_MOST + (weir_nsec)least_of(calls, 60e9);
 }
 
 static void judge_up(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
@@ -395,7 +396,15 @@ static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure
 		return;
 	}
 	state->last = *seen;
-	if (share > 0.25 * state->share && share > TOLERATED) {
+	bool is_cured = share <= 0.25 * state->share || share <= TOLERATED;
+	if (!is_cured && state->base > SHALLOW * state->before_cut) {
+		/* A little less does not tell: where a queue is short a few are dropped long before all are. */
+		state->ceiling = state->base;
+		set_base(state, most_of(adapt->least, (double)(size_t)(DEEPER * state->base)));
+		try(adapt, WEIR__AUTO_CURE, state->base, now);
+		return;
+	}
+	if (!is_cured) {
 		/* No better, or not much: it is not the load. */
 		state->natural = state->natural_most = most_of(state->natural, share);
 		set_base(state, most_of(state->base, state->before_cut));
@@ -530,28 +539,9 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 		judge(adapt, &seen, sample->ended);
 }
 
-void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost)
-{
-	if (adapt->law == &weir__adapt_auto)
-		adapt->automatic.cost = cost;
-}
-
 double weir__adapt_learnt(const struct weir_adapt *adapt)
 {
 	return adapt->law == &weir__adapt_auto ? adapt->automatic.base : adapt->limit;
-}
-
-void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now)
-{
-	struct weir__auto *state = &adapt->automatic;
-	if (adapt->law != &weir__adapt_auto)
-		return;
-	state->base = (double)limit;
-	state->ceiling = (double)limit + 2;
-	state->held = state->held_bad = 0;
-	wait_longer(state, PATIENCE_MOST, now);
-	try(adapt, WEIR__AUTO_CRUISE, state->base, now);
-	adapt->limit = state->goal;
 }
 
 const struct weir__adapt_law weir__adapt_auto = {1, 10000, 20, auto_init, auto_add};

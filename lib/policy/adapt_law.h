@@ -71,7 +71,6 @@ struct weir__auto {
 	struct weir__auto_window window;
 	double step; /* of the next experiment upwards */
 	weir_nsec patience, next_up, next_drain;
-	weir_nsec cost;        /* least time between two that are refused */
 	double natural;        /* share of failures that fewer at once do not cure */
 	double natural_most;   /* as it was seen when that was found out */
 	double held, held_bad; /* calls since the base is what it is, and failures */
@@ -95,12 +94,6 @@ struct weir_adapt {
 
 extern const struct weir__adapt_law weir__adapt_aimd, weir__adapt_vegas, weir__adapt_gradient2, weir__adapt_arc,
 	weir__adapt_auto;
-
-/* A call that is refused costs so much that `auto` is to try a ceiling no more often than this. */
-void weir__adapt_cost(struct weir_adapt *adapt, weir_nsec cost);
-
-/* So many at once are known to be fine, and few more are not. */
-void weir__adapt_know(struct weir_adapt *adapt, size_t limit, weir_nsec now);
 
 /* The limit worth keeping for the next run: not that of an experiment. */
 double weir__adapt_learnt(const struct weir_adapt *adapt);

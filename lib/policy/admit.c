@@ -8,8 +8,8 @@
  * while the server is shut.
  *
  * Failures and throttled calls go to all who may want to know.  For the breaker a throttled call is none: "come back
- * later" comes from a server that is well.  When the pace has found that fewer at once would help (a server that
- * answers 429 to the 51st at once), the limit on concurrency learns of them as of failures.
+ * later" comes from a server that is well.  Of the two limits on the number at once, the one by latency and the one
+ * that the pace finds where a server answers 429 to the 51st, the lower counts.
  */
 #include "policy/admit.h"
 
@@ -23,11 +23,10 @@
 struct weir__admit {
 	size_t concurrency; /* 0: found */
 	size_t in_flight;
-	bool paused, has_rate;
+	bool paused, has_rate, unpaced;
 	struct weir_adapt *adapt;
 	struct weir_adapt_options adapt_options;
 	struct weir_pace *pace;
-	struct weir_pace_options pace_options;
 	struct weir_rate rate; /* one's own */
 	weir_nsec promised;    /* when it alone will let the next one in; 0: there is more to wait for */
 	struct weir__lateness lateness;
@@ -47,11 +46,12 @@ static int make_adapt(struct weir__admit *admit, const struct weir_gate_options 
 
 static int make_pace(struct weir__admit *admit, const struct weir_gate_options *opts)
 {
-	admit->pace_options = (struct weir_pace_options){.per_sec = opts->learnt.per_sec,
-							 .longest = opts->longest,
-							 .unpaced = opts->flags & WEIR_GATE_UNPACED,
-							 .seed = opts->seed};
-	return weir_pace_new(&admit->pace_options, &admit->pace);
+	admit->unpaced = opts->flags & WEIR_GATE_UNPACED;
+	struct weir_pace_options pace = {.per_sec = opts->learnt.per_sec,
+					 .longest = opts->longest,
+					 .unpaced = admit->unpaced,
+					 .seed = opts->seed};
+	return weir_pace_new(&pace, &admit->pace);
 }
 
 static int make_breaker(struct weir__admit *admit, const struct weir_gate_options *opts)
@@ -98,10 +98,9 @@ void weir__admit_free(struct weir__admit *admit)
 /* One's own number at once is no reason to send more than the server takes. */
 static size_t limit_of(const struct weir__admit *admit)
 {
-	bool blamed = weir_pace_blames_concurrency(admit->pace);
-	size_t found = weir_adapt_limit(admit->adapt), tried = blamed ? 0 : weir__pace_at_once(admit->pace);
-	size_t limit = admit->concurrency && (!blamed || admit->concurrency < found) ? admit->concurrency : found;
-	return tried && tried < limit ? tried : limit;
+	size_t limit = admit->concurrency ? admit->concurrency : weir_adapt_limit(admit->adapt);
+	size_t at_once = weir_pace_at_once(admit->pace);
+	return at_once && at_once < limit ? at_once : limit;
 }
 
 /* Notes that `what` holds back until `at`, unless something of more weight was noted before. */
@@ -183,23 +182,6 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 	*ret_pass = pass;
 }
 
-static void tell_limits(struct weir__admit *admit, const struct weir_sample *sample, const struct weir_told *told)
-{
-	struct weir_sample adapted = *sample;
-	bool blamed = weir_pace_blames_concurrency(admit->pace);
-	weir_pace_add(admit->pace, sample, told);
-	if (!blamed && weir_pace_blames_concurrency(admit->pace))
-		weir__adapt_know(admit->adapt, weir__pace_at_once(admit->pace), sample->ended);
-	if (sample->outcome == WEIR_OUTCOME_RELEASED)
-		return;
-	if (sample->outcome == WEIR_OUTCOME_THROTTLED && weir_pace_blames_concurrency(admit->pace))
-		adapted.outcome = WEIR_OUTCOME_FAILED;
-	if (weir_pace_shut_until(admit->pace, sample->ended))
-		weir__adapt_cost(admit->adapt,
-				 100 * (weir_pace_shut_until(admit->pace, sample->ended) - sample->ended));
-	weir_adapt_add(admit->adapt, &adapted);
-}
-
 void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, enum weir_outcome outcome,
 		       const struct weir_told *told, weir_nsec now)
 {
@@ -211,13 +193,14 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 		weir_breaker_end(admit->breaker, pass->permit,
 				 outcome == WEIR_OUTCOME_THROTTLED ? WEIR_OUTCOME_RELEASED : outcome,
 				 now - pass->entered, now);
-	tell_limits(admit,
-		    &(struct weir_sample){.started = pass->entered,
-					  .ended = now,
-					  .in_flight = pass->in_flight,
-					  .number = pass->number,
-					  .outcome = outcome},
-		    told);
+	struct weir_sample sample = {.started = pass->entered,
+				     .ended = now,
+				     .in_flight = pass->in_flight,
+				     .number = pass->number,
+				     .outcome = outcome};
+	weir_pace_add(admit->pace, &sample, told);
+	if (outcome != WEIR_OUTCOME_RELEASED)
+		weir_adapt_add(admit->adapt, &sample);
 }
 
 bool weir__admit_honours(const struct weir__admit *admit, const struct weir_pass *pass, weir_nsec now)
@@ -276,34 +259,34 @@ static int adapt_from(struct weir__admit *admit, size_t concurrency)
 	return 0;
 }
 
-/* One that is shut knows more than we do. */
-static int pace_from(struct weir__admit *admit, double per_sec, weir_nsec now)
+/* One that is shut, or has met a limit, knows more than we do. */
+static void pace_from(struct weir__admit *admit, double per_sec, weir_nsec now)
 {
-	struct weir_pace_options pace = admit->pace_options;
-	struct weir_pace *made;
-	if (per_sec <= 0 || pace.unpaced || weir_pace_per_sec(admit->pace) > 0 ||
-	    weir_pace_shut_until(admit->pace, now))
-		return 0;
-	pace.per_sec = per_sec;
-	int code = weir_pace_new(&pace, &made);
-	if (code)
-		return code;
-	made->sent = made->recent_sent = admit->calls; /* calls are numbered on */
-	made->recent_from = now;
-	weir_pace_free(admit->pace);
-	admit->pace = made;
-	return 0;
+	struct weir_pace *pace = admit->pace;
+	if (per_sec > 0 && !admit->unpaced && weir_pace_per_sec(pace) <= 0 && !weir_pace_at_once(pace) &&
+	    !weir_pace_shut_until(pace, now))
+		weir__pace_go_on_from(pace, per_sec);
 }
 
 int weir__admit_go_on_from(struct weir__admit *admit, size_t concurrency, double per_sec, weir_nsec now)
 {
 	int code = concurrency == weir_adapt_limit(admit->adapt) ? 0 : adapt_from(admit, concurrency);
-	return code ? code : pace_from(admit, per_sec, now);
+	if (!code)
+		pace_from(admit, per_sec, now);
+	return code;
 }
 
 void weir__admit_pause(struct weir__admit *admit, bool paused)
 {
 	admit->paused = paused;
+}
+
+/* Where the number that is let in is lower, latency has not been asked. */
+static double learnt_limit(const struct weir__admit *admit)
+{
+	double by_latency = weir__adapt_learnt(admit->adapt);
+	size_t at_once = weir_pace_at_once(admit->pace);
+	return at_once && at_once < weir_adapt_limit(admit->adapt) ? (double)at_once : by_latency;
 }
 
 /* The lower of the two rates, of which 0 is none. */
@@ -343,7 +326,7 @@ void weir__admit_stats(const struct weir__admit *admit, weir_nsec now, struct we
 		.timed_out = admit->ended[WEIR_OUTCOME_TIMED_OUT],
 		.throttled = admit->ended[WEIR_OUTCOME_THROTTLED],
 		.released = admit->ended[WEIR_OUTCOME_RELEASED],
-		.learnt = {.limit = weir__adapt_learnt(admit->adapt),
+		.learnt = {.limit = learnt_limit(admit),
 			   .per_sec = weir__pace_learnt(admit->pace),
 			   .floor = weir_adapt_floor(admit->adapt)},
 	};

@@ -24,13 +24,16 @@ int weir_pace_new(const struct weir_pace_options *opts, struct weir_pace **ret_p
 		pace->options.longest = 300 * WEIR_SEC;
 	pace->random = opts->seed;
 	pace->told.share = 1;
-	if (opts->per_sec > 0 && !opts->unpaced) {
-		pace->found.phase = WEIR__PACE_HOLD;
-		pace->found.rate = opts->per_sec;
-		pace->found.estimate = opts->per_sec / (1 - WEIR__PACE_MARGIN);
-	}
+	if (opts->per_sec > 0 && !opts->unpaced)
+		weir__pace_go_on_from(pace, opts->per_sec);
 	*ret_pace = pace;
 	return 0;
+}
+
+void weir__pace_go_on_from(struct weir_pace *pace, double per_sec)
+{
+	pace->found = (struct weir__pace_found){
+		.phase = WEIR__PACE_HOLD, .rate = per_sec, .estimate = per_sec / (1 - WEIR__PACE_MARGIN)};
 }
 
 void weir_pace_free(struct weir_pace *pace)
@@ -168,6 +171,7 @@ void weir_pace_add(struct weir_pace *pace, const struct weir_sample *sample, con
 {
 	weir_nsec after = told ? told->retry_after : 0;
 	bool is_refused = sample->outcome == WEIR_OUTCOME_THROTTLED;
+	pace->ended++;
 	if (after > pace->options.longest)
 		after = pace->options.longest;
 	if (after > 0 && sample->outcome != WEIR_OUTCOME_GOOD && sample->ended + after > pace->shut)
@@ -217,7 +221,7 @@ bool weir_pace_blames_concurrency(const struct weir_pace *pace)
 	return pace->found.blames;
 }
 
-size_t weir__pace_at_once(const struct weir_pace *pace)
+size_t weir_pace_at_once(const struct weir_pace *pace)
 {
-	return pace->found.at_once;
+	return pace->number.most;
 }

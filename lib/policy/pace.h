@@ -63,15 +63,42 @@ struct weir__pace_found {
 	double run_calls, run_seconds;     /* from a full bucket to an empty one: so many in so long */
 	/* what tells a limit on the number at once from one on the rate */
 	uint64_t let_in;                  /* since the last reaction */
+	uint64_t evidence_from;           /* calls up to this number say nothing */
+	size_t most_in;                   /* most that were under way, and let in */
+	size_t least_out;                 /* fewest that were when one was refused; 0: none was */
+	weir_nsec first_out;              /* when that was known for the first time */
+	uint64_t back;                    /* calls that were let in meanwhile, and have ended */
+	unsigned news;                    /* so often */
 	unsigned strikes, strikes_needed; /* refusals of HOLD, which there should be none of */
 	weir_nsec next_strike;
-	size_t fewest;  /* calls under way at any of them */
-	size_t at_once; /* of the trial; 0: there is none */
-	weir_nsec trial_from, trial_until;
+	size_t fewest;   /* calls under way at any of them */
+	unsigned trials; /* that were in vain */
+	weir_nsec trial_from, trial_length;
 	uint64_t trial_calls, trial_refused;
-	double trial_rate; /* that must be reached, per s */
+	double trial_rate, trial_before; /* that must be reached, and that was held to, per s */
 	bool blames;
-	uint64_t blamed_calls, blamed_refused;
+};
+
+/* The calls that were under way when it came as news that one of them was refused. */
+struct weir__pace_flight {
+	weir_nsec at;
+	uint64_t first, last;        /* numbers: of the first that was refused, of the last one under way */
+	size_t calls, refused, back; /* back: let in, and ended */
+};
+
+/* The number at once, where it is what calls are refused for. */
+struct weir__pace_number {
+	size_t most;               /* at once; 0: any number */
+	size_t fine;               /* so many were let in, all of a turn */
+	size_t goal;               /* of a probe: it grows by a call at a time */
+	size_t step;               /* of the next probe */
+	uint64_t sent;             /* calls after this one are of the number as it is now */
+	uint64_t calls;            /* so many of them were let in */
+	bool reached;              /* as many were under way as may be */
+	uint64_t rest;             /* calls that are to be let in before the next probe */
+	weir_nsec soonest, latest; /* of the next probe */
+	unsigned turns;            /* that were let in since the last fall */
+	unsigned falls;            /* that followed one another soon */
 };
 
 struct weir__pace_told {
@@ -139,13 +166,15 @@ struct weir__pace_tight {
 struct weir_pace {
 	struct weir_pace_options options;
 	uint64_t random;
-	uint64_t sent, refused;
+	uint64_t sent, ended, refused;
 	weir_nsec at; /* the next may go */
 	weir_nsec shut;
 	weir_nsec recent_from; /* how fast calls go out: so many since */
 	uint64_t recent_sent;
 	double recent; /* per s */
 	struct weir__pace_found found;
+	struct weir__pace_flight flight;
+	struct weir__pace_number number;
 	struct weir__pace_told told;
 	struct weir__pace_window window;
 	struct weir__pace_tight tight;
@@ -157,13 +186,20 @@ struct weir__pace_span {
 	double open;        /* s without the time that it was shut */
 };
 
+/* So many of `calls` under way are in the network. */
+static inline double weir__pace_in_network(const struct weir__pace_found *found, double calls)
+{
+	double share = found->latency > 0 ? (double)found->delay / found->latency : 1;
+	return share < 1 ? calls * share : calls;
+}
+
 /* A call was refused, to come back `after` this time (0: not told), or was not. */
 void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after);
 void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
-/* So many at once, while that is tried, and what was found when weir_pace_blames_concurrency(); 0: any number. */
-size_t weir__pace_at_once(const struct weir_pace *pace);
 /* The rate worth keeping for the next run; 0: none. */
 double weir__pace_learnt(const struct weir_pace *pace);
+/* Holds to this rate until it knows better. */
+void weir__pace_go_on_from(struct weir_pace *pace, double per_sec);
 /* Time goes by. */
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
 
@@ -196,12 +232,23 @@ void weir__pace_spread(struct weir_pace *pace, weir_nsec now);
 
 /* ---- about the rate, or about the number at once? (pace_trial.c) */
 
-/* HOLD was refused.  Returns whether a trial begins. */
-bool weir__pace_strike(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span);
-void weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
+/* Whether those that were refused had more under way than those that were let in, as far as is known. */
+bool weir__pace_is_apart(const struct weir_pace *pace);
+/* Refused, and not in a trial.  Returns whether one begins. */
+bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span);
+/* Returns whether it was in vain, and that tells of the rate. */
+bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
 void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
-/* Refused though the number is blamed: fewer at once should help, once it is found how many.  If they do not, it was a
- * rate after all. */
+/* Refused though it is blamed: if no longer those that have more under way, it is the limit that fell, or it was about
+ * the rate after all. */
 void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample);
+
+/* ---- the number at once (pace_number.c) */
+
+/* How many were under way when a call was refused, or let in. */
+void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_number_begin(struct weir_pace *pace, size_t most);
+void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_number_let_in(struct weir_pace *pace, const struct weir_sample *sample);
 
 #endif

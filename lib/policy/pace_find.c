@@ -242,8 +242,6 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 			    const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (weir__pace_strike(pace, sample, span))
-		return;
 	if (!is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
 			cushion(pace, sample->ended);
@@ -309,7 +307,8 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 		refused_in_hold(pace, sample, span);
 		break;
 	case WEIR__PACE_TRIAL:
-		weir__pace_refused_in_trial(pace, sample);
+		if (weir__pace_refused_in_trial(pace, sample))
+			refused_in_search(pace, sample, span);
 		break;
 	case WEIR__PACE_CLIMB:
 	case WEIR__PACE_RISE:
@@ -358,6 +357,9 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		return;
 	}
 	pace->refused++;
+	weir__pace_number_note(pace, sample);
+	if (pace->number.most)
+		weir__pace_number_refused(pace, sample);
 	if (found->blames) {
 		weir__pace_doubt(pace, sample);
 		return;
@@ -379,7 +381,8 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->flight_calls = 0;
 	enum weir__pace_phase before = found->phase;
 	bool is_shut = after > 0;
-	react(pace, sample, &span);
+	if (!weir__pace_suspect(pace, sample, &span))
+		react(pace, sample, &span);
 	/* While it searches, the longer the span the better. */
 	if (found->goes_on)
 		found->burst = 0;
@@ -409,7 +412,10 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
 	found->let_in += sample->number > found->flight;
-	if (found->phase == WEIR__PACE_TRIAL)
+	weir__pace_number_note(pace, sample);
+	if (found->blames)
+		weir__pace_number_let_in(pace, sample);
+	else if (found->phase == WEIR__PACE_TRIAL)
 		weir__pace_let_in_trial(pace, sample);
 	else if (found->phase == WEIR__PACE_TIGHT)
 		weir__pace_tight_let_in(pace, sample);

@@ -166,7 +166,10 @@ static bool may_suspect(const struct weir_pace *pace)
 	enum weir__pace_phase phase = pace->found.phase;
 	if (phase == WEIR__PACE_FREE || phase == WEIR__PACE_TRIAL)
 		return false;
-	return window->doubts < DOUBTS && (!is_told(window) || phase == WEIR__PACE_SEARCH);
+	if (is_told(window))
+		return window->doubts < DOUBTS && phase == WEIR__PACE_SEARCH;
+	/* A limit on the number at once has droughts, too, but lets in whoever has fewer under way. */
+	return window->doubts < DOUBTS && !weir__pace_is_apart(pace);
 }
 
 static void doubt(struct weir__pace_window *window)

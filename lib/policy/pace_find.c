@@ -31,6 +31,7 @@ enum { CALLS_LEAST = 20 };
 #define CLIMB       0.04
 #define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
 #define SHARE       0.002 /* of calls that may be refused by climbs */
+#define FELT        3     /* times as fast as calls go out it may rise */
 #define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
 
 /* ---- phases */
@@ -92,12 +93,24 @@ static double step_time(const struct weir__pace_found *found, double least)
 	return most_of(2 * seconds(found->delay), most_of(least, 5 / found->rate));
 }
 
+/* Far below what was known before: there was trouble, and small steps would take for ever to leave it behind. */
+static bool is_far_below(const struct weir__pace_found *found)
+{
+	return found->rate < found->estimate / 8;
+}
+
+static void search_at(struct weir_pace *pace, double rate, weir_nsec now)
+{
+	struct weir__pace_found *found = &pace->found;
+	found->rate = rate;
+	weir__pace_enter(pace, WEIR__PACE_SEARCH, rate, is_far_below(found) ? 2 / rate : step_time(found, 0.05), now);
+}
+
 void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->sure = 0;
-	found->rate = most_of(rate, 0.1);
-	weir__pace_enter(pace, WEIR__PACE_SEARCH, found->rate, step_time(found, 0.05), now);
+	search_at(pace, most_of(rate, most_of(0.1, found->estimate / 64)), now);
 	pace->at = now + WEIR__PACE_CATCH_UP + nsec(1 / found->rate);
 }
 
@@ -411,6 +424,9 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 	struct weir__pace_found *found = &pace->found;
 	double latency = (double)(sample->ended - sample->started);
 	found->latency += (latency - found->latency) / (found->latency > 0 ? 16 : 1);
+	/* No refusal takes longer than a call that is let in, but one of a server in trouble. */
+	if (latency < (double)found->delay)
+		found->delay -= (weir_nsec)(((double)found->delay - latency) / 2);
 	found->let_in += sample->number > found->flight;
 	weir__pace_number_note(pace, sample);
 	if (found->blames)
@@ -434,6 +450,12 @@ static double beyond(const struct weir_pace *pace, weir_nsec now)
 	return calls - found->estimate * open - least_of(found->estimate * lost, found->burst);
 }
 
+/* Whether it is the rate that holds calls back.  They go out a little slower than it allows while it grows. */
+static bool is_felt(const struct weir_pace *pace)
+{
+	return pace->recent <= 0 || pace->found.rate <= FELT * pace->recent;
+}
+
 static void climb_on(struct weir_pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
@@ -451,6 +473,8 @@ static void rise_on(struct weir_pace *pace, weir_nsec now)
 	struct weir__pace_found *found = &pace->found;
 	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));
 	double rate = found->rate * (1 + found->step);
+	if (!is_felt(pace))
+		return;
 	found->step = least_of(0.5, 2 * found->step);
 	found->estimate = most_of(found->estimate, proven);
 	weir__pace_enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
@@ -488,7 +512,8 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 		return;
 	switch (found->phase) {
 	case WEIR__PACE_SEARCH:
-		weir__pace_enter(pace, WEIR__PACE_SEARCH, 1.15 * found->rate, step_time(found, 0.05), now);
+		if (is_felt(pace))
+			search_at(pace, (is_far_below(found) ? 2 : 1.15) * found->rate, now);
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);

@@ -122,7 +122,7 @@ struct weir_profile {
 	weir_nsec p50, p95;       /* latency of the good ones */
 	double failed, throttled; /* shares */
 	double told_per_sec;      /* the server told its limit; 0: it did not */
-	double passed_per_sec;    /* what it let through while it turned others away; 0: none, or not known */
+	double passed_per_sec;    /* the most that it let through before it turned one away; 0: none, or not known */
 	size_t concurrency;       /* calls at once, as found so far; 0: not known */
 	size_t memory_bytes;      /* to stay under; 0: any */
 	size_t job_bytes;         /* what a job under way takes, about */

@@ -28,18 +28,35 @@ static void note_shut(struct weir__profiler *profiler, weir_nsec now, weir_nsec 
 	profiler->shut_until = until;
 }
 
+/* The time in which calls could be made, s. */
+static double time_open(const struct weir__profiler *profiler)
+{
+	weir_nsec now = weir_now(), rest = profiler->shut_until > now ? profiler->shut_until - now : 0;
+	return (double)(now - profiler->since - (profiler->shut - rest)) / (double)WEIR_SEC;
+}
+
+/* Later it is the gate that holds back. */
+static void note_passed(struct weir__profiler *profiler)
+{
+	double open = time_open(profiler), per_sec = open > 0 ? profiler->good / open : 0;
+	if (per_sec > profiler->passed_per_sec)
+		profiler->passed_per_sec = per_sec;
+}
+
 static void note(struct weir__profiler *profiler, const struct weir_attempt *attempt, enum weir_outcome outcome,
 		 weir_nsec took)
 {
 	const struct weir_told *told = &attempt->told;
 	if (profiler->seen++ == 0)
 		profiler->since = weir_now() - took;
-	if (outcome == WEIR_OUTCOME_GOOD)
+	if (outcome == WEIR_OUTCOME_GOOD) {
 		profiler->took[profiler->good++] = took;
-	else if (outcome == WEIR_OUTCOME_THROTTLED)
+	} else if (outcome == WEIR_OUTCOME_THROTTLED) {
 		profiler->throttled++;
-	else
+		note_passed(profiler);
+	} else {
 		profiler->failed++;
+	}
 	if (outcome != WEIR_OUTCOME_GOOD)
 		note_shut(profiler, weir_now(), weir_after(told->retry_after));
 	if (told->quota && told->window > 0)
@@ -52,17 +69,10 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The time in which calls could be made, s. */
-static double time_open(const struct weir__profiler *profiler)
-{
-	weir_nsec now = weir_now(), rest = profiler->shut_until > now ? profiler->shut_until - now : 0;
-	return (double)(now - profiler->since - (profiler->shut - rest)) / (double)WEIR_SEC;
-}
-
 static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile)
 {
 	struct weir__profiler *profiler = policy->profiler;
-	double seen = profiler->seen, open = time_open(profiler), told = weir__policy_told(policy);
+	double seen = profiler->seen, told = weir__policy_told(policy);
 	unsigned good = profiler->good;
 	size_t found = weir__policy_sum(policy, false);
 	qsort(profiler->took, good, sizeof profiler->took[0], compare);
@@ -74,7 +84,7 @@ static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile
 		.failed = profiler->failed / seen,
 		.throttled = profiler->throttled / seen,
 		.told_per_sec = profiler->told_per_sec > 0 ? profiler->told_per_sec : told,
-		.passed_per_sec = profiler->throttled && open > 0 ? good / open : 0,
+		.passed_per_sec = profiler->passed_per_sec,
 		/* What memory has held back tells nothing of the server. */
 		.concurrency = found < weir__policy_memory_limit(policy, policy->job_bytes) ? found : 0,
 		.memory_bytes = policy->options.memory_bytes,

@@ -539,7 +539,7 @@ FIBER_TEST(process_auto_leaves_time_out_in_which_it_was_told_to_stay_away)
 	world->answer = come_back_later;
 	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
 	weir_policy_stats(world->process.policy, &stats);
-	ck_assert_msg(stats.choice.rule == 2 && stats.choice.per_sec >= 250 && stats.choice.per_sec <= 1000, "%s",
+	ck_assert_msg(stats.choice.rule == 2 && stats.choice.per_sec >= 300 && stats.choice.per_sec <= 1100, "%s",
 		      stats.choice.why);
 	free_world(world);
 }

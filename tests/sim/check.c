@@ -26,6 +26,11 @@ int sim_run_seeds(const struct sim_model *model, enum sim_controller controller,
 	return 0;
 }
 
+unsigned sim_seeds_of_others(const struct sim_model *model, unsigned seeds)
+{
+	return model->flags & SIM_MOVING && model->change != SIM_STEPS ? seeds : 1;
+}
+
 static bool keeps(bool holds, const struct sim_model *model, const char *promise, double value)
 {
 	if (!holds)
@@ -83,8 +88,8 @@ static int check_others(const struct sim_model *model, const struct sim_survey *
 			return code;
 		best = theirs.score > best ? theirs.score : best;
 	}
-	bool holds = keeps(survey->score >= best - (model->flags & SIM_MOVING ? 0.05 : 0.01), model,
-			   "throughput x (1 - rejected), behind another", survey->score - best);
+	bool holds = keeps(survey->score >= best - 0.01, model, "throughput x (1 - rejected), behind another",
+			   survey->score - best);
 	if (model->flags & SIM_HEADROOM)
 		holds &=
 			keeps(survey->score >= best + 0.05, model, "clearly ahead of the others", survey->score - best);
@@ -96,8 +101,6 @@ int sim_check(const struct sim_model *model, unsigned seeds, bool beside_others,
 {
 	struct sim_survey survey;
 	int broken = 0;
-	if (model->flags & SIM_HARD)
-		return 0;
 	int code = sim_run_seeds(model, SIM_AUTO, seeds, &survey);
 	if (!code && !(model->flags & SIM_MOVING))
 		broken += check_stationary(model, &survey, kept);
@@ -105,7 +108,7 @@ int sim_check(const struct sim_model *model, unsigned seeds, bool beside_others,
 		code = check_steps(model, seeds, kept);
 	if (code >= 0 && beside_others) {
 		broken += code;
-		code = check_others(model, &survey, model->flags & SIM_MOVING ? seeds : 1, kept);
+		code = check_others(model, &survey, sim_seeds_of_others(model, seeds), kept);
 	}
 	return code < 0 ? code : broken + code;
 }

@@ -34,7 +34,7 @@ static int trace(int argc, char **argv)
 
 static const char *mark(const struct sim_model *model)
 {
-	return model->flags & SIM_MOVING ? "moves" : model->flags & SIM_HARD ? "no" : "yes";
+	return model->flags & SIM_MOVING ? "moves" : "yes";
 }
 
 static void print_text(const struct sim_model *model, const struct sim_survey *surveys)
@@ -98,11 +98,10 @@ static int table(unsigned seeds, bool markdown, char **parts)
 		struct sim_survey surveys[KINDS];
 		if (!is_wanted(&sim_models[i], parts))
 			continue;
-		/* The others are for orientation: one seed is enough, unless the time of a change is chance, too. */
-		bool all = sim_models[i].flags & SIM_MOVING;
 		for (int kind = 0; kind < KINDS; kind++)
 			if (sim_run_seeds(&sim_models[i], (enum sim_controller)kind,
-					  kind == SIM_AUTO || all ? seeds : 1, &surveys[kind]))
+					  kind == SIM_AUTO ? seeds : sim_seeds_of_others(&sim_models[i], seeds),
+					  &surveys[kind]))
 				return 1;
 		(markdown ? print_markdown : print_text)(&sim_models[i], surveys);
 		fflush(stdout);
@@ -119,7 +118,7 @@ static int check(unsigned seeds, char **parts)
 	if (shard && (sscanf(shard, "%u/%u", &part, &of) != 2 || !of))
 		return 2;
 	for (size_t i = 0; i < sim_model_count; i++) {
-		if (i % of != part || !is_wanted(&sim_models[i], parts))
+		if ((i + i / of) % of != part || !is_wanted(&sim_models[i], parts))
 			continue;
 		int code = sim_check(&sim_models[i], seeds, true, &kept);
 		if (code < 0)

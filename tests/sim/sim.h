@@ -33,7 +33,6 @@ enum sim_change {
 enum sim_flags {
 	SIM_HEADROOM = 1u << 0, /* the right limit is above 200 */
 	SIM_MOVING = 1u << 1,   /* not stationary: what is promised of those does not hold */
-	SIM_HARD = 1u << 2,     /* stationary, and auto does not keep its promise (see docs/flow.md) */
 };
 
 /* Times in s, rates in 1/s. */
@@ -107,6 +106,9 @@ struct sim_survey {
 
 int sim_run_seeds(const struct sim_model *model, enum sim_controller controller, unsigned seeds,
 		  struct sim_survey *ret_survey);
+
+/* The others are for orientation: one seed is enough, unless when something changes is chance, too. */
+unsigned sim_seeds_of_others(const struct sim_model *model, unsigned seeds);
 
 /* Whether what docs/flow.md promises of auto holds here, with so many seeds; says what does not.  Returns the number of
  * promises that were broken, and adds those that were kept to *kept; negative: WEIR_ENOMEM. */

@@ -93,8 +93,8 @@ static double step_time(const struct weir__pace_found *found, double least)
 	return most_of(2 * seconds(found->delay), most_of(least, 5 / found->rate));
 }
 
-/* Far below what was known before, or next to nothing: there was trouble, and small steps would take for ever to leave it
- * behind. */
+/* Far below what was known before, or next to nothing: there was trouble, and small steps would take for ever to leave
+ * it behind. */
 static bool is_far_below(const struct weir__pace_found *found)
 {
 	return found->rate < most_of(1, found->estimate / 8);

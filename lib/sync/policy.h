@@ -35,7 +35,7 @@ struct weir__profiler {
 	double told_per_sec;
 	double passed_per_sec; /* the most, up to a call that was turned away */
 	weir_nsec since;
-	weir_nsec shut, shut_until; /* the server said "come back later": so long in all, until then */
+	weir_nsec shut, shut_until;             /* the server said "come back later": so long in all, until then */
 	weir_nsec took[WEIR__PROFILE_ATTEMPTS]; /* of the good ones */
 };
 

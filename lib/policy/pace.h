@@ -203,6 +203,21 @@ void weir__pace_go_on_from(struct weir_pace *pace, double per_sec);
 /* Time goes by. */
 void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
 
+/* ---- what two refusals tell (pace_span.c) */
+
+struct weir__pace_span weir__pace_span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
+					     const struct weir_sample *sample);
+struct weir__pace_span weir__pace_since_mark(const struct weir_pace *pace, const struct weir_sample *sample);
+/* Whether it is long enough to tell a rate. */
+bool weir__pace_is_enough(const struct weir__pace_span *span);
+/* So many at once, as the run from a full bucket to an empty one tells, at this rate. */
+double weir__pace_burst_of(const struct weir__pace_found *found, double rate);
+/* Whether it is not the burst alone that it tells of. */
+bool weir__pace_is_more_than_burst(const struct weir__pace_found *found, const struct weir__pace_span *span);
+double weir__pace_rate_of(const struct weir__pace_found *found, const struct weir__pace_span *span);
+/* The highest rate, over any stretch since the last reaction, that a burst does not explain; `least` at least. */
+double weir__pace_rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least);
+
 /* ---- phases (pace_find.c) */
 
 /* `wait`: s until its next step. */

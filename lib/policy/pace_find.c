@@ -24,9 +24,6 @@
 #include "policy/pace.h"
 #include "policy/reckon.h"
 
-enum { CALLS_LEAST = 20 };
-
-#define SPAN_LEAST  (100 * WEIR_MSEC) /* between two refusals that are to tell a rate */
 #define PAUSE_LEAST (5 * WEIR_MSEC)
 #define CLIMB       0.04
 #define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
@@ -115,75 +112,6 @@ void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now)
 	pace->at = now + WEIR__PACE_CATCH_UP + nsec(1 / found->rate);
 }
 
-/* ---- what refusals tell */
-
-static struct weir__pace_span span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
-					 const struct weir_sample *sample)
-{
-	struct weir__pace_span span = {.calls = (double)(sample->number - mark->number) -
-						(double)(pace->refused - mark->refused),
-				       .time = seconds(sample->started - mark->at)};
-	span.open = span.time;
-	return span;
-}
-
-static struct weir__pace_span since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
-{
-	struct weir__pace_span span = span_since(pace, &pace->found.mark, sample);
-	span.open = span.time - seconds(pace->found.lost);
-	return span;
-}
-
-static bool is_enough(const struct weir__pace_span *span)
-{
-	return span->calls >= CALLS_LEAST && span->open >= seconds(SPAN_LEAST);
-}
-
-/* So many at once, as the run from a full bucket to an empty one tells, at this rate. */
-static double burst_of(const struct weir__pace_found *found, double rate)
-{
-	return most_of(0, found->run_calls - rate * found->run_seconds);
-}
-
-/* Whether it is not the burst alone that it tells of. */
-static bool is_more_than_burst(const struct weir__pace_found *found, const struct weir__pace_span *span)
-{
-	double low = span->calls / most_of(span->time, 1e-6);
-	return span->open >= span->time || span->calls >= burst_of(found, low) + CALLS_LEAST;
-}
-
-/* The rate by two refusals.  A server that shuts for longer than its bucket takes to fill loses tokens meanwhile: then
- * it is between what was let through in all the time and in that it was open, and a run that began with a full bucket,
- * too, tells where. */
-static double rate_of(const struct weir__pace_found *found, const struct weir__pace_span *span)
-{
-	double low = span->calls / most_of(span->time, 1e-6), high = span->calls / most_of(span->open, 1e-6);
-	if (high <= 1.02 * low)
-		return low;
-	double more = span->calls - found->run_calls, longer = span->open - found->run_seconds;
-	if (more >= CALLS_LEAST && longer > 0)
-		return least_of(high, most_of(low, more / longer));
-	/* The same number in more time: a quota, and nothing comes in before it starts anew. */
-	if (span->open >= seconds(SPAN_LEAST) && longer > found->run_seconds && more < 0.1 * found->run_calls &&
-	    more > -0.1 * found->run_calls)
-		return low;
-	return __builtin_sqrt(low * high);
-}
-
-/* The highest rate, over any stretch since the last reaction, that a burst does not explain. */
-static double rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least)
-{
-	const struct weir__pace_found *found = &pace->found;
-	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {
-		if (sample->number <= found->trail[i].number)
-			continue;
-		struct weir__pace_span span = span_since(pace, &found->trail[i], sample);
-		if (span.time >= seconds(SPAN_LEAST) / 2 && span.calls >= 5)
-			least = most_of(least, (span.calls + 0.5 - found->burst) / span.time);
-	}
-	return least;
-}
-
 /* ---- a refusal that is news */
 
 static void pause(struct weir_pace *pace, weir_nsec now)
@@ -214,7 +142,7 @@ static void guess(struct weir_pace *pace, const struct weir_sample *sample, cons
 	double one_by_one = 0.7 / most_of(1e-6, seconds(found->delay));
 	double rate = least_of(one_by_one, found->vain ? found->rate : found->rate / 1.5);
 	if (span->calls >= 5)
-		rate = least_of(0.9 * rate_of(found, span),
+		rate = least_of(0.9 * weir__pace_rate_of(found, span),
 				found->phase == WEIR__PACE_SEARCH ? 1e9 : 0.7 * found->rate);
 	weir__pace_search(pace, rate, sample->ended);
 }
@@ -223,7 +151,7 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 			      const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (!is_enough(span) || !is_more_than_burst(found, span)) {
+	if (!weir__pace_is_enough(span) || !weir__pace_is_more_than_burst(found, span)) {
 		guess(pace, sample, span);
 	} else if (!found->overflowed && span->open >= span->time && found->slowest < 0.85 * span->calls / span->time) {
 		/* It was that slow for a while that the bucket overflowed.  But now the rate is near. */
@@ -231,12 +159,13 @@ static void refused_in_search(struct weir_pace *pace, const struct weir_sample *
 		found->overflowed = true;
 		found->marked = false;
 	} else {
-		found->estimate = rate_of(found, span);
+		found->estimate = weir__pace_rate_of(found, span);
 		if (!found->knows_burst)
-			found->burst = burst_of(found, found->estimate);
+			found->burst = weir__pace_burst_of(found, found->estimate);
 		found->knows_burst = true;
 		if (span->open >= span->time)
-			found->estimate = least_of(1.3 * found->estimate, rate_of_trail(pace, sample, found->estimate));
+			found->estimate = least_of(1.3 * found->estimate,
+						   weir__pace_rate_of_trail(pace, sample, found->estimate));
 		weir__pace_hold(pace, sample->ended);
 	}
 }
@@ -256,7 +185,7 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 			    const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	if (!is_enough(span)) {
+	if (!weir__pace_is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
 			cushion(pace, sample->ended);
 		else
@@ -266,7 +195,7 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	if (found->rate <= 1.01 * found->proven)
 		found->proven = 0; /* no more */
 	double before = found->estimate;
-	found->estimate = least_of(0.99 * before, most_of(found->proven, rate_of(found, span)));
+	found->estimate = least_of(0.99 * before, most_of(found->proven, weir__pace_rate_of(found, span)));
 	found->sure = 0;
 	if (found->estimate > 0.85 * before) /* else the limit has changed, and says nothing of the burst */
 		learn_burst(found);
@@ -277,16 +206,17 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 			     const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
-	double low = is_enough(span) ? span->calls / span->time : 0, before = found->estimate;
-	struct weir__pace_span climb = span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
+	double low = weir__pace_is_enough(span) ? span->calls / span->time : 0, before = found->estimate;
+	struct weir__pace_span climb =
+		weir__pace_span_since(pace, &found->trail[(found->points - 1) % WEIR__PACE_TRAIL], sample);
 	found->climb_calls = climb.calls;
 	found->climb_seconds = climb.time;
 	found->estimate = most_of(low, before);
 	if (found->phase == WEIR__PACE_RISE)
-		found->estimate = rate_of_trail(pace, sample, found->estimate);
+		found->estimate = weir__pace_rate_of_trail(pace, sample, found->estimate);
 	else if (found->cost && found->burst > 0) /* it is dear to find that out otherwise */
-		found->estimate =
-			most_of(found->estimate, least_of(1.05 * before, rate_of_trail(pace, sample, before)));
+		found->estimate = most_of(found->estimate,
+					  least_of(1.05 * before, weir__pace_rate_of_trail(pace, sample, before)));
 	if (found->phase == WEIR__PACE_RISE) {
 		double last = found->rate / (1 + found->step), most = 1.15 * found->before_rise;
 		if (found->cost) /* another try would be dear: in the middle */
@@ -340,8 +270,8 @@ static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *
 	struct weir__pace_found *found = &pace->found;
 	if (sample->number <= found->flight_mark.number || found->phase == WEIR__PACE_TRIAL)
 		return;
-	struct weir__pace_span span = span_since(pace, &found->flight_mark, sample);
-	if (!is_enough(&span) || span.calls < 1.5 * found->flight_calls)
+	struct weir__pace_span span = weir__pace_span_since(pace, &found->flight_mark, sample);
+	if (!weir__pace_is_enough(&span) || span.calls < 1.5 * found->flight_calls)
 		return;
 	double rate = span.calls / span.time, off = rate / found->estimate - 1;
 	double noise = most_of(0.05, 2 / __builtin_sqrt(span.calls));
@@ -389,7 +319,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 		weir__pace_tighten(pace, sample->ended);
 		return;
 	}
-	struct weir__pace_span span = found->marked ? since_mark(pace, sample) : (struct weir__pace_span){0};
+	struct weir__pace_span span = found->marked ? weir__pace_since_mark(pace, sample) : (struct weir__pace_span){0};
 	found->vain = found->marked && is_vain(found, &span) ? found->vain + 1 : 0;
 	found->calls = span.calls;
 	found->flight_calls = 0;

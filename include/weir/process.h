@@ -17,7 +17,8 @@
  * A job that fails is tried again as policy.retry says.  A retry that waits holds no permit and no fiber; when too many
  * wait, no new job is taken.  An attempt that was throttled, or that ended while its gate was shut or its breaker not
  * closed, is refunded: it uses up no attempt and no elapsed time.  A job that meets an open breaker is parked, not
- * failed. (Not so with WEIR_GATE_REJECT: then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)
+ * failed. (Not so with WEIR_GATE_REJECT: then it fails with WEIR_EOPEN, and an open breaker refunds nothing.)  So an
+ * outage costs no job; one that has lasted for a day is none any more, and the failures count.
  *
  * Patterns are presets over four choices, each of which can be set by itself:
  *
@@ -171,8 +172,8 @@ struct weir_attempt {
 };
 
 /* For jobs that enter gates themselves (WEIR_PROCESS_OWN_GATES), after weir_gate_leave() or instead of entering: if the
- * gate lets nobody in, or its breaker is not closed, the attempt is refunded and the next one comes when the gate
- * opens. Whether it is so. */
+ * gate lets nobody in, or its breaker is not closed (and it had a good call in the last 24 hours), the attempt is
+ * refunded and the next one comes when the gate opens.  Whether it is so. */
 WEIR_API bool weir_attempt_excuse(struct weir_attempt *attempt, const struct weir_gate *gate);
 
 /* A job: 0 or more is success, negative is failure.  WEIR_ECANCELED is none, the job is not done. */

@@ -32,6 +32,7 @@ struct weir__admit {
 	struct weir__lateness lateness;
 	struct weir_breaker *breaker; /* NULL: none */
 	uint64_t calls, ended[WEIR_OUTCOME_RELEASED + 1];
+	weir_nsec well_at; /* the last good call ended, or else the first began */
 };
 
 static int make_adapt(struct weir__admit *admit, const struct weir_gate_options *opts)
@@ -172,6 +173,8 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 	enum weir_held_by held_by;
 	ask(admit, now, &held_by);
 	weir__require(held_by == WEIR_HELD_BY_NOTHING, "a call enters a gate that holds it back");
+	if (!admit->calls)
+		admit->well_at = now;
 	struct weir_pass pass = {.entered = now, .in_flight = ++admit->in_flight, .number = ++admit->calls};
 	if (admit->breaker)
 		weir__require(weir_breaker_allow(admit->breaker, now, &pass.permit) == 0,
@@ -189,6 +192,8 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 	weir__require(outcome <= WEIR_OUTCOME_RELEASED, "a call leaves a gate with an outcome that is none");
 	admit->in_flight--;
 	admit->ended[outcome]++;
+	if (outcome == WEIR_OUTCOME_GOOD)
+		admit->well_at = now;
 	if (admit->breaker)
 		weir_breaker_end(admit->breaker, pass->permit,
 				 outcome == WEIR_OUTCOME_THROTTLED ? WEIR_OUTCOME_RELEASED : outcome,
@@ -201,6 +206,16 @@ void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, 
 	weir_pace_add(admit->pace, &sample, told);
 	if (outcome != WEIR_OUTCOME_RELEASED)
 		weir_adapt_add(admit->adapt, &sample);
+}
+
+enum weir_breaker_state weir__admit_breaker(const struct weir__admit *admit, weir_nsec now)
+{
+	return admit->breaker ? weir_breaker_state(admit->breaker, now) : WEIR_BREAKER_CLOSED;
+}
+
+bool weir__admit_is_out(const struct weir__admit *admit, weir_nsec now)
+{
+	return weir__admit_breaker(admit, now) != WEIR_BREAKER_CLOSED && now - admit->well_at < WEIR__OUTAGE_MOST;
 }
 
 bool weir__admit_honours(const struct weir__admit *admit, const struct weir_pass *pass, weir_nsec now)

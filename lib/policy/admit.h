@@ -24,6 +24,14 @@ void weir__admit_enter(struct weir__admit *admit, struct weir_pass *ret_pass, we
 void weir__admit_leave(struct weir__admit *admit, const struct weir_pass *pass, enum weir_outcome outcome,
 		       const struct weir_told *told, weir_nsec now);
 
+enum weir_breaker_state weir__admit_breaker(const struct weir__admit *admit, weir_nsec now);
+
+/* For longer than this no good call: it is no outage any more, it is a server that does not work. */
+#define WEIR__OUTAGE_MOST (24 * 3600 * WEIR_SEC)
+
+/* Whether calls fail because the server is out: the breaker is not closed, and it was well not long ago. */
+bool weir__admit_is_out(const struct weir__admit *admit, weir_nsec now);
+
 /* Whether a pass that was not used yet may be: not if the gate was paused or shut, or its breaker changed, since. */
 bool weir__admit_honours(const struct weir__admit *admit, const struct weir_pass *pass, weir_nsec now);
 /* breaker.c: whether the permit is of the state that the breaker is in. */

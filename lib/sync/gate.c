@@ -373,7 +373,14 @@ bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens)
 	weir_gate_stats(gate, &stats);
 	weir_nsec opens = gate->rejects ? stats.shut_until : weir_gate_shut_until(gate);
 	*ret_opens = opens == WEIR_FOREVER ? 0 : opens;
-	return opens || (!gate->rejects && stats.breaker != WEIR_BREAKER_CLOSED);
+	if (stats.breaker != WEIR_BREAKER_CLOSED)
+		return gate->rejects ? opens : weir__admit_is_out(gate->admit, weir_now());
+	return opens;
+}
+
+bool weir__gate_probes(const struct weir_gate *gate)
+{
+	return weir__admit_breaker(gate->admit, weir_now()) != WEIR_BREAKER_CLOSED;
 }
 
 const char *weir_held_by_name(enum weir_held_by held_by)

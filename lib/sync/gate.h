@@ -62,4 +62,7 @@ void *weir__gate_owner(const struct weir_gate *gate);
  * until when, 0 if that is not known.  Where the policy is to reject while the breaker is open, that excuses nobody. */
 bool weir__gate_excuses(const struct weir_gate *gate, weir_nsec *ret_opens);
 
+/* Whether the next call is one with which the breaker finds out whether it can close. */
+bool weir__gate_probes(const struct weir_gate *gate);
+
 #endif

@@ -5,7 +5,8 @@
  * served again when it was told.  So a gate that is shut holds up its own jobs only.
  *
  * Retries that are due go first.  Those that the budget does not allow let the others pass.  A job none of whose
- * attempts counted is no retry, however often it came: it goes before the new ones, and asks for no budget.
+ * attempts counted is no retry, however often it came: it goes before the new ones, and asks for no budget.  With a
+ * breaker that is half-open it is the other way round: jobs that always fail would be its probes for ever.
  */
 #include "sync/process.h"
 
@@ -191,15 +192,17 @@ void weir__stations_retry(struct run *run)
 static int64_t rank_of(struct run *run, struct job *job)
 {
 	int64_t class = run->process->priority(run->process->arg, job->data), behind;
+	weir_nsec since = job->pass.permit.probe ? job->tries.began : job->tries.taken;
 	if (class <= 0)
-		return job->tries.taken;
+		return since;
 	if (__builtin_mul_overflow(class, run->policy->options.aging, &behind) ||
-	    __builtin_add_overflow(behind, job->tries.taken, &behind))
+	    __builtin_add_overflow(behind, since, &behind))
 		return INT64_MAX;
 	return behind;
 }
 
-/* Without memory for another rank the job goes with those that have none. */
+/* Without memory for another rank the job goes with those that have none.  A probe that failed goes behind the others:
+ * else a job that always fails would be the next probe, too, and no breaker would ever close. */
 static void add_fresh(struct station *station, struct job *job)
 {
 	struct run *run = station->run;
@@ -208,7 +211,7 @@ static void add_fresh(struct station *station, struct job *job)
 		weir_heap_add(&station->ranked, rank_of(run, job), &job->rank);
 	} else {
 		job->where = JOB_FRESH;
-		if (job->tries.streak)
+		if (job->tries.streak && !job->pass.permit.probe)
 			weir__jobs_push_front(&station->fresh, job);
 		else
 			weir__jobs_push(&station->fresh, job);
@@ -255,12 +258,13 @@ void weir__station_remove(struct station *station, struct job *job)
 		run->ready--;
 }
 
-/* Which is next; NULL: none may. */
+/* Which is next; NULL: none may.  Those that have not failed yet make the better probes. */
 static struct job *pick(struct station *station)
 {
 	struct run *run = station->run;
 	struct job *again = station->again.head;
-	if (again && weir__budget_allows(run->policy))
+	bool is_first = again && !(station->fresh_count && station->gate && weir__gate_probes(station->gate));
+	if (is_first && weir__budget_allows(run->policy))
 		return again;
 	if (station->fresh.head)
 		return station->fresh.head;

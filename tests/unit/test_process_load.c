@@ -61,6 +61,60 @@ FIBER_TEST(process_survives_four_hours_of_503_without_losing_or_failing_a_job)
 }
 
 /* How many are under way while the breaker is not closed. */
+/* The first thirty fail whatever one does, and open the breaker. */
+static int fail_thirty(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)world, (void)attempt;
+	return id < 30 ? WEIR_EIO : 0;
+}
+
+static int64_t all_alike(void *arg, const void *job)
+{
+	(void)arg, (void)job;
+	return 3;
+}
+
+FIBER_TEST(process_jobs_that_always_fail_do_not_keep_the_breaker_open_for_ever)
+{
+	for (int by_class = 0; by_class < 2; by_class++) {
+		struct world *world = new_world(new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE,
+											 .concurrency = 10,
+											 .retry.attempts = 3,
+											 .seed = test_seed()}),
+						500);
+		struct weir_process_stats stats;
+		world->latency = 20 * WEIR_MSEC;
+		world->answer = fail_thirty;
+		world->process.priority = by_class ? all_alike : NULL;
+		ck_assert_int_eq(run_world(world, &stats, weir_after(25 * 3600 * WEIR_SEC)), 0);
+		ck_assert_uint_eq(stats.succeeded, 470);
+		ck_assert_uint_eq(stats.failed, 30);
+		free_world(world);
+	}
+}
+
+static int fail_all(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)world, (void)id, (void)attempt;
+	return WEIR_EIO;
+}
+
+FIBER_TEST(process_gives_a_server_up_that_was_not_well_for_a_day)
+{
+	struct world *world = new_world(
+		new_policy(&(struct weir_policy_options){
+			.pattern = WEIR_PATTERN_QUEUE, .concurrency = 10, .retry.attempts = 3, .seed = test_seed()}),
+		60);
+	struct weir_process_stats stats;
+	weir_nsec began = weir_now();
+	world->answer = fail_all;
+	ck_assert_int_eq(run_world(world, &stats, weir_after(100 * 3600 * WEIR_SEC)), 0);
+	ck_assert_uint_eq(stats.failed, 60);
+	ck_assert_int_ge(weir_now() - began, 24 * 3600 * WEIR_SEC);
+	ck_assert_int_le(weir_now() - began, 28 * 3600 * WEIR_SEC);
+	free_world(world);
+}
+
 static int count_probes(struct world *world, unsigned id, struct weir_attempt *attempt)
 {
 	struct weir_gate *gate;

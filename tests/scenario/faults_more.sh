@@ -8,7 +8,7 @@ mock --fault /orders/1=reset-body --fault /orders/2=stall-body --fault /orders/3
 	--fault /orders/c=once/stall --fault /orders/d=once/half --fault /orders/e=once/status/503 \
 	--fault /orders/f=once/status/429/retry-after/0
 printf '{"order_id": "%s"}\n' 1 2 3 4 5 6 7 8 9 a b c d e f >orders.jsonl
-HTTP='timeout: 500ms' pipeline_orders 'flow: { concurrency: 5, retry: { attempts: 2, backoff: 5ms..10ms } }'
+HTTP='timeout: 500ms' pipeline_orders 'flow: { concurrency: 5, breaker: off, retry: { attempts: 2, backoff: 5ms..10ms } }'
 sed -i "s/{id, total:.*/{id: (.id | tostring), total: 1}'/" pipeline.yaml
 run
 expect_code 3

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # SIGTERM while a run that was killed is gone on with, again and again: nothing is lost or doubled.
 mock --latency 10ms
-orders 3000
+orders 8000
 pipeline_orders 'flow: { concurrency: 50 }'
 start_run
 wait_until 10 status_says '.succeeded >= 200'
@@ -23,6 +23,6 @@ for pause in 0 0.02 0.05 0.1 0.2; do
 done
 run
 expect_code 0
-expect_rows 3000
-expect_summary '.read == 3000 and .succeeded == 3000 and .resumed'
+expect_rows 8000
+expect_summary '.read == 8000 and .succeeded == 8000 and .resumed'
 expect_oracle --key order_id=id

@@ -13,9 +13,8 @@
 static const char head[] =
 	"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>weir bench</title>\n<style>\n"
-	":root{color-scheme:light "
-	"dark;--back:#fff;--text:#1a1c20;--soft:#5b6270;--line:#dfe2e8;--blue:#1b63c6;--shade:#0003;"
-	"--orange:#b5560a;--red:#c02a2a;--green:#1e7a46}\n"
+	":root{color-scheme:light dark;--back:#fff;--text:#1a1c20;--soft:#5b6270;--line:#dfe2e8;--blue:#1b63c6;"
+	"--shade:#0003;--orange:#b5560a;--red:#c02a2a;--green:#1e7a46}\n"
 	"@media(prefers-color-scheme:dark){:root{--back:#15171b;--text:#e6e8ec;--soft:#9aa2b1;--line:#343942;"
 	"--blue:#6ba6ff;--shade:#fff3;--orange:#f0a35c;--red:#ff7b72;--green:#5ecb8b}}\n"
 	"body{background:var(--back);color:var(--text);font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem "

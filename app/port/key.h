@@ -83,9 +83,9 @@ struct key {
 	enum key_type type;
 	size_t offset;        /* offsetof(struct …_config, field) */
 	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
-	int64_t min, max;    /* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any
-				that is not    negative */
-	const char *choices; /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
+	/* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any not negative */
+	int64_t min, max;
+	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP */
 	unsigned flags;
 	const char *text; /* what it does, one sentence without a final stop */

@@ -9,8 +9,8 @@ ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_m
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
 .PHONY: all check test scenario asan build-asan tsan torture crash powercut cover memcheck ucontext aarch64 lint \
-	format bench bench-pipeline sim demo install clean help
-all: $(BUILD)/build.ninja ## build weir, weir-jq and libweir in build/ (the default)
+	format bench bench-pipeline compare sim recording demo install clean help
+all: $(BUILD)/build.ninja ## build weir, its helpers and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
@@ -68,7 +68,7 @@ ucontext: ## the library's unit tests with switch=ucontext, as on processors wit
 aarch64: ## the library's unit tests for 64-bit ARM, in an emulator
 	@scripts/aarch64 $(T)
 
-lint: ## format, layers, tree, shell scripts, reference, cppcheck, clang-tidy (T=one of them)
+lint: ## format, layers, tree, documents, shell scripts, reference, cppcheck, clang-tidy (T=one of them)
 	@scripts/lint $(T)
 
 format: ## format the C files in place
@@ -81,8 +81,14 @@ bench: all ## figures of the library beside those of others, and of the start of
 bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 rate …", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline $(T)
 
-sim: $(BUILD)/build.ninja ## limits that are found, on simulated upstreams: makes the table of docs/flow.md anew
+compare: ## two commits pair by pair: is the new one slower or larger (ARGS="OLD NEW rate …", see its --help)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/compare $(ARGS)
+
+sim: $(BUILD)/build.ninja ## limits that are found, on simulated upstreams: writes the table of docs/flow.md
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/sim $(T)
+
+recording: all ## record the picture in the README: a run is killed with kill -9 and resumes (needs tmux)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/record.py
 
 demo: ## 10,000 orders from a slow upstream into SQLite
 	@scripts/demo

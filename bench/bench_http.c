@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <weir/group.h>
 
-#include "http/http.h"
+#include "http/client.h"
 #include "http/origin.h"
 
 #define MOST_RUNS 25

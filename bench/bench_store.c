@@ -16,7 +16,7 @@
 #include <weir/random.h>
 #include <weir/weir.h>
 
-#include "store/store.h"
+#include "sqlite/store/store.h"
 
 #define ITEM_BYTES 512
 #define BACKLOG    4096 /* items that are put before the first is loaded */
@@ -85,7 +85,7 @@ static void ack(struct flow *flow, size_t n)
 	for (size_t i = 0; i < n; i++)
 		acks[i] = (struct store_ack){.id = flow->leased[i]->id};
 	must(store_commit(flow->store,
-			  &(struct store_batch){.acks = acks, .ack_count = n, .positions = {[LANE_SINK] = &position}},
+			  &(struct store_batch){.acks = acks, .ack_count = n, .positions = {[OUTLET_SINK] = &position}},
 			  &err),
 	     "ack");
 	for (size_t i = 0; i < n; i++)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 100,000 jobs of 100 to 200 ms, 500 at once, in four ways.  500 in flight of 150 ms each cannot take less than
+ * 100,000 jobs of 100 to 200 ms, 500 in flight, in four ways.  500 in flight of 150 ms each cannot take less than
  * 100,000 * 0.150 / 500 = 30.0 s.  Batches take longer: each waits for its slowest.  A semaphore inside the task is as
  * fast as a permit before it, but all tasks exist before the first is done.
  */
 #include <stdio.h>
 #include <weir/weir.h>
 
-enum { JOBS = 100000, AT_ONCE = 500 };
+enum { JOBS = 100000, CONCURRENCY = 500 };
 
 static struct weir_sem *permits;
 static uint64_t random_state;
@@ -21,7 +21,7 @@ static const struct way {
 } ways[] = {
 	{"batches of 500", .batches = true},
 	{"permit before the task, released by a callback", .permit_first = true, .at_end = weir_sem_release},
-	{"permit before the task: weir's group with a limit", .limit = AT_ONCE},
+	{"permit before the task: weir's group with a limit", .limit = CONCURRENCY},
 	{"semaphore inside the task", .permit_inside = true, .at_end = weir_sem_release},
 };
 
@@ -47,7 +47,7 @@ static int spawn_all(const struct way *way, struct weir_group *group)
 		if (way->permit_first && (code = weir_sem_acquire(permits, 1, WEIR_FOREVER)) < 0)
 			break;
 		code = weir_group_spawn(group, job, (void *)way, WEIR_FOREVER);
-		if (code == 0 && way->batches && i % AT_ONCE == 0)
+		if (code == 0 && way->batches && i % CONCURRENCY == 0)
 			code = weir_group_wait(group, WEIR_FOREVER);
 	}
 	int result = weir_group_wait(group, WEIR_FOREVER);
@@ -60,7 +60,7 @@ static int run(void *arg)
 	struct weir_group *group = NULL;
 	weir_nsec began = weir_now();
 	random_state = 1, most_fibers = 0;
-	int code = weir_sem_new(AT_ONCE, &permits);
+	int code = weir_sem_new(CONCURRENCY, &permits);
 	if (code == 0 && (code = weir_group_new(&(struct weir_group_options){.limit = way->limit}, &group)) == 0)
 		code = spawn_all(way, group);
 	printf("%-50s %5.2f s, %6zu fibers\n", way->name, (double)(weir_now() - began) / 1e9, most_fibers);

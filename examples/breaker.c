@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A circuit breaker around a call that fails: five failures open it for thirty seconds, in which a call fails at once
- * and the server is left alone.  Then a probe decides.
+ * A circuit breaker around a call that fails: five failures open it for thirty seconds, in which calls fail immediately
+ * and the server is not called.  Then a probe decides.
  */
 #include <stdio.h>
 #include <weir/weir.h>
@@ -45,7 +45,7 @@ static int run(void *arg)
 	const char *before = "";
 	for (int second = 0; second < 70; second++) {
 		int answer = weir_call(policy, ask_server, NULL, WEIR_FOREVER);
-		const char *now = answer >= 0 ? "answered" : answer == WEIR_EOPEN ? "refused at once" : "failed";
+		const char *now = answer >= 0 ? "answered" : answer == WEIR_EOPEN ? "refused" : "failed";
 		if (now != before) {
 			printf("%2d s: %-15s  the breaker is ", second, now);
 			weir_policy_gates(policy, print_state, NULL);

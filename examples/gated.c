@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gated consumers: N workers take from a queue, and a semaphore lets five of them at the upstream at once.  With four
- * workers the gate never closes, with eight it does.
+ * Gated consumers: N workers take from a queue, and a semaphore lets five of them call the upstream concurrently.  With
+ * four workers the semaphore never makes one wait, with eight it does.
  */
 #include <stdio.h>
 #include <weir/weir.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue that tells what goes on in it: spans of put and get, depth, latencies.  What travels is an envelope: the item
- * and the correlation id of its request, so the consumer's span has the same id as the producer's.  Latencies need no
- * code: a queue with WEIR_QUEUE_TIMED keeps histograms of them.
+ * A queue that reports what happens in it: spans of put and get, depth, latencies.  What travels is an envelope: the
+ * item and the correlation id of its request, so the consumer's span has the same id as the producer's.  Latencies need
+ * no code: a queue with WEIR_QUEUE_TIMED keeps histograms of them.
  */
 #include <stdio.h>
 #include <weir/weir.h>

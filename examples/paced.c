@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Five workers call an upstream that takes ten calls a second, three of them at once after a pause.  The seventh call
- * is told to come back later, and then none of the five goes; after the fourteenth the limit is raised.
+ * Five workers call an upstream that takes ten calls a second, up to three back to back after a pause.  The seventh
+ * call is asked to come back later, and then all five wait; after the fourteenth the limit is raised.
  */
 #include <stdio.h>
 #include <weir/weir.h>

@@ -69,7 +69,7 @@ int main(void)
 {
 	struct weir_queue_options ways[] = {
 		{sizeof(struct job), 100, WEIR_PRIORITY, .aging = 3600 * WEIR_SEC, .name = "class alone"},
-		{sizeof(struct job), 100, WEIR_PRIORITY, .name = "with aging"}, /* 5 s, unless said otherwise */
+		{sizeof(struct job), 100, WEIR_PRIORITY, .name = "with aging"}, /* 5 s by default */
 		{sizeof(struct job), 100, WEIR_EDF, .name = "by deadline"},
 	};
 	for (int i = 0; i < 3; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A processor: a thousand items, a hundred at once; each try may take 400 ms, a failure is tried again after a backoff,
- * three times in all, and what comes out is a result or an error, exactly one for each item.
+ * A processor: a thousand items, a hundred in flight; each attempt may take 400 ms, a failure is retried after a
+ * backoff, with three attempts at most, and the output is a result or an error, exactly one for each item.
  */
 #include <stdio.h>
 #include <weir/weir.h>
@@ -27,7 +27,7 @@ static int process_item(void *job, struct weir_attempt *attempt, void *arg)
 	uint64_t luck = weir_random_below(&random_state, 20);
 	int code = weir_sleep(luck == 0 ? 3600 * WEIR_SEC : 100 * WEIR_MSEC);
 	if (code < 0)
-		return code; /* WEIR_ETIMEDOUT, when the deadline of this try has come */
+		return code; /* WEIR_ETIMEDOUT, when the deadline of this attempt has come */
 	if (item % 50 == 0) {
 		attempt->permanent = true;            /* trying again would not help … */
 		attempt->outcome = WEIR_OUTCOME_GOOD; /* … and it is not the server's fault */

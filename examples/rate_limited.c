@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client of an API that allows ten requests a second: a hundred end points, five at once, fifty read ahead.  How many
- * at once and how many a second are two limits: five requests of 300 ms could be 16 a second, and are ten.
+ * A client of an API that allows ten requests a second: a hundred end points, five in flight, fifty read ahead.
+ * Concurrency and rate are two limits: five requests of 300 ms could be 16 a second, and are ten.
  */
 #include <stdio.h>
 #include <weir/weir.h>

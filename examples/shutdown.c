@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A graceful end: on SIGTERM or SIGINT take nothing new, finish what was accepted, but not for ever.  A signal is a
- * descriptor (signalfd), read like any other.  The pause between two jobs is a wait for the end, too.
+ * A graceful end: on SIGTERM or SIGINT take nothing new, finish what was accepted, but not for ever.  A signal is
+ * something to wait for, like any other.  The pause between two jobs is a wait for the end, too.
  */
 #include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 #include <weir/weir.h>
 
 static struct weir_queue *queue;
 static struct weir_event *stopping;
-static struct weir_io *signals;
 static int accepted, done;
 
 static int produce(void *arg)
@@ -42,37 +40,29 @@ static int work(void *arg)
 static int drain_on_signal(void *arg)
 {
 	(void)arg;
-	struct signalfd_siginfo info;
-	ssize_t n = weir_io_read(signals, &info, sizeof info, WEIR_FOREVER);
-	if (n < 0)
-		return (int)n;
-	printf("%s: %d of 30 jobs accepted\n", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", accepted);
+	int signal = weir_signal_wait((const int[]){SIGINT, SIGTERM, 0}, WEIR_FOREVER);
+	if (signal < 0)
+		return signal;
+	printf("%s: %d of 30 jobs accepted\n", signal == SIGTERM ? "SIGTERM" : "SIGINT", accepted);
 	weir_event_set(stopping);
-	weir_queue_close(queue, 0); /* puts fail from now on, gets go on until it is empty */
+	weir_queue_close(queue, 0); /* from now on puts fail; gets continue until it is empty */
 	return weir_queue_join(queue, weir_after(5 * WEIR_SEC)); /* too late, WEIR_ETIMEDOUT: that cancels the others */
 }
 
 static int run(void *arg)
 {
 	struct weir_group_part parts[] = {{.fn = produce}, {.fn = work, .fibers = 3}, {.fn = drain_on_signal}};
-	int code = weir_io_open(*(int *)arg, &signals);
-	if (code == 0 && (code = weir_queue_new(sizeof(int), 15, &queue)) == 0 &&
-	    (code = weir_event_new(&stopping)) == 0)
+	int code = weir_queue_new(sizeof(int), 15, &queue);
+	(void)arg;
+	if (code == 0 && (code = weir_event_new(&stopping)) == 0)
 		code = weir_group_run(parts, 3, WEIR_FOREVER);
 	printf("%d done of %d accepted\n", done, accepted);
 	weir_event_free(stopping);
 	weir_queue_free(queue);
-	weir_io_close(signals); /* before its descriptor */
 	return code;
 }
 
 int main(void)
 {
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL); /* first of all: threads that are started later inherit it */
-	int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return fd < 0 || weir_run(NULL, run, &fd) < 0; /* the real clock: a signal is not virtual */
+	return weir_run(NULL, run, NULL) < 0; /* the real clock: a signal is not virtual */
 }

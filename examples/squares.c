@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 10,000 slow jobs, 500 at once: a bounded queue, 500 fibers that take from it, one that fills it. */
+/* 10,000 slow jobs, 500 in flight: a bounded queue, 500 fibers that take from it, one that fills it. */
 #include <stdio.h>
 #include <weir/weir.h>
 

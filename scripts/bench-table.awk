@@ -25,7 +25,7 @@ END {
 		if (names[r] in value)
 			print_row(names[r])
 	if ("sleep500_bare_cpu_s" in value)
-		printf "\nIn the same run the 20,000 sleeps took a bare loop over epoll %s s and %s s of processor time; " \
+		printf "\nIn the same run a bare loop over epoll did the 20,000 sleeps in %s s, with %s s of processor time; " \
 			"the bound is %s s.\n", short(value["sleep500_bare_wall_s"]), short(value["sleep500_bare_cpu_s"]),
 			short(value["sleep500_bound_s"])
 }

@@ -5,6 +5,11 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${WEIR_BUILD:-$root/build} # another folder to build in, where wanted
 
+# The library's own cases of bench/core that take seconds at most.
+# shellcheck disable=SC2034 # for scripts/bench and scripts/compare
+core_cases=(switch_ns switch_1000_ns queue_1x1_per_s queue_cap1_per_s queue_4x50_per_s spawn_per_s
+	sleeper_bytes_10k sleeper_bytes_100k sleep500 flow)
+
 # Colours only for people.
 if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
 	bold=$'\e[1m' plain=$'\e[0m'

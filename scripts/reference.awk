@@ -76,7 +76,8 @@ function add_comment(line) {
 in_comment { add_comment($0); next }
 depth == 0 && /^\/\*/ { flush_block(); add_comment($0); next }
 depth == 0 && (/^#(ifn?def|endif|include|if|else)/ || /^extern "C"/ || /^#define WEIR_[A-Z_]+_H$/ || /^}$/) { flush_block(); next }
-depth == 0 && /^#define WEIR_API / { next }
+depth == 0 && /^#define (WEIR_API |WEIR__|weir_)/ { next }
+depth == 0 && /^WEIR_API .*weir__/, /;$/ { next } # what the macro of a call hands its place to
 depth == 0 && /^$/ { flush_block(); next }
 {
 	line = $0

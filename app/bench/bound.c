@@ -59,13 +59,13 @@ static double slowest_rest(const struct uniform *u, double n)
 	return sum * step;
 }
 
-static double limit_seconds(const struct bench_load *load, double at_once)
+static double limit_seconds(const struct bench_load *load, double concurrency)
 {
 	struct uniform u = uniform_of(load);
-	if ((double)load->jobs <= at_once || u.mean <= 0)
+	if ((double)load->jobs <= concurrency || u.mean <= 0)
 		return bench_slowest_of(load, load->jobs);
 	double square = (u.low * u.low + u.low * u.high + u.high * u.high) / 3;
-	return (double)load->jobs * u.mean / at_once + slowest_rest(&u, at_once) - square / (2 * u.mean);
+	return (double)load->jobs * u.mean / concurrency + slowest_rest(&u, concurrency) - square / (2 * u.mean);
 }
 
 static double chance_below(const struct uniform *u, double x)
@@ -94,10 +94,10 @@ static double rate_tail(const struct bench_load *load, double per_sec)
 	return sum * step;
 }
 
-static double batches_seconds(const struct bench_load *load, size_t at_once)
+static double batches_seconds(const struct bench_load *load, size_t concurrency)
 {
-	uint64_t full = load->jobs / at_once;
-	return (double)full * bench_slowest_of(load, at_once) + bench_slowest_of(load, load->jobs % at_once);
+	uint64_t full = load->jobs / concurrency;
+	return (double)full * bench_slowest_of(load, concurrency) + bench_slowest_of(load, load->jobs % concurrency);
 }
 
 static double per_second(double n, double seconds)
@@ -108,32 +108,32 @@ static double per_second(double n, double seconds)
 void bench_bound(const struct bench_shape *shape, const struct bench_load *load, struct bench_bound *ret_bound)
 {
 	struct bench_bound bound = {0};
-	double n = (double)load->jobs, at_once = (double)shape->at_once;
+	double n = (double)load->jobs, concurrency = (double)shape->concurrency;
 	struct uniform u = uniform_of(load);
 	switch (shape->law) {
 	case BENCH_LAW_LIMIT:
-		at_once = at_once < n ? at_once : n;
-		bound.steady = per_second(at_once, u.mean);
-		bound.seconds = limit_seconds(load, at_once);
+		concurrency = concurrency < n ? concurrency : n;
+		bound.steady = per_second(concurrency, u.mean);
+		bound.seconds = limit_seconds(load, concurrency);
 		break;
 	case BENCH_LAW_BATCHES:
-		at_once = at_once < n ? at_once : n;
-		bound.steady = per_second(at_once, bench_slowest_of(load, (uint64_t)at_once));
-		bound.seconds = batches_seconds(load, shape->at_once);
+		concurrency = concurrency < n ? concurrency : n;
+		bound.steady = per_second(concurrency, bench_slowest_of(load, (uint64_t)concurrency));
+		bound.seconds = batches_seconds(load, shape->concurrency);
 		break;
 	case BENCH_LAW_RATE:
-		bound.steady = fmin(shape->per_sec, per_second(at_once, u.mean));
+		bound.steady = fmin(shape->per_sec, per_second(concurrency, u.mean));
 		bound.seconds = bound.steady < shape->per_sec
-					? limit_seconds(load, at_once)
+					? limit_seconds(load, concurrency)
 					: (n - 1) / shape->per_sec + rate_tail(load, shape->per_sec);
 		break;
 	case BENCH_LAW_ONCE:
-		at_once = n;
+		concurrency = n;
 		bound.seconds = bench_slowest_of(load, load->jobs);
 		bound.steady = per_second(n, bound.seconds);
 		break;
 	}
-	bound.minimum = per_second(at_once, u.low);
+	bound.minimum = per_second(concurrency, u.low);
 	if (shape->law == BENCH_LAW_RATE)
 		bound.minimum = fmin(bound.minimum, shape->per_sec);
 	bound.whole = per_second(n, bound.seconds);
@@ -154,8 +154,8 @@ const char *bench_verdict_name(enum bench_verdict verdict)
 /* A batch waits for its slowest, and in all but a few batches one of them is at the p95 or beyond it. */
 static double batches_by_p95(const struct bench_shape *shape, const struct bench_load *load, weir_nsec p95)
 {
-	double none = pow(0.95, (double)shape->at_once);
-	return per_second((double)shape->at_once, (1 - none) * seconds_of(p95) + none * seconds_of(load->low));
+	double none = pow(0.95, (double)shape->concurrency);
+	return per_second((double)shape->concurrency, (1 - none) * seconds_of(p95) + none * seconds_of(load->low));
 }
 
 static void say_impossible(const struct bench_shape *shape, const struct bench_load *load, weir_nsec p95,
@@ -164,15 +164,15 @@ static void say_impossible(const struct bench_shape *shape, const struct bench_l
 	char *text = judgement->because, low[32], slow[32], many[32], limit[32];
 	size_t room = sizeof judgement->because;
 	bench_text_time(load->low, low);
-	bench_text_count(shape->law == BENCH_LAW_ONCE ? (double)load->jobs : (double)shape->at_once, many);
+	bench_text_count(shape->law == BENCH_LAW_ONCE ? (double)load->jobs : (double)shape->concurrency, many);
 	bench_text_count(judgement->limit, limit);
 	if (shape->law == BENCH_LAW_RATE && judgement->limit >= shape->per_sec)
-		snprintf(text, room, "its own setting lets %s a second begin", limit);
+		snprintf(text, room, "its own setting allows %s starts a second", limit);
 	else if (p95)
 		snprintf(text, room, "a batch of %s waits for its slowest, and its own p95 is %s: at most %s/s", many,
 			 bench_text_time(p95, slow), limit);
 	else
-		snprintf(text, room, "%s at once, none done in less than %s: at most %s/s", many, low, limit);
+		snprintf(text, room, "%s in flight, none done in less than %s: at most %s/s", many, low, limit);
 }
 
 static void say_range(const struct bench_load *load, struct bench_judgement *judgement)

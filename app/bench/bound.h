@@ -21,8 +21,8 @@ enum bench_law {
 
 struct bench_shape {
 	enum bench_law law;
-	size_t at_once; /* of ONCE it counts for nothing */
-	double per_sec; /* of RATE */
+	size_t concurrency; /* of ONCE it counts for nothing */
+	double per_sec;     /* of RATE */
 };
 
 struct bench_load {

@@ -105,10 +105,10 @@ static const char *cell_share(const struct bench_place *place, char text[static 
 	return text;
 }
 
-static const char *cell_at_once(const struct bench_place *place, char text[static 32])
+static const char *cell_in_flight(const struct bench_place *place, char text[static 32])
 {
-	size_t at_once = place->row->result.at_once; /* peers do not say */
-	return at_once ? bench_text_count((double)at_once, text) : none;
+	size_t in_flight = place->row->result.in_flight; /* peers do not say */
+	return in_flight ? bench_text_count((double)in_flight, text) : none;
 }
 
 #define TIME_CELL(name, times, field)                                                                                  \
@@ -191,7 +191,7 @@ const struct bench_column bench_speed_columns[] = {
 	{"", "jobs/s", 9, cell_rate},
 	{"", "bound/s", 9, cell_bound},
 	{"", "of it", 9, cell_share},
-	{"", "at once", 10, cell_at_once},
+	{"", "in flight", 10, cell_in_flight},
 	{0},
 };
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "bench/text.h"
-#include "port/buf.h"
+#include "data/buf.h"
 
 enum { WIDTH = 760, LEFT = 150, RIGHT = 24, TOP = 26, ROW = 34, SMALL_WIDTH = 372, SMALL_HEIGHT = 132, POINTS = 240 };
 
@@ -240,7 +240,7 @@ void bench_chart_times(const struct bench_report *report, struct buf *out)
 	}
 	if (axis.low >= axis.high)
 		axis = (struct axis){0.001, 1};
-	begin(report, &axis, "Service and response times, 50, 95 and 99 per cent", write_seconds, out);
+	begin(report, &axis, "Service and response times: p50, p95, p99", write_seconds, out);
 	double y = TOP + ROW / 2.0;
 	for (size_t i = 0; i < report->count; i++) {
 		if (!report->rows[i].run)

@@ -8,7 +8,7 @@
 #include "bench/cells.h"
 #include "bench/chart.h"
 #include "bench/text.h"
-#include "port/buf.h"
+#include "data/buf.h"
 
 static const char head[] =
 	"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -142,7 +142,7 @@ static void write_charts(const struct bench_report *report, struct buf *out)
 	}
 	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
 	bench_chart_speed(report, out);
-	buf_add_str(out, "</div>\n<h2>Times: 50, 95 and 99 per cent</h2>\n<p class=\"soft key\">");
+	buf_add_str(out, "</div>\n<h2>Latency: p50, p95, p99</h2>\n<p class=\"soft key\">");
 	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"service\"", "service, of an attempt");
 	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"response\"", "response, from when the job was due");
 	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
@@ -215,8 +215,8 @@ void bench_write_html(const struct bench_report *report, struct buf *out)
 	buf_add_str(
 		out,
 		"<p class=\"soft\">Bound: Little&#39;s law, with its tail where the times are known; "
-		"the draw of a short run lies some per cent beside it. Response "
+		"a short run may deviate by some per cent. Response "
 		"counts from when a job was due: evenly at the bound&#39;s rate; with naive at the start, with auto "
-		"and own URLs when it was read. Memory is "
-		"what is resident, stacks and all, above what was before the run.</p>\n</body>\n</html>\n");
+		"and own URLs when it was read. Memory is resident memory, stacks included, above that before the "
+		"run.</p>\n</body>\n</html>\n");
 }

@@ -166,8 +166,8 @@ void bench_meter_stop(struct bench_meter *meter)
 void bench_meter_begin(struct bench_meter *meter)
 {
 	meter->in_attempt++;
-	if (meter->in_attempt > meter->result->at_once)
-		meter->result->at_once = meter->in_attempt;
+	if (meter->in_attempt > meter->result->in_flight)
+		meter->result->in_flight = meter->in_attempt;
 }
 
 void bench_meter_end(struct bench_meter *meter, weir_nsec took, int code, enum bench_cause cause)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mock is this same program, started anew.  It is killed when its parent ends, however that ends, and it is gone
- * at once when it is stopped: that is also how an upstream is lost in the middle of a run.
+ * The mock is `weir mock`.  It is killed when its parent ends, however that ends, and it is gone immediately when it is
+ * stopped: that is also how an upstream is lost in the middle of a run.
  *
  * Each has an address of its own in 127.0.0.0/8: ports in TIME_WAIT of the run before would cost the next one time.
  */
@@ -28,8 +28,8 @@ static void run_child(const struct bench_mock *mock, int out)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(out, STDOUT_FILENO);
-	execl(mock->exe, "weir", "mock", "--listen", mock->listen, "--latency", mock->latency, "--errors", mock->errors,
-	      "--error-status", "500", "--seed", mock->seed, (char *)NULL);
+	execl(mock->weir, "weir", "mock", "--listen", mock->listen, "--latency", mock->latency, "--errors",
+	      mock->errors, "--error-status", "500", "--seed", mock->seed, (char *)NULL);
 	_exit(127);
 }
 
@@ -79,10 +79,10 @@ static int start(struct bench_mock *mock)
 	return code;
 }
 
-int bench_mock_start(struct bench_mock *mock, const char *exe, const struct bench_load *load, uint64_t seed,
+int bench_mock_start(struct bench_mock *mock, const char *weir, const struct bench_load *load, uint64_t seed,
 		     unsigned place)
 {
-	*mock = (struct bench_mock){.exe = exe};
+	*mock = (struct bench_mock){.weir = weir};
 	snprintf(mock->listen, sizeof mock->listen, "127.%u.%u.%u:0", (unsigned)getppid() / 250 % 250 + 1,
 		 (unsigned)getppid() % 250 + 1, place % 250 + 1);
 	snprintf(mock->latency, sizeof mock->latency, "%" PRId64 "us..%" PRId64 "us", load->low / WEIR_USEC,

@@ -68,13 +68,13 @@ static void tell(const struct bench_suite *suite, const char *name, const char *
 /* ---- where the programs are */
 
 /* In the build folder beside weir, or where `make install` puts them.  malloc'ed; NULL: nowhere. */
-static char *find_file(const char *exe, const char *file)
+static char *find_file(const char *weir, const char *file)
 {
 	static const char *const folders[] = {"bench", "../share/weir/peers"};
-	int folder = (int)(strrchr(exe, '/') - exe);
+	int folder = (int)(strrchr(weir, '/') - weir);
 	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
 		char *path;
-		if (asprintf(&path, "%.*s/%s/%s", folder, exe, folders[i], file) < 0)
+		if (asprintf(&path, "%.*s/%s/%s", folder, weir, folders[i], file) < 0)
 			return NULL;
 		if (access(path, R_OK) == 0)
 			return path;
@@ -153,11 +153,11 @@ static const char *build_go(struct peer_run *run, char *source)
 	char *go = find_program("go"), *program = NULL, *cache = NULL;
 	const char *wrong = NULL, *tmp = getenv("TMPDIR");
 	if (!go)
-		return "there is no go";
+		return "Go is not installed";
 	snprintf(run->folder, sizeof run->folder, "%.40s/weir-bench-XXXXXX", tmp && strlen(tmp) <= 40 ? tmp : "/tmp");
 	if (!mkdtemp(run->folder) || asprintf(&program, "%s/go-patterns", run->folder) < 0 ||
 	    asprintf(&cache, "%s/cache", run->folder) < 0) {
-		wrong = "no temporary folder";
+		wrong = "cannot create a temporary folder";
 	} else {
 		const char *const sets[] = {"GOCACHE", cache, "GO111MODULE", "off", "GOFLAGS", "", NULL};
 		char *const words[] = {go, (char[]){"build"}, (char[]){"-o"}, program, source, NULL};
@@ -177,7 +177,7 @@ static const char *make_ready(struct peer_run *run, char *source)
 	/* Debian's own, where its packages are found, before any other. */
 	run->program = access("/usr/bin/python3", X_OK) == 0 ? strdup("/usr/bin/python3") : find_program("python3");
 	run->script = source;
-	return run->program ? NULL : "there is no python3";
+	return run->program ? NULL : "Python 3 is not installed";
 }
 
 /* ---- a run */
@@ -200,13 +200,13 @@ static int cause_of(const char *word)
 	return BENCH_CAUSE_OTHER;
 }
 
-struct reading {
+struct peer_reading {
 	struct bench_result *result;
 	struct weir_histogram *service, *response;
 	double due_each;
 };
 
-static void read_job(struct reading *reading, double index, double began, double ended, const char *word)
+static void read_job(struct peer_reading *reading, double index, double began, double ended, const char *word)
 {
 	struct bench_result *result = reading->result;
 	int cause = cause_of(word);
@@ -222,7 +222,7 @@ static void read_job(struct reading *reading, double index, double began, double
 		bench_series_add(&result->ended, (weir_nsec)(ended * 1e9), 1);
 }
 
-static void read_line(struct reading *reading, const char *line)
+static void read_line(struct peer_reading *reading, const char *line)
 {
 	struct bench_result *result = reading->result;
 	double index, began, ended, took, idle, peak, cpu;
@@ -251,7 +251,7 @@ static void take_times(const struct weir_histogram *histogram, struct bench_time
 
 static int read_output(int from, double due_each, struct bench_result *result)
 {
-	struct reading reading = {.result = result, .due_each = due_each};
+	struct peer_reading reading = {.result = result, .due_each = due_each};
 	FILE *file = fdopen(from, "r");
 	char line[256];
 	int code = weir_histogram_new(&reading.service);
@@ -341,20 +341,20 @@ static void run_pattern(struct peer_run *run, const struct bench_variant *varian
 {
 	const struct bench_load *load = &run->suite->load;
 	struct bench_bound bound;
-	char url[96], jobs[24], at_once[24], per_sec[24], pattern[16];
+	char url[96], jobs[24], concurrency[24], per_sec[24], pattern[16];
 	bool once = variant->shape.law == BENCH_LAW_ONCE;
-	size_t most = once ? (size_t)load->jobs : variant->shape.at_once;
+	size_t most = once ? (size_t)load->jobs : variant->shape.concurrency;
 	most = most < run->most ? most : run->most;
 	snprintf(pattern, sizeof pattern, "%s", variant->name);
 	snprintf(url, sizeof url, "%s/orders", mock->url);
 	snprintf(jobs, sizeof jobs, "%llu", (unsigned long long)load->jobs);
-	snprintf(at_once, sizeof at_once, "%zu", most);
+	snprintf(concurrency, sizeof concurrency, "%zu", most);
 	snprintf(per_sec, sizeof per_sec, "%g", variant->shape.per_sec);
 	char *words[8] = {run->program};
 	size_t n = 1;
 	if (run->script)
 		words[n++] = (char *)(uintptr_t)run->script;
-	char *const rest[] = {pattern, url, jobs, at_once, per_sec};
+	char *const rest[] = {pattern, url, jobs, concurrency, per_sec};
 	memcpy(&words[n], rest, sizeof rest);
 	bench_bound(&variant->shape, load, &bound);
 	int from = -1;
@@ -377,7 +377,7 @@ static void add_row(struct peer_run *run, const struct bench_variant *variant)
 	*row = (struct bench_row){.variant = variant, .peer = run->peer->name};
 	tell(run->suite, bench_row_name(row, name), "running");
 	report->count++;
-	int code = bench_mock_start(&mock, run->suite->exe, &run->suite->load, run->suite->seed,
+	int code = bench_mock_start(&mock, run->suite->weir, &run->suite->load, run->suite->seed,
 				    100 + (unsigned)report->count);
 	if (code < 0) {
 		row->result.code = code;
@@ -398,7 +398,7 @@ static bool can_do(const struct peer *peer, const struct bench_variant *variant)
 
 static void run_peer(struct peer_run *run, size_t weir_rows)
 {
-	char *source = find_file(run->suite->exe, run->peer->file);
+	char *source = find_file(run->suite->weir, run->peer->file);
 	const char *wrong = source ? make_ready(run, source) : "its program is not installed with this weir";
 	if (wrong)
 		tell(run->suite, run->peer->name, wrong);

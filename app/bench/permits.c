@@ -42,7 +42,8 @@ static int do_one(void *arg)
 static int run_batches(struct permits *permits, uint64_t jobs)
 {
 	for (uint64_t left = jobs; left;) {
-		struct weir_group_part batch = {.fn = do_one, .arg = permits, .fibers = permits->run->shape.at_once};
+		struct weir_group_part batch = {
+			.fn = do_one, .arg = permits, .fibers = permits->run->shape.concurrency};
 		batch.fibers = left < batch.fibers ? (size_t)left : batch.fibers;
 		int code = weir_group_run(&batch, 1, WEIR_FOREVER);
 		if (code < 0)
@@ -149,7 +150,7 @@ int bench_run_permits(struct bench_run *run)
 	int code = weir_group_new(NULL, &permits.group);
 	if (code < 0)
 		return code;
-	code = weir_sem_new(run->shape.at_once, &permits.sem);
+	code = weir_sem_new(run->shape.concurrency, &permits.sem);
 	if (!code)
 		code = run_kind(&permits);
 	if (code < 0)

@@ -10,14 +10,14 @@
 #include "bench/run.h"
 #include "bench/upstream.h"
 
-struct job {
+struct bench_job {
 	uint64_t index;
 	weir_nsec due;   /* from the start; negative: by its number */
 	weir_nsec began; /* its first attempt; negative: none yet */
 	bool hit;        /* an attempt of it has failed */
 };
 
-struct jobs {
+struct bench_jobs {
 	struct bench_run *run;
 	uint64_t made;
 };
@@ -36,7 +36,7 @@ static bool reads_ahead(const struct bench_run *run)
 	       run->variant->pattern == WEIR_PATTERN_AUTO;
 }
 
-static bool is_last(const struct jobs *jobs)
+static bool is_last(const struct bench_jobs *jobs)
 {
 	const struct bench_run *run = jobs->run;
 	const struct bench_plan *plan = run->plan;
@@ -53,8 +53,8 @@ static bool is_last(const struct jobs *jobs)
 
 static int produce(void *arg, void *ret_job, weir_nsec deadline)
 {
-	struct jobs *jobs = arg;
-	struct job job = {.index = jobs->made, .due = -1, .began = -1};
+	struct bench_jobs *jobs = arg;
+	struct bench_job job = {.index = jobs->made, .due = -1, .began = -1};
 	(void)deadline;
 	if (is_last(jobs))
 		return WEIR_ECLOSED;
@@ -68,8 +68,8 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 
 static int work(void *arg, struct weir_attempt *attempt, void *context)
 {
-	struct job *job = arg;
-	struct jobs *jobs = context;
+	struct bench_job *job = arg;
+	struct bench_jobs *jobs = context;
 	struct bench_meter *meter = jobs->run->meter;
 	enum bench_cause cause = BENCH_CAUSE_OTHER;
 	weir_nsec took;
@@ -91,8 +91,8 @@ static int work(void *arg, struct weir_attempt *attempt, void *context)
 
 static int done(void *arg, void *ended, int result, const struct weir_attempt *last)
 {
-	struct jobs *jobs = arg;
-	const struct job *job = ended;
+	struct bench_jobs *jobs = arg;
+	const struct bench_job *job = ended;
 	struct bench_recovery *recovery = &jobs->run->result->recovery;
 	(void)last;
 	weir_nsec began = job->began < 0 ? bench_meter_now(jobs->run->meter) : job->began;
@@ -106,7 +106,7 @@ int bench_run_process(struct bench_run *run)
 {
 	const struct bench_plan *plan = run->plan;
 	const struct bench_shape *shape = &run->shape;
-	struct jobs jobs = {.run = run};
+	struct bench_jobs jobs = {.run = run};
 	struct weir_policy *policy;
 	struct weir_policy_options opts = {
 		.pattern = run->variant->pattern,
@@ -118,14 +118,14 @@ int bench_run_process(struct bench_run *run)
 	};
 	struct weir_error err = {0};
 	if (run->variant->pattern == WEIR_PATTERN_AUTO)
-		opts.most = shape->at_once;
+		opts.most = shape->concurrency;
 	else if (run->variant->pattern != WEIR_PATTERN_NAIVE)
-		opts.concurrency = shape->at_once;
+		opts.concurrency = shape->concurrency;
 	if (shape->law == BENCH_LAW_RATE)
 		opts.rate.count = (uint64_t)shape->per_sec;
 	if (plan->duration && needs_count(run) && !run->result->note[0])
 		snprintf(run->result->note, sizeof run->result->note,
-			 "makes all its jobs at the start, so each URL once instead of for a time");
+			 "creates all jobs at the start, so it fetches each URL once, not for a time");
 	int code = weir_policy_new(&opts, &policy, &err);
 	if (code < 0) {
 		snprintf(run->result->note, sizeof run->result->note, "%.199s", err.text);
@@ -133,7 +133,7 @@ int bench_run_process(struct bench_run *run)
 	}
 	const struct weir_process process = {
 		.policy = policy,
-		.job_bytes = sizeof(struct job),
+		.job_bytes = sizeof(struct bench_job),
 		.arg = &jobs,
 		.jobs = plan->recovery || plan->duration ? 0 : plan->load.jobs,
 		.produce = produce,

@@ -2,12 +2,11 @@
 /* What all writers ask of a row, and the two plain forms: CSV and JSON. */
 #include "bench/report.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "port/buf.h"
+#include "data/json_writer.h"
 
 void bench_row_bound(const struct bench_report *report, const struct bench_row *row, struct bench_bound *ret_bound)
 {
@@ -18,12 +17,12 @@ void bench_row_bound(const struct bench_report *report, const struct bench_row *
 		return;
 	}
 	/* Of times that nobody stated the mean is what was measured; so this is Little's law on what was seen. */
-	double at_once = shape->law == BENCH_LAW_ONCE ? (double)result->at_once : (double)shape->at_once;
+	double concurrency = shape->law == BENCH_LAW_ONCE ? (double)result->in_flight : (double)shape->concurrency;
 	double mean = (double)result->service.mean / 1e9;
 	double rate = shape->law == BENCH_LAW_RATE ? shape->per_sec : (double)INFINITY;
-	at_once = fmin(at_once, (double)result->jobs);
+	concurrency = fmin(concurrency, (double)result->jobs);
 	*ret_bound = (struct bench_bound){.minimum = (double)INFINITY, .whole = (double)NAN, .seconds = (double)NAN};
-	ret_bound->steady = mean > 0 ? fmin(at_once / mean, rate) : (double)INFINITY;
+	ret_bound->steady = mean > 0 ? fmin(concurrency / mean, rate) : (double)INFINITY;
 }
 
 double bench_row_at_most(const struct bench_report *report, const struct bench_row *row)
@@ -139,7 +138,7 @@ static void add_measured(const struct bench_report *report, const struct bench_r
 	add_number(columns, "attempts", (double)result->attempts);
 	add_number(columns, "took_s", (double)result->took / 1e9);
 	add_number(columns, "per_sec", bench_row_per_sec(row));
-	add_number(columns, "most_at_once", (double)result->at_once);
+	add_number(columns, "most_in_flight", (double)result->in_flight);
 	add_times(&result->service, service, columns);
 	add_times(&result->response, response, columns);
 	add_number(columns, "idle_bytes", result->idle_bytes);
@@ -207,60 +206,60 @@ void bench_write_csv(const struct bench_report *report, struct buf *out)
 
 /* ---- JSON */
 
-static void add_json_text(struct buf *out, const char *text)
+static void put_number(struct buf *out, const char *name, double value)
 {
-	buf_add_json_str(out, text, strlen(text));
+	char text[32];
+	json_put_raw(out, name, text, (size_t)snprintf(text, sizeof text, "%.9g", value));
 }
 
-static void add_series(struct buf *out, const char *name, const struct bench_series *series)
+static void put_series(struct buf *out, const char *name, const struct bench_series *series)
 {
-	buf_addf(out, ",\n     \"%s\": {\"step_s\": %.9g, \"values\": [", name, (double)series->step / 1e9);
+	json_open(out, name, '{');
+	put_number(out, "step_s", (double)series->step / 1e9);
+	json_open(out, "values", '[');
 	for (size_t i = 0; i < series->used; i++)
-		buf_addf(out, "%s%.0f", i ? "," : "", series->value[i]);
-	buf_add_str(out, "]}");
+		json_put_real(out, NULL, series->value[i], 0);
+	json_close(out, ']');
+	json_close(out, '}');
 }
 
-static void add_row(const struct bench_report *report, const struct bench_row *row, struct buf *out)
+static void put_row(const struct bench_report *report, const struct bench_row *row, struct buf *out)
 {
 	struct columns columns;
 	struct bench_judgement judgement;
 	fill_columns(report, row, &judgement, &columns);
-	buf_add_str(out, "    {");
+	json_open(out, NULL, '{');
 	for (size_t i = 0; i < columns.n; i++) {
 		const struct column *column = &columns.column[i];
-		buf_addf(out, "%s\"%s\": ", i ? ",\n     " : "", column->name);
-		if (!column->known)
-			buf_add_str(out, "null");
-		else if (column->text)
-			add_json_text(out, column->text);
+		if (!column->known || column->text)
+			json_put_text(out, column->name, column->known ? column->text : NULL);
 		else
-			buf_addf(out, "%.9g", column->number);
+			put_number(out, column->name, column->number);
 	}
 	if (row->run) {
-		add_series(out, "memory_bytes_above_idle", &row->result.memory);
-		add_series(out, "succeeded_in_step", &row->result.ended);
+		put_series(out, "memory_bytes_above_idle", &row->result.memory);
+		put_series(out, "succeeded_in_step", &row->result.ended);
 	}
-	buf_add_char(out, '}');
+	json_close(out, '}');
 }
 
 void bench_write_json(const struct bench_report *report, struct buf *out)
 {
-	buf_add_str(out, "{\"weir\": \"" WEIR_VERSION "\",\n \"when\": ");
-	add_json_text(out, report->when);
-	buf_add_str(out, ",\n \"machine\": ");
-	add_json_text(out, report->machine);
-	buf_add_str(out, ",\n \"scenario\": ");
-	add_json_text(out, report->scenario->name);
-	buf_add_str(out, ",\n \"mode\": ");
-	add_json_text(out, report->mode);
-	buf_addf(out,
-		 ",\n \"seed\": %" PRIu64 ",\n \"load\": {\"jobs\": %" PRIu64
-		 ", \"low_s\": %.9g, \"high_s\": %.9g, \"errors\": %.9g},\n \"rows\": [\n",
-		 report->seed, report->load.jobs, (double)report->load.low / 1e9, (double)report->load.high / 1e9,
-		 report->load.errors);
-	for (size_t i = 0; i < report->count; i++) {
-		add_row(report, &report->rows[i], out);
-		buf_add_str(out, i + 1 < report->count ? ",\n" : "\n");
-	}
-	buf_add_str(out, " ]}\n");
+	json_open(out, NULL, '{');
+	json_put_text(out, "weir", WEIR_VERSION);
+	json_put_text(out, "when", report->when);
+	json_put_text(out, "machine", report->machine);
+	json_put_text(out, "scenario", report->scenario->name);
+	json_put_text(out, "mode", report->mode);
+	json_put_uint(out, "seed", report->seed);
+	json_open(out, "load", '{');
+	json_put_uint(out, "jobs", report->load.jobs);
+	put_number(out, "low_s", (double)report->load.low / 1e9);
+	put_number(out, "high_s", (double)report->load.high / 1e9);
+	put_number(out, "errors", report->load.errors);
+	json_close(out, '}');
+	json_open(out, "rows", '[');
+	for (size_t i = 0; i < report->count; i++)
+		put_row(report, &report->rows[i], out);
+	buf_add_str(out, "]}\n");
 }

@@ -59,7 +59,7 @@ struct bench_result {
 	double cpu_seconds;
 	struct bench_times service;    /* an attempt, from its sending to its end */
 	struct bench_times response;   /* a job, from when it was due to its end */
-	size_t at_once;                /* most jobs that were in an attempt together */
+	size_t in_flight;              /* most jobs that were in an attempt together */
 	double idle_bytes;             /* resident before the run */
 	double peak_bytes, mean_bytes; /* above that */
 	struct bench_series memory;    /* above idle */

@@ -40,28 +40,27 @@ static size_t most_sockets(void)
 	return (size_t)(limit.rlim_max > 2 * FDS_RESERVED ? limit.rlim_max - FDS_RESERVED : limit.rlim_max / 2);
 }
 
-static size_t wanted_at_once(const struct bench_run *run)
+static size_t wanted_concurrency(const struct bench_run *run)
 {
 	size_t jobs = run->plan->load.jobs < 1000000 ? (size_t)run->plan->load.jobs : 1000000;
-	if (run->shape.law == BENCH_LAW_ONCE || run->shape.at_once > jobs)
+	if (run->shape.law == BENCH_LAW_ONCE || run->shape.concurrency > jobs)
 		return jobs;
-	return run->shape.at_once;
+	return run->shape.concurrency;
 }
 
 /* How many requests may be open; what is too much for this system is lowered, and said. */
 static size_t fit_descriptors(struct bench_run *run)
 {
-	size_t wanted = wanted_at_once(run), most = most_sockets();
+	size_t wanted = wanted_concurrency(run), most = most_sockets();
 	char have[32], want[32];
 	if (run->plan->model || wanted <= most)
 		return wanted;
-	snprintf(run->result->note, sizeof run->result->note,
-		 "%s connections at once instead of %s: ulimit -n allows no more", bench_text_count((double)most, have),
-		 bench_text_count((double)wanted, want));
+	snprintf(run->result->note, sizeof run->result->note, "%s connections instead of %s: ulimit -n allows no more",
+		 bench_text_count((double)most, have), bench_text_count((double)wanted, want));
 	if (run->shape.law != BENCH_LAW_ONCE)
-		run->shape.at_once = most;
+		run->shape.concurrency = most;
 	else
-		run->shape = (struct bench_shape){.law = BENCH_LAW_LIMIT, .at_once = most};
+		run->shape = (struct bench_shape){.law = BENCH_LAW_LIMIT, .concurrency = most};
 	return most;
 }
 
@@ -158,14 +157,14 @@ static int run_on_loop(void *arg)
 		.load = plan->load,
 		.seed = plan->seed,
 		.sockets = !plan->model && run->variant->kind == BENCH_PROCESS,
-		.exe = plan->exe,
+		.weir = plan->weir,
 		.place = plan->place,
 		.urls = plan->urls,
 		.url_count = plan->url_count,
 		.allow_private = plan->allow_private,
 		.timeout = 10 * WEIR_SEC,
 	};
-	opts.at_once = opts.sockets ? fit_descriptors(run) : wanted_at_once(run);
+	opts.in_flight = opts.sockets ? fit_descriptors(run) : wanted_concurrency(run);
 	bench_bound(&run->shape, &plan->load, &run->bound);
 	int code = bench_upstream_open(&opts, &run->upstream, &err);
 	if (code < 0) {

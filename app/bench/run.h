@@ -17,8 +17,8 @@ struct bench_plan {
 	struct bench_load load; /* of this run */
 	bool model;             /* time is virtual */
 	bool recovery;          /* jobs for as long as it takes, a fault in the middle, retries */
-	const char *exe;
-	char *const *urls; /* the user's own; NULL: a mock */
+	const char *weir;       /* the program, for its mock */
+	char *const *urls;      /* the user's own; NULL: a mock */
 	size_t url_count;
 	weir_nsec duration; /* of own URLs; 0: each once */
 	bool allow_private;

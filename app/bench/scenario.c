@@ -8,11 +8,11 @@
 
 #define LIMIT(n)                                                                                                       \
 	{                                                                                                              \
-		.law = BENCH_LAW_LIMIT, .at_once = (n)                                                                 \
+		.law = BENCH_LAW_LIMIT, .concurrency = (n)                                                             \
 	}
 #define BATCHES(n)                                                                                                     \
 	{                                                                                                              \
-		.law = BENCH_LAW_BATCHES, .at_once = (n)                                                               \
+		.law = BENCH_LAW_BATCHES, .concurrency = (n)                                                           \
 	}
 
 enum { AUTO_MOST = 10000 }; /* as struct weir_policy_options has it */
@@ -24,14 +24,14 @@ static const struct bench_variant patterns[] = {
 	 .shape = LIMIT(50),
 	 .published = {8247, 0, 47 * WEIR_MSEC, 184e6, 0.34, "excellent"}},
 	{.name = "semaphore",
-	 .text = "a task for each job, 100 at a time inside",
+	 .text = "a task for each job, 100 at a time inside a semaphore",
 	 .pattern = WEIR_PATTERN_SEMAPHORE,
 	 .shape = LIMIT(100),
 	 .published = {7891, 0, 52 * WEIR_MSEC, 211e6, 0.38, "good"}},
 	{.name = "rate",
-	 .text = "100 starts a second at most, 200 at once (the articles': aiometer)",
+	 .text = "at most 100 starts a second, 200 in flight (the articles': aiometer)",
 	 .pattern = WEIR_PATTERN_RATE,
-	 .shape = {.law = BENCH_LAW_RATE, .at_once = 200, .per_sec = 100},
+	 .shape = {.law = BENCH_LAW_RATE, .concurrency = 200, .per_sec = 100},
 	 .published = {7654, 0, 58 * WEIR_MSEC, 198e6, 0.41, "excellent"}},
 	{.name = "chunked",
 	 .text = "100 at a time, wait for all 100",
@@ -39,12 +39,12 @@ static const struct bench_variant patterns[] = {
 	 .shape = BATCHES(100),
 	 .published = {5432, 0, 89 * WEIR_MSEC, 167e6, 0.29, "fair"}},
 	{.name = "naive",
-	 .text = "everything at once",
+	 .text = "everything concurrently",
 	 .pattern = WEIR_PATTERN_NAIVE,
 	 .shape = {.law = BENCH_LAW_ONCE},
 	 .published = {1203, 0, 2341 * WEIR_MSEC, 1847e6, 0.67, "poor"}},
 	{.name = "auto",
-	 .text = "weir finds out; no more than 10,000 at once",
+	 .text = "weir finds the limits; at most 10,000 in flight",
 	 .pattern = WEIR_PATTERN_AUTO,
 	 .shape = LIMIT(AUTO_MOST)},
 };
@@ -64,25 +64,25 @@ static const struct bench_variant quick[] = {
 	 .shape = LIMIT(50),
 	 .published = {.per_sec = 8247}},
 	{.name = "semaphore",
-	 .text = "a task for each job, 50 at a time inside",
+	 .text = "a task for each job, 50 at a time inside a semaphore",
 	 .pattern = WEIR_PATTERN_SEMAPHORE,
 	 .shape = LIMIT(50),
 	 .published = {.per_sec = 7891}},
 	{.name = "rate",
-	 .text = "100 starts a second at most, 50 at once",
+	 .text = "at most 100 starts a second, 50 in flight",
 	 .pattern = WEIR_PATTERN_RATE,
-	 .shape = {.law = BENCH_LAW_RATE, .at_once = 50, .per_sec = 100}},
+	 .shape = {.law = BENCH_LAW_RATE, .concurrency = 50, .per_sec = 100}},
 	{.name = "chunked",
 	 .text = "50 at a time, wait for all 50",
 	 .pattern = WEIR_PATTERN_CHUNKED,
 	 .shape = BATCHES(50)},
 	{.name = "naive",
-	 .text = "everything at once",
+	 .text = "everything concurrently",
 	 .pattern = WEIR_PATTERN_NAIVE,
 	 .shape = {.law = BENCH_LAW_ONCE},
 	 .published = {.per_sec = 1203}},
 	{.name = "auto",
-	 .text = "weir finds out; no more than 10,000 at once",
+	 .text = "weir finds the limits; at most 10,000 in flight",
 	 .pattern = WEIR_PATTERN_AUTO,
 	 .shape = LIMIT(AUTO_MOST)},
 };
@@ -125,7 +125,7 @@ static const struct bench_variant backpressure[] = {
 
 const struct bench_scenario bench_backpressure = {
 	.name = "backpressure",
-	.title = "100,000 jobs, 500 at once, 100 ms to 200 ms each",
+	.title = "100,000 jobs, 500 in flight, 100 ms to 200 ms each",
 	.load = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 200 * WEIR_MSEC},
 	.variants = backpressure,
 	.count = sizeof backpressure / sizeof backpressure[0],
@@ -157,7 +157,7 @@ static const struct bench_variant narrow[] = {
 
 const struct bench_scenario bench_backpressure_narrow = {
 	.name = "backpressure",
-	.title = "100,000 jobs, 500 at once, 100 ms to 110 ms each",
+	.title = "100,000 jobs, 500 in flight, 100 ms to 110 ms each",
 	.load = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 110 * WEIR_MSEC},
 	.variants = narrow,
 	.count = sizeof narrow / sizeof narrow[0],

@@ -64,7 +64,7 @@ static struct bench_plan make_plan(const struct bench_suite *suite, unsigned pla
 		.scenario = suite->scenario,
 		.load = suite->load,
 		.model = suite->model,
-		.exe = suite->exe,
+		.weir = suite->weir,
 		.urls = suite->urls,
 		.url_count = suite->url_count,
 		.duration = suite->duration,
@@ -110,7 +110,7 @@ static void run_row(const struct bench_suite *suite, unsigned number, struct ben
 	plan.recovery = true;
 	plan.place++;
 	plan.load.jobs = recovery_jobs(suite, row->variant);
-	tell_row(suite, row->variant, ", its upstream goes away");
+	tell_row(suite, row->variant, ", its upstream fails");
 	bench_run(&plan, row->variant, &result);
 	row->recovery = result.recovery;
 	if (result.code < 0 && !row->result.note[0])

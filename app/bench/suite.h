@@ -14,7 +14,7 @@ struct bench_suite {
 	bool peers;
 	char *const *only; /* names; NULL: all */
 	size_t only_count;
-	const char *exe;
+	const char *weir; /* the program: its mock is the upstream, and the peers lie beside it */
 	char *const *urls;
 	size_t url_count;
 	weir_nsec duration;

@@ -5,7 +5,7 @@
 
 #include "bench/cells.h"
 #include "bench/text.h"
-#include "port/buf.h"
+#include "data/buf.h"
 
 enum { WIDTH = 80, INDENT = 4 };
 
@@ -169,18 +169,18 @@ static void write_grouped(const struct bench_report *report, void (*add)(const s
 static void write_legend(const struct bench_report *report, struct buf *out)
 {
 	write_wrapped(report->own_urls
-			      ? "Bound: Little's law on the mean that was measured, jobs at once / mean service time."
+			      ? "Bound: Little's law on the measured mean: jobs in flight / mean service time."
 			      : "Bound: Little's law with its tail, of latencies that are uniform in this range; "
-				"the draw of a short run lies some per cent beside it.",
+				"a short run may deviate by some per cent.",
 		      out);
 	write_wrapped(report->own_urls
 			      ? "Response counts from when a job was read."
 			      : "Response counts from when a job was due: evenly at the bound's rate; with naive at "
 				"the start, with auto when it was read.",
 		      out);
-	write_wrapped("Memory is what is resident, stacks and all, above what was before the run.", out);
+	write_wrapped("Memory is resident memory, stacks included, above that before the run.", out);
 	if (report->model)
-		write_wrapped("Times are the model's; CPU is the real processor time that it took.", out);
+		write_wrapped("Times are those of the model; CPU is real processor time.", out);
 }
 
 /* The one published table whose figures agree with one another: what this machine makes of it says how far its other

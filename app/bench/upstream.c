@@ -13,7 +13,7 @@
 #include <weir/random.h>
 
 #include "bench/mock.h"
-#include "http/http.h"
+#include "http/client.h"
 #include "http/origin.h"
 
 struct bench_upstream {
@@ -162,13 +162,13 @@ static int open_sockets(struct bench_upstream *upstream, struct weir_error *err)
 {
 	const struct bench_upstream_options *opts = &upstream->opts;
 	const struct http_client_options client = {
-		.in_flight = opts->at_once,
+		.in_flight = opts->in_flight,
 		.timeout = opts->timeout,
 		.public_only = opts->url_count && !opts->allow_private,
 	};
 	int code = 0;
 	if (!opts->url_count) {
-		code = bench_mock_start(&upstream->mock, opts->exe, &opts->load, opts->seed, opts->place);
+		code = bench_mock_start(&upstream->mock, opts->weir, &opts->load, opts->seed, opts->place);
 		if (code < 0)
 			return weir_error_set(err, code, "weir mock could not be started: %s", weir_strerror(code));
 		http_origin_parse(upstream->mock.url, &upstream->origin);

@@ -15,12 +15,12 @@ struct bench_upstream_options {
 	struct bench_load load;
 	uint64_t seed;
 	bool sockets;      /* else the model */
-	const char *exe;   /* of the mock */
+	const char *weir;  /* the program, for its mock */
 	unsigned place;    /* which loopback address it gets; every run another */
 	char *const *urls; /* instead of a mock: borrowed */
 	size_t url_count;
 	bool allow_private; /* of the URLs */
-	size_t at_once;     /* requests */
+	size_t in_flight;   /* requests */
 	weir_nsec timeout;  /* of a request */
 };
 

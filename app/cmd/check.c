@@ -1,73 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /* weir check: reads and checks a pipeline file, opens nothing, sends nothing. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sysexits.h>
+#include <string.h>
 
 #include "cmd/cmd.h"
-#include "cmd/paths.h"
-#include "spec/plan.h"
-
-static const char usage[] = "usage: weir check [--explain] FILE\n";
-
-static const char help[] = "usage: weir check [--explain] FILE\n"
-			   "\n"
-			   "Checks a pipeline file: its keys and values, the files it names, its jq\n"
-			   "programs.  Sends no request and writes nothing.  Exit code 0: all right; 78: an\n"
-			   "error, shown as FILE:LINE:COLUMN: TEXT.\n"
-			   "\n"
-			   "  --explain   print the effective config: each key with its value, defaults\n"
-			   "              marked, secrets hidden\n"
-			   "  --help      this text\n";
-
-static int print_all(const char *text)
-{
-	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
-		return EXIT_SUCCESS;
-	perror("weir check: standard output");
-	return EX_IOERR;
-}
+#include "cmd/files.h"
+#include "cmd/options.h"
+#include "data/terminal.h"
 
 static int check_file(const char *path, bool explain)
 {
 	struct plan *plan;
-	struct weir_error err = {0};
-	char *jq = cmd_helper_path("weir-jq");
-	int code = spec_load(path, &(struct spec_options){.jq_path = jq}, &plan, &err);
-	free(jq);
-	if (code < 0) {
-		cmd_print_error(&err);
-		return EX_CONFIG;
-	}
+	char *state;
+	int code = cmd_load(path, NULL, NULL, &plan, &state);
+	if (code)
+		return code;
+	cmd_warn(plan);
 	if (explain) {
-		code = print_all(plan->explained);
+		terminal_put_exact(stdout, plan->explained, strlen(plan->explained));
 	} else {
-		printf("%s: ", path);
-		code = print_all("ok\n");
+		terminal_put(stdout, path);
+		puts(": ok");
 	}
+	free(state);
 	plan_free(plan);
-	return code;
+	return 0;
 }
+
+struct check_options {
+	bool explain;
+};
+
+static const struct cmd_option options[] = {
+	{"explain", NULL, "print each key with its value; defaults are marked, secrets hidden",
+	 offsetof(struct check_options, explain)},
+	{0},
+};
+
+static const struct cmd_usage usage = {
+	.verb = "check",
+	.forms = "[--explain] FILE",
+	.about = "Checks a pipeline file: its keys and values, the files it names, its jq\n"
+		 "programs.  Sends no request and writes nothing.  Exit code 0: ok; 78: an\n"
+		 "error, shown as FILE:LINE:COLUMN: TEXT; 69: a jq program cannot be checked.",
+	.options = options,
+};
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"explain", no_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'}, {0}};
-	bool explain = false;
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h')
-			return print_all(help);
-		if (c != 'e') {
-			fputs(usage, stderr);
-			return EX_USAGE;
-		}
-		explain = true;
-	}
-	if (optind != argc - 1) {
-		fputs(usage, stderr);
-		return EX_USAGE;
-	}
-	return check_file(argv[optind], explain);
+	struct check_options opts = {0};
+	int words, code;
+	if (!cmd_options_read(&usage, argc, argv, &opts, &words, &code))
+		return code;
+	if (words != 1)
+		return cmd_refuse(&usage, "%s", words ? "one FILE, not several" : "which FILE?");
+	return check_file(argv[0], opts.explain);
 }

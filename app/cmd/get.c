@@ -2,52 +2,46 @@
 /*
  * weir get: fetches a list of URLs.  It is a pipeline that is written here instead of in a file, and checked and run
  * like any other:  lines or range -> http -> jsonl or stdout.
+ *
+ * With -o FILE it is durable, too: its state lies in .weir/get-FILE beside FILE, without the ending.  What cannot be
+ * written exactly (the standard output, a FIFO) has no state.
  */
 #include "cmd/cmd.h"
+#include "cmd/files.h"
+#include "cmd/options.h"
 #include "cmd/session.h"
-#include "port/buf.h"
+#include "data/buf.h"
+#include "data/terminal.h"
 
-#include <getopt.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+
+enum { HEADERS_MOST = 32 };
 
 struct get_options {
 	const char *input, *range, *url, *output;
-	const char *concurrency, *rate, *timeout, *attempts, *method;
+	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled;
+	char name[72]; /* of the run */
+	bool durable;
 	struct get_header {
 		const char *name, *value;
 		size_t name_len;
-	} headers[32];
+	} headers[HEADERS_MOST];
 	size_t header_count;
 	struct session_options session;
 };
 
-static void print_help(FILE *to)
+/* What is before a value, and the value, unless it is NULL. */
+static void add(struct buf *yaml, const char *before, const char *value)
 {
-	fputs("usage: weir get -i URLS [-o OUT] [OPTION ...]\n"
-	      "       weir get --range FROM-TO URL [-o OUT] [OPTION ...]    with {} in the URL\n\n"
-	      "Fetches each URL and writes one JSON record a line: url, status, ok, latency_ms,\n"
-	      "bytes, attempts, error, body.  A URL that failed has a record, too.\n\n"
-	      "  -i FILE             URLs, one a line; - is the standard input\n"
-	      "  -o FILE             the records; default: the standard output\n"
-	      "  --concurrency N     at once; default auto: as many as each host can take\n"
-	      "  --rate N/s          most requests to each host in a time: 100/s, 60/m\n"
-	      "  --timeout TIME      for one attempt; default 30s\n"
-	      "  --attempts N        tries of a URL in all; default 5\n"
-	      "  --method METHOD     default GET\n"
-	      "  --header 'NAME: VALUE'\n"
-	      "  --allow-private     loopback and private addresses may be fetched\n"
-	      "  --summary FILE      write the totals as JSON; - is the standard output\n"
-	      "  --quiet             no progress\n"
-	      "  --help\n",
-	      to);
-}
-
-static void add_str(struct buf *yaml, const char *text)
-{
-	buf_add_json_str(yaml, text, strlen(text)); /* a JSON string is a YAML one */
+	if (!value)
+		return;
+	buf_add_str(yaml, before);
+	buf_add_json_str(yaml, value, strlen(value)); /* a JSON string is a YAML one */
 }
 
 /* "{}" in a URL stands for the number. */
@@ -62,7 +56,7 @@ static void add_url(struct buf *yaml, const char *url)
 		buf_add_str(&text, "${.}");
 	}
 	yaml->failed |= text.failed;
-	add_str(yaml, text.data ? text.data : "");
+	add(yaml, "", text.data ? text.data : "");
 	buf_fini(&text);
 }
 
@@ -74,8 +68,7 @@ static void add_headers(struct buf *yaml, const struct get_options *get)
 	for (size_t i = 0; i < get->header_count; i++) {
 		buf_add_str(yaml, "        ");
 		buf_add_json_str(yaml, get->headers[i].name, get->headers[i].name_len);
-		buf_add_str(yaml, ": ");
-		add_str(yaml, get->headers[i].value);
+		add(yaml, ": ", get->headers[i].value);
 		buf_add_char(yaml, '\n');
 	}
 }
@@ -85,64 +78,89 @@ static void add_source(struct buf *yaml, const struct get_options *get)
 	if (get->input && !strcmp(get->input, "-")) {
 		buf_add_str(yaml, "  stdin: { format: lines }");
 	} else if (get->input) {
-		buf_add_str(yaml, "  lines: { path: ");
-		add_str(yaml, get->input);
+		add(yaml, "  lines: { path: ", get->input);
 		buf_add_str(yaml, " }");
-	} else if (get->range) {
-		buf_add_str(yaml, "  range: ");
-		add_str(yaml, get->range);
 	}
+	add(yaml, "  range: ", get->range);
 }
 
 static void write_pipeline(const struct get_options *get, struct buf *yaml)
 {
-	buf_add_str(yaml, "name: get\nsource:\n");
+	buf_addf(yaml, "name: %s\nsource:\n", get->name);
 	add_source(yaml, get);
-	buf_add_str(yaml, "\nbroker: { memory: {} }\nsteps:\n  - http:\n      url: ");
+	buf_addf(yaml, "\nbroker: { %s: {} }\nsteps:\n  - http:\n      url: ", get->durable ? "sqlite" : "memory");
 	add_url(yaml, get->url);
-	buf_add_str(yaml, "\n      expect: text\n      method: ");
-	add_str(yaml, get->method);
-	buf_add_str(yaml, "\n      timeout: ");
-	add_str(yaml, get->timeout);
-	buf_add_char(yaml, '\n');
+	add(yaml, "\n      record: true\n      expect: text\n      method: ", get->method);
+	add(yaml, "\n      timeout: ", get->timeout);
+	add(yaml, "\n      tls: { ca: ", *get->ca ? get->ca : NULL);
+	buf_add_str(yaml, *get->ca ? " }\n" : "\n");
 	add_headers(yaml, get);
-	buf_add_str(yaml, "flow:\n  concurrency: ");
-	add_str(yaml, get->concurrency);
-	if (get->rate) {
-		buf_add_str(yaml, "\n  rate: ");
-		add_str(yaml, get->rate);
-	}
-	/* Of a list nothing waits for a host to come back from the dead: its records shall come. */
-	buf_add_str(yaml, "\n  breaker: { when_open: reject }");
-	buf_add_str(yaml, "\n  retry: { attempts: ");
-	add_str(yaml, get->attempts);
-	buf_add_str(yaml, " }\n");
+	add(yaml, "flow:\n  concurrency: ", get->concurrency);
+	add(yaml, "\n  rate: ", get->rate);
+	/* A list comes to its end: what waits for a host that is down has its record after a while.  So has a page
+	 * that may not be seen, immediately. */
+	add(yaml, "\n  breaker: { denied: 0%, give_up: ", get->give_up);
+	add(yaml, " }\n  retry: { attempts: ", get->attempts);
+	add(yaml, ", throttled: ", get->throttled);
 	/* Each URL has its record, whatever becomes of it: nothing to stop for. */
-	buf_add_str(yaml, "stop_when: { dead: 0% }\nsink:\n");
+	buf_add_str(yaml, " }\nstop_when: { dead: 0% }\nsink:\n");
 	if (strcmp(get->output, "-")) {
-		buf_add_str(yaml, "  jsonl: { path: ");
-		add_str(yaml, get->output);
+		add(yaml, "  jsonl: { path: ", get->output);
+		add(yaml, ", on_start: ", get->on_start);
 		buf_add_str(yaml, " }\n");
 	} else {
 		buf_add_str(yaml, "  stdout: {}\n");
 	}
 }
 
-static int run_get(const struct get_options *get)
+/* Its name and whether it is durable, by where the records go: .weir/get-out beside out.jsonl. */
+static int find_state(struct get_options *get, char **ret_state)
+{
+	struct stat st;
+	const char *slash = strrchr(get->output, '/'), *base = slash ? slash + 1 : get->output;
+	const char *dot = strrchr(base, '.');
+	int n = dot && dot > base ? (int)(dot - base) : (int)strlen(base);
+	bool plain = strcmp(get->output, "-") != 0 && (stat(get->output, &st) || S_ISREG(st.st_mode));
+	get->durable = plain;
+	snprintf(get->name, sizeof get->name, plain ? "get-%.*s" : "get", n < 60 ? n : 60, base);
+	for (char *c = get->name; *c; c++)
+		if (!isalnum((unsigned char)*c) && *c != '-')
+			*c = '_';
+	*ret_state = NULL;
+	if (!plain)
+		return 0;
+	n = get->session.state ? asprintf(ret_state, "%s", get->session.state)
+			       : asprintf(ret_state, "%.*s.weir/%s", slash ? (int)(slash - get->output) + 1 : 0,
+					  get->output, get->name);
+	return n < 0 ? WEIR_ENOMEM : 0;
+}
+
+static const struct cmd_usage usage; /* below */
+
+static int run_get(struct get_options *get)
 {
 	struct weir_error err = {0};
 	struct plan *plan = NULL;
 	struct buf yaml = {0};
+	char *state;
+	int code = find_state(get, &state);
+	get->session.state = state;
 	write_pipeline(get, &yaml);
-	int code = yaml.failed ? weir_error_set(&err, WEIR_ENOMEM, "out of memory")
-			       : spec_parse(yaml.data, yaml.len, "get", ".", &(struct spec_options){0}, &plan, &err);
+	code = code || yaml.failed
+		       ? weir_error_set(&err, WEIR_ENOMEM, "out of memory")
+		       : spec_parse(yaml.data, yaml.len, "get", ".", &(struct spec_options){0}, &plan, &err);
 	buf_fini(&yaml);
 	if (code) {
-		fprintf(stderr, "weir get: %s\n", err.text);
-		return EX_USAGE;
+		free(state);
+		return cmd_refuse(&usage, "%s", err.text);
 	}
-	int exit_code = session_run(plan, &get->session);
+	int exit_code = EX_CONFIG;
+	if (cmd_files_check(plan, get->session.state, get->session.summary, &err))
+		terminal_complain("weir get", "%s", err.text);
+	else
+		exit_code = session_run(plan, &get->session);
 	plan_free(plan);
+	free(state);
 	return exit_code;
 }
 
@@ -150,81 +168,73 @@ static int run_get(const struct get_options *get)
 static const char *check_options(const struct get_options *get)
 {
 	if (!get->input && !get->range)
-		return "-i FILE or --range is needed";
+		return "-i FILE or --range is required";
 	if (get->input && get->range)
 		return "-i and --range exclude each other";
 	if (get->range && (!get->url || !strstr(get->url, "{}")))
 		return "--range needs a URL with {} in it";
 	if (get->input && get->url)
-		return "URLs come from -i FILE; a URL beside it makes sense with --range only";
+		return "-i FILE and a URL exclude each other; a URL needs --range";
 	return NULL;
 }
 
-static const struct option long_options[] = {
-	{"input", required_argument, NULL, 'i'},    {"output", required_argument, NULL, 'o'},
-	{"range", required_argument, NULL, 'r'},    {"concurrency", required_argument, NULL, 'c'},
-	{"rate", required_argument, NULL, 'R'},     {"timeout", required_argument, NULL, 't'},
-	{"attempts", required_argument, NULL, 'a'}, {"method", required_argument, NULL, 'm'},
-	{"header", required_argument, NULL, 'H'},   {"allow-private", no_argument, NULL, 'p'},
-	{"summary", required_argument, NULL, 's'},  {"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},           {0},
+static int set_header(void *opts, const char *value, struct weir_error *err)
+{
+	struct get_options *get = opts;
+	const char *colon = strchr(value, ':');
+	if (!colon || get->header_count == HEADERS_MOST)
+		return weir_error_set(err, WEIR_EINVAL, "expected 'NAME: VALUE', at most %d times", HEADERS_MOST);
+	get->headers[get->header_count++] = (struct get_header){
+		.name = value, .name_len = (size_t)(colon - value), .value = colon + 1 + strspn(colon + 1, " \t")};
+	return 0;
+}
+
+static int set_progress(void *arg, const char *value, struct weir_error *err)
+{
+	struct session_options *opts = &((struct get_options *)arg)->session;
+	return progress_form_read(value, &opts->progress, err);
+}
+
+#define AT(field) offsetof(struct get_options, field)
+
+static const struct cmd_option options[] = {
+	{"input", "FILE", "file of URLs, one a line; - is the standard input", AT(input), .letter = 'i'},
+	{"range", "FROM-TO", "numbers to put in place of {} in URL", AT(range)},
+	{"output", "FILE", "file of records (default: the standard output)", AT(output), .letter = 'o'},
+	{"on-start", "WORD",
+	 "append or replace: what to do with an OUT that another program wrote (default: refuse to run)", AT(on_start)},
+	{"fresh", "[=discard]", "start over and replace the records of an earlier run", AT(session.fresh)},
+	{"adopt", NULL, "resume although the options have changed", AT(session.adopt)},
+	{"state", "DIR", "state folder (default: .weir/get-OUT beside OUT)", AT(session.state)},
+	{"concurrency", "N", "maximum requests in flight (default auto: as many as each host can take)",
+	 AT(concurrency)},
+	{"rate", "N/s", "maximum requests to each host in a time, such as 100/s or 60/m", AT(rate)},
+	{"timeout", "TIME", "time limit of an attempt (default 30s); connecting may take a sixth of it, at least 5s",
+	 AT(timeout)},
+	{"attempts", "N", "maximum attempts per URL (default 5)", AT(attempts)},
+	{"give-up", "TIME", "how long URLs wait for a host that is down (default 5m)", AT(give_up)},
+	{"throttled", "TIME",
+	 "how long a URL may be answered 429 while its host serves others; 0: any time (default 30s)", AT(throttled)},
+	{"method", "METHOD", "request method (default GET)", AT(method)},
+	{"header", "'NAME: VALUE'", "request header; may be repeated", .set = set_header},
+	{"ca", "FILE",
+	 "certificates (PEM) to trust instead of the system's (default: the file that SSL_CERT_FILE names)", AT(ca)},
+	{"allow-private", NULL, "allow loopback and private addresses", AT(session.allow_private)},
+	{"summary", "FILE", "write the totals as JSON; - is the standard output", AT(session.summary)},
+	{"progress", "FORM", PROGRESS_HELP, .set = set_progress},
+	{"quiet", NULL, "no progress; one line if the run fails or stops early", AT(session.quiet)},
+	{0},
 };
 
-static bool take_header(struct get_options *get, const char *text)
-{
-	const char *colon = strchr(text, ':');
-	if (!colon || get->header_count == sizeof get->headers / sizeof get->headers[0]) {
-		fprintf(stderr, "weir get: --header wants 'NAME: VALUE', at most %zu times\n",
-			sizeof get->headers / sizeof get->headers[0]);
-		return false;
-	}
-	get->headers[get->header_count++] = (struct get_header){
-		.name = text, .name_len = (size_t)(colon - text), .value = colon + 1 + strspn(colon + 1, " \t")};
-	return true;
-}
-
-static bool take_option(struct get_options *get, int option, const char *value)
-{
-	switch (option) {
-	case 'i':
-		get->input = value;
-		return true;
-	case 'o':
-		get->output = value;
-		return true;
-	case 'r':
-		get->range = value;
-		return true;
-	case 'c':
-		get->concurrency = value;
-		return true;
-	case 'R':
-		get->rate = value;
-		return true;
-	case 't':
-		get->timeout = value;
-		return true;
-	case 'a':
-		get->attempts = value;
-		return true;
-	case 'm':
-		get->method = value;
-		return true;
-	case 'H':
-		return take_header(get, value);
-	case 'p':
-		get->session.allow_private = true;
-		return true;
-	case 's':
-		get->session.summary = value;
-		return true;
-	case 'q':
-		get->session.quiet = true;
-		return true;
-	default:
-		return false;
-	}
-}
+static const struct cmd_usage usage = {
+	.verb = "get",
+	.forms = "-i URLS [-o OUT] [OPTION ...]\n--range FROM-TO URL [-o OUT] [OPTION ...]    with {} in the URL",
+	.about = "Fetches each URL and writes one JSON record a line: url, status, ok, latency_ms,\n"
+		 "bytes, attempts, error, body.  URLs that fail have a record, too.  With -o the\n"
+		 "same command resumes where it stopped, even after a crash, and fetches URLs that\n"
+		 "were added to the list.",
+	.options = options,
+};
 
 int cmd_get(int argc, char **argv)
 {
@@ -234,26 +244,16 @@ int cmd_get(int argc, char **argv)
 		.timeout = "30s",
 		.attempts = "5",
 		.method = "GET",
+		.on_start = "refuse",
+		.ca = "",
+		.give_up = "5m",
+		.throttled = "30s",
 		.session = {.record = true},
 	};
-	int option;
-	while ((option = getopt_long(argc, argv, "hi:o:", long_options, NULL)) >= 0) {
-		if (option == 'h') {
-			print_help(stdout);
-			return 0;
-		}
-		if (!take_option(&get, option, optarg)) {
-			print_help(stderr);
-			return EX_USAGE;
-		}
-	}
-	if (optind < argc)
-		get.url = argv[optind++];
-	const char *wrong = optind < argc ? "too many arguments" : check_options(&get);
-	if (wrong) {
-		fprintf(stderr, "weir get: %s\n\n", wrong);
-		print_help(stderr);
-		return EX_USAGE;
-	}
-	return run_get(&get);
+	int words, code;
+	if (!cmd_options_read(&usage, argc, argv, &get, &words, &code))
+		return code;
+	get.url = words ? argv[0] : NULL;
+	const char *wrong = words > 1 ? "too many arguments" : check_options(&get);
+	return wrong ? cmd_refuse(&usage, "%s", wrong) : run_get(&get);
 }

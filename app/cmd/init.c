@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,32 +11,34 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
-#include "spec/suggest.h"
+#include "cmd/options.h"
+#include "data/names.h"
+#include "data/terminal.h"
 
-static const char usage[] = "usage: weir init [-o FILE] [TEMPLATE]\n";
+struct init_options {
+	const char *output;
+};
 
-static const char help[] = "usage: weir init [-o FILE] [TEMPLATE]\n"
-			   "\n"
-			   "Writes a commented pipeline file to begin with; without a TEMPLATE lists them.\n"
-			   "docs/choosing.md says which one fits.  A file that is there is left alone.\n"
-			   "\n"
-			   "  -o FILE   write FILE, - for the standard output, instead of TEMPLATE.yaml\n"
-			   "  --help    this text\n";
+static const struct cmd_option options[] = {
+	{"output", "FILE", "file to write; - is the standard output (default: TEMPLATE.yaml)",
+	 offsetof(struct init_options, output), .letter = 'o'},
+	{0},
+};
 
-static int end_output(void)
-{
-	if (!ferror(stdout) && fflush(stdout) == 0)
-		return EXIT_SUCCESS;
-	perror("weir init: standard output");
-	return EX_IOERR;
-}
+static const struct cmd_usage usage = {
+	.verb = "init",
+	.forms = "[-o FILE] [TEMPLATE]",
+	.about = "Writes a pipeline file with comments to begin with.  Never replaces a file.\n"
+		 "Without a TEMPLATE, lists them; docs/choosing.md says which one fits.",
+	.options = options,
+};
 
-static int list_templates(void)
+int init_list(void)
 {
 	for (const struct cmd_template *at = cmd_templates; at->name; at++)
 		printf("  %-13s %s\n", at->name, at->about);
 	puts("\n`weir init TEMPLATE` writes one.");
-	return end_output();
+	return 0;
 }
 
 static const struct cmd_template *find_template(const char *name)
@@ -50,27 +51,21 @@ static const struct cmd_template *find_template(const char *name)
 
 static int fail_unknown(const char *name)
 {
-	struct spec_names names = {0};
+	struct names names = {0};
 	for (const struct cmd_template *at = cmd_templates; at->name; at++)
-		spec_names_add(&names, at->name);
-	const char *best = spec_suggest(&names, name);
+		names_add(&names, at->name);
 	if (!strcmp(name, "fleet"))
-		fputs("weir init: there is no template \"fleet\" yet: many machines on one queue need Redis, which is "
-		      "not in this version\n",
-		      stderr);
-	else
-		fprintf(stderr, "weir init: there is no template \"%.80s\"%s%s%s\n", name,
-			best ? "; did you mean \"" : "; `weir init` lists them", best ? best : "", best ? "\"?" : "");
-	return EX_USAGE;
+		return cmd_refuse(
+			&usage, "the template \"fleet\" is not in this version: many machines on one queue need Redis");
+	return cmd_refuse_name(&usage, "template", name, &names);
 }
 
 static int fail_file(const char *path, int error)
 {
 	if (error == EEXIST)
-		fprintf(stderr, "weir init: %s is there already, and left as it is; -o FILE writes another one\n",
-			path);
+		terminal_complain("weir init", "%s exists; name another file with -o FILE", path);
 	else
-		fprintf(stderr, "weir init: %s: %s\n", path, strerror(error));
+		terminal_complain("weir init", "%s: %s", path, strerror(error));
 	return EX_IOERR;
 }
 
@@ -92,8 +87,8 @@ static int write_file(const char *path, const char *text)
 		unlink(path);
 		return fail_file(path, error);
 	}
-	printf("%s: written; next: weir check %s; its first lines say how to see it run\n", path, path);
-	return end_output();
+	printf("wrote %s; its first lines say how to run it; next: weir check %s\n", path, path);
+	return 0;
 }
 
 static int write_template(const char *name, const char *path)
@@ -104,7 +99,7 @@ static int write_template(const char *name, const char *path)
 		return fail_unknown(name);
 	if (path && !strcmp(path, "-")) {
 		fputs(template->text, stdout);
-		return end_output();
+		return 0;
 	}
 	snprintf(own, sizeof own, "%s.yaml", name);
 	return write_file(path ? path : own, template->text);
@@ -112,24 +107,13 @@ static int write_template(const char *name, const char *path)
 
 int cmd_init(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
-	const char *path = NULL;
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "ho:", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return end_output();
-		}
-		if (c != 'o') {
-			fputs(usage, stderr);
-			return EX_USAGE;
-		}
-		path = optarg;
-	}
-	if (argc - optind > 1 || (path && argc == optind) || (path && !*path)) {
-		fputs(usage, stderr);
-		return EX_USAGE;
-	}
-	return argc == optind ? list_templates() : write_template(argv[optind], path);
+	struct init_options opts = {0};
+	int words, code;
+	if (!cmd_options_read(&usage, argc, argv, &opts, &words, &code))
+		return code;
+	if (words > 1)
+		return cmd_refuse(&usage, "one TEMPLATE, not several");
+	if (opts.output && (!words || !*opts.output))
+		return cmd_refuse(&usage, words ? "-o needs a file name" : "-o FILE needs a TEMPLATE");
+	return words ? write_template(argv[0], opts.output) : init_list();
 }

@@ -9,4 +9,7 @@ struct cmd_template {
 
 extern const struct cmd_template cmd_templates[]; /* ends with one that has no name */
 
+/* Prints them, a line each. */
+int init_list(void);
+
 #endif

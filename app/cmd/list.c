@@ -1,48 +1,56 @@
 /* SPDX-License-Identifier: MIT */
-/* weir list: which components there are, and the keys of one, both from the tables that the parser uses. */
+/* weir list: which components and sections there are, and the keys of one, both from the tables that the parser uses.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "cmd/cmd.h"
+#include "cmd/init.h"
+#include "cmd/options.h"
+#include "data/names.h"
 #include "port/adapter.h"
+#include "port/key.h"
 #include "spec/plan.h"
-#include "spec/suggest.h"
 
-static const char help[] = "usage: weir list [NAME]\n"
-			   "\n"
-			   "Lists the sources, brokers, steps and sinks there are; with the name of one, or\n"
-			   "`flow`, its keys: what each may be, its default, what it does.\n";
+static const struct cmd_option options[] = {{0}};
 
-static int print_all(const struct buf *text)
+static const struct cmd_usage usage = {
+	.verb = "list",
+	.forms = "[NAME]",
+	.about = "Lists the sources, brokers, steps, sinks and sections of a pipeline file.  With\n"
+		 "the NAME of one, lists its keys: values, default, meaning.\n"
+		 "`weir list templates` lists the templates of `weir init`.",
+	.options = options,
+};
+
+/* And frees it. */
+static int print(struct buf *text)
 {
-	if (!text->failed && fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
-		return EXIT_SUCCESS;
-	perror("weir list: standard output");
-	return EX_IOERR;
+	bool failed = text->failed;
+	fwrite(text->data, 1, failed ? 0 : text->len, stdout);
+	buf_fini(text);
+	return failed ? EX_OSERR : 0;
 }
 
 static int list_all(void)
 {
 	struct buf out = {0};
 	spec_describe_all(&out);
-	buf_add_str(&out, "\nand the section\n  flow      how many at once, how many a second, how often again\n");
-	int code = print_all(&out);
-	buf_fini(&out);
-	return code;
+	buf_add_str(&out, "\n`weir list NAME` shows the keys of one, `weir list templates` the starter files.\n");
+	return print(&out);
 }
 
 static int fail_unknown(const char *name)
 {
-	struct spec_names names = {0};
+	struct names names = {0};
 	for (const struct adapter *const *at = adapter_registry; *at; at++)
-		spec_names_add(&names, (*at)->name);
-	spec_names_add(&names, "flow");
-	const char *best = spec_suggest(&names, name);
-	fprintf(stderr, "weir list: there is no such component%s%s%s\n", best ? "; did you mean \"" : "",
-		best ? best : "", best ? "\"?" : "");
-	return EX_USAGE;
+		names_add(&names, (*at)->name);
+	for (const struct key *section = spec_section_keys; section->name; section++)
+		names_add(&names, section->name);
+	names_add(&names, "templates");
+	return cmd_refuse_name(&usage, "component", name, &names);
 }
 
 /* A name may stand for several, such as the source and the sink `jsonl`. */
@@ -56,22 +64,21 @@ static int list_one(const char *name)
 			buf_add_char(&out, '\n');
 		spec_describe(*at, &out);
 	}
-	if (strcmp(name, "flow") == 0)
-		spec_describe_flow(&out);
-	int code = out.len || out.failed ? print_all(&out) : fail_unknown(name);
-	buf_fini(&out);
-	return code;
+	for (const struct key *section = spec_section_keys; section->name; section++)
+		if (strcmp(section->name, name) == 0)
+			spec_describe_section(section, &out);
+	return out.len || out.failed ? print(&out) : fail_unknown(name);
 }
 
 int cmd_list(int argc, char **argv)
 {
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-		fputs(help, stdout);
-		return EXIT_SUCCESS;
-	}
-	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-		fputs("usage: weir list [NAME]\n", stderr);
-		return EX_USAGE;
-	}
-	return argc == 2 ? list_one(argv[1]) : list_all();
+	int words, code;
+	if (!cmd_options_read(&usage, argc, argv, NULL, &words, &code))
+		return code;
+	if (words > 1)
+		return cmd_refuse(&usage, "one NAME, not several");
+	const char *name = words ? argv[0] : "";
+	if (strcmp(name, "templates") == 0)
+		return init_list();
+	return words ? list_one(name) : list_all();
 }

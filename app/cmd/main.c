@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* weir: looks up the verb and hands over.  What must be done once, before any thread, is done here. */
+/* weir: looks up the verb and hands over. */
 #include "cmd/cmd.h"
-#include "http/http.h"
+#include "data/names.h"
+#include "data/terminal.h"
+#include "http/client.h"
+#include "sqlite/store/store.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -14,15 +16,17 @@ static const struct verb {
 } verbs[] = {
 	{"run", "run a pipeline from a YAML file", cmd_run},
 	{"get", "fetch a list of URLs, one JSON record each", cmd_get},
-	{"init", "write a pipeline file to begin with", cmd_init},
+	{"init", "write a commented pipeline file to start from", cmd_init},
 	{"check", "check a pipeline file; --explain shows all settings", cmd_check},
-	{"list", "show what can stand in a pipeline, and its keys", cmd_list},
-	{"dead", "look at the dead letters of a run, send them round again", cmd_dead},
-	{"state", "check, export or remove the durable state of a run", cmd_state},
-	{"set", "change the limits of a run while it lives, or pause it", cmd_set},
-	{"status", "show where a run stands", cmd_status},
-	{"mock", "an upstream to try things on: slow, limited, faulty", cmd_mock},
-	{"bench", "patterns for slow jobs: published, possible, measured here", cmd_bench},
+	{"list", "show the components of a pipeline and their keys", cmd_list},
+	{"status", "show where runs stand, alive or not, and what to type next", cmd_status},
+	{"set", "change the limits of a running pipeline", cmd_set},
+	{"pause", "send nothing new until `weir resume`", cmd_pause},
+	{"resume", "continue a running pipeline that is paused", cmd_resume},
+	{"dead", "show, replay, export or purge the dead letters of a run", cmd_dead},
+	{"state", "verify, export or remove the state of a run", cmd_state},
+	{"mock", "start a test server: slow, limited, faulty", cmd_mock},
+	{"bench", "compare patterns for slow jobs on this machine", cmd_bench},
 };
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
@@ -30,44 +34,84 @@ enum { VERBS = sizeof verbs / sizeof verbs[0] };
 static void print_help(FILE *to)
 {
 	fputs("usage: weir VERB [ARGUMENT ...]\n\n"
-	      "Puts a mountain of slow jobs through a narrow gate: as fast as the gate allows,\n"
-	      "in bounded memory, without losing one.\n\n",
+	      "Runs many slow jobs, such as calls of an API: as fast as the service allows, in\n"
+	      "bounded memory, without losing one.\n\n",
 	      to);
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].text);
-	fputs("\n`weir VERB --help` says more.  Exit codes: 0 done, 3 done with dead letters,\n"
-	      "4 accounts do not match, 5 stopped and can go on, 64 usage, 69 sink or broker\n"
-	      "unavailable, 74 input or output, 75 state in use, 78 config, 128+n a second\n"
-	      "signal n.\n",
+	fputs("\n`weir help VERB` shows the options of a verb, `weir version` the version.\n\n"
+	      "Exit codes: 0 done, 3 done with dead letters, 4 accounts do not match, 5 stopped\n"
+	      "by a signal, 6 stopped by stop_when, 64 usage, 69 something it needs is not\n"
+	      "available (run, sink, broker, descriptors), 74 input or output, 75 state in use\n"
+	      "or no answer, 78 config, 128+n a second signal n.  After 5 and 6 the same\n"
+	      "command resumes.\n",
 	      to);
 }
 
-static int run_verb(const struct verb *verb, int argc, char **argv)
+static int refuse_verb(const char *name)
 {
-	signal(SIGPIPE, SIG_IGN);
-	if (http_global_init()) {
-		fputs("weir: libcurl cannot be used\n", stderr);
-		return EX_UNAVAILABLE;
-	}
-	return verb->run(argc, argv);
+	struct names names = {0};
+	char hint[80];
+	for (size_t i = 0; i < VERBS; i++)
+		names_add(&names, verbs[i].name);
+	names_add(&names, "help");
+	names_add(&names, "version");
+	terminal_complain("weir", "unknown verb \"%.80s\"%s", name, names_hint(&names, name, hint));
+	fputs("`weir --help` shows the verbs\n", stderr);
+	return EX_USAGE;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (!strcmp(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* `weir help VERB` is `weir VERB --help`. */
+static int help(const char *name)
+{
+	char *argv[] = {(char *)(uintptr_t)name, "--help", NULL};
+	const struct verb *verb = find_verb(name);
+	if (verb)
+		return cmd_run_verb(verb->run, 2, argv);
+	if (*name)
+		return refuse_verb(name);
+	print_help(stdout);
+	return cmd_end_output(0);
+}
+
+/* What a report of a fault should name; libuv and jq do not say theirs, so it is that of the build. */
+static int print_version(void)
+{
+	char http[80];
+	http_version(http);
+	printf("weir " WEIR_VERSION "\n%s, SQLite %s, libuv " WEIR_LIBUV ", jq " WEIR_JQ "\n", http, store_version());
+	return cmd_end_output(0);
+}
+
+static bool is_one_of(const char *name, const char *const *words)
+{
+	while (*words && strcmp(*words, name) != 0)
+		words++;
+	return *words;
 }
 
 int main(int argc, char **argv)
 {
+	static const char *const help_words[] = {"help", "--help", "-h", NULL};
+	static const char *const version_words[] = {"version", "--version", "-V", NULL};
 	const char *name = argc > 1 ? argv[1] : "";
-	for (size_t i = 0; i < VERBS; i++)
-		if (!strcmp(name, verbs[i].name))
-			return run_verb(&verbs[i], argc - 1, argv + 1);
-	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-		print_help(stdout);
-		return 0;
-	}
-	if (!strcmp(name, "--version")) {
-		puts("weir " WEIR_VERSION);
-		return 0;
-	}
+	const struct verb *verb = find_verb(name);
+	if (verb)
+		return cmd_run_verb(verb->run, argc - 1, argv + 1);
+	if (is_one_of(name, help_words))
+		return help(argc > 2 ? argv[2] : "");
+	if (is_one_of(name, version_words))
+		return print_version();
 	if (*name)
-		fprintf(stderr, "weir: there is no verb '%s'\n\n", name);
+		return refuse_verb(name);
 	print_help(stderr);
 	return EX_USAGE;
 }

@@ -24,11 +24,3 @@ char *cmd_helper_path(const char *name)
 	free(exe);
 	return path;
 }
-
-char *cmd_state_folder(const char *state, const char *run)
-{
-	char *path;
-	if (state)
-		return strdup(state);
-	return asprintf(&path, ".weir/%s", run) < 0 ? NULL : path;
-}

@@ -10,8 +10,4 @@ char *cmd_helper_path(const char *name);
 /* The path of the running program; malloc'ed or NULL. */
 char *cmd_exe_path(void);
 
-/* The state folder of the run called RUN, below this folder (`.weir/RUN`), or `state` if that is given; malloc'ed or
- * NULL.  Either may be NULL, not both. */
-char *cmd_state_folder(const char *state, const char *run);
-
 #endif

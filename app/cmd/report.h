@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What is told of a run: the progress line, its JSON form, the words at the end, the summary.  All from one look at the
- * engine, so that they agree.
- */
+/* One look at a run, of which all that is said of it is made: figures.h says it to programs, words.h to people. */
 #ifndef CMD_REPORT_H
 #define CMD_REPORT_H
 
 #include "engine/engine.h"
 
+enum { REPORT_MARKS = 32 };
+
 struct report {
 	const char *name;
 	const struct engine *engine;
-	weir_nsec looked_at; /* of the last report_look() */
-	uint64_t settled;    /* then */
-	double rate;         /* items settled a second, of late: the quotient of the next two */
-	double decayed_items, decayed_seconds;
-	char *where;              /* what tells the other verbs which run: a name, or --state DIR */
+	weir_nsec looked_at;  /* of the last report_look() */
+	uint64_t settled;     /* then */
+	weir_nsec settled_at; /* when that was last another number */
+	double rate;          /* items settled a second, of late */
+	struct report_mark {
+		weir_nsec at;
+		uint64_t settled;
+	} marks[REPORT_MARKS];    /* one a second: where it stood then */
+	size_t mark_count;        /* ever; the last ones are there */
+	char *where;              /* the run, as an argument of other verbs: its name or its folder */
+	char *sink;               /* "orders.db, table orders" */
 	const char *dead_letters; /* the file that they are in; NULL: not a file of ours */
+	char own_rate[32];        /* "1000/s"; empty: none */
 	struct engine_stats now;
 	struct engine_flow flow;
 };
 
-/* Takes a look: fills `now`, brings the rate up to date. */
+/* Takes a look: fills `now` and `flow`, brings the rate up to date. */
 void report_look(struct report *report);
 
-/* One line for a terminal of so many columns, without a newline. */
-void report_line(const struct report *report, size_t columns, struct buf *out);
+/* Brings the rate up to date: so many items were settled then.  Pure. */
+void report_mark(struct report *report, weir_nsec now, uint64_t settled);
 
-/* The same as one JSON object: `event` is "progress", "end" or "status". */
-void report_json(const struct report *report, const char *event, struct buf *out);
+/* Items that are settled; and those of them that were in this process. */
+uint64_t report_settled(const struct report *report);
+uint64_t report_settled_here(const struct report *report);
 
-/* A few lines for people, at the end of a run. */
-void report_closing(const struct report *report, struct buf *out);
+/* Seconds until all is settled; -1: nobody knows. */
+double report_eta(const struct report *report);
 
-/* The totals, as JSON on several lines, newline included.  After the children of the run have ended. */
-void report_summary(const struct report *report, int exit_code, struct buf *out);
-
-/* 1234567 -> 1,234,567 */
-const char *report_number(uint64_t n, char text[32]);
-
-/* As people say them: 0.8 s, 43 s, 2 m 05 s, 3 h 20 m. */
-const char *report_seconds(double seconds, char text[32]);
+/* Something keeps all items waiting: the rate of late says nothing of the time that is left. */
+bool report_stands_still(const struct report *report);
 
 /* Seconds since this process was started (from exec, to 10 ms), on a clock that also runs while the machine sleeps. */
 double report_wall_seconds(void);

@@ -2,34 +2,43 @@
 /*
  * A session: what lies around the engine when a user runs a plan.
  *
- * The first SIGINT or SIGTERM stops the run, which drains; from then on the next one ends the process at once, by the
- * kernel's hand, whatever the loop is doing.  Children see the end of their input and end, too.
+ * The first SIGINT or SIGTERM stops the run, which drains; from then on the next one ends the process immediately, by
+ * the kernel's hand, whatever the loop is doing.  Children see the end of their input and end, too.
  */
 #include "cmd/session.h"
 
-#include "admin/control.h"
-#include "cmd/changes.h"
-#include "cmd/letters.h"
+#include "cmd/cmd.h"
+#include "cmd/figures.h"
 #include "cmd/paths.h"
 #include "cmd/progress.h"
-#include "engine/engine.h"
+#include "cmd/requests.h"
+#include "cmd/runs.h"
+#include "data/terminal.h"
+#include "data/units.h"
+#include "engine/life.h"
+#include "files/jsonl_sink.h"
 #include "port/adapters.h"
-#include "sink/jsonl.h"
-#include "store/folder.h"
+#include "spec/meaning.h"
+#include "state/control.h"
+#include "state/folder.h"
+#include "state/kept_file.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 #include <weir/weir.h>
 
 /* Threads look up hosts and read files; a list of URLs may name many hosts. */
-enum { FDS_RESERVED = 40, OFFLOAD_THREADS = 16 };
+enum { OFFLOAD_THREADS = 16 };
+
+/* Descriptors of a run without steps, with some for a moment (a request on the control socket, a folder that is
+ * synced); and those that are kept from the connections of its items. */
+enum { FDS_LEAST = 28, FDS_RESERVED = 40 };
 
 struct session {
 	const struct plan *plan;
@@ -40,6 +49,7 @@ struct session {
 	struct progress progress;
 	struct weir_group *helpers;
 	struct control *control;
+	struct requests requests; /* of the control socket */
 	struct sink_jsonl_config dead_letters;
 	char *exe_path;
 	int signal_fd;
@@ -48,24 +58,32 @@ struct session {
 
 static void say_error(const struct session *session, const struct weir_error *err)
 {
-	fprintf(stderr, "weir: %s: %s\n", session->plan->file, err->text);
+	terminal_complain("weir", "%s: %s", session->plan->file, err->text);
+}
+
+/* Why a run did not end well, for those who asked for silence. */
+static void say_end(const struct session *session)
+{
+	const struct engine_stats *now = &session->report.now;
+	char a[32], b[32];
+	if (now->reason)
+		terminal_complain("weir", "%s: stopped: %s; %s unfinished", session->plan->file, now->reason,
+				  units_number_text(now->unfinished, a));
+	else if (session->exit_code == EXIT_DEAD_LETTERS)
+		terminal_complain("weir", "%s: %s of %s items failed%s%s", session->plan->file,
+				  units_number_text(now->dead, a), units_number_text(now->read, b),
+				  now->cause_count ? ", most of them: " : "",
+				  now->cause_count ? now->causes[0].text : "");
 }
 
 /* --- signals --- */
 
+/* The prompt does not stand behind the ^C that a terminal shows. */
 static void exit_now(int number)
 {
+	if (isatty(STDERR_FILENO) && write(STDERR_FILENO, "\n", 1) < 0)
+		_exit(128 + number);
 	_exit(128 + number);
-}
-
-static int block_signals(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 static void let_signals_kill(void)
@@ -90,9 +108,11 @@ static int watch_signals(void *arg)
 	if (weir_io_read(io, &info, sizeof info, WEIR_FOREVER) == sizeof info) {
 		bool interrupt = info.ssi_signo == SIGINT;
 		engine_stop(session->engine, interrupt ? "SIGINT" : "SIGTERM");
-		if (!session->opts->quiet)
-			progress_note(&session->progress, "%s: finishing what is in flight; once more ends now",
-				      interrupt ? "SIGINT" : "SIGTERM");
+		report_look(&session->report);
+		progress_note(&session->progress, "%s: finishing %s in flight (%s again to quit now)",
+			      interrupt ? "interrupted" : "SIGTERM",
+			      units_number_text(session->report.now.in_flight, (char[32]){0}),
+			      interrupt ? "Ctrl-C" : "SIGTERM");
 		let_signals_kill();
 	}
 	weir_io_close(io);
@@ -101,84 +121,34 @@ static int watch_signals(void *arg)
 
 /* --- descriptors --- */
 
-/* Raises the soft limit to the hard one; how many items at once the descriptors allow, 0: as many as wanted. */
+int session_need_descriptors(const struct plan *plan, const char *file)
+{
+	rlim_t allowed = cmd_raise_descriptors();
+	unsigned needed = FDS_LEAST;
+	for (size_t i = 0; plan && i < plan->step_count; i++) {
+		const struct step_ops *step = plan->steps[i].adapter->step;
+		needed += (step->held ? step->held(plan->steps[i].config) : 0) + step->descriptors;
+	}
+	if (allowed >= needed)
+		return 0;
+	terminal_complain("weir", "%s: a run needs at least %u open files, but the limit (ulimit -n) is %llu; raise it",
+			  file, needed, (unsigned long long)allowed);
+	return EX_UNAVAILABLE;
+}
+
+/* The concurrency that the descriptors allow, 0: any. */
 static size_t most_concurrency(const struct plan *plan)
 {
-	struct rlimit limit;
+	rlim_t allowed = cmd_raise_descriptors();
 	unsigned each = 0;
 	for (size_t i = 0; i < plan->step_count; i++)
 		each += plan->steps[i].adapter->step->descriptors;
-	if (getrlimit(RLIMIT_NOFILE, &limit))
+	if (!each || allowed == RLIM_INFINITY)
 		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (!each || limit.rlim_max == RLIM_INFINITY)
-		return 0;
-	return limit.rlim_max > FDS_RESERVED + each ? (size_t)(limit.rlim_max - FDS_RESERVED) / each : 1;
+	return allowed > FDS_RESERVED + each ? (size_t)(allowed - FDS_RESERVED) / each : 1;
 }
 
 /* --- the run --- */
-
-static int answer_letters(struct session *session, const char *words, struct buf *out, struct weir_error *err,
-			  weir_nsec deadline)
-{
-	struct letters_request request;
-	struct engine *engine = session->engine;
-	uint64_t n = 0;
-	int code = letters_parse(words, &request, err);
-	if (code)
-		return code;
-	if (request.verb == LETTERS_LIST)
-		code = engine_letters(engine, &request.query, out, &n, err, deadline);
-	else if (request.verb == LETTERS_REPLAY)
-		code = engine_replay(engine, &request.query, &n, err, deadline);
-	else
-		code = engine_purge(engine, &request.query, &n, err, deadline);
-	if (!code)
-		buf_addf(out, "{\"n\":%llu}", (unsigned long long)n);
-	letters_request_fini(&request);
-	return code;
-}
-
-static int answer_change(struct session *session, const char *words, struct buf *out, struct weir_error *err)
-{
-	struct engine_changes changes;
-	int code = changes_parse(words, &changes, err);
-	if (!code)
-		code = engine_change(session->engine, &changes, err);
-	if (code)
-		return code;
-	if (!session->opts->quiet)
-		progress_note(&session->progress, "weir set: %s", words);
-	report_look(&session->report);
-	report_json(&session->report, "set", out);
-	return 0;
-}
-
-/* A request is a word, and what it is about. */
-static void answer_request(void *arg, const char *request, struct buf *out, weir_nsec deadline)
-{
-	struct session *session = arg;
-	struct weir_error err = {0};
-	if (!strcmp(request, "status")) {
-		report_look(&session->report);
-		report_json(&session->report, "status", out);
-		return;
-	}
-	int code = WEIR_EINVAL;
-	if (!strncmp(request, "letters ", 8))
-		code = answer_letters(session, request + 8, out, &err, deadline);
-	else if (!strncmp(request, "set ", 4))
-		code = answer_change(session, request + 4, out, &err);
-	else
-		weir_error_set(&err, WEIR_EINVAL, "unknown request");
-	if (!code)
-		return;
-	buf_clear(out);
-	buf_add_str(out, "{\"error\":");
-	buf_add_json_str(out, err.text, strlen(err.text));
-	buf_add_char(out, '}');
-}
 
 static int start_helpers(struct session *session, struct weir_error *err)
 {
@@ -186,14 +156,14 @@ static int start_helpers(struct session *session, struct weir_error *err)
 	int code = weir_group_new(NULL, &session->helpers);
 	if (!code)
 		code = weir_group_spawn_with(session->helpers, &signals, watch_signals, session, WEIR_FOREVER);
-	if (!code && !session->opts->quiet)
+	if (!code)
 		code = weir_group_spawn_with(session->helpers, &progress, progress_run, &session->progress,
 					     WEIR_FOREVER);
 	if (code)
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (session->folder.fd < 0)
 		return 0;
-	return control_start(session->folder.fd, answer_request, session, &session->control, err);
+	return control_start(session->folder.fd, requests_answer, &session->requests, &session->control, err);
 }
 
 static void stop_helpers(struct session *session)
@@ -206,20 +176,42 @@ static void stop_helpers(struct session *session)
 	weir_group_free(session->helpers);
 }
 
+/* 0 or a negative code. */
+static int write_text(const char *path, const struct buf *text)
+{
+	FILE *file = strcmp(path, "-") ? fopen(path, "we") : stdout;
+	if (!file)
+		return -errno;
+	int code = text->failed ? WEIR_ENOMEM : terminal_put_exact(file, text->data, text->len);
+	if (!code && fflush(file))
+		code = -errno;
+	if (file != stdout && fclose(file) && !code)
+		code = -errno;
+	return code;
+}
+
+/* For those who ask where the run stands when it is not alive; that there is none says that it was killed. */
+static void keep_summary(const struct session *session, const struct buf *text)
+{
+	struct kept_file file = {0};
+	if (session->folder.fd >= 0 && !kept_file_init(&file, session->opts->state, FOLDER_SUMMARY))
+		kept_file_write(&file, text, false);
+	kept_file_fini(&file);
+}
+
+/* A missing summary is a failure, whatever became of the run. */
 static void write_summary(struct session *session)
 {
 	struct buf text = {0};
 	const char *path = session->opts->summary;
-	report_summary(&session->report, session->exit_code, &text);
-	FILE *file = strcmp(path, "-") ? fopen(path, "we") : stdout;
-	bool written = file && !text.failed && fwrite(text.data, 1, text.len, file) == text.len && !fflush(file);
-	if (!written) {
-		fprintf(stderr, "weir: cannot write the summary %s: %s\n", path, strerror(errno));
-		if (session->exit_code == 0)
-			session->exit_code = EX_IOERR;
-	}
-	if (file && file != stdout)
-		fclose(file);
+	figures_summary(&session->report, session->exit_code, &text);
+	keep_summary(session, &text);
+	int code = path ? write_text(path, &text) : 0;
+	if (code)
+		terminal_complain("weir", "cannot write the summary %s: %s",
+				  strcmp(path, "-") ? path : "to the standard output", weir_strerror(code));
+	if (code && session->exit_code < EX__BASE)
+		session->exit_code = EX_IOERR;
 	buf_fini(&text);
 }
 
@@ -227,9 +219,9 @@ static void tell_concurrency(struct session *session)
 {
 	struct engine_stats stats;
 	engine_stats(session->engine, &stats);
-	if (stats.most < (size_t)session->plan->settings.concurrency && !session->opts->quiet)
+	if (stats.most < (size_t)session->plan->settings.concurrency)
 		progress_note(&session->progress,
-			      "the limit of open descriptors (ulimit -n) allows %zu at once instead of %lld",
+			      "the limit of open files (ulimit -n) allows a concurrency of %zu instead of %lld",
 			      stats.most, (long long)session->plan->settings.concurrency);
 }
 
@@ -240,13 +232,15 @@ static void tell_promise(struct session *session)
 	const char *sink = session->plan->sink.adapter->name;
 	char a[32];
 	engine_stats(session->engine, &stats);
-	if (!stats.durable || session->opts->quiet || stats.was_done)
+	if (!stats.durable || stats.past_done)
 		return;
 	if (stats.resumed)
-		progress_note(&session->progress, "goes on where it was: %s items are settled, %s are not",
-			      report_number(stats.settled_before, a), report_number(stats.unfinished, (char[32]){0}));
+		progress_note(&session->progress, "resuming: %s items done, %s unfinished",
+			      units_number_text(stats.settled_before, a),
+			      units_number_text(stats.unfinished, (char[32]){0}));
 	if (!stats.exact)
-		progress_note(&session->progress, "%s is at least once: a kill may make outputs come twice", sink);
+		progress_note(&session->progress,
+			      "the sink %s is at least once: after a crash it may get outputs twice", sink);
 }
 
 static const char *dead_letter_file(const struct session *session)
@@ -255,7 +249,7 @@ static const char *dead_letter_file(const struct session *session)
 	if (session->opts->record)
 		return NULL;
 	if (!dead_letter->adapter)
-		return session->plan->broker.adapter->broker->bury ? NULL : session->dead_letters.path;
+		return session->plan->broker.adapter->broker->queue.bury ? NULL : session->dead_letters.path;
 	return dead_letter->adapter == &sink_jsonl_adapter
 		       ? ((const struct sink_jsonl_config *)dead_letter->config)->path
 		       : NULL;
@@ -265,11 +259,16 @@ static int run_engine(struct session *session, struct weir_error *err)
 {
 	session->report.engine = session->engine;
 	session->report.dead_letters = dead_letter_file(session);
+	session->requests = (struct requests){.plan = session->plan,
+					      .engine = session->engine,
+					      .report = &session->report,
+					      .progress = &session->progress,
+					      .dead_letters = session->dead_letters.path};
 	tell_concurrency(session);
 	tell_promise(session);
 	int code = start_helpers(session, err);
 	if (code)
-		engine_stop(session->engine, "it could not be started");
+		engine_stop(session->engine, "the run could not be started");
 	session->exit_code = engine_run(session->engine, err);
 	if (code)
 		session->exit_code = EX_UNAVAILABLE;
@@ -280,8 +279,21 @@ static int run_engine(struct session *session, struct weir_error *err)
 static void note(void *arg, const char *text)
 {
 	struct session *session = arg;
-	if (!session->opts->quiet)
-		progress_note(&session->progress, "%s", text);
+	progress_note(&session->progress, "%s", text);
+}
+
+static enum engine_wish wish_of(const struct session_options *opts)
+{
+	if (opts->fresh)
+		return *opts->fresh ? WISH_DISCARD : WISH_FRESH;
+	return opts->adopt ? WISH_ADOPT : WISH_RESUME;
+}
+
+/* What is written to a pipe is often read by a program that writes to the same terminal. */
+static bool shares_terminal(const struct plan *plan)
+{
+	struct stat st;
+	return plan->sink.adapter == &sink_stdout_adapter && (fstat(STDOUT_FILENO, &st) || !S_ISREG(st.st_mode));
 }
 
 static int run_on_loop(void *arg)
@@ -290,41 +302,45 @@ static int run_on_loop(void *arg)
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
 	struct engine_options engine_opts = {
-		.env = {.exe_path = session->exe_path, .allow_private = opts->allow_private, .record = opts->record},
+		.env = {.exe_path = session->exe_path,
+			.allow_private = opts->allow_private,
+			.ca_file = getenv("SSL_CERT_FILE"),
+			.url_list = opts->record},
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,
-		.wish = opts->wish,
+		.wish = wish_of(opts),
 		.dead_to_sink = opts->record,
 		.dead_adapter = &sink_jsonl_adapter,
 		.dead_config = &session->dead_letters,
 		.note = note,
 		.arg = session,
 	};
-	progress_init(&session->progress, &session->report);
+	progress_init(&session->progress, &session->report, opts->quiet ? PROGRESS_NONE : opts->progress,
+		      shares_terminal(session->plan));
 	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {
 		say_error(session, &err);
 		return 0;
 	}
+	if (session->folder.fd >= 0)
+		unlinkat(session->folder.fd, FOLDER_SUMMARY, 0);
 	run_engine(session, &err);
-	if (opts->quiet)
-		report_look(&session->report);
-	else
-		progress_end(&session->progress);
+	progress_end(&session->progress, session->exit_code);
 	if (err.code)
 		say_error(session, &err);
-	if (opts->summary)
-		write_summary(session);
+	else if (session->progress.form == PROGRESS_NONE)
+		say_end(session);
+	write_summary(session);
 	engine_free(session->engine);
 	return 0;
 }
 
-/* How other verbs are told of this run: by its name where that leads to its folder, from here. */
+/* The run as an argument of other verbs: its name where that leads to its folder, from here, or the folder. */
 static char *name_run(const struct session *session)
 {
 	const char *path = session->opts->state, *name = session->plan->settings.name;
-	char *words, *usual = cmd_state_folder(NULL, name);
-	bool is_usual = usual && !strcmp(!strncmp(path, "./", 2) ? path + 2 : path, usual);
-	int n = is_usual ? asprintf(&words, "%s", name) : asprintf(&words, "--state %s", path);
+	char *words, *usual = runs_folder(name);
+	bool is_usual = usual && !strcmp(path, usual);
+	int n = asprintf(&words, "%s%s", !is_usual && runs_have(path) ? "./" : "", is_usual ? name : path);
 	free(usual);
 	return n < 0 ? NULL : words;
 }
@@ -334,7 +350,7 @@ static int open_folder(struct session *session, struct weir_error *err)
 	const char *path = session->opts->state;
 	if (!path)
 		return 0;
-	int code = folder_open(path, &session->folder, err);
+	int code = folder_open(path, FOLDER_RUN, &session->folder, err);
 	if (code)
 		return code;
 	session->dead_letters.path = folder_file(&session->folder, "dead.jsonl");
@@ -353,21 +369,28 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 		.report = {.name = plan->settings.name},
 		.exe_path = cmd_exe_path(),
 	};
-	int code = open_folder(&session, &err);
+	int code = session_need_descriptors(plan, plan->file);
+	if (code) {
+		free(session.exe_path);
+		return code;
+	}
+	code = open_folder(&session, &err);
 	if (code) {
 		say_error(&session, &err);
 		free(session.exe_path);
 		return code == WEIR_EBUSY ? EX_TEMPFAIL : EX_IOERR;
 	}
-	session.signal_fd = block_signals();
+	session.report.sink = spec_meaning_place(plan->meaning, "sink");
+	session.signal_fd = cmd_signals_open();
 	code = weir_run(&(struct weir_options){.offload_threads = OFFLOAD_THREADS}, run_on_loop, &session);
 	if (code) {
-		fprintf(stderr, "weir: %s: %s\n", plan->file, weir_strerror(code));
+		terminal_complain("weir", "%s: %s", plan->file, weir_strerror(code));
 		session.exit_code = EX_UNAVAILABLE;
 	}
 	close(session.signal_fd);
 	free(session.dead_letters.path);
 	free(session.report.where);
+	free(session.report.sink);
 	folder_close(&session.folder);
 	free(session.exe_path);
 	return session.exit_code;

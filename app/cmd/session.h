@@ -3,16 +3,23 @@
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
 
+#include "cmd/progress.h"
 #include "engine/engine.h"
 
 struct session_options {
-	const char *state;     /* the state folder; NULL: none, and no control socket */
-	const char *summary;   /* where the totals go as JSON; "-": stdout; NULL: nowhere */
-	enum engine_wish wish; /* what to do about an earlier run of the pipeline */
-	bool quiet;            /* no progress and no closing words */
-	bool record;           /* `weir get` */
+	const char *state;   /* the state folder; NULL: none, and no control socket */
+	const char *summary; /* where the totals go as JSON; "-": stdout; NULL: nowhere */
+	const char *fresh;   /* start over; "discard": whatever that loses; NULL: resume an earlier run */
+	bool adopt;          /* resume although the pipeline has changed */
+	enum progress_form progress;
+	bool quiet;  /* as PROGRESS_NONE */
+	bool record; /* `weir get` */
 	bool allow_private;
 };
+
+/* Raises the limit of open descriptors as far as it goes.  0, or an exit code when a run of the plan (NULL: any run)
+ * needs more than that; then it says so on stderr. */
+int session_need_descriptors(const struct plan *plan, const char *file);
 
 /* Runs the plan to its end and returns the exit code.  Says on stderr what went wrong. */
 int session_run(const struct plan *plan, const struct session_options *opts);

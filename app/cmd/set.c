@@ -1,112 +1,122 @@
 /* SPDX-License-Identifier: MIT */
-/* weir set: changes the limits of a run while it lives, through its control socket. */
+/* weir set, pause, resume: change the limits of a run while it is alive, through its control socket. */
 #include "cmd/ask.h"
 #include "cmd/changes.h"
 #include "cmd/cmd.h"
+#include "cmd/options.h"
+#include "cmd/runs.h"
+#include "data/terminal.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
-static void print_help(FILE *to)
-{
-	fputs("usage: weir set RUN NAME=VALUE ...\n"
-	      "       weir set --state DIR NAME=VALUE ...\n\n"
-	      "Changes a run while it lives: the one called RUN in .weir/ below this folder,\n"
-	      "or the one whose state folder is DIR.  All of it is changed, or nothing.  It\n"
-	      "lasts until the run ends; the file of the pipeline stays as it is.\n\n"
-	      "  concurrency=N       items at once; auto: found\n"
-	      "  rate=N/s            calls in a time, as 1000/s, 60/m, 3/10s; none: no limit\n"
-	      "                      of yours\n"
-	      "  paused=true         nothing new is sent until paused=false\n"
-	      "  --json              the run's answer as it comes, a JSON object\n"
-	      "  --help\n",
-	      to);
-}
+struct set_options {
+	bool as_json;
+};
 
-static void print_answer(const struct json *json)
-{
-	const struct json *flow = json_member(json, "flow"), *member = json_member(json, "name");
-	size_t n;
-	printf("%s: ", member ? json_text(member, &n) : "?");
-	member = json_member(flow, "concurrency");
-	printf("concurrency %.0f", member ? json_real(member) : 0.0);
-	member = json_member(flow, "auto");
-	if (member && json_bool(member))
-		fputs(" (auto)", stdout);
-	member = json_member(flow, "own_rate");
-	printf(", rate %s", member && json_type(member) == JSON_TEXT ? json_text(member, &n) : "none");
-	member = json_member(flow, "paused");
-	puts(member && json_bool(member) ? ", paused" : "");
-}
+#define JSON_OPTION                                                                                                    \
+	{                                                                                                              \
+		"json", NULL, "print the figures of the run after the change as a JSON object",                        \
+			offsetof(struct set_options, as_json)                                                          \
+	}
 
-static int ask(const char *state, const char *run, const char *request, bool as_json, struct weir_error *err)
-{
-	struct buf answer = {0};
-	struct json *json;
-	int code = cmd_ask(state, run, request, &answer, &json, err);
-	if (!code && as_json)
-		fwrite(answer.data, 1, answer.len, stdout);
-	else if (!code)
-		print_answer(json);
-	json_free(json);
-	buf_fini(&answer);
-	return code;
-}
+static const struct cmd_option set_options[] = {
+	{NULL, "concurrency=N", "maximum calls in flight; auto: found by measurement"},
+	{NULL, "rate=N/s", "maximum calls in a time, such as 1000/s, 60/m or 3/10s; none: no limit of yours"},
+	{NULL, "paused=true", "send nothing new until paused=false, as weir pause and weir resume"},
+	JSON_OPTION,
+	{0},
+};
+static const struct cmd_option pause_options[] = {JSON_OPTION, {0}};
 
-static int change(const char *state, const char *run, char **words, int n, bool as_json)
+static const struct cmd_usage set_usage = {
+	.verb = "set",
+	.forms = "[RUN] NAME=VALUE ...",
+	.about = "Changes the limits of a running pipeline.  RUN is its name, for .weir/RUN below\n"
+		 "this folder, its pipeline file, or its state folder (default: the only run below\n"
+		 "this folder).  Changes all of them or, if one is wrong, none.  They hold until\n"
+		 "the run ends; the pipeline file stays as it is.",
+	.options = set_options,
+};
+
+static const struct cmd_usage pause_usage = {
+	.verb = "pause",
+	.forms = "[RUN]",
+	.about = "Pauses a running pipeline: calls in flight finish, nothing new is sent until\n"
+		 "`weir resume`.  RUN is its name, its pipeline file, or its state folder\n"
+		 "(default: the only run below this folder).",
+	.options = pause_options,
+};
+
+static const struct cmd_usage resume_usage = {
+	.verb = "resume",
+	.forms = "[RUN]",
+	.about = "Continues a running pipeline that `weir pause` has paused.  RUN is its name, its\n"
+		 "pipeline file, or its state folder (default: the only run below this folder).\n"
+		 "To resume a run that has ended, use `weir run FILE`.",
+	.options = pause_options,
+};
+
+static int change(const struct cmd_usage *usage, const struct set_options *opts, const char *run, char **words, int n)
 {
 	struct weir_error err = {0};
 	struct engine_changes changes;
-	struct buf request = {0};
+	struct buf request = {0}, answer = {0};
+	struct json *json = NULL;
+	char who[40], *folder = NULL;
 	buf_add_str(&request, "set");
 	for (int i = 0; i < n; i++)
 		buf_addf(&request, " %s", words[i]);
-	int code = !request.failed ? changes_parse(request.data + strlen("set"), &changes, &err)
-				   : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
-	if (!code)
-		code = ask(state, run, request.data, as_json, &err);
-	if (code)
-		fprintf(stderr, "weir set: %s\n", err.text);
+	int code = request.failed ? weir_error_set(&err, WEIR_ENOMEM, "out of memory") : 0;
+	bool good = code || !changes_parse(request.data + strlen("set"), &changes, &err);
+	if (!code && good)
+		code = runs_find(run, &folder, &err);
+	if (!code && good)
+		code = cmd_ask(folder, request.data, &answer, &json, &err);
+	if (!code && good)
+		cmd_answer_print(&answer, opts->as_json);
+	json_free(json);
+	free(folder);
+	buf_fini(&answer);
 	buf_fini(&request);
+	if (!good)
+		return cmd_refuse(usage, "%s", err.text);
+	snprintf(who, sizeof who, "weir %s", usage->verb);
+	if (code)
+		terminal_complain(who, "%s", err.text);
 	return cmd_exit_of(code);
 }
 
 int cmd_set(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"state", required_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	const char *state = NULL, *run = NULL;
-	bool as_json = false;
-	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-		if (option == 'h') {
-			print_help(stdout);
-			return 0;
-		}
-		if (option == 'j')
-			as_json = true;
-		else if (option == 'd')
-			state = optarg;
-		else {
-			print_help(stderr);
-			return EX_USAGE;
-		}
-	}
-	if (!state && optind < argc && !strpbrk(argv[optind], "=/"))
-		run = argv[optind++];
-	if ((!state && !run) || optind == argc) {
-		fputs(optind == argc ? "weir set: what? NAME=VALUE, one or more\n\n"
-				     : "weir set: which run? RUN by its name, or --state DIR\n\n",
-		      stderr);
-		print_help(stderr);
-		return EX_USAGE;
-	}
-	return change(state, run, argv + optind, argc - optind, as_json);
+	struct set_options opts = {0};
+	int words, code;
+	if (!cmd_options_read(&set_usage, argc, argv, &opts, &words, &code))
+		return code;
+	int first = words && !strchr(argv[0], '=');
+	if (first == words)
+		return cmd_refuse(&set_usage, "what? NAME=VALUE, one or more");
+	return change(&set_usage, &opts, first ? argv[0] : NULL, argv + first, words - first);
+}
+
+static int change_pause(const struct cmd_usage *usage, int argc, char **argv, char *change_to)
+{
+	struct set_options opts = {0};
+	int words, code;
+	if (!cmd_options_read(usage, argc, argv, &opts, &words, &code))
+		return code;
+	if (words > 1)
+		return cmd_refuse(usage, "which run? One RUN, by its name, its file or its state folder");
+	return change(usage, &opts, words ? argv[0] : NULL, &change_to, 1);
+}
+
+int cmd_pause(int argc, char **argv)
+{
+	return change_pause(&pause_usage, argc, argv, "paused=true");
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	return change_pause(&resume_usage, argc, argv, "paused=false");
 }

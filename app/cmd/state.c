@@ -1,53 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /* weir state: the durable state of a run that is not alive. */
 #include "cmd/cmd.h"
-#include "cmd/paths.h"
-#include "store/folder.h"
-#include "store/store.h"
+#include "cmd/files.h"
+#include "cmd/options.h"
+#include "cmd/runs.h"
+#include "data/names.h"
+#include "data/terminal.h"
+#include "data/units.h"
+#include "sqlite/store/store.h"
+#include "state/folder.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
 struct state_options {
-	const char *state, *run, *output;
+	const char *run, *output;
 	bool discard;
 };
 
 struct state {
-	const char *path;
+	char *path;
 	struct folder folder;
 	struct store *store;
 };
 
-static void print_help(FILE *to)
+static void print_count(const char *what, uint64_t n, const char *remark)
 {
-	fputs("usage: weir state verify RUN\n"
-	      "       weir state export RUN [-o FILE]\n"
-	      "       weir state rm     RUN [--discard]\n\n"
-	      "The durable state of the run called RUN, in .weir/RUN below this folder, which\n"
-	      "is not alive.  verify checks everything that can be checked, export writes the\n"
-	      "unfinished items as JSON lines, rm removes the state once nothing in it is\n"
-	      "unfinished and no dead letter is left.\n\n"
-	      "  --state DIR    the state folder, instead of RUN\n"
-	      "  --discard      rm: also what is unfinished, and dead letters\n"
-	      "  -o FILE        export: default is the standard output\n"
-	      "  --help\n",
-	      to);
+	char text[32];
+	printf("  %-12s %14s%s\n", what, units_number_text(n, text), remark);
 }
 
-static void print_accounts(const struct broker_past *past)
+static void print_accounts(const struct state *state, const struct broker_past *past)
 {
 	const struct broker_accounts *was = &past->accounts;
-	printf("%s: %llu read = %llu succeeded + %llu dropped + %llu dead + %llu unfinished; %llu dead letters kept\n",
-	       !past->begun   ? "empty"
-	       : past->done   ? "done"
+	char letters[32], kept[64] = "";
+	if (past->letters != was->dead)
+		snprintf(kept, sizeof kept, "   (%s of them kept here)", units_number_text(past->letters, letters));
+	printf("%s: whole\n", state->path);
+	if (!past->begun) {
+		puts("  no run has started");
+		return;
+	}
+	printf("  %-12s %s\n", "run",
+	       past->done     ? "done"
 	       : past->sealed ? "unfinished, its source read to the end"
-			      : "unfinished",
-	       (unsigned long long)was->read, (unsigned long long)was->succeeded, (unsigned long long)was->dropped,
-	       (unsigned long long)was->dead, (unsigned long long)past->unfinished, (unsigned long long)past->letters);
+			      : "unfinished");
+	printf("  %-12s %s\n", "closed", past->clean ? "by its run" : "no: its run was killed");
+	print_count("read", was->read, "");
+	print_count("succeeded", was->succeeded, "");
+	if (was->dropped)
+		print_count("dropped", was->dropped, "");
+	print_count("dead", was->dead, kept);
+	print_count("unfinished", past->unfinished, "");
 }
 
 static int verify(struct state *state, const struct state_options *opts, struct weir_error *err)
@@ -57,11 +62,11 @@ static int verify(struct state *state, const struct state_options *opts, struct 
 	(void)opts;
 	int code = store_verify(state->store, &findings, err);
 	if (findings.len)
-		fwrite(findings.data, 1, findings.len, stdout);
+		terminal_put_lines(stdout, findings.data, findings.len);
 	if (!code)
 		code = store_recall(state->store, &past, err);
 	if (!code)
-		print_accounts(&past);
+		print_accounts(state, &past);
 	broker_past_fini(&past);
 	buf_fini(&findings);
 	return code;
@@ -75,8 +80,8 @@ static int export_chunks(struct state *state, FILE *to, struct weir_error *err)
 	for (size_t i = 0; i < n && !code; i++) {
 		struct buf lines = {0};
 		code = store_export(state->store, chunks[i].id, &lines, err);
-		if (!code && lines.len && fwrite(lines.data, 1, lines.len, to) != lines.len)
-			code = weir_error_set(err, -errno, "cannot write: %s", strerror(errno));
+		if (!code && lines.len && (code = terminal_put_exact(to, lines.data, lines.len)))
+			weir_error_set(err, code, "cannot write: %s", weir_strerror(code));
 		buf_fini(&lines);
 	}
 	free(chunks);
@@ -85,13 +90,11 @@ static int export_chunks(struct state *state, FILE *to, struct weir_error *err)
 
 static int export(struct state *state, const struct state_options *opts, struct weir_error *err)
 {
-	FILE *to = opts->output ? fopen(opts->output, "we") : stdout;
-	if (!to)
-		return weir_error_set(err, -errno, "cannot open %s: %s", opts->output, strerror(errno));
-	int code = export_chunks(state, to, err);
-	if ((to == stdout ? fflush(to) : fclose(to)) && !code)
-		code = weir_error_set(err, -errno, "cannot write: %s", strerror(errno));
-	return code;
+	int code = cmd_output_check(opts->output, state->path, err);
+	if (code)
+		return code;
+	FILE *to = cmd_output_open(opts->output, err);
+	return to ? cmd_output_close(to, export_chunks(state, to, err), err) : err->code;
 }
 
 static int rm(struct state *state, const struct state_options *opts, struct weir_error *err)
@@ -105,7 +108,7 @@ static int rm(struct state *state, const struct state_options *opts, struct weir
 		return code;
 	if (loses)
 		return weir_error_set(err, WEIR_EINVAL,
-				      "%s has %llu unfinished items and %llu dead letters; finish the run, or say "
+				      "%s has %llu unfinished items and %llu dead letters; finish the run, or add "
 				      "--discard",
 				      state->path, unfinished, letters);
 	store_close(state->store);
@@ -130,70 +133,74 @@ static const struct verb *find_verb(const char *name)
 static int open_state(struct state *state, const struct verb *verb, const struct state_options *opts,
 		      struct weir_error *err)
 {
-	int code = folder_open_existing(state->path, &state->folder, err);
+	int code = folder_open(state->path, verb->run == rm ? FOLDER_CHANGE : FOLDER_LOOK, &state->folder, err);
 	if (code || (verb->run == rm && opts->discard))
 		return code;
-	return store_open(state->path, 0, &state->store, err);
+	unsigned flags = (verb->run == verify ? STORE_VERIFY : 0u) | (state->folder.readonly ? STORE_READONLY : 0u);
+	return store_open(state->path, flags, &state->store, err);
 }
 
 static int run_verb(const struct verb *verb, const struct state_options *opts)
 {
 	struct weir_error err = {0};
-	char *path = cmd_state_folder(opts->state, opts->run);
-	struct state state = {.path = path, .folder = {.fd = -1, .lock_fd = -1}};
-	int code = path ? open_state(&state, verb, opts, &err) : weir_error_set(&err, WEIR_ENOMEM, "out of memory");
+	struct state state = {.folder = {.fd = -1, .lock_fd = -1}};
+	int code = runs_find(opts->run, &state.path, &err);
+	if (!code)
+		code = open_state(&state, verb, opts, &err);
 	if (!code)
 		code = verb->run(&state, opts, &err);
 	if (code)
-		fprintf(stderr, "weir state: %s\n", err.text);
+		terminal_complain("weir state", "%s", err.text);
 	store_close(state.store);
 	folder_close(&state.folder);
-	free(path);
+	free(state.path);
 	return cmd_exit_of(code);
+}
+
+#define AT(field) offsetof(struct state_options, field)
+
+static const struct cmd_option options[] = {
+	{"discard", NULL, "rm: also discard unfinished items and dead letters", AT(discard)},
+	{"output", "FILE", "export: file to write (default: the standard output)", AT(output), .letter = 'o'},
+	{0},
+};
+
+static const struct cmd_usage usage = {
+	.verb = "state",
+	.forms = "verify [RUN]\nexport [RUN] [-o FILE]\nrm     RUN [--discard]",
+	.about = "The durable state of a run that is not alive.  RUN is its name, for .weir/RUN\n"
+		 "below this folder, its pipeline file, or its state folder (default: the only run\n"
+		 "below this folder).\n\n"
+		 "  verify   checks the state and prints its accounts\n"
+		 "  export   writes the unfinished items as JSON lines\n"
+		 "  rm       removes the state once no item is unfinished and no dead letter left\n\n"
+		 "verify and export also work on a read-only disk.",
+	.options = options,
+};
+
+static int refuse_verb(const char *word)
+{
+	struct names names = {0};
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		names_add(&names, verbs[i].name);
+	return cmd_refuse_name(&usage, "verb", word, &names);
 }
 
 int cmd_state(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"state", required_argument, NULL, 'd'},
-		{"discard", no_argument, NULL, 'x'},
-		{"output", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
 	struct state_options opts = {0};
-	int option;
-	while ((option = getopt_long(argc, argv, "ho:", options, NULL)) >= 0) {
-		switch (option) {
-		case 'd':
-			opts.state = optarg;
-			break;
-		case 'x':
-			opts.discard = true;
-			break;
-		case 'o':
-			opts.output = optarg;
-			break;
-		case 'h':
-			print_help(stdout);
-			return 0;
-		default:
-			print_help(stderr);
-			return EX_USAGE;
-		}
-	}
-	const struct verb *verb = find_verb(optind < argc ? argv[optind++] : NULL);
-	if (optind < argc)
-		opts.run = argv[optind++];
-	const char *wrong = optind < argc                     ? "too many arguments"
-			    : !verb                           ? "one of verify, export, rm is needed"
-			    : !opts.state == !opts.run        ? "which run? RUN by its name, or --state DIR"
-			    : opts.discard && verb->run != rm ? "--discard belongs to rm"
-							      : NULL;
-	if (wrong) {
-		fprintf(stderr, "weir state: %s\n\n", wrong);
-		print_help(stderr);
-		return EX_USAGE;
-	}
+	int words, code;
+	if (!cmd_options_read(&usage, argc, argv, &opts, &words, &code))
+		return code;
+	const struct verb *verb = find_verb(words ? argv[0] : NULL);
+	opts.run = words > 1 ? argv[1] : NULL;
+	if (words > 2)
+		return cmd_refuse(&usage, "too many arguments");
+	if (!verb)
+		return words ? refuse_verb(argv[0]) : cmd_refuse(&usage, "which verb? verify, export or rm");
+	if (verb->run == rm && !opts.run)
+		return cmd_refuse(&usage, "which run? rm needs its name, its file or its state folder");
+	if (opts.discard && verb->run != rm)
+		return cmd_refuse(&usage, "--discard belongs to rm");
 	return run_verb(verb, &opts);
 }

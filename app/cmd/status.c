@@ -1,192 +1,224 @@
 /* SPDX-License-Identifier: MIT */
-/* weir status: asks the runs below .weir/ (or the one named) where they stand. */
+/* weir status: where a run stands, alive or not; without its name all runs below this folder, a line each. */
 #include "cmd/ask.h"
 #include "cmd/cmd.h"
-#include "cmd/report.h"
+#include "cmd/options.h"
+#include "cmd/runs.h"
+#include "cmd/standing.h"
+#include "data/json_writer.h"
+#include "data/terminal.h"
+#include "data/units.h"
 
-#include <dirent.h>
-#include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-static void print_help(FILE *to)
+enum { WHO_LEAST = 8 };
+
+static uint64_t settled(const struct standing *run)
 {
-	fputs("usage: weir status [--json] [--state DIR | RUN]\n\n"
-	      "Shows where a run stands: the one called RUN, the one whose state folder is DIR,\n"
-	      "or all that live in .weir/ below this folder.  Exit code 69 if there is none.\n\n"
-	      "  --json    the answer as it comes, one JSON object a line\n"
-	      "  --help\n",
-	      to);
+	return run->accounts.read - broker_unfinished_of(&run->accounts);
 }
 
-static long long number(const struct json *json, const char *name)
+/* The time of today, the day of all before. */
+static const char *ended_text(const struct standing *run, char text[32])
 {
-	const struct json *member = json_member(json, name);
-	return member ? (long long)json_real(member) : 0;
+	time_t now = time(NULL);
+	struct tm at, today;
+	text[0] = 0;
+	if (!run->ended || !localtime_r(&run->ended, &at) || !localtime_r(&now, &today))
+		return text;
+	bool is_today = at.tm_year == today.tm_year && at.tm_yday == today.tm_yday;
+	strftime(text, 32, is_today ? "%H:%M" : "%Y-%m-%d", &at);
+	return text;
 }
 
-static const char *text(const struct json *json, const char *name)
+/* "660 of 3,000", "660 of ~3,000"; where nobody knows how many there are "660 of 900+", which were read. */
+static const char *done_text(const struct standing *run, char text[80])
 {
-	const struct json *member = json_member(json, name);
-	size_t len;
-	return member && json_type(member) == JSON_TEXT ? json_text(member, &len) : "?";
+	char a[32], b[32];
+	uint64_t all = run->total >= 0 ? (uint64_t)run->total : run->accounts.read;
+	snprintf(text, 80, "%s of %s%s%s", units_number_text(settled(run), a), run->is_estimate ? "~" : "",
+		 units_number_text(all, b), run->total >= 0 ? "" : "+");
+	return text;
 }
 
-static bool truth(const struct json *json, const char *name)
+/* --- one --- */
+
+static void print_json(const struct standing *run)
 {
-	const struct json *member = json_member(json, name);
-	return member && json_type(member) == JSON_BOOL && json_bool(member);
+	struct buf out = {0};
+	json_open(&out, NULL, '{');
+	json_put_text(&out, "event", "status");
+	json_put_text(&out, "name", run->name);
+	json_put_text(&out, "state", run->state);
+	if (run->reason[0])
+		json_put_text(&out, "reason", run->reason);
+	if (run->ended)
+		json_put_time(&out, "ended", run->ended);
+	if (run->note[0]) {
+		json_put_text(&out, "note", run->note);
+	} else {
+		json_put_uint(&out, "read", run->accounts.read);
+		json_put_uint(&out, "succeeded", run->accounts.succeeded);
+		json_put_uint(&out, "dead", run->accounts.dead);
+		json_put_uint(&out, "dropped", run->accounts.dropped);
+		json_put_uint(&out, "unfinished", broker_unfinished_of(&run->accounts));
+		json_put_uint(&out, "letters", run->letters);
+	}
+	if (run->total >= 0)
+		json_put_int(&out, "total", run->total);
+	if (run->next[0])
+		json_put_text(&out, "next", run->next);
+	json_close(&out, '}');
+	buf_add_char(&out, '\n');
+	if (!out.failed)
+		terminal_put_exact(stdout, out.data, out.len);
+	buf_fini(&out);
 }
 
-static double real(const struct json *json, const char *name)
+static void word(const struct standing *run, struct buf *out)
 {
-	const struct json *member = json_member(json, name);
-	return member ? json_real(member) : 0;
-}
-
-/* How many at once, how fast: what is held to.  A rate that was found is told when it is what holds back. */
-static void print_limits(const struct json *flow)
-{
-	const char *from = text(flow, "rate_from");
-	bool is_found = !strcmp(from, "found");
-	printf("  at once: %lld%s", number(flow, "concurrency"), truth(flow, "auto") ? " (auto)" : "");
-	if (real(flow, "rate") > 0 && (!is_found || strstr(text(flow, "why"), from)))
-		printf(", at most %.1f/s (%s)", real(flow, "rate"),
-		       !strcmp(from, "told") ? "told by the server" : from);
-	printf(", %lld x 429, breaker %s", number(flow, "throttled"), text(flow, "breaker"));
-	if (number(flow, "breaker_opened") > 1)
-		printf(" (opened %lld times)", number(flow, "breaker_opened"));
-	else if (number(flow, "breaker_opened"))
-		fputs(" (opened once)", stdout);
-	putchar('\n');
-}
-
-/* One sentence, and what can be done about it. */
-static void print_why(const struct json *flow, const char *name)
-{
-	const char *upstream = number(flow, "upstreams") == 1 ? text(flow, "upstream") : "an upstream";
-	const char *why = text(flow, "why"), *last = text(flow, "last_failure");
-	char seconds[32];
-	fputs("  held back by: ", stdout);
-	if (truth(flow, "paused"))
-		printf("pause; `weir set %s paused=false` goes on\n", name);
-	else if (!strcmp(text(flow, "breaker"), "open") || !strcmp(text(flow, "breaker"), "half-open"))
-		printf("%s, %s failed too often%s%s%s\n", why, upstream, *last == '?' ? "" : " (",
-		       *last == '?' ? "" : last, *last == '?' ? "" : ")");
-	else if (json_member(flow, "shut_s"))
-		printf("%s, %s opens in %s\n", why, upstream, report_seconds(real(flow, "shut_s"), seconds));
-	else
-		puts(why);
-}
-
-/* Classes of priority that are to begin in time. */
-static void print_classes(const struct json *flow)
-{
-	const struct json *classes = json_member(flow, "classes"), *class;
-	char seconds[32];
-	size_t at = 0;
-	while (classes && (class = json_next(classes, &at, NULL)))
-		printf("  class %lld: %lld of %lld began later than %s\n", number(class, "class"),
-		       number(class, "late"), number(class, "begun"), report_seconds(real(class, "sla_s"), seconds));
-}
-
-static void print_status(const struct json *json)
-{
-	const struct json *flow = json_member(json, "flow");
-	char seconds[32];
-	printf("%s: %s, pid %lld, %s\n", text(json, "name"), text(json, "state"), number(json, "pid"),
-	       report_seconds(real(json, "wall_s"), seconds));
-	printf("  %lld read", number(json, "read"));
-	if (json_member(json, "total"))
-		printf(" of %lld", number(json, "total"));
-	printf(": %lld succeeded, %lld dead, %lld dropped, %lld unfinished\n", number(json, "succeeded"),
-	       number(json, "dead"), number(json, "dropped"), number(json, "unfinished"));
-	printf("  %lld/s, %lld in flight, %lld in line, %lld waiting for their time, %lld retries",
-	       number(json, "per_s"), number(json, "in_flight"), number(json, "in_line"), number(json, "waiting"),
-	       number(json, "retries"));
-	if (json_member(json, "eta_s"))
-		printf(", %s to go", report_seconds(real(json, "eta_s"), seconds));
-	putchar('\n');
-	if (!flow)
+	char ended[32], done[80], n[32];
+	bool is_done = !strcmp(run->state, "done");
+	if (run->note[0]) {
+		buf_addf(out, "%s\n", run->note);
 		return;
-	print_limits(flow);
-	print_why(flow, text(json, "name"));
-	print_classes(flow);
-	if (strcmp(text(flow, "choice"), "?") != 0)
-		printf("  auto: %s\n", text(flow, "choice"));
+	}
+	if (!strcmp(run->state, "new")) {
+		buf_addf(out, "%s: no run has begun\n", run->name);
+		return;
+	}
+	buf_addf(out, "%s: %s%s%s, ", run->name, run->state, run->ended ? " " : "", ended_text(run, ended));
+	if (is_done)
+		buf_addf(out, "%s items", units_number_text(run->accounts.read, n));
+	else
+		buf_addf(out, "%s done", done_text(run, done));
+	buf_addf(out, ", %s failed", units_number_text(run->accounts.dead, n));
+	if (run->next[0])
+		buf_addf(out, "; %s %s", run->next, run->does);
+	buf_add_char(out, '\n');
+	if (run->reason[0])
+		buf_addf(out, "  reason: %s\n", run->reason);
 }
 
-/* 0, or a negative code when no run answers there. */
-static int show(const char *state, const char *run, bool as_json, struct weir_error *err)
+static void show(const struct standing *run, bool as_json)
 {
-	struct buf answer = {0};
-	struct json *json;
-	int code = cmd_ask(state, run, "status", &answer, &json, err);
-	if (!code && as_json)
-		fwrite(answer.data, 1, answer.len, stdout);
-	else if (!code)
-		print_status(json);
-	json_free(json);
-	buf_fini(&answer);
+	struct buf out = {0};
+	if (run->answer.len) {
+		cmd_answer_print(&run->answer, as_json);
+	} else if (as_json) {
+		print_json(run);
+	} else {
+		word(run, &out);
+		terminal_put_lines(stdout, out.data, out.len);
+	}
+	buf_fini(&out);
+}
+
+static int show_one(const char *word, bool as_json)
+{
+	struct weir_error err = {0};
+	struct standing run;
+	char *folder = NULL;
+	int code = runs_find(word, &folder, &err);
+	if (!code)
+		code = standing_read(folder, &run, &err);
+	free(folder);
+	if (code) {
+		terminal_complain("weir status", "%s", err.text);
+		return cmd_exit_of(code);
+	}
+	show(&run, as_json);
+	code = strcmp(run.state, "unreadable") == 0 ? EX_IOERR : 0;
+	standing_fini(&run);
 	return code;
 }
 
-static int show_one(const char *state, const char *run, bool as_json)
+/* --- all --- */
+
+static void print_row(const struct standing *run, int width)
 {
-	struct weir_error err = {0};
-	int code = show(state, run, as_json, &err);
-	if (code)
-		fprintf(stderr, "weir status: %s\n", err.text);
-	return cmd_exit_of(code);
+	char ended[32], done[80], n[32];
+	bool known = !run->note[0] && strcmp(run->state, "new") != 0;
+	printf("%-*s  ", width, run->who);
+	printf("%-10s  %-10s  %20s  %8s%s", run->state, ended_text(run, ended), known ? done_text(run, done) : "",
+	       known ? units_number_text(run->accounts.dead, n) : "", run->next[0] ? "  " : "");
+	terminal_put(stdout, run->next);
+	putchar('\n');
+}
+
+static void print_table(const struct standing *all, int n)
+{
+	int width = WHO_LEAST;
+	for (int i = 0; i < n; i++)
+		if ((int)strlen(all[i].who) > width)
+			width = (int)strlen(all[i].who);
+	printf("%-*s  %-10s  %-10s  %20s  %8s  %s\n", width, "RUN", "STATE", "ENDED", "DONE", "FAILED", "NEXT");
+	for (int i = 0; i < n; i++)
+		print_row(&all[i], width);
+}
+
+/* How many there are; what is no run is passed over. */
+static int read_all(const struct runs *runs, struct standing *all)
+{
+	int n = 0;
+	for (int i = 0; i < runs->n; i++) {
+		struct weir_error err = {0};
+		char *folder = runs_folder(runs->all[i]->d_name);
+		n += folder && !standing_read(folder, &all[n], &err);
+		free(folder);
+	}
+	return n;
 }
 
 static int show_all(bool as_json)
 {
-	int shown = 0;
-	DIR *dir = opendir(".weir");
-	struct dirent *entry;
-	while (dir && (entry = readdir(dir)))
-		shown += entry->d_name[0] != '.' && !show(NULL, entry->d_name, as_json, NULL);
-	if (dir)
-		closedir(dir);
-	if (shown)
-		return 0;
-	fputs("weir status: no run is alive in .weir/ below this folder\n", stderr);
-	return EX_UNAVAILABLE;
+	struct runs runs;
+	runs_list(&runs);
+	struct standing *all = calloc((size_t)runs.n + 1, sizeof *all);
+	int n = all ? read_all(&runs, all) : 0;
+	if (!n)
+		fputs("weir status: there is no run in .weir/ below this folder\n", stderr);
+	else if (n > 1 && !as_json)
+		print_table(all, n);
+	for (int i = 0; i < n; i++) {
+		if (n == 1 || as_json)
+			show(&all[i], as_json);
+		standing_fini(&all[i]);
+	}
+	free(all);
+	runs_fini(&runs);
+	return n ? 0 : EX_UNAVAILABLE;
 }
+
+struct status_options {
+	bool as_json;
+};
+
+static const struct cmd_option options[] = {
+	{"json", NULL, "print one JSON object a line", offsetof(struct status_options, as_json)},
+	{0},
+};
+
+static const struct cmd_usage usage = {
+	.verb = "status",
+	.forms = "[--json] [RUN]",
+	.about = "Shows where a run stands, alive or not, and what to type next.  Changes nothing.\n"
+		 "RUN is its name, for .weir/RUN below this folder, its pipeline file, or its\n"
+		 "state folder (default: all runs below this folder, a line each).\n"
+		 "Exit code 69: there is no such run.",
+	.options = options,
+};
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"state", required_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	const char *state = NULL;
-	bool as_json = false;
-	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-		if (option == 'h') {
-			print_help(stdout);
-			return 0;
-		}
-		if (option == 'j')
-			as_json = true;
-		else if (option == 'd')
-			state = optarg;
-		else {
-			print_help(stderr);
-			return EX_USAGE;
-		}
-	}
-	if (argc - optind > (state ? 0 : 1) || (argc > optind && strchr(argv[optind], '/'))) {
-		fputs("weir status: one RUN by its name, or --state DIR\n\n", stderr);
-		print_help(stderr);
-		return EX_USAGE;
-	}
-	if (!state && argc == optind)
-		return show_all(as_json);
-	return show_one(state, argv[optind], as_json);
+	struct status_options opts = {0};
+	int words, code;
+	if (!cmd_options_read(&usage, argc, argv, &opts, &words, &code))
+		return code;
+	if (words > 1)
+		return cmd_refuse(&usage, "which run? One RUN, by its name, its file or its state folder");
+	return words ? show_one(argv[0], opts.as_json) : show_all(opts.as_json);
 }

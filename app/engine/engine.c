@@ -2,9 +2,9 @@
 /*
  * The life of a run.
  *
- *     open: source, broker, lanes, steps
+ *     open: source, broker, outputs, steps
  *     run:  supervisor, intake, and weir_process() with its workers, which ends when the broker has nothing more
- *     end:  intake, then the lane of the sink (it may still send to the dead letters), then that of the dead letters
+ *     end:  intake, then the output of the sink (it may still send to the dead letters), then that of the dead letters
  *
  * A stop sets an event; the supervisor then ends the intake, lets the broker hand out nothing more, gives the workers
  * the drain time and cancels those that are left.  Who only waits for its turn before an upstream goes back at once.  A
@@ -12,54 +12,21 @@
  */
 #include "engine/internal.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define DRAIN_LOOK (10 * WEIR_MSEC)
-
-const char *engine_state_name(enum engine_state state)
-{
-	static const char *const names[] = {"running", "draining", "failed", "done", "stopped"};
-	return names[state];
-}
-
-void engine_note(struct engine *engine, const char *format, ...)
-{
-	char text[300];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	if (engine->opts.note)
-		engine->opts.note(engine->opts.arg, text);
-}
+#define AWAIT_LOOK (WEIR_SEC / 5)
 
 void engine_stop(struct engine *engine, const char *reason)
 {
-	if (engine->state != ENGINE_RUNNING)
-		return;
-	engine->state = ENGINE_DRAINING;
-	engine->reason = reason;
-	weir_event_set(engine->stopping);
-}
-
-void engine_fail(struct engine *engine, int exit_code, const struct weir_error *err)
-{
-	if (engine->failed_exit)
-		return;
-	engine->failed_exit = exit_code;
-	engine->failure = *err;
-	engine->state = ENGINE_FAILED;
-	engine->reason = engine->failure.text;
-	weir_event_set(engine->stopping);
+	engine_end(&engine->life, reason);
 }
 
 /* Until nothing is in the steps any more; retries that wait in memory are not waited for.  WEIR_ECANCELED. */
 static int drain_steps(const struct engine *engine, weir_nsec until)
 {
 	int code = 0;
-	while (!code && engine->state == ENGINE_DRAINING && (engine->in_flight || engine->in_hand) &&
+	while (!code && engine->life.state == ENGINE_DRAINING && (engine->load.in_flight || engine->load.in_hand) &&
 	       weir_now() < until)
 		code = weir_sleep(DRAIN_LOOK);
 	return code;
@@ -68,41 +35,59 @@ static int drain_steps(const struct engine *engine, weir_nsec until)
 static int supervise(void *arg)
 {
 	struct engine *engine = arg;
-	if (weir_event_wait(engine->stopping, WEIR_FOREVER))
+	if (weir_event_wait(engine->life.stopping, WEIR_FOREVER))
 		return 0;
-	weir_nsec until = weir_now() + engine->plan->settings.drain;
+	weir_nsec until = weir_now() + engine->life.plan->settings.drain;
 	weir_group_cancel(engine->intake);
-	engine->broker_ops->stop(engine->broker);
-	weir_policy_close(engine->policy); /* who waits for its turn goes back */
+	engine->store.ops->queue.stop(engine->store.broker);
+	weir_policy_close(engine->pace.policy); /* who waits for its turn goes back */
 	if (drain_steps(engine, until))
 		return 0;
 	weir_group_cancel(engine->workers);
-	while (engine->state != ENGINE_FAILED && weir_now() < until)
+	while (engine->life.state != ENGINE_FAILED && weir_now() < until)
 		if (weir_sleep(DRAIN_LOOK))
 			return 0;
-	if (engine->sink_lane)
-		lane_cancel(engine->sink_lane);
-	if (engine->dead_lane)
-		lane_cancel(engine->dead_lane);
+	for (int i = 0; i < OUTLETS; i++)
+		if (engine->sinks.outputs[i])
+			output_cancel(engine->sinks.outputs[i]);
+	return 0;
+}
+
+/* What is there to do for who only reads the source. */
+static int await_end(void *arg)
+{
+	const struct engine *engine = arg;
+	struct broker_counts counts;
+	do
+		engine_counts(&engine->store, &counts);
+	while (!counts.ended && !weir_sleep(AWAIT_LOOK));
 	return 0;
 }
 
 static int start_fibers(struct engine *engine)
 {
-	static const struct weir_spawn_options supervisor = {.name = "supervisor"}, intake = {.name = "intake"},
-					       work = {.name = "work"}, memory = {.name = "memory"},
-					       learnt = {.name = "learnt"}, sample = {.name = "sample"};
-	int code = weir_group_spawn_with(engine->helpers, &supervisor, supervise, engine, WEIR_FOREVER);
-	if (!code)
-		code = weir_group_spawn_with(engine->intake, &intake, engine_intake, engine, WEIR_FOREVER);
-	if (!code)
-		code = weir_group_spawn_with(engine->helpers, &sample, engine_sample, engine, WEIR_FOREVER);
-	if (!code && engine->plan->settings.max_memory)
-		code = weir_group_spawn_with(engine->helpers, &memory, engine_watch_memory, engine, WEIR_FOREVER);
-	if (!code && engine->learnt)
-		code = weir_group_spawn_with(engine->helpers, &learnt, engine_keep_learnt, engine, WEIR_FOREVER);
-	if (!code)
-		code = weir_group_spawn_with(engine->workers, &work, engine_work, engine, WEIR_FOREVER);
+	bool works = engine_has_role(&engine->life, ENGINE_WORK);
+	const struct {
+		struct weir_spawn_options opts;
+		struct weir_group *group;
+		weir_fiber_fn run;
+		void *arg; /* NULL: it is not needed */
+	} fibers[] = {
+		{{.name = "supervisor"}, engine->helpers, supervise, engine},
+		{{.name = "intake"}, engine->intake, engine_intake, engine->input.source ? engine : NULL},
+		{{.name = "watch"}, engine->helpers, engine_watch, engine},
+		{{.name = "memory"},
+		 engine->helpers,
+		 engine_watch_memory,
+		 engine->load.memory.most ? &engine->load : NULL},
+		{{.name = "upstreams"}, engine->helpers, engine_keep_upstreams, engine->pace.upstreams},
+		{{.name = "work"}, engine->workers, works ? engine_work : await_end, engine},
+	};
+	int code = 0;
+	for (size_t i = 0; i < sizeof fibers / sizeof *fibers && !code; i++)
+		if (fibers[i].arg)
+			code = weir_group_spawn_with(fibers[i].group, &fibers[i].opts, fibers[i].run, fibers[i].arg,
+						     WEIR_FOREVER);
 	return code;
 }
 
@@ -116,115 +101,124 @@ static void wait_for_fibers(struct engine *engine)
 }
 
 /* The supervisor lives until the last batch was written: a sink may be what keeps a stopped run from ending. */
-static void finish_lanes(struct engine *engine)
+static void finish_outputs(struct engine *engine)
 {
-	if (engine->sink_lane)
-		lane_finish(engine->sink_lane);
-	if (engine->dead_lane && engine->dead_lane != engine->sink_lane)
-		lane_finish(engine->dead_lane);
+	for (int i = 0; i < OUTLETS; i++)
+		if (engine->sinks.outputs[i])
+			output_finish(engine->sinks.outputs[i]);
 	if (engine->helpers) {
 		weir_group_cancel(engine->helpers);
 		weir_group_wait(engine->helpers, WEIR_FOREVER);
 	}
 }
 
-static uint64_t settled(const struct engine *engine)
+static void audit(struct engine *engine)
 {
-	return engine->accounts.succeeded + engine->accounts.dropped + engine->accounts.dead;
-}
-
-uint64_t engine_unfinished(const struct engine *engine)
-{
-	return engine->accounts.read - settled(engine);
-}
-
-/* What the engine has counted and what the broker holds must agree. */
-static void check_accounts(struct engine *engine)
-{
-	struct broker_counts counts;
 	struct weir_error err = {0};
-	engine->broker_ops->counts(engine->broker, &counts);
-	uint64_t held = counts.ready + counts.leased + counts.waiting;
-	if (held == engine_unfinished(engine))
-		return;
-	weir_error_set(&err, WEIR_EDATA,
-		       "the accounts do not match: %llu read - %llu succeeded - %llu dropped - %llu dead = %llu "
-		       "unfinished, but the broker holds %llu",
-		       (unsigned long long)engine->accounts.read, (unsigned long long)engine->accounts.succeeded,
-		       (unsigned long long)engine->accounts.dropped, (unsigned long long)engine->accounts.dead,
-		       (unsigned long long)engine_unfinished(engine), (unsigned long long)held);
-	engine_fail(engine, EXIT_ACCOUNTS, &err);
+	if (engine->store.ops->journal.audit(engine->store.broker, &err, WEIR_FOREVER))
+		engine_fail(&engine->life, EXIT_ACCOUNTS, &err);
 }
 
 /* Whoever looks at the run meanwhile, for closing suspends, finds what is open or nothing. */
 static void close_steps(struct engine *engine)
 {
-	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++) {
-		struct step *step = engine->steps[i];
-		engine->steps[i] = NULL;
+	for (size_t i = 0; engine->steps.all && i < engine->life.plan->step_count; i++) {
+		struct step *step = engine->steps.all[i];
+		engine->steps.all[i] = NULL;
 		if (step)
-			engine->plan->steps[i].adapter->step->close(step);
+			engine->life.plan->steps[i].adapter->step->close(step);
 	}
-	free(engine->steps);
-	engine->steps = NULL;
+	free(engine->steps.all);
+	engine->steps.all = NULL;
 }
 
 static int close_broker(struct engine *engine, struct weir_error *err)
 {
-	struct broker *broker = engine->broker;
+	struct broker *broker = engine->store.broker;
 	if (!broker)
 		return 0;
-	engine->broker_ops->counts(broker, &engine->last_counts);
-	engine->broker = NULL;
-	return engine->broker_ops->close(broker, err);
+	engine->store.ops->queue.counts(broker, &engine->store.last);
+	engine->store.broker = NULL;
+	return engine->store.ops->close(broker, err);
 }
 
 static void close_source(struct engine *engine)
 {
-	struct source *source = engine->source;
-	engine->source = NULL;
-	if (source)
-		engine->source_ops->close(source);
+	struct source *source = engine->input.source;
+	engine->input.source = NULL;
+	if (!source)
+		return;
+	if (!engine->input.ended)
+		engine->input.total = engine->input.ops->total(source, &engine->input.total_exact);
+	engine->input.ops->close(source);
+}
+
+static int close_outputs(struct engine *engine, struct weir_error *err)
+{
+	int code = 0;
+	for (int i = OUTLETS; i-- > 0;) {
+		struct output *output = engine->sinks.outputs[i];
+		engine->sinks.outputs[i] = NULL;
+		int failed = output ? output_close(output, code ? NULL : err) : 0;
+		code = code ? code : failed;
+	}
+	engine->sinks.dead = NULL;
+	return code;
+}
+
+int engine_close_ends(struct engine *engine, struct weir_error *err)
+{
+	int code = close_outputs(engine, err);
+	close_steps(engine);
+	close_source(engine);
+	return code;
+}
+
+static bool is_ahead(const struct engine_sinks *sinks)
+{
+	bool ahead = false;
+	for (int i = 0; i < OUTLETS; i++)
+		ahead = ahead || (sinks->outputs[i] && output_is_ahead(sinks->outputs[i]));
+	return ahead;
 }
 
 int engine_close(struct engine *engine, struct weir_error *err)
 {
-	int code = 0;
+	const struct journal_ops *journal = &engine->store.ops->journal;
 	weir_shield_enter();
-	finish_lanes(engine);
-	engine->closing = true;
-	while (engine->visitors)
-		weir_event_wait(engine->left_alone, WEIR_FOREVER);
-	if (engine->running)
-		check_accounts(engine);
-	if (engine->dead_lane && engine->dead_lane != engine->sink_lane)
-		code = lane_close(engine->dead_lane, err);
-	if (engine->sink_lane) {
-		int sink_code = lane_close(engine->sink_lane, code ? NULL : err);
-		code = code ? code : sink_code;
+	finish_outputs(engine);
+	engine->visits.closing = true;
+	while (engine->visits.n) {
+		weir_event_clear(engine->visits.over); /* of those who left before */
+		weir_event_wait(engine->visits.over, WEIR_FOREVER);
 	}
-	engine->sink_lane = engine->dead_lane = NULL;
+	if (engine->running) {
+		audit(engine);
+		engine_tell_dropped(engine);
+	}
+	if (is_ahead(&engine->sinks) && journal->leave_unclean)
+		journal->leave_unclean(engine->store.broker);
+	int code = close_outputs(engine, err);
 	close_steps(engine);
 	int broker_code = close_broker(engine, code ? NULL : err);
-	code = code ? code : broker_code;
 	close_source(engine);
 	weir_shield_leave();
-	return code;
+	return code ? code : broker_code;
 }
 
 /* Failures come before wrong accounts, those before a stop, that before dead letters. */
 static int exit_code(struct engine *engine)
 {
-	bool all = engine->source_ended && !engine_unfinished(engine);
-	if (engine->failed_exit)
-		return engine->failed_exit;
-	bool stopped = engine->state == ENGINE_DRAINING;
-	engine->state = all ? ENGINE_DONE : ENGINE_STOPPED;
+	bool all = engine->store.last.ended;
+	if (engine->life.failed_exit)
+		return engine->life.failed_exit;
+	bool stopped = engine->life.state == ENGINE_DRAINING;
+	engine->life.state = all ? ENGINE_DONE : ENGINE_STOPPED;
 	if (all)
-		engine->reason = NULL;
+		engine->life.reason = NULL;
 	else
-		return stopped ? EXIT_STOPPED : EXIT_ACCOUNTS;
-	return engine->accounts.dead ? EXIT_DEAD_LETTERS : EXIT_DONE;
+		return !stopped ? EXIT_ACCOUNTS : engine->life.gave_up[0] ? EXIT_GAVE_UP : EXIT_STOPPED;
+	return engine->store.last.accounts.dead ? EXIT_DEAD_LETTERS : EXIT_DONE;
 }
 
 static void run_to_the_end(struct engine *engine)
@@ -234,22 +228,23 @@ static void run_to_the_end(struct engine *engine)
 	int code = start_fibers(engine);
 	if (code) {
 		weir_error_set(&err, code, "cannot start the workers: %s", weir_strerror(code));
-		engine_fail(engine, EX_UNAVAILABLE, &err);
+		engine_fail(&engine->life, EX_UNAVAILABLE, &err);
 	}
 	wait_for_fibers(engine);
-	engine_learnt_write(engine);
+	engine_tell_of_disk(&engine->store, &engine->announced);
+	engine_upstreams_write(engine->pace.upstreams);
 }
 
 int engine_run(struct engine *engine, struct weir_error *err)
 {
 	struct weir_error close_err = {0};
-	if (!engine->was_done)
-		run_to_the_end(engine);
+	run_to_the_end(engine);
 	if (engine_close(engine, &close_err))
-		engine_fail(engine, EX_IOERR, &close_err);
-	if (engine->failed_exit && err)
-		*err = engine->failure;
-	return engine->was_done && !engine->failed_exit ? EXIT_DONE : exit_code(engine);
+		engine_fail(&engine->life, EX_IOERR, &close_err);
+	if (engine->life.failed_exit && err)
+		*err = engine->life.failure;
+	int code = exit_code(engine);
+	return code == EXIT_DEAD_LETTERS && engine_was_done(engine) ? EXIT_DONE : code;
 }
 
 void engine_free(struct engine *engine)
@@ -259,15 +254,16 @@ void engine_free(struct engine *engine)
 	weir_group_free(engine->intake);
 	weir_group_free(engine->workers);
 	weir_group_free(engine->helpers);
-	weir_event_free(engine->stopping);
-	weir_event_free(engine->left_alone);
-	weir_event_free(engine->has_room);
-	for (size_t i = 0; i < engine->plan->step_count; i++)
-		weir_sem_free(engine->step_places[i]);
-	engine_learnt_free(engine);
-	weir_policy_free(engine->policy);
-	weir_histogram_free(engine->attempt_ns);
-	weir_histogram_free(engine->item_ns);
-	engine_classes_free(engine);
+	weir_event_free(engine->life.stopping);
+	weir_event_free(engine->visits.over);
+	weir_event_free(engine->load.has_room);
+	for (size_t i = 0; i < engine->life.plan->step_count; i++)
+		weir_sem_free(engine->steps.places[i]);
+	weir_policy_free(engine->pace.policy);
+	engine_upstreams_free(engine->pace.upstreams);
+	weir_histogram_free(engine->tally.attempt_ns);
+	weir_histogram_free(engine->store.item_ns);
+	engine_classes_free(&engine->classes);
+	engine_left_free(&engine->left);
 	free(engine);
 }

@@ -2,11 +2,11 @@
 /*
  * The engine: runs a plan from its source to its sink.  It knows the ports, not the adapters.
  *
- *     source -> intake -> broker -> workers (steps) -> lane of the sink -> commit -> ack
- *                           ^  |                   \-> lane of the dead letters -> commit -> dead
+ *     source -> intake -> broker -> workers (steps) -> output of the sink -> commit -> ack
+ *                           ^  |                   \-> output of the dead letters -> commit -> dead
  *                           '--' retry, when due
  *
- * A broker that keeps dead letters takes them without a lane, unless the plan names a sink for them.  One that is
+ * A broker that keeps dead letters takes them without an output, unless the plan names a sink for them.  One that is
  * durable also remembers the run, and the next one with the same state goes on (resume.h).
  *
  * Accounts count items of the source, over all runs that belong together: read = succeeded + dead + dropped +
@@ -24,7 +24,7 @@ struct weir_histogram;
 
 enum engine_state {
 	ENGINE_RUNNING,
-	ENGINE_DRAINING, /* was told to stop: finishes what is in the steps, takes nothing new */
+	ENGINE_DRAINING, /* asked to stop: finishes what is in the steps, takes nothing new */
 	ENGINE_FAILED,   /* something the run needs is gone */
 	ENGINE_DONE,     /* all was settled */
 	ENGINE_STOPPED,  /* ended before all was settled */
@@ -34,17 +34,24 @@ const char *engine_state_name(enum engine_state state); /* "running", … */
 
 /* What to do about an earlier run that the broker remembers. */
 enum engine_wish {
-	WISH_RESUME,  /* go on where it was; refused when the pipeline or its source is another one */
-	WISH_ADOPT,   /* go on although the pipeline has changed */
-	WISH_FRESH,   /* begin anew; refused when that would lose unfinished items or dead letters */
-	WISH_DISCARD, /* begin anew whatever there is */
+	WISH_RESUME,  /* resume where it stopped; refused when the pipeline or its source is another one */
+	WISH_ADOPT,   /* resume although the pipeline has changed */
+	WISH_FRESH,   /* start over; refused when that would lose unfinished items or dead letters */
+	WISH_DISCARD, /* start over whatever there is */
+};
+
+/* What this process does of the run.  With a broker that is shared others may do the same, or the rest. */
+enum engine_role {
+	ENGINE_SUBMIT = 1u << 0, /* reads the source; alone it waits until all is settled */
+	ENGINE_WORK = 1u << 1,   /* runs the steps and writes to the sinks */
 };
 
 struct engine_options {
-	struct step_env env;     /* concurrency, most and policy are set by the engine */
+	struct step_env env;     /* concurrency and most are set by the engine */
 	size_t most_concurrency; /* what the system allows (descriptors); 0: no limit */
 	const char *state;       /* the state folder; NULL: there is none */
 	enum engine_wish wish;
+	unsigned roles;                     /* enum engine_role; 0: both */
 	bool dead_to_sink;                  /* `weir get`: the record of a failure goes to the sink like any other */
 	const struct adapter *dead_adapter; /* where dead letters go when neither the plan says nor the broker keeps
 					       them: a sink … */
@@ -59,15 +66,22 @@ struct engine_options {
 struct engine_class {
 	int64_t number;
 	weir_nsec sla;
-	uint64_t late;                /* waited longer than that for their first try */
-	struct weir_histogram *waits; /* all of the class, from being read to their first try */
+	uint64_t late;                /* waited longer than that for their first attempt */
+	struct weir_histogram *waits; /* all of the class, from being read to their first attempt */
+};
+
+/* Dead letters of this process that died of the same thing (port/cause.h). */
+struct engine_cause {
+	uint32_t id;
+	uint64_t letters;
+	char text[200]; /* of the first: "step 2 (http): status: 422: email is not valid" */
 };
 
 /* A look at the run.  The counts obey the accounts at any moment. */
 struct engine_stats {
 	enum engine_state state;
 	uint64_t read, succeeded, dead, dropped, unfinished;
-	uint64_t attempts, retries, refused; /* tries that counted, repeats, tries that a limit turned away */
+	uint64_t attempts, retries, refused; /* those that counted, repeats, those that a limit turned away */
 	uint64_t in_flight, in_line;         /* in the steps now; in line before an upstream */
 	uint64_t waiting;                    /* for their next attempt now */
 	int64_t total;                       /* items in all; -1: unknown */
@@ -76,7 +90,8 @@ struct engine_stats {
 	size_t most;                                       /* that it may ever be */
 	const char *reason;                                /* why the run ended before all was settled; or NULL */
 	bool durable;                                      /* the broker remembers the run */
-	bool resumed, was_done;                            /* it goes on; it was done already */
+	bool resumed, past_done;                           /* it resumes a run; one that was done */
+	bool was_done;                                     /* and nothing was new: after the end */
 	bool exact;                                        /* a kill leaves each row in the sink once */
 	bool degraded;                                     /* a disk is full: waits for room */
 	uint64_t settled_before;                           /* in earlier runs */
@@ -87,6 +102,9 @@ struct engine_stats {
 	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
 	const struct engine_class *classes;                /* in the order of the plan */
 	size_t class_count;
+	const struct engine_cause
+		*causes; /* the most frequent first; those of others than the first few are not kept */
+	size_t cause_count;
 };
 
 /* Opens everything the plan names.  On a fiber.  On failure *ret_exit is the exit code to use. */
@@ -110,11 +128,15 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
 	X(WHY_STEPS, "the steps")                                                                                      \
 	X(WHY_CONCURRENCY, "concurrency limit")                                                                        \
 	X(WHY_RATE_OWN, "rate limit (yours)")                                                                          \
-	X(WHY_RATE_TOLD, "rate limit (told by the server)")                                                            \
+	X(WHY_RATE_HINT, "rate limit (stated by the server)")                                                          \
 	X(WHY_RATE_FOUND, "rate limit (found)")                                                                        \
-	X(WHY_SHUT, "rate limit (the server said: come back later)")                                                   \
+	X(WHY_SHUT, "rate limit (Retry-After)")                                                                        \
+	X(WHY_THROTTLED, "rate limit (429 without Retry-After)")                                                       \
 	X(WHY_BREAKER, "breaker open")                                                                                 \
+	X(WHY_DENIED, "denied (check the credentials)")                                                                \
+	X(WHY_RETRIES, "waiting to retry")                                                                             \
 	X(WHY_PAUSED, "paused")                                                                                        \
+	X(WHY_DISK, "disk full")                                                                                       \
 	X(WHY_MEMORY, "max_memory")                                                                                    \
 	X(WHY_SOURCE, "source")                                                                                        \
 	X(WHY_SINK, "sink")
@@ -128,7 +150,9 @@ enum engine_why {
 
 const char *engine_why_name(enum engine_why why);
 
-enum engine_rate_from { RATE_NONE, RATE_YOURS, RATE_TOLD, RATE_FOUND };
+enum engine_rate_from { RATE_NONE, RATE_YOURS, RATE_HINT, RATE_FOUND };
+
+enum { ENGINE_DISK_BYTES = 160 };
 
 /* How fast it goes, and why.  Of several upstreams the figures are those of the one before which most wait. */
 struct engine_flow {
@@ -142,18 +166,24 @@ struct engine_flow {
 	double per_sec; /* the rate that it is held to; 0: none */
 	enum engine_rate_from rate_from;
 	enum weir_breaker_state breaker;
-	weir_nsec shut_until, floor;
+	weir_nsec breaker_until;    /* of open: the next probe; else 0 */
+	unsigned denied, denied_of; /* it is open for so many denied calls of the last so many; 0: not for that */
+	weir_nsec denied_since;     /* of all upstreams: the longest; 0: none */
+	weir_nsec shut_until, min_latency;
+	bool shut_hinted;  /* the server said when to come back */
+	bool is_throttled; /* the last call that ended was */
 	enum weir_held_by held_by;
-	enum engine_why why, mostly; /* now; and most of the time until now */
-	size_t breakers_open;        /* of how many upstreams */
+	enum engine_why why, mostly;  /* now; and most of the time until now */
+	char disk[ENGINE_DISK_BYTES]; /* the file that waits for room; empty: none */
+	size_t breakers_open;         /* of how many upstreams */
 	uint64_t breaker_opened, throttled, calls;
-	uint64_t in_line;       /* calls that wait before a gate */
-	char last_failure[128]; /* of a try that is repeated, of one of them: what it said; empty */
+	uint64_t good;          /* calls of the upstream that is spoken of that were answered as they should be */
+	char last_failure[128]; /* of the upstream that is spoken of: what it said; empty */
+	char trouble[300];      /* what is wrong with it, in a sentence; empty */
 	bool chosen;            /* `auto` has made its choice: */
 	int choice_pattern;
 	char choice[160];
 	uint64_t memory_bytes; /* in use; 0: not looked at */
-	size_t memory_room;    /* items that may be under way for it; SIZE_MAX: any number */
 	uint64_t weight;       /* the engine's */
 };
 void engine_flow(const struct engine *engine, struct engine_flow *ret_flow);
@@ -169,16 +199,13 @@ struct engine_changes {
 /* All of them or none; does not suspend.  WEIR_EINVAL with err->text: it cannot be that. */
 int engine_change(struct engine *engine, const struct engine_changes *changes, struct weir_error *err);
 
-/* The dead letters that the broker keeps, of a run that is alive: as the port's calls (port/broker.h).  WEIR_EINVAL
- * when it keeps none. */
-int engine_letters(struct engine *engine, const struct letter_query *query, struct buf *out, uint64_t *ret_last_id,
-		   struct weir_error *err, weir_nsec deadline);
-int engine_replay(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
-		  weir_nsec deadline);
-int engine_purge(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
-		 weir_nsec deadline);
+/* The broker of a running pipeline, for its dead letters (port/journal.h): it is not closed before engine_leave().
+ * WEIR_EINVAL when it keeps none, WEIR_ECLOSED when the run is ending: then there is nothing to leave. */
+int engine_visit(struct engine *engine, const struct journal_ops **ret_journal, struct broker **ret_broker,
+		 struct weir_error *err);
+void engine_leave(struct engine *engine);
 
-/* Figures of the steps, for the progress line: `"name":value` pairs. */
+/* Appends the figures of the steps, as members of a JSON object. */
 void engine_figures(const struct engine *engine, struct buf *json);
 
 void engine_free(struct engine *engine);

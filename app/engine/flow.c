@@ -7,14 +7,16 @@
 #include "engine/internal.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { MOST_FOUND = 10000, MOST_FIXED = 4096, LOCAL = 50 };
+
+/* A durable broker's ack takes as long as a sink's write, and its items come from disk: more are under way. */
+enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2, BROKER_BATCHES_DURABLE = 4, BROKER_LEAST = 16 };
 
 static bool has_gates(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->step_count; i++)
-		if (plan->steps[i].adapter->step->gated)
+		if (plan->steps[i].adapter->step->upstream)
 			return true;
 	return false;
 }
@@ -36,6 +38,7 @@ static struct weir_breaker_options breaker_of(const struct plan_settings *s)
 		.open = s->breaker_open[0],
 		.open_most = s->breaker_open[1],
 		.probes = (unsigned)s->breaker_probes,
+		.denied_rate = s->breaker_denied,
 	};
 }
 
@@ -53,32 +56,36 @@ static struct weir_retry retry_of(const struct plan_settings *s)
 
 static struct weir_policy_options options_of(const struct engine *engine)
 {
-	const struct plan_settings *s = &engine->plan->settings;
+	const struct plan_settings *s = &engine->life.plan->settings;
 	bool all = s->pattern == WEIR_PATTERN_NAIVE;
 	bool reads_ahead =
 		s->pattern == WEIR_PATTERN_AUTO || s->pattern == WEIR_PATTERN_QUEUE || s->pattern == WEIR_PATTERN_RATE;
 	struct weir_policy_options opts = {
 		.pattern = (enum weir_pattern)s->pattern,
-		.concurrency = all ? 0 : engine->concurrency,
-		.most = all ? 0 : engine->most,
-		/* The broker is the queue.  Only lanes need to look further, past items whose lane is busy. */
-		.capacity = reads_ahead && !s->order_by ? 1 : 0,
+		.concurrency = all ? 0 : engine->pace.concurrency,
+		.most = all ? 0 : engine->pace.most,
 		.rate = {.count = s->rate.count, .period = s->rate.period, .burst = (uint64_t)s->burst},
 		.retry = retry_of(s),
 		.timeout = s->timeout_attempt,
 		.queue_timeout = s->timeout_queue,
 		.total_timeout = s->timeout_total,
+		.throttled = s->retry_throttled,
+		.give_up = s->breaker_give_up,
+		.probes_count = true,
+		.together = !all,
 		.longest = s->max_retry_after,
 		.memory_bytes = reads_ahead ? s->max_memory : 0,
 		.aging = s->priority_aging,
-		.seed = engine->random,
+		.rate_wanted = engine->pace.upstreams ? engine_upstreams_wanted : NULL,
+		.rate_arg = engine->pace.upstreams,
+		.seed = engine->pace.seed,
 	};
 	/* Without an upstream there is nothing that a breaker could spare. */
-	if (s->breaker_off || !engine->gated)
+	if (s->breaker_off || !engine->steps.gated)
 		opts.gate_flags = WEIR_GATE_NO_BREAKER;
 	else
 		opts.breaker = breaker_of(s);
-	if (!(opts.gate_flags & WEIR_GATE_NO_BREAKER) && s->breaker_when_open == WHEN_OPEN_REJECT)
+	if (opts.gate_flags != WEIR_GATE_NO_BREAKER && s->breaker_when_open == WHEN_OPEN_REJECT)
 		opts.gate_flags |= WEIR_GATE_REJECT;
 	return opts;
 }
@@ -86,27 +93,41 @@ static struct weir_policy_options options_of(const struct engine *engine)
 /* How many at once to begin with, 0: to be found; and how many at most. */
 static void choose_concurrency(struct engine *engine)
 {
-	size_t wanted = (size_t)engine->plan->settings.concurrency, allowed = engine->opts.most_concurrency;
+	size_t wanted = (size_t)engine->life.plan->settings.concurrency, allowed = engine->life.opts.most_concurrency;
 	/* Latency of work on this machine tells nothing: the more there is at once, the longer each takes. */
-	if (!wanted && !engine->gated && engine->plan->settings.pattern != WEIR_PATTERN_NAIVE)
+	if (!wanted && !engine->steps.gated && engine->life.plan->settings.pattern != WEIR_PATTERN_NAIVE)
 		wanted = LOCAL;
 	size_t most = !wanted ? MOST_FOUND : wanted > MOST_FIXED ? wanted : MOST_FIXED;
-	engine->most = allowed && allowed < most ? allowed : most;
-	engine->concurrency = wanted < engine->most ? wanted : engine->most;
+	engine->pace.most = allowed && allowed < most ? allowed : most;
+	engine->pace.concurrency = wanted < engine->pace.most ? wanted : engine->pace.most;
+}
+
+size_t engine_places(const struct engine *engine, size_t concurrency)
+{
+	size_t batches = engine->store.ops->exactness != BROKER_FORGETS ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
+	return concurrency * BROKER_PER_WORKER + (size_t)engine->life.plan->settings.batch_items * batches +
+	       BROKER_LEAST;
+}
+
+void engine_make_places(const struct engine *engine, size_t concurrency)
+{
+	if (engine->store.broker)
+		engine->store.ops->queue.grow(engine->store.broker, engine_places(engine, concurrency));
 }
 
 int engine_flow_open(struct engine *engine, struct weir_error *err)
 {
-	engine->gated = has_gates(engine->plan);
-	engine->rate = engine->plan->settings.rate;
+	engine->steps.gated = has_gates(engine->life.plan);
+	engine->pace.rate = engine->life.plan->settings.rate;
+	engine->pace.seed = (uint64_t)weir_clock();
 	choose_concurrency(engine);
 	const struct weir_policy_options opts = options_of(engine);
-	int code = weir_policy_new(&opts, &engine->policy, err);
+	int code = weir_policy_new(&opts, &engine->pace.policy, err);
 	if (code)
 		return err && err->text[0] ? code : weir_error_set(err, code, "flow: %s", weir_strerror(code));
 	/* "auto" is said with a preset that has a number of its own. */
-	if (!engine->concurrency && engine->plan->settings.pattern != WEIR_PATTERN_NAIVE)
-		code = weir_policy_set_concurrency(engine->policy, 0);
+	if (!engine->pace.concurrency && engine->life.plan->settings.pattern != WEIR_PATTERN_NAIVE)
+		code = weir_policy_set_concurrency(engine->pace.policy, 0);
 	return code ? weir_error_set(err, code, "flow: %s", weir_strerror(code)) : 0;
 }
 
@@ -114,17 +135,16 @@ int engine_flow_open(struct engine *engine, struct weir_error *err)
 
 static int check_changes(const struct engine *engine, const struct engine_changes *changes, struct weir_error *err)
 {
-	int pattern = engine->plan->settings.pattern;
+	int pattern = engine->life.plan->settings.pattern;
 	if (pattern == WEIR_PATTERN_NAIVE && (changes->has_concurrency || changes->has_rate))
-		return weir_error_set(err, WEIR_EINVAL,
-				      "this run has the pattern naive, which has no limits; only paused can be set");
+		return weir_error_set(err, WEIR_EINVAL, "the pattern naive has no limits; only paused can be set");
 	if (changes->has_concurrency && pattern == WEIR_PATTERN_CHUNKED && !changes->concurrency)
-		return weir_error_set(err, WEIR_EINVAL,
-				      "concurrency: this run has the pattern chunked, whose batches have a fixed "
-				      "size; expected a number");
-	if (changes->has_concurrency && changes->concurrency > engine->most)
-		return weir_error_set(err, WEIR_EINVAL, "concurrency: this run can have at most %zu at once",
-				      engine->most);
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"concurrency: the batches of the pattern chunked have a fixed size; expected a number");
+	if (changes->has_concurrency && changes->concurrency > engine->pace.most)
+		return weir_error_set(err, WEIR_EINVAL, "concurrency: this run can have at most %zu in flight",
+				      engine->pace.most);
 	return 0;
 }
 
@@ -132,25 +152,25 @@ int engine_change(struct engine *engine, const struct engine_changes *changes, s
 {
 	const struct weir_rate_options rate = {.count = changes->rate.count,
 					       .period = changes->rate.period,
-					       .burst = (uint64_t)engine->plan->settings.burst};
+					       .burst = (uint64_t)engine->life.plan->settings.burst};
 	int code = check_changes(engine, changes, err);
 	if (code)
 		return code;
 	if (changes->has_rate)
-		code = weir_policy_set_rate(engine->policy, &rate);
+		code = weir_policy_set_rate(engine->pace.policy, &rate);
 	if (!code && changes->has_rate)
-		engine->rate = changes->rate;
+		engine->pace.rate = changes->rate;
 	if (!code && changes->has_concurrency)
-		code = weir_policy_set_concurrency(engine->policy, changes->concurrency);
+		code = weir_policy_set_concurrency(engine->pace.policy, changes->concurrency);
 	if (!code && changes->has_concurrency)
-		engine->concurrency = changes->concurrency;
+		engine->pace.concurrency = changes->concurrency;
 	if (!code && changes->has_concurrency)
 		engine_make_places(engine, changes->concurrency);
 	if (code)
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (changes->has_pause) {
-		engine->paused = changes->paused;
-		weir_policy_pause(engine->policy, changes->paused);
+		engine->pace.paused = changes->paused;
+		weir_policy_pause(engine->pace.policy, changes->paused);
 	}
 	return 0;
 }
@@ -167,26 +187,26 @@ const char *engine_why_name(enum engine_why why)
 	return names[why];
 }
 
-struct look {
+struct flow_look {
 	const struct engine *engine;
 	struct engine_flow *flow;
 };
 
 static enum engine_rate_from rate_from(const struct engine *engine, const struct weir_gate_stats *stats)
 {
-	const struct key_rate *rate = &engine->rate;
+	const struct key_rate *rate = &engine->pace.rate;
 	double own = rate->count ? (double)rate->count * (double)WEIR_SEC / (double)rate->period : 0;
 	if (stats->per_sec <= 0)
 		return RATE_NONE;
 	if (own > 0 && stats->per_sec > own * 0.999)
 		return RATE_YOURS;
-	return stats->told ? RATE_TOLD : RATE_FOUND;
+	return stats->hinted ? RATE_HINT : RATE_FOUND;
 }
 
 /* The gate before which most wait speaks for all of them; one with an open breaker before all others. */
 static int add_gate(void *arg, const char *key, const struct weir_gate_stats *stats)
 {
-	const struct look *look = arg;
+	const struct flow_look *look = arg;
 	struct engine_flow *flow = look->flow;
 	bool is_open = stats->breaker != WEIR_BREAKER_CLOSED;
 	uint64_t weight = stats->waiting + (is_open ? UINT32_MAX : 0);
@@ -199,7 +219,8 @@ static int add_gate(void *arg, const char *key, const struct weir_gate_stats *st
 	flow->breaker_opened += stats->breaker_opened;
 	flow->breakers_open += is_open;
 	flow->calls += stats->calls;
-	flow->in_line += stats->waiting;
+	if (stats->denied_of && (!flow->denied_since || stats->denied_since < flow->denied_since))
+		flow->denied_since = stats->denied_since;
 	if (flow->gates > 1 && weight < flow->weight)
 		return 0;
 	flow->weight = weight;
@@ -207,8 +228,15 @@ static int add_gate(void *arg, const char *key, const struct weir_gate_stats *st
 	flow->per_sec = stats->per_sec;
 	flow->rate_from = rate_from(look->engine, stats);
 	flow->breaker = stats->breaker;
+	flow->breaker_until = stats->breaker_until;
+	flow->denied = stats->denied;
+	flow->denied_of = stats->denied_of;
 	flow->shut_until = stats->shut_until;
-	flow->floor = stats->floor;
+	flow->shut_hinted = stats->shut_hinted;
+	flow->is_throttled = stats->is_throttled;
+	snprintf(flow->last_failure, sizeof flow->last_failure, "%.127s", stats->said);
+	flow->min_latency = stats->min_latency;
+	flow->good = stats->good;
 	flow->held_by = stats->held_by;
 	return 0;
 }
@@ -217,98 +245,72 @@ static enum engine_why why_of_gate(const struct engine *engine, const struct eng
 {
 	switch (flow->held_by) {
 	case WEIR_HELD_BY_BREAKER:
-		return WHY_BREAKER;
+		return flow->denied_of ? WHY_DENIED : WHY_BREAKER;
 	case WEIR_HELD_BY_SHUT:
-		return WHY_SHUT;
+		return flow->shut_hinted ? WHY_SHUT : WHY_THROTTLED;
 	case WEIR_HELD_BY_RATE:
 		return WHY_RATE_OWN;
 	case WEIR_HELD_BY_SERVER_RATE:
-		return flow->rate_from == RATE_TOLD ? WHY_RATE_TOLD : WHY_RATE_FOUND;
+		return flow->rate_from == RATE_HINT ? WHY_RATE_HINT : WHY_RATE_FOUND;
 	case WEIR_HELD_BY_CONCURRENCY:
-		return !flow->adaptive ? WHY_CONCURRENCY : engine->gated ? WHY_UPSTREAM : WHY_STEPS;
+		if (!engine->steps.gated && engine->pace.concurrency == LOCAL) /* nobody asked for that number */
+			return WHY_STEPS;
+		return flow->adaptive ? WHY_UPSTREAM : WHY_CONCURRENCY;
 	default: /* half open: nobody asks, since all but the probes wait for their time */
-		return flow->breaker != WEIR_BREAKER_CLOSED ? WHY_BREAKER : WHY_END;
+		return flow->denied_of ? WHY_DENIED : flow->breaker != WEIR_BREAKER_CLOSED ? WHY_BREAKER : WHY_END;
 	}
 }
 
 static enum engine_why find_why(const struct engine *engine, const struct engine_flow *flow)
 {
 	struct broker_counts counts;
-	if (engine->state != ENGINE_RUNNING || !engine->broker)
+	if (engine->life.state != ENGINE_RUNNING || !engine->store.broker)
 		return WHY_END;
-	if (engine->paused)
+	if (engine->pace.paused)
 		return WHY_PAUSED;
-	if (engine->under_way >= engine->memory.room)
+	if (flow->disk[0])
+		return WHY_DISK;
+	if (engine->load.under_way >= engine->load.memory.room)
 		return WHY_MEMORY;
-	if (engine->sink_lane && lane_is_full(engine->sink_lane))
+	if (engine->sinks.outputs[OUTLET_SINK] && output_is_full(engine->sinks.outputs[OUTLET_SINK]))
 		return WHY_SINK;
 	enum engine_why why = why_of_gate(engine, flow);
-	engine->broker_ops->counts(engine->broker, &counts);
-	if (why == WHY_END && !counts.ready && !engine->source_ended)
+	engine_counts(&engine->store, &counts);
+	if (why == WHY_END && !counts.ready && engine->input.source && !engine->input.ended)
 		return WHY_SOURCE;
-	return why != WHY_END ? why : engine->gated ? WHY_UPSTREAM : WHY_STEPS;
+	if (why == WHY_END && !counts.ready && !engine->load.in_flight && counts.waiting)
+		return flow->is_throttled ? WHY_THROTTLED : WHY_RETRIES;
+	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;
 }
 
 void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 {
 	struct weir_policy_stats stats;
-	struct look look = {engine, ret_flow};
+	struct flow_look look = {engine, ret_flow};
 	*ret_flow = (struct engine_flow){.held_by = WEIR_HELD_BY_NOTHING};
-	weir_policy_gates(engine->policy, add_gate, &look);
-	weir_policy_stats(engine->policy, &stats);
-	ret_flow->adaptive = ret_flow->gates ? ret_flow->adaptive : !engine->concurrency;
+	weir_policy_gates(engine->pace.policy, add_gate, &look);
+	weir_policy_stats(engine->pace.policy, &stats);
+	ret_flow->adaptive = ret_flow->gates ? ret_flow->adaptive : !engine->pace.concurrency;
 	if (!ret_flow->adaptive) /* of several upstreams each may have as many, but not all of them together */
-		ret_flow->concurrency = engine->concurrency;
-	if (engine->plan->settings.pattern == WEIR_PATTERN_NAIVE) {
-		ret_flow->concurrency = engine->most;
+		ret_flow->concurrency = engine->pace.concurrency;
+	if (engine->life.plan->settings.pattern == WEIR_PATTERN_NAIVE) {
+		ret_flow->concurrency = engine->pace.most;
 		ret_flow->adaptive = false;
 	}
-	ret_flow->paused = engine->paused;
-	ret_flow->own_rate = engine->rate;
-	ret_flow->pattern = engine->plan->settings.pattern;
+	ret_flow->paused = engine->pace.paused;
+	ret_flow->own_rate = engine->pace.rate;
+	ret_flow->pattern = engine->life.plan->settings.pattern;
 	ret_flow->chosen = stats.chosen;
 	snprintf(ret_flow->choice, sizeof ret_flow->choice, "%.159s", stats.chosen ? stats.choice.why : "");
 	ret_flow->choice_pattern = stats.chosen ? (int)stats.choice.pattern : WEIR_PATTERN_AUTO;
-	snprintf(ret_flow->last_failure, sizeof ret_flow->last_failure, "%.127s", engine->last_failure);
-	ret_flow->memory_bytes = engine->memory.used;
-	ret_flow->memory_room = engine->memory.room;
+	if (!engine->steps.gated)
+		snprintf(ret_flow->last_failure, sizeof ret_flow->last_failure, "%.127s", engine->pace.last_failure);
+	ret_flow->memory_bytes = engine->load.memory.used;
+	if (!engine_is_full(&engine->store, ret_flow->disk))
+		ret_flow->disk[0] = 0;
 	ret_flow->why = find_why(engine, ret_flow);
 	for (unsigned why = WHY_END; why < WHYS; why++)
-		if (engine->whys[why] > engine->whys[ret_flow->mostly])
+		if (engine->pace.whys[why] > engine->pace.whys[ret_flow->mostly])
 			ret_flow->mostly = (enum engine_why)why;
-}
-
-/* Said when the first breaker opens, and again when all are closed. */
-static void tell_of_breakers(struct engine *engine, const struct engine_flow *flow)
-{
-	bool is_open = flow->breakers_open;
-	char last[140] = "";
-	if (is_open == engine->told_of_breaker || engine->state != ENGINE_RUNNING)
-		return;
-	engine->told_of_breaker = is_open;
-	if (flow->gates == 1 && flow->last_failure[0]) /* of several it may have been another's */
-		snprintf(last, sizeof last, " (%s)", flow->last_failure);
-	if (is_open && engine->plan->settings.breaker_when_open == WHEN_OPEN_PARK)
-		engine_note(engine,
-			    "%s failed too often%s: it is left alone for a while, its items wait and lose no try; a "
-			    "few calls look whether it is back",
-			    flow->upstream, last);
-	else if (is_open)
-		engine_note(engine, "%s failed too often%s: it is left alone for a while, and its items fail at once",
-			    flow->upstream, last);
-	else
-		engine_note(engine, "%s is back", flow->upstream);
-}
-
-int engine_sample(void *arg)
-{
-	struct engine *engine = arg;
-	while (!weir_sleep(WEIR_SEC / 5)) {
-		struct engine_flow flow = {0};
-		engine_flow(engine, &flow);
-		engine->whys[flow.why] += flow.why != WHY_END;
-		tell_of_breakers(engine, &flow);
-		engine_make_places(engine, flow.concurrency < engine->most ? flow.concurrency : engine->most);
-	}
-	return 0;
+	engine_say(&engine->life, ret_flow);
 }

@@ -7,7 +7,7 @@
  * must not hold back what it has.  What the source finds unusable goes the same way, marked, to be buried by a worker:
  * so it is stored and counted once like any other.
  *
- * A broker whose disk is full is asked again (patience.c); nothing is lost meanwhile.
+ * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.
  */
 #include "engine/internal.h"
 
@@ -27,13 +27,15 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 	struct item *item = item_new();
 	if (!item)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	int verdict = engine->source_ops->next(engine->source, item, err, deadline);
+	int verdict = engine->input.ops->next(engine->input.source, item, err, deadline);
 	if (verdict != SOURCE_ITEM && verdict != SOURCE_BAD) {
 		item_free(item);
 		return verdict;
 	}
 	item->born = batch->last = weir_clock();
 	item->bad = verdict == SOURCE_BAD;
+	if (!engine->life.plan->settings.priority_field) /* nobody asks before it is leased */
+		value_forget(&item->source);
 	batch->items[batch->n++] = item;
 	batch->bytes += item->source.len;
 	return 1;
@@ -49,35 +51,73 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 		code = read_item(engine, batch, err, until);
 		if (batch->n == 1)
 			until = batch->last + BATCH_PERIOD;
-	} while (code == 1 && batch->n < engine->put_most && batch->bytes < BATCH_BYTES && batch->last < until);
+	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < until);
+	return code;
+}
+
+int engine_open_source(struct engine *engine, const struct broker_past *past, struct weir_error *err)
+{
+	struct engine_input *input = &engine->input;
+	int code = input->ops->open(engine->life.plan->source.config, &input->source, err);
+	input->cursor = past ? past->cursor : (struct source_cursor){0};
+	if (code || !past || !past->source.len)
+		return code;
+	return input->ops->resume(input->source, past->source.data, &past->cursor, engine->life.opts.wish == WISH_ADOPT,
+				  err);
+}
+
+/* Another process has put items meanwhile, or the broker has lost what it had: reads on from where that stands. */
+static int follow(struct engine *engine, struct weir_error *err)
+{
+	struct engine_store *store = &engine->store;
+	struct source *source = engine->input.source;
+	struct broker_past past = {0};
+	unsigned attempts = 0;
+	int code;
+	do
+		code = store->ops->journal.recall(store->broker, &past, err, WEIR_FOREVER);
+	while (engine_again(store, PLACE_INTAKE, code, &attempts));
+	if (!code && !past.source.len)
+		code = weir_error_set(err, WEIR_EINVAL,
+				      "the broker's position is not that of this source, which cannot be read again");
+	if (!code) {
+		engine->input.source = NULL;
+		engine->input.ops->close(source);
+		code = engine_open_source(engine, &past, err);
+	}
+	broker_past_fini(&past);
 	return code;
 }
 
 static int put_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
 {
 	struct source_cursor cursor;
-	weir_nsec pause = 0, begun = weir_now();
+	unsigned attempts = 0;
+	weir_nsec begun = weir_now();
 	int code;
-	engine->source_ops->cursor(engine->source, &cursor);
+	engine->input.ops->cursor(engine->input.source, &cursor);
 	do
-		code = engine->broker_ops->put(engine->broker, batch->items, batch->n, &cursor, err, WEIR_FOREVER);
-	while (engine_again(engine, LANES, code, &pause));
-	engine->source_stalled += weir_now() - begun;
-	if (!code)
-		engine->accounts.read += batch->n;
+		code = engine->store.ops->queue.put(engine->store.broker, batch->items, batch->n, &engine->input.cursor,
+						    &cursor, err, WEIR_FOREVER);
+	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
+	engine->input.stalled += weir_now() - begun;
+	if (!code) {
+		engine->store.mine.read += batch->n;
+		engine->input.cursor = cursor;
+	}
 	for (size_t i = 0; code && i < batch->n; i++)
 		item_free(batch->items[i]);
 	*batch = (struct batch){0};
-	return code;
+	return code == BROKER_MOVED ? follow(engine, err) : code;
 }
 
 static int seal(struct engine *engine, struct weir_error *err)
 {
-	weir_nsec pause = 0;
+	unsigned attempts = 0;
 	int code;
 	do
-		code = engine->broker_ops->seal(engine->broker, err, WEIR_FOREVER);
-	while (engine_again(engine, LANES, code, &pause));
+		code = engine->store.ops->queue.seal(engine->store.broker, err, WEIR_FOREVER);
+	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
 	return code;
 }
 
@@ -97,11 +137,11 @@ int engine_intake(void *arg)
 {
 	struct engine *engine = arg;
 	struct weir_error err = {0};
-	int code = engine->source_ended ? 0 : read_all(engine, &err);
+	int code = engine->input.ended ? 0 : read_all(engine, &err);
 	if (!code)
 		code = seal(engine, &err);
-	engine->source_ended = engine->source_ended || !code;
-	if (code && code != WEIR_ECANCELED && code != WEIR_ECLOSED)
-		engine_fail(engine, code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR, &err);
+	engine->input.ended = engine->input.ended || !code;
+	if (code && code != WEIR_ECANCELED && code != WEIR_ECLOSED && !weir_canceled())
+		engine_fail(&engine->life, code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR, &err);
 	return 0;
 }

@@ -2,115 +2,102 @@
 /* What can be seen of a run from outside while it lives, and what can be done to its dead letters. */
 #include "engine/internal.h"
 
+bool engine_was_done(const struct engine *engine)
+{
+	return engine->past.done && engine->life.state == ENGINE_DONE && !engine->store.mine.read;
+}
+
+static uint64_t settled(const struct broker_accounts *accounts)
+{
+	return accounts->read - broker_unfinished_of(accounts);
+}
+
+static int64_t total_of(const struct engine_input *input, const struct broker_accounts *accounts, bool *ret_exact)
+{
+	if (!input->ended && input->source)
+		return input->ops->total(input->source, ret_exact);
+	if (input->ended || !input->total)
+		return (int64_t)accounts->read;
+	*ret_exact = input->total_exact;
+	return input->total;
+}
+
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 {
-	struct broker_counts counts = engine->last_counts;
+	struct broker_counts counts;
 	bool exact = true, degraded = false;
 	struct engine_flow flow = {0};
-	int64_t total = (int64_t)engine->accounts.read;
-	if (engine->broker)
-		engine->broker_ops->counts(engine->broker, &counts);
-	if (!engine->source_ended && engine->source)
-		total = engine->source_ops->total(engine->source, &exact);
-	for (int i = 0; i <= LANES; i++)
-		degraded = degraded || engine->degraded[i];
+	engine_counts(&engine->store, &counts);
+	const struct broker_accounts *accounts = &counts.accounts;
+	int64_t total = total_of(&engine->input, accounts, &exact);
+	for (int i = 0; i < PLACES; i++)
+		degraded = degraded || engine->store.full[i];
 	engine_flow(engine, &flow);
-	uint64_t in_line = !engine->gated ? 0 : flow.in_line < engine->in_flight ? flow.in_line : engine->in_flight;
 	*ret_stats = (struct engine_stats){
-		.state = engine->state,
-		.read = engine->accounts.read,
-		.succeeded = engine->accounts.succeeded,
-		.dead = engine->accounts.dead,
-		.dropped = engine->accounts.dropped,
-		.unfinished = engine_unfinished(engine),
-		.attempts = engine->attempts,
-		.retries = engine->retries,
-		.refused = engine->refused,
-		.in_flight = engine->in_flight - in_line,
-		.in_line = in_line,
+		.state = engine->life.state,
+		.read = accounts->read,
+		.succeeded = accounts->succeeded,
+		.dead = accounts->dead,
+		.dropped = accounts->dropped,
+		.unfinished = broker_unfinished_of(accounts),
+		.attempts = engine->tally.attempts,
+		.retries = engine->tally.retries,
+		.refused = engine->tally.refused,
+		.in_flight = engine->load.in_flight,
+		.in_line = engine->steps.gated && engine->load.under_way > engine->load.in_flight
+				   ? engine->load.under_way - engine->load.in_flight
+				   : 0,
 		.waiting = counts.waiting,
 		.total = total,
 		.total_exact = exact,
 		.concurrency = flow.concurrency,
-		.most = engine->most,
-		.reason = engine->reason,
-		.durable = engine->broker_ops->durable,
-		.resumed = engine->resumed,
-		.was_done = engine->was_done,
-		.exact = engine->exact,
+		.most = engine->pace.most,
+		.reason = engine->life.reason,
+		.durable = engine->store.ops->exactness != BROKER_FORGETS,
+		.resumed = engine->past.resumed,
+		.past_done = engine->past.done,
+		.was_done = engine_was_done(engine),
+		.exact = engine->sinks.exact,
 		.degraded = degraded || counts.degraded,
-		.settled_before = engine->settled_before,
+		.settled_before = settled(accounts) - settled(&engine->store.mine),
 		.letters = counts.letters,
 		.stored_bytes = counts.stored_bytes,
-		.source_stalled = engine->source_stalled,
-		.workers_stalled = engine->workers_stalled,
-		.attempt_ns = engine->attempt_ns,
-		.item_ns = engine->item_ns,
-		.classes = engine->classes,
-		.class_count = engine->class_count,
+		.source_stalled = engine->input.stalled,
+		.workers_stalled = engine->sinks.stalled,
+		.attempt_ns = engine->tally.attempt_ns,
+		.item_ns = engine->store.item_ns,
+		.classes = engine->classes.all,
+		.class_count = engine->classes.n,
+		.causes = engine->causes.all,
+		.cause_count = engine->causes.n,
 	};
 }
 
-/* Others than the run's own fibers use its broker only between these: it is not closed under them. */
-static int enter(struct engine *engine, struct weir_error *err)
+int engine_visit(struct engine *engine, const struct journal_ops **ret_journal, struct broker **ret_broker,
+		 struct weir_error *err)
 {
-	if (!engine->broker || engine->closing)
+	const struct journal_ops *journal = &engine->store.ops->journal;
+	if (!engine->store.broker || engine->visits.closing)
 		return weir_error_set(err, WEIR_ECLOSED, "the run is ending");
-	if (!engine->broker_ops->letters)
+	if (!journal->letters)
 		return weir_error_set(err, WEIR_EINVAL, "this run's broker keeps no dead letters");
-	engine->visitors++;
+	engine->visits.n++;
+	*ret_journal = journal;
+	*ret_broker = engine->store.broker;
 	return 0;
 }
 
-static void leave(struct engine *engine)
+void engine_leave(struct engine *engine)
 {
-	if (!--engine->visitors)
-		weir_event_set(engine->left_alone);
-}
-
-int engine_letters(struct engine *engine, const struct letter_query *query, struct buf *out, uint64_t *ret_last_id,
-		   struct weir_error *err, weir_nsec deadline)
-{
-	int code = enter(engine, err);
-	if (code)
-		return code;
-	code = engine->broker_ops->letters(engine->broker, query, out, ret_last_id, err, deadline);
-	leave(engine);
-	return code;
-}
-
-int engine_replay(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
-		  weir_nsec deadline)
-{
-	int code = enter(engine, err);
-	if (code)
-		return code;
-	code = engine->broker_ops->replay(engine->broker, query, ret_n, err, deadline);
-	if (!code)
-		engine->accounts.dead -= *ret_n;
-	leave(engine);
-	return code;
-}
-
-int engine_purge(struct engine *engine, const struct letter_query *query, uint64_t *ret_n, struct weir_error *err,
-		 weir_nsec deadline)
-{
-	int code = enter(engine, err);
-	if (code)
-		return code;
-	code = engine->broker_ops->purge(engine->broker, query, ret_n, err, deadline);
-	leave(engine);
-	return code;
+	if (!--engine->visits.n)
+		weir_event_set(engine->visits.over);
 }
 
 void engine_figures(const struct engine *engine, struct buf *json)
 {
-	for (size_t i = 0; engine->steps && i < engine->plan->step_count; i++) {
-		const struct step_ops *ops = engine->plan->steps[i].adapter->step;
-		if (!ops->figures || !engine->steps[i])
-			continue;
-		if (json->len)
-			buf_add_char(json, ',');
-		ops->figures(engine->steps[i], json);
+	for (size_t i = 0; engine->steps.all && i < engine->life.plan->step_count; i++) {
+		const struct step_ops *ops = engine->life.plan->steps[i].adapter->step;
+		if (ops->figures && engine->steps.all[i])
+			ops->figures(engine->steps.all[i], json);
 	}
 }

@@ -8,11 +8,12 @@
  *
  * What was freed may still be held by the allocator, so it is asked to give that back first.
  */
-#include "engine/internal.h"
+#include "engine/parts.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <weir/weir.h>
 
 #define LOOK_PERIOD (WEIR_SEC / 10)
 #define TRIM_PERIOD (WEIR_SEC / 2)
@@ -81,8 +82,8 @@ void engine_memory_begin(struct engine_memory *memory, uint64_t most)
 
 int engine_watch_memory(void *arg)
 {
-	struct engine *engine = arg;
-	struct engine_memory *memory = &engine->memory;
+	struct engine_load *load = arg;
+	struct engine_memory *memory = &load->memory;
 	weir_nsec trimmed = 0;
 	while (!weir_sleep(LOOK_PERIOD)) {
 		uint64_t used = engine_memory_bytes();
@@ -92,9 +93,9 @@ int engine_watch_memory(void *arg)
 			used = engine_memory_bytes();
 		}
 		size_t before = memory->room;
-		engine_memory_look(memory, engine->under_way, used);
+		engine_memory_look(memory, load->under_way, used);
 		if (memory->room > before)
-			weir_event_set(engine->has_room);
+			weir_event_set(load->has_room);
 	}
 	return 0;
 }

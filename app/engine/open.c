@@ -2,7 +2,11 @@
 /*
  * Opening a run.  What the broker remembers decides the rest (resume.h), and nothing is handed out before all is open:
  *
- *     broker -> recall -> decide -> source, at its place -> steps -> sinks, at their places -> start -> lanes
+ *     broker -> recall -> decide -> source, at its place -> steps -> sinks, compared with their places
+ *     -> forget (a run that begins in place of another) -> sinks made ready -> start -> outputs
+ *
+ * Until all has been compared nothing outside the state folder is changed: a run that is refused leaves every file as
+ * it was.
  */
 #include "engine/internal.h"
 #include "engine/resume.h"
@@ -12,29 +16,29 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* A durable broker's ack takes as long as a sink's write, and its items come from disk: more are under way. */
-enum { BROKER_PER_WORKER = 4, BROKER_BATCHES = 2, BROKER_BATCHES_DURABLE = 4, BROKER_LEAST = 16 };
-
 #define BROKER_BYTES ((size_t)32 << 20)
 
 /* What is prepared for when nobody knows yet. */
-enum { EXPECTED = 50 };
+enum { EXPECTED = 50, OPEN_AGAIN = 3 };
 
 static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *err)
 {
-	const struct plan *plan = engine->plan;
-	struct step_env env = engine->opts.env;
-	env.concurrency = engine->concurrency ? engine->concurrency : EXPECTED;
-	env.most = engine->most;
-	env.policy = engine->policy;
-	engine->steps = calloc(plan->step_count + 1, sizeof(struct step *));
+	const struct plan *plan = engine->life.plan;
+	struct step_env env = engine->life.opts.env;
+	env.concurrency = engine->pace.concurrency ? engine->pace.concurrency : EXPECTED;
+	env.most = engine->pace.most;
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct step_ops *ops = plan->steps[i].adapter->step;
+		env.meta = env.meta || (ops->reads_meta && ops->reads_meta(plan->steps[i].config));
+	}
+	engine->steps.all = calloc(plan->step_count + 1, sizeof(struct step *));
 	*ret_exit = EX_UNAVAILABLE;
-	if (!engine->steps)
+	if (!engine->steps.all)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_adapter *step = &plan->steps[i];
-		int code = step->adapter->step->open(step->config, &env, &engine->steps[i], err);
-		if (!code && step->concurrency && weir_sem_new((uint64_t)step->concurrency, &engine->step_places[i]))
+		int code = step->adapter->step->open(step->config, &env, &engine->steps.all[i], err);
+		if (!code && step->concurrency && weir_sem_new((uint64_t)step->concurrency, &engine->steps.places[i]))
 			code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 		if (code)
 			return code;
@@ -42,122 +46,153 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 	return 0;
 }
 
-static int open_lane(struct engine *engine, enum broker_lane which, const struct plan_adapter *sink,
-		     const struct broker_past *past, struct lane **ret_lane, struct weir_error *err)
+static void note(void *arg, const char *text)
 {
-	const struct lane_options opts = {
+	const struct engine *engine = arg;
+	engine_note(&engine->life, "%s", text);
+}
+
+static int open_output(struct engine *engine, enum broker_outlet which, const struct plan_adapter *sink,
+		       const struct broker_past *past, bool fresh, struct weir_error *err)
+{
+	const struct value *position = past->positions[which].len ? &past->positions[which] : NULL;
+	const struct output_options opts = {
 		.which = which,
 		.adapter = sink->adapter,
 		.config = sink->config,
-		.env = {.run = engine->broker_ops->durable ? engine->run : NULL,
-			.position = past->positions[which].len ? &past->positions[which] : NULL},
-	};
-	return lane_open(engine, &opts, ret_lane, err);
-}
-
-static int open_lanes(struct engine *engine, const struct broker_past *past, struct weir_error *err)
-{
-	const struct plan *plan = engine->plan;
-	const struct plan_adapter fallback = {.adapter = engine->opts.dead_adapter,
-					      .config = (void *)(uintptr_t)engine->opts.dead_config};
-	int code = open_lane(engine, LANE_SINK, &plan->sink, past, &engine->sink_lane, err);
-	if (code)
-		return code;
-	if (engine->opts.dead_to_sink)
-		engine->dead_lane = engine->sink_lane;
-	else if (plan->dead_letter.adapter)
-		return open_lane(engine, LANE_DEAD, &plan->dead_letter, past, &engine->dead_lane, err);
-	else if (!engine->broker_ops->bury)
-		return open_lane(engine, LANE_DEAD, &fallback, past, &engine->dead_lane, err);
-	return 0;
-}
-
-static size_t broker_places(const struct engine *engine, size_t concurrency)
-{
-	size_t batches = engine->broker_ops->durable ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
-	return concurrency * BROKER_PER_WORKER + (size_t)engine->plan->settings.batch_items * batches + BROKER_LEAST;
-}
-
-void engine_make_places(struct engine *engine, size_t concurrency)
-{
-	if (engine->broker)
-		engine->broker_ops->grow(engine->broker, broker_places(engine, concurrency));
-}
-
-static int open_broker(struct engine *engine, struct weir_error *err)
-{
-	const struct plan *plan = engine->plan;
-	struct broker_options opts = {
-		.folder = engine->opts.state,
-		.capacity_items = broker_places(engine, engine->concurrency ? engine->concurrency : EXPECTED),
-		.most_items = broker_places(engine, engine->most),
-		.capacity_bytes = engine_queue_bytes(plan, BROKER_BYTES),
-		.class_of = plan->settings.priority_field ? engine_class_of : NULL,
+		.env = {.run = engine->store.ops->exactness != BROKER_FORGETS ? engine->life.run : NULL,
+			.position = fresh ? NULL : position,
+			.replaced = fresh ? position : NULL,
+			.clean = past->clean,
+			.adopt = engine->life.opts.wish == WISH_ADOPT,
+			.note = note,
+			.arg = engine},
+		.store = &engine->store,
+		.load = &engine->load,
+		.refused = which == OUTLET_SINK && !engine->life.opts.dead_to_sink ? engine_refused : NULL,
 		.arg = engine,
-		.aging = plan->settings.priority_aging,
 	};
-	size_t most = opts.capacity_items / 2;
-	engine->put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
-	return engine->broker_ops->open(plan->broker.config, &opts, &engine->broker, err);
+	return output_open(&opts, &engine->sinks.outputs[which], err);
 }
 
-/* 32 hexadecimal digits that no other run has. */
-static int name_run(char run[33], struct weir_error *err)
+static int open_outputs(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
+{
+	const struct plan *plan = engine->life.plan;
+	const struct plan_adapter fallback = {.adapter = engine->life.opts.dead_adapter,
+					      .config = (void *)(uintptr_t)engine->life.opts.dead_config};
+	const struct plan_adapter *letters = plan->dead_letter.adapter       ? &plan->dead_letter
+					     : engine->store.ops->queue.bury ? NULL
+									     : &fallback;
+	struct engine_sinks *sinks = &engine->sinks;
+	int code = open_output(engine, OUTLET_SINK, &plan->sink, past, fresh, err);
+	if (!code && letters && !engine->life.opts.dead_to_sink)
+		code = open_output(engine, OUTLET_DEAD, letters, past, fresh, err);
+	sinks->dead = sinks->outputs[engine->life.opts.dead_to_sink ? OUTLET_SINK : OUTLET_DEAD];
+	return code;
+}
+
+/* What output_prepare() and output_start() do, to all of them. */
+static int for_outputs(struct engine *engine, int (*fn)(struct output *output, struct weir_error *err),
+		       struct weir_error *err)
+{
+	int code = 0;
+	for (int i = 0; i < OUTLETS && !code; i++)
+		code = engine->sinks.outputs[i] ? fn(engine->sinks.outputs[i], err) : 0;
+	return code;
+}
+
+static int64_t class_of(void *arg, const struct item *item)
+{
+	const struct engine *engine = arg;
+	return engine_class_of(engine->life.plan, item);
+}
+
+static bool has_no_room_for_retries(void *arg)
+{
+	const struct engine *engine = arg;
+	return !weir_policy_may_retry(engine->pace.policy);
+}
+
+/* 32 hexadecimal digits that nothing else has. */
+static int make_name(char name[33], struct weir_error *err)
 {
 	unsigned char random[16];
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return weir_error_set(err, -errno, "getrandom: %s", weir_strerror(-errno));
 	for (size_t i = 0; i < sizeof random; i++)
-		snprintf(run + 2 * i, 3, "%02x", random[i]);
+		snprintf(name + 2 * i, 3, "%02x", random[i]);
 	return 0;
 }
 
-static void count_before(struct engine *engine, const struct broker_accounts *was)
+static int open_broker(struct engine *engine, struct weir_error *err)
 {
-	engine->accounts = *was;
-	engine->settled_before = was->succeeded + was->dropped + was->dead;
+	const struct plan *plan = engine->life.plan;
+	int code = make_name(engine->store.owner, err);
+	struct broker_options opts = {
+		.owner = engine->store.owner,
+		.folder = engine->life.opts.state,
+		.capacity_items = engine_places(engine, engine->pace.concurrency ? engine->pace.concurrency : EXPECTED),
+		.most_items = engine_places(engine, engine->pace.most),
+		.capacity_bytes = engine_queue_bytes(plan, BROKER_BYTES),
+		.class_of = plan->settings.priority_field ? class_of : NULL,
+		.arg = engine,
+		.aging = plan->settings.priority_aging,
+		/* Those of an ordering key come in their order, whatever room there is. */
+		.fresh_first = plan->settings.order_by ? NULL : has_no_room_for_retries,
+	};
+	size_t most = opts.capacity_items / 2;
+	engine->input.put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
+	return code ? code : engine->store.ops->open(plan->broker.config, &opts, &engine->store.broker, err);
 }
 
-/* Goes on where an earlier run was. */
-static int go_on(struct engine *engine, const struct broker_past *past, struct weir_error *err)
+static const char *file_name(const struct plan *plan)
 {
-	engine->resumed = true;
-	count_before(engine, &past->accounts);
-	engine->source_ended = past->sealed;
-	memcpy(engine->run, past->run, sizeof engine->run);
-	if (past->sealed || !past->source.len)
-		return 0;
-	return engine->source_ops->resume(engine->source, past->source.data, &past->cursor,
-					  engine->opts.wish == WISH_ADOPT, err);
+	const char *file = plan->file ? plan->file : "", *slash = strrchr(file, '/');
+	return slash ? slash + 1 : file;
 }
 
-/* Tells the broker that the run begins or goes on, and from where. */
-static int start_broker(struct engine *engine, struct weir_error *err)
+/* A pipeline that "has changed" may be another one with the name of the first. */
+static void blame_name(const struct engine *engine, const struct broker_past *past, struct weir_error *err)
 {
-	struct lane *lanes[LANES] = {engine->sink_lane,
-				     engine->dead_lane == engine->sink_lane ? NULL : engine->dead_lane};
-	struct broker_start start = {.run = engine->run, .plan = engine->plan->meaning};
-	struct value positions[LANES] = {{0}};
+	const char *file = file_name(engine->life.plan);
+	if (!past->file.len || strcmp(past->file.data, file) == 0)
+		return;
+	weir_error_set(err, WEIR_EINVAL,
+		       "the name \"%s\" belongs to the run of %s; give %s another name (name: ...), or say %s if it is "
+		       "the same pipeline",
+		       engine->life.plan->settings.name, past->file.data, file, past->done ? "--fresh" : "--adopt");
+}
+
+/* Tells the broker that the run begins or goes on, and from where; was: the one that is there. */
+static int begin(struct engine *engine, const char *was, struct weir_error *err)
+{
+	struct output *const *outputs = engine->sinks.outputs;
+	struct broker_start start = {.was = was,
+				     .run = engine->life.run,
+				     .plan = engine->life.plan->meaning,
+				     .file = file_name(engine->life.plan),
+				     .adopt = engine->life.opts.wish == WISH_ADOPT};
+	struct value positions[OUTLETS] = {{0}};
 	struct buf identity = {0};
-	uint64_t *written[LANES] = {NULL};
-	size_t n[LANES] = {0};
+	uint64_t *written[OUTLETS] = {NULL};
+	size_t n[OUTLETS] = {0};
 	int code = 0;
-	for (int i = 0; i < LANES && !code; i++) {
-		if (lanes[i])
-			code = lane_recall(lanes[i], &positions[i], &written[i], &n[i], err);
+	for (int i = 0; i < OUTLETS && !code; i++) {
+		if (outputs[i])
+			code = output_recall(outputs[i], &positions[i], &written[i], &n[i], err);
 		start.positions[i] = positions[i].len ? &positions[i] : NULL;
 		start.written[i] = written[i];
 		start.n[i] = n[i];
 	}
 	buf_add_str(&identity, "");
-	if (!code && !engine->source_ops->identify(engine->source, &identity))
+	if (!code && engine->input.source && !engine->input.ops->identify(engine->input.source, &identity))
 		buf_clear(&identity);
-	start.source = identity.data;
+	start.source = engine->input.source ? identity.data : NULL;
 	if (!code && identity.failed)
 		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
-		code = engine->broker_ops->start(engine->broker, &start, err, WEIR_FOREVER);
-	for (int i = 0; i < LANES; i++) {
+		code = engine->store.ops->journal.begin(engine->store.broker, &start, err, WEIR_FOREVER);
+	for (int i = 0; i < OUTLETS; i++) {
 		value_fini(&positions[i]);
 		free(written[i]);
 	}
@@ -165,71 +200,105 @@ static int start_broker(struct engine *engine, struct weir_error *err)
 	return code;
 }
 
-/* What the sinks had already was settled by the start. */
-static int recount(struct engine *engine, struct weir_error *err)
+/* What cannot be opened before a run begins is the file's fault, or what the system says of its paths; but a disk that
+ * fails, a lock and memory are not. */
+static int exit_of_opening(int code)
 {
-	struct broker_past past = {0};
-	int code = engine->broker_ops->recall(engine->broker, &past);
-	if (code)
-		return weir_error_set(err, code, "out of memory");
-	count_before(engine, &past.accounts);
-	broker_past_fini(&past);
-	return 0;
+	switch (code) {
+	case WEIR_EIO:
+	case WEIR_EDATA:
+	case WEIR_ENOSPC:
+		return EX_IOERR;
+	case WEIR_EBUSY:
+	case WEIR_ENOMEM:
+	case WEIR_EMFILE:
+	case WEIR_EPIPE:
+	case WEIR_ECANCELED:
+		return EX_UNAVAILABLE;
+	default:
+		return EX_CONFIG;
+	}
 }
 
-static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, int *ret_exit,
-		     struct weir_error *err)
+static int open_source(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
 {
-	static const struct broker_past none;
-	int code = open_steps(engine, ret_exit, err);
-	if (code)
+	engine->past = (struct engine_past){.resumed = !fresh, .done = !fresh && past->done};
+	memcpy(engine->life.run, past->run, sizeof engine->life.run);
+	int code = fresh ? make_name(engine->life.run, err) : 0;
+	if (code || !engine_has_role(&engine->life, ENGINE_SUBMIT))
 		return code;
-	if (fresh && past->begun)
-		code = engine->broker_ops->forget(engine->broker, err, WEIR_FOREVER);
+	return engine_open_source(engine, fresh ? NULL : past, err);
+}
+
+static bool is_exact(const struct engine *engine)
+{
+	enum sink_exactness sink = output_exactness(engine->sinks.outputs[OUTLET_SINK]);
+	return sink == SINK_BY_KEY || (sink != SINK_REPEATS && engine->store.ops->exactness != BROKER_SHARED);
+}
+
+static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
+{
+	bool works = engine_has_role(&engine->life, ENGINE_WORK);
+	int code = works ? open_outputs(engine, past, fresh, err) : 0;
+	if (!code && fresh && past->begun)
+		code = engine->store.ops->journal.forget(engine->store.broker, past->run, err, WEIR_FOREVER);
+	if (!code && works)
+		code = for_outputs(engine, output_prepare, err);
 	if (!code)
-		code = open_lanes(engine, fresh ? &none : past, err);
-	if (!code)
-		code = start_broker(engine, err);
-	*ret_exit = engine_exit_of(code);
-	if (!code && !fresh)
-		code = recount(engine, err);
-	engine->exact = !code && lane_exact(engine->sink_lane);
-	if (!code)
-		code = lane_start(engine->sink_lane, err);
-	if (!code && engine->dead_lane && engine->dead_lane != engine->sink_lane)
-		code = lane_start(engine->dead_lane, err);
-	return code;
+		code = begin(engine, fresh ? "" : past->run, err);
+	if (code || !works)
+		return code;
+	engine->sinks.exact = is_exact(engine);
+	return for_outputs(engine, output_start, err);
 }
 
 /* What was done before decides what is opened, and how. */
-static int open_all(struct engine *engine, int *ret_exit, struct weir_error *err)
+static int open_ends(struct engine *engine, const struct broker_past *past, int *ret_exit, struct weir_error *err)
+{
+	bool fresh = true;
+	int code = resume_decide(past, engine->life.plan->meaning, engine->life.opts.wish, &fresh, ret_exit, err);
+	if (code == WEIR_EINVAL && *ret_exit == EX_CONFIG)
+		blame_name(engine, past, err);
+	if (!code) {
+		code = open_source(engine, past, fresh, err);
+		*ret_exit = exit_of_opening(code);
+	}
+	if (!code && engine_has_role(&engine->life, ENGINE_WORK))
+		code = open_steps(engine, ret_exit, err);
+	if (!code) {
+		code = open_rest(engine, past, fresh, err);
+		*ret_exit = exit_of_opening(code);
+	}
+	return code;
+}
+
+static int recall_and_open(struct engine *engine, int *ret_exit, struct weir_error *err)
 {
 	struct broker_past past = {0};
-	enum resume resume = RESUME_BEGIN;
-	int code = open_broker(engine, err);
+	int code = engine->store.ops->journal.recall(engine->store.broker, &past, err, WEIR_FOREVER);
 	*ret_exit = engine_exit_of(code);
 	if (!code)
-		code = engine->broker_ops->recall(engine->broker, &past);
-	if (!code)
-		code = resume_decide(&past, engine->plan->meaning, engine->opts.wish, &resume, ret_exit, err);
-	if (!code && resume == RESUME_NOTHING) {
-		code = go_on(engine, &past, err);
-		engine->was_done = !code;
-		engine->state = ENGINE_DONE;
-	} else if (!code) {
-		*ret_exit = EX_IOERR;
-		code = engine->source_ops->open(engine->plan->source.config, &engine->source, err);
-		if (code == WEIR_EINVAL) /* it can be read, and is not what the config says */
-			*ret_exit = EX_CONFIG;
-		if (!code) {
-			*ret_exit = EX_CONFIG;
-			code = resume == RESUME_GO_ON ? go_on(engine, &past, err) : name_run(engine->run, err);
-		}
-		if (!code)
-			code = open_rest(engine, &past, resume == RESUME_BEGIN, ret_exit, err);
-	}
+		code = open_ends(engine, &past, ret_exit, err);
 	broker_past_fini(&past);
 	return code;
+}
+
+/* Between the look at the past and the begin another process may have begun, ended or forgotten a run. */
+static int open_all(struct engine *engine, int *ret_exit, struct weir_error *err)
+{
+	int code = open_broker(engine, err);
+	*ret_exit = engine_exit_of(code);
+	if (code)
+		return code;
+	code = recall_and_open(engine, ret_exit, err);
+	for (int again = 0; code == BROKER_MOVED && again < OPEN_AGAIN; again++) {
+		engine_close_ends(engine, NULL);
+		code = recall_and_open(engine, ret_exit, err);
+	}
+	if (code != BROKER_MOVED)
+		return code;
+	*ret_exit = EX_TEMPFAIL;
+	return weir_error_set(err, WEIR_EBUSY, "another process is starting or removing this run; try again");
 }
 
 static int make_objects(struct engine *engine, int *ret_exit, struct weir_error *err)
@@ -237,9 +306,11 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 	static const struct weir_group_options collect = {.flags = WEIR_GROUP_COLLECT};
 	*ret_exit = EX_UNAVAILABLE;
 	if (weir_group_new(&collect, &engine->intake) || weir_group_new(&collect, &engine->workers) ||
-	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->stopping) ||
-	    weir_event_new(&engine->left_alone) || weir_histogram_new(&engine->attempt_ns) ||
-	    weir_histogram_new(&engine->item_ns) || weir_event_new(&engine->has_room) || engine_classes_open(engine))
+	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->life.stopping) ||
+	    weir_event_new(&engine->visits.over) || weir_histogram_new(&engine->tally.attempt_ns) ||
+	    weir_histogram_new(&engine->store.item_ns) || weir_event_new(&engine->load.has_room) ||
+	    engine_classes_open(&engine->classes, &engine->life.plan->settings.priority_sla) ||
+	    engine_left_open(&engine->left, &engine->life))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	return 0;
 }
@@ -251,17 +322,19 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 	*ret_exit = EX_UNAVAILABLE;
 	if (!engine)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	engine->plan = plan;
-	engine->opts = *opts;
-	engine->source_ops = plan->source.adapter->source;
-	engine->broker_ops = plan->broker.adapter->broker;
-	engine->random = (uint64_t)weir_clock();
-	engine_memory_begin(&engine->memory, plan->settings.max_memory);
+	engine->life.plan = plan;
+	engine->life.opts = *opts;
+	engine->input.ops = plan->source.adapter->source;
+	engine->store.ops = plan->broker.adapter->broker;
+	engine->store.life = &engine->life;
+	engine_memory_begin(&engine->load.memory, plan->settings.max_memory);
 	int code = make_objects(engine, ret_exit, err);
+	if (!code && engine_upstreams_open(&engine->life, &engine->pace.upstreams))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
 		code = engine_flow_open(engine, err);
-	if (!code && engine_learnt_open(engine))
-		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	if (!code)
+		engine_upstreams_recall(engine->pace.upstreams, engine->pace.policy);
 	if (!code)
 		code = open_all(engine, ret_exit, err);
 	if (code) {

@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/resume.h"
 
-#include <string.h>
 #include <sysexits.h>
 
-/* The first line in which the texts differ, without indentation; *ret_was and *ret_is may both end up at the end. */
-static void find_change(const char *was, const char *is, const char **ret_was, const char **ret_is)
-{
-	for (;;) {
-		size_t n = strcspn(was, "\n"), m = strcspn(is, "\n");
-		if (n != m || memcmp(was, is, n) != 0 || !was[n] || !is[m])
-			break;
-		was += n + 1;
-		is += m + 1;
-	}
-	*ret_was = was + strspn(was, " ");
-	*ret_is = is + strspn(is, " ");
-}
+#include "spec/meaning.h"
 
-static int refuse_change(const struct broker_past *past, const char *meaning, const char *advice,
-			 struct weir_error *err)
+static int compare(const struct broker_past *past, const char *meaning, int *ret_exit, struct weir_error *err)
 {
-	const char *was, *is;
-	find_change(past->plan.data, meaning, &was, &is);
-	return weir_error_set(
-		err, WEIR_EINVAL,
-		"the pipeline has changed since its run was begun: it said \"%.*s\", now it says \"%.*s\"; %s",
-		(int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is, advice);
+	const char *advice =
+		past->done
+			? "that run is complete; --fresh starts over, --adopt processes only what is new in the source"
+			: "change it back, or process the remaining items with the new one: --adopt";
+	struct buf change = {0};
+	int code = spec_meaning_compare(past->plan.data, meaning, &change, err);
+	*ret_exit = code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR;
+	if (!code && change.len) {
+		*ret_exit = EX_CONFIG;
+		code = weir_error_set(err, WEIR_EINVAL, "the pipeline has changed since the run began: %s; %s",
+				      change.data, advice);
+	}
+	buf_fini(&change);
+	return code;
 }
 
 static int decide_fresh(const struct broker_past *past, enum engine_wish wish, int *ret_exit, struct weir_error *err)
@@ -36,27 +30,19 @@ static int decide_fresh(const struct broker_past *past, enum engine_wish wish, i
 		return 0;
 	*ret_exit = EX_USAGE;
 	return weir_error_set(err, WEIR_EINVAL,
-			      "--fresh would throw away a run with %llu unfinished items and %llu dead letters%s; "
-			      "finish it without --fresh, or say --fresh=discard",
+			      "--fresh would discard a run with %llu unfinished items and %llu dead letters%s; finish "
+			      "it without --fresh, or use --fresh=discard",
 			      (unsigned long long)past->unfinished, (unsigned long long)past->letters,
-			      past->sealed ? "" : ", its source not read to the end");
+			      past->sealed ? "" : ", whose source is not read to the end");
 }
 
-int resume_decide(const struct broker_past *past, const char *meaning, enum engine_wish wish, enum resume *ret_resume,
+int resume_decide(const struct broker_past *past, const char *meaning, enum engine_wish wish, bool *ret_begin,
 		  int *ret_exit, struct weir_error *err)
 {
-	bool same = past->begun && strcmp(past->plan.data, meaning) == 0;
-	*ret_resume = RESUME_BEGIN;
+	*ret_begin = !past->begun || wish == WISH_FRESH || wish == WISH_DISCARD;
 	if (!past->begun)
 		return 0;
-	if (wish == WISH_FRESH || wish == WISH_DISCARD)
+	if (*ret_begin)
 		return decide_fresh(past, wish, ret_exit, err);
-	*ret_exit = EX_CONFIG;
-	if (past->done && !same)
-		return refuse_change(past, meaning, "that run is done; --fresh runs the pipeline as it is now", err);
-	if (!same && wish != WISH_ADOPT)
-		return refuse_change(past, meaning,
-				     "put that back, or say --adopt to run what is left with the new one", err);
-	*ret_resume = past->done ? RESUME_NOTHING : RESUME_GO_ON;
-	return 0;
+	return wish == WISH_ADOPT ? 0 : compare(past, meaning, ret_exit, err);
 }

@@ -3,65 +3,127 @@
  * The items' way through the steps, as jobs of weir_process(), which decides how many at once, how fast, and how often
  * again:
  *
- *     lease --> produce --> work (run_steps) --> done --> to a lane, a dead letter, or back to the broker
+ *     lease --> produce --> work (run_steps) --> done --> to an output, a dead letter, or back to the broker
  *       ^                                    '-> postpone --.
  *       '------------------- broker, until due -------------'
  *
- * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item of a lane
- * (flow.order_by) waits in memory, since the others of its lane must wait for it; there the broker is told of each
- * attempt, and after a kill the item is tried again at once.
+ * A job names the upstream of its next call, gets a fiber when it may make that, and gives the permit back when it has
+ * ended.  So an item goes through steps that call upstreams in several legs: when it comes to a call for which it has
+ * no permit, it waits for that upstream like all others, and goes on from there.
+ *
+ * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item with an ordering key
+ * (flow.order_by) waits in memory, since the others of its key must wait for it; there the broker is told of each
+ * attempt, and after a kill the item is attempted again immediately.
  */
 #include "engine/internal.h"
+
+#include "data/units.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct job {
+struct engine_job {
 	struct item *item;
+	size_t step, value; /* where it is; the values are item->outputs, and what the step made of those before it: */
+	struct value_list made;
+	bool goes_on; /* from there */
+	bool named;   /* the permit that it has is for the call that comes next */
 };
 
 /* --- the steps --- */
 
+/* Whether the step's next run may be: it calls nobody, or has a permit; else attempt->next says for whom. */
+static bool may_run(struct engine *engine, struct engine_job *job, struct step_call *call)
+{
+	struct weir_attempt *attempt = call->permit;
+	const struct step_ops *ops = engine->life.plan->steps[job->step].adapter->step;
+	bool named = job->named;
+	if (!ops->upstream || attempt->cut)
+		return true;
+	job->named = false;
+	if (named && attempt->gate && weir_attempt_may_call(attempt, attempt->upstream))
+		return true;
+	const char *key = ops->upstream(engine->steps.all[job->step], call, engine->steps.upstream);
+	if (!key || weir_attempt_may_call(attempt, key))
+		return true;
+	attempt->next = key;
+	return false;
+}
+
 static enum step_verdict run_value(struct engine *engine, size_t at, struct step_call *call)
 {
-	const struct step_ops *ops = engine->plan->steps[at].adapter->step;
-	struct weir_sem *places = engine->step_places[at];
+	const struct step_ops *ops = engine->life.plan->steps[at].adapter->step;
+	struct weir_sem *places = engine->steps.places[at];
 	int code = places ? weir_sem_acquire(places, 1, WEIR_FOREVER) : 0;
 	if (code == WEIR_ETIMEDOUT) /* of the attempt */
-		snprintf(call->why, sizeof call->why, "timeout: the step had no place in time");
+		snprintf(call->why, sizeof call->why, "timeout: no free slot in the step in time");
 	if (code)
 		return code == WEIR_ETIMEDOUT ? STEP_RETRY : STEP_CANCELED;
-	enum step_verdict verdict = ops->run(engine->steps[at], call);
+	enum step_verdict verdict = ops->run(engine->steps.all[at], call);
 	if (places)
 		weir_sem_release(places, 1);
 	return verdict;
 }
 
-/* Runs one step over all values; *values is replaced by what came out. */
-static enum step_verdict run_step(struct engine *engine, size_t at, struct step_call *call, struct value_list *values)
+/* Runs one step over what is left of what came out of the one before, or over the source; it is replaced by what came
+ * out of this.  Not so if attempt->next. */
+static enum step_verdict run_step(struct engine *engine, struct engine_job *job, struct step_call *call)
 {
+	struct item *item = job->item;
+	size_t n = job->step ? item->outputs.n : 1;
 	enum step_verdict verdict = STEP_OK;
-	for (size_t i = 0; i < values->n && verdict == STEP_OK; i++) {
-		call->input = &values->values[i];
-		verdict = run_value(engine, at, call);
+	for (; job->value < n && verdict == STEP_OK; job->value++) {
+		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
+		if (!may_run(engine, job, call))
+			return STEP_OK;
+		verdict = run_value(engine, job->step, call);
 	}
-	value_list_fini(values);
-	*values = *call->outputs;
-	*call->outputs = (struct value_list){0};
+	value_list_fini(&item->outputs);
+	item->outputs = job->made;
+	job->made = (struct value_list){0};
+	job->value = 0;
 	return verdict;
 }
 
-static enum step_verdict run_steps(struct engine *engine, struct item *item, struct step_call *call)
+static void keep_evidence(const struct engine *engine, struct item *item, size_t step, const struct step_call *call)
 {
-	struct value first = {0};
+	char number[16];
+	snprintf(number, sizeof number, "%zu", step + 1);
+	engine_set_evidence(item, number, engine->life.plan->steps[step].adapter->name, call->evidence);
+}
+
+/* Without what a try before this one has left. */
+static int begin(const struct engine *engine, struct engine_job *job)
+{
+	struct item *item = job->item;
+	struct value whole;
+	value_list_fini(&item->outputs);
+	value_fini(&item->evidence);
+	job->step = 0;
+	if (engine->life.plan->step_count)
+		return 0;
+	return value_hand_on(&whole, &item->source) || value_list_take(&item->outputs, &whole);
+}
+
+static enum step_verdict run_steps(struct engine *engine, struct engine_job *job, struct step_call *call)
+{
+	struct item *item = job->item;
 	enum step_verdict verdict = STEP_OK;
-	value_list_fini(&item->outputs); /* of a try before this one */
-	if (value_copy(&first, item->source.data, item->source.len) || value_list_take(&item->outputs, &first)) {
+	bool goes_on = job->goes_on;
+	job->goes_on = false;
+	if (!goes_on && begin(engine, job)) {
 		strcpy(call->why, "out of memory");
 		return STEP_RETRY;
 	}
-	for (size_t i = 0; i < engine->plan->step_count && verdict == STEP_OK && item->outputs.n; i++)
-		verdict = run_step(engine, i, call, &item->outputs);
+	while (job->step < engine->life.plan->step_count && verdict == STEP_OK && (!job->step || item->outputs.n)) {
+		verdict = run_step(engine, job, call);
+		if (call->permit->next)
+			break;
+		if (step_wants_evidence(call, verdict))
+			keep_evidence(engine, item, job->step, call);
+		job->step += verdict == STEP_OK;
+	}
+	job->goes_on = job->named = call->permit->next;
 	return verdict;
 }
 
@@ -71,240 +133,271 @@ static enum step_verdict run_steps(struct engine *engine, struct item *item, str
  * could be in the steps. */
 static size_t places(const struct engine *engine)
 {
-	int pattern = engine->plan->settings.pattern;
+	int pattern = engine->life.plan->settings.pattern;
 	bool takes_all = pattern == WEIR_PATTERN_SEMAPHORE || pattern == WEIR_PATTERN_NAIVE;
-	size_t most = takes_all ? engine->most : SIZE_MAX;
-	return most < engine->memory.room ? most : engine->memory.room;
+	size_t most = takes_all ? engine->pace.most : SIZE_MAX;
+	return most < engine->load.memory.room ? most : engine->load.memory.room;
 }
 
-/* An item less is under way. */
-static void leave(struct engine *engine)
+/* An item less is under way: what waits from here on is text. */
+static void leave(struct engine *engine, struct item *item)
 {
-	engine->under_way--;
-	if (engine->under_way < places(engine))
-		weir_event_set(engine->has_room);
+	value_forget(&item->source);
+	engine->load.under_way--;
+	if (engine->load.under_way < places(engine))
+		weir_event_set(engine->load.has_room);
 }
 
 static int wait_for_room(struct engine *engine, weir_nsec deadline)
 {
 	int code = 0;
-	while (engine->under_way >= places(engine) && !code) {
-		weir_event_clear(engine->has_room);
-		code = weir_event_wait(engine->has_room, deadline);
+	while (engine->load.under_way >= places(engine) && !code) {
+		weir_event_clear(engine->load.has_room);
+		code = weir_event_wait(engine->load.has_room, deadline);
 	}
 	return code;
-}
-
-/* Whether the item's next try, at `due`, would be too late: what to say of it, or NULL.  excused: the last one was no
- * fault of its own. */
-static const char *find_too_late(const struct engine *engine, const struct item *item, weir_nsec due, bool excused)
-{
-	const struct plan_settings *settings = &engine->plan->settings;
-	if (settings->timeout_total && due >= item->taken + settings->timeout_total)
-		return "flow.timeout.total";
-	if (settings->timeout_queue && !item->tried && due >= item->taken + settings->timeout_queue)
-		return "flow.timeout.queue";
-	if (settings->retry_elapsed && item->tried && !excused && due > item->tried + settings->retry_elapsed)
-		return "flow.retry.elapsed";
-	return NULL;
-}
-
-static void bury_late(struct engine *engine, struct item *item, const char *limit)
-{
-	char why[sizeof item->why];
-	memcpy(why, item->why, sizeof why);
-	item_set_why(item, "timeout: %s%s%.200s", limit, why[0] ? ", after " : "", why);
-	engine_bury(engine, item);
 }
 
 static int produce(void *arg, void *ret_job, weir_nsec deadline)
 {
 	struct engine *engine = arg;
-	struct job *job = ret_job;
-	struct weir_error err = {0};
+	struct engine_job *job = ret_job;
 	for (;;) {
+		struct item *item = NULL;
 		int code = wait_for_room(engine, deadline);
+		engine->load.starving = !code;
 		if (!code)
-			code = engine->broker_ops->lease(engine->broker, &job->item, 1, &err, deadline);
-		if (code == 1 && !job->item->taken)
-			job->item->taken = weir_now();
-		const char *late = code == 1 ? find_too_late(engine, job->item, weir_now(), true) : NULL;
-		if (code == 1 && job->item->bad) {
-			engine_bury(engine, job->item);
-		} else if (late) {
-			bury_late(engine, job->item, late);
-		} else if (code == 1) {
-			engine->under_way++;
-			return 0;
-		} else {
-			if (err.code)
-				engine_fail(engine, EX_IOERR, &err);
+			code = engine_lease(&engine->store, &item, deadline);
+		engine->load.starving = false;
+		if (!item)
 			return code;
+		if (!item->bad) {
+			*job = (struct engine_job){.item = item, .named = true};
+			engine->load.under_way++;
+			return 0;
 		}
+		engine_set_evidence(item, "\"source\"", engine->life.plan->source.adapter->name, NULL);
+		engine_bury(engine, item);
 	}
 }
 
-/* What the verdict is called in the words of the library. */
-static int answer(struct engine *engine, struct item *item, struct weir_attempt *attempt, const struct step_call *call,
-		  enum step_verdict verdict)
+/* What the call has shown of its upstream, as far as the step has not said it: nothing without a call, and that it is
+ * well when it is another step that fails. */
+static void set_outcome(const struct engine *engine, const struct engine_job *job, struct weir_attempt *attempt,
+			enum step_verdict verdict)
 {
-	attempt->not_before = call->not_before;
-	attempt->told = call->told;
-	attempt->took = call->took;
-	if (verdict != STEP_REFUSED && verdict != STEP_CANCELED) {
+	bool is_unused = attempt->gate && weir_attempt_may_call(attempt, attempt->upstream);
+	if (!engine->steps.gated && verdict == STEP_REFUSED)
+		attempt->outcome = WEIR_OUTCOME_RELEASED;
+	else if (!engine->steps.gated &&
+		 verdict == STEP_DEAD) /* the item is to blame, not what the steps are made with */
+		attempt->outcome = WEIR_OUTCOME_GOOD;
+	else if (engine->steps.gated && !engine->life.plan->steps[job->step].adapter->step->upstream)
+		attempt->outcome = WEIR_OUTCOME_GOOD;
+	else if (engine->steps.gated && is_unused)
+		attempt->outcome = WEIR_OUTCOME_RELEASED;
+}
+
+/* What the verdict is called in the words of the library. */
+static int answer(struct engine *engine, const struct engine_job *job, struct weir_attempt *attempt,
+		  const struct step_call *call, enum step_verdict verdict)
+{
+	struct item *item = job->item;
+	if (verdict != STEP_REFUSED && verdict != STEP_CANCELED && !call->given_up) {
 		item->attempts++;
-		engine->attempts++;
+		engine->tally.attempts++;
 	}
-	if (verdict != STEP_OK)
-		item_set_why(item, "%s", call->why);
-	if (verdict == STEP_RETRY && engine->plan->settings.order_by && engine->broker_ops->note)
-		engine->broker_ops->note(engine->broker, item);
-	switch (verdict) {
-	case STEP_OK:
+	if (verdict == STEP_OK)
 		return 0;
+	item_set_why(item, "%s", call->why);
+	set_outcome(engine, job, attempt, verdict);
+	if (verdict == STEP_RETRY && engine->life.plan->settings.order_by)
+		engine_note_attempt(&engine->store, item);
+	switch (verdict) {
 	case STEP_RETRY:
-		engine->retries += !attempt->last;
-		memcpy(engine->last_failure, call->why, sizeof engine->last_failure);
+		engine->tally.retries += !attempt->last;
+		snprintf(engine->pace.last_failure, sizeof engine->pace.last_failure, "%s", item_why(item));
 		return WEIR_EIO;
 	case STEP_REFUSED:
-		engine->refused++;
+		engine->tally.refused++;
 		attempt->refund = true;
-		attempt->outcome = call->throttled ? WEIR_OUTCOME_THROTTLED : WEIR_OUTCOME_RELEASED;
-		return WEIR_EAGAIN;
-	case STEP_DEAD: /* the item is to blame, not what the steps are made with */
+		return WEIR_EIO;
+	case STEP_DEAD:
 		attempt->permanent = true;
-		attempt->outcome = WEIR_OUTCOME_GOOD;
 		return WEIR_EDATA;
-	case STEP_CANCELED:
-		break;
+	default:
+		return WEIR_ECANCELED;
 	}
-	return WEIR_ECANCELED;
+}
+
+/* What is known before an attempt. */
+static struct step_call first_call(const struct engine *engine, const struct item *item)
+{
+	return (struct step_call){
+		.run = engine->life.run, .item = item, .input = &item->source, .attempt = item->attempts + 1};
 }
 
 static int work(void *at, struct weir_attempt *attempt, void *arg)
 {
 	struct engine *engine = arg;
-	struct item *item = ((struct job *)at)->item;
-	struct value_list outputs = {0};
-	struct step_call call = {
-		.item = item,
-		.outputs = &outputs,
-		.attempt = item->attempts + 1,
-		.last_attempt = attempt->last,
-	};
-	weir_nsec queue = engine->plan->settings.timeout_queue;
-	call.queue_until = queue && !item->tried ? item->taken + queue : 0;
-	if (engine->state != ENGINE_RUNNING) /* taken, and not begun */
+	struct engine_job *job = at;
+	struct item *item = job->item;
+	struct buf evidence = {0};
+	struct step_call call = first_call(engine, item);
+	call.permit = attempt;
+	call.outputs = &job->made;
+	call.last_attempt = attempt->last;
+	call.may_die = attempt->may_be_last;
+	call.evidence = &evidence;
+	if (engine->life.state != ENGINE_RUNNING) /* taken, and not begun */
 		return WEIR_ECANCELED;
 	weir_nsec begun = weir_clock(); /* not weir_now(): a fast answer comes within one turn of the loop */
-	engine->in_flight++;
-	enum step_verdict verdict = run_steps(engine, item, &call);
-	engine->in_flight--;
-	if (!item->tried && (call.tries || (verdict != STEP_CANCELED && verdict != STEP_REFUSED))) {
-		item->tried = weir_now();
-		engine_class_begins(engine, item, begun - item->born + call.waited);
+	engine->load.in_flight++;
+	enum step_verdict verdict = run_steps(engine, job, &call);
+	buf_fini(&evidence);
+	engine->load.in_flight--;
+	if (attempt->next)
+		return WEIR_EAGAIN;
+	bool counts = verdict != STEP_CANCELED && verdict != STEP_REFUSED;
+	if (!item->attempted && (call.sent || counts)) {
+		item->attempted = true;
+		engine_class_begins(&engine->classes, item, begun - item->born);
 	}
-	if (verdict != STEP_CANCELED && verdict != STEP_REFUSED)
-		weir_histogram_record(engine->attempt_ns, weir_clock() - begun - call.waited);
-	return answer(engine, item, attempt, &call, verdict);
+	if (counts)
+		weir_histogram_record(engine->tally.attempt_ns, weir_clock() - begun);
+	return answer(engine, job, attempt, &call, verdict);
 }
 
-/* What has cut short an item that had tries left: the limit that comes first, since its next try was beyond one. */
-static const char *find_cut(const struct engine *engine, const struct item *item, const struct weir_attempt *last)
+static const char *name_limit(enum weir_cut cut)
 {
-	const struct plan_settings *settings = &engine->plan->settings;
-	bool excused = last->refund || last->outcome == WEIR_OUTCOME_THROTTLED;
-	bool counts = settings->retry_elapsed && !excused;
-	if (last->permanent || item->attempts >= settings->retry_attempts)
-		return NULL;
-	if (counts &&
-	    (!settings->timeout_total || item->tried + settings->retry_elapsed < item->taken + settings->timeout_total))
+	switch (cut) {
+	case WEIR_CUT_ELAPSED:
 		return "flow.retry.elapsed";
-	return settings->timeout_total ? "flow.timeout.total" : NULL;
+	case WEIR_CUT_QUEUE:
+		return "flow.timeout.queue";
+	case WEIR_CUT_TOTAL:
+		return "flow.timeout.total";
+	default:
+		return NULL;
+	}
+}
+
+static void say_why(const struct engine *engine, struct item *item, int result, enum weir_cut cut)
+{
+	const char *limit = name_limit(cut);
+	if (engine->steps.gated && !item->why)
+		item_set_why(item, "gate: timed out waiting for the upstream");
+	if (limit)
+		item_set_why(item, "timeout: %s%s%.200s", limit, item->why ? ", after " : "", item_why(item));
+	else if (!item->why)
+		item_set_why(item, "%s", weir_strerror(result));
 }
 
 static int done(void *arg, void *at, int result, const struct weir_attempt *last)
 {
 	struct engine *engine = arg;
-	struct item *item = ((struct job *)at)->item;
-	const char *cut = result < 0 ? find_cut(engine, item, last) : NULL;
-	leave(engine);
-	engine->in_hand++;
-	if (result == WEIR_ETIMEDOUT)
-		item_set_why(item, "timeout: %s", item->tried ? "flow.timeout.total" : "flow.timeout.queue");
-	if (result >= 0)
+	struct engine_job *job = at;
+	struct item *item = job->item;
+	value_list_fini(&job->made);
+	leave(engine, item);
+	engine->load.in_hand++;
+	if (result >= 0) {
+		if (job->step && !item->outputs.n)
+			engine->tally.dropped[job->step - 1]++;
 		engine_pass(engine, item);
-	else if (result == WEIR_ECANCELED || result == WEIR_ECLOSED)
-		engine_give_back(engine, item);
-	else if (cut && result != WEIR_ETIMEDOUT)
-		bury_late(engine, item, cut);
-	else
+	} else if (result == WEIR_ECANCELED || result == WEIR_ECLOSED) {
+		engine_give_back(&engine->store, item);
+	} else {
+		say_why(engine, item, result, last->cut);
 		engine_bury(engine, item);
-	engine->in_hand--;
+	}
+	engine->load.in_hand--;
 	return 0;
 }
 
 static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attempt *last)
 {
-	struct item *item = ((struct job *)at)->item;
-	bool excused = last->refund || last->outcome == WEIR_OUTCOME_THROTTLED;
-	const char *late = find_too_late(arg, item, due, excused);
-	leave(arg);
-	if (late)
-		bury_late(arg, item, late);
-	else
-		engine_postpone(arg, item, due);
+	struct engine *engine = arg;
+	struct engine_job *job = at;
+	engine->tally.refused += !last->call; /* nothing was tried: its upstream lets it wait */
+	value_list_fini(&job->made);
+	leave(engine, job->item);
+	engine_postpone(&engine->store, job->item, due);
 	return 0;
 }
 
-static unsigned attempts(void *arg, const void *at)
+static struct weir_attempts *attempts_of(void *arg, void *at)
 {
+	struct item *item = ((struct engine_job *)at)->item;
 	(void)arg;
-	return ((const struct job *)at)->item->attempts;
+	item->attempt_state.counted = item->attempts;
+	item->attempt_state.history = &item->history;
+	return &item->attempt_state;
+}
+
+/* Whom an item calls first; those whose first step calls nobody say it when they come to it. */
+static const char *upstream_of(void *arg, const void *at)
+{
+	struct engine *engine = arg;
+	const struct engine_job *job = at;
+	const struct step_ops *first = engine->life.plan->step_count ? engine->life.plan->steps[0].adapter->step : NULL;
+	if (!engine->steps.gated || !first)
+		return "";
+	const struct step_call call = first_call(engine, job->item);
+	return first->upstream ? first->upstream(engine->steps.all[0], &call, engine->steps.upstream) : NULL;
 }
 
 static int64_t class_of(void *arg, const void *at)
 {
 	(void)arg;
-	return ((const struct job *)at)->item->class;
+	return ((const struct engine_job *)at)->item->class;
 }
 
-static uint64_t lane_of(void *arg, const void *at)
+static uint64_t ordering_key_of(void *arg, const void *at)
 {
-	return engine_lane_of(arg, ((const struct job *)at)->item);
+	const struct engine *engine = arg;
+	return engine_ordering_key(engine->life.plan, engine->pace.seed, ((const struct engine_job *)at)->item);
 }
 
 static void chosen(void *arg, const struct weir_choice *choice)
 {
-	engine_note(arg, "auto: %s", choice->why);
+	const struct engine *engine = arg;
+	char number[32], rate[40] = "";
+	if (choice->per_sec > 0)
+		snprintf(rate, sizeof rate, ", at most %s", units_per_second_text(choice->per_sec, number));
+	engine_note(&engine->life, "auto: %s calls at a time%s",
+		    choice->concurrency ? units_number_text(choice->concurrency, number) : "all", rate);
 }
 
 int engine_work(void *arg)
 {
 	struct engine *engine = arg;
-	const struct plan_settings *settings = &engine->plan->settings;
+	const struct plan_settings *settings = &engine->life.plan->settings;
 	bool exact;
-	int64_t jobs = engine->source_ended ? 0 : engine->source_ops->total(engine->source, &exact);
+	int64_t jobs = engine->input.ended || !engine->input.source
+			       ? 0
+			       : engine->input.ops->total(engine->input.source, &exact);
 	const struct weir_process process = {
-		.policy = engine->policy,
-		.job_bytes = sizeof(struct job),
+		.policy = engine->pace.policy,
+		.job_bytes = sizeof(struct engine_job),
 		.arg = engine,
-		.flags = engine->gated ? WEIR_PROCESS_OWN_GATES : 0,
+		.flags = WEIR_PROCESS_TELL,
 		.jobs = jobs > 0 ? (uint64_t)jobs : 0,
 		.produce = produce,
 		.work = work,
 		.done = done,
 		.priority = settings->priority_field ? class_of : NULL,
-		.lane = settings->order_by ? lane_of : NULL,
+		.ordering_key = settings->order_by ? ordering_key_of : NULL,
 		.postpone = postpone,
-		.attempts = attempts,
+		.key = upstream_of,
+		.attempts = attempts_of,
 		.chosen = chosen,
 	};
 	int code = weir_process(&process, NULL, WEIR_FOREVER);
-	if (code && code != WEIR_ECANCELED && !engine->failed_exit) {
+	if (code && code != WEIR_ECANCELED && !engine->life.failed_exit) {
 		struct weir_error err = {0};
 		weir_error_set(&err, code, "cannot run the steps: %s", weir_strerror(code));
-		engine_fail(engine, EX_UNAVAILABLE, &err);
+		engine_fail(&engine->life, EX_UNAVAILABLE, &err);
 	}
 	return 0;
 }

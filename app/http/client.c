@@ -18,14 +18,14 @@
  * A caller that is cancelled asks the driver to drop its job and waits, shielded, until it did: libcurl has pointers
  * into the caller's memory.
  */
-#include "http/http.h"
+#include "http/client.h"
 
+#include "data/array.h"
 #include "http/host.h"
 #include "http/origin.h"
 #include "http/transfer.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <weir/event.h>
 #include <weir/group.h>
 #include <weir/io.h>
@@ -33,16 +33,17 @@
 #define DRIVER_STACK    ((size_t)256 * 1024)
 #define MOST_CONNECTING 1000 /* a quarter of what a listening socket queues */
 
-enum job_state { JOB_PENDING, JOB_WAITING, JOB_RUNNING, JOB_DONE };
+enum http_job_state { JOB_PENDING, JOB_WAITING, JOB_RUNNING, JOB_DONE };
 
-struct job {
-	TAILQ_ENTRY(job) queue; /* pending, the host's waiting, or the client's drops */
-	TAILQ_ENTRY(job) quiet; /* connecting or silent */
-	TAILQ_ENTRY(job) age;   /* running */
+struct http_job {
+	TAILQ_ENTRY(http_job) queue; /* pending, the host's waiting, or the client's drops */
+	TAILQ_ENTRY(http_job) quiet; /* connecting or silent */
+	TAILQ_ENTRY(http_job) age;   /* running */
 	struct http_client *client;
-	enum job_state state;
+	enum http_job_state state;
 	bool connected;
-	int error; /* WEIR_ENOMEM: it could not be started */
+	bool answering; /* a byte of the answer has come */
+	int error;      /* WEIR_ENOMEM: the run could not be started */
 	weir_nsec started, heard;
 	const struct http_request *request;
 	struct http_response *response;
@@ -51,7 +52,7 @@ struct job {
 	struct weir_event *done;
 };
 
-TAILQ_HEAD(jobs, job);
+TAILQ_HEAD(http_jobs, http_job);
 
 struct http_client {
 	struct http_client_options opts;
@@ -60,7 +61,7 @@ struct http_client {
 	struct weir_group *group;
 	bool closing;
 	struct http_hosts hosts;
-	struct jobs pending, drops, connecting, silent, running;
+	struct http_jobs pending, drops, connecting, silent, running;
 	size_t waiting_count, running_count, connecting_count, transfer_count;
 	struct http_transfer_list idle; /* all that are idle, longest first */
 	struct weir_event **spare_events;
@@ -80,7 +81,8 @@ const char *http_failure_name(enum http_failure failure)
 void http_response_fini(struct http_response *response)
 {
 	free(response->body);
-	response->body = NULL;
+	free(response->headers);
+	response->body = response->headers = NULL;
 	response->body_bytes = 0;
 }
 
@@ -117,7 +119,7 @@ static void give_transfer(struct http_client *client, struct http_transfer *tran
 	TAILQ_INSERT_TAIL(&client->idle, transfer, idle);
 }
 
-static void job_done(struct job *job)
+static void job_done(struct http_job *job)
 {
 	job->state = JOB_DONE;
 	weir_event_set(job->done);
@@ -129,7 +131,7 @@ static void fail_unsent(struct http_response *response, const struct http_addres
 	snprintf(response->detail, sizeof response->detail, "%.*s", (int)sizeof response->detail - 1, addresses->text);
 }
 
-static void start_job(struct http_client *client, struct job *job)
+static void start_job(struct http_client *client, struct http_job *job)
 {
 	const struct http_addresses *addresses = job->request->origin->numeric ? NULL : job->host->addresses;
 	if (addresses && addresses->failure != HTTP_ANSWERED) { /* looked up again while the job waited */
@@ -169,7 +171,7 @@ static bool can_start(const struct http_client *client)
 static void start_pending(struct http_client *client)
 {
 	while (can_start(client)) {
-		struct job *job = TAILQ_FIRST(&client->pending);
+		struct http_job *job = TAILQ_FIRST(&client->pending);
 		TAILQ_REMOVE(&client->pending, job, queue);
 		if (job->host->in_flight < client->opts.per_host) {
 			client->waiting_count--;
@@ -182,7 +184,7 @@ static void start_pending(struct http_client *client)
 }
 
 /* The job's transfer has let go of it. */
-static void leave_running(struct http_client *client, struct job *job)
+static void leave_running(struct http_client *client, struct http_job *job)
 {
 	TAILQ_REMOVE(&client->running, job, age);
 	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
@@ -192,7 +194,7 @@ static void leave_running(struct http_client *client, struct job *job)
 
 	struct http_host *host = job->host;
 	host->in_flight--;
-	struct job *next = TAILQ_FIRST(&host->waiting);
+	struct http_job *next = TAILQ_FIRST(&host->waiting);
 	if (next) {
 		TAILQ_REMOVE(&host->waiting, next, queue);
 		next->state = JOB_PENDING;
@@ -203,12 +205,13 @@ static void leave_running(struct http_client *client, struct job *job)
 
 static void on_heard(struct http_transfer *transfer)
 {
-	struct job *job = transfer->job;
+	struct http_job *job = transfer->job;
 	struct http_client *client = job->client;
 	if (job->connected && job->heard == weir_now())
 		return;
 	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
 	client->connecting_count -= !job->connected;
+	job->answering = job->connected;
 	job->connected = true;
 	job->heard = weir_now();
 	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
@@ -216,7 +219,7 @@ static void on_heard(struct http_transfer *transfer)
 
 static void on_done(struct http_transfer *transfer, struct http_response *response)
 {
-	struct job *job = transfer->job;
+	struct http_job *job = transfer->job;
 	struct http_host *host = job->host;
 	/* Its addresses may have changed. */
 	if (response->failure == HTTP_CONNECT && host->looked_up + WEIR_SEC < weir_now())
@@ -228,7 +231,7 @@ static void on_done(struct http_transfer *transfer, struct http_response *respon
 
 static void drop_canceled(struct http_client *client)
 {
-	struct job *job;
+	struct http_job *job;
 	while ((job = TAILQ_FIRST(&client->drops))) {
 		TAILQ_REMOVE(&client->drops, job, queue);
 		if (job->state != JOB_RUNNING)
@@ -238,13 +241,19 @@ static void drop_canceled(struct http_client *client)
 	}
 }
 
-static void stop_late(struct http_client *client, struct job *job, const char *what, weir_nsec limit)
+static void stop_late(struct http_client *client, struct http_job *job, enum http_clock clock, weir_nsec limit)
 {
+	static const char *const words[] = {
+		[HTTP_CLOCK_CONNECT] = "no connection in",
+		[HTTP_CLOCK_SILENCE] = "no first byte in",
+		[HTTP_CLOCK_TOTAL] = "no complete answer in",
+	};
 	char detail[96];
-	bool whole = limit % WEIR_SEC == 0;
-	snprintf(detail, sizeof detail, "%s %lld %s", what, (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)),
-		 whole ? "s" : "ms");
+	bool whole = limit % WEIR_SEC == 0, silent = clock == HTTP_CLOCK_SILENCE && job->answering;
+	snprintf(detail, sizeof detail, "%s %lld %s", silent ? "no byte for" : words[clock],
+		 (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)), whole ? "s" : "ms");
 	http_transfer_stop(job->transfer, HTTP_TIMEOUT, detail);
+	job->response->clock = clock;
 	if (!job->connected)
 		job->host->fresh_until = 0;
 	leave_running(client, job);
@@ -256,17 +265,17 @@ static weir_nsec check_clocks(struct http_client *client)
 	const struct http_client_options *opts = &client->opts;
 	const weir_nsec now = weir_now();
 	weir_nsec next = WEIR_FOREVER;
-	struct job *job;
+	struct http_job *job;
 	while ((job = TAILQ_FIRST(&client->connecting)) && job->started + opts->connect_timeout <= now)
-		stop_late(client, job, "no connection in", opts->connect_timeout);
+		stop_late(client, job, HTTP_CLOCK_CONNECT, opts->connect_timeout);
 	if (job)
 		next = job->started + opts->connect_timeout;
 	while ((job = TAILQ_FIRST(&client->silent)) && job->heard + opts->silence_timeout <= now)
-		stop_late(client, job, "no byte for", opts->silence_timeout);
+		stop_late(client, job, HTTP_CLOCK_SILENCE, opts->silence_timeout);
 	if (job && (next == WEIR_FOREVER || job->heard + opts->silence_timeout < next))
 		next = job->heard + opts->silence_timeout;
 	while ((job = TAILQ_FIRST(&client->running)) && job->started + opts->timeout <= now)
-		stop_late(client, job, "no whole answer in", opts->timeout);
+		stop_late(client, job, HTTP_CLOCK_TOTAL, opts->timeout);
 	if (job && (next == WEIR_FOREVER || job->started + opts->timeout < next))
 		next = job->started + opts->timeout;
 	return next;
@@ -304,21 +313,16 @@ static int take_event(struct http_client *client, struct weir_event **ret_event)
 
 static void give_event(struct http_client *client, struct weir_event *event)
 {
-	if (client->spare_event_count == client->spare_event_room) {
-		size_t room = client->spare_event_room ? 2 * client->spare_event_room : 64;
-		struct weir_event **events = realloc(client->spare_events, room * sizeof(void *));
-		if (!events) {
-			weir_event_free(event);
-			return;
-		}
-		client->spare_events = events;
-		client->spare_event_room = room;
+	if (array_reserve(&client->spare_events, &client->spare_event_room, client->spare_event_count + 1,
+			  sizeof event)) {
+		weir_event_free(event);
+		return;
 	}
 	client->spare_events[client->spare_event_count++] = event;
 }
 
 /* The caller gives up: true when the job was dropped, false when it had been done already. */
-static bool give_up(struct http_client *client, struct job *job)
+static bool give_up(struct http_client *client, struct http_job *job)
 {
 	switch (job->state) {
 	case JOB_DONE:
@@ -347,7 +351,7 @@ static int run_job(struct http_client *client, const struct http_request *reques
 		   struct http_response *ret_response, weir_nsec deadline)
 {
 	struct http_response response = {0};
-	struct job job = {.client = client, .request = request, .response = &response, .host = host};
+	struct http_job job = {.client = client, .request = request, .response = &response, .host = host};
 	int error = take_event(client, &job.done);
 	if (error < 0)
 		return error;
@@ -371,8 +375,8 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 		      struct http_response *ret_response, weir_nsec deadline)
 {
 	const struct http_origin *origin = request->origin;
-	static const struct http_addresses closed = {.failure = HTTP_NOT_ALLOWED,
-						     .text = "the host's address is not a public one"};
+	static const struct http_addresses closed = {
+		.failure = HTTP_NOT_ALLOWED, .text = "the host has a private address; --allow-private permits it"};
 	if (client->opts.public_only && origin->numeric && !http_address_text_is_public(origin->host)) {
 		fail_unsent(ret_response, &closed);
 		return 0;
@@ -398,16 +402,22 @@ void http_client_figures(const struct http_client *client, struct http_figures *
 
 /* ---- life ---- */
 
-static void set_defaults(struct http_client_options *opts)
+static weir_nsec longer(weir_nsec a, weir_nsec b)
+{
+	return a > b ? a : b;
+}
+
+void http_client_defaults(struct http_client_options *opts)
 {
 	opts->in_flight = opts->in_flight ? opts->in_flight : 50;
 	opts->expected = opts->expected ? opts->expected : opts->in_flight;
 	opts->per_host = opts->per_host ? opts->per_host : opts->in_flight;
 	opts->timeout = opts->timeout ? opts->timeout : 30 * WEIR_SEC;
-	opts->connect_timeout = opts->connect_timeout ? opts->connect_timeout : 5 * WEIR_SEC;
-	opts->silence_timeout = opts->silence_timeout ? opts->silence_timeout : 30 * WEIR_SEC;
+	if (!opts->connect_timeout)
+		opts->connect_timeout = longer(5 * WEIR_SEC, opts->timeout / 6);
+	if (!opts->silence_timeout)
+		opts->silence_timeout = longer(30 * WEIR_SEC, opts->timeout);
 	opts->body_bytes = opts->body_bytes ? opts->body_bytes : (size_t)10 << 20;
-	opts->header_bytes = opts->header_bytes ? opts->header_bytes : (size_t)64 << 10;
 }
 
 int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)
@@ -418,7 +428,7 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	if (!client)
 		return WEIR_ENOMEM;
 	client->opts = *opts;
-	set_defaults(&client->opts);
+	http_client_defaults(&client->opts);
 	TAILQ_INIT(&client->pending);
 	TAILQ_INIT(&client->drops);
 	TAILQ_INIT(&client->connecting);

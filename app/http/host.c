@@ -6,7 +6,10 @@
  */
 #include "http/host.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 #include <weir/event.h>
 
 #define MOST_HOSTS      10000
@@ -18,7 +21,8 @@ int http_hosts_init(struct http_hosts *hosts, bool public_only)
 {
 	hosts->public_only = public_only;
 	TAILQ_INIT(&hosts->spare);
-	return http_table_init(&hosts->table, 4096);
+	TAILQ_INIT(&hosts->ages);
+	return getrandom(&hosts->seed, sizeof hosts->seed, 0) < 0 ? -errno : 0;
 }
 
 static void forget_host(struct http_hosts *hosts, struct http_host *host)
@@ -29,7 +33,8 @@ static void forget_host(struct http_hosts *hosts, struct http_host *host)
 		transfer->host = NULL;
 		TAILQ_INSERT_HEAD(&hosts->spare, transfer, same_host);
 	}
-	http_table_remove(&hosts->table, &host->entry);
+	TAILQ_REMOVE(&hosts->ages, host, age);
+	weir_table_remove(&hosts->table, &host->node);
 	weir_event_free(host->resolved);
 	free(host->addresses);
 	free(host);
@@ -37,34 +42,47 @@ static void forget_host(struct http_hosts *hosts, struct http_host *host)
 
 void http_hosts_fini(struct http_hosts *hosts)
 {
-	while (hosts->table.n)
-		forget_host(hosts, (struct http_host *)TAILQ_FIRST(&hosts->table.ages));
-	http_table_fini(&hosts->table);
+	while (!TAILQ_EMPTY(&hosts->ages))
+		forget_host(hosts, TAILQ_FIRST(&hosts->ages));
+	weir_table_fini(&hosts->table);
+}
+
+static void make_youngest(struct http_hosts *hosts, struct http_host *host)
+{
+	TAILQ_REMOVE(&hosts->ages, host, age);
+	TAILQ_INSERT_TAIL(&hosts->ages, host, age);
 }
 
 /* Some of the oldest may be in use: they are made the youngest.  If all are, the table is a little larger for once. */
 static void make_room(struct http_hosts *hosts)
 {
 	for (int i = 0; i < 16 && hosts->table.n >= MOST_HOSTS; i++) {
-		struct http_host *oldest = (struct http_host *)TAILQ_FIRST(&hosts->table.ages);
+		struct http_host *oldest = TAILQ_FIRST(&hosts->ages);
 		if (oldest->users == 0)
 			forget_host(hosts, oldest);
 		else
-			http_table_find(&hosts->table, oldest->entry.name);
+			make_youngest(hosts, oldest);
 	}
 }
 
 struct http_host *http_hosts_find(struct http_hosts *hosts, const char *name)
 {
-	struct http_host *host = (struct http_host *)http_table_find(&hosts->table, name);
-	if (host)
+	uint64_t hash = weir_hash_text(hosts->seed, name);
+	struct weir_table_node *node = weir_table_find(&hosts->table, hash);
+	while (node && strcmp(((struct http_host *)node)->name, name) != 0)
+		node = weir_table_again(node);
+	struct http_host *host = (struct http_host *)node;
+	if (host) {
+		make_youngest(hosts, host);
 		return host;
-	make_room(hosts);
-	host = calloc(1, sizeof *host);
-	if (!host || http_table_add(&hosts->table, &host->entry, name) < 0) {
-		free(host);
-		return NULL;
 	}
+	make_room(hosts);
+	size_t name_bytes = strlen(name) + 1;
+	if (weir_table_reserve(&hosts->table) || !(host = calloc(1, sizeof *host + name_bytes)))
+		return NULL;
+	memcpy(host->name, name, name_bytes);
+	weir_table_add(&hosts->table, &host->node, hash);
+	TAILQ_INSERT_TAIL(&hosts->ages, host, age);
 	TAILQ_INIT(&host->waiting);
 	TAILQ_INIT(&host->idle);
 	return host;

@@ -5,30 +5,35 @@
 #define HTTP_HOST_H
 
 #include "http/resolve.h"
-#include "http/table.h"
 #include "http/transfer.h"
 
-struct job; /* client.c's */
+#include <weir/table.h>
+
+struct http_job; /* client.c's */
 
 struct http_host {
-	struct http_entry entry; /* first */
-	size_t users;            /* callers; while there are any it is not forgotten */
+	struct weir_table_node node; /* first */
+	TAILQ_ENTRY(http_host) age;
+	size_t users; /* callers; while there are any it is not forgotten */
 	size_t in_flight;
-	TAILQ_HEAD(http_host_jobs, job) waiting;
+	TAILQ_HEAD(http_host_jobs, http_job) waiting;
 	struct http_transfer_list idle;   /* last used first */
 	struct http_addresses *addresses; /* NULL until looked up */
 	weir_nsec fresh_until, looked_up;
 	bool resolving;
 	struct weir_event *resolved; /* of those who wait for the one that looks up */
+	char name[];
 };
 
 struct http_hosts {
-	struct http_table table;
-	struct http_transfer_list spare; /* idle transfers of hosts that were forgotten */
+	struct weir_table table;
+	uint64_t seed;                              /* of its hashes: names come from outside */
+	TAILQ_HEAD(http_host_ages, http_host) ages; /* the one used longest ago first */
+	struct http_transfer_list spare;            /* idle transfers of hosts that were forgotten */
 	bool public_only;
 };
 
-int http_hosts_init(struct http_hosts *hosts, bool public_only); /* WEIR_ENOMEM */
+int http_hosts_init(struct http_hosts *hosts, bool public_only); /* errors of getrandom() */
 void http_hosts_fini(struct http_hosts *hosts);                  /* contract: no users */
 
 /* Finds or makes the host of an origin's name; to be held by `users` across anything that suspends.  NULL if out of

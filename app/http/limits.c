@@ -8,13 +8,15 @@
  * there is nothing for a hostile server to make large.  Hashes that collide take one limit for another of the same
  * answer, no more.
  *
- * Dates are read by hand: libcurl's reading of Retry-After takes garbage for 0 and gives negative and unbounded times.
+ * Only for a date is libcurl asked: its own reading of Retry-After takes garbage for 0 and gives negative and unbounded
+ * times.
  */
 #include "http/limits.h"
 
-#include <stdio.h>
+#include <curl/curl.h>
 #include <string.h>
 #include <strings.h>
+#include <weir/table.h>
 
 #define THOUSAND 1000
 #define LARGEST  ((int64_t)1000 * 1000 * 1000 * 1000 * 1000) /* epochs in milliseconds are below it */
@@ -57,50 +59,11 @@ static int64_t read_thousandths(struct span text)
 	return i == text.n ? value : -1;
 }
 
-/* ---- dates */
-
-/* Days from 1970-01-01 to a day of the proleptic Gregorian calendar; month from 1. */
-static int64_t days_to(int64_t year, int month, int day)
-{
-	year -= month <= 2;
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t of_era = year - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static int month_number(const char *name)
-{
-	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	for (int i = 0; i < 12; i++)
-		if (!memcmp(names + (ptrdiff_t)3 * i, name, 3))
-			return i + 1;
-	return 0;
-}
-
-/* Unix time of an HTTP date, or -1. */
+/* Unix time of a date with its time of the day, from 1970 on, or -1. */
 static int64_t date_seconds(const char *text)
 {
-	int day = 0, year = 0, hour = 0, minute = 0, second = 0, end = 0;
-	char month[4] = "";
-	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, month, &year, &hour, &minute,
-		   &second, &end) == 6 &&
-	    end) {
-		/* Sun, 06 Nov 1994 08:49:37 GMT */
-	} else if (sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &day, month, &year, &hour, &minute,
-			  &second, &end) == 6 &&
-		   end) { /* Sunday, 06-Nov-94 08:49:37 GMT */
-		year += year < 70 ? 2000 : 1900;
-	} else if (sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &day, &hour, &minute, &second,
-			  &year, &end) != 6 ||
-		   !end) { /* Sun Nov  6 08:49:37 1994 */
-		return -1;
-	}
-	int number = strlen(month) == 3 ? month_number(month) : 0;
-	if (!number || day < 1 || day > 31 || year < 1970 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-	    second < 0 || second > 60)
-		return -1;
-	return days_to(year, number, day) * 86400 + (int64_t)hour * 3600 + (int64_t)minute * 60 + second;
+	time_t seconds = strchr(text, ':') ? curl_getdate(text, NULL) : -1;
+	return seconds < 0 ? -1 : seconds;
 }
 
 static int64_t span_date(struct span text)
@@ -217,10 +180,7 @@ static bool take_member(struct cursor *cursor, struct member *ret_member)
 
 static uint32_t hash(struct span name)
 {
-	uint32_t sum = 2166136261u; /* FNV-1a */
-	for (size_t i = 0; i < name.n; i++)
-		sum = (sum ^ (unsigned char)name.at[i]) * 16777619u;
-	return sum;
+	return (uint32_t)weir_hash(WEIR_HASH, name.at, name.n);
 }
 
 static int64_t cut(int64_t value, int64_t most)
@@ -245,9 +205,8 @@ static void add_policy(struct http_limits *limits, const struct member *member, 
 	limits->policy[i].window_s = member->w > 0 ? cut((member->w + THOUSAND - 1) / THOUSAND, HTTP_LIMITS_LONG) : 0;
 }
 
-static void take_policies(struct http_limits *limits, struct http_limits_triple *triple, struct span value)
+static void take_policies(struct http_limits *limits, struct span value)
 {
-	(void)triple;
 	struct cursor cursor = {value.at, value.at + value.n};
 	struct member member;
 	while (take_member(&cursor, &member))
@@ -302,40 +261,35 @@ static void take_numbers(struct http_limits_row *row, struct span value)
 		add_value(row, read_thousandths(member.word));
 }
 
-static void take_remaining(struct http_limits *limits, struct http_limits_triple *triple, struct span value)
+/* suffix: what follows in the header's name.  False: that is no header of a limit. */
+static bool take_suffix(struct http_limits *limits, struct http_limits_triple *triple, struct span suffix,
+			struct span value)
 {
-	(void)limits;
-	take_numbers(&triple->remaining, value);
+	if (!suffix.n)
+		take_states(limits, triple, value);
+	else if (span_is(suffix, "-policy"))
+		take_policies(limits, value);
+	else if (span_is(suffix, "-limit"))
+		take_limits(limits, triple, value);
+	else if (span_is(suffix, "-remaining"))
+		take_numbers(&triple->remaining, value);
+	else if (span_is(suffix, "-reset"))
+		take_numbers(&triple->reset, value);
+	else
+		return false;
+	return true;
 }
 
-static void take_reset(struct http_limits *limits, struct http_limits_triple *triple, struct span value)
+static bool take_rate_limit(struct http_limits *limits, struct span name, struct span value)
 {
-	(void)limits;
-	take_numbers(&triple->reset, value);
-}
-
-static void take_rate_limit(struct http_limits *limits, struct span name, struct span value)
-{
-	static const struct {
-		const char *suffix;
-		void (*take)(struct http_limits *limits, struct http_limits_triple *triple, struct span value);
-	} rows[] = {{"", take_states},
-		    {"-policy", take_policies},
-		    {"-limit", take_limits},
-		    {"-remaining", take_remaining},
-		    {"-reset", take_reset}};
 	static const char *const beginnings[] = {"x-ratelimit", "x-rate-limit", "ratelimit", "rate-limit"};
 	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
 		size_t n = strlen(beginnings[i]);
-		if (name.n < n || strncasecmp(name.at, beginnings[i], n) != 0)
-			continue;
-		for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
-			if (span_is((struct span){name.at + n, name.n - n}, rows[k].suffix)) {
-				limits->any = true;
-				rows[k].take(limits, i < 2 ? &limits->x : &limits->plain, value);
-			}
-		return;
+		if (name.n >= n && !strncasecmp(name.at, beginnings[i], n))
+			return take_suffix(limits, i < 2 ? &limits->x : &limits->plain,
+					   (struct span){name.at + n, name.n - n}, value);
 	}
+	return false;
 }
 
 void http_limits_line(struct http_limits *limits, const char *line, size_t bytes)
@@ -352,8 +306,8 @@ void http_limits_line(struct http_limits *limits, const char *line, size_t bytes
 	} else if (span_is(name, "retry-after")) {
 		limits->any = true;
 		take_retry_after(limits, value);
-	} else {
-		take_rate_limit(limits, name, value);
+	} else if (take_rate_limit(limits, name, value)) {
+		limits->any = true;
 	}
 }
 
@@ -371,31 +325,31 @@ static int64_t reset_seconds(int64_t thousandths, int64_t wall)
 }
 
 /* Takes it for what is left unless that is stricter.  Without a time until the count starts anew it tells nothing. */
-static bool offer_left(struct weir_told *told, int64_t left, int64_t reset_s)
+static bool offer_left(struct weir_hint *hint, int64_t left, int64_t reset_s)
 {
 	if (reset_s <= 0)
 		return false;
-	double one = (double)left / (double)reset_s, other = (double)told->left / (double)told->reset * WEIR_SEC;
-	if (told->counts && (one > other || (one == other && reset_s * WEIR_SEC <= told->reset)))
+	double one = (double)left / (double)reset_s, other = (double)hint->left / (double)hint->reset * WEIR_SEC;
+	if (hint->counts && (one > other || (one == other && reset_s * WEIR_SEC <= hint->reset)))
 		return false;
-	told->counts = true;
-	told->left = (uint64_t)left;
-	told->reset = reset_s * WEIR_SEC;
+	hint->counts = true;
+	hint->left = (uint64_t)left;
+	hint->reset = reset_s * WEIR_SEC;
 	return true;
 }
 
 /* A rate is stricter than none, and the lower one is. */
-static void offer_quota(struct weir_told *told, int64_t quota, int64_t window_s)
+static void offer_quota(struct weir_hint *hint, int64_t quota, int64_t window_s)
 {
-	if (!quota || (told->quota && !window_s))
+	if (!quota || (hint->quota && !window_s))
 		return;
-	if (told->window && (double)quota / (double)window_s >= (double)told->quota / (double)told->window * WEIR_SEC)
+	if (hint->window && (double)quota / (double)window_s >= (double)hint->quota / (double)hint->window * WEIR_SEC)
 		return;
-	told->quota = (uint64_t)quota;
-	told->window = window_s * WEIR_SEC;
+	hint->quota = (uint64_t)quota;
+	hint->window = window_s * WEIR_SEC;
 }
 
-static void tell_states(const struct http_limits *limits, struct weir_told *told)
+static void tell_states(const struct http_limits *limits, struct weir_hint *hint)
 {
 	for (unsigned i = 0; i < limits->states; i++) {
 		int64_t reset_s = limits->state[i].reset_s, window_s = 0;
@@ -406,20 +360,20 @@ static void tell_states(const struct http_limits *limits, struct weir_told *told
 				other = limits->policy[k].other;
 			}
 		if (!other)
-			offer_left(told, limits->state[i].left, reset_s < 0 ? window_s : reset_s);
+			offer_left(hint, limits->state[i].left, reset_s < 0 ? window_s : reset_s);
 	}
 }
 
 /* The first of each belong together, and so on. */
-static void tell_triple(const struct http_limits_triple *triple, int64_t wall, struct weir_told *told)
+static void tell_triple(const struct http_limits_triple *triple, int64_t wall, struct weir_hint *hint)
 {
 	for (unsigned i = 0; i < HTTP_LIMITS_MOST; i++) {
 		int64_t limit = i < triple->limit.n ? cut(triple->limit.values[i] / THOUSAND, HTTP_LIMITS_QUOTA) : 0;
 		if (i < triple->remaining.n && i < triple->reset.n) {
 			int64_t left = cut(triple->remaining.values[i] / THOUSAND, HTTP_LIMITS_QUOTA);
-			offer_left(told, left, reset_seconds(triple->reset.values[i], wall));
+			offer_left(hint, left, reset_seconds(triple->reset.values[i], wall));
 		}
-		offer_quota(told, limit, 0);
+		offer_quota(hint, limit, 0);
 	}
 }
 
@@ -432,18 +386,18 @@ static weir_nsec retry_after(const struct http_limits *limits, int64_t wall)
 	return ms * WEIR_MSEC;
 }
 
-void http_limits_told(const struct http_limits *limits, int64_t wall_seconds, struct weir_told *ret_told)
+void http_limits_hint(const struct http_limits *limits, int64_t wall_seconds, struct weir_hint *ret_hint)
 {
-	struct weir_told told = {0};
+	struct weir_hint hint = {0};
 	if (limits->any) {
 		int64_t date = date_seconds(limits->date), wall = date > 0 ? date : wall_seconds;
-		told.retry_after = retry_after(limits, wall);
+		hint.retry_after = retry_after(limits, wall);
 		for (unsigned i = 0; i < limits->policies; i++)
 			if (!limits->policy[i].other)
-				offer_quota(&told, limits->policy[i].quota, limits->policy[i].window_s);
-		tell_states(limits, &told);
-		tell_triple(&limits->plain, wall, &told);
-		tell_triple(&limits->x, wall, &told);
+				offer_quota(&hint, limits->policy[i].quota, limits->policy[i].window_s);
+		tell_states(limits, &hint);
+		tell_triple(&limits->plain, wall, &hint);
+		tell_triple(&limits->x, wall, &hint);
 	}
-	*ret_told = told;
+	*ret_hint = hint;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the headers of an answer tell of the server's limits.  Pure: the wall clock is a parameter.
+ * What the headers of an answer state about the server's limits.  Pure: the wall clock is a parameter.
  *
  *     Retry-After: 7, or an HTTP date in any of its three forms                RFC 9110, 10.2.3
  *     RateLimit-Policy: "burst";q=100;w=60, "daily";q=1000;w=86400             draft-ietf-httpapi-ratelimit-headers-10
@@ -9,9 +9,9 @@
  *     RateLimit-Limit: 100, 100;w=60   RateLimit-Remaining   RateLimit-Reset   the same, -03
  *     X-RateLimit-Limit, -Remaining, -Reset; X-Rate-Limit-…                    no standard: GitHub, X, Envoy, …
  *
- * Where several limits are told the strictest counts: the lowest rate.  An absolute time (a date, a Reset over 10^9) is
- * taken against the answer's own Date, so that a clock that is wrong here does no harm.  What makes no sense is as if
- * it were not there; what is too large is cut to 10 years, or 10^9 requests.
+ * Where several limits are stated the strictest counts: the lowest rate.  An absolute time (a date, a Reset over 10^9)
+ * is taken against the answer's own Date, so that a clock that is wrong here does no harm.  What makes no sense is as
+ * if it were not there; what is too large is cut to 10 years, or 10^9 requests.
  */
 #ifndef HTTP_LIMITS_H
 #define HTTP_LIMITS_H
@@ -44,7 +44,7 @@ struct http_limits {
 	} policy[HTTP_LIMITS_MOST];
 	struct {
 		uint32_t name;
-		int64_t left, reset_s; /* -1: not told */
+		int64_t left, reset_s; /* -1: not stated */
 	} state[HTTP_LIMITS_MOST];
 	struct http_limits_triple plain, x;     /* RateLimit-…; X-RateLimit-… */
 	char date[40];                          /* as it came, since few answers need it */
@@ -54,7 +54,7 @@ struct http_limits {
 /* A line "Name: value", with or without its end; of any header: most are put aside at a look at the first letter. */
 void http_limits_line(struct http_limits *limits, const char *line, size_t bytes);
 
-/* What all lines tell together; wall_seconds is the Unix time. */
-void http_limits_told(const struct http_limits *limits, int64_t wall_seconds, struct weir_told *ret_told);
+/* What all lines state together; wall_seconds is the Unix time. */
+void http_limits_hint(const struct http_limits *limits, int64_t wall_seconds, struct weir_hint *ret_hint);
 
 #endif

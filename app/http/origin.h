@@ -7,7 +7,6 @@
 #define HTTP_ORIGIN_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 

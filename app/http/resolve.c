@@ -71,7 +71,7 @@ static int look_up(void *arg)
 	freeaddrinfo(list);
 	if (!found->text[0]) {
 		found->failure = HTTP_NOT_ALLOWED;
-		snprintf(found->text, sizeof found->text, "the host's address is not a public one");
+		snprintf(found->text, sizeof found->text, "the host has a private address; --allow-private permits it");
 	}
 	return 0;
 }

@@ -3,7 +3,7 @@
 #ifndef HTTP_RESOLVE_H
 #define HTTP_RESOLVE_H
 
-#include "http/http.h"
+#include "http/client.h"
 
 struct http_addresses {
 	enum http_failure failure; /* HTTP_ANSWERED, HTTP_DNS or HTTP_NOT_ALLOWED */

@@ -26,6 +26,8 @@
 #include <unistd.h>
 #include <weir/run.h>
 
+#include "data/array.h"
+
 #define SHARD_TRANSFERS 150
 #define EVENT_ROUNDS    8 /* batches of events before the other fibers have their turn */
 
@@ -34,16 +36,11 @@ static struct http_watch *watch_of(struct http_transfers *all, int fd)
 	size_t index = (size_t)fd;
 	if (index < all->watch_room)
 		return &all->watches[index];
-	size_t room = all->watch_room ? all->watch_room : 256;
-	while (room <= index)
-		room *= 2;
-	struct http_watch *watches = realloc(all->watches, room * sizeof *watches);
-	if (!watches)
+	size_t before = all->watch_room;
+	if (array_reserve(&all->watches, &all->watch_room, index + 1, sizeof *all->watches))
 		return NULL;
-	memset(watches + all->watch_room, 0, (room - all->watch_room) * sizeof *watches);
-	all->watches = watches;
-	all->watch_room = room;
-	return &watches[index];
+	memset(all->watches + before, 0, (all->watch_room - before) * sizeof *all->watches);
+	return &all->watches[index];
 }
 
 static void register_watch(struct http_transfers *all, int fd, struct http_watch *watch, uint8_t events)
@@ -160,27 +157,7 @@ static void run_event(struct http_transfers *all, const struct epoll_event *even
 	curl_multi_socket_action(shard->multi, fd, mask, &running);
 }
 
-static void collect(struct http_transfers *all)
-{
-	for (size_t i = 0; i < all->shard_count; i++) {
-		struct http_shard *shard = all->shards[i];
-		if (!shard->touched)
-			continue;
-		shard->touched = false;
-		int left;
-		for (const CURLMsg *msg; (msg = curl_multi_info_read(shard->multi, &left));) {
-			struct transfer *self = NULL;
-			CURLcode code = msg->data.result;
-			curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &self);
-			struct http_response *response = self->response;
-			curl_multi_remove_handle(shard->multi, self->easy);
-			http_transfer_finish(self, code);
-			all->events->done(&self->base, response);
-		}
-	}
-}
-
-void http_transfers_run(struct http_transfers *all)
+void http_shards_run(struct http_transfers *all)
 {
 	run_timers(all);
 	int n = HTTP_EVENTS;
@@ -189,7 +166,6 @@ void http_transfers_run(struct http_transfers *all)
 		for (int i = 0; i < n; i++)
 			run_event(all, &all->ready[i]);
 	}
-	collect(all);
 }
 
 weir_nsec http_transfers_deadline(const struct http_transfers *all)
@@ -216,71 +192,12 @@ void http_transfers_figures(const struct http_transfers *all, struct http_figure
 	figures->connects = all->connects;
 }
 
-/* ---- life ---- */
-
-int http_global_init(void)
+void http_shards_free(struct http_transfers *all)
 {
-	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : WEIR_ENOMEM;
-}
-
-static int add_header(struct http_transfers *all, const char *line)
-{
-	struct curl_slist *longer = curl_slist_append(all->headers, line);
-	if (!longer)
-		return WEIR_ENOMEM;
-	all->headers = longer;
-	return 0;
-}
-
-int http_transfers_new(const struct http_client_options *opts, const struct http_transfer_events *events,
-		       struct http_transfers **ret_transfers)
-{
-	struct http_transfers *all = calloc(1, sizeof *all);
-	if (!all)
-		return WEIR_ENOMEM;
-	int error = WEIR_ENOMEM;
-	all->opts = opts;
-	all->events = events;
-	TAILQ_INIT(&all->list);
-	all->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (all->epoll_fd < 0) {
-		error = -errno;
-		goto fail;
-	}
-	all->share = curl_share_init();
-	if (!all->share || curl_share_setopt(all->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
-		goto fail;
-	if (add_header(all, "Expect:") < 0) /* never ask before sending a body */
-		goto fail;
-	for (size_t i = 0; i < opts->header_count; i++)
-		if (add_header(all, opts->headers[i]) < 0)
-			goto fail;
-	*ret_transfers = all;
-	return 0;
-fail:
-	http_transfers_free(all);
-	return error;
-}
-
-void http_transfers_free(struct http_transfers *all)
-{
-	if (!all)
-		return;
-	struct transfer *self;
-	while ((self = TAILQ_FIRST(&all->list))) {
-		TAILQ_REMOVE(&all->list, self, all);
-		http_transfer_free(self);
-	}
 	for (size_t i = 0; i < all->shard_count; i++) {
 		curl_multi_cleanup(all->shards[i]->multi);
 		free(all->shards[i]);
 	}
 	free(all->shards);
-	if (all->share)
-		curl_share_cleanup(all->share);
-	curl_slist_free_all(all->headers);
-	if (all->epoll_fd >= 0)
-		close(all->epoll_fd);
 	free(all->watches);
-	free(all);
 }

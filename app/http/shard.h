@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What shard.c and transfer.c share: the only two files that know libcurl. */
+/* What shard.c, transfer.c and transfers.c share: the only files that know libcurl. */
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
+#include "data/buf.h"
 #include "http/limits.h"
 #include "http/transfer.h"
 #include <curl/curl.h>
 #include <sys/epoll.h>
 
-#define HTTP_EVENTS 256
+#define HTTP_EVENTS        256
+#define HTTP_ALL_BYTES     16384 /* of all headers, where all are wanted; likewise */
+#define HTTP_TELLING_BYTES 1024  /* of such headers in one answer; more are left out */
 
 struct http_shard {
 	struct http_transfers *all;
@@ -45,6 +48,7 @@ struct transfer {
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head;
 	struct http_limits limits;
+	struct buf telling; /* header lines that explain a failure, each with a "\n" */
 	int socket_errno;
 	char error[CURL_ERROR_SIZE];
 };
@@ -67,6 +71,10 @@ struct http_transfers {
 
 /* The shard for a new transfer.  WEIR_ENOMEM. */
 int http_shard_pick(struct http_transfers *all, struct http_shard **ret_shard);
+
+/* Timers and events that are due; frees what shards are made of, when there are no transfers any more. */
+void http_shards_run(struct http_transfers *all);
+void http_shards_free(struct http_transfers *all);
 
 /* CURLOPT_CLOSESOCKETFUNCTION, with the http_transfers as its argument. */
 int http_socket_close(void *arg, curl_socket_t fd);

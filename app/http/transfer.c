@@ -9,8 +9,10 @@
  */
 #include "http/transfer.h"
 
+#include "data/array.h"
 #include "http/origin.h"
 #include "http/shard.h"
+#include "http/telling.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct transfer *self = arg;
 	struct http_transfers *all = self->shard->all;
 	if (all->opts->public_only && !http_address_is_public(&address->addr)) {
-		refuse(self, HTTP_NOT_ALLOWED, "the host's address is not a public one");
+		refuse(self, HTTP_NOT_ALLOWED, "the host has a private address; --allow-private permits it");
 		return CURL_SOCKET_BAD;
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
@@ -72,7 +74,7 @@ static void take_length(struct transfer *self, const char *value, size_t n)
 	int64_t length = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (value[i] < '0' || value[i] > '9' || length > INT64_MAX / 16)
-			return refuse(self, HTTP_PROTOCOL, "Content-Length is no number");
+			return refuse(self, HTTP_PROTOCOL, "Content-Length is not a number");
 		length = length * 10 + (value[i] - '0');
 	}
 	if (self->length >= 0 && self->length != length)
@@ -80,6 +82,29 @@ static void take_length(struct transfer *self, const char *value, size_t n)
 	if (!self->head && length > (int64_t)self->shard->all->opts->body_bytes)
 		return refuse(self, HTTP_TOO_LARGE, "body");
 	self->length = length;
+}
+
+static void take_encoding(struct transfer *self, const char *value, size_t n)
+{
+	char *to = self->response->encoding;
+	size_t most = sizeof self->response->encoding - 1, i = 0;
+	if (n == 8 && !strncasecmp(value, "identity", n))
+		return;
+	for (; i < n && i < most; i++)
+		to[i] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
+	to[i] = 0;
+}
+
+/* Without the white space at its end. */
+static void keep_telling(struct transfer *self, const char *line, size_t n)
+{
+	while (n && (unsigned char)line[n - 1] <= ' ')
+		n--;
+	size_t most = self->shard->all->opts->all_headers ? HTTP_ALL_BYTES : HTTP_TELLING_BYTES;
+	if (n >= most - self->telling.len)
+		return;
+	buf_add(&self->telling, line, n);
+	buf_add_char(&self->telling, '\n');
 }
 
 static size_t on_header(char *line, size_t one, size_t n, void *arg)
@@ -91,7 +116,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 	const char *value;
 	all->events->heard(&self->base);
 	self->header_bytes += n;
-	if (self->header_bytes > all->opts->header_bytes) {
+	if (self->header_bytes > HTTP_HEADER_BYTES) {
 		refuse(self, HTTP_TOO_LARGE, "headers");
 		return 0;
 	}
@@ -100,7 +125,9 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 		if (n > 5 && !memcmp(line, "HTTP/", 5)) { /* an interim answer was before */
 			self->length = -1;
 			self->chunked = false;
+			self->response->encoding[0] = 0;
 			self->limits = (struct http_limits){0};
+			buf_clear(&self->telling);
 		}
 		break;
 	case 'c':
@@ -108,6 +135,8 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 			take_length(self, value, value_bytes);
 		else if ((value = header_value(line, n, "connection", &value_bytes)))
 			self->base.closed = value_bytes == 5 && !strncasecmp(value, "close", 5);
+		else if ((value = header_value(line, n, "content-encoding", &value_bytes)))
+			take_encoding(self, value, value_bytes);
 		break;
 	case 't':
 		if (header_value(line, n, "transfer-encoding", &value_bytes))
@@ -117,6 +146,8 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 		http_limits_line(&self->limits, line, n);
 		break;
 	}
+	if (http_header_is_telling(line, n) || all->opts->all_headers)
+		keep_telling(self, line, n);
 	if (self->chunked && self->length >= 0 && self->failure == HTTP_ANSWERED)
 		refuse(self, HTTP_PROTOCOL, "Content-Length and Transfer-Encoding together");
 	return self->failure == HTTP_ANSWERED ? n : 0;
@@ -202,7 +233,7 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 	if (code == CURLE_GOT_NOTHING)
 		text = "connection closed without an answer";
 	else if (code == CURLE_PARTIAL_FILE)
-		text = "body cut short";
+		text = "body truncated";
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
 		text = "the answer is not HTTP/1.x";
 	else if (code == CURLE_COULDNT_CONNECT && os_error)
@@ -221,12 +252,13 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
 		refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
 	response->status = (int)status;
+	response->headers = self->telling.len ? buf_take(&self->telling, NULL) : NULL;
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head;
 	response->took = weir_clock() - self->started;
-	http_limits_told(&self->limits, (int64_t)time(NULL), &response->told);
+	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	if (status < 400)
-		response->told.retry_after = 0; /* of a 202 or a 301 it means something else */
+		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
 	response->failure = self->failure != HTTP_ANSWERED && code != CURLE_OK ? self->failure : failure_of(code);
 	if (code != CURLE_OK && self->failure != HTTP_ANSWERED)
 		copy_clean(response->detail, sizeof response->detail, self->detail);
@@ -247,6 +279,10 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (all->opts->ca_file) {
+		curl_easy_setopt(easy, CURLOPT_CAINFO, all->opts->ca_file);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -305,6 +341,7 @@ void http_transfer_free(struct transfer *self)
 	curl_easy_cleanup(self->easy);
 	curl_slist_free_all(self->resolved);
 	free(self->headers);
+	buf_fini(&self->telling);
 	free(self);
 }
 
@@ -333,13 +370,8 @@ static void set_method(struct transfer *self, const struct http_request *request
 static int set_headers(struct transfer *self, const struct http_request *request)
 {
 	struct curl_slist *list = self->shard->all->headers;
-	if (request->header_count > self->header_room) {
-		struct curl_slist *room = realloc(self->headers, request->header_count * sizeof *room);
-		if (!room)
-			return WEIR_ENOMEM;
-		self->headers = room;
-		self->header_room = request->header_count;
-	}
+	if (array_reserve(&self->headers, &self->header_room, request->header_count, sizeof *self->headers))
+		return WEIR_ENOMEM;
 	for (size_t i = request->header_count; i-- > 0;) {
 		self->headers[i].data = (char *)(uintptr_t)request->headers[i]; /* libcurl only reads it */
 		self->headers[i].next = list;
@@ -384,6 +416,7 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->length = -1;
 	self->chunked = self->base.closed = false;
 	self->limits = (struct http_limits){0};
+	buf_clear(&self->telling);
 	self->socket_errno = 0;
 	self->error[0] = '\0';
 	self->started = weir_clock();

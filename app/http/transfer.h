@@ -7,7 +7,7 @@
 #ifndef HTTP_TRANSFER_H
 #define HTTP_TRANSFER_H
 
-#include "http/http.h"
+#include "http/client.h"
 #include <sys/queue.h>
 
 struct http_transfers;

@@ -3,21 +3,26 @@
  * weir-jq: a jq program in a process of its own.  libjq has no interrupt and aborts when memory runs out, so weir runs
  * it where it can be killed.
  *
- *     weir-jq --check PROGRAM     exits 0, or 1 with one line on standard error that says what is wrong
- *     weir-jq [--vars] PROGRAM    answers lines until end of file
+ *     weir-jq --check           exits 0, or 1 with one line on standard error that says what is wrong
+ *     weir-jq MOST [--vars]     answers lines until end of file, with at most so many outputs each
  *
- *     request:  value \n                          with --vars:  value RS source RS meta \n   ($source, $meta)
- *     answer:   output (RS output)* \n            no output: an empty line
- *               ! message \n                      an error; outputs before it do not count
+ * The program comes first on the standard input and ends with a NUL or the end of file.  It may hold a secret, and all
+ * users can see the arguments of a process.  Then, a line each:
+ *
+ *     request:  number value \n               with --vars:  number value RS source RS meta \n   ($source, $meta)
+ *     answer:   number output (RS output)* \n  no output: nothing behind the number and its blank
+ *               number ! message \n            an error; outputs before it do not count
  *
  * RS is the byte 0x1e, which stands in no JSON text.  Each answer is written before the next request is begun, so the
- * first request without an answer is the one being worked on.  Programs see no environment, no files and no modules.
+ * first request without an answer is the one being worked on.  Out of memory, weir-jq answers the request with that and
+ * exits.  Programs see no environment, no files and no modules.
  *
- * jq 1.6 holds numbers as doubles: integers beyond 2^53 lose digits.  It reads values that nest up to 256 deep.
+ * Numbers that jq 1.6 would round pass it as marked strings (digits.h).  It reads values that nest up to 256 deep.
  */
+#include "jq/digits.h"
+#include "jq/program.h"
+
 #include <errno.h>
-#include <jq.h>
-#include <jv.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,77 +32,35 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "data/buf.h"
+
 enum {
 	READ_BYTES = 64 * 1024,
 	LINE_MOST = 16 * 1024 * 1024, /* a request */
 	OUT_MOST = 10 * 1024 * 1024,  /* an answer */
 	OUT_KEPT = 256 * 1024,        /* memory held from one answer to the next */
-	OUTPUTS_MOST = 1000,
+	PROGRAM_MOST = 1024 * 1024,
 	MESSAGE_MOST = 200,
 	RS = 0x1e,
 };
 
-#define VARS        ".[1] as $source | .[2] as $meta | .[0] | " /* before a program */
-#define DEFINITIONS "\n."                                       /* behind one that has no expression */
-
-struct bytes {
-	char *data;
-	size_t len, room;
-};
-
-struct worker {
+struct jq_worker {
 	jq_state *jq;
 	jv_parser *parser;
 	bool vars;
-	struct bytes in, out;
+	long most; /* outputs of a line */
+	struct buf in, out;
+	const char *program;
+	bool makes_numbers; /* it has tonumber in it */
+	/* The program for texts with numbers of many digits; NULL: none has come. */
+	jq_state *careful;
+	unsigned mark; /* that it knows */
+	struct buf marked;
 };
 
-/* What went wrong first in a compilation. */
-struct complaint {
-	char text[400];
-};
-
-_Noreturn static void die_of_memory(void *arg)
-{
-	(void)arg;
-	_exit(3);
-}
-
-static void make_room(struct bytes *bytes, size_t more)
-{
-	if (bytes->room - bytes->len >= more)
-		return;
-	size_t room = bytes->room ? bytes->room : READ_BYTES;
-	while (room < bytes->len + more)
-		room *= 2;
-	char *data = realloc(bytes->data, room);
-	if (!data)
-		die_of_memory(NULL);
-	bytes->data = data;
-	bytes->room = room;
-}
-
-static void add(struct bytes *bytes, const char *data, size_t n)
-{
-	make_room(bytes, n);
-	memcpy(bytes->data + bytes->len, data, n);
-	bytes->len += n;
-}
-
-static void add_char(struct bytes *bytes, char c)
-{
-	add(bytes, &c, 1);
-}
-
-/* Forgets the content, and the memory if it is much. */
-static void clear(struct bytes *bytes)
-{
-	bytes->len = 0;
-	if (bytes->room > OUT_KEPT) {
-		free(bytes->data);
-		*bytes = (struct bytes){0};
-	}
-}
+/* "17 ", of the request that is being worked on; empty: none is. */
+static char number[24];
+static size_t number_bytes;
 
 static bool write_all(const char *data, size_t n)
 {
@@ -113,73 +76,40 @@ static bool write_all(const char *data, size_t n)
 	return true;
 }
 
-static void replace(char *text, const char *what, const char *by)
+/* Answers are written whole, so nothing stands before this one on its line. */
+_Noreturn static void die_of_memory(void *arg)
 {
-	char *at = strstr(text, what);
-	size_t old_len = strlen(what), new_len = strlen(by);
-	if (!at || new_len > old_len)
-		return;
-	memcpy(at, by, new_len);
-	memmove(at + new_len, at + old_len, strlen(at + old_len) + 1);
+	(void)arg;
+	char text[120];
+	struct rlimit limit = {0};
+	getrlimit(RLIMIT_AS, &limit);
+	int n = snprintf(text, sizeof text, "%.*s!out of memory (limited to %llu MiB)\n", (int)number_bytes, number,
+			 (unsigned long long)limit.rlim_cur >> 20);
+	if (number_bytes)
+		write_all(text, (size_t)n);
+	_exit(3);
 }
 
-/* jq says "jq: error: REASON (Unix shell quoting issues?) at <top-level>, line 1:\nPROGRAM"; the first of several
- * counts. */
-static void keep_complaint(void *arg, jv message)
+static jq_state *new_jq(void)
 {
-	struct complaint *complaint = arg;
-	message = jq_format_error(message);
-	if (!complaint->text[0]) {
-		snprintf(complaint->text, sizeof complaint->text, "%s", jv_string_value(message));
-		complaint->text[strcspn(complaint->text, "\n")] = 0;
-		replace(complaint->text, "jq: error: ", "");
-		replace(complaint->text, " (Unix shell quoting issues?)", "");
-		replace(complaint->text, " at <top-level>, line", ", line");
-		replace(complaint->text, "$end", "end");
-		for (unsigned char *p = (unsigned char *)complaint->text; *p; p++)
-			if (*p < ' ' || *p == 0x7f)
-				*p = ' ';
-		size_t len = strlen(complaint->text);
-		if (len && complaint->text[len - 1] == ':')
-			complaint->text[len - 1] = 0;
-	}
-	jv_free(message);
+	jq_state *jq = jq_init();
+	if (!jq)
+		return NULL;
+	jq_set_nomem_handler(jq, die_of_memory, NULL);
+	/* jq_init() leaves these two as malloc found them. */
+	jq_set_input_cb(jq, NULL, NULL);
+	jq_set_debug_cb(jq, NULL, NULL);
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	return jq;
 }
 
-static bool compile(jq_state *jq, const char *before, const char *program, const char *after, struct complaint *why)
+/* Forgets the content, and the memory if it is much. */
+static void clear(struct buf *buf)
 {
-	struct bytes text = {0};
-	add(&text, before, strlen(before));
-	add(&text, program, strlen(program));
-	add(&text, after, strlen(after) + 1);
-	*why = (struct complaint){0};
-	jq_set_error_cb(jq, keep_complaint, why);
-	bool good = jq_compile(jq, text.data);
-	jq_set_error_cb(jq, NULL, NULL);
-	free(text.data);
-	return good;
-}
-
-/* The variables come from the input, since libjq binds them for a whole program.  Behind a pipe no `import` is
- * allowed, which keeps modules and their files out; a program of definitions alone needs an expression there. */
-static bool compile_to_run(jq_state *jq, bool vars, const char *program, struct complaint *why)
-{
-	const char *before = vars ? VARS : ". | ";
-	struct complaint ignored;
-	return compile(jq, before, program, "", why) || compile(jq, before, program, DEFINITIONS, &ignored);
-}
-
-/* What jq itself says of the program, before anything is put around it. */
-static bool compile_alone(jq_state *jq, const char *program, struct complaint *why)
-{
-	jv vars = jv_object();
-	vars = jv_object_set(vars, jv_string("source"), jv_null());
-	vars = jv_object_set(vars, jv_string("meta"), jv_null());
-	*why = (struct complaint){0};
-	jq_set_error_cb(jq, keep_complaint, why);
-	bool good = jq_compile_args(jq, program, vars);
-	jq_set_error_cb(jq, NULL, NULL);
-	return good;
+	if (buf->room > OUT_KEPT)
+		buf_fini(buf);
+	else
+		buf_clear(buf);
 }
 
 static bool is_blank(const char *text, size_t n)
@@ -192,7 +122,7 @@ static bool is_blank(const char *text, size_t n)
 
 /* Parses the n bytes at text, which end with a newline or a character that is turned into one: the end of a number.
  * One parser serves all texts: after a value it stands at its beginning again; after a failure it is replaced. */
-static jv parse(struct worker *worker, char *text, size_t n)
+static jv parse(struct jq_worker *worker, char *text, size_t n)
 {
 	text[n - 1] = '\n';
 	jv_parser_set_buf(worker->parser, text, (int)n, 1);
@@ -207,7 +137,7 @@ static jv parse(struct worker *worker, char *text, size_t n)
 		value = jv_invalid_with_msg(jv_string("more than one value"));
 	} else if (!jv_invalid_has_msg(jv_copy(value))) {
 		jv_free(value);
-		value = jv_invalid_with_msg(jv_string("the value is not complete"));
+		value = jv_invalid_with_msg(jv_string("incomplete value"));
 	}
 	jv_parser_free(worker->parser);
 	worker->parser = jv_parser_new(0);
@@ -215,7 +145,7 @@ static jv parse(struct worker *worker, char *text, size_t n)
 }
 
 /* value RS source RS meta, as an array in that order. */
-static jv parse_vars(struct worker *worker, char *line, size_t n)
+static jv parse_vars(struct jq_worker *worker, char *line, size_t n)
 {
 	jv all = jv_array_sized(3);
 	for (int part = 0; part < 3; part++) {
@@ -234,7 +164,7 @@ static jv parse_vars(struct worker *worker, char *line, size_t n)
 }
 
 /* One line of valid UTF-8; consumes the message. */
-static void answer_error(struct bytes *out, const char *before, jv message)
+static void answer_error(struct buf *out, const char *before, jv message)
 {
 	if (jv_get_kind(message) != JV_KIND_STRING)
 		message = jv_dump_string(message, 0);
@@ -244,45 +174,65 @@ static void answer_error(struct bytes *out, const char *before, jv message)
 	if (len > MESSAGE_MOST)
 		for (keep = MESSAGE_MOST; keep && ((unsigned char)text[keep] & 0xC0) == 0x80; keep--)
 			;
-	out->len = 0;
-	add_char(out, '!');
-	add(out, before, strlen(before));
+	out->len = number_bytes;
+	buf_add_char(out, '!');
+	buf_add_str(out, before);
 	size_t start = out->len;
-	add(out, text, keep);
+	buf_add(out, text, keep);
 	for (char *p = out->data + start; p < out->data + out->len; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';
 	if (keep < len)
-		add(out, "...", 3);
+		buf_add_str(out, "...");
 	jv_free(message);
 }
 
-/* Runs the program on value (consumed) and puts its answer, without the newline, into worker->out. */
-static void transform(struct worker *worker, jv value)
+/* For what nests deeper than 256 jq 1.6 writes words in angle brackets, which differ from version to version. */
+static bool is_cut(const char *text)
 {
-	struct bytes *out = &worker->out;
-	int outputs = 0;
+	bool inside = false;
+	if (!strchr(text, '<'))
+		return false;
+	for (; *text && (inside || *text != '<'); text++) {
+		if (*text == '"')
+			inside = !inside;
+		else if (*text == '\\')
+			text++;
+	}
+	return *text == '<';
+}
+
+/* Runs the program on value (consumed) and puts its outputs into worker->out, behind the number. */
+static void transform(struct jq_worker *worker, jq_state *jq, jv value)
+{
+	struct buf *out = &worker->out;
+	long outputs = 0;
 	jv output;
-	jq_start(worker->jq, value, 0);
-	while (jv_is_valid(output = jq_next(worker->jq))) {
-		if (++outputs > OUTPUTS_MOST) {
+	jq_start(jq, value, 0);
+	while (jv_is_valid(output = jq_next(jq))) {
+		if (++outputs > worker->most) {
 			jv_free(output);
-			answer_error(out, "", jv_string_fmt("more than %d outputs", OUTPUTS_MOST));
+			answer_error(out, "", jv_string_fmt("more than %ld outputs (max_outputs)", worker->most));
 			return;
 		}
 		if (outputs > 1)
-			add_char(out, RS);
+			buf_add_char(out, RS);
 		jv text = jv_dump_string(output, 0);
 		size_t len = (size_t)jv_string_length_bytes(jv_copy(text));
-		if (len > OUT_MOST - out->len) {
+		if (out->len + len > OUT_MOST) {
 			jv_free(text);
-			answer_error(out, "", jv_string("outputs of more than 10 MiB"));
+			answer_error(out, "", jv_string("outputs over 10 MiB"));
 			return;
 		}
-		add(out, jv_string_value(text), len);
+		if (is_cut(jv_string_value(text))) {
+			jv_free(text);
+			answer_error(out, "", jv_string("an output nested deeper than 256 levels"));
+			return;
+		}
+		buf_add(out, jv_string_value(text), len);
 		jv_free(text);
 	}
-	if (jq_halted(worker->jq)) {
+	if (jq_halted(jq)) {
 		jv_free(output);
 		answer_error(out, "", jv_string("the program halted"));
 	} else if (jv_invalid_has_msg(jv_copy(output))) {
@@ -301,24 +251,92 @@ static jv without_place(jv message)
 	return without;
 }
 
-/* Answers one line; n counts its newline. */
-static bool answer(struct worker *worker, char *line, size_t n)
+/* Keeps the number and its blank, at the beginning of a request: their length, 0 if there is none. */
+static size_t take_number(const char *line, size_t n)
 {
-	jv value = worker->vars ? parse_vars(worker, line, n) : parse(worker, line, n);
+	size_t digits = 0;
+	while (digits < n && line[digits] >= '0' && line[digits] <= '9')
+		digits++;
+	if (!digits || digits + 1 > sizeof number || line[digits] != ' ')
+		return 0;
+	memcpy(number, line, digits + 1);
+	return digits + 1;
+}
+
+static void answer_text(struct jq_worker *worker, jq_state *jq, char *text, size_t n)
+{
+	jv value = worker->vars ? parse_vars(worker, text, n) : parse(worker, text, n);
 	if (jv_is_valid(value))
-		transform(worker, value);
+		transform(worker, jq, value);
 	else
 		answer_error(&worker->out, "not json: ", without_place(jv_invalid_get_msg(value)));
-	add_char(&worker->out, '\n');
+}
+
+/* The program as it is compiled for this mark. */
+static jq_state *careful_program(struct jq_worker *worker, unsigned mark)
+{
+	struct program_complaint why;
+	if (worker->careful && worker->mark == mark)
+		return worker->careful;
+	jq_teardown(&worker->careful);
+	worker->mark = mark;
+	worker->careful = new_jq();
+	char *definitions = digits_definitions(mark);
+	if (!worker->careful || !definitions)
+		die_of_memory(NULL);
+	bool good = program_compile(worker->careful, worker->vars, definitions, worker->program, &why);
+	free(definitions);
+	if (!good)
+		jq_teardown(&worker->careful);
+	return worker->careful;
+}
+
+/* The same for a text in which numbers may have many digits, or texts that the program makes numbers of. */
+static void answer_carefully(struct jq_worker *worker, char *text, size_t n)
+{
+	struct buf *marked = &worker->marked, *out = &worker->out;
+	unsigned mark = worker->mark;
+	size_t count = 0;
+	char *to = buf_reserve(marked, DIGITS_GROWTH * n);
+	if (!to)
+		die_of_memory(NULL);
+	n = digits_mark(text, n, &mark, to, &count);
+	if (n && !count && !worker->makes_numbers) {
+		answer_text(worker, worker->jq, text, n);
+	} else if (n && careful_program(worker, mark)) {
+		answer_text(worker, worker->careful, to, n);
+		out->len = number_bytes + digits_restore(out->data + number_bytes, out->len - number_bytes, mark);
+	} else {
+		answer_error(out, "", jv_string("a number has more digits than jq keeps"));
+	}
+	clear(marked);
+}
+
+/* Answers one line; n counts its newline. */
+static bool answer(struct jq_worker *worker, char *line, size_t n)
+{
+	number_bytes = take_number(line, n);
+	if (!number_bytes)
+		return false;
+	buf_add(&worker->out, number, number_bytes);
+	line += number_bytes;
+	n -= number_bytes;
+	if (digits_are_many(line, n))
+		answer_carefully(worker, line, n);
+	else
+		answer_text(worker, worker->jq, line, n);
+	if (buf_add_char(&worker->out, '\n'))
+		die_of_memory(NULL);
 	bool sent = write_all(worker->out.data, worker->out.len);
+	number_bytes = 0;
 	clear(&worker->out);
 	return sent;
 }
 
 /* Answers the whole lines that are there and keeps the beginning of the next. */
-static bool answer_lines(struct worker *worker, size_t seen)
+static bool answer_lines(struct jq_worker *worker, size_t seen)
 {
-	struct bytes *in = &worker->in;
+	struct buf *in = &worker->in;
 	char *line = in->data, *end = in->data + in->len, *newline, *from = in->data + seen;
 	while ((newline = memchr(from, '\n', (size_t)(end - from)))) {
 		if (!answer(worker, line, (size_t)(newline - line) + 1))
@@ -332,23 +350,55 @@ static bool answer_lines(struct worker *worker, size_t seen)
 		memmove(in->data, line, left);
 		in->len = left;
 	}
-	return left <= LINE_MOST;
+	return left <= LINE_MOST + sizeof number;
 }
 
-static int serve(struct worker *worker)
+/* What read() says of more input. */
+static ssize_t read_more(struct buf *in)
 {
-	struct bytes *in = &worker->in;
+	ssize_t n;
+	char *to = buf_reserve(in, READ_BYTES);
+	if (!to)
+		die_of_memory(NULL);
+	do
+		n = read(STDIN_FILENO, to, in->room - in->len - 1);
+	while (n < 0 && errno == EINTR);
+	in->len += n > 0 ? (size_t)n : 0;
+	return n;
+}
+
+/* The program, and in *in what came behind it; NULL if it is not to be had. */
+static char *read_program(struct buf *in)
+{
+	char *end = NULL, *program;
+	size_t seen = 0;
+	ssize_t n = 1;
+	while (n > 0 && !end && seen <= PROGRAM_MOST) {
+		n = read_more(in);
+		end = n > 0 ? memchr(in->data + seen, 0, in->len - seen) : NULL;
+		seen = in->len;
+	}
+	if (n < 0 || seen > PROGRAM_MOST + READ_BYTES)
+		return NULL;
+	size_t len = end ? (size_t)(end - in->data) : in->len, taken = end ? len + 1 : len;
+	program = strndup(in->data, len);
+	in->len -= taken;
+	memmove(in->data, in->data + taken, in->len);
+	return program;
+}
+
+/* Requests may have come together with the program. */
+static int serve(struct jq_worker *worker)
+{
+	struct buf *in = &worker->in;
+	size_t seen = 0;
 	for (;;) {
-		make_room(in, READ_BYTES);
-		ssize_t n = read(STDIN_FILENO, in->data + in->len, in->room - in->len);
-		if (n < 0 && errno == EINTR)
-			continue;
+		if (in->len && !answer_lines(worker, seen))
+			return 1;
+		seen = in->len;
+		ssize_t n = read_more(in);
 		if (n <= 0)
 			return n < 0;
-		size_t seen = in->len;
-		in->len += (size_t)n;
-		if (!answer_lines(worker, seen))
-			return 1;
 	}
 }
 
@@ -364,52 +414,39 @@ static bool isolate(void)
 	return getppid() == parent;
 }
 
-/* A compilation takes libjq 17 ms, for it compiles its own definitions, too; so a usual program is compiled once.  What
- * parses behind a pipe parses alone: only one that does not needs to be asked about as it stands. */
-static int check(jq_state *jq, const char *program)
-{
-	struct complaint why, ignored;
-	if (compile(jq, VARS, program, "", &why))
-		return 0;
-	struct complaint wrapped = why;
-	if (!compile_alone(jq, program, &why)) {
-		fprintf(stderr, "%s\n", why.text[0] ? why.text : "the program does not compile");
-		return 1;
-	}
-	if (!compile(jq, VARS, program, DEFINITIONS, &ignored)) {
-		fprintf(stderr, "%s (modules cannot be used)\n", wrapped.text);
-		return 1;
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	const char *mode = argc == 3 ? argv[1] : "";
+	const char *mode = argc > 1 ? argv[argc - 1] : "";
 	bool checking = !strcmp(mode, "--check"), vars = !strcmp(mode, "--vars");
-	struct complaint why;
-	if (argc != 2 && !checking && !vars) {
-		fputs("usage: weir-jq [--check | --vars] PROGRAM\n", stderr);
+	long most = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
+	struct program_complaint why;
+	struct buf in = {0};
+	if (!checking && (most < 1 || argc > 2 + vars)) {
+		fputs("usage: weir-jq --check | MOST [--vars], the program on the standard input\n", stderr);
 		return 64;
 	}
 	if (!checking && !isolate())
 		return 1;
 	static char *nothing[] = {NULL};
 	environ = nothing;
-	jq_state *jq = jq_init();
+	jq_state *jq = new_jq();
 	if (!jq)
 		return 3;
-	jq_set_nomem_handler(jq, die_of_memory, NULL);
-	/* jq_init() leaves these two as malloc found them. */
-	jq_set_input_cb(jq, NULL, NULL);
-	jq_set_debug_cb(jq, NULL, NULL);
-	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
-	const char *program = argv[argc - 1];
+	const char *program = read_program(&in);
 	int result = 1;
-	if (checking) {
-		result = check(jq, program);
-	} else if (compile_to_run(jq, vars, program, &why)) {
-		struct worker worker = {.jq = jq, .parser = jv_parser_new(0), .vars = vars};
+	if (!program) {
+		fputs("no program\n", stderr);
+		result = 64;
+	} else if (checking) {
+		result = program_check(jq, program);
+	} else if (program_compile(jq, vars, "", program, &why)) {
+		struct jq_worker worker = {.jq = jq,
+					   .parser = jv_parser_new(0),
+					   .vars = vars,
+					   .most = most,
+					   .in = in,
+					   .program = program,
+					   .makes_numbers = strstr(program, "tonumber")};
 		result = serve(&worker);
 	} else {
 		fprintf(stderr, "%s\n", why.text);

@@ -14,17 +14,18 @@
 #include <weir/run.h>
 
 #include "content.h"
+#include "data/json_writer.h"
+#include "data/units.h"
 
 static const char json[] = "application/json", html[] = "text/html; charset=utf-8", text_plain[] = "text/plain";
-static const uint64_t largest_json = (uint64_t)1 << 34;
+static const int64_t largest_json = (int64_t)1 << 34;
 
-struct call {
+struct mock_call {
 	struct mock_desk *desk;
 	const struct mock_request *request;
 	const char *text;
 	struct mock_span path, rest; /* rest: behind the route */
 	const struct buf *content;
-	uint64_t content_bytes;
 	struct mock_answer *answer;
 	bool uncounted;
 };
@@ -49,39 +50,40 @@ static void fail(struct mock_desk *desk, struct mock_answer *answer, int status,
 	answer->type = json;
 	answer->pad = 0;
 	answer->tail = "";
-	buf_addf(&desk->body, "{\"error\":%d,\"message\":", status);
-	buf_add_json_str(&desk->body, why, strlen(why));
+	json_open(&desk->body, NULL, '{');
+	json_put_int(&desk->body, "error", status);
+	json_put_text(&desk->body, "message", why);
 	buf_add_str(&desk->body, "}\n");
 }
 
-static void route_order(struct call *call)
+static void route_order(struct mock_call *call)
 {
 	mock_content_order(&call->desk->body, call->rest);
 }
 
-static void route_page(struct call *call)
+static void route_page(struct mock_call *call)
 {
 	call->answer->type = html;
 	mock_content_page(&call->desk->body, call->rest);
 }
 
-static void route_text(struct call *call)
+static void route_text(struct mock_call *call)
 {
 	call->answer->type = text_plain;
 	buf_add_str(&call->desk->body, "A weir lets a river through at the rate the bed below can take.\n");
 }
 
-static void route_empty(struct call *call)
+static void route_empty(struct mock_call *call)
 {
 	call->answer->status = 204;
 }
 
-static void route_echo(struct call *call)
+static void route_echo(struct mock_call *call)
 {
-	mock_content_echo(&call->desk->body, call->request, call->text, call->content, call->content_bytes);
+	mock_content_echo(&call->desk->body, call->request, call->text, call->content);
 }
 
-static void route_stats(struct call *call)
+static void route_stats(struct mock_call *call)
 {
 	struct mock_desk *desk = call->desk;
 	call->uncounted = true;
@@ -94,34 +96,36 @@ static void route_stats(struct call *call)
 /* JSON of exactly that many bytes. */
 static void pad_json(struct buf *body, uint64_t bytes, struct mock_answer *answer)
 {
-	static const char open[] = "{\"pad\":\"", close[] = "\"}";
-	uint64_t frame = sizeof open - 1 + sizeof close - 1;
+	json_open(body, NULL, '{');
+	json_put_text(body, "pad", "");
+	uint64_t frame = body->len + 1;
 	if (bytes < frame) {
+		buf_clear(body);
 		for (uint64_t i = 0; i < bytes; i++)
 			buf_add_char(body, '1');
 		return;
 	}
-	buf_add_str(body, open);
+	body->len -= body->len && !body->failed; /* what it is padded with goes before the quote */
 	answer->pad = bytes - frame;
-	answer->tail = close;
+	answer->tail = "\"}";
 }
 
-static void route_json(struct call *call)
+static void route_json(struct mock_call *call)
 {
-	uint64_t bytes;
-	if (mock_text_number(call->rest.at, call->rest.n, largest_json, &bytes))
-		pad_json(&call->desk->body, bytes, call->answer);
+	int64_t bytes;
+	if (units_count(call->rest.at, call->rest.n, 0, largest_json, &bytes))
+		pad_json(&call->desk->body, (uint64_t)bytes, call->answer);
 	else
 		fail(call->desk, call->answer, 404, "expected /json/BYTES");
 }
 
-static bool is_status_path(const struct call *call)
+static bool is_status_path(const struct mock_call *call)
 {
 	return call->path.n > 8 && !memcmp(call->path.at, "/status/", 8);
 }
 
 /* /fault/FAULT and /status/CODE are both written as a fault is. */
-static void route_fault(struct call *call)
+static void route_fault(struct mock_call *call)
 {
 	struct weir_error err = {0};
 	struct mock_span spec = call->rest;
@@ -134,23 +138,23 @@ static void route_fault(struct call *call)
 	mock_content_order(&call->desk->body, spec.n ? spec : (struct mock_span){"1", 1});
 }
 
-static void route_other(struct call *call)
+static void route_other(struct mock_call *call)
 {
-	buf_add_str(&call->desk->body, "{\"path\":");
-	buf_add_json_str(&call->desk->body, call->path.at, call->path.n);
+	json_open(&call->desk->body, NULL, '{');
+	json_put_bytes(&call->desk->body, "path", call->path.at, call->path.n);
 	buf_add_str(&call->desk->body, "}\n");
 }
 
 static const struct {
 	const char *prefix; /* with a slash at its end: the beginning, else the whole path */
-	void (*route)(struct call *call);
+	void (*route)(struct mock_call *call);
 } routes[] = {
-	{"/orders/", route_order}, {"/html/", route_page}, {"/fault/", route_fault}, {"/status/", route_fault},
-	{"/json/", route_json},    {"/text", route_text},  {"/empty", route_empty},  {"/echo", route_echo},
-	{"/stats", route_stats},   {"/", route_other},
+	{"/orders/", route_order}, {"/html/", route_page}, {"/fault/", route_fault},
+	{"/status/", route_fault}, {"/json/", route_json}, {"/text", route_text},
+	{"/empty", route_empty},   {"/echo", route_echo},  {"/", route_other},
 };
 
-static void route(struct call *call)
+static void route(struct mock_call *call)
 {
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		const char *prefix = routes[i].prefix;
@@ -166,7 +170,8 @@ static void route(struct call *call)
 	route_other(call);
 }
 
-struct mock_span mock_answer_path(const struct mock_request *request, const char *text)
+/* Without query, and without the host where the target has one. */
+static struct mock_span path_of(const struct mock_request *request, const char *text)
 {
 	struct mock_span target = mock_request_text(&request->target, text);
 	struct mock_span path = mock_text_cut(&target, '?');
@@ -180,7 +185,7 @@ struct mock_span mock_answer_path(const struct mock_request *request, const char
 	return path;
 }
 
-static void say_status(struct call *call, const struct mock_fault *fault)
+static void say_status(struct mock_call *call, const struct mock_fault *fault)
 {
 	struct mock_answer *answer = call->answer;
 	fail(call->desk, answer, (int)fault->argument, "as asked for");
@@ -206,7 +211,7 @@ static void set_length(struct mock_answer *answer, int off)
 }
 
 /* Does now what can be done now; what is left stays in answer->fault. */
-static void apply_fault(struct call *call)
+static void apply_fault(struct mock_call *call)
 {
 	struct mock_answer *answer = call->answer;
 	struct mock_fault fault = answer->fault;
@@ -227,7 +232,7 @@ static void apply_fault(struct call *call)
 		replace_tail(body, 3, "\n");
 		return;
 	case MOCK_FAULT_BAD_UTF8:
-		replace_tail(body, 2, ",\"note\":\"caf\xe9 \xc0\xaf\"}\n");
+		replace_tail(body, 2, ", \"note\" : \"caf\xe9 \xc0\xaf\"}\n");
 		return;
 	case MOCK_FAULT_BOM: {
 		struct buf bare = *body;
@@ -264,7 +269,7 @@ static void apply_fault(struct call *call)
 	answer->fault = fault;
 }
 
-static void add_fault(struct call *call)
+static void add_fault(struct mock_call *call)
 {
 	struct mock_desk *desk = call->desk;
 	struct mock_fault *fault = &call->answer->fault;
@@ -294,8 +299,8 @@ static void say_retry_after(const struct mock_config *config, weir_nsec wait, st
 	}
 }
 
-/* What is told of the limit; not while everything is out. */
-static void tell_limit(struct call *call, weir_nsec now)
+/* What is stated about the limit; not while everything is out. */
+static void tell_limit(struct mock_call *call, weir_nsec now)
 {
 	enum mock_limit_headers headers = call->desk->config->limit_headers;
 	if (!headers)
@@ -305,9 +310,9 @@ static void tell_limit(struct call *call, weir_nsec now)
 		call->answer->limit_headers = headers;
 }
 
-static bool is_refused(struct call *call, weir_nsec now)
+static bool is_refused(struct mock_call *call, weir_nsec now)
 {
-	static const char *const why[] = {"", "out of order", "too many requests at once", "over the limit"};
+	static const char *const why[] = {"", "out of order", "too many requests in flight", "over the limit"};
 	struct mock_desk *desk = call->desk;
 	int status;
 	weir_nsec wait;
@@ -324,7 +329,7 @@ static bool is_refused(struct call *call, weir_nsec now)
 	return true;
 }
 
-static void decide(struct call *call)
+static void decide(struct mock_call *call)
 {
 	struct mock_desk *desk = call->desk;
 	struct mock_answer *answer = call->answer;
@@ -353,15 +358,14 @@ static bool is_mute(enum mock_fault_kind kind)
 }
 
 void mock_answer_make(struct mock_desk *desk, const struct mock_request *request, const char *text,
-		      const struct buf *content, uint64_t content_bytes, struct mock_answer *ret_answer)
+		      const struct buf *content, struct mock_answer *ret_answer)
 {
-	struct call call = {.desk = desk,
-			    .request = request,
-			    .text = text,
-			    .path = mock_answer_path(request, text),
-			    .content = content,
-			    .content_bytes = content_bytes,
-			    .answer = ret_answer};
+	struct mock_call call = {.desk = desk,
+				 .request = request,
+				 .text = text,
+				 .path = path_of(request, text),
+				 .content = content,
+				 .answer = ret_answer};
 	*ret_answer = (struct mock_answer){.status = 200,
 					   .type = json,
 					   .tail = "",
@@ -379,6 +383,6 @@ void mock_answer_make(struct mock_desk *desk, const struct mock_request *request
 void mock_answer_refuse(struct mock_desk *desk, int status, struct mock_answer *ret_answer)
 {
 	*ret_answer = (struct mock_answer){0};
-	fail(desk, ret_answer, status, status == 503 ? "too many connections" : "the request is no good");
+	fail(desk, ret_answer, status, status == 503 ? "too many connections" : "bad request");
 	mock_stats_answer(&desk->stats, status);
 }

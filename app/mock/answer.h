@@ -4,11 +4,10 @@
 #define MOCK_ANSWER_H
 
 #include "config.h"
-#include "once.h"
 #include "request.h"
 #include "stats.h"
 
-#include "port/buf.h"
+#include "data/buf.h"
 
 enum mock_framing { MOCK_LENGTH, MOCK_CHUNKED, MOCK_UNTIL_CLOSE };
 
@@ -45,15 +44,12 @@ void mock_desk_fini(struct mock_desk *desk);
 /* Decides on the answer to a request with a complete head, counts it, and leaves the body in desk->body.  content: what
  * was kept of the request's body, or NULL. */
 void mock_answer_make(struct mock_desk *desk, const struct mock_request *request, const char *text,
-		      const struct buf *content, uint64_t content_bytes, struct mock_answer *ret_answer);
+		      const struct buf *content, struct mock_answer *ret_answer);
 
 /* The same for a request that is refused before it is understood. */
 void mock_answer_refuse(struct mock_desk *desk, int status, struct mock_answer *ret_answer);
 
 /* Appends head and body (without pad and tail); returns the length of the head. */
 size_t mock_answer_encode(const struct mock_answer *answer, const struct buf *body, struct buf *out);
-
-/* The path of a request: without query, and without the host where the target has one. */
-struct mock_span mock_answer_path(const struct mock_request *request, const char *text);
 
 #endif

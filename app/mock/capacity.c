@@ -8,16 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool parse_duration(struct mock_span text, weir_nsec *ret_duration)
-{
-	return mock_text_duration(text.at, text.n, 0, ret_duration);
-}
+#include "data/units.h"
 
 static int parse_status(struct mock_span text, int *ret_status, struct weir_error *err)
 {
-	uint64_t status;
-	if (!mock_text_number(text.at, text.n, 599, &status) || status < 400)
-		return weir_error_set(err, WEIR_EINVAL, "'%.*s' is no status from 400 to 599",
+	int64_t status;
+	if (!units_count(text.at, text.n, 400, 599, &status))
+		return weir_error_set(err, WEIR_EINVAL, "'%.*s' is not a status from 400 to 599",
 				      (int)(text.n < 60 ? text.n : 60), text.at);
 	*ret_status = (int)status;
 	return 0;
@@ -27,9 +24,11 @@ int mock_capacity_limit(struct mock_capacity_plan *plan, const char *text, struc
 {
 	struct mock_span rest = {text, strlen(text)}, limit = mock_text_cut(&rest, '@');
 	struct mock_step step = {0};
-	if (text[limit.n] == '@' && !parse_duration(rest, &step.from))
-		return weir_error_set(err, WEIR_EINVAL, "'%.60s' is no time; expected %.*s@20s", rest.at,
+	weir_nsec from[2] = {0};
+	if (text[limit.n] == '@' && (!mock_text_durations(rest, from) || from[0] != from[1]))
+		return weir_error_set(err, WEIR_EINVAL, "'%.60s' is not a time; expected %.*s@20s", rest.at,
 				      (int)(limit.n < 60 ? limit.n : 60), text);
+	step.from = from[0];
 	if (plan->steps == MOCK_STEPS)
 		return weir_error_set(err, WEIR_EINVAL, "more than %d of them", MOCK_STEPS);
 	if (plan->steps && plan->step[plan->steps - 1].from >= step.from)
@@ -46,12 +45,12 @@ int mock_capacity_outage(struct mock_capacity_plan *plan, const char *text, stru
 {
 	struct mock_span rest = {text, strlen(text)}, times = mock_text_cut(&rest, ':');
 	struct mock_outage outage = {.status = 503};
-	const char *dots = memmem(times.at, times.n, "..", 2);
-	size_t from = dots ? (size_t)(dots - text) : 0;
-	if (!dots || !parse_duration((struct mock_span){text, from}, &outage.from) ||
-	    !parse_duration((struct mock_span){dots + 2, times.n - from - 2}, &outage.to) || outage.from >= outage.to)
-		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no outage; expected 10s..70s or 10s..70s:502",
+	weir_nsec pair[2];
+	if (!mock_text_durations(times, pair) || pair[0] == pair[1])
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is not an outage; expected 10s..70s or 10s..70s:502",
 				      text);
+	outage.from = pair[0];
+	outage.to = pair[1];
 	if (plan->outages == MOCK_OUTAGES)
 		return weir_error_set(err, WEIR_EINVAL, "more than %d of them", MOCK_OUTAGES);
 	int result = times.n < strlen(text) ? parse_status(rest, &outage.status, err) : 0;
@@ -60,13 +59,13 @@ int mock_capacity_outage(struct mock_capacity_plan *plan, const char *text, stru
 	return result;
 }
 
-int mock_capacity_at_once(struct mock_capacity_plan *plan, const char *text, struct weir_error *err)
+int mock_capacity_in_flight(struct mock_capacity_plan *plan, const char *text, struct weir_error *err)
 {
 	struct mock_span rest = {text, strlen(text)}, number = mock_text_cut(&rest, ':');
-	uint64_t most;
+	int64_t most;
 	int status = 429, result = 0;
-	if (!mock_text_number(number.at, number.n, 1000000, &most) || !most)
-		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is not understood; expected 100 or 100:503", text);
+	if (!units_count(number.at, number.n, 1, 1000000, &most))
+		return weir_error_set(err, WEIR_EINVAL, "invalid value '%.100s'; expected 100 or 100:503", text);
 	if (number.n < strlen(text))
 		result = parse_status(rest, &status, err);
 	if (result < 0)

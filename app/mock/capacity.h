@@ -36,7 +36,7 @@ struct mock_capacity_plan {
 /* The options' texts.  WEIR_EINVAL with err->text. */
 int mock_capacity_limit(struct mock_capacity_plan *plan, const char *text, struct weir_error *err);  /* LIMIT[@TIME] */
 int mock_capacity_outage(struct mock_capacity_plan *plan, const char *text, struct weir_error *err); /* A..B[:STATUS] */
-int mock_capacity_at_once(struct mock_capacity_plan *plan, const char *text, struct weir_error *err); /* N[:STATUS] */
+int mock_capacity_in_flight(struct mock_capacity_plan *plan, const char *text, struct weir_error *err); /* N[:STATUS] */
 
 struct mock_capacity {
 	const struct mock_capacity_plan *plan;

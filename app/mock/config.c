@@ -9,6 +9,8 @@
 #include <string.h>
 #include <weir/random.h>
 
+#include "data/units.h"
+
 void mock_config_init(struct mock_config *config)
 {
 	*config = (struct mock_config){.error_status = 500};
@@ -29,20 +31,19 @@ int mock_config_listen(struct mock_config *config, const char *text, struct weir
 	const char *colon = strrchr(text, ':');
 	const char *port_text = colon ? colon + 1 : "";
 	char address[INET_ADDRSTRLEN] = {0};
-	uint64_t port;
+	int64_t port;
 	struct in_addr addr;
 	if (!colon || (size_t)(colon - text) >= sizeof address)
 		goto fail;
 	memcpy(address, text, (size_t)(colon - text));
-	if (inet_pton(AF_INET, address, &addr) != 1 ||
-	    !mock_text_number(port_text, strlen(port_text), UINT16_MAX, &port))
+	if (inet_pton(AF_INET, address, &addr) != 1 || !units_count(port_text, strlen(port_text), 0, UINT16_MAX, &port))
 		goto fail;
 	config->listen.sin_addr = addr;
 	config->listen.sin_port = htons((uint16_t)port);
 	return 0;
 fail:
-	return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no address; expected ADDRESS:PORT such as 127.0.0.1:8080",
-			      text);
+	return weir_error_set(err, WEIR_EINVAL,
+			      "'%.100s' is not an address; expected ADDRESS:PORT such as 127.0.0.1:8080", text);
 }
 
 static struct mock_rule *add_rule(struct mock_config *config, enum mock_rule_kind kind, const char *text,
@@ -50,7 +51,7 @@ static struct mock_rule *add_rule(struct mock_config *config, enum mock_rule_kin
 {
 	const char *equals = text[0] == '/' ? strchr(text, '=') : NULL;
 	if (text[0] == '/' && !equals) {
-		weir_error_set(err, WEIR_EINVAL, "'%.100s' lacks a value; expected PREFIX=VALUE", text);
+		weir_error_set(err, WEIR_EINVAL, "'%.100s' has no value; expected PREFIX=VALUE", text);
 		return NULL;
 	}
 	if (config->rule_count == MOCK_RULES) {
@@ -83,8 +84,8 @@ int mock_config_errors(struct mock_config *config, const char *text, struct weir
 	struct mock_rule *rule = add_rule(config, MOCK_RULE_ERRORS, text, &value, err);
 	if (!rule)
 		return WEIR_EINVAL;
-	if (!mock_text_percent(value, strlen(value), &rule->chance))
-		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no share; expected a percentage such as 5%%",
+	if (!units_share(value, strlen(value), &rule->chance))
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is not a percentage; expected a value such as 5%%",
 				      value);
 	return keep_rule(config, 0);
 }
@@ -100,13 +101,13 @@ int mock_config_fault(struct mock_config *config, const char *text, struct weir_
 	struct mock_span rest = {value, name_bytes};
 	rule->chance = 1;
 	if (!rule->prefix_bytes)
-		return weir_error_set(err, WEIR_EINVAL, "'%.100s' lacks a path; expected PREFIX=FAULT[:PERCENT]", text);
-	if (colon && !mock_text_percent(colon + 1, strlen(colon + 1), &rule->chance))
-		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is no share; expected a percentage such as 5%%",
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' has no path; expected PREFIX=FAULT[:PERCENT]", text);
+	if (colon && !units_share(colon + 1, strlen(colon + 1), &rule->chance))
+		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is not a percentage; expected a value such as 5%%",
 				      colon + 1);
 	int result = mock_fault_parse(&rest, &rule->fault, err);
 	if (!result && rest.n)
-		result = weir_error_set(err, WEIR_EINVAL, "'%.*s' after the fault's name is not understood",
+		result = weir_error_set(err, WEIR_EINVAL, "unexpected '%.*s' after the name of the fault",
 					(int)(rest.n > 100 ? 100 : rest.n), rest.at);
 	return keep_rule(config, result);
 }
@@ -120,24 +121,22 @@ int mock_config_limit_headers(struct mock_config *config, const char *text, stru
 			return 0;
 		}
 	return weir_error_set(err, WEIR_EINVAL,
-			      "'%.100s' is not understood; expected ratelimit, ratelimit-old, x-ratelimit or none",
-			      text);
+			      "invalid value '%.100s'; expected ratelimit, ratelimit-old, x-ratelimit or none", text);
 }
 
 int mock_config_retry_after(struct mock_config *config, const char *text, struct weir_error *err)
 {
-	uint64_t seconds;
+	int64_t seconds;
 	config->retry_after = NULL;
 	config->retry_after_date = !strcmp(text, "date");
 	if (config->retry_after_date)
 		return 0;
 	if (!strcmp(text, "none"))
 		config->retry_after = "";
-	else if (mock_text_number(text, strlen(text), UINT32_MAX, &seconds))
+	else if (units_count(text, strlen(text), 0, UINT32_MAX, &seconds))
 		config->retry_after = text;
 	else
-		return weir_error_set(err, WEIR_EINVAL, "'%.100s' is not understood; expected seconds, date or none",
-				      text);
+		return weir_error_set(err, WEIR_EINVAL, "invalid value '%.100s'; expected seconds, date or none", text);
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 
 enum { MOCK_RULES = 64 };
 
-/* How the limit is told in answers. */
+/* How the limit is stated in answers. */
 enum mock_limit_headers {
 	MOCK_TELL_NOTHING,
 	MOCK_TELL_FIELDS, /* RateLimit and RateLimit-Policy, as structured fields */
@@ -41,7 +41,7 @@ struct mock_config {
 	struct mock_rule rules[MOCK_RULES];
 	size_t rule_count;
 	size_t max_connections; /* 0: no limit */
-	unsigned error_status;
+	uint64_t error_status;
 	uint64_t seed;
 	const char *retry_after; /* of a refusal: NULL: what the limit says, rounded up; "": none; else see
 				    mock_retry_after() */

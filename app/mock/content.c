@@ -6,37 +6,28 @@
 #include "content.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 #include <weir/random.h>
+#include <weir/table.h>
 
-#include "port/buf.h"
+#include "data/json_writer.h"
+#include "data/units.h"
 
 enum { SHOWN_HEADERS = 100, LONGEST_ID = 128 };
 
-static uint64_t hash(struct mock_span text)
+static void add_sku(struct buf *out, uint64_t number)
 {
-	uint64_t h = 0xcbf29ce484222325u;
-	for (size_t i = 0; i < text.n; i++)
-		h = (h ^ (unsigned char)text.at[i]) * 0x100000001b3u;
-	return h;
+	char sku[] = "SKU-00000";
+	for (size_t i = sizeof sku - 2; number; number /= 10)
+		sku[i--] = (char)('0' + number % 10);
+	json_put_text(out, "sku", sku);
 }
 
-static void add_number(struct buf *out, uint64_t number)
-{
-	char digits[20];
-	size_t n = sizeof digits;
-	do
-		digits[--n] = (char)('0' + number % 10);
-	while (number /= 10);
-	buf_add(out, digits + n, sizeof digits - n);
-}
-
-static void add_price(struct buf *out, uint64_t quarters)
+static void add_price(struct buf *out, const char *name, uint64_t quarters)
 {
 	static const char cents[4][4] = {".00", ".25", ".50", ".75"};
-	add_number(out, quarters / 4);
+	json_put_uint(out, name, quarters / 4);
 	buf_add(out, cents[quarters % 4], 3);
 }
 
@@ -50,11 +41,11 @@ static struct mock_span unescape_id(struct mock_span id, char *room)
 
 static void add_id(struct buf *out, struct mock_span id)
 {
-	uint64_t number;
-	if (mock_text_number(id.at, id.n, INT64_MAX, &number) && (id.n == 1 || id.at[0] != '0'))
-		buf_add(out, id.at, id.n);
+	int64_t number;
+	if (units_count(id.at, id.n, 0, INT64_MAX, &number) && (id.n == 1 || id.at[0] != '0'))
+		json_put_int(out, "id", number);
 	else
-		buf_add_json_str(out, id.at, id.n);
+		json_put_bytes(out, "id", id.at, id.n);
 }
 
 void mock_content_order(struct buf *out, struct mock_span id)
@@ -63,32 +54,32 @@ void mock_content_order(struct buf *out, struct mock_span id)
 					    "Edsger Dijkstra", "Grace Hopper", "Ken Thompson",   "Leslie Lamport"};
 	char room[LONGEST_ID];
 	id = unescape_id(id, room);
-	uint64_t dice = hash(id), total = 0;
+	uint64_t dice = weir_hash(WEIR_HASH, id.at, id.n), total = 0;
 	size_t items = 3 + weir_random_below(&dice, 3);
-	buf_add_str(out, "{\"id\":");
+	json_open(out, NULL, '{');
 	add_id(out, id);
-	buf_add_str(out, ",\"customer\":{\"id\":");
-	add_number(out, 1000 + weir_random_below(&dice, 9000));
-	buf_add_str(out, ",\"name\":\"");
-	buf_add_str(out, names[weir_random_below(&dice, 8)]);
-	buf_add_str(out, "\"},\"status\":\"paid\",\"currency\":\"EUR\",\"created\":\"2025-0");
-	add_number(out, 1 + weir_random_below(&dice, 9));
-	buf_add_str(out, "-1");
-	add_number(out, weir_random_below(&dice, 10));
-	buf_add_str(out, "T09:26:53Z\",\"items\":[");
+	json_open(out, "customer", '{');
+	json_put_uint(out, "id", 1000 + weir_random_below(&dice, 9000));
+	json_put_text(out, "name", names[weir_random_below(&dice, 8)]);
+	json_close(out, '}');
+	json_put_text(out, "status", "paid");
+	json_put_text(out, "currency", "EUR");
+	char created[] = "2025-00-10T09:26:53Z";
+	created[6] = (char)('1' + weir_random_below(&dice, 9));
+	created[9] = (char)('0' + weir_random_below(&dice, 10));
+	json_put_text(out, "created", created);
+	json_open(out, "items", '[');
 	for (size_t i = 0; i < items; i++) {
 		uint64_t quantity = 1 + weir_random_below(&dice, 5), quarters = 4 + weir_random_below(&dice, 796);
 		total += quantity * quarters;
-		buf_add_str(out, i ? ",{\"sku\":\"SKU-" : "{\"sku\":\"SKU-");
-		add_number(out, 10000 + weir_random_below(&dice, 90000));
-		buf_add_str(out, "\",\"qty\":");
-		add_number(out, quantity);
-		buf_add_str(out, ",\"price\":");
-		add_price(out, quarters);
-		buf_add_char(out, '}');
+		json_open(out, NULL, '{');
+		add_sku(out, 10000 + weir_random_below(&dice, 90000));
+		json_put_uint(out, "qty", quantity);
+		add_price(out, "price", quarters);
+		json_close(out, '}');
 	}
-	buf_add_str(out, "],\"total\":");
-	add_price(out, total);
+	json_close(out, ']');
+	add_price(out, "total", total);
 	buf_add_str(out, "}\n");
 }
 
@@ -151,44 +142,38 @@ static void add_header(struct buf *out, const struct mock_request *request, cons
 		       struct mock_span name, struct mock_span value)
 {
 	char lower[64];
-	size_t n = name.n < sizeof lower ? name.n : sizeof lower;
+	size_t n = name.n < sizeof lower - 1 ? name.n : sizeof lower - 1;
 	struct buf joined = {0};
 	struct mock_span other;
 	int more = SHOWN_HEADERS;
 	for (size_t i = 0; i < n; i++)
 		lower[i] = (char)tolower((unsigned char)name.at[i]);
-	buf_add_json_str(out, lower, n);
-	buf_add_char(out, ':');
+	lower[n] = 0;
 	buf_add(&joined, value.at, value.n);
 	while (more-- && mock_request_header(request, text, &pos, &other, &value))
 		if (same_name(other, name)) {
 			buf_add_str(&joined, ", ");
 			buf_add(&joined, value.at, value.n);
 		}
-	buf_add_json_str(out, joined.data ? joined.data : "", joined.len);
+	json_put_bytes(out, lower, joined.data ? joined.data : "", joined.len);
 	buf_fini(&joined);
 }
 
-void mock_content_echo(struct buf *out, const struct mock_request *request, const char *text, const struct buf *body,
-		       uint64_t body_bytes)
+void mock_content_echo(struct buf *out, const struct mock_request *request, const char *text, const struct buf *body)
 {
 	struct mock_span method = mock_request_text(&request->method, text), name, value;
 	struct mock_span target = mock_request_text(&request->target, text);
-	const char *comma = "";
 	uint32_t pos = 0;
-	buf_add_str(out, "{\"method\":");
-	buf_add_json_str(out, method.at, method.n);
-	buf_add_str(out, ",\"path\":");
-	buf_add_json_str(out, target.at, target.n);
-	buf_add_str(out, ",\"headers\":{");
+	json_open(out, NULL, '{');
+	json_put_bytes(out, "method", method.at, method.n);
+	json_put_bytes(out, "path", target.at, target.n);
+	json_open(out, "headers", '{');
 	for (int i = 0; i < SHOWN_HEADERS && mock_request_header(request, text, &pos, &name, &value); i++) {
-		if (seen_before(request, text, name))
-			continue;
-		buf_add_str(out, comma);
-		add_header(out, request, text, pos, name, value);
-		comma = ",";
+		if (!seen_before(request, text, name))
+			add_header(out, request, text, pos, name, value);
 	}
-	buf_addf(out, "},\"body_bytes\":%" PRIu64 ",\"body\":", body_bytes);
-	buf_add_json_str(out, body && body->data ? body->data : "", body ? body->len : 0);
+	json_close(out, '}');
+	json_put_uint(out, "body_bytes", request->content_length);
+	json_put_bytes(out, "body", body && body->data ? body->data : "", body ? body->len : 0);
 	buf_add_str(out, "}\n");
 }

@@ -16,7 +16,6 @@ void mock_content_page(struct buf *out, struct mock_span id);
 
 /* Method, path, headers (small letters; of equal ones the values joined by commas; 100 at most) and the body (NULL:
  * none) as JSON. */
-void mock_content_echo(struct buf *out, const struct mock_request *request, const char *text, const struct buf *body,
-		       uint64_t body_bytes);
+void mock_content_echo(struct buf *out, const struct mock_request *request, const char *text, const struct buf *body);
 
 #endif

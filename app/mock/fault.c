@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "data/units.h"
+
 #define NONE (-1)
 
 static const struct {
@@ -21,7 +23,7 @@ static const struct {
 #undef X
 };
 
-static const uint64_t largest_argument = (uint64_t)1 << 40;
+static const int64_t largest_argument = (int64_t)1 << 40;
 
 const char *mock_fault_name(enum mock_fault_kind kind)
 {
@@ -39,12 +41,15 @@ static enum mock_fault_kind find(struct mock_span name)
 static int take_argument(struct mock_span *rest, struct mock_fault *fault, struct weir_error *err)
 {
 	struct mock_span after = *rest, word = mock_text_cut(&after, '/');
-	if (mock_text_number(word.at, word.n, largest_argument, &fault->argument))
+	int64_t argument;
+	if (units_count(word.at, word.n, 0, largest_argument, &argument)) {
+		fault->argument = (uint64_t)argument;
 		*rest = after;
+	}
 	if (fault->kind == MOCK_FAULT_STATUS && (fault->argument < 200 || fault->argument > 599))
-		return weir_error_set(err, WEIR_EINVAL, "a status lies between 200 and 599");
+		return weir_error_set(err, WEIR_EINVAL, "a status is a number from 200 to 599");
 	if (fault->kind == MOCK_FAULT_SLOW && !fault->argument)
-		return weir_error_set(err, WEIR_EINVAL, "slow needs at least 1 byte a second");
+		return weir_error_set(err, WEIR_EINVAL, "slow requires at least 1 byte a second");
 	return 0;
 }
 
@@ -60,7 +65,7 @@ static int take_retry_after(struct mock_span *rest, struct mock_fault *fault, st
 		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
 			n = -1;
 	if (n <= 0)
-		return weir_error_set(err, WEIR_EINVAL, "retry-after needs a text of at most %zu bytes",
+		return weir_error_set(err, WEIR_EINVAL, "retry-after requires a text of at most %zu bytes",
 				      sizeof fault->retry_after - 1);
 	value[n] = 0;
 	*rest = after;
@@ -78,7 +83,7 @@ int mock_fault_parse(struct mock_span *rest, struct mock_fault *ret_fault, struc
 	}
 	fault.kind = find(word);
 	if (!fault.kind)
-		return weir_error_set(err, WEIR_EINVAL, "no fault is called '%.*s'", (int)(word.n > 60 ? 60 : word.n),
+		return weir_error_set(err, WEIR_EINVAL, "unknown fault '%.*s'", (int)(word.n > 60 ? 60 : word.n),
 				      word.at);
 	if (faults[fault.kind].argument != NONE) {
 		fault.argument = (uint64_t)faults[fault.kind].argument;
@@ -101,7 +106,30 @@ void mock_retry_after(const char *text, char *ret_value, size_t room)
 		snprintf(ret_value, room, "%s", text);
 		return;
 	}
-	when += strtol(text + 5, NULL, 10);
+	int64_t seconds = 0;
+	units_count(text + 5, strlen(text + 5), INT32_MIN, INT32_MAX, &seconds);
+	when += seconds;
 	if (!gmtime_r(&when, &tm) || !strftime(ret_value, room, "%a, %d %b %Y %H:%M:%S GMT", &tm))
 		ret_value[0] = 0;
+}
+
+/* ---- what is met once: of each path its hash, of which 64 bits tell any two apart */
+
+bool mock_once_first(struct mock_once *once, struct mock_span key)
+{
+	uint64_t hash = weir_hash(WEIR_HASH, key.at, key.n);
+	bool is_over = once->seen.n == MOCK_ONCE_ITEMS || weir_table_find(&once->seen, hash);
+	struct weir_table_node *node = is_over || weir_table_reserve(&once->seen) ? NULL : malloc(sizeof *node);
+	if (node)
+		weir_table_add(&once->seen, node, hash);
+	return node;
+}
+
+void mock_once_fini(struct mock_once *once)
+{
+	for (struct weir_table_node *node = weir_table_next(&once->seen, NULL), *next; node; node = next) {
+		next = weir_table_next(&once->seen, node);
+		free(node);
+	}
+	weir_table_fini(&once->seen);
 }

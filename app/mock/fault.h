@@ -11,6 +11,8 @@
 
 #include "text.h"
 
+#include <weir/table.h>
+
 /* Identifier, name, argument's default (NONE: there is no argument), text. */
 #define MOCK_FAULTS(X)                                                                                                 \
 	X(RESET, "reset", NONE, "reset before any answer")                                                             \
@@ -20,19 +22,19 @@
 	X(STALL_BODY, "stall-body", NONE, "half the body, then silence")                                               \
 	X(HALF, "half", NONE, "half of the announced body, then close")                                                \
 	X(CHUNK_CUT, "chunk-cut", NONE, "close in the middle of a chunk")                                              \
-	X(CLOSE_CUT, "close-cut", NONE, "body that ends with the connection, amid the JSON")                           \
-	X(SLOW, "slow", 100, "body at so many bytes a second")                                                         \
+	X(CLOSE_CUT, "close-cut", NONE, "body without a length, cut inside the JSON")                                  \
+	X(SLOW, "slow", 100, "body at this many bytes a second")                                                       \
 	X(TOO_LONG, "wrong-length", NONE, "Content-Length too long by 10")                                             \
 	X(TOO_SHORT, "short-length", NONE, "Content-Length too short by 10")                                           \
-	X(HUGE_BODY, "huge", 11534336, "JSON of so many bytes, in chunks")                                             \
+	X(HUGE_BODY, "huge", 11534336, "JSON of this many bytes, in chunks")                                           \
 	X(HTML, "html", NONE, "status 200 with a page of HTML")                                                        \
 	X(BAD_JSON, "bad-json", NONE, "status 200 with broken JSON")                                                   \
-	X(BAD_UTF8, "bad-utf8", NONE, "JSON with bytes that are no UTF-8")                                             \
-	X(BOM, "bom", NONE, "JSON behind a byte order mark")                                                           \
+	X(BAD_UTF8, "bad-utf8", NONE, "JSON with invalid UTF-8")                                                       \
+	X(BOM, "bom", NONE, "JSON after a byte order mark")                                                            \
 	X(EMPTY, "empty", NONE, "status 200 without a body")                                                           \
-	X(GARBAGE, "garbage", NONE, "bytes that are no HTTP")                                                          \
-	X(BIG_HEADER, "big-header", 400000, "a header line of so many bytes")                                          \
-	X(CONTINUE, "continue", 20000, "so many 100 Continue before the answer")                                       \
+	X(GARBAGE, "garbage", NONE, "bytes that are not HTTP")                                                         \
+	X(BIG_HEADER, "big-header", 400000, "a header line of this many bytes")                                        \
+	X(CONTINUE, "continue", 20000, "this many 100 Continue before the answer")                                     \
 	X(STATUS, "status", 503, "that status; /retry-after/TEXT adds the header")
 
 enum mock_fault_kind {
@@ -54,6 +56,16 @@ const char *mock_fault_name(enum mock_fault_kind kind);
 
 /* Takes a fault off the beginning of *rest, and the slash behind it.  WEIR_EINVAL with err->text. */
 int mock_fault_parse(struct mock_span *rest, struct mock_fault *ret_fault, struct weir_error *err);
+
+/* Which paths have met theirs: a million at most. */
+enum { MOCK_ONCE_ITEMS = 1 << 20 };
+struct mock_once {
+	struct weir_table seen;
+};
+
+/* Whether this is the first time for the key.  When the set is full, or memory is, nothing is new any more. */
+bool mock_once_first(struct mock_once *once, struct mock_span key);
+void mock_once_fini(struct mock_once *once);
 
 /* The value of a Retry-After header: "date:N" becomes the date N seconds from now, other text is taken as it is. */
 void mock_retry_after(const char *text, char *ret_value, size_t room);

@@ -11,21 +11,18 @@
 #include <string.h>
 #include <weir/random.h>
 
+#include "data/array.h"
+#include "data/units.h"
 #include "text.h"
 
 static int parse_range(struct mock_span text, struct mock_latency_part *part, struct weir_error *err)
 {
-	const char *dots = text.n ? memmem(text.at, text.n, "..", 2) : NULL;
-	size_t low_bytes = dots ? (size_t)(dots - text.at) : text.n;
-	bool good = mock_text_duration(text.at, low_bytes, 0, &part->low);
-	part->high = part->low;
-	if (good && dots)
-		good = mock_text_duration(dots + 2, text.n - low_bytes - 2, 0, &part->high);
-	if (!good)
-		return weir_error_set(err, WEIR_EINVAL, "'%.*s' is no latency; expected 200ms or 10ms..300ms",
+	weir_nsec pair[2];
+	if (!mock_text_durations(text, pair))
+		return weir_error_set(err, WEIR_EINVAL, "'%.*s' is not a latency; expected 200ms or 10ms..300ms",
 				      (int)(text.n > 100 ? 100 : text.n), text.at);
-	if (part->low > part->high)
-		return weir_error_set(err, WEIR_EINVAL, "the range '%.*s' ends before it begins", (int)text.n, text.at);
+	part->low = pair[0];
+	part->high = pair[1];
 	return 0;
 }
 
@@ -40,8 +37,9 @@ static int parse_mixture(const char *text, struct mock_latency *latency, struct 
 		struct mock_latency_part *part = &latency->part[latency->parts++];
 		struct mock_span weight = mock_text_cut(&piece, ':');
 		double share;
-		if (!mock_text_percent(weight.at, weight.n, &share))
-			return weir_error_set(err, WEIR_EINVAL, "'%.*s' is no share; expected 90%%:10ms..50ms,10%%:1s",
+		if (!units_share(weight.at, weight.n, &share))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "'%.*s' is not a percentage; expected 90%%:10ms..50ms,10%%:1s",
 					      (int)(weight.n > 100 ? 100 : weight.n), weight.at);
 		int result = parse_range(piece, part, err);
 		if (result < 0)
@@ -58,17 +56,17 @@ static int add_observed(struct mock_latency *latency, const char *line, size_t n
 {
 	size_t used = latency->observed_items;
 	if (used == MOCK_LATENCY_OBSERVED)
-		return weir_error_set(err, WEIR_EINVAL, "%s holds more than %d latencies", path, MOCK_LATENCY_OBSERVED);
-	if (!(used & (used + 1))) { /* full: 0, 1, 3, 7, … are in use */
-		weir_nsec *more = realloc(latency->observed, (2 * used + 1) * sizeof *more);
-		if (!more)
-			return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-		latency->observed = more;
-	}
-	if (!mock_text_duration(line, n, WEIR_MSEC, &latency->observed[used]))
-		return weir_error_set(err, WEIR_EINVAL, "%s:%zu: no latency; expected 12.5ms, or 12.5 for milliseconds",
-				      path, number);
-	latency->observed_items++;
+		return weir_error_set(err, WEIR_EINVAL, "%s has more than %d latencies", path, MOCK_LATENCY_OBSERVED);
+	if (array_reserve(&latency->observed, &latency->observed_room, used + 1, sizeof *latency->observed))
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	char text[140];
+	bool bare = line[n - 1] >= '0' && line[n - 1] <= '9';
+	int length = snprintf(text, sizeof text, "%.*s%s", (int)n, line, bare ? "ms" : "");
+	weir_nsec pair[2];
+	if (!mock_text_durations((struct mock_span){text, (size_t)length}, pair) || pair[0] != pair[1])
+		return weir_error_set(err, WEIR_EINVAL,
+				      "%s:%zu: not a latency; expected 12.5ms, or 12.5 for milliseconds", path, number);
+	latency->observed[latency->observed_items++] = pair[0];
 	return 0;
 }
 
@@ -91,7 +89,7 @@ static int read_observed(const char *path, struct mock_latency *latency, struct 
 	if (!result && ferror(file))
 		result = weir_error_set(err, WEIR_EIO, "%s cannot be read", path);
 	if (!result && !latency->observed_items)
-		result = weir_error_set(err, WEIR_EINVAL, "%s holds no latency", path);
+		result = weir_error_set(err, WEIR_EINVAL, "%s has no latencies", path);
 	fclose(file);
 	return result;
 }

@@ -18,7 +18,7 @@ struct mock_latency {
 		weir_nsec low, high;
 	} part[MOCK_LATENCY_PARTS];
 	weir_nsec *observed; /* NULL: the parts count */
-	size_t observed_items;
+	size_t observed_items, observed_room;
 };
 
 /* WEIR_EINVAL, or what the system says of the file, with err->text; WEIR_ENOMEM. */

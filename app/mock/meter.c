@@ -3,10 +3,9 @@
  * millisecond shorter than a second, never in a longer one. */
 #include "meter.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-#include "port/buf.h"
+#include "data/json_writer.h"
 
 /* Forgets what is a second old by then. */
 static void move_on(struct mock_meter *meter, int64_t ms)
@@ -43,11 +42,13 @@ void mock_meter_add(struct mock_meter *meter, bool refused, weir_nsec now)
 
 void mock_meter_write(const struct mock_meter *meter, struct buf *out)
 {
-	buf_add_str(out, "{\"requests\":[");
+	json_open(out, NULL, '{');
+	json_open(out, "requests", '[');
 	for (size_t i = 0; i < meter->seconds_used; i++)
-		buf_addf(out, "%s%" PRIu32, i ? "," : "", meter->seconds[i].requests);
-	buf_add_str(out, "],\"refused\":[");
+		json_put_uint(out, NULL, meter->seconds[i].requests);
+	json_close(out, ']');
+	json_open(out, "refused", '[');
 	for (size_t i = 0; i < meter->seconds_used; i++)
-		buf_addf(out, "%s%" PRIu32, i ? "," : "", meter->seconds[i].refused);
+		json_put_uint(out, NULL, meter->seconds[i].refused);
 	buf_add_str(out, "]}\n");
 }

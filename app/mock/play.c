@@ -33,10 +33,9 @@ static int send_chunk_cut(struct play *play)
 {
 	char size[24];
 	int n = play->answer->is_http10 ? 0 : snprintf(size, sizeof size, "%zx\r\n", play->body_bytes);
-	int result = mock_conn_send(play->conn, play->head, play->head_bytes);
-	if (!result)
-		result = mock_conn_send(play->conn, size, (size_t)n);
-	return result ? result : mock_conn_send(play->conn, play->body, play->body_bytes / 2);
+	mock_conn_send(play->conn, play->head, play->head_bytes);
+	mock_conn_send(play->conn, size, (size_t)n);
+	return mock_conn_send(play->conn, play->body, play->body_bytes / 2);
 }
 
 /* A tick's share at a time; below one byte a tick, a byte at a time. */
@@ -65,12 +64,10 @@ static int send_chunk(struct play *play, const char *bytes, size_t n, uint64_t f
 		return 0;
 	int length = snprintf(size, sizeof size, "%" PRIx64 "\r\n", n + fill);
 	bool bare = play->answer->is_http10;
-	int result = bare ? 0 : mock_conn_send(play->conn, size, (size_t)length);
-	if (!result)
-		result = mock_conn_send(play->conn, bytes, n);
-	if (!result)
-		result = mock_conn_send_fill(play->conn, fill);
-	return result || bare ? result : mock_conn_send(play->conn, "\r\n", 2);
+	mock_conn_send(play->conn, size, bare ? 0 : (size_t)length);
+	mock_conn_send(play->conn, bytes, n);
+	mock_conn_send_fill(play->conn, fill);
+	return mock_conn_send(play->conn, "\r\n", bare ? 0 : 2);
 }
 
 static int send_huge(struct play *play)
@@ -79,16 +76,14 @@ static int send_huge(struct play *play)
 	int result = mock_conn_send(play->conn, play->head, play->head_bytes);
 	if (play->answer->is_head)
 		return result;
-	if (!result)
-		result = send_chunk(play, play->body, play->body_bytes, 0);
-	while (!result && left) {
+	send_chunk(play, play->body, play->body_bytes, 0);
+	while (left && !play->conn->failed) {
 		uint64_t n = left < CHUNK_BYTES ? left : CHUNK_BYTES;
-		result = send_chunk(play, "", 0, n);
+		send_chunk(play, "", 0, n);
 		left -= n;
 	}
-	if (!result)
-		result = send_chunk(play, play->answer->tail, strlen(play->answer->tail), 0);
-	return result || play->answer->is_http10 ? result : mock_conn_send(play->conn, "0\r\n\r\n", 5);
+	send_chunk(play, play->answer->tail, strlen(play->answer->tail), 0);
+	return mock_conn_send(play->conn, "0\r\n\r\n", play->answer->is_http10 ? 0 : 5);
 }
 
 static int send_garbage(struct play *play)
@@ -101,31 +96,26 @@ static int send_big_header(struct play *play)
 {
 	const char *line_end = memchr(play->head, '\n', play->head_bytes);
 	size_t first = (size_t)(line_end + 1 - play->head);
-	int result = mock_conn_send(play->conn, play->head, first);
-	if (!result)
-		result = mock_conn_send(play->conn, "X-Big: ", 7);
-	if (!result)
-		result = mock_conn_send_fill(play->conn, play->answer->fault.argument);
-	if (!result)
-		result = mock_conn_send(play->conn, "\r\n", 2);
-	return result ? result
-		      : mock_conn_send(play->conn, play->head + first, play->head_bytes - first + play->body_bytes);
+	mock_conn_send(play->conn, play->head, first);
+	mock_conn_send(play->conn, "X-Big: ", 7);
+	mock_conn_send_fill(play->conn, play->answer->fault.argument);
+	mock_conn_send(play->conn, "\r\n", 2);
+	return mock_conn_send(play->conn, play->head + first, play->head_bytes - first + play->body_bytes);
 }
 
 static int send_continues(struct play *play)
 {
 	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct buf batch = {0};
-	int result = 0;
 	for (int i = 0; i < CONTINUE_BATCH; i++)
 		buf_add_str(&batch, line);
-	for (uint64_t left = play->answer->fault.argument; !result && left && !batch.failed;) {
+	for (uint64_t left = play->answer->fault.argument; left && !batch.failed && !play->conn->failed;) {
 		uint64_t n = left < CONTINUE_BATCH ? left : CONTINUE_BATCH;
-		result = mock_conn_send(play->conn, batch.data, (size_t)n * (sizeof line - 1));
+		mock_conn_send(play->conn, batch.data, (size_t)n * (sizeof line - 1));
 		left -= n;
 	}
 	buf_fini(&batch);
-	return result ? result : send_whole(play);
+	return send_whole(play);
 }
 
 static int send_with_fault(struct play *play)

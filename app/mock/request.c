@@ -3,7 +3,7 @@
  * The head is taken line by line: each line is looked at once, when its newline has come, so a head that comes a byte
  * at a time costs no more than one that comes whole.  What lies where is kept as offsets.
  *
- * Strict where servers that disagree have been tricked (length given twice, length and chunks, space before the
+ * Strict where servers that disagree have been tricked (length given twice, space before the
  * colon, folded lines, bare control bytes): a client that sends such a thing is broken, and the mock is there to show
  * it.  Lenient only in taking a bare newline for a line's end.
  */
@@ -11,6 +11,8 @@
 
 #include <string.h>
 #include <strings.h>
+
+#include "data/units.h"
 
 static bool is_token_char(unsigned char c)
 {
@@ -86,14 +88,14 @@ static int read_request_line(struct mock_request *request, const char *text, str
 
 static int read_length(struct mock_request *request, struct mock_span value)
 {
-	uint64_t length;
-	if (!mock_text_number(value.at, value.n, INT64_MAX, &length))
+	int64_t length;
+	if (!units_count(value.at, value.n, 0, INT64_MAX, &length))
 		return -400;
-	if (request->chunked || (request->has_length && request->content_length != length))
+	if (request->has_length && request->content_length != (uint64_t)length)
 		return -400;
 	request->has_length = true;
-	request->content_length = length;
-	return 0;
+	request->content_length = (uint64_t)length;
+	return length > MOCK_BODY_BYTES ? -413 : 0;
 }
 
 static void read_connection(struct mock_request *request, struct mock_span value)
@@ -131,12 +133,9 @@ static int read_header(struct mock_request *request, struct mock_span line)
 			return read_length(request, value);
 		break;
 	case 17:
-		if (!equals(name, "Transfer-Encoding"))
-			break;
-		if (request->has_length || request->chunked)
-			return -400;
-		request->chunked = true;
-		return equals(value, "chunked") ? 0 : -501;
+		if (equals(name, "Transfer-Encoding"))
+			return -501;
+		break;
 	}
 	return 0;
 }

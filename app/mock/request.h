@@ -7,16 +7,14 @@
  *     while (!(result = mock_request_feed(&request, text, n)))
  *         ... append to text, which may have moved, and set n ...
  *
- * then text + request.head_bytes is where the body begins, which struct mock_body takes off.
+ * then text + request.head_bytes is where the body begins, of content_length bytes: one in chunks is refused (501).
  */
 #ifndef MOCK_REQUEST_H
 #define MOCK_REQUEST_H
 
 #include "text.h"
 
-struct buf;
-
-enum { MOCK_HEAD_BYTES = 64 * 1024, MOCK_BODY_BYTES = 256 * 1024 * 1024, MOCK_TRAILER_BYTES = 16 * 1024 };
+enum { MOCK_HEAD_BYTES = 64 * 1024, MOCK_BODY_BYTES = 256 * 1024 * 1024 };
 
 /* A stretch of the head: offsets stay right when the text moves. */
 struct mock_part {
@@ -30,11 +28,11 @@ struct mock_request {
 	uint32_t scanned;    /* no newline between line_from and here */
 	uint32_t headers_from;
 	uint64_t content_length;
-	bool started, is_head, keep_alive, chunked, has_length, has_host, expects_continue, is_http10;
+	bool started, is_head, keep_alive, has_length, has_host, expects_continue, is_http10;
 };
 
 /* Looks at the text from its start (the same one as before, and more).  0: more is needed.  1: the head is complete.
- * Negative: the negated status to answer (-400, -431, -501, -505), after which the connection is of no use. */
+ * Negative: the negated status to answer (-400, -413, -431, -501, -505), after which the connection is of no use. */
 int mock_request_feed(struct mock_request *request, const char *text, size_t n);
 
 struct mock_span mock_request_text(const struct mock_part *part, const char *text);
@@ -42,21 +40,5 @@ struct mock_span mock_request_text(const struct mock_part *part, const char *tex
 /* Walks the headers of a complete head: start with *pos = 0; false after the last. */
 bool mock_request_header(const struct mock_request *request, const char *text, uint32_t *pos,
 			 struct mock_span *ret_name, struct mock_span *ret_value);
-
-struct mock_body {
-	uint64_t left;     /* of the chunk, or of the body */
-	uint64_t total;    /* content so far */
-	uint32_t overhead; /* bytes of chunk extensions and trailers so far */
-	uint8_t state, digits;
-};
-
-/* 0, or -413 when it is announced as too large. */
-int mock_body_start(struct mock_body *body, const struct mock_request *request);
-
-/* Takes off what belongs to the body: *ret_used of n bytes.  Content goes to the end of `keep`, while that stays
- * within keep_bytes (keep may be NULL).  0: more is needed.  1: the body is complete.  Negative: the negated status,
- * -400 or -413. */
-int mock_body_feed(struct mock_body *body, const char *text, size_t n, size_t *ret_used, struct buf *keep,
-		   size_t keep_bytes);
 
 #endif

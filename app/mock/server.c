@@ -6,6 +6,7 @@
  */
 #include "server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -25,6 +26,7 @@ static int open_reserve(void)
 
 static int listen_at(const struct sockaddr_in *address, struct weir_error *err)
 {
+	char text[INET_ADDRSTRLEN];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, room = SEND_ROOM_BYTES, error;
 	if (fd < 0)
 		goto fail;
@@ -40,7 +42,9 @@ fail:
 	error = errno;
 	if (fd >= 0)
 		close(fd);
-	return weir_error_set(err, -error, "cannot listen: %s", strerror(error));
+	inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
+	return weir_error_set(err, -error, "cannot listen on %s:%u: %s%s", text, (unsigned)ntohs(address->sin_port),
+			      strerror(error), error == EADDRINUSE ? "; --listen takes another address or port" : "");
 }
 
 int mock_server_new(const struct mock_config *config, struct mock_server **ret_server, struct weir_error *err)
@@ -99,7 +103,7 @@ static void start_connection(struct mock_server *server, int fd)
 	if (conn)
 		*conn = (struct mock_conn){.server = server, .fd = fd, .turned_away = turned_away};
 	stats->refused += turned_away || !conn;
-	if (!conn || weir_group_spawn_with(server->group, &options, mock_conn_run, conn, WEIR_FOREVER) < 0) {
+	if (!conn || weir_group_spawn_with(server->group, &options, mock_service_run, conn, WEIR_FOREVER) < 0) {
 		free(conn);
 		close(fd);
 		return;

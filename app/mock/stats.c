@@ -4,10 +4,10 @@
  */
 #include "stats.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "port/buf.h"
+#include "data/json_writer.h"
 
 void mock_stats_request(struct mock_stats *stats, struct mock_span path)
 {
@@ -27,6 +27,7 @@ void mock_stats_request(struct mock_stats *stats, struct mock_span path)
 	}
 	struct mock_prefix *prefix = &stats->prefix[stats->prefixes++];
 	memcpy(prefix->name, path.at, n);
+	prefix->name[n] = 0;
 	prefix->name_bytes = n;
 	prefix->requests = 1;
 }
@@ -39,34 +40,40 @@ void mock_stats_answer(struct mock_stats *stats, int status)
 
 void mock_stats_write(const struct mock_stats *stats, const struct mock_capacity *capacity, struct buf *out)
 {
-	const char *comma = "";
-	buf_addf(out, "{\"requests\":%" PRIu64 ",\"answers\":%" PRIu64 ",\"limited\":%" PRIu64 ",\"by_status\":{",
-		 stats->requests, stats->answers, stats->refusals[MOCK_OVER_LIMIT]);
-	for (int i = 0; i < 600; i++)
-		if (stats->by_status[i]) {
-			buf_addf(out, "%s\"%d\":%" PRIu64, comma, i, stats->by_status[i]);
-			comma = ",";
-		}
-	buf_add_str(out, "},\"faults\":{");
-	comma = "";
-	for (int i = 0; i < MOCK_FAULT_KINDS; i++)
-		if (stats->by_fault[i]) {
-			buf_addf(out, "%s\"%s\":%" PRIu64, comma, mock_fault_name((enum mock_fault_kind)i),
-				 stats->by_fault[i]);
-			comma = ",";
-		}
-	buf_addf(out,
-		 "},\"most_in_window\":%" PRIu64 ",\"in_flight\":{\"now\":%zu,\"max\":%zu,\"refused\":%" PRIu64
-		 ",\"queued\":%" PRIu64 "},\"in_outage\":%" PRIu64,
-		 stats->meter.most_in_window, capacity->in_flight, capacity->max_in_flight,
-		 stats->refusals[MOCK_TOO_MANY_AT_ONCE], capacity->queued, stats->refusals[MOCK_IN_OUTAGE]);
-	buf_addf(out,
-		 ",\"connections\":{\"now\":%zu,\"max\":%zu,\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
-		 "},\"paths\":{",
-		 stats->connections, stats->max_connections, stats->accepted, stats->refused);
-	for (size_t i = 0; i < stats->prefixes; i++) {
-		buf_add_json_str(out, stats->prefix[i].name, stats->prefix[i].name_bytes);
-		buf_addf(out, ":%" PRIu64 ",", stats->prefix[i].requests);
+	json_open(out, NULL, '{');
+	json_put_uint(out, "requests", stats->requests);
+	json_put_uint(out, "answers", stats->answers);
+	json_put_uint(out, "limited", stats->refusals[MOCK_OVER_LIMIT]);
+	json_open(out, "by_status", '{');
+	for (int i = 0; i < 600; i++) {
+		char status[16];
+		snprintf(status, sizeof status, "%d", i);
+		if (stats->by_status[i])
+			json_put_uint(out, status, stats->by_status[i]);
 	}
-	buf_addf(out, "\"(other)\":%" PRIu64 "}}\n", stats->other);
+	json_close(out, '}');
+	json_open(out, "faults", '{');
+	for (int i = 0; i < MOCK_FAULT_KINDS; i++)
+		if (stats->by_fault[i])
+			json_put_uint(out, mock_fault_name((enum mock_fault_kind)i), stats->by_fault[i]);
+	json_close(out, '}');
+	json_put_uint(out, "most_in_window", stats->meter.most_in_window);
+	json_open(out, "in_flight", '{');
+	json_put_uint(out, "now", capacity->in_flight);
+	json_put_uint(out, "max", capacity->max_in_flight);
+	json_put_uint(out, "refused", stats->refusals[MOCK_TOO_MANY_AT_ONCE]);
+	json_put_uint(out, "queued", capacity->queued);
+	json_close(out, '}');
+	json_put_uint(out, "in_outage", stats->refusals[MOCK_IN_OUTAGE]);
+	json_open(out, "connections", '{');
+	json_put_uint(out, "now", stats->connections);
+	json_put_uint(out, "max", stats->max_connections);
+	json_put_uint(out, "accepted", stats->accepted);
+	json_put_uint(out, "refused", stats->refused);
+	json_close(out, '}');
+	json_open(out, "paths", '{');
+	for (size_t i = 0; i < stats->prefixes; i++)
+		json_put_uint(out, stats->prefix[i].name, stats->prefix[i].requests);
+	json_put_uint(out, "(other)", stats->other);
+	buf_add_str(out, "}}\n");
 }

@@ -22,7 +22,7 @@ struct mock_stats {
 	uint64_t accepted, refused; /* refused: over --max-connections, or for want of descriptors */
 	size_t prefixes;
 	struct mock_prefix {
-		char name[MOCK_PREFIX_BYTES]; /* the path's first part, slash included */
+		char name[MOCK_PREFIX_BYTES + 1]; /* the path's first part, slash included */
 		size_t name_bytes;
 		uint64_t requests;
 	} prefix[MOCK_PREFIXES];

@@ -21,9 +21,11 @@ struct adapter {
 	const char *text;       /* what it does, one sentence without a final stop */
 	const struct key *keys; /* ends with a row whose name is NULL */
 	size_t config_bytes;
+	const char *standard;  /* "/dev/stdin" or "/dev/stdout" when it reads or writes that; NULL */
 	const char *shorthand; /* the key that a plain value stands for (`- jq: '.x'`); NULL: a map is needed */
-	/* What the rows cannot say (two keys that exclude each other).  Sets *ret_key to the key to blame, or leaves it
-	 * NULL, and returns a negative code with err->text.  May be NULL.  No I/O. */
+	/* What the rows cannot say (two keys that exclude each other): a negative code with err->text and *ret_key, the
+	 * key to blame; NULL: none.  1 with both for what is allowed, but most often a mistake.  May be NULL.  No I/O.
+	 */
 	int (*check)(const void *config, const char **ret_key, struct weir_error *err);
 	union { /* by kind */
 		const struct source_ops *source;

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Items and their values are plain malloc'ed memory: glibc's per-thread cache serves blocks of these sizes in some
- * 20 ns, and a million items pass through few of them.  Most items have one output, so a list starts with one place.
- */
 #include "port/item.h"
 
 #include <stdarg.h>
@@ -10,48 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void value_fini(struct value *value)
-{
-	free(value->data);
-	*value = (struct value){0};
-}
+#include <weir/run.h>
 
-int value_copy(struct value *ret_value, const void *bytes, size_t n)
-{
-	char *data = n < SIZE_MAX ? malloc(n + 1) : NULL;
-	if (!data)
-		return WEIR_ENOMEM;
-	if (n)
-		memcpy(data, bytes, n);
-	data[n] = 0;
-	*ret_value = (struct value){data, n};
-	return 0;
-}
-
-int value_list_take(struct value_list *list, struct value *value)
-{
-	if (list->n == list->room) {
-		size_t room = list->room ? list->room * 2 : 1;
-		struct value *values = reallocarray(list->values, room, sizeof *values);
-		if (!values) {
-			value_fini(value);
-			return WEIR_ENOMEM;
-		}
-		list->values = values;
-		list->room = room;
-	}
-	list->values[list->n++] = *value;
-	*value = (struct value){0};
-	return 0;
-}
-
-void value_list_fini(struct value_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		free(list->values[i].data);
-	free(list->values);
-	*list = (struct value_list){0};
-}
+#include "data/secret.h"
 
 struct item *item_new(void)
 {
@@ -64,16 +21,76 @@ void item_free(struct item *item)
 		return;
 	value_fini(&item->source);
 	value_list_fini(&item->outputs);
+	value_fini(&item->record);
+	value_fini(&item->evidence);
+	item_forget_why(item);
 	free(item);
 }
 
+static weir_nsec age_of(weir_nsec time, weir_nsec now)
+{
+	return !time ? -1 : now > time ? now - time : 0;
+}
+
+struct item_ages item_ages_of(const struct item *item)
+{
+	const struct weir_attempts *state = &item->attempt_state;
+	weir_nsec now = weir_now();
+	bool began = state->taken && state->first != WEIR_FOREVER;
+	return (struct item_ages){
+		.born = age_of(item->born, weir_clock()),
+		.taken = age_of(state->taken, now),
+		/* Time that was excused does not count. */
+		.attempted = !began ? -1 : age_of(state->first, state->excused == WEIR_FOREVER ? now : state->excused),
+	};
+}
+
+static weir_nsec time_of(weir_nsec age, weir_nsec now)
+{
+	return age < 0 ? 0 : now - age;
+}
+
+void item_set_ages(struct item *item, const struct item_ages *ages, weir_nsec after)
+{
+	weir_nsec now = weir_now() - after;
+	item->born = time_of(ages->born, weir_clock() - after);
+	item->attempted = ages->attempted >= 0;
+	item->attempt_state = (struct weir_attempts){
+		.taken = time_of(ages->taken, now),
+		.first = item->attempted ? time_of(ages->attempted, now) : WEIR_FOREVER,
+		.excused = WEIR_FOREVER,
+	};
+}
+
+/* ---- the last failure */
+
+static char no_memory[] = "out of memory";
+
 void item_set_why(struct item *item, const char *format, ...)
 {
+	char text[ITEM_WHY_BYTES];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(item->why, sizeof item->why, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	for (char *c = item->why; *c; c++)
+	secret_hide_text(text);
+	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7F)
 			*c = '?';
+	item_forget_why(item);
+	item->why = text[0] ? strdup(text) : NULL;
+	if (text[0] && !item->why)
+		item->why = no_memory;
+}
+
+const char *item_why(const struct item *item)
+{
+	return item->why ? item->why : "";
+}
+
+void item_forget_why(struct item *item)
+{
+	if (item->why != no_memory)
+		free(item->why);
+	item->why = NULL;
 }

@@ -9,53 +9,61 @@
 #ifndef PORT_ITEM_H
 #define PORT_ITEM_H
 
+#include "data/value.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <weir/base.h>
 #include <weir/heap.h>
-
-/* Bytes on the heap, owned by who holds the struct; data ends with a NUL that is not counted. */
-struct value {
-	char *data;
-	size_t len;
-};
-
-struct value_list {
-	struct value *values;
-	size_t n, room;
-};
-
-/* Takes value->data over, also on failure (WEIR_ENOMEM, then it is freed); *value is zeroed. */
-int value_list_take(struct value_list *list, struct value *value);
-void value_list_fini(struct value_list *list); /* frees the values, too; may be used again */
-void value_fini(struct value *value);
-int value_copy(struct value *ret_value, const void *bytes, size_t n); /* WEIR_ENOMEM */
+#include <weir/process.h>
 
 enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
 
-#define FATES (FATE_DEAD + 1)
+#define FATES          (FATE_DEAD + 1)
+#define ITEM_WHY_BYTES 256 /* with its NUL */
 
 struct item {
-	uint64_t id;               /* the broker's name for it; never 0, never used twice in a run */
-	uint64_t position;         /* in the source: line number from 1, or index */
-	unsigned attempts;         /* that were used up */
-	bool bad;                  /* the source found it unusable: why says why; goes to the dead letters */
-	enum fate fate;            /* what became of it, for the broker's ack */
-	weir_nsec born;            /* when it was read */
-	int64_t class;             /* how urgent it is, 0 is the most; the broker's, by broker_options.class_of */
-	weir_nsec taken, tried;    /* when it was first leased, and first really tried, on weir_now()'s clock; 0: not
-				    * yet, as far as this run knows */
-	weir_nsec due;             /* of a waiting retry: not before; else 0 */
-	struct value source;       /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
-	struct value_list outputs; /* what the steps made of it, once they are through */
-	struct weir_heap_node waiting; /* the broker's, while the item waits for its next attempt */
-	size_t pending;                /* the broker's: its place among what is to be stored, from 1; 0: none */
-	bool retried;                  /* the broker's: it was stored that it came back */
-	char why[256];                 /* the last failure: one line, empty if none */
+	uint64_t id;       /* the broker's name for it, from put on; never 0, never of another of the run */
+	uint64_t position; /* in the source: line number from 1, or index */
+	unsigned attempts; /* that were used up */
+	bool bad;          /* the source found it unusable: why says why; goes to the dead letters */
+	bool attempted;    /* an attempt was really made, as far as is known */
+	enum fate fate;    /* what became of it, for the broker's ack */
+	weir_nsec born;    /* when it was read */
+	int64_t class;     /* how urgent it is, 0 is the most; the broker's, by broker_options.class_of */
+	struct weir_attempts attempt_state; /* as far as is known; its times are on weir_now()'s clock */
+	weir_nsec due;                      /* of a waiting retry: not before; else 0 */
+	struct weir_history history;        /* with the gate of an upstream, as far as this run knows */
+	struct value source;                /* the JSON value as it came; for a bad line an excerpt of its raw bytes */
+	struct value_list outputs;          /* what the steps made of it, once they are through */
+	struct weir_heap_node
+		waiting;           /* the broker's, while the item waits for its next attempt, or is in line for it */
+	STAILQ_ENTRY(item) behind; /* the broker's: in line */
+	weir_nsec place;           /* the broker's: its place in line, which it keeps: when it came */
+	size_t pending;            /* the broker's: its place among what is to be stored, from 1; 0: none */
+	bool retried;              /* the broker's: it was stored that it came back */
+	char *why;                 /* the last failure: one line; NULL: none.  See item_why() */
+	struct value record;       /* what a step keeps of it for its next attempt, opaque; data is NULL: none */
+	struct value evidence; /* of a failure that makes a dead letter: a JSON object (letter.h); data is NULL: none */
 };
+
+/* The times of an item as ages, for a broker that hands it to another process, whose clock is another one; and back,
+ * so long after.  -1: it is not known, or was not yet. */
+struct item_ages {
+	weir_nsec born, taken, attempted; /* since it was read, first leased, and first really attempted */
+};
+
+struct item_ages item_ages_of(const struct item *item);
+void item_set_ages(struct item *item, const struct item_ages *ages, weir_nsec after);
 
 struct item *item_new(void); /* zeroed; NULL if out of memory */
 void item_free(struct item *item);
+
+/* Cut to ITEM_WHY_BYTES, without control bytes, secrets hidden (secret.h); arguments may be the item's own `why`.
+ * Without memory it says that. */
 void item_set_why(struct item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *item_why(const struct item *item); /* never NULL */
+void item_forget_why(struct item *item);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The table of config keys.  Each adapter owns rows that say what a key is called, what it may be and where in the
- * adapter's config struct it goes.  The parser, `weir check`, `--explain` and the reference text all come from these
- * rows; nothing else knows a key.
+ * adapter's config struct it goes.  The parser, `weir check`, `--explain`, `weir list` and docs/pipeline.md all come
+ * from these rows; nothing else knows a key.
  *
  * A config struct is zeroed, filled from the defaults and the file, then handed (borrowed, immutable) to open().
  * To add a key: one row and one field.
@@ -17,6 +17,8 @@
 enum key_type {               /* written as            field in the config struct */
 		KEY_STRING,   /* text                  char *, NULL if absent */
 		KEY_TEMPLATE, /* text with ${.path}    struct template * */
+		KEY_JSON,     /* a map or a list, whose texts are templates; the text of a JSON document
+							struct template * */
 		KEY_URL, /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
 			    value                 struct template * (TEMPLATE_URL) */
 		KEY_PATH_IN,   /* path of a file that must exist and be readable; relative to the config file
@@ -38,8 +40,9 @@ enum key_type {               /* written as            field in the config struc
 		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
 				  key_headers */
 		KEY_TIMES,     /* a map of whole numbers, min..max, to durations: { 0: 2s }   struct key_times */
-		KEY_GROUP, /* a map with keys of its own, `group`; its fields lie in the same struct, offsets from its
-			      start.  Or the word in `choices`, then the bool at its own offset is set */
+		KEY_GROUP,     /* a map of keys, `group`; its fields lie in the same struct, offsets from its
+				  start.  Or the word in `choices`, then the bool at its own offset is set; or a plain value
+				  for its key `shorthand`, whose default is then that of the group */
 };
 
 /* So many in so much time. */
@@ -76,6 +79,12 @@ enum key_flags {
 	KEY_SECRET =
 		1u
 		<< 1, /* --explain shows *** ; it does so, too, for every value that came from ${env:X} or ${file:X} */
+	KEY_DATABASE = 1u << 2, /* of a path: an SQLite database, which keeps more files beside it */
+	KEY_TABLE = 1u << 3,    /* names the table in the database of the same adapter */
+	KEY_PATTERN = 1u << 4,  /* of KEY_PATH_IN: a pattern for files will do, too (data/pattern.h) */
+	/* Changes nothing of what is done to an item: how fast, within which limits, or what happens before the first
+	 * one.  A run may resume with another value (spec/meaning.h).  Of a group: of all its keys */
+	KEY_PACE = 1u << 5,
 };
 
 struct key {
@@ -87,6 +96,7 @@ struct key {
 	int64_t min, max;
 	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP */
+	const char *shorthand;   /* of KEY_GROUP: the key in it that a plain value stands for; NULL: there is none */
 	unsigned flags;
 	const char *text; /* what it does, one sentence without a final stop */
 };

@@ -1,25 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/letter.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "data/json_writer.h"
+#include "port/cause.h"
+
+struct letter letter_of(const struct item *item, int64_t at_unix)
+{
+	return (struct letter){
+		.id = item->id,
+		.reason = item_why(item),
+		.attempts = item->attempts,
+		.position = item->position,
+		.at_unix = at_unix,
+		.cause = cause_of(item_why(item), item->evidence.data, item->evidence.len),
+		.evidence = item->evidence,
+		.item = item->source,
+	};
+}
 
 void letter_write(const struct letter *letter, struct buf *out)
 {
-	char at[32];
-	time_t seconds = (time_t)letter->at_unix;
-	struct tm utc;
-	strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
-	buf_add_char(out, '{');
+	char group[16];
+	snprintf(group, sizeof group, "%08x", letter->cause);
+	json_open(out, NULL, '{');
 	if (letter->id)
-		buf_addf(out, "\"id\":%llu,", (unsigned long long)letter->id);
-	buf_add_str(out, "\"reason\":");
-	buf_add_json_str(out, letter->reason, strlen(letter->reason));
-	buf_addf(out, ",\"attempts\":%u,\"position\":%llu,\"at\":\"%s\"", letter->attempts,
-		 (unsigned long long)letter->position, at);
+		json_put_uint(out, "id", letter->id);
+	json_put_text(out, "reason", letter->reason);
+	json_put_uint(out, "attempts", letter->attempts);
+	json_put_uint(out, "position", letter->position);
+	json_put_time(out, "at", letter->at_unix);
+	json_put_text(out, "group", group);
 	if (letter->history)
-		buf_addf(out, ",\"history\":%s", letter->history);
-	buf_add_str(out, ",\"item\":");
-	buf_add(out, letter->item.data, letter->item.len);
-	buf_add_char(out, '}');
+		json_put_raw(out, "history", letter->history, strlen(letter->history));
+	json_put_raw(out, "evidence", letter->evidence.data, letter->evidence.len);
+	json_put_raw(out, "item", letter->item.data, letter->item.len);
+	json_close(out, '}');
 }

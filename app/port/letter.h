@@ -2,16 +2,20 @@
 /*
  * What a dead letter looks like, wherever it is kept or shown: one JSON object.
  *
- *     {"id": 3073, "reason": "status: 404", "attempts": 1, "position": 7, "at": "2026-05-01T12:00:00Z",
- *      "history": [{"reason": "status: 503", "attempts": 5, "at": "…"}], "item": {"order_id": 7}}
+ *     {"id": 3073, "reason": "status: 422", "attempts": 1, "position": 7, "at": "2026-05-01T12:00:00Z",
+ *      "group": "3fa2b1c0", "history": [{"reason": "status: 503", "attempts": 5, "at": "…"}],
+ *      "evidence": {"step": 1, "kind": "http", "method": "POST", "url": "http://…", "status": 422,
+ *                   "headers": {"x-request-id": "…"}, "error": "no such customer", "answer": "…", "sent": "…"},
+ *      "item": {"order_id": 7}}
  *
- * `position` is the item's place in its source, `at` the time of its death (UTC), `history` its earlier deaths if it
- * was replayed, `item` what the source had.  A letter that goes to a sink has no `id` and no `history`.
+ * `position` is the item's place in its source, `at` the time of its death (UTC), `group` its cause (cause.h),
+ * `history` its earlier deaths if it was replayed, `evidence` what is known of the failure (evidence.h), `item` what
+ * the source had.  A letter that goes to a sink has no `id` and no `history`.
  */
 #ifndef PORT_LETTER_H
 #define PORT_LETTER_H
 
-#include "port/buf.h"
+#include "data/buf.h"
 #include "port/item.h"
 
 struct letter {
@@ -19,10 +23,15 @@ struct letter {
 	const char *reason;
 	unsigned attempts;
 	uint64_t position;
-	int64_t at_unix;     /* seconds */
-	const char *history; /* JSON array; NULL: none */
-	struct value item;   /* borrowed */
+	int64_t at_unix;       /* seconds */
+	uint32_t cause;        /* as cause_of() has it */
+	const char *history;   /* JSON array; NULL: none */
+	struct value evidence; /* JSON object, borrowed; data is NULL: none */
+	struct value item;     /* borrowed */
 };
+
+/* That of an item, if it dies now. */
+struct letter letter_of(const struct item *item, int64_t at_unix);
 
 /* Appends it, without a line end; see buf->failed. */
 void letter_write(const struct letter *letter, struct buf *out);

@@ -6,16 +6,28 @@
  * Exactly once: between write() and the broker's ack a run may be killed, and then the items come again.  An exact sink
  * knows them by one of three means:
  *   a key        writing a row again changes nothing
- *   a position   what was written behind the last acked position is undone at open() (files)
- *   a ledger     ids written with the rows, in one transaction; written() tells them (tables without a key)
+ *   a position   what was written behind the last acked position is undone at start() (files)
+ *   a ledger     ids written with the rows, in one transaction; written() lists them (tables)
+ *
+ * A sink never touches what this run has not written, unless its config says so: open() compares what is there with the
+ * position and refuses what does not fit, start() alone changes it.
  */
 #ifndef PORT_SINK_H
 #define PORT_SINK_H
 
-#include "port/buf.h"
+#include "data/buf.h"
 #include "port/item.h"
+#include "port/key.h"
 
-struct sink; /* an adapter's own */
+struct sink; /* a handle: each adapter casts it to its own struct */
+
+/* What a sink of files does with one that is there and that this run has not written. */
+enum sink_on_start { SINK_REFUSE, SINK_APPEND, SINK_REPLACE };
+
+#define SINK_ON_START_CHOICES "refuse|append|replace"
+#define SINK_ON_START_TEXT                                                                                             \
+	"What to do if the file exists and is not empty when a run begins: refuse to run, append, or replace it; a "   \
+	"run that resumes continues its own file in any case"
 
 struct sink_item {
 	const struct item *item; /* its outputs are the rows; borrowed for the call */
@@ -23,17 +35,43 @@ struct sink_item {
 	char why[200];
 };
 
-/* What a sink is told when opened. */
+/* What a sink must know when it is opened. */
 struct sink_env {
 	const char *run;              /* the name of the run, the same after each resume; NULL: it cannot be resumed, so
 					 nothing need be remembered */
 	const struct value *position; /* of the last ack (or the start), as position() gave it; NULL: the run begins */
+	const struct value *replaced; /* of a run that begins in place of another (--fresh): where that one's sink
+					 stood; what fits it may be replaced.  NULL: there was none */
+	bool clean;                   /* the last process of this run ended in order: all that it wrote was acked */
+	bool adopt;                   /* --adopt: another sink, or more in it than the run has written, is fine */
+
+	/* A remark for people, such as "replacing out.csv (31,088 bytes)"; during open() and start().  May be NULL. */
+	void (*note)(void *arg, const char *text);
+	void *arg;
+};
+
+/* By what means a run that is killed and goes on leaves each row there once. */
+enum sink_exactness {
+	SINK_REPEATS, /* by none */
+	SINK_BY_KEY,
+	SINK_BY_POSITION, /* this and the next: of a run that no other process works on */
+	SINK_BY_LEDGER,
 };
 
 struct sink_ops {
-	/* Opens; of a run that goes on, undoes what was written behind the position.  WEIR_EINVAL with err->text when
-	 * what is there is not what was written before (shorter, replaced). */
+	/* The fields of the outputs that the rows are made of; none: the output as a whole.  What was parsed of them
+	 * comes along, as far as memory allows.  NULL: rows are text. */
+	const struct key_strings *(*columns)(const void *config);
+
+	/* Opens and checks; nothing that is there is changed.  WEIR_EINVAL with err->text when it is not what was
+	 * written before (gone, shorter, replaced, newer than the state), or when it was not written by this run and
+	 * the config does not say what to do with it. */
 	int (*open)(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err);
+
+	/* Once, after open() of all sinks and before the first write: makes it ready.  A file or table is made, or
+	 * emptied if the config says so; what was written behind the position is undone.  On failure the sink is still
+	 * to be closed.  NULL: nothing to do.  May suspend. */
+	int (*start)(struct sink *sink, struct weir_error *err);
 
 	/* Writes a batch.  Suspends.  0 with a verdict per item; or a negative code with err, and nothing was written:
 	 * WEIR_EAGAIN, WEIR_EBUSY or WEIR_ENOSPC when trying again later may help, WEIR_EPIPE when the reader has gone,
@@ -43,14 +81,13 @@ struct sink_ops {
 	/* Flushes and closes: 0 or a negative code with err.  The sink is gone in both cases. */
 	int (*close)(struct sink *sink, struct weir_error *err);
 
-	/* Whether a run that is killed and goes on leaves each row there once.  NULL: never. */
-	bool (*exact)(const struct sink *sink);
+	enum sink_exactness (*exactness)(const struct sink *sink); /* NULL: SINK_REPEATS */
 
 	/* Appends where the sink stands, to be kept with the ack of what was written last.  NULL: it has no position.
 	 */
 	void (*position)(const struct sink *sink, struct buf *out);
 
-	/* The ids of items that are in the sink and may not have been acked: malloc'ed, the caller's.  After open(),
+	/* The ids of items that are in the sink and may not have been acked: malloc'ed, the caller's.  After start(),
 	 * once.  NULL: it keeps no ledger. */
 	int (*written)(struct sink *sink, uint64_t **ret_ids, size_t *ret_n, struct weir_error *err,
 		       weir_nsec deadline);

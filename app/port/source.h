@@ -3,14 +3,14 @@
 #ifndef PORT_SOURCE_H
 #define PORT_SOURCE_H
 
-#include "port/buf.h"
+#include "data/buf.h"
 #include "port/item.h"
 
-struct source; /* an adapter's own */
+struct source; /* a handle: each adapter casts it to its own struct */
 
-/* Where reading goes on, in words of the source's own, such as "offset=1234 line=56".  Empty: at the beginning. */
+/* Where reading continues, in words of the source, such as "offset=1234 line=56".  Empty: at the beginning. */
 struct source_cursor {
-	char text[96];
+	char text[192];
 };
 
 /* What next() found. */
@@ -35,12 +35,13 @@ struct source_ops {
 	int64_t (*total)(const struct source *source, bool *ret_exact);
 
 	/* What can be read again: appends an identity by which a later run knows that it reads the same thing (for a
-	 * file its device, inode and a checksum of its head), and returns true.  False: it cannot be read again, as a
+	 * file its inode and a checksum of its head), and returns true.  False: it cannot be read again, as a
 	 * pipe; a later run takes what comes then as new. */
 	bool (*identify)(const struct source *source, struct buf *identity);
 
-	/* Before the first next(), of a source that can be read again: goes to the cursor.  WEIR_EINVAL with err->text
-	 * when what there is now is not what had that identity, or has become shorter than the cursor says.
+	/* Before the first next(), of a source that can be read again: goes to the cursor, also of a run that has read
+	 * it to its end; next() then gives what was added since.  Suspends.  WEIR_EINVAL with err->text when what there
+	 * is now is not what had that identity, does not reach to the cursor, or has other bytes before it.
 	 * adopt: another file with the same head is taken for it (it was copied, or restored). */
 	int (*resume)(struct source *source, const char *identity, const struct source_cursor *cursor, bool adopt,
 		      struct weir_error *err);

@@ -6,61 +6,84 @@
 #ifndef PORT_STEP_H
 #define PORT_STEP_H
 
-#include "port/buf.h"
+#include "data/buf.h"
+#include "port/evidence.h"
 #include "port/item.h"
 
-#include <weir/outcome.h>
+#include <weir/process.h>
 
-struct step; /* an adapter's own */
-struct weir_policy;
+struct step; /* a handle: each adapter casts it to its own struct */
 
 /* What became of one value. */
 enum step_verdict {
 	STEP_OK,      /* outputs were added (none: the value is dropped) */
-	STEP_RETRY,   /* failed, may work next time: why; not before `not_before`, if set */
-	STEP_REFUSED, /* not tried, or told to come back: as STEP_RETRY, but uses up no attempt */
+	STEP_RETRY,   /* failed, may work next time: why */
+	STEP_REFUSED, /* not attempted, or asked to come back: as STEP_RETRY, but uses up no attempt */
 	STEP_DEAD,    /* failed for good: why */
 	STEP_CANCELED,
 };
 
 struct step_call {
-	const struct item *item;    /* read only */
-	const struct value *input;  /* read only */
-	unsigned attempt;           /* from 1 */
-	bool last_attempt;          /* a STEP_RETRY now makes a dead letter */
+	const char *run;           /* its name; NULL: it has none */
+	const struct item *item;   /* read only */
+	const struct value *input; /* read only */
+	unsigned attempt;          /* from 1 */
+	bool last_attempt;         /* a STEP_RETRY now makes a dead letter */
+	bool may_die;              /* it may make one: no attempt is left, or the next may be too late */
+	/* A step with an upstream has the permit for its call, which it gives back (weir_attempt_leave) when that has
+	 * ended.  Without one (`cut`) it makes none, and says why. */
+	struct weir_attempt *permit;
+	struct buf *evidence; /* to append pairs to (evidence.h) if step_wants_evidence(); NULL: nobody wants it */
 	struct value_list *outputs; /* to append to */
-	weir_nsec queue_until;      /* a step that makes it wait for its turn longer than this answers STEP_DEAD; 0 */
-	weir_nsec not_before;       /* set by the step, on weir_now()'s clock; 0: as the retry policy says */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
-	weir_nsec waited;           /* added to by the step: how long it stood in line before an upstream */
-	unsigned tries;             /* set by the step: requests it really sent (0 or 1) */
-	bool throttled;             /* set by the step: STEP_REFUSED because the upstream said so */
-	struct weir_told told;      /* set by the step: what the upstream told of its limits */
+	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
+	bool given_up;              /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
 	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
 				       "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
 };
 
+/* Writes call->why, cut to its room and without secrets, and returns the verdict. */
+enum step_verdict step_say(struct step_call *call, enum step_verdict verdict, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Appends what is known of the item as a JSON object: $meta of jq, ${meta.position} of templates. */
+void step_put_meta(const struct step_call *call, struct buf *out);
+
+/* Whether this failure may make a dead letter, which is then to be explained.  A success or a retry costs nothing. */
+static inline bool step_wants_evidence(const struct step_call *call, enum step_verdict verdict)
+{
+	bool again = verdict == STEP_RETRY || verdict == STEP_REFUSED;
+	return call->evidence && (verdict == STEP_DEAD || (again && call->may_die));
+}
+
 /* What all steps of a pipeline are given when opened. */
 struct step_env {
-	size_t concurrency;         /* fibers that will run at once, as far as is known at the start … */
-	size_t most;                /* … and at most, ever */
-	struct weir_policy *policy; /* of its gates: those who call an upstream pass the one of its name */
-	const char *exe_path;       /* of the running weir: helper programs lie beside it */
-	bool allow_private;         /* hosts that come from item data may resolve to loopback and private addresses */
-	bool record;                /* `weir get`: the output is a record about the request, see step/http.c */
+	size_t concurrency;   /* fibers that will run at once, as far as is known at the start … */
+	size_t most;          /* … and at most, ever */
+	const char *exe_path; /* of the running weir: helper programs lie beside it */
+	bool allow_private;   /* hosts that come from item data may resolve to loopback and private addresses */
+	const char *ca_file;  /* certificates to trust where the config names none; NULL: the system's */
+	bool url_list;        /* `weir get`: a URL is a line as people write lists of them; settings are its options */
+	bool meta;            /* some step reads what the others say of their outputs (value->meta) */
 };
+
+#define STEP_UPSTREAM_BYTES 272
 
 struct step_ops {
 	/* On a fiber; may start fibers in a group of its own. */
 	int (*open)(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err);
 	enum step_verdict (*run)(struct step *step, struct step_call *call);
-	/* Short figures for the progress line and status, such as connections; may be NULL.  Appends `"name":value`
-	 * pairs, separated by commas, to a JSON object being written; struct buf from port/buf.h. */
+	/* Short figures for the progress line and status, such as connections; may be NULL.  Appends members to a JSON
+	 * object that is being written (data/json_writer.h). */
 	void (*figures)(const struct step *step, struct buf *json);
 	void (*close)(struct step *step); /* no run is under way; may suspend, shielded */
 
-	bool gated;           /* its runs pass the gates of the policy themselves; the engine passes one for those of
-			       * pipelines in which no step does */
+	/* NULL: its runs call no upstream.  Else the name of the one that this call will call, once, by what it is made
+	 * of (run, item, input, attempt); its own, or written to room.  NULL: none, since nothing can be made of the
+	 * input, as the run will say. */
+	const char *(*upstream)(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES]);
+	bool (*reads_meta)(const void *config); /* whether it reads value->meta of its input; NULL: no */
+	unsigned (*held)(const void *config);   /* descriptors that it needs whatever is under way; NULL: none */
 	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less
 			       */
 };

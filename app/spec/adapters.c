@@ -3,58 +3,55 @@
  * The parts of a plan that name an adapter: a map with one key, whose value fills that adapter's table.
  *
  *     source:              - jq: '.x'         a plain value stands for the adapter's shorthand key
- *       jsonl: { path: a } - memory:          nothing stands for {}
+ *       jsonl: { path: a } - memory:          nothing stands for {}, and so does the name alone: `broker: memory`
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/names.h"
 #include "spec/spec.h"
-#include "spec/suggest.h"
 
 static const struct key no_keys[] = {{0}};
 
-static void list_adapters(enum adapter_kind kind, struct spec_names *names)
+static void list_adapters(enum adapter_kind kind, struct names *names)
 {
 	for (const struct adapter *const *at = adapter_registry; *at; at++)
 		if ((*at)->kind == kind)
-			spec_names_add(names, (*at)->name);
+			names_add(names, (*at)->name);
 }
 
 /* "what, expected one of ..." at a place. */
 static int fail_adapter(struct spec_load *load, enum adapter_kind kind, int line, int column, const char *what,
 			const char *name)
 {
-	struct spec_names names = {0};
+	struct names names = {0};
 	struct buf text = {0};
 	list_adapters(kind, &names);
 	buf_add_str(&text, what);
 	if (name[0])
 		buf_addf(&text, " \"%.80s\"", name);
-	spec_names_describe(&names, name, &text);
-	int code = text.failed ? spec_fail_memory(load) : spec_fail(load, line, column, "%s", text.data);
-	buf_fini(&text);
-	return code;
+	names_describe(&names, name, &text);
+	return spec_fail_text(load, line, column, &text);
 }
 
-/* The only child of a map, but for a key that is common to all. */
+/* The only child of a map (spec_node_named), but for a key that is common to all. */
 static int find_only(struct spec_load *load, enum adapter_kind kind, const struct spec_node *node, const char *common,
 		     const struct spec_node **ret_child)
 {
 	const struct spec_node *only = NULL;
 	char what[96];
 	const char *noun = adapter_kind_name(kind);
-	snprintf(what, sizeof what, "a %s is %s, expected a map such as \"name: {...}\"", noun,
-		 node->kind == SPEC_LIST ? "a list" : "a text");
-	if (node->kind != SPEC_MAP && !spec_node_is_null(node))
+	snprintf(what, sizeof what, "the %s is a list", noun);
+	if (node->kind == SPEC_LIST)
 		return fail_adapter(load, kind, node->line, node->column, what, "");
 	for (const struct spec_node *child = node->children; child; child = child->next) {
 		if (common && strcmp(child->key, common) == 0)
 			continue;
 		if (only)
 			return spec_fail(load, child->key_line, child->key_column,
-					 "\"%.80s\" beside \"%.80s\", expected one %s here%s", child->key, only->key,
-					 noun, kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
+					 "both \"%.80s\" and \"%.80s\", expected one %s%s", child->key, only->key, noun,
+					 kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
 		only = child;
 	}
 	snprintf(what, sizeof what, "the %s is missing", noun);
@@ -89,49 +86,46 @@ static int call_check(struct spec_load *load, const struct plan_adapter *at, con
 	struct weir_error err = {0};
 	const char *key = NULL;
 	int code = at->adapter->check ? at->adapter->check(at->config, &key, &err) : 0;
-	if (code >= 0)
-		return 0;
 	const struct spec_node *node = key ? spec_node_member(map, key) : NULL;
-	return spec_fail(load, node ? node->line : at->line, node ? node->column : at->column, "%s",
-			 err.text[0] ? err.text : weir_strerror(code));
+	int line = node ? node->line : at->line, column = node ? node->column : at->column;
+	if (code < 0)
+		return spec_fail(load, line, column, "%s", err.text[0] ? err.text : weir_strerror(code));
+	if (code > 0)
+		spec_warn(load, line, column, "%s", err.text);
+	return 0;
 }
 
-static int fill_config(struct spec_load *load, const struct spec_node *node, struct plan_adapter *at)
+static int fill_config(struct spec_load *load, const struct spec_node *node, const char *what, struct plan_adapter *at)
 {
 	const struct adapter *adapter = at->adapter;
 	const struct key *keys = adapter->keys ? adapter->keys : no_keys;
 	struct spec_where where = {adapter->name, at->line, at->column};
-	struct spec_node value = *node, map = {.kind = SPEC_MAP, .line = node->line, .column = node->column};
+	struct spec_single single;
 	if (is_unquoted_program(adapter, node))
-		return spec_fail(load, node->line, node->column,
-				 "%s is a %s, expected a jq program: put it in single quotes", adapter->name,
-				 node->kind == SPEC_MAP ? "map" : "list");
-	if (node->kind != SPEC_MAP && !spec_node_is_null(node)) {
-		if (!adapter->shorthand)
-			return spec_fail(load, node->line, node->column, "%s is a %s, expected a map of its keys",
-					 adapter->name, node->kind == SPEC_LIST ? "list" : "text");
-		value.key = (char *)(uintptr_t)adapter->shorthand;
-		value.next = NULL;
-		map.children = &value;
-		node = &map;
-	} else if (node->kind != SPEC_MAP) {
-		node = &map;
-	}
+		return spec_fail(load, node->line, node->column, "%s is %s; put the jq program in single quotes",
+				 adapter->name, node->kind == SPEC_MAP ? "a map" : "a list");
+	if (node->kind != SPEC_MAP && !spec_node_is_null(node) && !adapter->shorthand)
+		return spec_fail(load, node->line, node->column, "%s is %s, expected a map of its keys", adapter->name,
+				 node->kind == SPEC_LIST ? "a list" : "text");
+	if (node->kind != SPEC_MAP)
+		node = spec_node_single(&single, adapter->shorthand, node);
 	int code = spec_fill(load, keys, node, &where, at->config);
-	return code < 0 ? code : call_check(load, at, node);
+	if (code == 0)
+		code = call_check(load, at, node);
+	return code < 0 ? code : spec_files_add(load, at, node, what);
 }
 
-/* Explains `  name:` and what is in it, two levels in. */
+/* Explains `  name:` and what is in it, two levels in.  what: the part of the plan, for messages. */
 static int fill_adapter(struct spec_load *load, enum adapter_kind kind, const struct spec_node *child, const char *note,
-			struct plan_adapter *at)
+			const char *what, struct plan_adapter *at)
 {
 	at->adapter = adapter_find(kind, child->key);
 	at->line = child->key_line;
 	at->column = child->key_column;
 	if (!at->adapter) {
-		char what[32];
-		snprintf(what, sizeof what, "there is no %s", adapter_kind_name(kind));
-		return fail_adapter(load, kind, at->line, at->column, what, child->key);
+		char text[32];
+		snprintf(text, sizeof text, "unknown %s", adapter_kind_name(kind));
+		return fail_adapter(load, kind, at->line, at->column, text, child->key);
 	}
 	at->config = calloc(1, at->adapter->config_bytes + 1);
 	if (!at->config)
@@ -139,56 +133,56 @@ static int fill_adapter(struct spec_load *load, enum adapter_kind kind, const st
 	bool empty = !at->adapter->keys || !at->adapter->keys[0].name;
 	buf_addf(&load->explain, "%s:%s%s\n", at->adapter->name, empty ? " {}" : "", note);
 	load->indent = kind == ADAPTER_STEP ? 3 : 2;
-	int code = fill_config(load, child, at);
+	int code = fill_config(load, child, what, at);
 	load->indent = 0;
 	return code;
 }
 
 static int fill_part(struct spec_load *load, enum adapter_kind kind, const char *key, const char *common,
-		     const struct spec_node *root, struct plan_adapter *at)
+		     const struct spec_node *root, const char *what, struct plan_adapter *at)
 {
-	const struct spec_node *node = spec_node_member(root, key), *child;
+	struct spec_single named;
+	const struct spec_node *node = spec_node_named(&named, spec_node_member(root, key)), *child = NULL;
 	if (!node)
-		return spec_fail(load, 1, 1, "%s is missing, expected a map with one %s", key, adapter_kind_name(kind));
+		return spec_fail(load, 1, 1, "%s is missing, expected one %s", key, adapter_kind_name(kind));
 	int code = find_only(load, kind, node, common, &child);
-	if (code < 0)
+	if (code < 0 || !child)
 		return code;
 	buf_addf(&load->explain, "%s:\n  ", key);
-	return fill_adapter(load, kind, child, "", at);
+	return fill_adapter(load, kind, child, "", what, at);
 }
 
 int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
-	return fill_part(load, ADAPTER_SOURCE, "source", NULL, root, &plan->source);
+	return fill_part(load, ADAPTER_SOURCE, "source", NULL, root, "the source", &plan->source);
 }
 
 int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	const struct spec_node *node = spec_node_member(root, "broker");
 	if (node && !spec_node_is_null(node))
-		return fill_part(load, ADAPTER_BROKER, "broker", NULL, root, &plan->broker);
+		return fill_part(load, ADAPTER_BROKER, "broker", NULL, root, "the broker", &plan->broker);
 	struct spec_node fallback = {
 		.kind = SPEC_MAP, .line = 1, .column = 1, .key = "sqlite", .key_line = 1, .key_column = 1};
 	buf_add_str(&load->explain, "broker:\n  ");
-	return fill_adapter(load, ADAPTER_BROKER, &fallback, " # default", &plan->broker);
+	return fill_adapter(load, ADAPTER_BROKER, &fallback, " # default", "the broker", &plan->broker);
 }
 
-/* What may stand beside the name of any step. */
-static const struct key step_keys[] = {
-	{"concurrency", KEY_COUNT, offsetof(struct plan_adapter, concurrency), NULL, 1, 100000,
-	 .text = "Most items in this step at once"},
+const struct key spec_step_keys[] = {
+	{"concurrency", KEY_COUNT, offsetof(struct plan_adapter, concurrency), NULL, 1, 100000, .flags = KEY_PACE,
+	 .text = "Maximum items in this step; default: as many as are in flight"},
 	{0},
 };
 
 static int fill_beside(struct spec_load *load, const struct spec_node *step, struct plan_adapter *at)
 {
-	const struct spec_node *node = spec_node_member(step, step_keys[0].name);
+	const struct spec_node *node = spec_node_member(step, spec_step_keys[0].name);
 	if (!node || spec_node_is_null(node))
 		return 0;
-	int code = spec_value_fill(load, &step_keys[0], node, at);
+	int code = spec_value_fill(load, &spec_step_keys[0], node, at);
 	load->indent = 2;
 	if (code == 0)
-		spec_explain_value(load, &step_keys[0], node, false);
+		spec_explain_value(load, &spec_step_keys[0], node, false);
 	load->indent = 0;
 	return code;
 }
@@ -198,8 +192,8 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 	const struct spec_node *node = spec_node_member(root, "steps"), *child;
 	if (node && node->kind != SPEC_LIST && !spec_node_is_null(node))
 		return spec_fail(load, node->line, node->column,
-				 "steps is a %s, expected a list: each step begins with \"- \"",
-				 node->kind == SPEC_MAP ? "map" : "text");
+				 "steps is %s, expected a list: each step begins with \"- \"",
+				 node->kind == SPEC_MAP ? "a map" : "text");
 	if (!node || !node->count) {
 		buf_addf(&load->explain, "steps: []%s\n", node ? "" : " # default");
 		return 0;
@@ -213,12 +207,13 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 	buf_add_str(&load->explain, "steps:\n");
 	for (const struct spec_node *step = node->children; step; step = step->next) {
 		struct plan_adapter *at = &plan->steps[plan->step_count];
-		int code = find_only(load, ADAPTER_STEP, step, step_keys[0].name, &child);
+		struct spec_single named;
+		int code = find_only(load, ADAPTER_STEP, spec_node_named(&named, step), spec_step_keys[0].name, &child);
 		if (code < 0)
 			return code;
 		plan->step_count++;
 		buf_add_str(&load->explain, "  - ");
-		code = fill_adapter(load, ADAPTER_STEP, child, "", at);
+		code = fill_adapter(load, ADAPTER_STEP, child, "", "a file that a step reads", at);
 		if (code == 0)
 			code = fill_beside(load, step, at);
 		if (code < 0)
@@ -229,14 +224,14 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
-	return fill_part(load, ADAPTER_SINK, "sink", "batch", root, &plan->sink);
+	return fill_part(load, ADAPTER_SINK, "sink", "batch", root, "the sink", &plan->sink);
 }
 
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	const struct spec_node *node = spec_node_member(root, "dead_letter");
 	if (node && !spec_node_is_null(node))
-		return fill_part(load, ADAPTER_SINK, "dead_letter", NULL, root, &plan->dead_letter);
+		return fill_part(load, ADAPTER_SINK, "dead_letter", NULL, root, "the dead letters", &plan->dead_letter);
 	spec_explain_absent(load, "dead_letter");
 	return 0;
 }

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "port/json.h"
+#include "data/json.h"
+#include "data/secret.h"
 #include "spec/spec.h"
 
 enum { FILE_BYTES_MAX = 64 * 1024 };
@@ -37,30 +37,13 @@ bool spec_is_external(const char *text)
 	return false;
 }
 
-/* Reads at most FILE_BYTES_MAX + 1 bytes, without the line's end after them. */
+/* Without the line's end after it. */
 static int read_file(const char *path, struct buf *out)
 {
-	char *to = buf_reserve(out, FILE_BYTES_MAX + 1);
-	if (!to)
-		return WEIR_ENOMEM;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	ssize_t got = 1;
-	size_t n = 0;
-	while (got > 0 && n <= FILE_BYTES_MAX) {
-		got = read(fd, to + n, FILE_BYTES_MAX + 1 - n);
-		if (got > 0)
-			n += (size_t)got;
-	}
-	int code = got < 0 ? -errno : n > FILE_BYTES_MAX ? -EFBIG : 0;
-	close(fd);
-	if (code == 0 && n > 0 && to[n - 1] == '\n')
-		n--;
-	if (code == 0 && n > 0 && to[n - 1] == '\r')
-		n--;
-	to[n] = 0;
-	out->len += n;
+	int code = buf_read_file(out, path, O_NONBLOCK, FILE_BYTES_MAX);
+	for (const char *end = "\n\r"; *end && !code; end++)
+		if (out->len && out->data[out->len - 1] == *end)
+			out->data[--out->len] = 0;
 	return code;
 }
 
@@ -73,12 +56,17 @@ static int look_up(struct spec_load *load, const struct spec_node *node, size_t 
 	if (env) {
 		const char *value = getenv(name);
 		code = value ? buf_add_str(out, value) : WEIR_ENOENT;
-		snprintf(text, sizeof text, "the environment has no %.100s, expected it to be set", name);
+		snprintf(text, sizeof text, "the environment variable %.100s is not set", name);
 	} else {
 		char *path = spec_resolve(load, name);
 		code = path ? read_file(path, out) : WEIR_ENOMEM;
-		snprintf(text, sizeof text, "%.200s: %.60s, expected a readable file of at most 64 KiB", name,
-			 weir_strerror(code));
+		if (!code && load->files)
+			code = files_add(load->files, &(struct file_use){.path = path,
+									 .what = "a file that the pipeline refers to",
+									 .line = node->line,
+									 .column = node->column});
+		snprintf(text, sizeof text, "cannot read %.200s: %.60s%s", name, weir_strerror(code),
+			 code == -EFBIG ? "; at most 64 KiB" : "");
 		free(path);
 	}
 	if (code == WEIR_ENOMEM)
@@ -86,7 +74,7 @@ static int look_up(struct spec_load *load, const struct spec_node *node, size_t 
 	if (code < 0)
 		return spec_fail_in(load, node, at, text);
 	if (out->len && (memchr(out->data, 0, out->len) || !json_utf8_valid(out->data, out->len))) {
-		snprintf(text, sizeof text, "%.200s holds bytes that are no text, expected UTF-8", name);
+		snprintf(text, sizeof text, "%.200s contains bytes that are not UTF-8 text", name);
 		return spec_fail_in(load, node, at, text);
 	}
 	return 0;
@@ -113,6 +101,8 @@ static int add_reference(struct spec_load *load, const struct spec_node *node, c
 		return spec_fail_memory(load);
 	struct buf value = {0};
 	int code = look_up(load, node, at, name, prefix == 6, &value);
+	if (code == 0 && secret_add(value.data, value.len))
+		code = spec_fail_memory(load);
 	if (code == 0)
 		add_outside(out, &value, template);
 	buf_fini(&value);
@@ -122,7 +112,8 @@ static int add_reference(struct spec_load *load, const struct spec_node *node, c
 
 int spec_expand(struct spec_load *load, const struct key *key, const struct spec_node *node, char **ret_text)
 {
-	bool template = key->type == KEY_TEMPLATE || key->type == KEY_URL || key->type == KEY_HEADERS;
+	bool template =
+		key->type == KEY_TEMPLATE || key->type == KEY_JSON || key->type == KEY_URL || key->type == KEY_HEADERS;
 	struct buf out = {0};
 	int code = 0;
 	buf_add_str(&out, "");
@@ -140,7 +131,7 @@ int spec_expand(struct spec_load *load, const struct key *key, const struct spec
 			p = code == 0 ? strchr(p, '}') + 1 : p;
 		} else if (!template && key->type != KEY_JQ && strncmp(p, "${.", 3) == 0) {
 			code = spec_fail_in(load, node, (size_t)(p - node->text),
-					    "a ${.path} of the item cannot stand here, expected a fixed value");
+					    "a ${.path} of the item cannot be used here; write a fixed value");
 		} else {
 			buf_add_char(&out, *p++);
 		}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The effective config, written while it is filled in: values stand as they were written, so what comes out can be
- * loaded again.  Secrets are those of keys that are marked so, and what came from ${env:X} or ${file:X}: they show as
- * *** where any text may stand, and elsewhere (a number, a URL, a path) as the reference itself.
+ * loaded again.  Secrets are those of keys that are marked so, headers such as Authorization, and what came from
+ * ${env:X} or ${file:X}: they show as *** where any text may stand, and elsewhere (a number, a URL, a path) as the
+ * reference itself.
  */
 #include <string.h>
 
@@ -23,16 +24,9 @@ static void add_text(struct buf *out, const char *text)
 		buf_add_json_str(out, text, strlen(text));
 }
 
-static bool is_hidden(const struct key *key, const struct spec_node *node)
-{
-	bool any_text = key->type == KEY_STRING || key->type == KEY_TEMPLATE || key->type == KEY_STRINGS ||
-			key->type == KEY_HEADERS;
-	return (key->flags & KEY_SECRET) || (any_text && spec_is_external(node->text));
-}
-
 static void add_scalar(struct spec_load *load, const struct key *key, const struct spec_node *node)
 {
-	add_text(&load->explain, is_hidden(key, node) ? "***" : node->text);
+	add_text(&load->explain, spec_is_hidden(key, node) ? "***" : node->text);
 }
 
 static void start_line(struct spec_load *load)
@@ -58,6 +52,12 @@ void spec_explain_value(struct spec_load *load, const struct key *key, const str
 {
 	struct buf *out = &load->explain;
 	spec_explain_key(load, key->name);
+	if (key->type == KEY_JSON) {
+		buf_add_char(out, ' ');
+		spec_json_show(key, node, out);
+		buf_add_char(out, '\n');
+		return;
+	}
 	if (node->kind == SPEC_MAP && node->count) {
 		buf_add_str(out, fallback ? " # default\n" : "\n");
 		load->indent++;

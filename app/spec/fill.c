@@ -6,29 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "port/template.h"
+#include "data/names.h"
+#include "data/template.h"
 #include "spec/spec.h"
-#include "spec/suggest.h"
 
 static int check_names(struct spec_load *load, const struct key *keys, const struct spec_node *map,
 		       const struct spec_where *where)
 {
-	struct spec_names names = {0};
+	struct names names = {0};
 	for (const struct key *key = keys; key->name; key++)
-		spec_names_add(&names, key->name);
+		names_add(&names, key->name);
 	for (const struct spec_node *child = map->children; child; child = child->next) {
-		bool known = false;
-		for (size_t i = 0; i < names.n; i++)
-			known = known || strcmp(names.names[i], child->key) == 0;
-		if (known)
+		if (names_have(&names, child->key))
 			continue;
 		struct buf text = {0};
-		buf_addf(&text, "%s has no key \"%.80s\"", where->name, child->key);
-		spec_names_describe(&names, child->key, &text);
-		int code = text.failed ? spec_fail_memory(load)
-				       : spec_fail(load, child->key_line, child->key_column, "%s", text.data);
-		buf_fini(&text);
-		return code;
+		buf_addf(&text, "unknown key \"%.80s\" in %s", child->key, where->name);
+		names_describe(&names, child->key, &text);
+		return spec_fail_text(load, child->key_line, child->key_column, &text);
 	}
 	return 0;
 }
@@ -44,11 +38,10 @@ static bool has_defaults(const struct key *keys)
 static int fail_missing(struct spec_load *load, const struct key *key, const struct spec_where *where)
 {
 	struct buf text = {0};
-	buf_addf(&text, "%s has no %s, expected ", where->name, key->name);
+	buf_addf(&text, "%s: \"%s\" is required (", where->name, key->name);
 	spec_expected(key, &text);
-	int code = text.failed ? spec_fail_memory(load) : spec_fail(load, where->line, where->column, "%s", text.data);
-	buf_fini(&text);
-	return code;
+	buf_add_char(&text, ')');
+	return spec_fail_text(load, where->line, where->column, &text);
 }
 
 static int fill_group(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
@@ -73,17 +66,17 @@ static int fill_group(struct spec_load *load, const struct key *key, const struc
 	return code;
 }
 
-/* The node of a default as it stands in the table; a list or map in brackets is read as YAML. */
-static int read_fallback(struct spec_load *load, const struct key *key, struct spec_node **ret_node)
+/* A list or map in brackets is read as YAML. */
+int spec_fallback_read(const struct key *key, struct spec_node **ret_node, struct weir_error *err)
 {
 	if (key->fallback[0] == '[' || key->fallback[0] == '{')
-		return spec_yaml_read(key->fallback, strlen(key->fallback), ret_node, load->err);
+		return spec_yaml_read(key->fallback, strlen(key->fallback), ret_node, err);
 	struct spec_node *node = calloc(1, sizeof *node);
 	char *text = strdup(key->fallback);
 	if (!node || !text) {
 		free(node);
 		free(text);
-		return spec_fail_memory(load);
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	}
 	node->text = text;
 	*ret_node = node;
@@ -92,9 +85,9 @@ static int read_fallback(struct spec_load *load, const struct key *key, struct s
 
 static int fill_fallback(struct spec_load *load, const struct key *key, const struct spec_where *where, void *config)
 {
-	struct spec_node *node;
-	int code = read_fallback(load, key, &node);
-	if (code < 0)
+	struct spec_node *node = NULL;
+	int code = spec_fallback_read(key, &node, load->err);
+	if (code || !node)
 		return code;
 	/* A default can be wrong here, such as a file that is not there: the place is that of the map. */
 	node->line = where->line;
@@ -109,12 +102,15 @@ static int fill_fallback(struct spec_load *load, const struct key *key, const st
 static int fill_row(struct spec_load *load, const struct key *key, const struct spec_node *map,
 		    const struct spec_where *where, void *config)
 {
+	struct key plain;
 	const struct spec_node *node = spec_node_member(map, key->name);
 	bool required = map && (key->flags & KEY_REQUIRED);
 	if (node && spec_node_is_null(node))
 		node = NULL;
 	if (!node && required && !key->fallback)
 		return fail_missing(load, key, where);
+	if ((!node || node->kind == SPEC_SCALAR) && spec_shorthand(key, &plain))
+		key = &plain;
 	if (key->type == KEY_GROUP)
 		return fill_group(load, key, node, config);
 	if (!node && key->fallback)
@@ -173,6 +169,7 @@ void spec_release(const struct key *keys, void *config)
 			free(*(char **)field);
 			break;
 		case KEY_TEMPLATE:
+		case KEY_JSON:
 		case KEY_URL:
 			template_free(*(struct template **)field);
 			break;

@@ -26,83 +26,99 @@
 #define DAYS(n)     ((n)*86400 * WEIR_SEC)
 
 static const struct key retry_keys[] = {
-	{"attempts", KEY_COUNT, FIELD(retry_attempts), "5", 1, 1000, .text = "Tries of an item in all"},
+	{"attempts", KEY_COUNT, FIELD(retry_attempts), "5", 1, 1000,
+	 .text = "Maximum attempts of an item, the first included"},
 	{"backoff", KEY_DURATIONS, FIELD(retry_backoff), "200ms..30s", WEIR_MSEC, DAYS(1),
-	 .text = "The first wait before a retry and the largest; it doubles in between"},
+	 .text = "First and longest wait before a retry; it doubles in between. One duration: always that"},
 	{"jitter", KEY_ENUM, FIELD(retry_jitter), "full", .choices = "full|equal|decorrelated|none",
-	 .text = "How waits are drawn. Full: from zero to their length; equal: from half of it; decorrelated: from the "
-		 "first wait to three times the last one"},
+	 .text = "How waits are randomised. Full: between zero and the whole wait; equal: at least half of it; "
+		 "decorrelated: from the first wait to three times the previous one; none: the whole wait"},
 	{"budget", KEY_PERCENT, FIELD(retry_budget), "20%",
-	 .text = "A retry waits while more than this share of the calls in flight are retries (three always may)"},
+	 .text = "Maximum share of retries among the calls in flight; a retry beyond it waits (three are always "
+		 "allowed)"},
 	{"elapsed", KEY_DURATION, FIELD(retry_elapsed), NULL, WEIR_MSEC, DAYS(365),
-	 .text = "No retry begins later than this after the first try"},
+	 .text = "No retry starts later than this after the first attempt; default: no limit"},
 	{"max_retry_after", KEY_DURATION, FIELD(max_retry_after), "5m", WEIR_SEC, DAYS(1),
-	 .text = "The longest wait that a server may ask for"},
+	 .text = "Longest wait that weir accepts from a server (Retry-After)"},
+	{"throttled", KEY_DURATION, FIELD(retry_throttled), "10m", 0, DAYS(365),
+	 .text = "An item that has been throttled (429) for this long, while its host served others, becomes a dead "
+		 "letter; 0: never. While a host throttles everything, its items wait"},
 	{0},
 };
 
 static const struct key breaker_keys[] = {
 	{"failure_rate", KEY_PERCENT, FIELD(breaker_failure_rate), "50%",
-	 .text = "It opens when this share of the calls failed"},
+	 .text = "The breaker opens when this share of the calls failed"},
 	{"window", KEY_DURATION, FIELD(breaker_window), "30s", 100 * WEIR_MSEC, DAYS(1),
-	 .text = "Of the calls in this time"},
+	 .text = "Only calls within this time count"},
 	{"calls", KEY_COUNT, FIELD(breaker_calls), "20", 1, 1000000,
-	 .text = "With fewer calls in that time it stays closed"},
+	 .text = "With fewer calls than this in the window the breaker stays closed"},
 	{"open", KEY_DURATIONS, FIELD(breaker_open), "5s..30s", WEIR_MSEC, DAYS(1),
-	 .text = "How long it stays open at first, and at most; the time doubles while probes fail"},
-	{"probes", KEY_COUNT, FIELD(breaker_probes), "3", 1, 1000, .text = "Calls that then try whether all is well"},
-	{"when_open", KEY_ENUM, FIELD(breaker_when_open), "park", .choices = "park|reject",
-	 .text = "What becomes of items meanwhile. Park: they wait, and lose no try; reject: it costs them one"},
+	 .text = "How long the breaker stays open, first and at most; the time doubles while probes fail"},
+	{"probes", KEY_COUNT, FIELD(breaker_probes), "3", 1, 1000,
+	 .text = "Trial calls while the breaker is half-open; most of them must succeed for it to close"},
+	{"when_open", KEY_ENUM, FIELD(breaker_when_open), "defer", .choices = "defer|reject",
+	 .text = "What happens to items while it is open. Defer: they wait, and no attempt is counted; reject: they "
+		 "fail, which uses up an attempt"},
 	{"slow", KEY_DURATION, FIELD(breaker_slow), NULL, WEIR_MSEC, DAYS(1),
-	 .text = "A call that takes longer is slow; it opens, too, when too many are"},
+	 .text = "A call that takes longer than this is slow; default: no call is"},
 	{"slow_rate", KEY_PERCENT, FIELD(breaker_slow_rate), NULL,
-	 .text = "It opens when this share of the calls is slow; default 100%"},
+	 .text = "The breaker also opens when this share of the calls is slow; default 100%"},
+	{"denied", KEY_PERCENT, FIELD(breaker_denied), "50%",
+	 .text = "The breaker also opens when this share of the last 20 answers is 401 or 403, as after a token has "
+		 "expired: items wait instead of becoming dead letters. 0: never"},
+	{"give_up", KEY_DURATION, FIELD(breaker_give_up), NULL, WEIR_MSEC, DAYS(365),
+	 .text = "When no call to an upstream has succeeded for this long, the items that wait for it become dead "
+		 "letters; default: they wait without limit"},
 	{0},
 };
 
 static const struct key priority_keys[] = {
 	{"field", KEY_FIELD, FIELD(priority_field), .flags = KEY_REQUIRED,
-	 .text = "Where an item has its class: a number, 0 is the most urgent. An item without one is the least "
-		 "urgent: "
-		 "class 1,000,000"},
+	 .text = "Where an item has its class: a whole number, 0 is the most urgent. An item without one has class "
+		 "1,000,000"},
 	{"aging", KEY_DURATION, FIELD(priority_aging), NULL, WEIR_MSEC, DAYS(365),
-	 .text = "An item that has waited this long counts as one class more urgent; default 5s"},
+	 .text = "Waiting this long makes an item one class more urgent; default 5s"},
 	{"sla", KEY_TIMES, FIELD(priority_sla), NULL, 0, PLAN_CLASS_MOST,
-	 .text = "How long items of a class should wait for their first try, counted from when they are in "
-		 "memory; how many waited longer is counted, and said"},
+	 .text = "How long items of a class may wait for their first attempt, counted from when they are in memory; "
+		 "weir counts and reports those that wait longer"},
 	{0},
 };
 
 static const struct key timeout_keys[] = {
 	{"attempt", KEY_DURATION, FIELD(timeout_attempt), NULL, WEIR_MSEC, DAYS(365),
-	 .text = "A try that takes longer has failed, its wait for the upstream's gate included; an http step has a "
-		 "timeout of its own besides"},
+	 .text = "Maximum time of an attempt, from when its upstream lets it in; an http step also has its own "
+		 "timeout; "
+		 "default: no limit"},
 	{"queue", KEY_DURATION, FIELD(timeout_queue), NULL, WEIR_MSEC, DAYS(365),
-	 .text = "An item that was taken and has waited longer than this for its first try is dead"},
+	 .text = "An item that waits longer than this for its first attempt becomes a dead letter; default: no limit"},
 	{"total", KEY_DURATION, FIELD(timeout_total), NULL, WEIR_MSEC, DAYS(365),
-	 .text = "An item that was taken is dead after this time, however many tries are left"},
+	 .text = "An item that is not finished after this time becomes a dead letter, however many attempts are left; "
+		 "default: no limit"},
 	{0},
 };
 
 const struct key spec_flow_keys[] = {
 	{"pattern", KEY_ENUM, FIELD(pattern), "auto", .choices = "auto|queue|semaphore|chunked|rate|naive",
-	 .text = "A preset for what follows; `weir check --explain` shows what it stands for"},
+	 .text = "Preset for the keys below; `weir check --explain` shows what it sets"},
 	{"concurrency", KEY_COUNT, FIELD(concurrency), "auto", 1, 100000, .choices = "auto",
-	 .text = "Items in the steps at once. Auto: each upstream is asked for as much as it can take; default by the "
-		 "pattern"},
-	{"rate", KEY_RATE, FIELD(rate), .text = "Most calls to each upstream in a time"},
+	 .text = "Maximum items in flight. Auto: weir finds out how many each upstream can take. The default depends "
+		 "on the pattern"},
+	{"rate", KEY_RATE, FIELD(rate),
+	 .text = "Maximum calls to each upstream in a time; default: no limit, except in the pattern rate"},
 	{"burst", KEY_COUNT, FIELD(burst), NULL, 1, 1000000,
-	 .text = "Of that rate, how many may come at once after a pause; default 1: evenly spaced"},
+	 .text = "Calls that may start together after a pause; default 1: calls are evenly spaced"},
 	{"retry", KEY_GROUP, 0, .group = retry_keys, .text = "What happens to items that fail"},
 	{"breaker", KEY_GROUP, FIELD(breaker_off), .group = breaker_keys, .choices = "off",
-	 .text = "When an upstream fails too often it is left alone for a while"},
+	 .text = "When to stop calling an upstream that fails too often, and for how long"},
 	{"priority", KEY_GROUP, 0, .group = priority_keys, .text = "Which items go first"},
 	{"order_by", KEY_FIELD, FIELD(order_by),
-	 .text = "Items that are equal there go one after the other, in the order of the source, retries included; "
-		 "of different classes (priority) the more urgent first"},
+	 .text = "Ordering key: items with the same value there are processed one after the other, in the order of the "
+		 "source, retries included; with priority, the more urgent first"},
 	{"max_memory", KEY_SIZE, FIELD(max_memory), NULL, 32 << 20, (int64_t)1 << 42,
-	 .text = "What weir and its helpers should stay under: fewer items are under way where they are large"},
-	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .text = "How long items may take"},
+	 .text = "Memory that weir and its child processes should stay under: fewer items are in flight where they are "
+		 "large; default: no limit"},
+	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .text = "Time limits of an item"},
 	{0},
 };
 
@@ -114,13 +130,13 @@ struct preset {
 
 /* In the order of enum weir_pattern. */
 static const struct preset presets[] = {
-	{"auto", "auto", NULL, "a permit is taken before the item; as many at once as the upstream can take are found"},
+	{"auto", "auto", NULL, "a permit is taken before the item; weir finds how many the upstream can take"},
 	{"queue", "50", NULL, "a permit is taken before the item"},
 	{"semaphore", "100", NULL,
-	 "items are taken at once, as far as memory is bounded, and each waits for its permit"},
-	{"chunked", "100", NULL, "so many items at once, and the next when the last of them is through"},
+	 "items are taken immediately, within the bound of memory, and each waits for its permit"},
+	{"chunked", "100", NULL, "batches of a fixed size, one after the other"},
 	{"rate", "200", "100/s", "a permit is taken before the item, and the rate spaces the calls"},
-	{"naive", NULL, NULL, "no permits: as many at once as the system allows"},
+	{"naive", NULL, NULL, "no permits: as many in flight as the system allows"},
 };
 
 static const struct spec_node *member(const struct spec_node *flow, const char *name)
@@ -144,7 +160,7 @@ static int check_naive(struct spec_load *load, const struct spec_node *flow)
 		if (!member(flow, keys[i]))
 			continue;
 		snprintf(text, sizeof text,
-			 "%s beside pattern: naive, which takes all items at once; expected one of them, or another "
+			 "both %s and pattern: naive, which has no limits; remove one of them, or choose another "
 			 "pattern",
 			 keys[i]);
 		return fail_key(load, flow, keys[i], text);
@@ -159,24 +175,22 @@ static int check_flow(struct spec_load *load, const struct spec_node *flow, cons
 	if (settings->pattern == WEIR_PATTERN_NAIVE && check_naive(load, flow) < 0)
 		return WEIR_EINVAL;
 	if (settings->pattern == WEIR_PATTERN_CHUNKED && !settings->concurrency)
-		return fail_key(load, flow, "concurrency",
-				"concurrency: auto beside pattern: chunked, whose batches have a fixed size; expected "
-				"a number");
+		return fail_key(
+			load, flow, "concurrency",
+			"concurrency: auto with pattern: chunked, whose batches have a fixed size; set a number");
 	if (settings->pattern == WEIR_PATTERN_SEMAPHORE && settings->priority_field)
 		return fail_key(load, flow, "priority",
-				"priority beside pattern: semaphore, which takes the items first and asks for permits "
-				"later, so that none is left to be preferred; expected another pattern");
+				"priority with pattern: semaphore, which takes items before it has permits, so there "
+				"is nothing to prefer; choose another pattern");
 	if (settings->burst && !settings->rate.count)
-		return fail_key(load, flow, "burst", "burst without rate; expected both, or none");
+		return fail_key(load, flow, "burst", "burst without rate; set both, or neither");
 	if (settings->breaker_slow_rate > 0 && !settings->breaker_slow)
 		return fail_key(load, breaker, "slow_rate",
-				"slow_rate without slow; expected the time after which a call is slow, too");
+				"slow_rate without slow; set the time after which a call is slow");
 	if (settings->timeout_total && settings->timeout_attempt > settings->timeout_total)
-		return fail_key(load, timeout, "attempt",
-				"timeout.attempt is longer than timeout.total; expected a shorter one");
+		return fail_key(load, timeout, "attempt", "timeout.attempt is longer than timeout.total");
 	if (settings->timeout_total && settings->timeout_queue > settings->timeout_total)
-		return fail_key(load, timeout, "queue",
-				"timeout.queue is longer than timeout.total; expected a shorter one");
+		return fail_key(load, timeout, "queue", "timeout.queue is longer than timeout.total");
 	return 0;
 }
 
@@ -204,8 +218,8 @@ int spec_flow_fill(struct spec_load *load, const struct spec_node *root, struct 
 			row->fallback = preset->rate;
 	}
 	if (flow && flow->kind != SPEC_MAP)
-		return spec_fail(load, flow->line, flow->column, "flow is %s, expected a map with keys of its own",
-				 flow->kind == SPEC_LIST ? "a list" : "a text");
+		return spec_fail(load, flow->line, flow->column, "flow is %s, expected a map",
+				 flow->kind == SPEC_LIST ? "a list" : "text");
 	spec_explain_key(load, "flow");
 	buf_addf(&load->explain, "\n  # %s: %s\n", preset->name, preset->text);
 	load->indent = 1;

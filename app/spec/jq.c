@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compiles jq programs by asking `weir-jq --check PROGRAM`: exit 0 if it compiles, 1 with one line on standard error if
- * not.  A process of its own, since libjq is another program's library and a compile can run away; it gets an empty
- * environment and five seconds.  A few run at a time, for each keeps a run waiting: nothing may be opened before the
- * last one has said yes.
+ * Compiles jq programs by asking `weir-jq --check`, which reads the program from its standard input: exit 0 if it
+ * compiles, 1 with one line on standard error if not.  A process of its own, since libjq is another program's library
+ * and a compile can run away; it gets an empty environment and five seconds.  A few run at a time, for each keeps a run
+ * waiting: nothing may be opened before the last one has said yes.
+ *
+ * A process that says neither (it was killed from outside, say) is started once more; after that, and where none can be
+ * started, the program may still be right: the failure is WEIR_EDIED, not WEIR_EINVAL.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,12 +23,12 @@
 
 #include "spec/spec.h"
 
-enum { PROGRAM_BYTES_MAX = 100000, CHECK_MS = 5000, AT_ONCE = 4 };
+enum { PROGRAM_BYTES_MAX = 100000, CHECK_MS = 5000, CONCURRENCY = 4 };
 
 int spec_programs_add(struct spec_load *load, const char *program, int line, int column)
 {
 	if (strlen(program) > PROGRAM_BYTES_MAX)
-		return spec_fail(load, line, column, "a jq program of more than 100000 bytes, expected a shorter one");
+		return spec_fail(load, line, column, "the jq program has more than 100,000 bytes");
 	struct spec_program *programs = reallocarray(load->programs, load->program_count + 1, sizeof *programs);
 	if (!programs)
 		return spec_fail_memory(load);
@@ -45,16 +49,34 @@ void spec_programs_free(struct spec_load *load)
 	load->program_count = 0;
 }
 
-static int start(const char *path, const char *program, int errors, pid_t *ret_pid)
+/* A file without a name that holds the program, to be read from its beginning; or a negative code. */
+static int open_program(const char *program)
 {
-	char *argv[] = {(char *)(uintptr_t)path, "--check", (char *)(uintptr_t)program, NULL}, *env[] = {NULL};
+	size_t n = strlen(program), done = 0;
+	int fd = memfd_create("program", MFD_CLOEXEC);
+	while (fd >= 0 && done < n) {
+		ssize_t written = pwrite(fd, program + done, n - done, (off_t)done);
+		if (written < 0 && errno != EINTR) {
+			int code = -errno;
+			close(fd);
+			return code;
+		}
+		done += written > 0 ? (size_t)written : 0;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* program and errors: descriptors. */
+static int start(const char *path, int program, int errors, pid_t *ret_pid)
+{
+	char *argv[] = {(char *)(uintptr_t)path, "--check", NULL}, *env[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, program, STDIN_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
 	posix_spawnattr_init(&attr);
@@ -78,14 +100,17 @@ struct check {
 
 static void start_check(struct check *check, const char *path, const char *program)
 {
-	int fds[2];
+	int fds[2], file = open_program(program);
 	*check = (struct check){.from = -1, .pidfd = -1};
-	if (pipe2(fds, O_CLOEXEC) < 0) {
-		check->code = -errno;
+	if (file < 0 || pipe2(fds, O_CLOEXEC) < 0) {
+		check->code = file < 0 ? file : -errno;
+		if (file >= 0)
+			close(file);
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &check->begun);
-	check->code = start(path, program, fds[1], &check->pid);
+	check->code = start(path, file, fds[1], &check->pid);
+	close(file);
 	close(fds[1]);
 	check->from = fds[0];
 	if (!check->code)
@@ -142,42 +167,65 @@ static bool listen_to(const struct check *check, char *text, size_t room)
 	return true;
 }
 
-/* Waits for its verdict: 0, or the failure is recorded. */
-static int finish_check(struct spec_load *load, struct check *check, const struct spec_program *p)
+/* It was not checked: that is not the config's fault. */
+static int fail_unchecked(struct spec_load *load, const struct spec_program *p, const char *why)
 {
-	const char *path = load->opts->jq_path;
-	char text[400] = "";
+	bool is_absent = access(load->opts->jq_path, F_OK);
+	spec_error(load, p->line, p->column, "cannot check the jq program with %s: %s%s", load->opts->jq_path, why,
+		   is_absent ? "; it belongs beside weir" : "");
+	load->err->code = WEIR_EDIED;
+	return WEIR_EDIED;
+}
+
+static const char *describe_end(int status, char text[64])
+{
+	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+	if (WIFSIGNALED(status))
+		snprintf(text, 64, "it was killed by %s%s, twice", name ? "SIG" : "a signal", name ? name : "");
+	else
+		snprintf(text, 64, "it exited with code %d", WEXITSTATUS(status));
+	return text;
+}
+
+/* Waits for its verdict: 0, or the failure is recorded.  WEIR_EAGAIN: it was killed, and is to be started again. */
+static int finish_check(struct spec_load *load, struct check *check, const struct spec_program *p, bool again)
+{
+	char text[400] = "", end[64];
 	bool ended = check->code || listen_to(check, text, sizeof text);
 	int code = check->code, status = end_check(check, !ended);
 	if (!ended)
-		return spec_fail(load, p->line, p->column,
-				 "the jq program takes more than 5 s to compile, expected a simpler one");
+		return spec_fail(load, p->line, p->column, "the jq program takes more than 5 s to compile");
 	if (code)
-		return spec_fail(load, p->line, p->column, "cannot check the jq program with %s: %s", path,
-				 weir_strerror(code));
+		return fail_unchecked(load, p, weir_strerror(code));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 		return spec_fail(load, p->line, p->column, "the jq program does not compile: %s",
 				 text[0] ? text : "no reason given");
-	return spec_fail(load, p->line, p->column, "cannot check the jq program with %s: %s", path,
-			 text[0] ? text : "it failed");
+	if (WIFSIGNALED(status) && !again)
+		return WEIR_EAGAIN;
+	return fail_unchecked(load, p, text[0] ? text : describe_end(status, end));
 }
 
 int spec_programs_check(struct spec_load *load)
 {
-	struct check checks[AT_ONCE]; /* of program i at i % AT_ONCE */
+	struct check checks[CONCURRENCY]; /* of program i at i % CONCURRENCY */
 	size_t started = 0, done = 0;
 	int code = 0;
 	if (!load->opts || !load->opts->jq_path)
 		return 0;
 	while (done < load->program_count && code == 0) {
-		for (; started < load->program_count && started < done + AT_ONCE; started++)
-			start_check(&checks[started % AT_ONCE], load->opts->jq_path, load->programs[started].program);
-		code = finish_check(load, &checks[done % AT_ONCE], &load->programs[done]);
+		for (; started < load->program_count && started < done + CONCURRENCY; started++)
+			start_check(&checks[started % CONCURRENCY], load->opts->jq_path,
+				    load->programs[started].program);
+		code = finish_check(load, &checks[done % CONCURRENCY], &load->programs[done], false);
+		if (code == WEIR_EAGAIN) {
+			start_check(&checks[done % CONCURRENCY], load->opts->jq_path, load->programs[done].program);
+			code = finish_check(load, &checks[done % CONCURRENCY], &load->programs[done], true);
+		}
 		done++;
 	}
 	for (; done < started; done++)
-		end_check(&checks[done % AT_ONCE], true);
+		end_check(&checks[done % CONCURRENCY], true);
 	return code;
 }

@@ -33,6 +33,16 @@ void spec_node_free(struct spec_node *node);
 
 struct spec_node *spec_node_member(const struct spec_node *map, const char *key);
 
+/* A map whose only member has the value, as if it stood there with its key; an empty one where key or value is NULL, or
+ * nothing was written. */
+struct spec_single {
+	struct spec_node map, member;
+};
+const struct spec_node *spec_node_single(struct spec_single *single, const char *key, const struct spec_node *value);
+
+/* A word as the map `WORD:`, in which nothing is written; any other node is the answer itself. */
+const struct spec_node *spec_node_named(struct spec_single *single, const struct spec_node *node);
+
 /* Nothing was written: an empty plain scalar, ~ or null. */
 bool spec_node_is_null(const struct spec_node *node);
 

@@ -10,36 +10,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/names.h"
+#include "spec/meaning.h"
 #include "spec/spec.h"
-#include "spec/suggest.h"
 
 #define FIELD(name) offsetof(struct plan_settings, name)
 
 static const struct key batch_keys[] = {
-	{"items", KEY_COUNT, FIELD(batch_items), "500", 1, 100000, .text = "Most items of a write"},
-	{"bytes", KEY_SIZE, FIELD(batch_bytes), "1MiB", 1, 1 << 30, .text = "Most bytes of a write"},
+	{"items", KEY_COUNT, FIELD(batch_items), "500", 1, 100000, .text = "Maximum items in one write"},
+	{"bytes", KEY_SIZE, FIELD(batch_bytes), "1MiB", 1, 1 << 30, .text = "Maximum bytes in one write"},
 	{"period", KEY_DURATION, FIELD(batch_period), "20ms", 0, 3600 * WEIR_SEC,
-	 .text = "How long a write waits for more items"},
+	 .text = "How long a write may wait for more items"},
 	{0},
 };
 
 static const struct key stop_keys[] = {
-	{"dead", KEY_PERCENT, FIELD(stop_dead), "50%", .text = "Stop when this share of the items is dead; 0: never"},
+	{"dead", KEY_PERCENT, FIELD(stop_dead), "50%",
+	 .text = "Stop when this share of the first items, or of the last ones, are dead letters; 0: never"},
 	{"of_first", KEY_COUNT, FIELD(stop_of_first), "200", 1, 1000000000,
-	 .text = "How many items have to be through before that is judged"},
+	 .text = "Number of items at the beginning of the run that `dead` looks at"},
+	{"of_last", KEY_COUNT, FIELD(stop_of_last), "1000", 0, 10000000,
+	 .text = "Number of most recent items that `dead` looks at, at any time; 0: only those at the beginning"},
+	{"dead_in_a_row", KEY_COUNT, FIELD(stop_in_a_row), "0", 0, 1000000000,
+	 .text = "Stop when this many items in a row are dead letters; 0: never"},
+	{"denied", KEY_DURATION, FIELD(stop_denied), "10m", 0, 365 * 86400 * WEIR_SEC,
+	 .text = "Stop when an upstream has denied every call (flow.breaker.denied) for this long; 0: never"},
 	{0},
 };
 
 static const struct key shutdown_keys[] = {
 	{"drain", KEY_DURATION, FIELD(drain), "30s", 0, 86400 * WEIR_SEC,
-	 .text = "How long items under way may take after a signal"},
+	 .text = "How long items in flight may take to finish after SIGINT or SIGTERM; the rest stays unfinished"},
 	{0},
 };
 
-static const struct key group_rows[] = {
-	{"flow", KEY_GROUP, 0, .group = spec_flow_keys, .text = "How fast and how often"},
+const struct key spec_section_keys[] = {
+	{"flow", KEY_GROUP, 0, .group = spec_flow_keys, .text = "Concurrency, rate limits, retries and timeouts"},
 	{"batch", KEY_GROUP, 0, .group = batch_keys, .text = "How outputs are collected into writes"},
-	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When a run gives up"},
+	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When to stop a run that fails too often"},
 	{"shutdown", KEY_GROUP, 0, .group = shutdown_keys, .text = "How a run ends on a signal"},
 	{0},
 };
@@ -61,29 +69,23 @@ static void add_home(const struct key *groups, const char *parent, const char *n
 
 static int check_top(struct spec_load *load, const struct spec_node *root)
 {
-	struct spec_names names = {0};
+	struct names names = {0};
 	if (root->kind != SPEC_MAP)
 		return spec_fail(load, root->line, root->column,
-				 "the file is a %s, expected a map with source, steps and sink",
-				 root->kind == SPEC_LIST ? "list" : "text");
+				 "the file is %s, expected a map with source, steps and sink",
+				 root->kind == SPEC_LIST ? "a list" : "plain text");
 	for (const char *const *name = top_names; *name; name++)
-		spec_names_add(&names, *name);
+		names_add(&names, *name);
 	for (const struct spec_node *child = root->children; child; child = child->next) {
-		bool known = false;
-		for (size_t i = 0; i < names.n; i++)
-			known = known || strcmp(names.names[i], child->key) == 0;
-		if (known)
+		if (names_have(&names, child->key))
 			continue;
 		struct buf text = {0};
-		buf_addf(&text, "there is no key \"%.80s\"", child->key);
+		buf_addf(&text, "unknown key \"%.80s\"", child->key);
 		size_t said = text.len;
-		add_home(group_rows, "", child->key, &text);
+		add_home(spec_section_keys, "", child->key, &text);
 		if (text.len == said)
-			spec_names_describe(&names, child->key, &text);
-		int code = text.failed ? spec_fail_memory(load)
-				       : spec_fail(load, child->key_line, child->key_column, "%s", text.data);
-		buf_fini(&text);
-		return code;
+			names_describe(&names, child->key, &text);
+		return spec_fail_text(load, child->key_line, child->key_column, &text);
 	}
 	return 0;
 }
@@ -104,13 +106,9 @@ static int fill_name(struct spec_load *load, const struct spec_node *root, struc
 		{0},
 	};
 	const struct spec_node *node = spec_node_member(root, "name");
-	struct spec_node copy, map = {.kind = SPEC_MAP};
-	if (node) {
-		copy = *node;
-		copy.next = NULL;
-		map.children = &copy;
-	}
-	int code = spec_fill(load, rows, &map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
+	struct spec_single single;
+	const struct spec_node *map = spec_node_single(&single, "name", node);
+	int code = spec_fill(load, rows, map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
 	const char *name = plan->settings.name;
 	if (code < 0 || (name[0] && name[0] != '-' && strlen(name) <= 64 && strspn(name, allowed) == strlen(name)))
 		return code;
@@ -120,17 +118,13 @@ static int fill_name(struct spec_load *load, const struct spec_node *root, struc
 
 static int fill_group(struct spec_load *load, const char *name, const struct spec_node *node, struct plan *plan)
 {
-	const struct key *row = group_rows;
+	const struct key *row = spec_section_keys;
 	while (strcmp(row->name, name) != 0)
 		row++;
 	struct key rows[] = {*row, {0}};
-	struct spec_node copy, map = {.kind = SPEC_MAP};
-	if (node) {
-		copy = *node;
-		copy.next = NULL;
-		map.children = &copy;
-	}
-	return spec_fill(load, rows, &map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
+	struct spec_single single;
+	const struct spec_node *map = spec_node_single(&single, name, node);
+	return spec_fill(load, rows, map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
 }
 
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)
@@ -159,50 +153,15 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 		code = fill_group(load, "stop_when", spec_node_member(root, "stop_when"), plan);
 	if (code == 0)
 		code = fill_group(load, "shutdown", spec_node_member(root, "shutdown"), plan);
-	return code == 0 ? spec_programs_check(load) : code;
-}
-
-/* Whether the line begins a section of the explained config that belongs to its meaning. */
-static bool has_meaning(const char *line, bool before)
-{
-	static const char *const sections[] = {"source:", "steps:", "sink:", "dead_letter:"};
-	static const char batch[] = "  batch:";
-	if (*line == ' ')
-		return before && strncmp(line, batch, sizeof batch - 1) != 0;
-	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
-		if (strncmp(line, sections[i], strlen(sections[i])) == 0)
-			return true;
-	return false;
-}
-
-/* Whether the line, among those of the steps, only says how fast they go. */
-static bool is_about_speed(const char *line)
-{
-	static const char *const keys[] = {"    concurrency:", "      label:", "      max_connections:"};
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		if (strncmp(line, keys[i], strlen(keys[i])) == 0)
-			return true;
-	return false;
-}
-
-/* What was said and what was left to its default mean the same, so marks go, and with them what is not set. */
-static char *find_meaning(const char *explained)
-{
-	static const char mark[] = " # default";
-	struct buf out = {0};
-	bool inside = false;
-	for (const char *line = explained, *end; *line; line = end + (*end != 0)) {
-		end = strchrnul(line, '\n');
-		size_t n = (size_t)(end - line), marked = sizeof mark - 1;
-		inside = has_meaning(line, inside);
-		if (!inside || line[strspn(line, " ")] == '#' || is_about_speed(line))
-			continue;
-		if (n > marked && memcmp(end - marked, mark, marked) == 0)
-			n -= marked;
-		buf_add(&out, line, n);
-		buf_add_char(&out, '\n');
-	}
-	return buf_take(&out, NULL);
+	if (code == 0)
+		code = spec_programs_check(load);
+	if (code < 0)
+		return code;
+	plan->meaning = spec_meaning_write(root);
+	buf_add_str(&load->warnings, "");
+	plan->explained = buf_take(&load->explain, NULL);
+	plan->warnings = buf_take(&load->warnings, NULL);
+	return plan->explained && plan->warnings && plan->meaning ? 0 : spec_fail_memory(load);
 }
 
 static int fill_plan(struct spec_load *load, struct plan *plan)
@@ -213,14 +172,12 @@ static int fill_plan(struct spec_load *load, struct plan *plan)
 	if (!plan->file || !plan->folder)
 		return spec_fail_memory(load);
 	int code = spec_yaml_read(load->text, load->n, &root, load->err);
-	if (code == 0)
+	if (code == 0 && root->kind == SPEC_MAP && load->opts && load->opts->name_only)
+		code = fill_name(load, root, plan);
+	else if (code == 0)
 		code = load_pipeline(load, root, plan);
 	spec_node_free(root);
-	if (code < 0)
-		return code;
-	plan->explained = buf_take(&load->explain, NULL);
-	plan->meaning = plan->explained ? find_meaning(plan->explained) : NULL;
-	return plan->meaning ? 0 : spec_fail_memory(load);
+	return code;
 }
 
 int spec_parse(const char *text, size_t n, const char *label, const char *folder, const struct spec_options *opts,
@@ -236,9 +193,11 @@ int spec_parse(const char *text, size_t n, const char *label, const char *folder
 	struct spec_load load = {
 		.label = label, .folder = folder, .text = text + bom, .n = n - bom, .opts = opts, .err = err};
 	struct plan *plan = calloc(1, sizeof *plan);
+	load.files = plan ? &plan->files : NULL;
 	int code = plan ? fill_plan(&load, plan) : spec_fail_memory(&load);
 	spec_programs_free(&load);
 	buf_fini(&load.explain);
+	buf_fini(&load.warnings);
 	if (code < 0) {
 		plan_free(plan);
 		return code;
@@ -267,7 +226,9 @@ void plan_free(struct plan *plan)
 	free(plan->steps);
 	spec_release(spec_flow_keys, &plan->settings);
 	free(plan->settings.name);
+	files_fini(&plan->files);
 	free(plan->explained);
+	free(plan->warnings);
 	free(plan->meaning);
 	free(plan->folder);
 	free(plan->file);

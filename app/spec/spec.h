@@ -3,7 +3,7 @@
 #ifndef SPEC_SPEC_H
 #define SPEC_SPEC_H
 
-#include "port/buf.h"
+#include "data/buf.h"
 #include "port/key.h"
 #include "spec/node.h"
 #include "spec/plan.h"
@@ -20,8 +20,9 @@ struct spec_load {
 	size_t n;
 	const struct spec_options *opts;
 	struct weir_error *err;
-	struct buf explain;
-	unsigned indent; /* of its next line */
+	struct buf explain, warnings; /* see struct plan */
+	unsigned indent;              /* of its next line */
+	struct files *files;          /* to add to; NULL: nobody wants to know */
 	struct spec_program *programs;
 	size_t program_count;
 };
@@ -32,13 +33,20 @@ struct spec_where {
 	int line, column;
 };
 
-/* Records text at a place.  The macro lets a reader (and an analyser) see that the answer is a failure. */
+/* fail.c: records text at a place.  The macro lets a reader (and an analyser) see that the answer is a failure. */
 void spec_error(struct spec_load *load, int line, int column, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 #define spec_fail(...) (spec_error(__VA_ARGS__), WEIR_EINVAL)
 
+/* The same with a text that was put together, and is freed. */
+int spec_fail_text(struct spec_load *load, int line, int column, struct buf *text);
+
 /* The same at the byte `at` of a scalar, or at its beginning where the file has it in another form. */
 int spec_fail_in(struct spec_load *load, const struct spec_node *node, size_t at, const char *text);
+
+/* A line of plan->warnings. */
+void spec_warn(struct spec_load *load, int line, int column, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static inline int spec_fail_memory(struct spec_load *load)
 {
@@ -52,6 +60,14 @@ int spec_fill(struct spec_load *load, const struct key *keys, const struct spec_
 	      const struct spec_where *where, void *config);
 void spec_release(const struct key *keys, void *config);
 
+/* fill.c: the node of a default as it stands in the table. */
+int spec_fallback_read(const struct key *key, struct spec_node **ret_node, struct weir_error *err);
+
+/* doubt.c: warns of a value that is allowed, but most often a mistake.  And whether a secret is written there itself.
+ */
+void spec_doubt(struct spec_load *load, const struct key *key, const struct spec_node *node);
+bool spec_is_literal_secret(const struct key *key, const struct spec_node *node);
+
 /* value.c: one value. */
 int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config);
 
@@ -61,15 +77,27 @@ int spec_expand(struct spec_load *load, const struct key *key, const struct spec
 bool spec_is_external(const char *text);                            /* holds such a reference */
 char *spec_resolve(const struct spec_load *load, const char *path); /* from the config's folder; malloc'ed or NULL */
 
-/* describe.c: what a key may be, for messages and reference ("a duration with a unit, such as 10s, from 1ms to 1h"). */
+/* expected.c: the key that a plain value for a group stands for, by the group's name; false if there is none.  And what
+ * a key may be, for messages and reference ("a duration with a unit, such as 10s, from 1ms to 1h"). */
+bool spec_shorthand(const struct key *group, struct key *ret_key);
 void spec_expected(const struct key *key, struct buf *out);
+void spec_bounds(const struct key *key, struct buf *out); /* of it ", from 1ms to 1h", or nothing */
+
+/* json.c: a map or list as JSON text, a template; and as it is shown, which can be read again as YAML. */
+int spec_json_fill(struct spec_load *load, const struct key *key, const struct spec_node *node,
+		   struct template **field);
+int spec_json_show(const struct key *key, const struct spec_node *node, struct buf *out);
 
 /* explain.c: lines of the effective config. */
 void spec_explain_key(struct spec_load *load, const char *name); /* `name:` */
 void spec_explain_value(struct spec_load *load, const struct key *key, const struct spec_node *node, bool fallback);
 void spec_explain_absent(struct spec_load *load, const char *name);
 
-/* adapters.c: the parts of a plan that name an adapter. */
+/* doubt.c: whether a value may not be shown. */
+bool spec_is_hidden(const struct key *key, const struct spec_node *node);
+
+/* adapters.c: what may stand beside the name of any step, and the parts of a plan that name an adapter. */
+extern const struct key spec_step_keys[];
 int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
@@ -80,6 +108,10 @@ int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, 
  * what the table cannot say: keys that contradict each other. */
 extern const struct key spec_flow_keys[];
 int spec_flow_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+
+/* files.c: notes the files that an adapter reads or writes, once its config is filled from `map`.  WEIR_ENOMEM. */
+int spec_files_add(struct spec_load *load, const struct plan_adapter *at, const struct spec_node *map,
+		   const char *what);
 
 /* jq.c: compiles the programs that were collected. */
 int spec_programs_add(struct spec_load *load, const char *program, int line, int column);

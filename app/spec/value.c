@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "port/template.h"
+#include "data/names.h"
+#include "data/pattern.h"
+#include "data/secret.h"
+#include "data/template.h"
+#include "data/units.h"
 #include "spec/spec.h"
-#include "spec/suggest.h"
-#include "spec/units.h"
 
 /* "KEY is FOUND, expected ...".  hint, if not NULL, follows. */
 static int fail_value(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *hint)
@@ -34,9 +36,7 @@ static int fail_value(struct spec_load *load, const struct key *key, const struc
 	spec_expected(key, &text);
 	if (hint)
 		buf_add_str(&text, hint);
-	int code = text.failed ? spec_fail_memory(load) : spec_fail(load, node->line, node->column, "%s", text.data);
-	buf_fini(&text);
-	return code;
+	return spec_fail_text(load, node->line, node->column, &text);
 }
 
 static bool in_bounds(const struct key *key, int64_t value)
@@ -47,12 +47,12 @@ static bool in_bounds(const struct key *key, int64_t value)
 static int read_enum(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
 		     int *ret_index)
 {
-	struct spec_names names = {0};
+	struct names names = {0};
 	char copy[256];
 	int index = 0, found = -1;
 	snprintf(copy, sizeof copy, "%s", key->choices);
 	for (char *save, *name = strtok_r(copy, "|", &save); name; name = strtok_r(NULL, "|", &save), index++) {
-		spec_names_add(&names, name);
+		names_add(&names, name);
 		if (strcmp(name, text) == 0)
 			found = index;
 	}
@@ -60,29 +60,28 @@ static int read_enum(struct spec_load *load, const struct key *key, const struct
 		*ret_index = found;
 		return 0;
 	}
-	char hint[80] = "";
-	const char *best = spec_suggest(&names, text);
-	if (best)
-		snprintf(hint, sizeof hint, "; did you mean \"%.40s\"?", best);
-	return fail_value(load, key, node, hint);
+	char hint[80];
+	return fail_value(load, key, node, names_hint(&names, text, hint));
 }
 
 /* Texts of numbers and choices, into plain fields. */
 static int read_plain(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
 		      void *field)
 {
+	size_t n = strlen(text);
 	bool good = false;
 	uint64_t size;
+	struct key_rate *rate = field;
 	switch (key->type) {
 	case KEY_DURATION:
-		good = spec_duration_read(text, field) && in_bounds(key, *(weir_nsec *)field);
+		good = units_duration(text, n, field) && in_bounds(key, *(weir_nsec *)field);
 		break;
 	case KEY_DURATIONS:
-		good = spec_durations_read(text, field) && in_bounds(key, ((weir_nsec *)field)[0]) &&
+		good = units_durations(text, n, field) && in_bounds(key, ((weir_nsec *)field)[0]) &&
 		       in_bounds(key, ((weir_nsec *)field)[1]);
 		break;
 	case KEY_SIZE:
-		good = spec_size_read(text, &size) && in_bounds(key, (int64_t)size);
+		good = units_size(text, n, &size) && in_bounds(key, (int64_t)size);
 		if (good)
 			*(uint64_t *)field = size;
 		break;
@@ -91,20 +90,20 @@ static int read_plain(struct spec_load *load, const struct key *key, const struc
 		if (good)
 			*(int64_t *)field = 0;
 		else
-			good = spec_count_read(text, field) && in_bounds(key, *(int64_t *)field);
+			good = units_count(text, n, INT64_MIN, INT64_MAX, field) && in_bounds(key, *(int64_t *)field);
 		break;
 	case KEY_RATE:
-		good = spec_rate_read(text, field);
+		good = units_rate(text, n, &rate->count, &rate->period);
 		break;
 	case KEY_PERCENT:
-		good = spec_percent_read(text, field);
+		good = units_share(text, n, field);
 		break;
 	case KEY_BOOL:
 		good = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
 		*(bool *)field = good && text[0] == 't';
 		break;
 	case KEY_RANGE:
-		good = spec_range_read(text, field);
+		good = units_range(text, n, field);
 		break;
 	default:
 		return read_enum(load, key, node, text, field);
@@ -118,23 +117,56 @@ static int keep_text(struct spec_load *load, const char *text, char **field)
 	return *field ? 0 : spec_fail_memory(load);
 }
 
+/* "KEY: cannot VERB "PATH": WHY", the path as it stands in the file. */
+static int fail_path(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *verb,
+		     const char *why)
+{
+	return spec_fail(load, node->line, node->column, "%s: cannot %s \"%.160s\": %s", key->name, verb, node->text,
+			 why);
+}
+
+/* Why a file cannot be read; NULL: it can. */
+static const char *find_wrong(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? "no such file" : weir_strerror(-errno);
+	if (S_ISDIR(st.st_mode))
+		return "it is a folder";
+	return access(path, R_OK) < 0 ? "permission denied" : NULL;
+}
+
+static int read_pattern(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *path)
+{
+	struct pattern_paths paths;
+	struct weir_error err = {0};
+	char why[400] = "";
+	int code = pattern_expand(path, &paths, &err);
+	if (code == WEIR_ENOMEM)
+		return spec_fail_memory(load);
+	if (code)
+		return fail_path(load, key, node, "read", err.text);
+	for (size_t i = 0; i < paths.n && !why[0]; i++) {
+		const char *wrong = find_wrong(paths.paths[i]);
+		if (wrong && paths.matched)
+			snprintf(why, sizeof why, "%.300s: %s", paths.paths[i], wrong);
+		else if (wrong)
+			snprintf(why, sizeof why, "%s", wrong);
+	}
+	pattern_paths_fini(&paths);
+	return why[0] ? fail_path(load, key, node, "read", why) : 0;
+}
+
 static int read_path_in(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
 			char **field)
 {
-	struct stat st;
-	const char *wrong = NULL;
 	*field = spec_resolve(load, text);
 	if (!*field)
 		return spec_fail_memory(load);
-	if (stat(*field, &st) < 0)
-		wrong = errno == ENOENT   ? ": there is none"
-			: errno == EACCES ? ": no permission"
-					  : ": cannot be reached";
-	else if (S_ISDIR(st.st_mode))
-		wrong = ": this is a folder";
-	else if (access(*field, R_OK) < 0)
-		wrong = ": no permission to read it";
-	return wrong ? fail_value(load, key, node, wrong) : 0;
+	if (key->flags & KEY_PATTERN)
+		return read_pattern(load, key, node, *field);
+	const char *wrong = find_wrong(*field);
+	return wrong ? fail_path(load, key, node, "read", wrong) : 0;
 }
 
 static int read_path_out(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
@@ -147,7 +179,7 @@ static int read_path_out(struct spec_load *load, const struct key *key, const st
 	if (!text[0])
 		return fail_value(load, key, node, NULL);
 	if (stat(*field, &st) == 0 && S_ISDIR(st.st_mode))
-		return fail_value(load, key, node, ": this is a folder");
+		return fail_path(load, key, node, "write", "it is a folder");
 	char *slash = strrchr(*field, '/');
 	if (!slash)
 		return 0;
@@ -156,7 +188,7 @@ static int read_path_out(struct spec_load *load, const struct key *key, const st
 		return spec_fail_memory(load);
 	bool good = stat(folder, &st) == 0 && S_ISDIR(st.st_mode);
 	free(folder);
-	return good ? 0 : fail_value(load, key, node, ": the folder does not exist");
+	return good ? 0 : fail_path(load, key, node, "write", "its folder does not exist");
 }
 
 static int compile(struct spec_load *load, const struct spec_node *node, const char *text, unsigned flags,
@@ -231,55 +263,56 @@ static int read_text(struct spec_load *load, const struct key *key, const struct
 	}
 }
 
-/* The children of a list, or a scalar as the only one. */
-static const struct spec_node *first_of(const struct spec_node *node, size_t *ret_n)
+/* Room for a list of values, or for a scalar as the only one. */
+static void *make_list(const struct spec_node *node, size_t bytes)
 {
-	*ret_n = node->kind == SPEC_LIST ? node->count : 1;
-	return node->kind == SPEC_LIST ? node->children : node;
+	return calloc(node->kind == SPEC_LIST && node->count ? node->count : 1, bytes);
+}
+
+/* Fills it with values of another type, each `bytes` large. */
+static int fill_list(struct spec_load *load, const struct key *key, const struct spec_node *node, enum key_type type,
+		     void *values, size_t bytes, size_t *n)
+{
+	struct key one = *key;
+	one.type = type;
+	one.offset = 0;
+	if (!values)
+		return spec_fail_memory(load);
+	const struct spec_node *child = node->kind == SPEC_LIST ? node->children : node;
+	for (; child; ++*n, child = node->kind == SPEC_LIST ? child->next : NULL) {
+		int code = spec_value_fill(load, &one, child, (char *)values + *n * bytes);
+		if (code < 0)
+			return code;
+	}
+	return 0;
 }
 
 static int fill_counts(struct spec_load *load, const struct key *key, const struct spec_node *node,
 		       struct key_counts *counts)
 {
-	size_t n;
-	const struct spec_node *child = first_of(node, &n);
-	struct key one = *key;
-	one.type = KEY_COUNT;
-	one.offset = 0;
-	counts->values = calloc(n ? n : 1, sizeof *counts->values);
-	if (!counts->values)
-		return spec_fail_memory(load);
-	for (; counts->n < n; counts->n++, child = child->next) {
-		int code = spec_value_fill(load, &one, child, &counts->values[counts->n]);
-		if (code < 0)
-			return code;
-	}
-	return 0;
+	counts->values = make_list(node, sizeof *counts->values);
+	return fill_list(load, key, node, KEY_COUNT, counts->values, sizeof *counts->values, &counts->n);
 }
 
 static int fill_strings(struct spec_load *load, const struct key *key, const struct spec_node *node,
 			struct key_strings *strings)
 {
-	size_t n;
-	const struct spec_node *child = first_of(node, &n);
-	struct key one = *key;
-	one.type = KEY_STRING;
-	one.offset = 0;
-	strings->values = calloc(n ? n : 1, sizeof *strings->values);
-	if (!strings->values)
-		return spec_fail_memory(load);
-	for (; strings->n < n; strings->n++, child = child->next) {
-		int code = spec_value_fill(load, &one, child, &strings->values[strings->n]);
-		if (code < 0)
-			return code;
-	}
-	return 0;
+	strings->values = make_list(node, sizeof *strings->values);
+	return fill_list(load, key, node, KEY_STRING, strings->values, sizeof *strings->values, &strings->n);
 }
 
 static bool is_token(const char *name)
 {
 	static const char bytes[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	return name[0] && strspn(name, bytes) == strlen(name);
+}
+
+/* The last word of a text is a secret, as in "Bearer abc". */
+static int hide(struct spec_load *load, const char *text)
+{
+	const char *space = text ? strrchr(text, ' ') : NULL;
+	const char *word = space ? space + 1 : text;
+	return word && secret_add(word, strlen(word)) ? spec_fail_memory(load) : 0;
 }
 
 static int fill_headers(struct spec_load *load, const struct key *key, const struct spec_node *node,
@@ -293,8 +326,7 @@ static int fill_headers(struct spec_load *load, const struct key *key, const str
 		char *text = NULL;
 		if (!is_token(child->key))
 			return spec_fail(load, child->key_line, child->key_column,
-					 "\"%.80s\" is no name of a header, expected letters, digits and -",
-					 child->key);
+					 "\"%.80s\" is not a header name, expected letters, digits and -", child->key);
 		int code = keep_text(load, child->key, &header->name);
 		if (code == 0 && child->kind != SPEC_SCALAR)
 			code = fail_value(load, key, child, NULL);
@@ -302,10 +334,14 @@ static int fill_headers(struct spec_load *load, const struct key *key, const str
 			code = spec_expand(load, key, child, &text);
 		if (code < 0)
 			return code;
-		code = compile(load, child, text, TEMPLATE_HEADER, &header->value);
+		if (spec_is_literal_secret(key, child))
+			code = hide(load, text);
+		if (code == 0)
+			code = compile(load, child, text, TEMPLATE_HEADER, &header->value);
 		free(text);
 		if (code < 0)
 			return code;
+		spec_doubt(load, key, child);
 	}
 	return 0;
 }
@@ -319,9 +355,10 @@ static int fill_times(struct spec_load *load, const struct key *key, const struc
 	for (const struct spec_node *child = node->children; child; child = child->next) {
 		struct key_time *time = &times->times[times->n++];
 		struct key one = {.name = child->key, .type = KEY_DURATION, .min = 1, .max = INT64_MAX};
-		if (!spec_count_read(child->key, &time->number) || !in_bounds(key, time->number))
+		if (!units_count(child->key, strlen(child->key), INT64_MIN, INT64_MAX, &time->number) ||
+		    !in_bounds(key, time->number))
 			return spec_fail(load, child->key_line, child->key_column,
-					 "%s has \"%.80s\", expected a whole number from %lld to %lld and its time",
+					 "%s: unexpected key \"%.80s\", expected a whole number from %lld to %lld",
 					 key->name, child->key, (long long)key->min, (long long)key->max);
 		int code = spec_value_fill(load, &one, child, &time->time);
 		if (code < 0)
@@ -339,16 +376,23 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 		return fill_strings(load, key, node, field);
 	if (key->type == KEY_HEADERS && node->kind == SPEC_MAP)
 		return fill_headers(load, key, node, field);
+	if (key->type == KEY_JSON && node->kind != SPEC_SCALAR)
+		return spec_json_fill(load, key, node, field);
 	if (key->type == KEY_TIMES && node->kind == SPEC_MAP)
 		return fill_times(load, key, node, field);
-	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_TIMES || key->type == KEY_GROUP ||
-	    spec_node_is_null(node))
+	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_TIMES || key->type == KEY_JSON ||
+	    key->type == KEY_GROUP || spec_node_is_null(node))
 		return fail_value(load, key, node, NULL);
 	char *text;
 	int code = spec_expand(load, key, node, &text);
 	if (code < 0)
 		return code;
-	code = read_text(load, key, node, text, field);
+	if ((key->flags & KEY_SECRET) && secret_add(text, strlen(text)))
+		code = spec_fail_memory(load);
+	if (code == 0)
+		code = read_text(load, key, node, text, field);
 	free(text);
+	if (code == 0)
+		spec_doubt(load, key, node);
 	return code;
 }

@@ -10,28 +10,28 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "port/json.h"
-#include "port/utf8.h"
+#include "data/json.h"
+#include "data/utf8.h"
 #include "spec/node.h"
 
-struct place {
+struct yaml_place {
 	size_t index, byte, line_start; /* index: in characters */
 	int line;
 };
 
-struct reader {
+struct yaml_reader {
 	yaml_parser_t parser;
 	const char *text;
 	size_t n, nodes;
-	struct place place;
+	struct yaml_place place;
 	struct weir_error *err;
 };
 
-static void move_to(struct reader *r, size_t index)
+static void move_to(struct yaml_reader *r, size_t index)
 {
-	struct place *at = &r->place;
+	struct yaml_place *at = &r->place;
 	if (index < at->index || at->line == 0)
-		*at = (struct place){.line = 1};
+		*at = (struct yaml_place){.line = 1};
 	for (; at->index < index && at->byte < r->n; at->index++) {
 		size_t step = utf8_length(r->text + at->byte, r->n - at->byte);
 		if (r->text[at->byte] == '\n') {
@@ -42,7 +42,7 @@ static void move_to(struct reader *r, size_t index)
 	}
 }
 
-static int fail_byte(struct reader *r, size_t byte, const char *text)
+static int fail_byte(struct yaml_reader *r, size_t byte, const char *text)
 {
 	weir_error_set(r->err, WEIR_EINVAL, "%s", text);
 	if (!r->err)
@@ -59,7 +59,7 @@ static int fail_byte(struct reader *r, size_t byte, const char *text)
 	return WEIR_EINVAL;
 }
 
-static int fail_mark(struct reader *r, const yaml_mark_t *mark, const char *text)
+static int fail_mark(struct yaml_reader *r, const yaml_mark_t *mark, const char *text)
 {
 	move_to(r, mark->index);
 	return fail_byte(r, r->place.byte, text);
@@ -76,18 +76,19 @@ static const char *translate(const char *problem)
 	static const char *const table[][2] = {
 		{"tab", "a tab in the indentation, expected spaces"},
 		{"mapping values are not allowed",
-		 "this ':' cannot stand here, expected another indentation, or quotes around a text that holds \": \""},
+		 "unexpected ':'; check the indentation, or quote text that contains \": \""},
 		{"could not find expected ':'", "expected \"key: value\""},
 		{"did not find expected key", "expected a key, indented like those before it"},
 		{"did not find expected '-'", "expected \"- \", indented like those before it"},
-		{"',' or '}'", "expected ',' or '}', or quotes around a text with such characters"},
-		{"',' or ']'", "expected ',' or ']', or quotes around a text with such characters"},
-		{"unexpected end of stream", "a quote is opened here and not closed, expected one more"},
-		{"unknown escape", "no such escape in double quotes, expected \\n, \\\", \\\\ ..., or single quotes"},
-		{"cannot start any token", "a value cannot begin with this character, expected quotes around it"},
+		{"',' or '}'", "expected ',' or '}'; quote text that contains such characters"},
+		{"',' or ']'", "expected ',' or ']'; quote text that contains such characters"},
+		{"unexpected end of stream", "this quote is not closed"},
+		{"unknown escape", "unknown escape in double quotes, expected \\n, \\\", \\\\ ..., or single quotes"},
+		{"cannot start any token", "a value cannot begin with this character; quote it"},
+		{"alphabetic or numeric character", "a value that begins with * or & is an alias; quote it"},
 		{"did not find expected node", "expected a value"},
-		{"did not find expected <document start>", "expected the end, or the document has a second one"},
-		{"control characters", "a control character, expected text"},
+		{"did not find expected <document start>", "expected the end of the document"},
+		{"control characters", "a control character"},
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (has(problem, table[i][0]))
@@ -96,17 +97,17 @@ static const char *translate(const char *problem)
 }
 
 /* `{ url: http://x/${.id} }`: inside braces a plain text ends at '{'.  Blames the beginning of that text. */
-static int fail_hole(struct reader *r, size_t byte)
+static int fail_hole(struct yaml_reader *r, size_t byte)
 {
 	size_t start = byte;
 	while (start > 0 && !strchr(" \t\n,[{", r->text[start - 1]))
 		start--;
-	return fail_byte(r, start,
-			 "inside braces and brackets a value with ${...} ends at its '{': quote this value, "
-			 "expected \"...${.path}...\"");
+	return fail_byte(
+		r, start,
+		"inside braces and brackets a value with ${...} ends at its '{'; quote this value: \"...${.path}...\"");
 }
 
-static int fail_parser(struct reader *r)
+static int fail_parser(struct yaml_reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
 	char plain[256];
@@ -114,7 +115,7 @@ static int fail_parser(struct reader *r)
 		return weir_error_set(r->err, WEIR_ENOMEM, "out of memory");
 	const char *text = translate(p->problem);
 	if (!text) {
-		snprintf(plain, sizeof plain, "no valid YAML: %.100s%s%.100s", p->problem ? p->problem : "?",
+		snprintf(plain, sizeof plain, "invalid YAML: %.100s%s%.100s", p->problem ? p->problem : "?",
 			 p->context ? " " : "", p->context ? p->context : "");
 		text = plain;
 	}
@@ -131,16 +132,16 @@ static int fail_parser(struct reader *r)
 	return fail_byte(r, byte, text);
 }
 
-static int next_event(struct reader *r, yaml_event_t *event)
+static int next_event(struct yaml_reader *r, yaml_event_t *event)
 {
 	return yaml_parser_parse(&r->parser, event) ? 0 : fail_parser(r);
 }
 
-static int check_plainness(struct reader *r, const yaml_event_t *event)
+static int check_plainness(struct yaml_reader *r, const yaml_event_t *event)
 {
 	const yaml_char_t *anchor = NULL, *tag = NULL;
 	if (event->type == YAML_ALIAS_EVENT)
-		return fail_mark(r, &event->start_mark, "aliases (*name) are not supported, expected the value itself");
+		return fail_mark(r, &event->start_mark, "aliases (*name) are not supported; write the value itself");
 	if (event->type == YAML_SCALAR_EVENT) {
 		anchor = event->data.scalar.anchor;
 		tag = event->data.scalar.tag;
@@ -152,23 +153,23 @@ static int check_plainness(struct reader *r, const yaml_event_t *event)
 		tag = event->data.mapping_start.tag;
 	}
 	if (anchor)
-		return fail_mark(r, &event->start_mark, "anchors (&name) are not supported, expected a plain value");
+		return fail_mark(r, &event->start_mark, "anchors (&name) are not supported; write a plain value");
 	if (tag)
-		return fail_mark(r, &event->start_mark, "tags (!name) are not supported, expected a plain value");
+		return fail_mark(r, &event->start_mark, "tags (!name) are not supported; write a plain value");
 	return 0;
 }
 
-static int check_text(struct reader *r, const yaml_event_t *event)
+static int check_text(struct yaml_reader *r, const yaml_event_t *event)
 {
 	if (memchr(event->data.scalar.value, 0, event->data.scalar.length))
-		return fail_mark(r, &event->start_mark, "a NUL character, expected text");
+		return fail_mark(r, &event->start_mark, "a NUL character");
 	return 0;
 }
 
-static int read_children(struct reader *r, struct spec_node *node, unsigned depth);
+static int read_children(struct yaml_reader *r, struct spec_node *node, unsigned depth);
 
 /* Makes a node of an event that begins one. */
-static int read_node(struct reader *r, const yaml_event_t *event, unsigned depth, struct spec_node **ret_node)
+static int read_node(struct yaml_reader *r, const yaml_event_t *event, unsigned depth, struct spec_node **ret_node)
 {
 	int code = check_plainness(r, event);
 	if (code < 0)
@@ -206,19 +207,20 @@ static int read_node(struct reader *r, const yaml_event_t *event, unsigned depth
 }
 
 /* Checks a key and keeps it in `pending` until its value is there. */
-static int read_key(struct reader *r, const yaml_event_t *event, const struct spec_node *map, struct spec_node *pending)
+static int read_key(struct yaml_reader *r, const yaml_event_t *event, const struct spec_node *map,
+		    struct spec_node *pending)
 {
 	int code = check_plainness(r, event);
 	if (code < 0)
 		return code;
 	if (event->type != YAML_SCALAR_EVENT)
-		return fail_mark(r, &event->start_mark, "a key cannot be a list or a map, expected a text");
+		return fail_mark(r, &event->start_mark, "a key cannot be a list or a map");
 	code = check_text(r, event);
 	if (code < 0)
 		return code;
 	const char *key = (const char *)event->data.scalar.value;
 	char text[160];
-	snprintf(text, sizeof text, "the key \"%.80s\" comes twice, expected it once", key);
+	snprintf(text, sizeof text, "duplicate key \"%.80s\"", key);
 	if (spec_node_member(map, key))
 		return fail_mark(r, &event->start_mark, text);
 	if (map->count == SPEC_KEYS_MAX)
@@ -231,8 +233,8 @@ static int read_key(struct reader *r, const yaml_event_t *event, const struct sp
 }
 
 /* One event inside a list or map.  1: it was its end. */
-static int read_child(struct reader *r, struct spec_node *node, struct spec_node ***tail, struct spec_node *pending,
-		      const yaml_event_t *event, unsigned depth)
+static int read_child(struct yaml_reader *r, struct spec_node *node, struct spec_node ***tail,
+		      struct spec_node *pending, const yaml_event_t *event, unsigned depth)
 {
 	struct spec_node *child;
 	if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT)
@@ -252,7 +254,7 @@ static int read_child(struct reader *r, struct spec_node *node, struct spec_node
 	return 0;
 }
 
-static int read_children(struct reader *r, struct spec_node *node, unsigned depth)
+static int read_children(struct yaml_reader *r, struct spec_node *node, unsigned depth)
 {
 	struct spec_node **tail = &node->children, pending = {0};
 	int code = 0;
@@ -268,7 +270,7 @@ static int read_children(struct reader *r, struct spec_node *node, unsigned dept
 	return code < 0 ? code : 0;
 }
 
-static int read_stream(struct reader *r, struct spec_node **root)
+static int read_stream(struct yaml_reader *r, struct spec_node **root)
 {
 	for (;;) {
 		yaml_event_t event;
@@ -277,7 +279,7 @@ static int read_stream(struct reader *r, struct spec_node **root)
 			return code;
 		yaml_event_type_t type = event.type;
 		if (type == YAML_DOCUMENT_START_EVENT && *root)
-			code = fail_mark(r, &event.start_mark, "a second document, expected one in a file");
+			code = fail_mark(r, &event.start_mark, "a second document; a file has only one");
 		else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT ||
 			 type == YAML_MAPPING_START_EVENT || type == YAML_ALIAS_EVENT)
 			code = read_node(r, &event, 1, root);
@@ -288,22 +290,22 @@ static int read_stream(struct reader *r, struct spec_node **root)
 }
 
 /* Where libyaml would only give a byte's offset, or take the text for UTF-16. */
-static int check_bytes(struct reader *r)
+static int check_bytes(struct yaml_reader *r)
 {
 	if (r->n > SPEC_BYTES_MAX)
-		return fail_byte(r, SPEC_BYTES_MAX, "larger than 1 MiB, expected a smaller file");
+		return fail_byte(r, SPEC_BYTES_MAX, "the file is larger than 1 MiB");
 	if (json_utf8_valid(r->text, r->n))
 		return 0;
 	size_t i = 0;
 	for (size_t step; (step = utf8_length(r->text + i, r->n - i)) != 0;)
 		i += step;
-	return fail_byte(r, i, "no valid UTF-8, expected a text file");
+	return fail_byte(r, i, "invalid UTF-8; expected a text file");
 }
 
 int spec_yaml_read(const char *text, size_t n, struct spec_node **ret_root, struct weir_error *err)
 {
 	bool bom = n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
-	struct reader r = {.text = text + (bom ? 3 : 0), .n = n - (bom ? 3 : 0), .err = err};
+	struct yaml_reader r = {.text = text + (bom ? 3 : 0), .n = n - (bom ? 3 : 0), .err = err};
 	struct spec_node *root = NULL;
 	int code = check_bytes(&r);
 	if (code < 0)

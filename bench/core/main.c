@@ -13,7 +13,7 @@
  *   sleeper_bytes_100k, sleeper_bytes_1m
  *   sleepers_1m          _wall_s: 1,000,000 fibers are spawned, each sleeps 2 s, and waited for
  *                        _late_ms: how late the latest woke, of those that were due when all slept
- *   sleep500             20,000 sleeps of 0.1 to 0.2 s, 500 at once, the permit taken before the fiber is made
+ *   sleep500             20,000 sleeps of 0.1 to 0.2 s, 500 in flight, the permit taken before the fiber is made
  *                        _wall_s, _cpu_s: user and system, _rss_bytes: most that was resident, of the whole process
  *   sleep500_bound       sleep500_bound_s: what these sleeps take on a machine that wakes in no time
  *   sleep500_bare        sleep500_bare_wall_s, _cpu_s: the same by a bare loop over epoll, without fibers

@@ -9,7 +9,7 @@
  * Errors are negative ints.  Those that the system also knows are the negated errno (WEIR_ETIMEDOUT == -ETIMEDOUT);
  * weir's own lie below -5000.  `errno` itself is part of no interface: it does not survive a switch of fibers.
  * On failure outputs (`ret_x`) are untouched, ownership has not moved, and the object can still be used.
- * Breaking a contract (freeing what is in use, task_done once too often) prints file:line and aborts.
+ * Breaking a contract (freeing what is in use, task_done too often) prints the place of your call and aborts.
  */
 #ifndef WEIR_BASE_H
 #define WEIR_BASE_H
@@ -25,6 +25,12 @@ extern "C" {
 
 #define WEIR_API __attribute__((visibility("default")))
 
+/* The place of a call, "main.c:42".  Calls that must not be made too early or too often are macros that pass it to the
+ * library, over a function of the same name. */
+#define WEIR_HERE             __FILE__ ":" WEIR__TEXT_OF(__LINE__)
+#define WEIR__TEXT_OF(number) WEIR__TEXT(number)
+#define WEIR__TEXT(number)    #number
+
 typedef int64_t weir_nsec;
 
 #define WEIR_USEC ((weir_nsec)1000)
@@ -39,6 +45,7 @@ typedef int64_t weir_nsec;
 	X(EAGAIN, -EAGAIN, "would have to wait")                                                                       \
 	X(EBUSY, -EBUSY, "busy")                                                                                       \
 	X(ECANCELED, -ECANCELED, "cancelled")                                                                          \
+	X(EINTR, -EINTR, "stopped by a signal")                                                                        \
 	X(EINVAL, -EINVAL, "invalid argument")                                                                         \
 	X(EIO, -EIO, "input/output error")                                                                             \
 	X(EMFILE, -EMFILE, "no descriptor left")                                                                       \

@@ -4,14 +4,28 @@
  *
  *     CLOSED --- rate of failures or of slow calls too high ---> OPEN
  *        ^                                                     |    ^
- *        |                                            open time|    | a probe failed, or they took too long:
+ *        |                                            open time|    | too many probes failed, or they took too long:
  *        |                                                     v    | the open time doubles
- *        '------------- all probes ended well ------------- HALF_OPEN
+ *        '----------- enough probes ended well ----------- HALF_OPEN
+ *
+ * It learns only what a call says about the upstream.  A job that always fails says nothing about it: the owner of the
+ * breaker marks its permits (`again`, `suspect`), and a failure of a suspect does not count.
+ *
+ * Closed, it opens at the failure rate, or at so many failures in a row.  Calls of suspects are not in the window; a
+ * good one ends the row.  Where most of what failed was answered (WEIR_OUTCOME_ERROR), the rate needs twice as many
+ * calls after each false alarm, 16 times at most, for a window's length.
+ *
+ * Half-open, it closes or opens as soon as the share of failed probes is certain, whatever the others will be.  A
+ * suspect that fails uses up a probe and is not in the share; if all of them were suspects it opens for the same time
+ * again.  An ERROR is an answer: its probe goes to another call, `calls_least` times in all for jobs that had not
+ * failed before, then it opens; for those that had, each time.
+ *
+ * Denied calls (WEIR_OUTCOME_DENIED) open it by a rule of their own, `denied_rate`: then one good probe closes it, and
+ * it opens again when none was.  Of suspects they do not count.
  *
  * Every permit ends, as an outcome or released, exactly once; one that is released leaves its probe to another call.
  * Results of calls that were let through before the state changed are counted as stale and change nothing.  Throttled
- * calls (429) are neither good nor bad: they are released.  One probe that fails opens it again; slow probes do when
- * all have ended and their share is the slow rate.  The state machine is that of resilience4j, with a limit on
+ * calls (429) are neither good nor bad: they are released.  The state machine is that of resilience4j, with a limit on
  * half-open and a growing, jittered open time.  Half-open lasts as long as nobody asks: its limit runs from the first
  * of the probes that are under way.
  *
@@ -43,6 +57,9 @@ struct weir_breaker_options {
 	double jitter;         /* of the open time, both ways; 0: 0.2; 1 at most; negative: none */
 	unsigned probes;       /* calls let through in half-open; 0: 3; 1,000 at most */
 	weir_nsec half_open;   /* longest stay there with probes under way; 0: 30 s */
+	double denied_rate;    /* opens at this share of denied calls in the last 20, and at 20 in a row; 0: never, they
+				* count as good.  After a false alarm, when a probe was good within 2 * open_most, the
+				* share is that of twice as many calls, up to 1,280 */
 	uint64_t seed;         /* of the jitter */
 };
 
@@ -51,6 +68,9 @@ struct weir_breaker;
 struct weir_breaker_permit {
 	uint32_t epoch; /* the library's */
 	bool probe;     /* with this call the breaker finds out whether it can close */
+	/* For the owner to set before the permit ends: */
+	bool again;   /* the job has failed here before */
+	bool suspect; /* and a call that began after that was good: it is the job, not the upstream */
 };
 
 WEIR_API int weir_breaker_new(const struct weir_breaker_options *opts, struct weir_breaker **ret_breaker); /* EINVAL,
@@ -63,6 +83,9 @@ WEIR_API int weir_breaker_allow(struct weir_breaker *breaker, weir_nsec now, str
 /* Ends a permit.  took: how long the call lasted. */
 WEIR_API void weir_breaker_end(struct weir_breaker *breaker, struct weir_breaker_permit permit,
 			       enum weir_outcome outcome, weir_nsec took, weir_nsec now);
+WEIR_API void weir__breaker_end(const char *here, struct weir_breaker *breaker, struct weir_breaker_permit permit,
+				enum weir_outcome outcome, weir_nsec took, weir_nsec now);
+#define weir_breaker_end(...) weir__breaker_end(WEIR_HERE, __VA_ARGS__)
 
 /* When the next call may be let through: `now`; the end of the open time; in half-open with all probes under way its
  * end. */
@@ -78,6 +101,9 @@ struct weir_breaker_stats {
 	uint64_t refused;             /* calls */
 	uint64_t stale;               /* results that came after the state had changed */
 	weir_nsec until;              /* of open and half-open: their end; 0: none */
+	unsigned denied, denied_of;   /* of open and half-open: opened for so many denied calls of the last so many;
+				       * 0: not for denied calls */
+	weir_nsec denied_since;       /* … then */
 };
 WEIR_API void weir_breaker_stats(const struct weir_breaker *breaker, weir_nsec now,
 				 struct weir_breaker_stats *ret_stats);

@@ -19,6 +19,8 @@ WEIR_API int weir_event_new(struct weir_event **ret_event);
 
 /* Contract: no fiber waits on it; one that was woken or cancelled does not any longer.  NULL is fine. */
 WEIR_API void weir_event_free(struct weir_event *event);
+WEIR_API void weir__event_free(const char *here, struct weir_event *event);
+#define weir_event_free(...) weir__event_free(WEIR_HERE, __VA_ARGS__)
 
 /* Sets it and wakes all who wait, also those that would find it cleared again when they run.  Does not suspend. */
 WEIR_API void weir_event_set(struct weir_event *event);

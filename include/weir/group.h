@@ -36,7 +36,7 @@ enum weir_group_flags {
 
 struct weir_group_options {
 	unsigned flags;
-	size_t limit;       /* most fibers alive at once; 0: none */
+	size_t limit;       /* maximum fibers alive; 0: no limit */
 	size_t errors_most; /* most failures that weir_group_errors() keeps; 0: 32 */
 };
 
@@ -45,6 +45,8 @@ struct weir_spawn_options {
 	const char *name;   /* kept as a pointer: a literal, or longer-lived than the fiber */
 	size_t stack_bytes; /* 0: as the loop's */
 	int *ret_result;    /* where the result goes when the fiber has ended; untouched until then; may be NULL */
+	bool background;    /* weir_group_wait() cancels it when only such fibers are left; WEIR_ECANCELED is no
+			     * failure of it */
 };
 
 /* opts may be NULL.  WEIR_ENOMEM. */
@@ -53,6 +55,8 @@ WEIR_API int weir_group_new(const struct weir_group_options *opts, struct weir_g
 /* Contract: no fiber of it is left; no fiber waits on it, or was woken or cancelled there and has not run since.  NULL
  * is fine. */
 WEIR_API void weir_group_free(struct weir_group *group);
+WEIR_API void weir__group_free(const char *here, struct weir_group *group);
+#define weir_group_free(...) weir__group_free(WEIR_HERE, __VA_ARGS__)
 
 /* Starts fn(arg) as a fiber of the group; it runs first when the caller suspends.  Suspends only while the limit is
  * reached.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_EINVAL (the stack's size), WEIR_ENOMEM: then fn will not
@@ -62,7 +66,8 @@ WEIR_API int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *
 WEIR_API int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn,
 				   void *arg, weir_nsec deadline);
 
-/* Waits until no fiber of the group is left: 0, or the first failure in it.  With WEIR_ETIMEDOUT (WEIR_EAGAIN) the
+/* Waits until no fiber of the group is left: 0, or the first failure in it.  Once only background fibers are left it
+ * cancels them.  With WEIR_ETIMEDOUT (WEIR_EAGAIN) the
  * fibers go on.  When the caller itself is cancelled, so is the group; the wait still lasts until the last fiber has
  * ended and then returns WEIR_ECANCELED. */
 WEIR_API int weir_group_wait(struct weir_group *group, weir_nsec deadline);
@@ -71,7 +76,8 @@ WEIR_API int weir_group_wait(struct weir_group *group, weir_nsec deadline);
 struct weir_group_part {
 	weir_fiber_fn fn;
 	void *arg;
-	size_t fibers; /* 0: 1 */
+	size_t fibers;   /* 0: 1 */
+	bool background; /* cancelled when the other parts have ended: for a watcher that would wait for ever */
 };
 
 /* The life of a group in one call: starts the n parts, in their order, as fibers of a new group, waits for the last of

@@ -4,8 +4,8 @@
  * the array, so that a walk down touches one cache line a level and no node; nodes of one key leave in the order they
  * came.  All zero is a valid empty heap.
  *
- * Room is reserved apart from adding, so that adding cannot fail: whoever makes an owner reserves for it.  A plain
- * object without locks: one thread at a time.
+ * Room is reserved apart from adding, so that adding cannot fail: the code that makes an owner reserves for it.  A
+ * plain object without locks: one thread at a time.
  */
 #ifndef WEIR_HEAP_H
 #define WEIR_HEAP_H

@@ -32,9 +32,9 @@ WEIR_API int weir_io_open(int fd, struct weir_io **ret_io);
 WEIR_API void weir_io_close(struct weir_io *io);
 
 /* Suspends until one of the events holds and returns those that do (1 or more); with a deadline that has passed, or
- * WEIR_TRY, it still looks once.  Returns 0 when weir_io_wake() was
- * called meanwhile or since the last wait.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_ECLOSED.
- * May report an event that is gone again: try, and wait anew on EAGAIN. */
+ * WEIR_TRY, it still looks once.  Returns 0 when weir_io_wake() was called meanwhile or since the last wait.
+ * WEIR_EINVAL (no event), WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_ECLOSED.
+ * May report an event that is gone again: try, and wait again on EAGAIN. */
 WEIR_API int weir_io_wait(struct weir_io *io, unsigned events, weir_nsec deadline);
 
 /* Makes the weir_io_wait() under way, or else the next one, return 0 (not a read or write).  For a fiber that waits for

@@ -8,21 +8,16 @@
  * shows at its next call.  Every item that was got is settled by one weir_queue_task_done(); weir_queue_join() waits
  * for all of them.
  *
- * Closing: gracefully, gets drain what is there and then answer WEIR_ECLOSED; at once, what is left is dropped and
+ * Closing: gracefully, gets drain what is there and then return WEIR_ECLOSED; immediately, what is left is dropped and
  * counts as settled.  Puts answer WEIR_ECLOSED from the close on, also those already waiting: their items stay with
  * the caller.
- *
- * One with a name counts how long its fibers wait and reports itself (metrics.h): weir_queue_depth, _capacity (of an
- * unbounded one +Inf), _reserved, _unsettled, _puts_total, _gets_total, _dropped_total, _put_wait_seconds,
- * _get_wait_seconds; and for each class that has statistics, with the label `class`: weir_queue_class_gets_total,
- * _overtakes_total, _breaches_total, _wait_seconds, _task_seconds.  All of it is what the statistics below say.
  *
  * Calls belong on fibers of the loop that made the queue.
  */
 #ifndef WEIR_QUEUE_H
 #define WEIR_QUEUE_H
 
-#include <weir/metrics.h>
+#include <weir/histogram.h>
 #include <weir/run.h>
 
 #ifdef __cplusplus
@@ -61,19 +56,18 @@ struct weir_queue_options {
 			   * for all), those of classes beyond go to the last */
 	const weir_nsec *sla; /* of WEIR_PRIORITY: the longest an item of each class should wait, 0: any time; `classes`
 			       * values, copied; may be NULL */
-	struct weir_metrics *metrics; /* where one with a name reports itself; NULL: the registry of the thread, if
-				       * there is one */
 };
 
-/* WEIR_EINVAL (an option), WEIR_ENOMEM, WEIR_EBUSY: the registry has other metrics of these names. */
+/* WEIR_EINVAL (an option), WEIR_ENOMEM. */
 WEIR_API int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue **ret_queue);
 
 /* A FIFO queue of at most `capacity` items (1 or more) of item_bytes (1 or more) each.  WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_queue);
 
-/* Contract: no fiber waits on it, and none was woken in weir_queue_get_many() and has not run since.  Items left in it
- * are forgotten.  NULL is fine. */
+/* Contract: no fiber waits on it.  Items left in it are forgotten.  NULL is fine. */
 WEIR_API void weir_queue_free(struct weir_queue *queue);
+WEIR_API void weir__queue_free(const char *here, struct weir_queue *queue);
+#define weir_queue_free(...) weir__queue_free(WEIR_HERE, __VA_ARGS__)
 
 /* ---- put and get */
 
@@ -89,38 +83,12 @@ WEIR_API int weir_queue_put_at(struct weir_queue *queue, const void *item, int64
  * WEIR_ECLOSED: then *ret_item is untouched. */
 WEIR_API int weir_queue_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline);
 
-/* Never suspend, and work after a cancel, too, so in clean-up: WEIR_EAGAIN, WEIR_ECLOSED, WEIR_ENOMEM (unbounded). */
-WEIR_API int weir_queue_try_put(struct weir_queue *queue, const void *item);
-WEIR_API int weir_queue_try_get(struct weir_queue *queue, void *ret_item);
-
-/* Puts the n items of an array, in order and with no other fiber's put between them; suspends while the queue is full.
- * Errors as weir_queue_put(); *ret_n is how many went in, also then. */
-WEIR_API int weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n,
-				 weir_nsec deadline);
-
-/* Gets what there is, at most n (1 or more) items; suspends only while there is none.  Errors as weir_queue_get(). */
-WEIR_API int weir_queue_get_many(struct weir_queue *queue, void *ret_items, size_t n, size_t *ret_n,
-				 weir_nsec deadline);
-
-/* ---- a place first, the item later */
-
-/* Takes a place in the queue for an item that is still to be made; suspends while the queue is full, in line with the
- * puts.  Ends in one commit or abort; until then the place counts as full.  Errors as weir_queue_put(). */
-WEIR_API int weir_queue_reserve(struct weir_queue *queue, weir_nsec deadline);
-
-/* Fill a place that was reserved; cannot fail and do not suspend.  The item goes in now, not at the time of the
- * reservation; rank as in weir_queue_put_at(), a negative class counts as 0.  In a queue that was closed meanwhile,
- * too: gets wait for places that are still reserved; after WEIR_QUEUE_DROP the item is dropped like the others. */
-WEIR_API void weir_queue_commit(struct weir_queue *queue, const void *item);
-WEIR_API void weir_queue_commit_at(struct weir_queue *queue, const void *item, int64_t rank);
-
-/* Gives a reserved place back, to whoever waits for one. */
-WEIR_API void weir_queue_abort(struct weir_queue *queue);
-
 /* ---- settling */
 
 /* Settles one item that was got.  Once too often is a broken contract. */
 WEIR_API void weir_queue_task_done(struct weir_queue *queue);
+WEIR_API void weir__queue_task_done(const char *here, struct weir_queue *queue);
+#define weir_queue_task_done(...) weir__queue_task_done(WEIR_HERE, __VA_ARGS__)
 
 /* Suspends until every item ever put was settled.  WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED. */
 WEIR_API int weir_queue_join(struct weir_queue *queue, weir_nsec deadline);
@@ -134,8 +102,8 @@ enum weir_queue_close_flags {
 /* Closes the queue and returns how many items were dropped.  A second call may only add WEIR_QUEUE_DROP. */
 WEIR_API size_t weir_queue_close(struct weir_queue *queue, unsigned flags);
 
-/* Another capacity (1 or more).  Growing lets waiting puts in at once, in their order; shrinking drops nothing and lets
- * nobody in until there are fewer items than that; memory is kept.  WEIR_EINVAL (also of an unbounded queue),
+/* Another capacity (1 or more).  Growing admits waiting puts immediately, in their order; shrinking drops nothing and
+ * lets nobody in until there are fewer items than that; memory is kept.  WEIR_EINVAL (also of an unbounded queue),
  * WEIR_ENOMEM: then nothing has changed. */
 WEIR_API int weir_queue_resize(struct weir_queue *queue, size_t capacity);
 
@@ -144,7 +112,7 @@ WEIR_API int weir_queue_resize(struct weir_queue *queue, size_t capacity);
 WEIR_API size_t weir_queue_size(const struct weir_queue *queue);
 WEIR_API size_t weir_queue_capacity(const struct weir_queue *queue); /* of an unbounded queue SIZE_MAX */
 WEIR_API bool weir_queue_empty(const struct weir_queue *queue);
-WEIR_API bool weir_queue_full(const struct weir_queue *queue); /* every place is taken or reserved */
+WEIR_API bool weir_queue_full(const struct weir_queue *queue); /* every place is taken */
 
 /* Of a queue with a name or WEIR_QUEUE_TIMED: how calls waited, whatever became of them.  Calls that did not suspend
  * are not in it.  A weir_select() that waited counts once for each of its cases, whichever won: as long as it stood in
@@ -152,7 +120,7 @@ WEIR_API bool weir_queue_full(const struct weir_queue *queue); /* every place is
 struct weir_queue_waits {
 	uint64_t n;
 	weir_nsec total;
-	const struct weir_histogram *times; /* NULL: not counted; lives as long as the queue */
+	const struct weir_histogram *times; /* NULL: not counted; valid as long as the queue */
 };
 
 /* The time in hand runs from get to task_done.  As task_done names no item, the k-th is taken to settle the k-th that
@@ -160,17 +128,17 @@ struct weir_queue_waits {
  * that is the truth; where one is slower than the others, its times mix with theirs: the mean over all classes stays
  * exact, percentiles draw towards it.
  *
- * Costs no clock read: times are told by weir_now().  So an item that is settled without suspending counts 0.  As
+ * Costs no clock read: times are those of weir_now().  So an item that is settled without suspending counts 0.  As
  * long as at most 1,023 items are in hand (got in the same turn and of one class they count as one) the times of all
  * are known; those of items got beyond that are in `in_hand`, but `untimed` in the histograms. */
 struct weir_queue_stats {
 	const char *name;                    /* NULL: none */
 	uint64_t put, got, settled, dropped; /* items so far; settled includes dropped, got does not */
-	size_t size, reserved;
-	struct weir_queue_waits puts, gets; /* puts: stalled by a full queue, with those of weir_queue_reserve() */
+	size_t size;
+	struct weir_queue_waits puts, gets; /* puts: stalled by a full queue */
 	weir_nsec in_hand; /* of all items together, to now if not settled: divided by `got` their mean; 0 without
 			    * classes */
-	const struct weir_histogram *tasks; /* the time in hand of those settled; NULL without classes; lives as long as
+	const struct weir_histogram *tasks; /* the time in hand of those settled; NULL without classes; valid as long as
 					     * the queue */
 	uint64_t untimed;                   /* items settled that are not in it */
 	unsigned classes;                   /* of EDF 1; of FIFO and LIFO 1 with WEIR_QUEUE_TIMED, else 0 */
@@ -182,8 +150,8 @@ struct weir_queue_class_stats {
 	uint64_t got;
 	uint64_t overtook; /* left while an older item, of whatever class, stayed behind */
 	uint64_t breaches; /* waited longer than the class's sla; of EDF: left after their own deadline */
-	const struct weir_histogram *times; /* from going in to coming out; lives as long as the queue */
-	const struct weir_histogram *tasks; /* from coming out to task_done, as above; lives as long as the queue */
+	const struct weir_histogram *times; /* from going in to coming out; valid as long as the queue */
+	const struct weir_histogram *tasks; /* from coming out to task_done, as above; valid as long as the queue */
 };
 
 /* WEIR_EINVAL: there is no such class. */

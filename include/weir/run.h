@@ -39,15 +39,17 @@ struct weir_options {
 	size_t stack_bytes;       /* of each fiber; 0: 64 KiB; less than WEIR_STACK_MIN or over 4 GiB is refused */
 	unsigned flags;           /* WEIR_VIRTUAL_CLOCK */
 	unsigned offload_threads; /* most threads of weir_offload(), 256 at most; 0: 4 */
-	uint64_t seed;            /* 0: ready fibers run in the order told above; else shuffled by this seed */
+	uint64_t seed;            /* 0: ready fibers run in the order described above; else shuffled by this seed */
 };
 
 /* Runs fn(arg) as the first fiber of a new loop on this thread and returns its result when it has returned.  opts may
  * be NULL.  Signals are not touched.  A loop inside a loop is a broken contract.
- * Errors of its own: WEIR_ENOMEM, WEIR_EINVAL (an option), WEIR_EMFILE, and WEIR_EDEADLOCK when every fiber waits
+ * Other errors: WEIR_ENOMEM, WEIR_EINVAL (an option), WEIR_EMFILE, and WEIR_EDEADLOCK when every fiber waits
  * for ever and none on anything outside: then the fibers are abandoned, not unwound.
  */
 WEIR_API int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg);
+WEIR_API int weir__run(const char *here, const struct weir_options *opts, weir_fiber_fn fn, void *arg);
+#define weir_run(...) weir__run(WEIR_HERE, __VA_ARGS__)
 
 /* The loop's time: read once a turn of the loop, so the same for all that runs in between. */
 WEIR_API weir_nsec weir_now(void);
@@ -61,8 +63,8 @@ WEIR_API weir_nsec weir_after(weir_nsec timeout);
 /* Lets every other ready fiber run once.  Suspends.  0 or WEIR_ECANCELED. */
 WEIR_API int weir_yield(void);
 
-/* Suspends until the deadline has passed (a time, not WEIR_TRY): 0, at once if it lies in the past.  Never wakes early,
- * but for WEIR_ECANCELED, and for WEIR_ETIMEDOUT when a deadline scope (below) ends before. */
+/* Suspends until the deadline has passed (a time, not WEIR_TRY): 0, immediately if it lies in the past.  Never wakes
+ * early, but for WEIR_ECANCELED, and for WEIR_ETIMEDOUT when a deadline scope (below) ends before. */
 WEIR_API int weir_sleep_until(weir_nsec deadline);
 
 /* weir_sleep_until(weir_now() + duration). */
@@ -75,6 +77,8 @@ WEIR_API bool weir_canceled(void);
  * has ended: for clean-up.  Nests. */
 WEIR_API void weir_shield_enter(void);
 WEIR_API void weir_shield_leave(void);
+WEIR_API void weir__shield_leave(const char *here);
+#define weir_shield_leave() weir__shield_leave(WEIR_HERE)
 
 /*
  * A deadline over several calls.  Between enter and leave no call of this fiber waits beyond the scope's deadline: each
@@ -101,6 +105,8 @@ WEIR_API void weir_deadline_enter(struct weir_deadline *scope, weir_nsec deadlin
 
 /* Contract: the scope entered last, by this fiber, and as deep in shields as then. */
 WEIR_API void weir_deadline_leave(struct weir_deadline *scope);
+WEIR_API void weir__deadline_leave(const char *here, struct weir_deadline *scope);
+#define weir_deadline_leave(...) weir__deadline_leave(WEIR_HERE, __VA_ARGS__)
 
 /* The deadline that the scopes set for the calls of this fiber now; WEIR_FOREVER: none. */
 WEIR_API weir_nsec weir_deadline_now(void);

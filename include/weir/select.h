@@ -33,8 +33,8 @@ struct weir_select_case {
 	int code; /* of the case that happened: 0, or why the queue refused: WEIR_ECLOSED, WEIR_ENOMEM */
 };
 
-/* Suspends until one of n cases (WEIR_SELECT_MOST at most) can happen, and returns its index; of several that can at
- * once, the first of the array.  The `code` of the others is not touched.
+/* Suspends until one of n cases (WEIR_SELECT_MOST at most) can happen, and returns its index; if several
+ * can, the first of the array.  The `code` of the others is not touched.
  * WEIR_EAGAIN, WEIR_ETIMEDOUT, WEIR_ECANCELED: none happened.  WEIR_EINVAL: too many, two things in one case, or a
  * class that is negative. */
 WEIR_API int weir_select(struct weir_select_case *cases, size_t n, weir_nsec deadline);

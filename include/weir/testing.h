@@ -33,8 +33,8 @@ extern "C" {
 #endif
 
 enum weir_testing_call {
-	WEIR_TESTING_PUT,      /* weir_queue_put, _put_at, _put_many, _try_put, _reserve */
-	WEIR_TESTING_GET,      /* weir_queue_get, _get_many, _try_get */
+	WEIR_TESTING_PUT,      /* weir_queue_put, _put_at */
+	WEIR_TESTING_GET,      /* weir_queue_get */
 	WEIR_TESTING_ACQUIRE,  /* weir_sem_acquire */
 	WEIR_TESTING_SPAWN,    /* weir_group_spawn, _spawn_with; with the archive those of weir_group_run */
 	WEIR_TESTING_ALLOCATE, /* malloc, calloc, realloc: NULL and ENOMEM, whatever the code */

@@ -3,7 +3,6 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
-#include <weir/adapt.h>
 #include <weir/backoff.h>
 #include <weir/base.h>
 #include <weir/breaker.h>
@@ -15,11 +14,8 @@
 #include <weir/histogram.h>
 #include <weir/inspect.h>
 #include <weir/io.h>
-#include <weir/limiter.h>
-#include <weir/local.h>
 #include <weir/metrics.h>
 #include <weir/offload.h>
-#include <weir/once.h>
 #include <weir/outcome.h>
 #include <weir/process.h>
 #include <weir/queue.h>
@@ -28,5 +24,7 @@
 #include <weir/run.h>
 #include <weir/select.h>
 #include <weir/sem.h>
+#include <weir/signal.h>
+#include <weir/table.h>
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/contract.h"
 
+#include <dlfcn.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,8 +55,18 @@ int weir_error_set(struct weir_error *err, int code, const char *format, ...)
 	return code;
 }
 
-void weir__broken(const char *file, int line, const char *text)
+void weir__broken(const char *here, const void *from, const char *format, ...)
 {
-	fprintf(stderr, "%s:%d: weir: broken contract: %s\n", file, line, text);
+	Dl_info program = {0};
+	const char *at = (const char *)from - 1; /* a call lies before the address to which it returns */
+	va_list args;
+	if (here)
+		fprintf(stderr, "%s: ", here);
+	else if (dladdr(at, &program) && program.dli_fname)
+		fprintf(stderr, "%s+%#tx: ", program.dli_fname, at - (const char *)program.dli_fbase);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
 	abort();
 }

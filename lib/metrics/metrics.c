@@ -2,97 +2,15 @@
 /*
  * The registry: declaring metrics and finding their series.
  *
- * A metric without labels has one series, made with it.  One with labels has a chained hash table of at most `limit`
+ * A metric without labels has one series, made with it.  One with labels has a table of at most `limit`
  * series and, made with it, the series "other" for all the rest: so a look-up can neither fail nor grow without end.
  * Series are never removed; their addresses are the handles.
  */
 #include "metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool is_name(const char *name, bool colons)
-{
-	for (const char *at = name; *at; at++) {
-		bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || *at == '_';
-		if (!letter && !(colons && *at == ':') && !(at > name && *at >= '0' && *at <= '9'))
-			return false;
-	}
-	return *name;
-}
-
-static bool ends_in(const char *name, size_t n, const char *end)
-{
-	size_t m = strlen(end);
-	return n > m && !memcmp(name + n - m, end, m);
-}
-
-/* Without the ending that says what kind it is. */
-static size_t base_length(const struct weir_metric_def *def)
-{
-	size_t n = strlen(def->name);
-	return def->kind == WEIR_COUNTER ? n - strlen("_total") : n;
-}
-
-static unsigned count_labels(const struct weir_metric_def *def)
-{
-	unsigned n = 0;
-	while (n < WEIR_LABELS_MOST && def->labels[n])
-		n++;
-	return n;
-}
-
-static bool is_well_formed(const struct weir_metric_def *def)
-{
-	if (!def->name || !def->help || !is_name(def->name, true) || (unsigned)def->kind > WEIR_HISTOGRAM)
-		return false;
-	if (def->kind == WEIR_COUNTER && !ends_in(def->name, strlen(def->name), "_total"))
-		return false;
-	for (unsigned i = 0; i < count_labels(def); i++) {
-		const char *label = def->labels[i];
-		if (!is_name(label, false) || !strncmp(label, "__", 2) || !strcmp(label, "le"))
-			return false;
-		for (unsigned j = 0; j < i; j++)
-			if (!strcmp(label, def->labels[j]))
-				return false;
-	}
-	return true;
-}
-
-/* Whether `name` is one of the names that a histogram has beside its own. */
-static bool is_part_of(const char *name, size_t n, const struct weir_metric_def *histogram)
-{
-	static const char *const parts[] = {"_bucket", "_count", "_sum"};
-	size_t m = strlen(histogram->name);
-	if (histogram->kind != WEIR_HISTOGRAM || n <= m || memcmp(name, histogram->name, m) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-		if (n - m == strlen(parts[i]) && !memcmp(name + m, parts[i], n - m))
-			return true;
-	return false;
-}
-
-static bool clash(const struct weir_metric_def *a, const struct weir_metric_def *b)
-{
-	size_t n = base_length(a), m = base_length(b);
-	return (n == m && !memcmp(a->name, b->name, n)) || is_part_of(a->name, n, b) || is_part_of(b->name, m, a);
-}
-
-int weir__metric_def_check(const struct weir_metrics *metrics, const struct weir_metric_def *def)
-{
-	if (!is_well_formed(def))
-		return WEIR_EINVAL;
-	if (clash(def, &weir__overflow_def))
-		return WEIR_EBUSY;
-	for (const struct weir_metric *other = metrics->metrics; other; other = other->next)
-		if (clash(def, other->def))
-			return WEIR_EBUSY;
-	for (const struct source_family *family = metrics->families; family; family = family->next)
-		for (size_t i = 0; i < family->kind->n; i++)
-			if (clash(def, &family->kind->defs[i]))
-				return WEIR_EBUSY;
-	return 0;
-}
 
 /* ---- series */
 
@@ -127,15 +45,12 @@ static struct series *series_new(struct weir_metric *metric, const char *const *
 	return series;
 }
 
-/* FNV-1a, the NULs between the values included. */
+/* The NULs between the values included.  Without a seed: no series is ever removed, so each has its place for good. */
 static uint64_t hash_of(const struct weir_metric *metric, const char *const *values)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-	for (unsigned i = 0; i < metric->labels; i++) {
-		for (const char *at = values[i]; *at; at++)
-			hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-		hash = hash * 0x100000001b3u;
-	}
+	uint64_t hash = WEIR_HASH;
+	for (unsigned i = 0; i < metric->labels; i++)
+		hash = weir_hash(hash, values[i], strlen(values[i]) + 1);
 	return hash ^ hash >> 32;
 }
 
@@ -158,36 +73,39 @@ static bool has_long_value(const struct weir_metric *metric, const char *const *
 	return false;
 }
 
+static struct series *find_series(const struct weir_metric *metric, const char *const *values, uint64_t hash)
+{
+	for (struct weir_table_node *node = weir_table_find(&metric->table, hash); node;
+	     node = weir_table_again(node)) {
+		struct series *series = (struct series *)((char *)node - offsetof(struct series, node));
+		if (has_values(metric, series, values))
+			return series;
+	}
+	return NULL;
+}
+
 /* Makes a series and appends it; NULL where there is no room. */
 static struct series *add_series(struct weir_metric *metric, const char *const *values, uint64_t hash)
 {
-	struct series *series = metric->series_count < metric->limit ? series_new(metric, values) : NULL;
+	if (metric->series_count >= metric->limit || weir_table_reserve(&metric->table))
+		return NULL;
+	struct series *series = series_new(metric, values);
 	if (!series)
 		return NULL;
-	struct series **bucket = &metric->table[hash & (metric->table_size - 1)];
-	series->hash = hash;
-	series->bucket_next = *bucket;
-	*bucket = series;
-	if (metric->last)
-		metric->last->next = series;
-	else
-		metric->first = series;
-	metric->last = series;
+	weir_table_add(&metric->table, &series->node, hash);
+	STAILQ_INSERT_TAIL(&metric->series, series, next);
 	metric->series_count++;
 	return series;
 }
 
-static struct series *find(struct weir_metric *metric, enum weir_metric_kind kind, const char *const *values)
+static struct series *find(struct weir_metric *metric, const char *const *values)
 {
-	weir__require(metric->def->kind == kind, "a metric is asked for as if it were of another kind");
 	if (!metric->labels)
 		return metric->other;
 	struct series *series = NULL;
 	if (!has_long_value(metric, values)) {
 		uint64_t hash = hash_of(metric, values);
-		series = metric->table[hash & (metric->table_size - 1)];
-		while (series && (series->hash != hash || !has_values(metric, series, values)))
-			series = series->bucket_next;
+		series = find_series(metric, values, hash);
 		if (!series && !has_values(metric, metric->other, values))
 			series = add_series(metric, values, hash);
 	}
@@ -197,30 +115,25 @@ static struct series *find(struct weir_metric *metric, enum weir_metric_kind kin
 	return metric->other;
 }
 
+#define require_kind(metric, of_kind)                                                                                  \
+	weir__require((metric)->def->kind == (of_kind), NULL, "%s: this metric is of another kind", __func__)
+
 struct weir_counter *weir_metric_counter(struct weir_metric *metric, const char *const *values)
 {
-	return &find(metric, WEIR_COUNTER, values)->counter;
+	require_kind(metric, WEIR_COUNTER);
+	return &find(metric, values)->counter;
 }
 
 struct weir_gauge *weir_metric_gauge(struct weir_metric *metric, const char *const *values)
 {
-	return &find(metric, WEIR_GAUGE, values)->gauge;
+	require_kind(metric, WEIR_GAUGE);
+	return &find(metric, values)->gauge;
 }
 
 struct weir_histogram *weir_metric_histogram(struct weir_metric *metric, const char *const *values)
 {
-	return find(metric, WEIR_HISTOGRAM, values)->histogram;
-}
-
-int weir_metric_gauge_reader(struct weir_metric *metric, const char *const *values, double (*read)(void *arg),
-			     void *arg)
-{
-	struct series *series = find(metric, WEIR_GAUGE, values);
-	if (metric->labels && series == metric->other)
-		return WEIR_ENOSPC;
-	series->read = read;
-	series->arg = arg;
-	return 0;
+	require_kind(metric, WEIR_HISTOGRAM);
+	return find(metric, values)->histogram;
 }
 
 /* ---- metrics */
@@ -228,12 +141,14 @@ int weir_metric_gauge_reader(struct weir_metric *metric, const char *const *valu
 static void metric_free(struct weir_metric *metric)
 {
 	struct series *series;
-	while ((series = metric->first)) {
-		metric->first = series->next;
+	while ((series = STAILQ_FIRST(&metric->series))) {
+		STAILQ_REMOVE_HEAD(&metric->series, next);
 		series_free(metric, series);
 	}
 	series_free(metric, metric->other);
-	free(metric->table);
+	weir_table_fini(&metric->table);
+	if (metric->figure)
+		free((void *)(uintptr_t)metric->def);
 	free(metric);
 }
 
@@ -243,65 +158,113 @@ static struct weir_metric *metric_new(const struct weir_metric_def *def)
 	struct weir_metric *metric = calloc(1, sizeof *metric);
 	if (!metric)
 		return NULL;
+	STAILQ_INIT(&metric->series);
 	metric->def = def;
-	metric->labels = count_labels(def);
+	metric->labels = weir__metric_labels(def);
 	metric->limit = def->limit ? def->limit : WEIR_SERIES_LIMIT;
 	metric->other = series_new(metric, others);
-	if (metric->labels) {
-		metric->table_size = 64;
-		while (metric->table_size < metric->limit && metric->table_size < 65536)
-			metric->table_size *= 2;
-		metric->table = calloc(metric->table_size, sizeof *metric->table);
-	}
-	if (metric->other && (metric->table || !metric->labels))
+	if (metric->other)
 		return metric;
 	metric_free(metric);
 	return NULL;
 }
 
-static void drop_after(struct weir_metrics *metrics, struct weir_metric *last)
+/* The n that were added last. */
+static void drop(struct weir_metrics *metrics, size_t n)
 {
-	struct weir_metric *metric = last ? last->next : metrics->metrics;
-	while (metric) {
-		struct weir_metric *next = metric->next;
+	while (n--) {
+		struct weir_metric *metric = TAILQ_LAST(&metrics->metrics, metric_list);
+		TAILQ_REMOVE(&metrics->metrics, metric, others);
 		metric_free(metric);
-		metric = next;
 	}
-	if (last)
-		last->next = NULL;
-	else
-		metrics->metrics = NULL;
-	metrics->last_metric = last;
+}
+
+/* 0 and the metric, which is the last now. */
+static int append(struct weir_metrics *metrics, const struct weir_metric_def *def)
+{
+	int code = weir__metric_def_check(metrics, def);
+	struct weir_metric *metric = code ? NULL : metric_new(def);
+	if (!metric)
+		return code ? code : WEIR_ENOMEM;
+	TAILQ_INSERT_TAIL(&metrics->metrics, metric, others);
+	return 0;
 }
 
 int weir_metrics_add(struct weir_metrics *metrics, const struct weir_metric_def *defs, size_t n,
 		     struct weir_metric **ret_metrics)
 {
-	struct weir_metric *before = metrics->last_metric;
 	for (size_t i = 0; i < n; i++) {
-		int code = weir__metric_def_check(metrics, &defs[i]);
-		struct weir_metric *metric = code ? NULL : metric_new(&defs[i]);
-		if (!metric) {
-			drop_after(metrics, before);
-			return code ? code : WEIR_ENOMEM;
+		int code = append(metrics, &defs[i]);
+		if (code) {
+			drop(metrics, i);
+			return code;
 		}
-		if (metrics->last_metric)
-			metrics->last_metric->next = metric;
-		else
-			metrics->metrics = metric;
-		metrics->last_metric = metric;
 	}
-	struct weir_metric *metric = before ? before->next : metrics->metrics;
-	for (size_t i = 0; i < n; i++, metric = metric->next)
+	struct weir_metric *metric = TAILQ_LAST(&metrics->metrics, metric_list);
+	for (size_t i = n; i-- > 0; metric = TAILQ_PREV(metric, metric_list, others))
 		ret_metrics[i] = metric;
 	return 0;
 }
+
+/* ---- figures */
+
+/* "weir_" and "source_stalled" in "s", a counter: weir_source_stalled_seconds_total.  The name lies behind the def. */
+static struct weir_metric_def *def_of(const char *prefix, const struct weir_figure *figure)
+{
+	const char *unit = figure->unit ? figure->unit : "";
+	bool counts = figure->kind == WEIR_FIGURE_COUNTER;
+	unit = !strcmp(unit, "s") ? "seconds" : !strcmp(unit, "ms") ? "milliseconds" : unit;
+	size_t bytes = strlen(prefix) + strlen(figure->name) + strlen(unit) + sizeof "__total";
+	struct weir_metric_def *def = calloc(1, sizeof *def + bytes);
+	if (!def)
+		return NULL;
+	snprintf((char *)(def + 1), bytes, "%s%s%s%s%s", prefix, figure->name, *unit ? "_" : "", unit,
+		 counts ? "_total" : "");
+	def->name = (char *)(def + 1);
+	def->help = figure->help;
+	def->kind = counts ? WEIR_COUNTER : WEIR_GAUGE;
+	return def;
+}
+
+static int show(struct weir_metrics *metrics, const char *prefix, const struct weir_figure *figure, const void *object)
+{
+	struct weir_metric_def *def = def_of(prefix, figure);
+	int code = def ? append(metrics, def) : WEIR_ENOMEM;
+	if (code) {
+		free(def);
+		return code;
+	}
+	struct weir_metric *metric = TAILQ_LAST(&metrics->metrics, metric_list);
+	metric->figure = figure;
+	metric->object = object;
+	return 0;
+}
+
+int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const struct weir_figure *figures, size_t n,
+		      const void *object)
+{
+	size_t shown = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (figures[i].kind == WEIR_FIGURE_TEXT)
+			continue;
+		int code = show(metrics, prefix, &figures[i], object);
+		if (code) {
+			drop(metrics, shown);
+			return code;
+		}
+		shown++;
+	}
+	return 0;
+}
+
+/* ---- the registry */
 
 int weir_metrics_new(struct weir_metrics **ret_metrics)
 {
 	struct weir_metrics *metrics = calloc(1, sizeof *metrics);
 	if (!metrics)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&metrics->metrics);
 	*ret_metrics = metrics;
 	return 0;
 }
@@ -310,7 +273,7 @@ void weir_metrics_free(struct weir_metrics *metrics)
 {
 	if (!metrics)
 		return;
-	weir__sources_fini(metrics);
-	drop_after(metrics, NULL);
+	while (!TAILQ_EMPTY(&metrics->metrics))
+		drop(metrics, 1);
 	free(metrics);
 }

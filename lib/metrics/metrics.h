@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a registry holds.  Private to lib/metrics: metrics.c declares and looks up, source.c keeps the objects that
- * report themselves, expose.c reads it all, text.c writes.
+ * What a registry holds.  Private to lib/metrics: def.c checks declarations, metrics.c keeps them and looks up,
+ * expose.c reads it all, text.c writes.
  *
- *     weir_metrics -> families (in the order of their declaration)
- *                        family of metrics:  one def, its series, one of them "other"
- *                        family of sources:  a kind with its table of defs, its sources
+ *     weir_metrics -> weir_metric (in the order of their declaration): one def, its series, one of them "other"
  */
 #ifndef METRICS_METRICS_H
 #define METRICS_METRICS_H
 
 #include "base/contract.h"
 
+#include <sys/queue.h>
 #include <weir/metrics.h>
+#include <weir/table.h>
 
 /* One series.  What it counts comes first, so that a handle is the series itself. */
 struct series {
@@ -21,58 +21,46 @@ struct series {
 		struct weir_gauge gauge;
 		struct weir_histogram *histogram;
 	};
-	double (*read)(void *arg);
-	void *arg;
-	struct series *next;        /* in the order they were made */
-	struct series *bucket_next; /* in the table */
-	uint64_t hash;
+	STAILQ_ENTRY(series) next; /* in the order they were made */
+	struct weir_table_node node;
 	char values[]; /* one after the other, each with its NUL */
 };
 
 struct weir_metric {
 	const struct weir_metric_def *def;
-	struct weir_metric *next;
+	const struct weir_figure *figure; /* that it shows, of the object; NULL: none.  Then the def is its own */
+	const void *object;
+	TAILQ_ENTRY(weir_metric) others;
 	unsigned labels, series_count, limit;
-	struct series *first, *last, *other;
-	struct series **table; /* of table_size, a power of two; NULL without labels */
-	size_t table_size;
-	uint64_t overflow;
-};
-
-struct source_family {
-	const struct weir_metrics_kind *kind;
-	struct source_family *next;
-	struct weir_metrics_source *first, *last;
-	unsigned own; /* sources that have a series of their own */
+	STAILQ_HEAD(series_list, series) series;
+	struct series *other;
+	struct weir_table table; /* empty without labels */
 	uint64_t overflow;
 };
 
 struct weir_metrics {
-	struct weir_metric *metrics, *last_metric;
-	struct source_family *families, *last_family;
+	TAILQ_HEAD(metric_list, weir_metric) metrics;
 };
 
 /* What counts the look-ups that ended in "other": every registry has it. */
 extern const struct weir_metric_def weir__overflow_def;
 
+/* How many labels it has. */
+unsigned weir__metric_labels(const struct weir_metric_def *def);
+
 /* Whether a row is well-formed, and clashes with nothing in the registry: 0, WEIR_EINVAL, WEIR_EBUSY. */
 int weir__metric_def_check(const struct weir_metrics *metrics, const struct weir_metric_def *def);
 
-/* Removes all sources of all families. */
-void weir__sources_fini(struct weir_metrics *metrics);
-
-/* ---- text.c: text in pieces, to a sink */
+/* ---- text.c: text that grows */
 
 struct text {
-	weir_metrics_sink sink;
-	void *arg;
-	int code; /* of the sink, once it was negative: nothing is written any more */
-	size_t n;
-	char bytes[1024];
+	char *bytes; /* with a NUL behind the last */
+	size_t n, room;
+	bool failed; /* there was no memory: some of it is missing */
 };
 
-/* How bytes of a string are written: a label's value, a help text of either format, a cell of a table. */
-enum escape { ESCAPE_LABEL, ESCAPE_HELP, ESCAPE_CELL };
+/* How bytes of a string are written: a label's value, or a help text of the older format. */
+enum escape { ESCAPE_LABEL, ESCAPE_HELP };
 
 void weir__text_put(struct text *text, const char *bytes, size_t n);
 void weir__text_string(struct text *text, const char *string);
@@ -81,6 +69,5 @@ void weir__text_uint(struct text *text, uint64_t value);
 void weir__text_double(struct text *text, double value);
 /* Nanoseconds, as seconds, exactly. */
 void weir__text_seconds(struct text *text, uint64_t nsec);
-int weir__text_flush(struct text *text);
 
 #endif

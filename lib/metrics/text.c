@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing the formats' atoms: strings with escapes, numbers.  Text gathers in a small buffer and goes to the sink in
- * pieces; after the sink has failed nothing is written any more, so that no caller needs to look before the end.
+ * Writing the formats' atoms: strings with escapes, numbers.  Whether memory ran out is looked at once, at the end.
  *
  * Numbers look the same in every locale: printf's decimal point, whatever it is, becomes a dot.
  */
@@ -12,27 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-int weir__text_flush(struct text *text)
-{
-	if (!text->code && text->n) {
-		int code = text->sink(text->arg, text->bytes, text->n);
-		text->code = code < 0 ? code : 0;
-	}
-	text->n = 0;
-	return text->code;
-}
-
 void weir__text_put(struct text *text, const char *bytes, size_t n)
 {
-	while (n) {
-		if (text->n == sizeof text->bytes)
-			weir__text_flush(text);
-		size_t part = sizeof text->bytes - text->n < n ? sizeof text->bytes - text->n : n;
-		memcpy(text->bytes + text->n, bytes, part);
-		text->n += part;
-		bytes += part;
-		n -= part;
+	if (text->room - text->n <= n) {
+		size_t room = 2 * (text->room + n) + 1;
+		char *moved = text->failed ? NULL : realloc(text->bytes, room);
+		if (!moved) {
+			text->failed = true;
+			return;
+		}
+		text->bytes = moved;
+		text->room = room;
 	}
+	memcpy(text->bytes + text->n, bytes, n);
+	text->n += n;
+	text->bytes[text->n] = 0;
 }
 
 void weir__text_string(struct text *text, const char *string)
@@ -57,13 +50,11 @@ static const char *escape_of(char c, enum escape escape)
 {
 	switch (c) {
 	case '\\':
-		return escape == ESCAPE_CELL ? NULL : "\\\\";
+		return "\\\\";
 	case '\n':
-		return escape == ESCAPE_CELL ? " " : "\\n";
+		return "\\n";
 	case '"':
 		return escape == ESCAPE_LABEL ? "\\\"" : NULL;
-	case '|':
-		return escape == ESCAPE_CELL ? "\\|" : NULL;
 	default:
 		return NULL;
 	}
@@ -85,7 +76,8 @@ void weir__text_escaped(struct text *text, const char *string, enum escape escap
 void weir__text_uint(struct text *text, uint64_t value)
 {
 	char digits[24];
-	weir__text_put(text, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value));
+	int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+	weir__text_put(text, digits, (size_t)n);
 }
 
 /* As few digits as read back to the same number. */

@@ -4,55 +4,47 @@
  *
  * Time is cut into windows.  In each the limit stands still, first for a round trip, so that what was sent under the
  * old limit is gone, then for as long as it takes to tell a gain from chance.  A window gives the throughput X, the
- * latency R and the calls under way N (X * R = N, Little's law), and with the floor F, the latency without queueing,
- * the calls that queue in the server: N * (1 - F / R).  A queue of about three times the root of N keeps a server busy
- * that is not quite regular; more only adds latency.
+ * latency R and the calls under way N (X * R = N, Little's law), and with the minimum latency F, the latency without
+ * queueing, the calls that queue in the server: N * (1 - F / R).  A queue of about three times the root of N keeps a
+ * server busy that is not quite regular; more only adds latency.
  *
  *     START ---- no gain ----> CRUISE <---- UP    a bit more at once: kept if the queue stays short or X gains
  *       ^                        | ^------- DOWN  the queue is too long: kept unless X falls as N does; if it does,
- *       |                        | |              the calls are slower by themselves, and the floor was wrong
+ *       |                        | |              the calls are slower by themselves, and the minimum latency was wrong
  *       '-- after an outage -----' '------- CURE  calls fail: kept if fewer fail now; if as many do, it was not us
- *                                '--------- DRAIN the queue is emptied for a moment, to see the floor
+ *                                '--------- DRAIN the queue is emptied for a moment, to see the minimum latency
  *
  * A window in which the limit was not reached proves nothing about it.  When calls begin to fail in a window that was
  * an experiment it ends at once, with the third, and what was tried becomes the ceiling, which is tried again later and
  * later.  Throttled calls say nothing here, they are the pace's.
+ *
+ * adapt_measure.c says what a window shows; this file is what follows from it.
  */
-#include "policy/adapt_law.h"
+#include "policy/adapt_measure.h"
 #include "policy/reckon.h"
 
-enum { SAMPLES_LEAST = 10, SAMPLES_MOST = 3000, BAD_LEAST = 3 };
+enum { BAD_LEAST = 3 };
 
-#define WINDOW_LEAST  (20 * WEIR_MSEC)
 #define PATIENCE_MOST (2 * WEIR_SEC)
 #define DRAIN_EVERY   (10 * WEIR_SEC)
-#define GAIN          0.25 /* of what N grew by, X must */
 #define LOSS          0.3  /* of what N fell by, X may */
 #define QUEUE         3.0  /* wanted, in roots of N */
-#define QUEUE_SHORT   2.0  /* up to here it costs nothing */
 #define QUEUE_LONG    4.5  /* from here on it is too much */
-#define NATURAL_MOST  0.3  /* a larger share of failures is never natural */
+#define NATURAL_MOST  0.3  /* a larger share of failures is never natural, unless they are answered */
 #define NATURAL_FIRST 0.02 /* in the slow start, share of failures that there may be */
-#define IN_STEP       1e-6 /* variation of latencies that are all alike */
 #define SHALLOW       0.75 /* a cure of more than this share of the limit */
 #define DEEPER        0.7
 #define TOLERATED     0.001 /* share of failures that is not worth a step */
 #define STEP          1.1
 
-/* ---- windows */
-
-static weir_nsec round_trip(const struct weir__auto *state)
-{
-	double latency = most_of(state->last.latency, state->floor);
-	return latency > 0 ? (weir_nsec)latency : WINDOW_LEAST;
-}
+/* ---- experiments */
 
 /* Another limit, and a window to see what it does. */
-static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double limit, weir_nsec now)
+static void try(struct weir__adapt *adapt, enum weir__auto_phase phase, double limit, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	limit = most_of(adapt->least, least_of(adapt->most, limit));
-	weir_nsec settle = state->last.latency > 0 && limit != adapt->limit ? round_trip(state) : 0;
+	weir_nsec settle = state->last.latency > 0 && limit != adapt->limit ? weir__auto_round_trip(state) : 0;
 	state->goal = limit;
 	/* The server must get rid of what was too much before a failure is one of the lower limit. */
 	weir_nsec changed = limit < adapt->limit ? now + settle : now;
@@ -62,117 +54,9 @@ static void try(struct weir_adapt *adapt, enum weir__auto_phase phase, double li
 	state->window = (struct weir__auto_window){.changed = changed, .from = now + settle};
 }
 
-static void cruise(struct weir_adapt *adapt, weir_nsec now)
+static void cruise(struct weir__adapt *adapt, weir_nsec now)
 {
 	try(adapt, WEIR__AUTO_CRUISE, adapt->automatic.base, now);
-}
-
-static void count(struct weir__auto_window *window, const struct weir_sample *sample)
-{
-	bool is_good = sample->outcome == WEIR_OUTCOME_GOOD;
-	double latency = (double)(sample->ended - sample->started);
-	if (sample->started >= window->changed)
-		window->fair++;
-	else if (!is_good)
-		return; /* of before */
-	if (sample->ended < window->from) {
-		window->early++;
-		window->early_bad += !is_good;
-		return;
-	}
-	window->in_flight += (double)sample->in_flight;
-	window->most = most_of(window->most, (double)sample->in_flight);
-	window->calls++;
-	if (!is_good) {
-		window->bad++;
-		return;
-	}
-	window->good++;
-	window->sum += latency;
-	window->square += latency * latency;
-}
-
-static struct weir__auto_measure measure(const struct weir__auto_window *window, weir_nsec now)
-{
-	struct weir__auto_measure seen = {.in_flight = window->in_flight / most_of(window->calls, 1),
-					  .most = window->most};
-	double elapsed = (double)(now - window->from);
-	seen.latency = window->good > 0 ? window->sum / window->good : 0;
-	seen.per_nsec = elapsed > 0 ? window->good / elapsed : 0;
-	if (window->good > 1) {
-		seen.variation = most_of(0, window->square / window->good / (seen.latency * seen.latency) - 1);
-		seen.error = root(seen.variation / window->good);
-	}
-	return seen;
-}
-
-static double queue_of(const struct weir__auto *state, const struct weir__auto_measure *seen)
-{
-	return seen->latency > 0 ? seen->in_flight * (1 - least_of(1, state->floor / seen->latency)) : 0;
-}
-
-/* So many calls tell a gain of a quarter of the step from chance. */
-static double calls_for_gain(const struct weir__auto *state, const struct weir__auto_measure *seen)
-{
-	double part = GAIN * most_of(0.05, state->last.in_flight > 0 ? seen->in_flight / state->last.in_flight - 1 : 1);
-	if (part < 0)
-		part = -part;
-	return least_of(SAMPLES_MOST, 2 * seen->variation / (part * part));
-}
-
-static bool is_short(const struct weir__auto *state, const struct weir__auto_measure *seen)
-{
-	return seen->latency > 0 && queue_of(state, seen) <= QUEUE_SHORT * root(seen->in_flight) + 0.5;
-}
-
-static bool is_over(const struct weir_adapt *adapt, const struct weir__auto_window *window,
-		    const struct weir__auto_measure *seen, weir_nsec now)
-{
-	const struct weir__auto *state = &adapt->automatic;
-	weir_nsec least = (weir_nsec)most_of(seen->latency, (double)WINDOW_LEAST);
-	if (window->calls < SAMPLES_LEAST)
-		return false;
-	/* While nothing queues there is nothing to weigh. */
-	if (state->phase == WEIR__AUTO_START && is_short(state, seen))
-		return window->calls >= seen->in_flight * most_of(0.25, least_of(1, seen->variation));
-	if (now - window->from < least)
-		return false;
-	if (now - window->from > 12 * least + WEIR_SEC)
-		return true;
-	if (state->phase == WEIR__AUTO_CURE)
-		return window->fair >= least_of(200, 10 / state->share);
-	if (window->calls < least_of(seen->in_flight * seen->variation, SAMPLES_MOST))
-		return false;
-	return is_short(state, seen) || window->calls >= calls_for_gain(state, seen);
-}
-
-/* Nothing is learnt of a limit that was not reached.  Where all calls take the same time they go in step: all end, and
- * as many begin, of which the first finds none under way and the last one all. */
-static bool is_reached(const struct weir_adapt *adapt, const struct weir__auto_measure *seen)
-{
-	if (seen->variation < IN_STEP)
-		return seen->most >= (double)weir_adapt_limit(adapt);
-	return seen->in_flight >= 0.85 * (double)weir_adapt_limit(adapt) - 0.5;
-}
-
-static bool is_gain(const struct weir__auto *state, const struct weir__auto_measure *seen)
-{
-	const struct weir__auto_measure *last = &state->last;
-	if (last->per_nsec <= 0 || is_short(state, seen))
-		return true;
-	return seen->per_nsec / last->per_nsec - 1 > GAIN * (seen->in_flight / last->in_flight - 1);
-}
-
-static void see_floor(struct weir_adapt *adapt, const struct weir__auto_measure *seen)
-{
-	struct weir__auto *state = &adapt->automatic;
-	if (seen->latency <= 0)
-		return;
-	if (state->floor <= 0)
-		state->floor = seen->latency;
-	else if (seen->latency < state->floor * (1 - seen->error)) /* not by chance */
-		state->floor += 0.5 * (seen->latency - state->floor);
-	adapt->floor = (weir_nsec)state->floor;
 }
 
 /* ---- what a window says */
@@ -180,7 +64,7 @@ static void see_floor(struct weir_adapt *adapt, const struct weir__auto_measure 
 /* With the queue that is wanted. */
 static double target(const struct weir__auto *state, const struct weir__auto_measure *seen)
 {
-	double needed = seen->in_flight - queue_of(state, seen);
+	double needed = seen->in_flight - weir__auto_queue_of(state, seen);
 	return needed + QUEUE * root(needed) + 1;
 }
 
@@ -191,7 +75,7 @@ static void set_base(struct weir__auto *state, double base)
 	state->base = base;
 }
 
-static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *seen)
+static void accept(struct weir__adapt *adapt, const struct weir__auto_measure *seen)
 {
 	struct weir__auto *state = &adapt->automatic;
 	set_base(state, adapt->limit);
@@ -202,12 +86,13 @@ static void accept(struct weir_adapt *adapt, const struct weir__auto_measure *se
 	}
 }
 
-static void judge_start(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+static void judge_start(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
-	if (!is_reached(adapt, seen) && (!state->last.in_flight || seen->in_flight < 1.3 * state->last.in_flight)) {
+	if (!weir__auto_is_reached(adapt, seen) &&
+	    (!state->last.in_flight || seen->in_flight < 1.3 * state->last.in_flight)) {
 		try(adapt, WEIR__AUTO_START, state->goal, now);
-	} else if (is_gain(state, seen) && adapt->limit < adapt->most) {
+	} else if (weir__auto_is_gain(state, seen) && adapt->limit < adapt->most) {
 		accept(adapt, seen);
 		set_base(state, least_of(adapt->limit, seen->in_flight + 1));
 		if (state->ceiling > 0 && state->ceiling <= 2 * state->goal)
@@ -237,48 +122,48 @@ static weir_nsec ceiling_patience(const struct weir__auto *state)
 	return PATIENCE_MOST + (weir_nsec)least_of(calls, 60e9);
 }
 
-static void judge_up(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+static void judge_up(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
-	if (is_reached(adapt, seen) && is_gain(state, seen)) {
+	if (weir__auto_is_reached(adapt, seen) && weir__auto_is_gain(state, seen)) {
 		state->step = least_of(2, state->step * state->step);
 		accept(adapt, seen);
 		if (state->soft && state->base > 0.85 * state->ceiling) {
 			wait_longer(state, ceiling_patience(state), now);
 		} else {
-			state->patience = round_trip(state);
+			state->patience = weir__auto_round_trip(state);
 			state->next_up = now;
 		}
 	} else {
-		wait_longer(state, PATIENCE_MOST + 4 * round_trip(state), now);
+		wait_longer(state, PATIENCE_MOST + 4 * weir__auto_round_trip(state), now);
 	}
 	cruise(adapt, now);
 }
 
-static void judge_down(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+static void judge_down(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	const struct weir__auto_measure *last = &state->last;
 	if (1 - seen->per_nsec / last->per_nsec > LOSS * (1 - seen->in_flight / last->in_flight)) {
 		/* That did cost: what looked like a queue was none. */
-		state->floor = most_of(state->floor, seen->latency);
-		adapt->floor = (weir_nsec)state->floor;
+		state->min_latency = most_of(state->min_latency, seen->latency);
+		adapt->min_latency = (weir_nsec)state->min_latency;
 	} else {
 		accept(adapt, seen);
 	}
 	cruise(adapt, now);
 }
 
-/* Nothing queues now: that is the floor, whatever it was taken for. */
-static void judge_drain(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+/* Nothing queues now: that is the minimum latency, whatever it was taken for. */
+static void judge_drain(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
-	adapt->automatic.floor = seen->latency;
-	adapt->floor = (weir_nsec)seen->latency;
-	adapt->automatic.next_drain = now + DRAIN_EVERY + 50 * round_trip(&adapt->automatic);
+	adapt->automatic.min_latency = seen->latency;
+	adapt->min_latency = (weir_nsec)seen->latency;
+	adapt->automatic.next_drain = now + DRAIN_EVERY + 50 * weir__auto_round_trip(&adapt->automatic);
 	cruise(adapt, now);
 }
 
-static void go_up(struct weir_adapt *adapt, weir_nsec now)
+static void go_up(struct weir__adapt *adapt, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	double limit = most_of(state->base + 1, state->base * state->step);
@@ -302,15 +187,15 @@ static void blend(struct weir__auto_measure *last, const struct weir__auto_measu
 	last->error += part * (seen->error - last->error);
 }
 
-static void judge_cruise(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+static void judge_cruise(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
-	if (!is_reached(adapt, seen)) {
+	if (!weir__auto_is_reached(adapt, seen)) {
 		cruise(adapt, now);
 		return;
 	}
 	blend(&state->last, seen);
-	double queue = queue_of(state, &state->last), unit = root(state->last.in_flight);
+	double queue = weir__auto_queue_of(state, &state->last), unit = root(state->last.in_flight);
 	if (queue > QUEUE_LONG * unit + 2 + state->last.error * state->last.in_flight)
 		try(adapt, WEIR__AUTO_DOWN, most_of(state->base / 2, target(state, &state->last)), now);
 	else if (now >= state->next_up && state->base < adapt->most)
@@ -366,12 +251,12 @@ static double share_of(const struct weir__auto_window *window)
 	return (window->bad + window->early_bad) / most_of(window->fair, 1);
 }
 
-static void cut(struct weir_adapt *adapt, weir_nsec now)
+static void cut(struct weir__adapt *adapt, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	const struct weir__auto_window *window = &state->window;
 	double limit = adapt->limit, to = limit / 2;
-	if (window->good >= SAMPLES_LEAST && (double)(now - window->from) > state->floor)
+	if (window->good >= WEIR__AUTO_SAMPLES_LEAST && (double)(now - window->from) > state->min_latency)
 		to = most_of(to, least_of(0.9 * limit, served(window, now)));
 	if (state->phase != WEIR__AUTO_CURE && state->phase != WEIR__AUTO_START)
 		state->before_cut = limit;
@@ -386,12 +271,18 @@ static void cut(struct weir_adapt *adapt, weir_nsec now)
 	try(adapt, WEIR__AUTO_CURE, state->base, now);
 }
 
-static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+/* An upstream that answers is there: what it says of half of all jobs may be true of these. */
+static bool is_no_outage(const struct weir__auto_window *window)
+{
+	return window->errors > 0.9 * (window->bad + window->early_bad);
+}
+
+static void judge_cure(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	const struct weir__auto_window *window = &state->window;
 	double share = share_of(window);
-	if (share > NATURAL_MOST) {
+	if (share > NATURAL_MOST && !is_no_outage(window)) {
 		cut(adapt, now);
 		return;
 	}
@@ -425,11 +316,11 @@ static void judge_cure(struct weir_adapt *adapt, const struct weir__auto_measure
 }
 
 /* In the middle of a window, and too many have failed: whether that ends it. */
-static bool give_in(struct weir_adapt *adapt, weir_nsec now)
+static bool give_in(struct weir__adapt *adapt, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	struct weir__auto_window *window = &state->window;
-	struct weir__auto_measure seen = measure(window, now);
+	struct weir__auto_measure seen = weir__auto_measure_of(window, now);
 	switch (state->phase) {
 	case WEIR__AUTO_UP:
 	case WEIR__AUTO_START:
@@ -452,7 +343,7 @@ static bool give_in(struct weir_adapt *adapt, weir_nsec now)
 		return true;
 	case WEIR__AUTO_CURE:
 		/* Enough to compare? */
-		if (window->early_bad >= 10 && window->early_bad > window->early / 2)
+		if (window->early_bad >= 10 && window->early_bad > window->early / 2 && !is_no_outage(window))
 			cut(adapt, now);
 		else if (window->bad >= 10)
 			judge_cure(adapt, &seen, now);
@@ -467,7 +358,7 @@ static bool give_in(struct weir_adapt *adapt, weir_nsec now)
 
 /* ---- the law */
 
-static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
+static void judge(struct weir__adapt *adapt, const struct weir__auto_measure *seen, weir_nsec now)
 {
 	struct weir__auto *state = &adapt->automatic;
 	double share = share_of(&state->window);
@@ -477,7 +368,7 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 		cut(adapt, now);
 		return;
 	}
-	see_floor(adapt, seen);
+	weir__auto_see_min_latency(adapt, seen);
 	if (state->phase != WEIR__AUTO_CURE)
 		hold(state);
 	switch (state->phase) {
@@ -502,17 +393,17 @@ static void judge(struct weir_adapt *adapt, const struct weir__auto_measure *see
 	}
 }
 
-static void auto_init(struct weir_adapt *adapt)
+static void auto_init(struct weir__adapt *adapt)
 {
 	struct weir__auto *state = &adapt->automatic;
-	state->floor = (double)adapt->floor;
+	state->min_latency = (double)adapt->min_latency;
 	state->base = state->goal = adapt->limit;
 	state->step = STEP;
-	state->patience = WINDOW_LEAST;
-	state->phase = adapt->learnt ? WEIR__AUTO_CRUISE : WEIR__AUTO_START;
+	state->patience = WEIR__AUTO_WINDOW_LEAST;
+	state->phase = adapt->from_snapshot ? WEIR__AUTO_CRUISE : WEIR__AUTO_START;
 }
 
-static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
+static void auto_add(struct weir__adapt *adapt, const struct weir__sample *sample)
 {
 	struct weir__auto *state = &adapt->automatic;
 	struct weir__auto_window *window = &state->window;
@@ -521,7 +412,7 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 	if (!state->begun) {
 		state->begun = true;
 		state->next_drain = sample->ended + DRAIN_EVERY;
-		state->next_up = adapt->learnt ? sample->ended + PATIENCE_MOST : 0;
+		state->next_up = adapt->from_snapshot ? sample->ended + PATIENCE_MOST : 0;
 		window->changed = sample->started;
 		window->from = INT64_MAX;
 	}
@@ -531,15 +422,15 @@ static void auto_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 	/* Not all at once: a burst may be too much where the rate is not. */
 	if (adapt->limit < state->goal)
 		adapt->limit = least_of(state->goal, adapt->limit + 1);
-	count(window, sample);
+	weir__auto_count(window, sample);
 	if (is_overwhelmed(state, window) && give_in(adapt, sample->ended))
 		return;
-	struct weir__auto_measure seen = measure(window, sample->ended);
-	if (is_over(adapt, window, &seen, sample->ended))
+	struct weir__auto_measure seen = weir__auto_measure_of(window, sample->ended);
+	if (weir__auto_is_over(adapt, window, &seen, sample->ended))
 		judge(adapt, &seen, sample->ended);
 }
 
-double weir__adapt_learnt(const struct weir_adapt *adapt)
+double weir__adapt_snapshot(const struct weir__adapt *adapt)
 {
 	return adapt->law == &weir__adapt_auto ? adapt->automatic.base : adapt->limit;
 }

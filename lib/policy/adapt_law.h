@@ -6,17 +6,17 @@
 #ifndef POLICY_ADAPT_LAW_H
 #define POLICY_ADAPT_LAW_H
 
-#include <weir/adapt.h>
+#include "policy/adapt.h"
 
 struct weir__adapt_law {
-	size_t least, most, start;              /* as published */
-	void (*init)(struct weir_adapt *adapt); /* NULL: nothing to do; the state is all zero */
-	/* Moves adapt->limit, which is kept between least and most afterwards, and adapt->floor. */
-	void (*add)(struct weir_adapt *adapt, const struct weir_sample *sample);
+	size_t least, most, start;               /* as published */
+	void (*init)(struct weir__adapt *adapt); /* NULL: nothing to do; the state is all zero */
+	/* Moves adapt->limit, which is kept between least and most afterwards, and adapt->min_latency. */
+	void (*add)(struct weir__adapt *adapt, const struct weir__sample *sample);
 };
 
 struct weir__vegas {
-	uint64_t samples; /* since the floor was last measured anew */
+	uint64_t samples; /* since the minimum latency was last measured anew */
 	double jitter;
 };
 
@@ -47,6 +47,7 @@ struct weir__auto_window {
 	weir_nsec from;          /* what ends from here on counts */
 	double calls, good, bad; /* bad: failed or timed out */
 	double early, early_bad; /* before `from` */
+	double errors;           /* of all that were bad, those that were answered */
 	double fair;             /* of all these, those sent since `changed`: whose failures count */
 	double sum, square;      /* of the good ones' latencies, ns */
 	double in_flight, most;  /* sum; the largest */
@@ -66,7 +67,7 @@ struct weir__auto {
 	double base;                    /* the limit that is known to do */
 	bool soft;                      /* they failed now and then only: near the ceiling it may be too much, too */
 	double ceiling;                 /* calls began to fail there; 0: unknown */
-	double floor;                   /* ns */
+	double min_latency;             /* ns */
 	struct weir__auto_measure last; /* at the base */
 	struct weir__auto_window window;
 	double step; /* of the next experiment upwards */
@@ -78,11 +79,11 @@ struct weir__auto {
 	double before_cut, share; /* the limit and the share of failures that a cure is tried for */
 };
 
-struct weir_adapt {
+struct weir__adapt {
 	const struct weir__adapt_law *law;
 	double limit, least, most;
-	bool learnt; /* the limit is an earlier run's */
-	weir_nsec floor;
+	bool from_snapshot; /* the limit is an earlier run's */
+	weir_nsec min_latency;
 	uint64_t random;
 	union {
 		struct weir__vegas vegas;
@@ -96,10 +97,10 @@ extern const struct weir__adapt_law weir__adapt_aimd, weir__adapt_vegas, weir__a
 	weir__adapt_auto;
 
 /* The limit worth keeping for the next run: not that of an experiment. */
-double weir__adapt_learnt(const struct weir_adapt *adapt);
+double weir__adapt_snapshot(const struct weir__adapt *adapt);
 
 /* Whether the call tells that the upstream has too much, in the eyes of the published laws. */
-static inline bool weir__adapt_is_drop(const struct weir_sample *sample)
+static inline bool weir__adapt_is_drop(const struct weir__sample *sample)
 {
 	return sample->outcome != WEIR_OUTCOME_GOOD;
 }

@@ -15,7 +15,7 @@
 
 #include <weir/random.h>
 
-static double latency_of(const struct weir_sample *sample)
+static double latency_of(const struct weir__sample *sample)
 {
 	weir_nsec latency = sample->ended - sample->started;
 	return latency > 0 ? (double)latency : 1;
@@ -28,7 +28,7 @@ static double whole(double value)
 
 /* ---- AIMD: one more for each good call, a tenth less for each that was dropped or took over 5 s */
 
-static void aimd_add(struct weir_adapt *adapt, const struct weir_sample *sample)
+static void aimd_add(struct weir__adapt *adapt, const struct weir__sample *sample)
 {
 	if (weir__adapt_is_drop(sample) || sample->ended - sample->started > 5 * WEIR_SEC)
 		adapt->limit = whole(adapt->limit * 0.9);
@@ -51,7 +51,7 @@ static double log_of(double limit)
 	return log < 1 ? 1 : log;
 }
 
-static void vegas_new_jitter(struct weir_adapt *adapt)
+static void vegas_new_jitter(struct weir__adapt *adapt)
 {
 	adapt->vegas.jitter = 0.5 + 0.5 * weir_random_unit(&adapt->random);
 }
@@ -72,24 +72,25 @@ static double ceiling(double value)
 	return low < value ? low + 1 : low;
 }
 
-static void vegas_add(struct weir_adapt *adapt, const struct weir_sample *sample)
+static void vegas_add(struct weir__adapt *adapt, const struct weir__sample *sample)
 {
 	struct weir__vegas *vegas = &adapt->vegas;
 	double latency = latency_of(sample);
 	if ((double)++vegas->samples >= 30 * vegas->jitter * adapt->limit) {
 		vegas_new_jitter(adapt);
 		vegas->samples = 0;
-		adapt->floor = (weir_nsec)latency;
+		adapt->min_latency = (weir_nsec)latency;
 		return;
 	}
-	if (!adapt->floor || latency < (double)adapt->floor) {
-		adapt->floor = (weir_nsec)latency;
+	if (!adapt->min_latency || latency < (double)adapt->min_latency) {
+		adapt->min_latency = (weir_nsec)latency;
 		return;
 	}
 	if (weir__adapt_is_drop(sample))
 		adapt->limit -= log_of(adapt->limit);
 	else if (2 * (double)sample->in_flight >= adapt->limit)
-		adapt->limit = vegas_step(adapt->limit, ceiling(adapt->limit * (1 - (double)adapt->floor / latency)));
+		adapt->limit =
+			vegas_step(adapt->limit, ceiling(adapt->limit * (1 - (double)adapt->min_latency / latency)));
 }
 
 const struct weir__adapt_law weir__adapt_vegas = {1, 1000, 20, vegas_new_jitter, vegas_add};
@@ -110,12 +111,12 @@ static double gradient2_long(struct weir__gradient2 *gradient2, double latency)
 	return gradient2->latency;
 }
 
-static void gradient2_add(struct weir_adapt *adapt, const struct weir_sample *sample)
+static void gradient2_add(struct weir__adapt *adapt, const struct weir__sample *sample)
 {
 	double latency = latency_of(sample), lasting = gradient2_long(&adapt->gradient2, latency);
 	if (lasting / latency > 2)
 		adapt->gradient2.latency *= 0.95;
-	adapt->floor = (weir_nsec)lasting;
+	adapt->min_latency = (weir_nsec)lasting;
 	if ((double)sample->in_flight < adapt->limit / 2)
 		return;
 	double gradient = 1.5 * lasting / latency;
@@ -130,7 +131,7 @@ const struct weir__adapt_law weir__adapt_gradient2 = {20, 200, 20, NULL, gradien
 #define ARC_ALPHA 0.4
 #define ARC_SCALE 2.5
 
-static void arc_decide(struct weir_adapt *adapt, struct weir__arc *arc, double current)
+static void arc_decide(struct weir__adapt *adapt, struct weir__arc *arc, double current)
 {
 	if (arc->reached && !arc->pressed && arc->good && current <= arc->mean)
 		adapt->limit += 1;
@@ -143,7 +144,7 @@ static void arc_decide(struct weir_adapt *adapt, struct weir__arc *arc, double c
 	arc->variance = (1 - ARC_ALPHA) * (arc->variance + ARC_ALPHA * off * off);
 }
 
-static void arc_add(struct weir_adapt *adapt, const struct weir_sample *sample)
+static void arc_add(struct weir__adapt *adapt, const struct weir__sample *sample)
 {
 	struct weir__arc *arc = &adapt->arc;
 	arc->reached |= (double)sample->in_flight >= adapt->limit;
@@ -162,7 +163,7 @@ static void arc_add(struct weir_adapt *adapt, const struct weir_sample *sample)
 		arc->mean = current;
 	*arc = (struct weir__arc){.mean = arc->mean, .variance = arc->variance, .has_past = true};
 	arc->until = sample->ended + (weir_nsec)(arc->mean * 1e9);
-	adapt->floor = (weir_nsec)(arc->mean * 1e9);
+	adapt->min_latency = (weir_nsec)(arc->mean * 1e9);
 }
 
 const struct weir__adapt_law weir__adapt_arc = {1, 200, 1, NULL, arc_add};

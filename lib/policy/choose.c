@@ -5,15 +5,16 @@
  *
  * To add a rule: a function, its row in `rules` (its number is its place), its row in docs/flow.md, its test.
  */
+#include "policy/choose.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <weir/process.h>
 
-#define AT_ONCE      50    /* of the preset `queue` */
-#define AT_ONCE_MOST 10000 /* that is ever begun with */
-#define FEW_JOBS     100   /* that may all be under way at once */
-#define FEW_CALLS    20    /* of which nothing is concluded */
-#define PER_SEC_MOST 1e9
+#define CONCURRENCY      50    /* of the preset `queue` */
+#define CONCURRENCY_MOST 10000 /* that is ever begun with */
+#define FEW_JOBS         100   /* that may all be under way at once */
+#define FEW_CALLS        20    /* of which nothing is concluded */
+#define PER_SEC_MOST     1e9
 
 static const double narrow_spread = 1.2; /* p95 / p50 */
 static const double few_failures = 0.05, many_failures = 0.2;
@@ -21,9 +22,9 @@ static const double few_failures = 0.05, many_failures = 0.2;
 /* The profile with everything in it that cannot be made harmless, and what follows from it. */
 struct view {
 	struct weir_profile profile;
-	double spread;  /* p95 / p50; 0: not known */
-	size_t fits;    /* jobs in memory; SIZE_MAX: any number */
-	size_t at_once; /* what would be without any rule */
+	double spread;      /* p95 / p50; 0: not known */
+	size_t fits;        /* jobs in memory; SIZE_MAX: any number */
+	size_t concurrency; /* what would be without any rule */
 };
 
 static double clean(double value, double most)
@@ -42,7 +43,7 @@ static struct view look_at(const struct weir_profile *profile)
 	struct weir_profile *own = &view.profile;
 	own->failed = clean(own->failed, 1);
 	own->throttled = clean(own->throttled, 1);
-	own->told_per_sec = clean(own->told_per_sec, PER_SEC_MOST);
+	own->hinted_per_sec = clean(own->hinted_per_sec, PER_SEC_MOST);
 	own->passed_per_sec = clean(own->passed_per_sec, PER_SEC_MOST);
 	if (own->p50 > 0 && own->p95 > 0)
 		view.spread = own->p95 > own->p50 ? (double)own->p95 / (double)own->p50 : 1;
@@ -50,9 +51,9 @@ static struct view look_at(const struct weir_profile *profile)
 		view.fits = own->memory_bytes / own->job_bytes;
 	if (!view.fits)
 		view.fits = 1;
-	view.at_once = own->concurrency ? smaller(own->concurrency, AT_ONCE_MOST) : AT_ONCE;
+	view.concurrency = own->concurrency ? smaller(own->concurrency, CONCURRENCY_MOST) : CONCURRENCY;
 	if (own->jobs && own->jobs <= FEW_JOBS)
-		view.at_once = (size_t)own->jobs;
+		view.concurrency = (size_t)own->jobs;
 	return view;
 }
 
@@ -99,10 +100,10 @@ static struct number show_bytes(size_t bytes)
 /* As many at once as keep up with a rate, by Little's law, and half as many again for slow ones. */
 static size_t keep_up_with(const struct view *view, double per_sec)
 {
-	double at_once = per_sec * (double)view->profile.p95 / (double)WEIR_SEC * 1.5 + 1;
+	double concurrency = per_sec * (double)view->profile.p95 / (double)WEIR_SEC * 1.5 + 1;
 	if (view->profile.p95 <= 0)
-		return view->at_once;
-	return at_once < AT_ONCE_MOST ? (size_t)at_once : AT_ONCE_MOST;
+		return view->concurrency;
+	return concurrency < CONCURRENCY_MOST ? (size_t)concurrency : CONCURRENCY_MOST;
 }
 
 static void choose_rate(const struct view *view, double per_sec, struct weir_choice *choice)
@@ -114,13 +115,13 @@ static void choose_rate(const struct view *view, double per_sec, struct weir_cho
 
 /* ---- the rules */
 
-static bool told_its_limit(const struct view *view, struct weir_choice *choice)
+static bool limit_is_hinted(const struct view *view, struct weir_choice *choice)
 {
-	double per_sec = view->profile.told_per_sec;
+	double per_sec = view->profile.hinted_per_sec;
 	if (per_sec <= 0)
 		return false;
 	choose_rate(view, per_sec, choice);
-	explain(choice, "the server allows %s calls a second, by its own word: pacing to that", show(per_sec).text);
+	explain(choice, "at most %s calls a second, as the server states", show(per_sec).text);
 	return true;
 }
 
@@ -130,8 +131,8 @@ static bool turned_some_away(const struct view *view, struct weir_choice *choice
 	if (view->profile.throttled <= 0 || per_sec <= 0)
 		return false;
 	choose_rate(view, per_sec, choice);
-	explain(choice, "429s from about %s calls a second on (%s %% of calls): pacing to that", show(per_sec).text,
-		percent(view->profile.throttled).text);
+	explain(choice, "at most about %s calls a second: above that the server answers 429 (%s %% of calls)",
+		show(per_sec).text, percent(view->profile.throttled).text);
 	return true;
 }
 
@@ -141,29 +142,29 @@ static bool turned_all_away(const struct view *view, struct weir_choice *choice)
 		return false;
 	choice->pattern = WEIR_PATTERN_QUEUE;
 	choice->concurrency = 1;
-	explain(choice, "%s %% of calls got a 429 and no rate is known to pass: one call at a time to begin with",
+	explain(choice, "%s %% of calls got a 429: starting with one call in flight",
 		percent(view->profile.throttled).text);
 	return true;
 }
 
 static bool memory_is_short_and_jobs_are_alike(const struct view *view, struct weir_choice *choice)
 {
-	if (view->fits >= view->at_once || view->spread <= 0 || view->spread >= narrow_spread)
+	if (view->fits >= view->concurrency || view->spread <= 0 || view->spread >= narrow_spread)
 		return false;
 	choice->pattern = WEIR_PATTERN_CHUNKED;
 	choice->concurrency = view->fits;
-	explain(choice, "%s of memory hold %zu jobs, and p95 is only %s times p50: batches of %zu",
+	explain(choice, "%s of memory holds %zu jobs, and p95 is only %s times p50: batches of %zu",
 		show_bytes(view->profile.memory_bytes).text, view->fits, show(view->spread).text, view->fits);
 	return true;
 }
 
 static bool memory_is_short(const struct view *view, struct weir_choice *choice)
 {
-	if (view->fits >= view->at_once)
+	if (view->fits >= view->concurrency)
 		return false;
 	choice->pattern = WEIR_PATTERN_QUEUE;
 	choice->concurrency = view->fits;
-	explain(choice, "%s of memory hold %zu jobs: a queue with %zu at once",
+	explain(choice, "%s of memory holds %zu jobs: at most %zu in flight",
 		show_bytes(view->profile.memory_bytes).text, view->fits, view->fits);
 	return true;
 }
@@ -174,8 +175,8 @@ static bool jobs_are_few(const struct view *view, struct weir_choice *choice)
 	if (!profile->jobs || profile->jobs > FEW_JOBS || profile->failed > few_failures)
 		return false;
 	choice->pattern = WEIR_PATTERN_NAIVE;
-	explain(choice, "there are only %llu jobs and %s %% of calls failed: all at once",
-		(unsigned long long)profile->jobs, percent(profile->failed).text);
+	explain(choice, "only %llu jobs, and %s %% of calls failed: no limit", (unsigned long long)profile->jobs,
+		percent(profile->failed).text);
 	return true;
 }
 
@@ -184,9 +185,9 @@ static bool little_was_seen(const struct view *view, struct weir_choice *choice)
 	if (view->profile.seen >= FEW_CALLS)
 		return false;
 	choice->pattern = WEIR_PATTERN_QUEUE;
-	choice->concurrency = view->at_once;
-	explain(choice, "only %llu calls were seen: a queue with %zu at once to begin with",
-		(unsigned long long)view->profile.seen, view->at_once);
+	choice->concurrency = view->concurrency;
+	explain(choice, "only %llu calls seen: starting with %zu in flight", (unsigned long long)view->profile.seen,
+		view->concurrency);
 	return true;
 }
 
@@ -195,8 +196,8 @@ static bool many_failed(const struct view *view, struct weir_choice *choice)
 	if (view->profile.failed < many_failures)
 		return false;
 	choice->pattern = WEIR_PATTERN_QUEUE;
-	choice->concurrency = (view->at_once + 1) / 2;
-	explain(choice, "%s %% of %llu calls failed: a queue with %zu at once, half of what was under way",
+	choice->concurrency = (view->concurrency + 1) / 2;
+	explain(choice, "%s %% of %llu calls failed: at most %zu in flight, half as many as before",
 		percent(view->profile.failed).text, (unsigned long long)view->profile.seen, choice->concurrency);
 	return true;
 }
@@ -204,21 +205,21 @@ static bool many_failed(const struct view *view, struct weir_choice *choice)
 static bool nothing_special(const struct view *view, struct weir_choice *choice)
 {
 	choice->pattern = WEIR_PATTERN_QUEUE;
-	choice->concurrency = view->at_once;
+	choice->concurrency = view->concurrency;
 	if (view->spread > 0)
-		explain(choice, "p95 is %s times p50 and %s %% of %llu calls failed: a queue with %zu at once",
+		explain(choice, "p95 is %s times p50, %s %% of %llu calls failed: at most %zu in flight",
 			show(view->spread).text, percent(view->profile.failed).text,
-			(unsigned long long)view->profile.seen, view->at_once);
+			(unsigned long long)view->profile.seen, view->concurrency);
 	else
-		explain(choice, "%s %% of %llu calls failed: a queue with %zu at once",
-			percent(view->profile.failed).text, (unsigned long long)view->profile.seen, view->at_once);
+		explain(choice, "%s %% of %llu calls failed: at most %zu in flight", percent(view->profile.failed).text,
+			(unsigned long long)view->profile.seen, view->concurrency);
 	return true;
 }
 
-void weir_choose(const struct weir_profile *profile, struct weir_choice *ret_choice)
+void weir__choose(const struct weir_profile *profile, struct weir_choice *ret_choice)
 {
 	static bool (*const rules[])(const struct view *, struct weir_choice *) = {
-		told_its_limit,  turned_some_away, turned_all_away, memory_is_short_and_jobs_are_alike,
+		limit_is_hinted, turned_some_away, turned_all_away, memory_is_short_and_jobs_are_alike,
 		memory_is_short, jobs_are_few,     little_was_seen, many_failed,
 		nothing_special,
 	};

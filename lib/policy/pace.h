@@ -3,12 +3,14 @@
 #ifndef POLICY_PACE_H
 #define POLICY_PACE_H
 
-#include <weir/adapt.h>
+#include "policy/adapt.h"
 
 /* Whoever came late may catch up by so much. */
 #define WEIR__PACE_CATCH_UP (2 * WEIR_MSEC)
 /* What is held to is by so much less than the estimate. */
 #define WEIR__PACE_MARGIN 0.01
+/* A climb is by so much over an estimate that is sure. */
+#define WEIR__PACE_CLIMB_BY 0.04
 
 /* A moment at which the server had nothing left: it refused this call. */
 struct weir__pace_mark {
@@ -101,16 +103,16 @@ struct weir__pace_number {
 	unsigned falls;            /* that followed one another soon */
 };
 
-struct weir__pace_told {
-	bool is_told;
+struct weir__pace_hint {
+	bool is_hinted;
 	double per_sec; /* 0: none */
 	double quota;   /* most in a window; 0: unknown */
 	weir_nsec window, reset_at;
 	double left;     /* of the window; counts down */
-	double least;    /* that the server told to be left in it */
-	uint64_t newest; /* call whose answer told it */
+	double least;    /* that the server stated to be left in it */
+	uint64_t newest; /* call whose answer stated it */
 	bool counts, in_bursts_no;
-	double share; /* of what it told that it really lets through */
+	double share; /* of what it stated that it really lets through */
 };
 
 /* When calls were let in again. */
@@ -127,7 +129,7 @@ struct weir__pace_window {
 	uint64_t number;      /* of the first call that was refused */
 	weir_nsec from, last; /* the first and the last refused ones were sent */
 	weir_nsec until;      /* it lasts at least */
-	weir_nsec told;       /* it lasts at most */
+	weir_nsec hint;       /* it lasts at most */
 	uint64_t last_number; /* of the last one that was refused */
 	weir_nsec end;        /* of the last drought */
 	/* what is searched for */
@@ -163,19 +165,20 @@ struct weir__pace_tight {
 	unsigned calm, soon; /* rises without a refusal; refusals after a few calls, in a row */
 };
 
-struct weir_pace {
-	struct weir_pace_options options;
+struct weir__pace {
+	struct weir__pace_options options;
 	uint64_t random;
 	uint64_t sent, ended, refused;
 	weir_nsec at; /* the next may go */
 	weir_nsec shut;
+	weir_nsec asked;       /* the server said to come back then, or after `longest` */
 	weir_nsec recent_from; /* how fast calls go out: so many since */
 	uint64_t recent_sent;
 	double recent; /* per s */
 	struct weir__pace_found found;
 	struct weir__pace_flight flight;
 	struct weir__pace_number number;
-	struct weir__pace_told told;
+	struct weir__pace_hint hint;
 	struct weir__pace_window window;
 	struct weir__pace_tight tight;
 };
@@ -193,21 +196,23 @@ static inline double weir__pace_in_network(const struct weir__pace_found *found,
 	return share < 1 ? calls * share : calls;
 }
 
-/* A call was refused, to come back `after` this time (0: not told), or was not. */
-void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after);
-void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+/* A call was refused, to come back `after` this time (0: not stated), or was not. */
+void weir__pace_refused(struct weir__pace *pace, const struct weir__sample *sample, weir_nsec after);
+void weir__pace_let_in(struct weir__pace *pace, const struct weir__sample *sample);
 /* The rate worth keeping for the next run; 0: none. */
-double weir__pace_learnt(const struct weir_pace *pace);
+double weir__pace_snapshot(const struct weir__pace *pace);
 /* Holds to this rate until it knows better. */
-void weir__pace_go_on_from(struct weir_pace *pace, double per_sec);
+void weir__pace_go_on_from(struct weir__pace *pace, double per_sec);
+/* Whether it is shut because the server said when to come back. */
+bool weir__pace_is_asked(const struct weir__pace *pace, weir_nsec now);
 /* Time goes by. */
-void weir__pace_advance(struct weir_pace *pace, weir_nsec now);
+void weir__pace_advance(struct weir__pace *pace, weir_nsec now);
 
 /* ---- what two refusals tell (pace_span.c) */
 
-struct weir__pace_span weir__pace_span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
-					     const struct weir_sample *sample);
-struct weir__pace_span weir__pace_since_mark(const struct weir_pace *pace, const struct weir_sample *sample);
+struct weir__pace_span weir__pace_span_since(const struct weir__pace *pace, const struct weir__pace_mark *mark,
+					     const struct weir__sample *sample);
+struct weir__pace_span weir__pace_since_mark(const struct weir__pace *pace, const struct weir__sample *sample);
 /* Whether it is long enough to tell a rate. */
 bool weir__pace_is_enough(const struct weir__pace_span *span);
 /* So many at once, as the run from a full bucket to an empty one tells, at this rate. */
@@ -216,54 +221,59 @@ double weir__pace_burst_of(const struct weir__pace_found *found, double rate);
 bool weir__pace_is_more_than_burst(const struct weir__pace_found *found, const struct weir__pace_span *span);
 double weir__pace_rate_of(const struct weir__pace_found *found, const struct weir__pace_span *span);
 /* The highest rate, over any stretch since the last reaction, that a burst does not explain; `least` at least. */
-double weir__pace_rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least);
+double weir__pace_rate_of_trail(const struct weir__pace *pace, const struct weir__sample *sample, double least);
 
-/* ---- phases (pace_find.c) */
+/* ---- phases (pace_phase.c) */
 
 /* `wait`: s until its next step. */
-void weir__pace_enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now);
+void weir__pace_enter(struct weir__pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now);
 /* Keeps to the estimate. */
-void weir__pace_hold(struct weir_pace *pace, weir_nsec now);
-/* Begins anew, from this rate upwards. */
-void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now);
+void weir__pace_hold(struct weir__pace *pace, weir_nsec now);
+/* Begins anew, from this rate upwards; then its next step. */
+void weir__pace_search(struct weir__pace *pace, double rate, weir_nsec now);
+void weir__pace_search_on(struct weir__pace *pace, weir_nsec now);
+/* The bucket is empty, and calls do not arrive as evenly as they are sent: a few tokens are left in it. */
+void weir__pace_cushion(struct weir__pace *pace, weir_nsec now);
+/* s until the next step of what grows, `least` at least. */
+double weir__pace_step_time(const struct weir__pace_found *found, double least);
 
 /* ---- a bucket of one token? (pace_tight.c) */
 
-bool weir__pace_is_tight(const struct weir_pace *pace);
-void weir__pace_tighten(struct weir_pace *pace, weir_nsec now);
+bool weir__pace_is_tight(const struct weir__pace *pace);
+void weir__pace_tighten(struct weir__pace *pace, weir_nsec now);
 /* In TIGHT. */
-void weir__pace_tight_refused(struct weir_pace *pace, const struct weir_sample *sample);
-void weir__pace_tight_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_tight_refused(struct weir__pace *pace, const struct weir__sample *sample);
+void weir__pace_tight_let_in(struct weir__pace *pace, const struct weir__sample *sample);
 
 /* ---- a fixed window? (pace_window.c) */
 
 /* Returns whether the refusal is dealt with.  `after`: Retry-After, 0: none. */
-bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after);
-void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+bool weir__pace_window_refused(struct weir__pace *pace, const struct weir__sample *sample, weir_nsec after);
+void weir__pace_window_let_in(struct weir__pace *pace, const struct weir__sample *sample);
 /* When nothing is let in: how long to wait before trying again. */
-weir_nsec weir__pace_probe_after(const struct weir_pace *pace);
+weir_nsec weir__pace_probe_after(const struct weir__pace *pace);
 /* In WINDOW: a call is sent, which is the last that pace->sent counts. */
-void weir__pace_spread(struct weir_pace *pace, weir_nsec now);
+void weir__pace_spread(struct weir__pace *pace, weir_nsec now);
 
 /* ---- about the rate, or about the number at once? (pace_trial.c) */
 
 /* Whether those that were refused had more under way than those that were let in, as far as is known. */
-bool weir__pace_is_apart(const struct weir_pace *pace);
+bool weir__pace_is_apart(const struct weir__pace *pace);
 /* Refused, and not in a trial.  Returns whether one begins. */
-bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span);
+bool weir__pace_suspect(struct weir__pace *pace, const struct weir__sample *sample, const struct weir__pace_span *span);
 /* Returns whether it was in vain, and that tells of the rate. */
-bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
-void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample);
+bool weir__pace_refused_in_trial(struct weir__pace *pace, const struct weir__sample *sample);
+void weir__pace_let_in_trial(struct weir__pace *pace, const struct weir__sample *sample);
 /* Refused though it is blamed: if no longer those that have more under way, it is the limit that fell, or it was about
  * the rate after all. */
-void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_doubt(struct weir__pace *pace, const struct weir__sample *sample);
 
 /* ---- the number at once (pace_number.c) */
 
 /* How many were under way when a call was refused, or let in. */
-void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sample);
-void weir__pace_number_begin(struct weir_pace *pace, size_t most);
-void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample *sample);
-void weir__pace_number_let_in(struct weir_pace *pace, const struct weir_sample *sample);
+void weir__pace_number_note(struct weir__pace *pace, const struct weir__sample *sample);
+void weir__pace_number_begin(struct weir__pace *pace, size_t most);
+void weir__pace_number_refused(struct weir__pace *pace, const struct weir__sample *sample);
+void weir__pace_number_let_in(struct weir__pace *pace, const struct weir__sample *sample);
 
 #endif

@@ -25,96 +25,12 @@
 #include "policy/reckon.h"
 
 #define PAUSE_LEAST (5 * WEIR_MSEC)
-#define CLIMB       0.04
-#define CLIMB_FIRST 0.2   /* when it is not sure of the estimate yet */
-#define SHARE       0.002 /* of calls that may be refused by climbs */
-#define FELT        3     /* times as fast as calls go out it may rise */
-#define SHUT_SHARE  0.01  /* of time that may be spent shut because of them */
-
-/* ---- phases */
-
-void weir__pace_enter(struct weir_pace *pace, enum weir__pace_phase phase, double rate, double wait, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->phase = phase;
-	found->rate = rate;
-	found->step_at = now + nsec(wait);
-	found->trail[found->points++ % WEIR__PACE_TRAIL] = (struct weir__pace_mark){now, pace->sent, pace->refused};
-	if (rate < found->slowest)
-		found->slowest = rate;
-	if (pace->at < now)
-		pace->at = now;
-}
-
-/* The bucket is empty, and calls do not arrive as evenly as they are sent: a few tokens are left in it. */
-static void cushion(struct weir_pace *pace, weir_nsec now)
-{
-	const struct weir__pace_found *found = &pace->found;
-	pace->at = now + WEIR__PACE_CATCH_UP + nsec(3 / found->rate + 0.2 * seconds(found->delay));
-}
-
-/* By so much over the estimate: the surer it is of that, the less. */
-static double climb_factor(const struct weir__pace_found *found)
-{
-	if (found->sure >= 3)
-		return 1 + CLIMB;
-	/* Many are refused of a long flight. */
-	return 1 + most_of(CLIMB, CLIMB_FIRST / (double)(1u << found->sure) / (1 + 10 * seconds(found->delay)));
-}
-
-/* How long to hold before a climb, for its refusals to be few.  What is not sure yet is worth some. */
-static double hold_time(const struct weir__pace_found *found)
-{
-	if (!found->sure)
-		return most_of(0.3 + 6 * seconds(found->cost),
-			       most_of(4 * seconds(found->delay), 20 / found->estimate));
-	double refused = 1 + CLIMB * found->estimate * seconds(found->delay);
-	double time = 1 + refused / (SHARE * found->estimate) + seconds(found->cost) / SHUT_SHARE;
-	unsigned halvings = found->sure < 4 ? 4 - found->sure : 0;
-	halvings = found->cost && halvings > 1 ? 1 : halvings;
-	return most_of(time / (double)(1u << halvings), 1 + 4 * seconds(found->delay));
-}
-
-void weir__pace_hold(struct weir_pace *pace, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	double margin = found->sure < 2 && !found->cost ? 2 * WEIR__PACE_MARGIN : WEIR__PACE_MARGIN;
-	found->overflowed = false;
-	weir__pace_enter(pace, WEIR__PACE_HOLD, found->estimate * (1 - margin), hold_time(found), now);
-	found->soon = 0;
-	cushion(pace, now);
-}
-
-static double step_time(const struct weir__pace_found *found, double least)
-{
-	return most_of(2 * seconds(found->delay), most_of(least, 5 / found->rate));
-}
-
-/* Far below what was known before, or next to nothing: there was trouble, and small steps would take for ever to leave
- * it behind. */
-static bool is_far_below(const struct weir__pace_found *found)
-{
-	return found->rate < most_of(1, found->estimate / 8);
-}
-
-static void search_at(struct weir_pace *pace, double rate, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->rate = rate;
-	weir__pace_enter(pace, WEIR__PACE_SEARCH, rate, is_far_below(found) ? 2 / rate : step_time(found, 0.05), now);
-}
-
-void weir__pace_search(struct weir_pace *pace, double rate, weir_nsec now)
-{
-	struct weir__pace_found *found = &pace->found;
-	found->sure = 0;
-	search_at(pace, most_of(rate, most_of(0.1, found->estimate / 64)), now);
-	pace->at = now + WEIR__PACE_CATCH_UP + nsec(1 / found->rate);
-}
+#define CLIMB_FIRST 0.2 /* when it is not sure of the estimate yet */
+#define FELT        3   /* times as fast as calls go out it may rise */
 
 /* ---- a refusal that is news */
 
-static void pause(struct weir_pace *pace, weir_nsec now)
+static void pause(struct weir__pace *pace, weir_nsec now)
 {
 	const struct weir__pace_found *found = &pace->found;
 	weir_nsec wait = PAUSE_LEAST << (found->vain < 10 ? found->vain : 10);
@@ -125,7 +41,7 @@ static void pause(struct weir_pace *pace, weir_nsec now)
 }
 
 /* A guess to begin with: a little less than went out. */
-static void first_refusal(struct weir_pace *pace, const struct weir_sample *sample)
+static void first_refusal(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = most_of(found->latency, (double)found->delay);
@@ -136,7 +52,7 @@ static void first_refusal(struct weir_pace *pace, const struct weir_sample *samp
 
 /* Another guess: what the span says, if it says something.  When nothing at all is let through time will help, when
  * next to nothing is a lower rate. */
-static void guess(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
+static void guess(struct weir__pace *pace, const struct weir__sample *sample, const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	double one_by_one = 0.7 / most_of(1e-6, seconds(found->delay));
@@ -147,7 +63,7 @@ static void guess(struct weir_pace *pace, const struct weir_sample *sample, cons
 	weir__pace_search(pace, rate, sample->ended);
 }
 
-static void refused_in_search(struct weir_pace *pace, const struct weir_sample *sample,
+static void refused_in_search(struct weir__pace *pace, const struct weir__sample *sample,
 			      const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
@@ -181,13 +97,13 @@ static void learn_burst(struct weir__pace_found *found)
 	found->run_seconds = time;
 }
 
-static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sample,
+static void refused_in_hold(struct weir__pace *pace, const struct weir__sample *sample,
 			    const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!weir__pace_is_enough(span)) {
 		if (found->vain || found->soon++ < 2)
-			cushion(pace, sample->ended);
+			weir__pace_cushion(pace, sample->ended);
 		else
 			guess(pace, sample, span);
 		return;
@@ -202,7 +118,7 @@ static void refused_in_hold(struct weir_pace *pace, const struct weir_sample *sa
 	weir__pace_hold(pace, sample->ended);
 }
 
-static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *sample,
+static void refused_in_climb(struct weir__pace *pace, const struct weir__sample *sample,
 			     const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
@@ -228,7 +144,7 @@ static void refused_in_climb(struct weir_pace *pace, const struct weir_sample *s
 }
 
 /* All calls of the first flight have come back: so many of them were let in. */
-static void end_first_flight(struct weir_pace *pace)
+static void end_first_flight(struct weir__pace *pace)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->first_flight)
@@ -237,7 +153,7 @@ static void end_first_flight(struct weir_pace *pace)
 	found->first_flight = 0;
 }
 
-static void react(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
+static void react(struct weir__pace *pace, const struct weir__sample *sample, const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	switch (found->phase) {
@@ -265,7 +181,7 @@ static void react(struct weir_pace *pace, const struct weir_sample *sample, cons
 }
 
 /* One more of a flight that was reacted to.  A long one tells the rate by itself. */
-static void refused_in_flight(struct weir_pace *pace, const struct weir_sample *sample)
+static void refused_in_flight(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (sample->number <= found->flight_mark.number || found->phase == WEIR__PACE_TRIAL)
@@ -291,7 +207,7 @@ static bool is_vain(const struct weir__pace_found *found, const struct weir__pac
 	return found->latency < 3 * (double)found->delay || span->calls < found->calls + 1;
 }
 
-void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after)
+void weir__pace_refused(struct weir__pace *pace, const struct weir__sample *sample, weir_nsec after)
 {
 	struct weir__pace_found *found = &pace->found;
 	weir_nsec delay = sample->ended - sample->started;
@@ -350,7 +266,7 @@ void weir__pace_refused(struct weir_pace *pace, const struct weir_sample *sample
 	found->let_in = 0;
 }
 
-void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_let_in(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = (double)(sample->ended - sample->started);
@@ -373,7 +289,7 @@ void weir__pace_let_in(struct weir_pace *pace, const struct weir_sample *sample)
 /* ---- time */
 
 /* More than the estimate allows was let through since the last refusal: by so many calls. */
-static double beyond(const struct weir_pace *pace, weir_nsec now)
+static double beyond(const struct weir__pace *pace, weir_nsec now)
 {
 	const struct weir__pace_found *found = &pace->found;
 	double calls = (double)(pace->sent - found->mark.number) - (double)(pace->refused - found->mark.refused);
@@ -381,13 +297,23 @@ static double beyond(const struct weir_pace *pace, weir_nsec now)
 	return calls - found->estimate * open - least_of(found->estimate * lost, found->burst);
 }
 
+/* By so much over the estimate: the surer it is of that, the less. */
+static double climb_factor(const struct weir__pace_found *found)
+{
+	if (found->sure >= 3)
+		return 1 + WEIR__PACE_CLIMB_BY;
+	/* Many are refused of a long flight. */
+	return 1 + most_of(WEIR__PACE_CLIMB_BY,
+			   CLIMB_FIRST / (double)(1u << found->sure) / (1 + 10 * seconds(found->delay)));
+}
+
 /* Whether it is the rate that holds calls back.  They go out a little slower than it allows while it grows. */
-static bool is_felt(const struct weir_pace *pace)
+static bool is_felt(const struct weir__pace *pace)
 {
 	return pace->recent <= 0 || pace->found.rate <= FELT * pace->recent;
 }
 
-static void climb_on(struct weir_pace *pace, weir_nsec now)
+static void climb_on(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	double slack = 2 + 0.01 * found->estimate * most_of(1, 2 * seconds(found->delay));
@@ -399,7 +325,7 @@ static void climb_on(struct weir_pace *pace, weir_nsec now)
 	weir__pace_enter(pace, WEIR__PACE_RISE, found->rate, 0, now);
 }
 
-static void rise_on(struct weir_pace *pace, weir_nsec now)
+static void rise_on(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	double proven = found->estimate + beyond(pace, now) / most_of(1e-3, seconds(now - found->mark.at));
@@ -408,11 +334,11 @@ static void rise_on(struct weir_pace *pace, weir_nsec now)
 		return;
 	found->step = least_of(0.5, 2 * found->step);
 	found->estimate = most_of(found->estimate, proven);
-	weir__pace_enter(pace, WEIR__PACE_RISE, rate, step_time(found, 0.1), now);
+	weir__pace_enter(pace, WEIR__PACE_RISE, rate, weir__pace_step_time(found, 0.1), now);
 }
 
-/* With what an earlier run has learnt. */
-static void go_on(struct weir_pace *pace, weir_nsec now)
+/* With the snapshot of an earlier run. */
+static void go_on(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	weir_nsec at = pace->at;
@@ -425,7 +351,7 @@ static void go_on(struct weir_pace *pace, weir_nsec now)
 	pace->at = at; /* the bucket is full */
 }
 
-void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
+void weir__pace_advance(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->begun) {
@@ -444,7 +370,7 @@ void weir__pace_advance(struct weir_pace *pace, weir_nsec now)
 	switch (found->phase) {
 	case WEIR__PACE_SEARCH:
 		if (is_felt(pace))
-			search_at(pace, (is_far_below(found) ? 2 : 1.15) * found->rate, now);
+			weir__pace_search_on(pace, now);
 		return;
 	case WEIR__PACE_HOLD:
 		found->proven = most_of(found->proven, found->rate);

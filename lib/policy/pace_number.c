@@ -16,7 +16,7 @@ enum { CALLS_EACH = 1000, REST_MOST = 5000, COST_EACH = 100 };
 #define PATIENCE_MOST (60 * WEIR_SEC)
 
 /* What is let in from here on tells of the number as it is now. */
-static void begin_turn(struct weir_pace *pace)
+static void begin_turn(struct weir__pace *pace)
 {
 	struct weir__pace_number *number = &pace->number;
 	number->sent = pace->sent;
@@ -25,7 +25,7 @@ static void begin_turn(struct weir_pace *pace)
 }
 
 /* After a probe the more the dearer it was.  A limit that fell may rise again soon. */
-static void put_off_probe(struct weir_pace *pace, bool was_probe, weir_nsec now)
+static void put_off_probe(struct weir__pace *pace, bool was_probe, weir_nsec now)
 {
 	struct weir__pace_number *number = &pace->number;
 	uint64_t rest = was_probe ? number->rest + CALLS_EACH : CALLS_EACH;
@@ -37,14 +37,14 @@ static void put_off_probe(struct weir_pace *pace, bool was_probe, weir_nsec now)
 }
 
 /* More is tried at once: then it is known whether it really is the number. */
-void weir__pace_number_begin(struct weir_pace *pace, size_t most)
+void weir__pace_number_begin(struct weir__pace *pace, size_t most)
 {
 	pace->number = (struct weir__pace_number){.most = most, .fine = most, .goal = most, .step = 1, .falls = 1};
 	begin_turn(pace);
 }
 
 /* Of calls that were sent after the first that was refused it is not known how many of those before them were there. */
-static void begin_flight(struct weir_pace *pace, const struct weir_sample *sample)
+static void begin_flight(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_flight *flight = &pace->flight;
 	double latency = pace->found.latency;
@@ -59,7 +59,7 @@ static void begin_flight(struct weir_pace *pace, const struct weir_sample *sampl
 	flight->refused = flight->back = 0;
 }
 
-static void note_refused(struct weir_pace *pace, const struct weir_sample *sample)
+static void note_refused(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_flight *flight = &pace->flight;
 	struct weir__pace_found *found = &pace->found;
@@ -75,7 +75,7 @@ static void note_refused(struct weir_pace *pace, const struct weir_sample *sampl
 		flight->first = sample->number;
 }
 
-void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_number_note(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	const struct weir__pace_flight *flight = &pace->flight;
 	bool is_clear = (sample->number < flight->first || sample->number > flight->last) &&
@@ -90,7 +90,7 @@ void weir__pace_number_note(struct weir_pace *pace, const struct weir_sample *sa
 		pace->found.most_in = sample->in_flight;
 }
 
-void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_number_refused(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_number *number = &pace->number;
 	const struct weir__pace_flight *flight = &pace->flight;
@@ -102,14 +102,14 @@ void weir__pace_number_refused(struct weir_pace *pace, const struct weir_sample 
 	begin_turn(pace);
 }
 
-static void probe(struct weir_pace *pace)
+static void probe(struct weir__pace *pace)
 {
 	struct weir__pace_number *number = &pace->number;
 	number->goal = number->most + number->step;
 	number->step *= 2;
 }
 
-void weir__pace_number_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_number_let_in(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_number *number = &pace->number;
 	number->rest -= number->rest > 0;

@@ -10,8 +10,8 @@ enum { CALLS_LEAST = 20 };
 
 #define SPAN_LEAST (100 * WEIR_MSEC)
 
-struct weir__pace_span weir__pace_span_since(const struct weir_pace *pace, const struct weir__pace_mark *mark,
-					     const struct weir_sample *sample)
+struct weir__pace_span weir__pace_span_since(const struct weir__pace *pace, const struct weir__pace_mark *mark,
+					     const struct weir__sample *sample)
 {
 	struct weir__pace_span span = {.calls = (double)(sample->number - mark->number) -
 						(double)(pace->refused - mark->refused),
@@ -20,7 +20,7 @@ struct weir__pace_span weir__pace_span_since(const struct weir_pace *pace, const
 	return span;
 }
 
-struct weir__pace_span weir__pace_since_mark(const struct weir_pace *pace, const struct weir_sample *sample)
+struct weir__pace_span weir__pace_since_mark(const struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_span span = weir__pace_span_since(pace, &pace->found.mark, sample);
 	span.open = span.time - seconds(pace->found.lost);
@@ -61,7 +61,7 @@ double weir__pace_rate_of(const struct weir__pace_found *found, const struct wei
 	return __builtin_sqrt(low * high);
 }
 
-double weir__pace_rate_of_trail(const struct weir_pace *pace, const struct weir_sample *sample, double least)
+double weir__pace_rate_of_trail(const struct weir__pace *pace, const struct weir__sample *sample, double least)
 {
 	const struct weir__pace_found *found = &pace->found;
 	for (unsigned i = 0; i < WEIR__PACE_TRAIL && i < found->points; i++) {

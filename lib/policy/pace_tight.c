@@ -25,7 +25,7 @@ enum { BLOCK = 100, BLOCK_FIRST = 20, CALM = 4, SOON = 5, SOON_MOST = 3 };
 #define CUT_MOST   0.2
 #define FASTEST    100 /* per s; of faster ones timers are not exact enough to tell */
 
-static void try_rate(struct weir_pace *pace, double rate, weir_nsec now)
+static void try_rate(struct weir__pace *pace, double rate, weir_nsec now)
 {
 	struct weir__pace_tight *tight = &pace->tight;
 	tight->from = pace->sent;
@@ -40,7 +40,7 @@ static bool is_found(const struct weir__pace_tight *tight)
 }
 
 /* The next one in between. */
-static void halve(struct weir_pace *pace, weir_nsec now)
+static void halve(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_tight *tight = &pace->tight;
 	if (is_found(tight))
@@ -53,20 +53,20 @@ static void halve(struct weir_pace *pace, weir_nsec now)
 	tight->calm = 0;
 }
 
-bool weir__pace_is_tight(const struct weir_pace *pace)
+bool weir__pace_is_tight(const struct weir__pace *pace)
 {
 	const struct weir__pace_found *found = &pace->found;
 	return found->phase == WEIR__PACE_SEARCH && !found->first_flight && found->run_calls >= 1 &&
 	       found->run_calls <= 2 && found->rate < FASTEST;
 }
 
-void weir__pace_tighten(struct weir_pace *pace, weir_nsec now)
+void weir__pace_tighten(struct weir__pace *pace, weir_nsec now)
 {
 	pace->tight = (struct weir__pace_tight){.hi = pace->found.rate};
 	halve(pace, now);
 }
 
-static void lower(struct weir_pace *pace, weir_nsec now)
+static void lower(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_tight *tight = &pace->tight;
 	tight->soon = tight->since < SOON ? tight->soon + 1 : 0;
@@ -81,7 +81,7 @@ static void lower(struct weir_pace *pace, weir_nsec now)
 	tight->calm = 0;
 }
 
-void weir__pace_tight_refused(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_tight_refused(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_tight *tight = &pace->tight;
 	pace->refused++;
@@ -97,7 +97,7 @@ void weir__pace_tight_refused(struct weir_pace *pace, const struct weir_sample *
 	pace->at = sample->ended + WEIR__PACE_CATCH_UP + nsec(1 / pace->found.rate);
 }
 
-void weir__pace_tight_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_tight_let_in(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_tight *tight = &pace->tight;
 	if (sample->number <= tight->from)

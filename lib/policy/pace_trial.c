@@ -28,13 +28,13 @@ static bool is_apart(const struct weir__pace_found *found, double chance)
 	return least + 1 + chance * root(weir__pace_in_network(found, least)) > (double)found->most_in;
 }
 
-bool weir__pace_is_apart(const struct weir_pace *pace)
+bool weir__pace_is_apart(const struct weir__pace *pace)
 {
 	return pace->found.least_out >= 2 && is_apart(&pace->found, 2);
 }
 
 /* Only what is sent from now on tells whether they are. */
-static void forget(struct weir_pace *pace)
+static void forget(struct weir__pace *pace)
 {
 	pace->found.evidence_from = pace->sent;
 	pace->found.most_in = pace->found.least_out = 0;
@@ -43,7 +43,7 @@ static void forget(struct weir_pace *pace)
 }
 
 /* So many at once, and no rate; this much is to be let through. */
-static void begin_trial(struct weir_pace *pace, size_t at_once, double per_sec, weir_nsec now)
+static void begin_trial(struct weir__pace *pace, size_t concurrency, double per_sec, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	double latency = found->latency / 1e9;
@@ -52,11 +52,11 @@ static void begin_trial(struct weir_pace *pace, size_t at_once, double per_sec, 
 	found->trial_length = nsec(most_of(0.5, most_of(3 * latency, 200 / found->rate)));
 	found->trial_from = (pace->shut > now ? pace->shut : now) + nsec(latency);
 	found->trial_calls = found->trial_refused = 0;
-	weir__pace_number_begin(pace, at_once);
+	weir__pace_number_begin(pace, concurrency);
 	weir__pace_enter(pace, WEIR__PACE_TRIAL, 0, 0, now);
 }
 
-static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
+static void end_trial(struct weir__pace *pace, bool helped, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->strikes = 0;
@@ -77,7 +77,7 @@ static void end_trial(struct weir_pace *pace, bool helped, weir_nsec now)
 }
 
 /* The number is not what they are refused for, or no longer. */
-static void acquit(struct weir_pace *pace, weir_nsec now)
+static void acquit(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->blames = found->marked = false;
@@ -86,7 +86,7 @@ static void acquit(struct weir_pace *pace, weir_nsec now)
 	weir__pace_search(pace, most_of(1, 0.9 * pace->recent), now);
 }
 
-void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_doubt(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_number *number = &pace->number;
 	/* A limit that falls does so once, and lets in as many as before for a while. */
@@ -100,7 +100,7 @@ void weir__pace_doubt(struct weir_pace *pace, const struct weir_sample *sample)
 }
 
 /* HOLD is refused again and again. */
-static bool is_struck_out(struct weir_pace *pace, const struct weir_sample *sample)
+static bool is_struck_out(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (!found->strikes_needed)
@@ -115,7 +115,7 @@ static bool is_struck_out(struct weir_pace *pace, const struct weir_sample *samp
 }
 
 /* Whether it is worth a trial.  One is dear where the server shuts for long. */
-static bool is_likely(const struct weir_pace *pace, weir_nsec now)
+static bool is_likely(const struct weir__pace *pace, weir_nsec now)
 {
 	const struct weir__pace_found *found = &pace->found;
 	double calls = (double)pace->flight.calls, least = (double)found->least_out;
@@ -134,12 +134,12 @@ static bool is_likely(const struct weir_pace *pace, weir_nsec now)
 }
 
 /* It goes faster and faster, and what is under way follows a latency later: what is let through is the less of both. */
-static double expected(const struct weir_pace *pace)
+static double expected(const struct weir__pace *pace)
 {
 	return 0.7 * least_of(pace->found.rate, (double)pace->flight.calls * 1e9 / pace->found.latency);
 }
 
-bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample, const struct weir__pace_span *span)
+bool weir__pace_suspect(struct weir__pace *pace, const struct weir__sample *sample, const struct weir__pace_span *span)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (found->phase == WEIR__PACE_FREE || found->phase == WEIR__PACE_TRIAL || found->phase == WEIR__PACE_WINDOW)
@@ -164,13 +164,13 @@ bool weir__pace_suspect(struct weir_pace *pace, const struct weir_sample *sample
 }
 
 /* A limit on the number lets in what it let in before, but for some in the network; on the rate it is less. */
-static bool is_less(const struct weir_pace *pace)
+static bool is_less(const struct weir__pace *pace)
 {
 	double begun = (double)pace->number.fine;
 	return (double)pace->number.most < begun - 1 - 3 * root(weir__pace_in_network(&pace->found, begun));
 }
 
-bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
+bool weir__pace_refused_in_trial(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	if (++found->trial_refused >= REFUSED_MOST || is_less(pace)) {
@@ -184,7 +184,7 @@ bool weir__pace_refused_in_trial(struct weir_pace *pace, const struct weir_sampl
 	return false;
 }
 
-void weir__pace_let_in_trial(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_let_in_trial(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_found *found = &pace->found;
 	found->trial_calls += sample->ended >= found->trial_from;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fixed window that nobody tells of.
+ * A fixed window that nobody states.
  *
  * When the quota is used up nothing at all is let in until the window ends, however many tokens a bucket of the same
  * rate would have gained meanwhile: a drought.  Then calls go in as fast as they like.
@@ -14,7 +14,7 @@
  * the last call that was refused and the first that was let in, or by what Retry-After says, which is whole seconds
  * rounded up.
  *
- * Once a window is known, what is left of it is spread over its rest, as if the server had told it.  Where it begins
+ * Once a window is known, what is left of it is spread over its rest, as if the server had stated it.  Where it begins
  * matters little for that: no stretch of its length holds more than the quota when calls are even.  Now and then more
  * than the quota is asked for.  A drought that does not end where a window does, twice, refutes it all.
  */
@@ -51,26 +51,26 @@ static weir_nsec earlier(weir_nsec a, weir_nsec b)
 
 /* ---- droughts */
 
-static void shut_until(struct weir_pace *pace, weir_nsec until)
+static void shut_until(struct weir__pace *pace, weir_nsec until)
 {
 	pace->shut = later(pace->shut, until);
 }
 
 /* The drought is probed at intervals that grow with it, so that its end is known to a part of it. */
-weir_nsec weir__pace_probe_after(const struct weir_pace *pace)
+weir_nsec weir__pace_probe_after(const struct weir__pace *pace)
 {
 	const struct weir__pace_window *window = &pace->window;
 	weir_nsec wait = (window->last - window->from) / 4;
 	return earlier(PAUSE_MOST, later(PAUSE_LEAST, wait));
 }
 
-static void go_dry(struct weir__pace_window *window, const struct weir_sample *sample, weir_nsec after)
+static void go_dry(struct weir__pace_window *window, const struct weir__sample *sample, weir_nsec after)
 {
 	if (!window->is_dry) {
 		window->is_dry = true;
 		window->number = sample->number;
 		window->from = window->last = window->until = sample->started;
-		window->told = INT64_MAX;
+		window->hint = INT64_MAX;
 	} else if (sample->number < window->number) {
 		window->number = sample->number;
 		window->from = sample->started;
@@ -81,19 +81,19 @@ static void go_dry(struct weir__pace_window *window, const struct weir_sample *s
 	}
 	window->until = later(window->until, sample->started);
 	if (after > 0) {
-		window->told = earlier(window->told, sample->started + after);
+		window->hint = earlier(window->hint, sample->started + after);
 		window->until = later(window->until, sample->started + after - WEIR_SEC);
 	}
 }
 
 /* By Retry-After, when it ends. */
-static bool is_told(const struct weir__pace_window *window)
+static bool is_hinted(const struct weir__pace_window *window)
 {
-	return window->told < INT64_MAX;
+	return window->hint < INT64_MAX;
 }
 
 /* So many were let in since. */
-static double count_since(const struct weir_pace *pace, const struct weir__pace_end *begin, uint64_t number)
+static double count_since(const struct weir__pace *pace, const struct weir__pace_end *begin, uint64_t number)
 {
 	return (double)number - (double)begin->number - (double)(pace->refused - begin->refused);
 }
@@ -116,13 +116,13 @@ static double even_rate(const struct weir__pace_window *window)
 	return window->quota / seconds(window->length);
 }
 
-static void set_quota(struct weir_pace *pace, double quota)
+static void set_quota(struct weir__pace *pace, double quota)
 {
 	pace->window.quota = most_of(1, quota);
 	pace->found.estimate = even_rate(&pace->window);
 }
 
-static void know(struct weir_pace *pace, weir_nsec length, double quota, const struct weir__pace_end *before,
+static void know(struct weir__pace *pace, weir_nsec length, double quota, const struct weir__pace_end *before,
 		 weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
@@ -136,14 +136,14 @@ static void know(struct weir_pace *pace, weir_nsec length, double quota, const s
 	window->carry = 0;
 	window->is_test = window->has_passed = false;
 	window->next_test = now;
-	if (is_told(window) && length < 2 * WEIR_SEC) /* Retry-After: 1 is most of it */
+	if (is_hinted(window) && length < 2 * WEIR_SEC) /* Retry-After: 1 is most of it */
 		window->next_test += nsec(1 / SHUT_SHARE);
 	window->looks = LOOKS;
 	set_quota(pace, quota);
 	weir__pace_enter(pace, WEIR__PACE_WINDOW, even_rate(window), 0, now);
 }
 
-static void forget(struct weir_pace *pace, weir_nsec now)
+static void forget(struct weir__pace *pace, weir_nsec now)
 {
 	double rate = 0.8 * even_rate(&pace->window);
 	pace->window.refuted = pace->window.length;
@@ -153,20 +153,20 @@ static void forget(struct weir_pace *pace, weir_nsec now)
 }
 
 /* Whether so much was not let in that it cannot have been the wait for a token. */
-static bool is_long(const struct weir_pace *pace, double dry, double calls, double time)
+static bool is_long(const struct weir__pace *pace, double dry, double calls, double time)
 {
 	return calls >= 10 && dry >= DROUGHT_LEAST && dry >= seconds(pace->found.delay) &&
 	       dry * calls / most_of(time, 1e-6) >= least_of(10, 2 + 0.08 * calls);
 }
 
 /* What few calls and a server's word say may be wrong: then it is looked for once, and not while a rate is held to. */
-static bool may_suspect(const struct weir_pace *pace)
+static bool may_suspect(const struct weir__pace *pace)
 {
 	const struct weir__pace_window *window = &pace->window;
 	enum weir__pace_phase phase = pace->found.phase;
 	if (phase == WEIR__PACE_FREE || phase == WEIR__PACE_TRIAL)
 		return false;
-	if (is_told(window))
+	if (is_hinted(window))
 		return window->doubts < DOUBTS && phase == WEIR__PACE_SEARCH;
 	/* A limit on the number at once has droughts, too, but lets in whoever has fewer under way. */
 	return window->doubts < DOUBTS && !weir__pace_is_apart(pace);
@@ -175,18 +175,18 @@ static bool may_suspect(const struct weir_pace *pace)
 static void doubt(struct weir__pace_window *window)
 {
 	window->suspects = false;
-	window->doubts += is_told(window) ? DOUBTS : 1;
+	window->doubts += is_hinted(window) ? DOUBTS : 1;
 }
 
 /* If it is no window, what is let in from now on tells the rate, unless a bucket was filled while the server was shut.
  */
-static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec now)
+static void suspect(struct weir__pace *pace, double calls, double time, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
 	struct weir__pace_found *found = &pace->found;
 	window->suspects = true;
 	window->expected = calls;
-	found->marked = !is_told(window);
+	found->marked = !is_hinted(window);
 	found->mark = (struct weir__pace_mark){window->begin.hi, window->begin.number, window->begin.refused};
 	found->lost = 0;
 	weir__pace_search(pace, OVER * calls / time, now);
@@ -197,11 +197,11 @@ static void suspect(struct weir_pace *pace, double calls, double time, weir_nsec
 /* The drought after one that made a window suspected.  Where Retry-After is longer than the rest of the window calls go
  * on somewhere inside the next one: what more than the quota was let in tells where that ended.  Returns whether it
  * is a window. */
-static bool is_as_suspected(struct weir_pace *pace, struct weir__pace_end before, double calls, weir_nsec now)
+static bool is_as_suspected(struct weir__pace *pace, struct weir__pace_end before, double calls, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
 	double more = calls - window->expected, time = seconds(window->from - before.hi);
-	if (is_told(window) && more > 0.1 * window->expected) {
+	if (is_hinted(window) && more > 0.1 * window->expected) {
 		before.lo = before.hi + nsec(time * (more / calls - 0.1));
 		before.hi += nsec(time * (more / calls + 0.1));
 		calls = window->expected;
@@ -212,14 +212,14 @@ static bool is_as_suspected(struct weir_pace *pace, struct weir__pace_end before
 	return length;
 }
 
-static void end_drought(struct weir_pace *pace, const struct weir__pace_end *end)
+static void end_drought(struct weir__pace *pace, const struct weir__pace_end *end)
 {
 	struct weir__pace_window *window = &pace->window;
 	struct weir__pace_end before = window->begin;
 	double calls = count_since(pace, &before, end->number), time = seconds(end->hi - before.hi);
-	double dry = seconds((is_told(window) ? end->hi : end->lo) - window->from);
+	double dry = seconds((is_hinted(window) ? end->hi : end->lo) - window->from);
 	bool suspected = window->suspects,
-	     is_expected = suspected && calls < (is_told(window) ? 2 : 1.5) * window->expected;
+	     is_expected = suspected && calls < (is_hinted(window) ? 2 : 1.5) * window->expected;
 	if (suspected && !is_expected)
 		doubt(window);
 	window->suspects = false;
@@ -242,7 +242,7 @@ static weir_nsec boundary_near(const struct weir__pace_window *window, weir_nsec
 }
 
 /* It ended where a window does: what it says of the quota, and of where that is. */
-static void confirm(struct weir_pace *pace, const struct weir__pace_end *end, weir_nsec hi)
+static void confirm(struct weir__pace *pace, const struct weir__pace_end *end, weir_nsec hi)
 {
 	struct weir__pace_window *window = &pace->window;
 	weir_nsec lo = hi - window->blur;
@@ -257,7 +257,7 @@ static void confirm(struct weir_pace *pace, const struct weir__pace_end *end, we
 	}
 }
 
-static void check_drought(struct weir_pace *pace, const struct weir__pace_end *end)
+static void check_drought(struct weir__pace *pace, const struct weir__pace_end *end)
 {
 	struct weir__pace_window *window = &pace->window;
 	weir_nsec hi = boundary_near(window, end->lo + (end->hi - end->lo) / 2);
@@ -277,7 +277,7 @@ static void check_drought(struct weir_pace *pace, const struct weir__pace_end *e
 	}
 }
 
-static bool is_blurred(const struct weir_pace *pace)
+static bool is_blurred(const struct weir__pace *pace)
 {
 	const struct weir__pace_window *window = &pace->window;
 	return window->blur > window->length / 100 && window->blur > 2 * pace->found.delay;
@@ -285,7 +285,7 @@ static bool is_blurred(const struct weir_pace *pace)
 
 /* Until more than the quota is asked for again: what it costs is to be little.  At first it is worth that to see where
  * the windows begin. */
-static void put_off_test(struct weir_pace *pace, weir_nsec now)
+static void put_off_test(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
 	double refused = 3 + even_rate(window) * seconds(pace->found.delay);
@@ -318,7 +318,7 @@ static void look(struct weir__pace_window *window)
 }
 
 /* The first refusal of a drought: what it says of the quota. */
-static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample)
+static void judge_quota(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_window *window = &pace->window;
 	bool is_late = window->is_late;
@@ -337,13 +337,13 @@ static void judge_quota(struct weir_pace *pace, const struct weir_sample *sample
 }
 
 /* Whether a call that was refused belongs to the window before: then that has not ended yet, or not by much. */
-static bool is_of_last(const struct weir_pace *pace, weir_nsec sent)
+static bool is_of_last(const struct weir__pace *pace, weir_nsec sent)
 {
 	const struct weir__pace_window *window = &pace->window;
 	return sent - window->at < earlier(window->length / 50 + pace->found.delay, window->length / 10);
 }
 
-static weir_nsec end_of_drought(const struct weir_pace *pace, weir_nsec now)
+static weir_nsec end_of_drought(const struct weir__pace *pace, weir_nsec now)
 {
 	const struct weir__pace_window *window = &pace->window;
 	weir_nsec end = window->is_late ? window->at : window->at + window->length, middle = end - window->blur / 2;
@@ -353,7 +353,7 @@ static weir_nsec end_of_drought(const struct weir_pace *pace, weir_nsec now)
 	return is_blurred(pace) && now < middle ? middle : end;
 }
 
-static void begin_drought(struct weir_pace *pace, const struct weir_sample *sample)
+static void begin_drought(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_window *window = &pace->window;
 	window->is_late = is_of_last(pace, sample->started);
@@ -365,7 +365,7 @@ static void begin_drought(struct weir_pace *pace, const struct weir_sample *samp
 	}
 }
 
-static void refused_in_window(struct weir_pace *pace, const struct weir_sample *sample, bool is_first, bool is_shut)
+static void refused_in_window(struct weir__pace *pace, const struct weir__sample *sample, bool is_first, bool is_shut)
 {
 	struct weir__pace_window *window = &pace->window;
 	if (sample->number <= window->flight)
@@ -378,7 +378,7 @@ static void refused_in_window(struct weir_pace *pace, const struct weir_sample *
 }
 
 /* Another one begins: what the last one told. */
-static void turn(struct weir_pace *pace, weir_nsec now)
+static void turn(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
 	double calls = count_since(pace, &window->first, pace->sent);
@@ -411,7 +411,7 @@ static double test_rate(const struct weir__pace_window *window)
 }
 
 /* A call is sent: what is left is spread over the rest. */
-void weir__pace_spread(struct weir_pace *pace, weir_nsec now)
+void weir__pace_spread(struct weir__pace *pace, weir_nsec now)
 {
 	struct weir__pace_window *window = &pace->window;
 	if (now - window->at >= window->length)
@@ -423,7 +423,7 @@ void weir__pace_spread(struct weir_pace *pace, weir_nsec now)
 
 /* ---- what comes back */
 
-bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample *sample, weir_nsec after)
+bool weir__pace_window_refused(struct weir__pace *pace, const struct weir__sample *sample, weir_nsec after)
 {
 	struct weir__pace_window *window = &pace->window;
 	bool is_first = !window->is_dry;
@@ -442,7 +442,7 @@ bool weir__pace_window_refused(struct weir_pace *pace, const struct weir_sample 
 	return window->suspects;
 }
 
-void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *sample)
+void weir__pace_window_let_in(struct weir__pace *pace, const struct weir__sample *sample)
 {
 	struct weir__pace_window *window = &pace->window;
 	if (!window->is_dry)
@@ -456,7 +456,7 @@ void weir__pace_window_let_in(struct weir_pace *pace, const struct weir_sample *
 	}
 	window->is_dry = false;
 	struct weir__pace_end end = {.lo = window->until,
-				     .hi = earlier(sample->started, window->told),
+				     .hi = earlier(sample->started, window->hint),
 				     .at = sample->ended,
 				     .number = window->last_number + 1,
 				     .refused = pace->refused};

@@ -190,15 +190,58 @@ weir_nsec weir_rate_next(const struct weir_rate *rate, uint64_t n, weir_nsec now
 	return opts->kind == WEIR_RATE_BUCKET ? bucket_next(rate, n, now) : log_next(rate, n, now);
 }
 
-void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now)
+void weir__rate_take(const char *here, struct weir_rate *rate, uint64_t n, weir_nsec now)
 {
-	weir__require(weir_rate_next(rate, n, now) == now, "weir_rate_take() before its time");
+	weir__require(weir_rate_next(rate, n, now) == now, here, "weir_rate_take: called before weir_rate_next()");
 	if (rate->options.kind == WEIR_RATE_GCRA)
 		gcra_take(rate, n, now);
 	else if (rate->options.kind == WEIR_RATE_BUCKET)
 		bucket_take(rate, n, now);
 	else
 		log_take(rate, n, now);
+}
+
+#undef weir_rate_take
+void weir_rate_take(struct weir_rate *rate, uint64_t n, weir_nsec now)
+{
+	weir__rate_take(NULL, rate, n, now);
+}
+
+/* ---- what is owed */
+
+weir_nsec weir_rate_paid(const struct weir_rate *rate)
+{
+	const struct weir_rate_options *opts = &rate->options;
+	if (opts->kind == WEIR_RATE_GCRA)
+		return rate->ticks > 0 ? to_nsec(rate->ticks, opts->count) : 0;
+	ticks lack = (ticks)opts->burst * opts->period - rate->ticks;
+	if (opts->kind == WEIR_RATE_LOG || lack <= 0)
+		return 0;
+	return to_nsec((ticks)rate->at * opts->count + lack, opts->count);
+}
+
+weir_nsec weir_rate_paid_after(const struct weir_rate *rate, uint64_t n, weir_nsec at)
+{
+	struct weir_rate after = *rate;
+	if (rate->options.kind == WEIR_RATE_LOG)
+		return 0;
+	weir_rate_take(&after, n, at);
+	return weir_rate_paid(&after);
+}
+
+void weir_rate_owe(struct weir_rate *rate, weir_nsec until, weir_nsec now)
+{
+	const struct weir_rate_options *opts = &rate->options;
+	ticks most = (ticks)opts->burst * opts->period, debt = ((ticks)until - now) * opts->count;
+	if (until <= now || opts->kind == WEIR_RATE_LOG)
+		return;
+	debt = smaller(debt, most);
+	if (opts->kind == WEIR_RATE_GCRA)
+		rate->ticks = larger(rate->ticks, (ticks)now * opts->count + debt);
+	else
+		rate->ticks = smaller(bucket_level(rate, now), most - debt);
+	if (opts->kind == WEIR_RATE_BUCKET && now > rate->at)
+		rate->at = now;
 }
 
 /* ---- changing it */

@@ -7,11 +7,6 @@
  */
 #include "rt/fiber.h"
 
-static bool earlier(weir_nsec a, weir_nsec b)
-{
-	return a != WEIR_FOREVER && (b == WEIR_FOREVER || a < b);
-}
-
 weir_nsec weir_deadline_now(void)
 {
 	const struct weir_fiber *self = weir__self;
@@ -22,13 +17,11 @@ weir_nsec weir_deadline_now(void)
 weir_nsec weir__deadline(weir_nsec deadline)
 {
 	weir_nsec scope = weir_deadline_now();
-	return earlier(scope, deadline) ? scope : deadline;
+	return weir__earlier(scope, deadline) ? scope : deadline;
 }
 
 int weir__refuse(weir_nsec deadline)
 {
-	if (weir__check_cancel())
-		return WEIR_ECANCELED;
 	if (deadline == WEIR_TRY)
 		return WEIR_EAGAIN;
 	deadline = weir__deadline(deadline);
@@ -38,17 +31,19 @@ int weir__refuse(weir_nsec deadline)
 void weir_deadline_enter(struct weir_deadline *scope, weir_nsec deadline)
 {
 	struct weir_fiber *self = weir__self;
-	weir__require(self->fn, "weir_deadline_enter() belongs on a fiber");
+	weir__require_fiber(self->fn);
 	scope->at = weir__deadline(deadline == WEIR_TRY ? 1 : deadline);
 	scope->outer = self->scope;
 	scope->shield = self->shield;
 	self->scope = scope;
 }
 
-void weir_deadline_leave(struct weir_deadline *scope)
+void weir__deadline_leave(const char *here, struct weir_deadline *scope)
 {
 	struct weir_fiber *self = weir__self;
-	weir__require(self->scope == scope && scope && scope->shield == self->shield,
-		      "weir_deadline_leave() of another scope than the innermost");
+	weir__require(self->scope == scope && scope && scope->shield == self->shield, here,
+		      "weir_deadline_leave: this fiber has entered another deadline or shield since");
 	self->scope = scope->outer;
 }
+
+weir__function(deadline_leave, struct weir_deadline *);

@@ -9,22 +9,16 @@
  */
 #include "rt/fiber.h"
 
-#include "rt/local.h"
 #include "rt/loop.h"
 #include "rt/switch.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <weir/random.h>
 
-static struct weir_fiber no_fiber = {.canceled = true, .interrupt = true};
-
-_Thread_local struct weir_fiber *weir__self __attribute__((tls_model("initial-exec"))) = &no_fiber;
-
-int weir__interrupted(void)
+void weir__interrupted(const char *call, const void *from)
 {
-	weir__require(weir__self != &no_fiber, "this call belongs on a fiber");
-	return WEIR_ECANCELED;
+	if (weir__self == &weir__no_fiber)
+		weir__broken(NULL, from, "%s: called outside of a fiber; start one with weir_run()", call);
 }
 
 static bool add_slab(struct weir__loop *loop)
@@ -46,7 +40,6 @@ static bool add_slab(struct weir__loop *loop)
 struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg)
 {
 	struct weir__loop *loop = weir__loop;
-	struct weir_locals *locals = weir__self->locals;
 	if (weir__unlikely(!loop->free_fibers) && !add_slab(loop))
 		return NULL;
 	if (weir__unlikely(loop->fibers >= loop->most_fibers)) {
@@ -58,18 +51,11 @@ struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg)
 	loop->free_fibers = fiber->next;
 	loop->fibers++;
 	*fiber = (struct weir_fiber){.fn = fn, .arg = arg};
-	if (weir__unlikely(locals != NULL))
-		fiber->locals = weir__locals_ref(locals);
 	return fiber;
 }
 
 static void fiber_free(struct weir__loop *loop, struct weir_fiber *fiber)
 {
-	if (weir__unlikely(fiber->locals != NULL)) {
-		struct weir_locals *locals = fiber->locals;
-		fiber->locals = NULL;
-		weir__locals_unref(locals);
-	}
 	fiber->fn = NULL;
 	fiber->next = loop->free_fibers;
 	loop->free_fibers = fiber;
@@ -140,7 +126,7 @@ static __attribute__((noinline)) bool bind_stack(struct weir__loop *loop, struct
 {
 	fiber->stack = weir__stack_get(&loop->stacks, fiber->stack_bytes);
 	if (!fiber->stack) {
-		weir__group_child_ended(fiber->group, fiber, WEIR_ENOMEM);
+		fiber->ended(fiber, WEIR_ENOMEM);
 		fiber_free(loop, fiber);
 		return false;
 	}
@@ -173,7 +159,7 @@ static inline __attribute__((always_inline)) void switch_to_next(struct weir__lo
 	if (weir__unlikely(next == self))
 		return;
 	weir__checked_leave(&self->stack->checked, checked_of(loop, next), 0);
-	weir__self = next ? next : &no_fiber;
+	weir__self = next ? next : &weir__no_fiber;
 	weir__switch(&self->sp, next ? next->sp : loop->sp);
 	weir__checked_enter(&self->stack->checked, 0);
 }
@@ -197,7 +183,7 @@ static void leave_for_good(struct weir__loop *loop, struct weir__stack *stack)
 		weir__stack_put(&loop->stacks, stack);
 	}
 	weir__checked_leave(&stack->checked, checked_of(loop, next), 1);
-	weir__self = next ? next : &no_fiber;
+	weir__self = next ? next : &weir__no_fiber;
 	weir__switch(&unused, next ? next->sp : loop->sp);
 	__builtin_unreachable();
 }
@@ -222,10 +208,12 @@ __attribute__((used)) void weir__fiber_main(void)
 	weir__checked_enter(&stack->checked, 1);
 	do {
 		int result = self->fn(self->arg);
-		weir__require(!self->shield && !self->scope, "a fiber ended inside a shield or a deadline scope");
+		if (weir__unlikely(self->shield || self->scope))
+			weir__broken(NULL, (const char *)self->fn + 1,
+				     "this function of a fiber returned inside a shield or a deadline scope");
 		if (weir__unlikely(!stack->guarded))
 			weir__stack_verify(stack, self->name);
-		weir__group_child_ended(self->group, self, result);
+		self->ended(self, result);
 		fiber_free(loop, self);
 		self = next_on_this_stack(loop, stack);
 		if (self) {
@@ -262,14 +250,7 @@ static void unlink_waiter(struct weir__waiter *waiter)
 	struct weir__waitlist *list = waiter->list;
 	if (!list)
 		return;
-	if (waiter->prev)
-		waiter->prev->next = waiter->next;
-	else
-		list->head = waiter->next;
-	if (waiter->next)
-		waiter->next->prev = waiter->prev;
-	else
-		list->tail = waiter->prev;
+	TAILQ_REMOVE(list, waiter, others);
 	waiter->list = NULL;
 }
 
@@ -282,15 +263,8 @@ static void unlink_peers(struct weir__waiter *waiter)
 static void link_waiter(struct weir__waitlist *list, struct weir__waiter *waiter)
 {
 	waiter->list = list;
-	waiter->next = NULL;
-	if (!list)
-		return;
-	waiter->prev = list->tail;
-	if (list->tail)
-		list->tail->next = waiter;
-	else
-		list->head = waiter;
-	list->tail = waiter;
+	if (list)
+		TAILQ_INSERT_TAIL(list, waiter, others);
 }
 
 static __attribute__((noinline)) void link_peers(struct weir__waiter *waiter)
@@ -340,8 +314,8 @@ void weir__wake(struct weir__waiter *waiter, int code)
 
 void weir__wake_all(struct weir__waitlist *list, int code)
 {
-	while (list->head)
-		weir__wake(list->head, code);
+	while (!TAILQ_EMPTY(list))
+		weir__wake(TAILQ_FIRST(list), code);
 }
 
 void weir__fiber_cancel(struct weir_fiber *fiber)
@@ -393,15 +367,21 @@ bool weir_canceled(void)
 void weir_shield_enter(void)
 {
 	struct weir_fiber *self = weir__self;
-	weir__require(self != &no_fiber && self->shield < UINT16_MAX, "weir_shield_enter() belongs on a fiber");
+	weir__require_fiber(self != &weir__no_fiber && self->shield < UINT16_MAX);
 	self->shield++;
 	self->interrupt = false;
 }
 
-void weir_shield_leave(void)
+void weir__shield_leave(const char *here)
 {
 	struct weir_fiber *self = weir__self;
-	weir__require(self->shield > 0, "weir_shield_leave() without weir_shield_enter()");
+	weir__require(self->shield > 0, here, "weir_shield_leave: there was no weir_shield_enter()");
 	if (--self->shield == 0)
 		self->interrupt = self->canceled;
+}
+
+#undef weir_shield_leave
+void weir_shield_leave(void)
+{
+	weir__shield_leave(NULL);
 }

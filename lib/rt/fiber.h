@@ -17,16 +17,16 @@
 
 #include "base/contract.h"
 
+#include <sys/queue.h>
 #include <weir/heap.h>
 #include <weir/run.h>
 
 struct weir__loop;
 struct weir__stack;
 struct weir_group;
-struct weir_locals;
 
 struct weir__waiter {
-	struct weir__waiter *next, *prev;
+	TAILQ_ENTRY(weir__waiter) others;
 	struct weir__waitlist *list; /* NULL: in none, or no longer */
 	struct weir_fiber *fiber;
 	const char *what; /* is waited for: a literal, for those who look at fibers; given by whoever waits */
@@ -36,9 +36,7 @@ struct weir__waiter {
 		*peer; /* ring of the waiters of one wait, of which the first to be woken ends it; or NULL */
 };
 
-struct weir__waitlist {
-	struct weir__waiter *head, *tail;
-};
+TAILQ_HEAD(weir__waitlist, weir__waiter);
 
 struct weir_fiber {
 	void *sp;                    /* while it does not run; NULL until it has a stack */
@@ -47,37 +45,48 @@ struct weir_fiber {
 	struct weir__stack *stack;
 	weir_fiber_fn fn; /* NULL: a free record */
 	void *arg;
+	void (*ended)(struct weir_fiber *fiber, int result); /* by whoever started it; must not suspend */
 	struct weir_group *group;
-	struct weir_fiber *group_next, *group_prev;
+	LIST_ENTRY(weir_fiber) siblings;
 	struct weir_heap_node timer;
 	struct weir_deadline *scope; /* the innermost; NULL: in none */
-	struct weir_locals *locals;  /* shared with others; NULL: none */
 	int *ret_result;             /* where its group puts its result; may be NULL */
 	const char *name;
 	uint32_t stack_bytes; /* 0: as the loop's */
 	uint16_t shield;
+	bool background; /* its group cancels it when only such fibers are left */
 	bool canceled;
 	bool interrupt; /* canceled and not shielded: calls with a deadline answer WEIR_ECANCELED */
 };
 
 /* The fiber that runs on this thread; never NULL: outside of fibers a stand-in whose `interrupt` is set, so that the
  * fast paths need no second test. */
+extern struct weir_fiber weir__no_fiber;
 extern _Thread_local struct weir_fiber *weir__self __attribute__((tls_model("initial-exec")));
 
-/* What every call with a deadline does first: WEIR_ECANCELED, or 0.  Aborts when there is no fiber. */
-int weir__interrupted(void);
+/* For a public function that needs a fiber. */
+#define weir__require_fiber(condition)                                                                                 \
+	weir__require(condition, NULL, "%s: called outside of a fiber; start one with weir_run()", __func__)
 
-static inline int weir__check_cancel(void)
+/* What every call with a deadline does first: WEIR_ECANCELED, or 0.  Aborts when there is no fiber. */
+#define weir__check_cancel()                                                                                           \
+	(weir__unlikely(weir__self->interrupt)                                                                         \
+		 ? (weir__interrupted(__func__, __builtin_return_address(0)), WEIR_ECANCELED)                          \
+		 : 0)
+void weir__interrupted(const char *call, const void *from) __attribute__((cold));
+
+/* Of two deadlines. */
+static inline bool weir__earlier(weir_nsec a, weir_nsec b)
 {
-	return weir__unlikely(weir__self->interrupt) ? weir__interrupted() : 0;
+	return a != WEIR_FOREVER && (b == WEIR_FOREVER || a < b);
 }
 
 /* The earlier of this deadline and that of the fiber's scopes.  weir__wait() does it by itself: for those who look at a
  * deadline before. */
 weir_nsec weir__deadline(weir_nsec deadline);
 
-/* The same for a call that always has to wait: what it answers without having begun, WEIR_ECANCELED, WEIR_EAGAIN for
- * WEIR_TRY, WEIR_ETIMEDOUT for a deadline that has passed; or 0. */
+/* What a call that always has to wait answers without having begun, WEIR_EAGAIN for WEIR_TRY, WEIR_ETIMEDOUT for a
+ * deadline that has passed; or 0.  The caller has checked for a cancel. */
 int weir__refuse(weir_nsec deadline);
 
 /* Suspends until woken: the code of the wake, WEIR_ETIMEDOUT, WEIR_ECANCELED; without suspending WEIR_EAGAIN for
@@ -97,14 +106,10 @@ static inline bool weir__waits(const struct weir__waiter *waiter)
 void weir__wake(struct weir__waiter *waiter, int code);
 void weir__wake_all(struct weir__waitlist *list, int code);
 
-/* A new fiber of a group, ready to run.  weir__fiber_free() only for one that has not been started. */
+/* A new fiber, to be given an `ended`; weir__fiber_start() makes it ready to run. */
 struct weir_fiber *weir__fiber_new(weir_fiber_fn fn, void *arg);
 void weir__fiber_start(struct weir_fiber *fiber);
 void weir__fiber_cancel(struct weir_fiber *fiber);
-
-/* Called by the runtime when a fiber has ended: implemented by the group, which passes the first fiber's end on. */
-void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber, int result);
-void weir__root_ended(int result);
 
 /* Fibers that wait for something outside the loop: while there are any, virtual time stands still. */
 void weir__outside_enter(void);

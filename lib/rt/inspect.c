@@ -8,7 +8,6 @@
  */
 #include "rt/loop.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -76,7 +75,7 @@ static void describe(const struct weir__loop *loop, const struct weir_fiber *fib
 int weir_inspect_fibers(unsigned flags, weir_inspect_fn fn, void *arg)
 {
 	const struct weir__loop *loop = weir__loop;
-	weir__require(loop, "weir_inspect_fibers() belongs on a fiber");
+	weir__require_fiber(loop);
 	for (const struct weir__fiber_slab *slab = loop->fiber_slabs; slab; slab = slab->next) {
 		for (int i = 0; i < WEIR__SLAB_FIBERS; i++) {
 			struct weir_fiber_info info;

@@ -56,9 +56,9 @@ static void on_event(uv_poll_t *poll, int status, int uv_events)
 	unsigned wanted = 0;
 	if (status < 0) /* EPOLLERR: reading or writing tells what it is */
 		events = WEIR_READABLE | WEIR_WRITABLE;
-	for (struct weir__waiter *next, *waiter = io->waiters.head; waiter; waiter = next) {
+	for (struct weir__waiter *next, *waiter = TAILQ_FIRST(&io->waiters); waiter; waiter = next) {
 		struct io_waiter *self = (struct io_waiter *)waiter;
-		next = waiter->next;
+		next = TAILQ_NEXT(waiter, others);
 		wanted |= self->events;
 		if (self->events & events)
 			weir__wake(waiter, (int)(self->events & events));
@@ -73,10 +73,11 @@ static void on_event(uv_poll_t *poll, int status, int uv_events)
 
 int weir_io_open(int fd, struct weir_io **ret_io)
 {
-	weir__require(weir__loop, "weir_io_open() belongs on a fiber");
+	weir__require_fiber(weir__loop);
 	struct weir_io *io = calloc(1, sizeof *io);
 	if (!io)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&io->waiters);
 	int code = uv_poll_init(&weir__loop->uv, &io->poll, fd);
 	if (code) {
 		free(io);
@@ -151,7 +152,8 @@ static unsigned look(const struct weir_io *io, unsigned events)
 int weir_io_wait(struct weir_io *io, unsigned events, weir_nsec deadline)
 {
 	events &= WEIR_READABLE | WEIR_WRITABLE;
-	weir__require(events, "weir_io_wait() for no event");
+	if (!events)
+		return WEIR_EINVAL;
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
 	if (io->woken) {
@@ -169,9 +171,9 @@ int weir_io_wait(struct weir_io *io, unsigned events, weir_nsec deadline)
 
 void weir_io_wake(struct weir_io *io)
 {
-	struct weir__waiter *waiter = io->waiters.head;
+	struct weir__waiter *waiter = TAILQ_FIRST(&io->waiters);
 	while (waiter && !((struct io_waiter *)waiter)->wakeable)
-		waiter = waiter->next;
+		waiter = TAILQ_NEXT(waiter, others);
 	if (waiter)
 		weir__wake(waiter, 0);
 	else

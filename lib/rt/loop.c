@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop: turns, time, and the way in for other threads.
+ * The loop: turns and time.
  *
  * Time is read once a turn, and who is due by then goes to the head of the ready queue.  A turn ends after
  * TURN_SWITCHES switches at the latest, so that a busy loop still sees its timers; the system is asked for events when
@@ -10,48 +10,19 @@
  */
 #include "rt/loop.h"
 
-#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 #include <weir/offload.h>
-
-_Thread_local struct weir__loop *weir__loop __attribute__((tls_model("initial-exec")));
 
 enum { TURN_SWITCHES = 128, DUE_MOST = TURN_SWITCHES / 2, POLL_TURNS = 16, STACK_DEFAULT = 64 * 1024 };
 
 #define POLL_NSEC     (50 * WEIR_USEC)
 #define VIRTUAL_EPOCH WEIR_SEC /* so that no virtual deadline looks like WEIR_TRY */
 
-static weir_nsec read_monotonic(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * WEIR_SEC + ts.tv_nsec;
-}
-
-weir_nsec weir_clock(void)
-{
-	return weir__loop && weir__loop->is_virtual ? weir__loop->now : read_monotonic();
-}
-
-weir_nsec weir_now(void)
-{
-	return weir__loop ? weir__loop->now : read_monotonic();
-}
-
-weir_nsec weir_after(weir_nsec timeout)
-{
-	weir_nsec now = weir_now();
-	if (timeout <= 0 || timeout > INT64_MAX - now)
-		return WEIR_FOREVER;
-	return now + timeout;
-}
-
 void weir_run_stats(struct weir_run_stats *ret_stats)
 {
 	struct weir__loop *loop = weir__loop;
-	weir__require(loop, "weir_run_stats() belongs on a fiber");
+	weir__require_fiber(loop);
 	*ret_stats = (struct weir_run_stats){
 		.switches = loop->switches + (uint64_t)(TURN_SWITCHES - loop->budget),
 		.polls = loop->polls,
@@ -61,83 +32,10 @@ void weir_run_stats(struct weir_run_stats *ret_stats)
 	};
 }
 
-void weir__outside_enter(void)
-{
-	weir__loop->outside++;
-}
-
-void weir__outside_leave(void)
-{
-	weir__loop->outside--;
-}
-
-/* The receiver empties the whole box at once, so only the message that finds it empty has to ring.  Once pushed a
- * message is the receiver's: it may be gone before the bell rings, and the loop may be about to end. */
-void weir__post(struct weir__loop *loop, struct weir__message *message)
-{
-	struct weir__message *newest = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
-	atomic_fetch_add_explicit(&loop->posting, 1, memory_order_relaxed);
-	do
-		message->next = newest;
-	while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &newest, message, memory_order_release,
-						      memory_order_relaxed));
-	if (!newest)
-		uv_async_send(&loop->wakeup);
-	atomic_fetch_sub_explicit(&loop->posting, 1, memory_order_release);
-}
-
-static void empty_mailbox(uv_async_t *wakeup)
-{
-	struct weir__loop *loop = wakeup->data;
-	struct weir__message *message = atomic_exchange_explicit(&loop->mailbox, NULL, memory_order_acquire);
-	struct weir__message *in_order = NULL;
-	while (message) {
-		struct weir__message *next = message->next;
-		message->next = in_order;
-		in_order = message;
-		message = next;
-	}
-	while (in_order) {
-		struct weir__message *next = in_order->next;
-		in_order->deliver(in_order);
-		in_order = next;
-	}
-}
-
-int weir__poll_init(struct weir__loop *loop)
-{
-	int code = uv_loop_init(&loop->uv);
-	if (code)
-		return code;
-	loop->wakeup.data = loop;
-	code = uv_async_init(&loop->uv, &loop->wakeup, empty_mailbox);
-	if (code)
-		uv_loop_close(&loop->uv);
-	loop->uv_dirty = true;
-	loop->no_pwait2 = weir__on_valgrind();
-	return code;
-}
-
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-	(void)arg;
-	if (!uv_is_closing(handle))
-		uv_close(handle, NULL);
-}
-
-void weir__poll_fini(struct weir__loop *loop)
-{
-	while (atomic_load_explicit(&loop->posting, memory_order_acquire))
-		sched_yield();
-	uv_walk(&loop->uv, close_handle, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
-	uv_loop_close(&loop->uv);
-}
-
 static void read_clock(struct weir__loop *loop)
 {
 	if (!loop->is_virtual)
-		loop->now = read_monotonic();
+		loop->now = weir_clock();
 }
 
 static bool is_due(const struct weir__loop *loop)
@@ -226,22 +124,24 @@ static int run_turns(struct weir__loop *loop)
 	return 0;
 }
 
-void weir__root_ended(int result)
+static void end_first(struct weir_fiber *fiber, int result)
 {
+	(void)fiber;
 	weir__loop->main_result = result;
 	weir__loop->main_done = true;
 	weir__loop->budget = 0; /* back to the loop */
 }
 
-static int run_first(struct weir__loop *loop, weir_fiber_fn fn, void *arg)
+static int run_first(const char *here, struct weir__loop *loop, weir_fiber_fn fn, void *arg)
 {
 	struct weir_fiber *first = weir__fiber_new(fn, arg);
 	if (!first)
 		return WEIR_ENOMEM;
 	first->name = "main";
+	first->ended = end_first;
 	weir__fiber_start(first);
 	int code = run_turns(loop);
-	weir__require(code || !loop->fibers, "the first fiber ended before the fibers of its groups");
+	weir__require(code || !loop->fibers, here, "weir_run: its function returned before the fibers of its groups");
 	return code ? code : loop->main_result;
 }
 
@@ -251,10 +151,10 @@ static bool options_valid(const struct weir_options *opts)
 	return stack && !(opts->flags & ~(unsigned)WEIR_VIRTUAL_CLOCK) && opts->offload_threads <= WEIR_POOL_MOST;
 }
 
-int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
+int weir__run(const char *here, const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 {
 	static const struct weir_options defaults;
-	weir__require(!weir__loop, "a loop inside a loop");
+	weir__require(!weir__loop, here, "weir_run: called on a fiber; a loop cannot run inside another one");
 	if (!opts)
 		opts = &defaults;
 	if (!options_valid(opts))
@@ -263,7 +163,7 @@ int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 	if (!loop)
 		return WEIR_ENOMEM;
 	loop->is_virtual = opts->flags & WEIR_VIRTUAL_CLOCK;
-	loop->now = loop->is_virtual ? VIRTUAL_EPOCH : read_monotonic();
+	loop->now = loop->is_virtual ? VIRTUAL_EPOCH : weir_clock();
 	loop->seeded = opts->seed != 0;
 	loop->random = opts->seed;
 	loop->offload_threads = opts->offload_threads ? opts->offload_threads : 4;
@@ -273,7 +173,7 @@ int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 	int code = weir__poll_init(loop);
 	if (!code) {
 		weir__loop = loop;
-		code = run_first(loop, fn, arg);
+		code = run_first(here, loop, fn, arg);
 		weir_pool_free(loop->pool);
 		weir__poll_fini(loop);
 		weir__loop = NULL;
@@ -283,4 +183,10 @@ int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
 	weir_heap_fini(&loop->timers);
 	free(loop);
 	return code;
+}
+
+#undef weir_run
+int weir_run(const struct weir_options *opts, weir_fiber_fn fn, void *arg)
+{
+	return weir__run(NULL, opts, fn, arg);
 }

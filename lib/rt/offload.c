@@ -15,15 +15,15 @@
 #include <stdlib.h>
 #include <weir/offload.h>
 
-enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+enum offload_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
-struct job {
+struct offload_job {
 	struct weir__message message; /* first: the message is the job */
-	struct job *next, *prev;
+	TAILQ_ENTRY(offload_job) others;
 	struct weir__loop *loop;
 	struct weir__waiter waiter;
 	bool delivered; /* only the loop's thread looks */
-	enum job_state state;
+	enum offload_state state;
 	bool abandoned;
 	weir_offload_fn fn;
 	void *arg;
@@ -34,7 +34,7 @@ struct job {
 struct weir_pool {
 	pthread_mutex_t lock; /* over all that follows, but for `waiting` */
 	pthread_cond_t more;
-	struct job *head, *tail;
+	TAILQ_HEAD(offload_jobs, offload_job) jobs;
 	size_t queued;
 	unsigned most, started, idle;
 	bool stopping;
@@ -44,28 +44,21 @@ struct weir_pool {
 	pthread_t threads[];
 };
 
-static void unlink_job(struct weir_pool *pool, struct job *job)
+static void unlink_job(struct weir_pool *pool, struct offload_job *job)
 {
 	pool->queued--;
-	if (job->prev)
-		job->prev->next = job->next;
-	else
-		pool->head = job->next;
-	if (job->next)
-		job->next->prev = job->prev;
-	else
-		pool->tail = job->prev;
+	TAILQ_REMOVE(&pool->jobs, job, others);
 }
 
 static void deliver(struct weir__message *message)
 {
-	struct job *job = (struct job *)message;
+	struct offload_job *job = (struct offload_job *)message;
 	job->delivered = true;
 	if (weir__waits(&job->waiter))
 		weir__wake(&job->waiter, 0);
 }
 
-static void finish_job(struct weir_pool *pool, struct job *job, int result)
+static void finish_job(struct weir_pool *pool, struct offload_job *job, int result)
 {
 	job->result = result;
 	pthread_mutex_lock(&pool->lock);
@@ -85,7 +78,7 @@ static void *run_thread(void *arg)
 	struct weir_pool *pool = arg;
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
-		struct job *job = pool->head;
+		struct offload_job *job = TAILQ_FIRST(&pool->jobs);
 		if (!job && pool->stopping)
 			break;
 		if (!job) {
@@ -119,7 +112,7 @@ static int start_thread(struct weir_pool *pool)
 
 /* More jobs than idle threads (one that was signalled counts as idle until it runs): one more thread, if there may be
  * one.  With none at all a job would never run. */
-static int submit(struct weir_pool *pool, struct job *job)
+static int submit(struct weir_pool *pool, struct offload_job *job)
 {
 	pthread_mutex_lock(&pool->lock);
 	bool short_of_threads = pool->queued >= pool->idle && pool->started < pool->most;
@@ -127,19 +120,14 @@ static int submit(struct weir_pool *pool, struct job *job)
 		pthread_mutex_unlock(&pool->lock);
 		return WEIR_ENOMEM;
 	}
-	job->prev = pool->tail;
-	if (pool->tail)
-		pool->tail->next = job;
-	else
-		pool->head = job;
-	pool->tail = job;
+	TAILQ_INSERT_TAIL(&pool->jobs, job, others);
 	pool->queued++;
 	pthread_cond_signal(&pool->more);
 	pthread_mutex_unlock(&pool->lock);
 	return 0;
 }
 
-static int wait_for_job(struct job *job, weir_nsec deadline)
+static int wait_for_job(struct offload_job *job, weir_nsec deadline)
 {
 	if (job->delivered)
 		return 0;
@@ -150,7 +138,7 @@ static int wait_for_job(struct job *job, weir_nsec deadline)
 }
 
 /* The fiber stops waiting before the job was done.  True: the job is gone, or someone else's. */
-static bool let_go(struct weir_pool *pool, struct job *job)
+static bool let_go(struct weir_pool *pool, struct offload_job *job)
 {
 	pthread_mutex_lock(&pool->lock);
 	bool queued = job->state == JOB_QUEUED;
@@ -169,7 +157,7 @@ static bool let_go(struct weir_pool *pool, struct job *job)
 
 static int call(struct weir_pool *pool, weir_offload_fn fn, void *arg, void (*destroy)(void *), weir_nsec deadline)
 {
-	struct job *job = calloc(1, sizeof *job);
+	struct offload_job *job = calloc(1, sizeof *job);
 	if (!job)
 		return WEIR_ENOMEM;
 	job->message.deliver = deliver;
@@ -212,7 +200,7 @@ static int loop_pool(struct weir_pool **ret_pool)
 int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
 {
 	struct weir_pool *pool;
-	int code = weir__refuse(deadline);
+	int code = weir__check_cancel() ? WEIR_ECANCELED : weir__refuse(deadline);
 	if (code < 0 || (code = loop_pool(&pool)) < 0)
 		return code;
 	return call(pool, fn, arg, NULL, deadline);
@@ -221,7 +209,7 @@ int weir_offload(weir_offload_fn fn, void *arg, weir_nsec deadline)
 int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg), weir_nsec deadline)
 {
 	struct weir_pool *pool;
-	int code = weir__refuse(deadline);
+	int code = weir__check_cancel() ? WEIR_ECANCELED : weir__refuse(deadline);
 	if (code < 0) {
 		destroy(arg);
 		return code;
@@ -232,7 +220,7 @@ int weir_offload_owned(weir_offload_fn fn, void *arg, void (*destroy)(void *arg)
 
 int weir_pool_call(struct weir_pool *pool, weir_offload_fn fn, void *arg, weir_nsec deadline)
 {
-	int code = weir__refuse(deadline);
+	int code = weir__check_cancel() ? WEIR_ECANCELED : weir__refuse(deadline);
 	return code < 0 ? code : call(pool, fn, arg, NULL, deadline);
 }
 
@@ -245,19 +233,20 @@ int weir_pool_new(unsigned threads, struct weir_pool **ret_pool)
 		return WEIR_ENOMEM;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->more, NULL);
+	TAILQ_INIT(&pool->jobs);
 	pool->most = threads;
 	*ret_pool = pool;
 	return 0;
 }
 
-void weir_pool_free(struct weir_pool *pool)
+void weir__pool_free(const char *here, struct weir_pool *pool)
 {
 	if (!pool)
 		return;
 	bool is_loops = weir__loop && weir__loop->pool == pool; /* it ends with the fibers it has */
 	pthread_mutex_lock(&pool->lock);
-	weir__require(!pool->head && (is_loops || !pool->waiting),
-		      "weir_pool_free() while a fiber waits for it, or was woken and has not run");
+	weir__require(TAILQ_EMPTY(&pool->jobs) && (is_loops || !pool->waiting), here,
+		      "weir_pool_free: a call is running, or its fiber has not run since it ended");
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->more);
 	pthread_mutex_unlock(&pool->lock);
@@ -267,3 +256,5 @@ void weir_pool_free(struct weir_pool *pool)
 	pthread_cond_destroy(&pool->more);
 	free(pool);
 }
+
+weir__function(pool_free, struct weir_pool *);

@@ -9,7 +9,7 @@
  * Where there is assembly for a processor it is inside the calling function, for two reasons.  The compiler knows which
  * registers are live and saves just those; and there is neither a call nor a return, so the processor's predictor of
  * return addresses stays in step (on x86-64 a called switch costs 19 ns a yield, this one 4).  Elsewhere, and with the
- * build option switch=ucontext, it is swapcontext(), which is right everywhere and asks the kernel twice.
+ * build option switch=ucontext, it is swapcontext(), which is right everywhere and asks the kernel three times.
  *
  * To add a processor: a header with what is declared below, its name here and in meson.build.
  */

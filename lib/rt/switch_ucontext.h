@@ -7,6 +7,7 @@
 #define RT_SWITCH_UCONTEXT_H
 
 #include <fenv.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
@@ -24,7 +25,8 @@ static inline __attribute__((always_inline)) void weir__switch(void **ret_sp, vo
 	own.uc_stack = (stack_t){0};
 	__asm__("" : "+r"(at)); /* it points to what outlives no return, and need not */
 	*ret_sp = at;
-	if (swapcontext(&own, sp))
+	/* Which signals are blocked is the thread's matter, not the fiber's, as with a switch in assembly. */
+	if (pthread_sigmask(SIG_SETMASK, NULL, &((ucontext_t *)sp)->uc_sigmask) || swapcontext(&own, sp))
 		abort();
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `auto`: looks at the first attempts, has weir_choose() choose, and goes on from there.
+ * `auto`: looks at the first attempts, has weir__choose() choose, and goes on from there.
  *
  * Until then its gates are in their slow start.  What is chosen is where they go on from, no more: the limits and the
  * rate are found on.  With several gates each is left to what it has found by itself.
  */
+#include "policy/choose.h"
 #include "sync/policy.h"
 
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void note_passed(struct weir__profiler *profiler)
 static void note(struct weir__profiler *profiler, const struct weir_attempt *attempt, enum weir_outcome outcome,
 		 weir_nsec took)
 {
-	const struct weir_told *told = &attempt->told;
+	const struct weir_hint *hint = &attempt->hint;
 	if (profiler->seen++ == 0)
 		profiler->since = weir_now() - took;
 	if (outcome == WEIR_OUTCOME_GOOD) {
@@ -58,9 +59,9 @@ static void note(struct weir__profiler *profiler, const struct weir_attempt *att
 		profiler->failed++;
 	}
 	if (outcome != WEIR_OUTCOME_GOOD)
-		note_shut(profiler, weir_now(), weir_after(told->retry_after));
-	if (told->quota && told->window > 0)
-		profiler->told_per_sec = (double)told->quota * (double)WEIR_SEC / (double)told->window;
+		note_shut(profiler, weir_now(), weir_after(hint->retry_after));
+	if (hint->quota && hint->window > 0)
+		profiler->hinted_per_sec = (double)hint->quota * (double)WEIR_SEC / (double)hint->window;
 }
 
 static int compare(const void *a, const void *b)
@@ -72,9 +73,9 @@ static int compare(const void *a, const void *b)
 static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile)
 {
 	struct weir__profiler *profiler = policy->profiler;
-	double seen = profiler->seen, told = weir__policy_told(policy);
+	double seen = profiler->seen, hint = weir__policy_hint(policy);
 	unsigned good = profiler->good;
-	size_t found = weir__policy_sum(policy, false);
+	size_t found = weir__policy_sum(policy);
 	qsort(profiler->took, good, sizeof profiler->took[0], compare);
 	*ret_profile = (struct weir_profile){
 		.jobs = policy->jobs,
@@ -83,7 +84,7 @@ static void fill_in(struct weir_policy *policy, struct weir_profile *ret_profile
 		.p95 = good ? profiler->took[(size_t)good * 95 / 100] : 0,
 		.failed = profiler->failed / seen,
 		.throttled = profiler->throttled / seen,
-		.told_per_sec = profiler->told_per_sec > 0 ? profiler->told_per_sec : told,
+		.hinted_per_sec = profiler->hinted_per_sec > 0 ? profiler->hinted_per_sec : hint,
 		.passed_per_sec = profiler->passed_per_sec,
 		/* What memory has held back tells nothing of the server. */
 		.concurrency = found < weir__policy_memory_limit(policy, policy->job_bytes) ? found : 0,
@@ -96,7 +97,7 @@ static void choose(struct weir_policy *policy)
 {
 	struct weir_profile profile;
 	fill_in(policy, &profile);
-	weir_choose(&profile, &policy->choice);
+	weir__choose(&profile, &policy->choice);
 	policy->chosen = true;
 	free(policy->profiler);
 	policy->profiler = NULL;

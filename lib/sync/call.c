@@ -2,12 +2,6 @@
 /* A single call through a policy, on the caller's own fiber: enter the gate, try, leave, wait, again. */
 #include "sync/policy.h"
 
-struct call {
-	struct weir_policy *policy;
-	struct weir_gate *gate;
-	struct weir__tries tries;
-};
-
 struct budget_fiber {
 	struct weir__budget_waiter line;
 	struct weir__waiter waiter;
@@ -21,11 +15,11 @@ static void tell_fiber(struct weir__budget_waiter *line)
 }
 
 /* A retry waits until the budget allows it. */
-static int wait_for_budget(struct call *call, weir_nsec deadline)
+static int wait_for_budget(struct weir__call *call, weir_nsec deadline)
 {
 	struct weir_policy *policy = call->policy;
 	int code = 0;
-	while (code == 0 && call->tries.counted && !weir__budget_allows(policy)) {
+	while (code == 0 && call->attempts->counted && !weir__budget_allows(policy)) {
 		struct budget_fiber self = {.line.tell = tell_fiber, .waiter.what = "retry budget"};
 		weir__budget_wait(policy, &self.line);
 		code = weir__wait(NULL, &self.waiter, deadline);
@@ -37,32 +31,32 @@ static int wait_for_budget(struct call *call, weir_nsec deadline)
 }
 
 /* One attempt: its result, or why there was none; then *ret_again is false. */
-static int attempt_once(struct call *call, weir_job_fn fn, void *job, weir_nsec deadline, bool *ret_again,
+static int attempt_once(struct weir__call *call, weir_job_fn fn, void *job, weir_nsec deadline, bool *ret_again,
 			weir_nsec *ret_at)
 {
-	struct weir_pass pass;
 	struct weir_attempt attempt;
-	weir_nsec expire = weir__tries_expire(call->policy, &call->tries);
+	enum weir_cut cut;
+	weir_nsec expire = weir__attempts_expire(call->policy, call->attempts, &cut);
 	weir_nsec until = deadline != WEIR_TRY && weir__earlier(expire, deadline) ? expire : deadline;
 	*ret_again = false;
 	int code = wait_for_budget(call, until);
 	if (code == 0)
-		code = weir_gate_enter(call->gate, &pass, until);
+		code = weir__gate_enter(call->gate, &call->pass, until);
 	if (code)
 		return code;
-	weir__budget_take(call->policy, &call->tries);
-	weir__tries_begin(call->policy, &call->tries, &attempt);
+	call->has_pass = true;
+	weir__budget_take(call->policy, call->attempts);
+	weir__attempt_begin(call, &attempt);
 	if (weir__earlier(deadline, attempt.deadline))
 		attempt.deadline = deadline;
 	int result = weir__attempt_run(fn, job, &attempt, NULL);
-	enum weir_outcome outcome = weir__outcome_of(&attempt, result);
-	weir_gate_leave(call->gate, &pass, outcome, &attempt.told);
-	weir__auto_add(call->policy, &attempt, outcome, weir_now() - call->tries.began);
-	*ret_again = weir__tries_end(call->policy, &call->tries, &attempt, call->gate, result, ret_at);
+	weir__attempt_leave(&attempt, result);
+	weir__auto_add(call->policy, &attempt, attempt.outcome, weir_now() - call->attempts->began);
+	*ret_again = weir__attempt_end(&attempt, result, ret_at);
 	return result;
 }
 
-static int try_until_done(struct call *call, weir_job_fn fn, void *job, weir_nsec deadline)
+static int try_until_done(struct weir__call *call, weir_job_fn fn, void *job, weir_nsec deadline)
 {
 	for (;;) {
 		weir_nsec at;
@@ -81,17 +75,18 @@ static int try_until_done(struct call *call, weir_job_fn fn, void *job, weir_nse
 
 int weir_call_to(struct weir_policy *policy, const char *key, weir_job_fn fn, void *job, weir_nsec deadline)
 {
-	struct call call = {.policy = policy};
+	struct weir_attempts attempts = {0};
+	struct weir__call call = {.policy = policy, .attempts = &attempts, .key = key};
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
-	int code = weir_policy_gate(policy, key, &call.gate);
+	int code = weir__policy_gate(policy, key, &call.gate);
 	if (code)
 		return code;
 	policy->users++;
-	weir__tries_init(&call.tries, 0);
+	weir__attempts_take(&attempts);
 	code = try_until_done(&call, fn, job, deadline);
 	policy->users--;
-	weir_policy_put(policy, call.gate);
+	weir__policy_unref(policy, call.gate);
 	return code;
 }
 

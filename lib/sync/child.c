@@ -13,38 +13,17 @@
  */
 #include "sync/worker.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The child with the fewest lines under way that can take one of n bytes more, or NULL. */
-static struct worker *pick(struct weir_child *pool, size_t n)
-{
-	struct worker *best = NULL;
-	for (struct worker *worker = pool->workers; worker < pool->workers + pool->count; worker++) {
-		if (weir__worker_has_room(worker, n) && (!best || worker->lines < best->lines))
-			best = worker;
-	}
-	return best;
-}
-
-void weir__child_dispatch(struct weir_child *pool)
-{
-	struct worker *worker;
-	while (pool->queue.head && (worker = pick(pool, pool->queue.head->n)))
-		weir__worker_assign(worker, weir__calls_pop(&pool->queue));
-}
-
-bool weir__child_is_given_up(const struct weir_child *pool)
-{
-	for (unsigned i = 0; i < pool->count; i++)
-		if (!pool->workers[i].given_up)
-			return false;
-	return true;
-}
 
 static int copy_options(const struct weir_child_options *opts, struct weir_child_options *ret_opts)
 {
 	struct weir_child_options copy = *opts;
+	char *preamble = opts->preamble ? malloc(opts->preamble_bytes + 1) : NULL;
+	if (preamble)
+		memcpy(preamble, opts->preamble, opts->preamble_bytes);
+	copy.preamble = preamble;
 	copy.argv = weir__strings_copy(opts->argv);
 	copy.envp = opts->envp ? weir__strings_copy(opts->envp) : NULL;
 	if (!copy.batch)
@@ -54,14 +33,16 @@ static int copy_options(const struct weir_child_options *opts, struct weir_child
 	if (!copy.start_limit && copy.time_limit)
 		copy.start_limit = copy.time_limit + 10 * WEIR_SEC;
 	*ret_opts = copy;
-	return copy.argv && (copy.envp || !opts->envp) ? 0 : WEIR_ENOMEM;
+	return copy.argv && (copy.envp || !opts->envp) && (copy.preamble || !opts->preamble) ? 0 : WEIR_ENOMEM;
 }
 
 /* Starts a child and its fiber, and sees it begin: one that found no memory for its stack would take lines for ever. */
 static int add_worker(struct weir_child *pool)
 {
-	struct worker *worker = &pool->workers[pool->count++];
+	struct child_worker *worker = &pool->workers[pool->count++];
 	worker->pool = pool;
+	TAILQ_INIT(&worker->paused);
+	TAILQ_INIT(&worker->under_way);
 	int code = weir__worker_start(worker);
 	if (code)
 		return code;
@@ -84,6 +65,7 @@ int weir_child_new(const struct weir_child_options *opts, struct weir_child **re
 	struct weir_child *pool = calloc(1, sizeof *pool + count * sizeof pool->workers[0]);
 	if (!pool)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&pool->queue);
 	weir_shield_enter();
 	int code = copy_options(opts, &pool->options);
 	if (!code)
@@ -99,14 +81,14 @@ int weir_child_new(const struct weir_child_options *opts, struct weir_child **re
 	return 0;
 }
 
-void weir_child_free(struct weir_child *pool)
+void weir__child_free(const char *here, struct weir_child *pool)
 {
 	if (!pool)
 		return;
-	weir__require(!pool->live, "weir_child_free() while a call is under way");
+	weir__require(!pool->live, here, "weir_child_free: a weir_child_call() is still running");
 	pool->closing = true;
 	weir_shield_enter();
-	for (struct worker *worker = pool->workers; worker < pool->workers + pool->count; worker++) {
+	for (struct child_worker *worker = pool->workers; worker < pool->workers + pool->count; worker++) {
 		weir__wake_all(&worker->paused, 0);
 		if (worker->up && worker->process.io)
 			weir_io_wake(worker->process.io);
@@ -121,11 +103,14 @@ void weir_child_free(struct weir_child *pool)
 	}
 	weir__strings_free(pool->options.argv);
 	weir__strings_free(pool->options.envp);
+	free((void *)(uintptr_t)pool->options.preamble);
 	free(pool);
 }
 
+weir__function(child_free, struct weir_child *);
+
 /* The caller leaves: what is under way keeps the record, without its line. */
-static void abandon(struct weir_child *pool, struct call *call)
+static void abandon(struct weir_child *pool, struct child_call *call)
 {
 	pool->live--;
 	call->abandoned = true;
@@ -135,8 +120,25 @@ static void abandon(struct weir_child *pool, struct call *call)
 	}
 }
 
+/* Without a suspicion or an abort it was nobody's turn: no child could be started any more. */
+static void describe_death(const struct child_call *call, struct weir_error *err)
+{
+	const char *who = call->suspected ? "two children died on it; the last one" : "the child";
+	const char *name = call->end.signal ? sigabbrev_np(call->end.signal) : NULL;
+	if (!call->suspected && call->end.signal != SIGABRT)
+		weir_error_set(err, WEIR_EDIED, "the program does not run");
+	else if (name)
+		weir_error_set(err, WEIR_EDIED, "%s was killed by SIG%s", who, name);
+	else if (call->end.signal)
+		weir_error_set(err, WEIR_EDIED, "%s was killed by signal %d", who, call->end.signal);
+	else if (call->end.exit_code >= 0)
+		weir_error_set(err, WEIR_EDIED, "%s exited with code %d", who, call->end.exit_code);
+	else
+		weir_error_set(err, WEIR_EDIED, "%s violated the protocol for answers", who);
+}
+
 int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **ret_answer, size_t *ret_answer_bytes,
-		    weir_nsec deadline)
+		    struct weir_error *err, weir_nsec deadline)
 {
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
@@ -146,10 +148,11 @@ int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **
 	if (code)
 		return code;
 	if (weir__child_is_given_up(pool))
-		return WEIR_EDIED;
-	struct call *call = calloc(1, sizeof *call);
+		return weir_error_set(err, WEIR_EDIED, "the program does not run");
+	struct child_call *call = calloc(1, sizeof *call);
 	if (!call)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&call->waiter);
 	call->line = line;
 	call->n = n;
 	pool->live++;
@@ -167,6 +170,8 @@ int weir_child_call(struct weir_child *pool, const char *line, size_t n, char **
 	if (!code) {
 		*ret_answer = call->answer;
 		*ret_answer_bytes = call->answer_bytes;
+	} else if (code == WEIR_EDIED) {
+		describe_death(call, err);
 	}
 	free(call);
 	return code;

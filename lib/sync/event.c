@@ -14,15 +14,18 @@ int weir_event_new(struct weir_event **ret_event)
 	struct weir_event *event = calloc(1, sizeof *event);
 	if (!event)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&event->waiters);
 	*ret_event = event;
 	return 0;
 }
 
-void weir_event_free(struct weir_event *event)
+void weir__event_free(const char *here, struct weir_event *event)
 {
-	weir__require(!event || !event->waiters.head, "weir_event_free() while a fiber waits on it");
+	weir__require(!event || TAILQ_EMPTY(&event->waiters), here, "weir_event_free: a fiber waits on it");
 	free(event);
 }
+
+weir__function(event_free, struct weir_event *);
 
 struct weir__waitlist *weir__event_waiters(struct weir_event *event)
 {

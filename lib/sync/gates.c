@@ -9,38 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- those not in use */
-
-static void idle_add(struct weir_policy *policy, struct weir__upstream *upstream)
-{
-	upstream->newer = NULL;
-	upstream->older = policy->newest;
-	if (policy->newest)
-		policy->newest->newer = upstream;
-	else
-		policy->oldest = upstream;
-	policy->newest = upstream;
-}
-
-static void idle_remove(struct weir_policy *policy, struct weir__upstream *upstream)
-{
-	if (upstream->older)
-		upstream->older->newer = upstream->newer;
-	else
-		policy->oldest = upstream->newer;
-	if (upstream->newer)
-		upstream->newer->older = upstream->older;
-	else
-		policy->newest = upstream->older;
-}
-
 /* ---- the table */
+
+/* Keys may come from outside. */
+static uint64_t hash_of(const struct weir_policy *policy, const char *key)
+{
+	return weir_hash_text(policy->options.seed, key);
+}
 
 static struct weir__upstream *find(const struct weir_policy *policy, const char *key, uint64_t hash)
 {
-	struct weir__table_node *node = weir__table_find(&policy->upstreams, hash);
+	struct weir_table_node *node = weir_table_find(&policy->upstreams, hash);
 	while (node && strcmp(((struct weir__upstream *)node)->key, key) != 0)
-		node = weir__table_again(node);
+		node = weir_table_again(node);
 	return (struct weir__upstream *)node;
 }
 
@@ -48,58 +29,54 @@ static struct weir__upstream *find(const struct weir_policy *policy, const char 
 static struct weir__upstream *next_gate(const struct weir_policy *policy, struct weir__upstream *upstream)
 {
 	do
-		upstream = (struct weir__upstream *)weir__table_next(&policy->upstreams,
-								     upstream ? &upstream->node : NULL);
+		upstream =
+			(struct weir__upstream *)weir_table_next(&policy->upstreams, upstream ? &upstream->node : NULL);
 	while (upstream && !upstream->gate);
 	return upstream;
 }
 
 static void forget_oldest(struct weir_policy *policy)
 {
-	struct weir__upstream *upstream = policy->oldest;
-	weir__table_remove(&policy->upstreams, &upstream->node);
-	policy->oldest = upstream->newer;
-	if (policy->oldest)
-		policy->oldest->older = NULL;
-	else
-		policy->newest = NULL;
-	weir_gate_free(upstream->gate);
+	struct weir__upstream *upstream = TAILQ_FIRST(&policy->idle);
+	TAILQ_REMOVE(&policy->idle, upstream, idle);
+	weir_table_remove(&policy->upstreams, &upstream->node);
+	weir__gate_free(upstream->gate);
 	free(upstream);
 }
 
 /* Finds or makes one; a new one is not in use. */
 static int look_up(struct weir_policy *policy, const char *key, struct weir__upstream **ret_upstream)
 {
-	uint64_t hash = weir__hash_text(key);
+	uint64_t hash = hash_of(policy, key);
 	struct weir__upstream *upstream = find(policy, key, hash);
 	if (upstream) {
 		*ret_upstream = upstream;
 		return 0;
 	}
-	while (policy->upstreams.n >= policy->options.gates_most && policy->oldest)
+	while (policy->upstreams.n >= policy->options.gates_most && !TAILQ_EMPTY(&policy->idle))
 		forget_oldest(policy);
-	if (!weir__table_reserve(&policy->upstreams))
+	if (weir_table_reserve(&policy->upstreams))
 		return WEIR_ENOMEM;
 	size_t key_bytes = strlen(key) + 1;
 	upstream = calloc(1, sizeof *upstream + key_bytes);
 	if (!upstream)
 		return WEIR_ENOMEM;
 	memcpy(upstream->key, key, key_bytes);
-	weir__table_add(&policy->upstreams, &upstream->node, hash);
-	idle_add(policy, upstream);
+	weir_table_add(&policy->upstreams, &upstream->node, hash);
+	TAILQ_INSERT_TAIL(&policy->idle, upstream, idle);
 	*ret_upstream = upstream;
 	return 0;
 }
 
 void weir__policy_gates_fini(struct weir_policy *policy)
 {
-	for (struct weir__table_node *node = weir__table_next(&policy->upstreams, NULL), *next; node; node = next) {
+	for (struct weir_table_node *node = weir_table_next(&policy->upstreams, NULL), *next; node; node = next) {
 		struct weir__upstream *upstream = (struct weir__upstream *)node;
-		next = weir__table_next(&policy->upstreams, node);
-		weir_gate_free(upstream->gate);
+		next = weir_table_next(&policy->upstreams, node);
+		weir__gate_free(upstream->gate);
 		free(upstream);
 	}
-	weir__table_fini(&policy->upstreams);
+	weir_table_fini(&policy->upstreams);
 }
 
 /* ---- gates */
@@ -107,37 +84,34 @@ void weir__policy_gates_fini(struct weir_policy *policy)
 static int make_gate(struct weir_policy *policy, struct weir__upstream *upstream)
 {
 	const struct weir_policy_options *o = &policy->options;
-	char name[256];
-	if (policy->name)
-		snprintf(name, sizeof name, "%s%s%s", policy->name, *upstream->key ? ":" : "", upstream->key);
-	struct weir_gate_options opts = {
-		.name = policy->name ? name : NULL,
+	struct weir__gate_options opts = {
 		.concurrency = o->concurrency,
 		.adapt = {.most = o->most, .seed = o->seed},
 		.rate = o->rate,
 		.breaker = o->breaker,
 		.flags = o->gate_flags,
 		.longest = o->longest,
-		.learnt = upstream->learnt,
-		.seed = o->seed ^ upstream->node.hash,
-		.metrics = o->metrics,
+		.snapshot = upstream->snapshot,
+		.rate_wanted = o->rate_wanted,
+		.rate_arg = o->rate_arg,
+		.seed = o->seed ^ weir_hash_text(0, upstream->key),
 	};
 	size_t memory_limit = weir__policy_memory_limit(policy, policy->job_bytes);
 	if (opts.adapt.most > memory_limit)
 		opts.adapt.most = memory_limit;
 	opts.breaker.seed ^= opts.seed;
-	int code = weir_gate_new(&opts, &upstream->gate);
+	int code = weir__gate_new(&opts, &upstream->gate);
 	if (code)
 		return code;
 	weir__gate_set_owner(upstream->gate, upstream);
 	if (policy->closed)
-		weir_gate_close(upstream->gate);
+		weir__gate_close(upstream->gate);
 	if (policy->paused)
-		weir_gate_pause(upstream->gate, true);
+		weir__gate_pause(upstream->gate, true);
 	return 0;
 }
 
-int weir_policy_gate(struct weir_policy *policy, const char *key, struct weir_gate **ret_gate)
+int weir__policy_gate(struct weir_policy *policy, const char *key, struct weir_gate **ret_gate)
 {
 	struct weir__upstream *upstream;
 	int code = look_up(policy, key ? key : "", &upstream);
@@ -146,25 +120,25 @@ int weir_policy_gate(struct weir_policy *policy, const char *key, struct weir_ga
 	if (code)
 		return code;
 	if (upstream->users++ == 0)
-		idle_remove(policy, upstream);
+		TAILQ_REMOVE(&policy->idle, upstream, idle);
 	*ret_gate = upstream->gate;
 	return 0;
 }
 
-void weir_policy_put(struct weir_policy *policy, struct weir_gate *gate)
+void weir__policy_unref(struct weir_policy *policy, struct weir_gate *gate)
 {
 	struct weir__upstream *upstream = weir__gate_owner(gate);
-	weir__require(upstream && upstream->users > 0, "weir_policy_put() once too often");
+	weir__require(upstream && upstream->users > 0, WEIR_HERE, "weir__policy_unref() too often");
 	if (--upstream->users == 0)
-		idle_add(policy, upstream);
+		TAILQ_INSERT_TAIL(&policy->idle, upstream, idle);
 }
 
-int weir_policy_recall(struct weir_policy *policy, const char *key, const struct weir_learnt *learnt)
+int weir_policy_recall(struct weir_policy *policy, const char *key, const struct weir_snapshot *snapshot)
 {
 	struct weir__upstream *upstream;
 	int code = look_up(policy, key ? key : "", &upstream);
 	if (code == 0)
-		upstream->learnt = *learnt;
+		upstream->snapshot = *snapshot;
 	return code;
 }
 
@@ -178,6 +152,13 @@ int weir_policy_gates(const struct weir_policy *policy,
 		code = fn(arg, at->key, &stats);
 	}
 	return code;
+}
+
+void weir_policy_grant(struct weir_policy *policy, const char *key, weir_nsec paid)
+{
+	struct weir__upstream *upstream = find(policy, key, hash_of(policy, key));
+	if (upstream && upstream->gate)
+		weir__gate_grant(upstream->gate, paid);
 }
 
 /* ---- changes, for all of them */
@@ -194,7 +175,7 @@ static int for_each(struct weir_policy *policy, int (*fn)(struct weir_policy *po
 
 static int set_concurrency(struct weir_policy *policy, struct weir_gate *gate)
 {
-	return weir_gate_set_concurrency(gate, policy->options.concurrency);
+	return weir__gate_set_concurrency(gate, policy->options.concurrency);
 }
 
 int weir_policy_set_concurrency(struct weir_policy *policy, size_t concurrency)
@@ -205,7 +186,7 @@ int weir_policy_set_concurrency(struct weir_policy *policy, size_t concurrency)
 
 static int set_rate(struct weir_policy *policy, struct weir_gate *gate)
 {
-	return weir_gate_set_rate(gate, &policy->options.rate);
+	return weir__gate_set_rate(gate, &policy->options.rate);
 }
 
 int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate)
@@ -223,14 +204,14 @@ int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_opti
 
 static int set_paused(struct weir_policy *policy, struct weir_gate *gate)
 {
-	weir_gate_pause(gate, policy->paused);
+	weir__gate_pause(gate, policy->paused);
 	return 0;
 }
 
 static int close_gate(struct weir_policy *policy, struct weir_gate *gate)
 {
 	(void)policy;
-	weir_gate_close(gate);
+	weir__gate_close(gate);
 	return 0;
 }
 
@@ -248,13 +229,11 @@ void weir_policy_pause(struct weir_policy *policy, bool paused)
 
 /* ---- sums */
 
-size_t weir__policy_sum(const struct weir_policy *policy, bool with_headroom)
+size_t weir__policy_sum(const struct weir_policy *policy)
 {
 	size_t sum = 0;
-	for (struct weir__upstream *at = next_gate(policy, NULL); at; at = next_gate(policy, at)) {
-		size_t limit = weir__gate_limit(at->gate);
-		sum += with_headroom ? limit + limit / 4 + 4 : limit;
-	}
+	for (struct weir__upstream *at = next_gate(policy, NULL); at; at = next_gate(policy, at))
+		sum += weir__gate_limit(at->gate);
 	return sum;
 }
 
@@ -279,13 +258,13 @@ static struct weir__upstream *only_gate(const struct weir_policy *policy)
 	return first && !next_gate(policy, first) ? first : NULL;
 }
 
-double weir__policy_told(const struct weir_policy *policy)
+double weir__policy_hint(const struct weir_policy *policy)
 {
 	const struct weir__upstream *only = only_gate(policy);
 	struct weir_gate_stats stats = {0};
 	if (only)
 		weir_gate_stats(only->gate, &stats);
-	return stats.told ? stats.per_sec : 0;
+	return stats.hinted ? stats.per_sec : 0;
 }
 
 void weir__policy_go_on_from(struct weir_policy *policy, const struct weir_choice *choice)

@@ -7,6 +7,9 @@
  * waited longest, so `taken` does not change then and nobody overtakes.  Until that spawn has run, the place has no
  * fiber: so it is `taken`, not `alive`, that tells whether the group is done.  Spawns wait only while it is not 0.
  *
+ * Background fibers count in `taken` like all others.  Whoever waits for the group is woken when only they are left,
+ * cancels them, and waits on.
+ *
  * Failures are kept in an array that grows to `errors_most`; where that cannot be, they are still counted, and the
  * first one's code has a place of its own.
  */
@@ -19,8 +22,9 @@
 enum { ERRORS_DEFAULT = 32, ERRORS_FIRST = 4 };
 
 struct weir_group {
-	struct weir_fiber *fibers; /* alive, newest first */
+	LIST_HEAD(siblings, weir_fiber) fibers; /* alive, newest first */
 	size_t alive, taken, limit, failures;
+	size_t background; /* of those alive */
 	int first_error;
 	bool collect, canceled;
 	struct weir__waitlist waiting, spawning;
@@ -34,6 +38,8 @@ int weir_group_new(const struct weir_group_options *opts, struct weir_group **re
 	struct weir_group *group = calloc(1, sizeof *group);
 	if (!group)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&group->waiting);
+	TAILQ_INIT(&group->spawning);
 	if (opts) {
 		group->collect = opts->flags & WEIR_GROUP_COLLECT;
 		group->limit = opts->limit;
@@ -45,85 +51,34 @@ int weir_group_new(const struct weir_group_options *opts, struct weir_group **re
 	return 0;
 }
 
-void weir_group_free(struct weir_group *group)
+void weir__group_free(const char *here, struct weir_group *group)
 {
 	if (!group)
 		return;
-	weir__require(!group->taken, "weir_group_free() while its fibers live");
-	weir__require(!group->inside, "weir_group_free() while a fiber waits on it, or was woken and has not run");
+	weir__require(!group->taken, here, "weir_group_free: fibers of the group have not ended");
+	weir__require(!group->inside, here, "weir_group_free: a fiber waits on it, or was woken and has not run since");
 	free(group->errors);
 	free(group);
 }
 
+weir__function(group_free, struct weir_group *);
+
 static void give_place_back(struct weir_group *group)
 {
-	if (group->spawning.head)
-		weir__wake(group->spawning.head, 0);
-	else if (--group->taken == 0)
+	if (!TAILQ_EMPTY(&group->spawning))
+		weir__wake(TAILQ_FIRST(&group->spawning), 0);
+	else if (--group->taken <= group->background)
 		weir__wake_all(&group->waiting, 0);
 }
 
 static int take_place(struct weir_group *group, weir_nsec deadline)
 {
-	if (group->limit && (group->taken >= group->limit || group->spawning.head)) {
+	if (group->limit && (group->taken >= group->limit || !TAILQ_EMPTY(&group->spawning))) {
 		struct weir__waiter self = {.what = "group spawn"};
 		return weir__wait(&group->spawning, &self, deadline);
 	}
 	group->taken++;
 	return 0;
-}
-
-static void link_fiber(struct weir_group *group, struct weir_fiber *fiber)
-{
-	fiber->group = group;
-	fiber->group_next = group->fibers;
-	if (group->fibers)
-		group->fibers->group_prev = fiber;
-	group->fibers = fiber;
-	group->alive++;
-}
-
-static void unlink_fiber(struct weir_group *group, struct weir_fiber *fiber)
-{
-	if (fiber->group_prev)
-		fiber->group_prev->group_next = fiber->group_next;
-	else
-		group->fibers = fiber->group_next;
-	if (fiber->group_next)
-		fiber->group_next->group_prev = fiber->group_prev;
-	group->alive--;
-}
-
-int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn, void *arg,
-			  weir_nsec deadline)
-{
-	if (weir__check_cancel())
-		return WEIR_ECANCELED;
-	if (opts && opts->stack_bytes && (opts->stack_bytes < WEIR_STACK_MIN || opts->stack_bytes > UINT32_MAX))
-		return WEIR_EINVAL;
-	int code = take_place(group, deadline);
-	if (code)
-		return code;
-	struct weir_fiber *fiber = weir__fiber_new(fn, arg);
-	if (!fiber) {
-		give_place_back(group);
-		return WEIR_ENOMEM;
-	}
-	if (opts) {
-		fiber->name = opts->name;
-		fiber->stack_bytes = (uint32_t)opts->stack_bytes;
-		fiber->ret_result = opts->ret_result;
-	}
-	link_fiber(group, fiber);
-	if (group->canceled)
-		weir__fiber_cancel(fiber);
-	weir__fiber_start(fiber);
-	return 0;
-}
-
-int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *arg, weir_nsec deadline)
-{
-	return weir_group_spawn_with(group, NULL, fn, arg, deadline);
 }
 
 static bool room_for_error(struct weir_group *group)
@@ -156,17 +111,16 @@ static __attribute__((noinline)) void note_failure(struct weir_group *group, con
 		memcpy(error->name, name, strnlen(name, sizeof error->name - 1));
 }
 
-/* A fiber that ends with WEIR_ECANCELED in a cancelled group did as it was told: no failure. */
-void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber, int result)
+/* A fiber that ends with WEIR_ECANCELED in a cancelled group, or in the background, was cancelled: no failure. */
+static void child_ended(struct weir_fiber *fiber, int result)
 {
-	if (!group) {
-		weir__root_ended(result);
-		return;
-	}
-	unlink_fiber(group, fiber);
+	struct weir_group *group = fiber->group;
+	LIST_REMOVE(fiber, siblings);
+	group->alive--;
+	group->background -= fiber->background;
 	if (fiber->ret_result)
 		*fiber->ret_result = result;
-	if (result < 0 && !(group->canceled && result == WEIR_ECANCELED)) {
+	if (result < 0 && !((group->canceled || fiber->background) && result == WEIR_ECANCELED)) {
 		note_failure(group, fiber->name, result);
 		if (!group->collect)
 			weir_group_cancel(group);
@@ -174,9 +128,59 @@ void weir__group_child_ended(struct weir_group *group, struct weir_fiber *fiber,
 	give_place_back(group);
 }
 
+static void link_fiber(struct weir_group *group, struct weir_fiber *fiber)
+{
+	fiber->ended = child_ended;
+	fiber->group = group;
+	LIST_INSERT_HEAD(&group->fibers, fiber, siblings);
+	group->alive++;
+	group->background += fiber->background;
+}
+
+int weir_group_spawn_with(struct weir_group *group, const struct weir_spawn_options *opts, weir_fiber_fn fn, void *arg,
+			  weir_nsec deadline)
+{
+	if (weir__check_cancel())
+		return WEIR_ECANCELED;
+	if (opts && opts->stack_bytes && (opts->stack_bytes < WEIR_STACK_MIN || opts->stack_bytes > UINT32_MAX))
+		return WEIR_EINVAL;
+	int code = take_place(group, deadline);
+	if (code)
+		return code;
+	struct weir_fiber *fiber = weir__fiber_new(fn, arg);
+	if (!fiber) {
+		give_place_back(group);
+		return WEIR_ENOMEM;
+	}
+	if (opts) {
+		fiber->name = opts->name;
+		fiber->stack_bytes = (uint32_t)opts->stack_bytes;
+		fiber->ret_result = opts->ret_result;
+		fiber->background = opts->background;
+	}
+	link_fiber(group, fiber);
+	if (group->canceled)
+		weir__fiber_cancel(fiber);
+	weir__fiber_start(fiber);
+	return 0;
+}
+
+int weir_group_spawn(struct weir_group *group, weir_fiber_fn fn, void *arg, weir_nsec deadline)
+{
+	return weir_group_spawn_with(group, NULL, fn, arg, deadline);
+}
+
+static void cancel_background(struct weir_group *group)
+{
+	for (struct weir_fiber *fiber = LIST_FIRST(&group->fibers); fiber; fiber = LIST_NEXT(fiber, siblings))
+		weir__fiber_cancel(fiber);
+}
+
 static int wait_for_last(struct weir_group *group, weir_nsec deadline)
 {
 	while (group->taken) {
+		if (group->taken == group->background)
+			cancel_background(group);
 		struct weir__waiter self = {.what = "group wait"};
 		int code = weir__check_cancel(); /* also when it was woken and there is a fiber again */
 		if (!code) {
@@ -209,7 +213,7 @@ void weir_group_cancel(struct weir_group *group)
 	if (group->canceled)
 		return;
 	group->canceled = true;
-	for (struct weir_fiber *fiber = group->fibers; fiber; fiber = fiber->group_next)
+	for (struct weir_fiber *fiber = LIST_FIRST(&group->fibers); fiber; fiber = LIST_NEXT(fiber, siblings))
 		weir__fiber_cancel(fiber);
 }
 

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The records of jobs and the places in which they wait without a fiber: behind another job of their lane, in their
- * station (station.c), in the heap of retries.
- *
- * All room that a job could need is made before it is produced, so that none can be lost for want of memory.
- */
+/* The records of jobs, their ordering keys, and their order. */
 #include "sync/process.h"
 
 #include <stdlib.h>
@@ -13,305 +8,143 @@
 enum { CHUNK_JOBS = 32 };
 
 struct job_chunk {
-	struct job_chunk *next;
+	SLIST_ENTRY(job_chunk) others;
 	_Alignas(16) char jobs[];
 };
 
-static size_t record_bytes(const struct run *run)
-{
-	return (sizeof(struct job) + run->process->job_bytes + 15) & ~(size_t)15;
-}
-
-static struct job *job_at(const struct run *run, struct job_chunk *chunk, size_t i)
-{
-	return (struct job *)(void *)(chunk->jobs + i * record_bytes(run));
-}
-
 /* ---- records */
 
-static int add_chunk(struct run *run)
+static struct job *job_at(const struct job_records *records, struct job_chunk *chunk, size_t i)
 {
-	struct job_chunk *chunk = calloc(1, sizeof *chunk + CHUNK_JOBS * record_bytes(run));
+	return (struct job *)(void *)(chunk->jobs + i * records->bytes);
+}
+
+int weir__records_more(struct job_records *records)
+{
+	struct job_chunk *chunk = calloc(1, sizeof *chunk + CHUNK_JOBS * records->bytes);
 	if (!chunk)
 		return WEIR_ENOMEM;
-	size_t made = run->made + CHUNK_JOBS;
-	if (weir_heap_reserve(&run->retries, made) || weir_heap_reserve(&run->expiries, made)) {
-		free(chunk);
-		return WEIR_ENOMEM;
-	}
-	chunk->next = run->chunks;
-	run->chunks = chunk;
-	run->made = made;
-	for (size_t i = CHUNK_JOBS; i-- > 0;) {
-		struct job *job = job_at(run, chunk, i);
-		job->next = run->free;
-		run->free = job;
-	}
+	SLIST_INSERT_HEAD(&records->chunks, chunk, others);
+	records->made += CHUNK_JOBS;
+	for (size_t i = CHUNK_JOBS; i-- > 0;)
+		weir__records_give(records, job_at(records, chunk, i));
 	return 0;
 }
 
-static int make_ring(struct run *run)
+struct job *weir__records_take(struct job_records *records)
 {
-	size_t size = run->ring_size ? run->ring_size * 2 : 64;
-	struct job **ring = calloc(size, sizeof(struct job *));
-	if (!ring)
-		return WEIR_ENOMEM;
-	for (uint64_t seq = run->done_seq; seq != run->next_seq; seq++)
-		ring[seq & (size - 1)] = run->ring[seq & (run->ring_size - 1)];
-	free(run->ring);
-	run->ring = ring;
-	run->ring_size = size;
-	return 0;
-}
-
-static int make_lane(struct run *run)
-{
-	if (weir__table_reserve(&run->lanes))
-		run->spare_lane = calloc(1, sizeof *run->spare_lane);
-	return run->spare_lane ? 0 : WEIR_ENOMEM;
-}
-
-struct job *weir__job_new(struct run *run)
-{
-	if (!run->free && add_chunk(run))
-		return NULL;
-	if (run->ordered && run->next_seq - run->done_seq >= run->ring_size && make_ring(run))
-		return NULL;
-	if (run->process->lane && !run->spare_lane && make_lane(run))
-		return NULL;
-	struct job *job = run->free;
-	run->free = job->next;
+	struct job *job = SLIST_FIRST(&records->spare);
+	SLIST_REMOVE_HEAD(&records->spare, spare);
 	memset(job, 0, sizeof *job);
 	return job;
 }
 
-void weir__job_free(struct run *run, struct job *job)
+void weir__records_give(struct job_records *records, struct job *job)
 {
 	job->where = JOB_FREE;
-	job->next = run->free;
-	run->free = job;
+	SLIST_INSERT_HEAD(&records->spare, job, spare);
 }
 
-void weir__jobs_each(struct run *run, void (*fn)(struct run *run, struct job *job))
+void weir__records_each(const struct job_records *records, void (*fn)(struct run *run, struct job *job),
+			struct run *run)
 {
-	if (run->ordered) {
-		for (; run->done_seq != run->next_seq; run->done_seq++)
-			fn(run, run->ring[run->done_seq & (run->ring_size - 1)]);
-		return;
-	}
-	for (struct job_chunk *chunk = run->chunks; chunk; chunk = chunk->next)
-		for (size_t i = 0; i < CHUNK_JOBS; i++)
-			if (job_at(run, chunk, i)->where != JOB_FREE)
-				fn(run, job_at(run, chunk, i));
+	struct job_chunk *chunk;
+	SLIST_FOREACH(chunk, &records->chunks, others)
+	for (size_t i = 0; i < CHUNK_JOBS; i++)
+		if (job_at(records, chunk, i)->where != JOB_FREE)
+			fn(run, job_at(records, chunk, i));
 }
 
-void weir__jobs_fini(struct run *run)
+void weir__records_fini(struct job_records *records)
 {
-	for (struct job_chunk *chunk = run->chunks, *next; chunk; chunk = next) {
-		next = chunk->next;
+	for (struct job_chunk *chunk; (chunk = SLIST_FIRST(&records->chunks));) {
+		SLIST_REMOVE_HEAD(&records->chunks, others);
 		free(chunk);
 	}
-	for (struct weir__table_node *node = weir__table_next(&run->lanes, NULL), *next; node; node = next) {
-		next = weir__table_next(&run->lanes, node);
+}
+
+/* ---- ordering keys */
+
+int weir__ordering_keys_more(struct ordering_keys *keys)
+{
+	if (!keys->spare && !weir_table_reserve(&keys->table))
+		keys->spare = calloc(1, sizeof *keys->spare);
+	return keys->spare ? 0 : WEIR_ENOMEM;
+}
+
+bool weir__ordering_keys_enter(struct ordering_keys *keys, struct job *job, uint64_t id)
+{
+	uint64_t hash = weir_hash_number(id);
+	struct weir_table_node *node = weir_table_find(&keys->table, hash);
+	while (node && ((struct ordering_key *)node)->id != id)
+		node = weir_table_again(node);
+	struct ordering_key *key = (struct ordering_key *)node;
+	bool is_first = !key;
+	if (is_first) {
+		key = keys->spare;
+		keys->spare = NULL;
+		*key = (struct ordering_key){.id = id};
+		TAILQ_INIT(&key->behind);
+		weir_table_add(&keys->table, &key->node, hash);
+	} else {
+		job->where = JOB_BEHIND;
+		TAILQ_INSERT_TAIL(&key->behind, job, others);
+	}
+	job->ordering_key = key;
+	return is_first;
+}
+
+struct job *weir__ordering_keys_leave(struct ordering_keys *keys, struct job *job)
+{
+	struct ordering_key *key = job->ordering_key;
+	struct job *next = TAILQ_FIRST(&key->behind);
+	job->ordering_key = NULL;
+	if (next) {
+		TAILQ_REMOVE(&key->behind, next, others);
+		return next;
+	}
+	weir_table_remove(&keys->table, &key->node);
+	if (keys->spare)
+		free(key);
+	else
+		keys->spare = key;
+	return NULL;
+}
+
+void weir__ordering_keys_fini(struct ordering_keys *keys)
+{
+	for (struct weir_table_node *node = weir_table_next(&keys->table, NULL), *next; node; node = next) {
+		next = weir_table_next(&keys->table, node);
 		free(node);
 	}
-	free(run->spare_lane);
-	weir__table_fini(&run->lanes);
-	free(run->ring);
-	free(run->postponed.due);
-	weir_heap_fini(&run->retries);
-	weir_heap_fini(&run->expiries);
+	free(keys->spare);
+	weir_table_fini(&keys->table);
 }
 
-/* ---- lists */
+/* ---- in order */
 
-void weir__jobs_push(struct jobs *jobs, struct job *job)
+int weir__ring_more(struct ring *ring)
 {
-	job->next = NULL;
-	job->prev = jobs->tail;
-	if (jobs->tail)
-		jobs->tail->next = job;
-	else
-		jobs->head = job;
-	jobs->tail = job;
+	if (ring->next_seq - ring->done_seq < ring->size)
+		return 0;
+	size_t size = ring->size ? ring->size * 2 : 64;
+	struct job **jobs = calloc(size, sizeof(struct job *));
+	if (!jobs)
+		return WEIR_ENOMEM;
+	for (uint64_t seq = ring->done_seq; seq != ring->next_seq; seq++)
+		jobs[seq & (size - 1)] = ring->jobs[seq & (ring->size - 1)];
+	free(ring->jobs);
+	ring->jobs = jobs;
+	ring->size = size;
+	return 0;
 }
 
-void weir__jobs_push_front(struct jobs *jobs, struct job *job)
+void weir__ring_add(struct ring *ring, struct job *job)
 {
-	job->prev = NULL;
-	job->next = jobs->head;
-	if (jobs->head)
-		jobs->head->prev = job;
-	else
-		jobs->tail = job;
-	jobs->head = job;
+	ring->jobs[ring->next_seq++ & (ring->size - 1)] = job;
 }
 
-void weir__jobs_remove(struct jobs *jobs, struct job *job)
+struct job *weir__ring_first(const struct ring *ring)
 {
-	if (job->prev)
-		job->prev->next = job->next;
-	else
-		jobs->head = job->next;
-	if (job->next)
-		job->next->prev = job->prev;
-	else
-		jobs->tail = job->prev;
-}
-
-/* ---- lanes */
-
-/* Whether the job has its lane for itself; else it waits behind others now. */
-static bool enter_lane(struct run *run, struct job *job, uint64_t id)
-{
-	uint64_t hash = weir__hash_number(id);
-	struct weir__table_node *node = weir__table_find(&run->lanes, hash);
-	while (node && ((struct lane *)node)->id != id)
-		node = weir__table_again(node);
-	struct lane *lane = (struct lane *)node;
-	if (lane) {
-		job->lane = lane;
-		job->where = JOB_IN_LANE;
-		weir__jobs_push(&lane->behind, job);
-		run->waiting++;
-		return false;
-	}
-	lane = run->spare_lane;
-	run->spare_lane = NULL;
-	*lane = (struct lane){.id = id};
-	weir__table_add(&run->lanes, &lane->node, hash);
-	job->lane = lane;
-	return true;
-}
-
-void weir__job_leave_lane(struct run *run, struct job *job)
-{
-	struct lane *lane = job->lane;
-	if (!lane)
-		return;
-	job->lane = NULL;
-	struct job *next = lane->behind.head;
-	if (next) {
-		weir__jobs_remove(&lane->behind, next);
-		run->waiting--;
-		weir__station_add(next->station, next);
-		return;
-	}
-	weir__table_remove(&run->lanes, &lane->node);
-	if (run->spare_lane)
-		free(lane);
-	else
-		run->spare_lane = lane;
-}
-
-/* ---- places */
-
-static void watch_expiry(struct run *run, struct job *job)
-{
-	weir_nsec at = weir__tries_expire(run->policy, &job->tries);
-	if (at != WEIR_FOREVER)
-		weir_heap_add(&run->expiries, at, &job->expires);
-}
-
-void weir__job_enter(struct run *run, struct job *job)
-{
-	const struct weir_process *process = run->process;
-	job->where = JOB_TAKEN;
-	run->live++;
-	run->stats.jobs++;
-	job->seq = run->next_seq++;
-	if (run->ordered)
-		run->ring[job->seq & (run->ring_size - 1)] = job;
-	weir__tries_init(&job->tries, process->attempts ? process->attempts(process->arg, job->data) : 0);
-	const char *key = process->key ? process->key(process->arg, job->data) : NULL;
-	int code = weir__station_of(run, key ? key : "", &job->station);
-	if (code) {
-		weir__job_doom(run, job, code);
-		return;
-	}
-	watch_expiry(run, job);
-	uint64_t lane = process->lane ? process->lane(process->arg, job->data) : 0;
-	if (!lane || enter_lane(run, job, lane))
-		weir__station_add(job->station, job);
-}
-
-void weir__job_retry(struct run *run, struct job *job, weir_nsec at)
-{
-	job->where = JOB_RETRY;
-	run->waiting++;
-	run->policy->waiting++;
-	weir_heap_add(&run->retries, at, &job->rank);
-	watch_expiry(run, job);
-	if (run->dispatcher.fiber && weir_heap_top(&run->retries).node == &job->rank)
-		weir__run_wake(run);
-}
-
-void weir__job_doom(struct run *run, struct job *job, int result)
-{
-	job->where = JOB_DOOMED;
-	job->doomed = true;
-	job->result = result;
-	weir__jobs_push(&run->doomed, job);
-	weir__run_wake(run);
-}
-
-void weir__job_take_out(struct run *run, struct job *job)
-{
-	if (job->expires.index)
-		weir_heap_remove(&run->expiries, &job->expires);
-	switch ((enum job_where)job->where) {
-	case JOB_IN_LANE:
-		weir__jobs_remove(&job->lane->behind, job);
-		job->lane = NULL;
-		run->waiting--;
-		break;
-	case JOB_FRESH:
-	case JOB_RANKED:
-	case JOB_AGAIN:
-		weir__station_remove(job->station, job);
-		break;
-	case JOB_RETRY:
-		weir_heap_remove(&run->retries, &job->rank);
-		run->waiting--;
-		run->policy->waiting--;
-		break;
-	case JOB_DOOMED:
-		weir__jobs_remove(&run->doomed, job);
-		break;
-	case JOB_GO:
-		weir__jobs_remove(&run->go, job);
-		break;
-	case JOB_FREE:
-	case JOB_TAKEN:
-	case JOB_RUNS:
-	case JOB_ENDED:
-		break;
-	}
-	job->where = JOB_TAKEN;
-}
-
-#define owner_of(entry, member) ((struct job *)((char *)(entry).node - offsetof(struct job, member)))
-
-void weir__jobs_due(struct run *run)
-{
-	weir_nsec now = weir_now();
-	while (run->expiries.n && weir_heap_top(&run->expiries).key <= now) {
-		struct job *job = owner_of(weir_heap_top(&run->expiries), expires);
-		weir__job_take_out(run, job);
-		weir__job_doom(run, job, WEIR_ETIMEDOUT);
-	}
-	while (run->retries.n && weir_heap_top(&run->retries).key <= now) {
-		struct job *job = owner_of(weir_heap_top(&run->retries), rank);
-		weir_heap_remove(&run->retries, &job->rank);
-		run->waiting--;
-		run->policy->waiting--;
-		weir__station_add(job->station, job);
-	}
-}
-
-weir_nsec weir__jobs_next_due(const struct run *run)
-{
-	weir_nsec retry = run->retries.n ? weir_heap_top(&run->retries).key : WEIR_FOREVER;
-	weir_nsec expiry = run->expiries.n ? weir_heap_top(&run->expiries).key : WEIR_FOREVER;
-	return weir__earlier(retry, expiry) ? retry : expiry;
+	return ring->done_seq == ring->next_seq ? NULL : ring->jobs[ring->done_seq & (ring->size - 1)];
 }

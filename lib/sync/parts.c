@@ -9,9 +9,10 @@
 
 static int start(struct weir_group *group, const struct weir_group_part *part)
 {
+	const struct weir_spawn_options opts = {.background = part->background};
 	int code = 0;
 	for (size_t started = 0; code == 0 && started < (part->fibers ? part->fibers : 1); started++)
-		code = weir_group_spawn(group, part->fn, part->arg, WEIR_FOREVER);
+		code = weir_group_spawn_with(group, &opts, part->fn, part->arg, WEIR_FOREVER);
 	return code;
 }
 
@@ -26,7 +27,7 @@ static void end(struct weir_group *group)
 int weir_group_run(const struct weir_group_part *parts, size_t n, weir_nsec deadline)
 {
 	struct weir_group *group;
-	int code = weir__refuse(deadline);
+	int code = weir__check_cancel() ? WEIR_ECANCELED : weir__refuse(deadline);
 	if (code < 0 || (code = weir_group_new(NULL, &group)) < 0)
 		return code;
 	for (size_t i = 0; i < n && code == 0; i++)

@@ -7,7 +7,6 @@
 #include "sync/policy.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static const struct preset {
 	const char *name;
@@ -37,23 +36,24 @@ const char *weir_pattern_name(enum weir_pattern pattern)
 static int check_numbers(const struct weir_policy_options *o, struct weir_error *err)
 {
 	if ((unsigned)o->pattern >= PRESETS || (unsigned)o->permit > WEIR_PERMIT_NEVER)
-		return weir_error_set(err, WEIR_EINVAL, "there is no such pattern or permit");
-	if (o->timeout < 0 || o->queue_timeout < 0 || o->total_timeout < 0 || o->longest < 0 || o->aging < 0)
-		return weir_error_set(err, WEIR_EINVAL, "a time-out, `longest` or `aging` is negative");
-	if (o->most > WEIR_ADAPT_MOST)
-		return weir_error_set(err, WEIR_EINVAL, "`most` is over %zu", WEIR_ADAPT_MOST);
+		return weir_error_set(err, WEIR_EINVAL, "unknown pattern or permit");
+	if (o->timeout < 0 || o->queue_timeout < 0 || o->total_timeout < 0 || o->longest < 0 || o->aging < 0 ||
+	    o->throttled < 0 || o->give_up < 0)
+		return weir_error_set(err, WEIR_EINVAL, "a time-out or another length of time is negative");
+	if (o->most > WEIR__ADAPT_MOST)
+		return weir_error_set(err, WEIR_EINVAL, "`most` is over %zu", WEIR__ADAPT_MOST);
 	if (o->total_timeout && o->timeout > o->total_timeout)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "the time-out of an attempt is longer than total_timeout, that of the job");
 	if (o->total_timeout && o->queue_timeout > o->total_timeout)
 		return weir_error_set(err, WEIR_EINVAL,
-				      "queue_timeout is longer than total_timeout, in which it is contained");
+				      "queue_timeout is longer than total_timeout, which includes it");
 	if (o->retry.elapsed < 0 || o->retry.backoff.base < 0 || o->retry.backoff.cap < 0)
-		return weir_error_set(err, WEIR_EINVAL, "a time of the retries is negative");
+		return weir_error_set(err, WEIR_EINVAL, "a retry time is negative");
 	if (!(o->retry.budget.share >= 0 && o->retry.budget.share <= 1))
-		return weir_error_set(err, WEIR_EINVAL, "the share of the retry budget is not between 0 and 1");
+		return weir_error_set(err, WEIR_EINVAL, "the retry budget is not between 0 and 1");
 	if ((o->gate_flags & WEIR_GATE_REJECT) && (o->gate_flags & WEIR_GATE_NO_BREAKER))
-		return weir_error_set(err, WEIR_EINVAL, "to reject while the breaker is open there must be a breaker");
+		return weir_error_set(err, WEIR_EINVAL, "rejecting while the breaker is open requires a breaker");
 	return 0;
 }
 
@@ -63,22 +63,23 @@ static int check_choices(const struct weir_policy_options *o, enum weir_permit p
 	bool all = permit == WEIR_PERMIT_IN_TASK || permit == WEIR_PERMIT_NEVER;
 	if (permit == WEIR_PERMIT_NEVER && (o->concurrency || o->most))
 		return weir_error_set(err, WEIR_EINVAL,
-				      "without a permit all jobs run at once: that excludes a concurrency");
+				      "without permits all jobs run concurrently: a concurrency cannot be set");
 	if (permit == WEIR_PERMIT_NEVER && o->rate.count)
-		return weir_error_set(err, WEIR_EINVAL, "without a permit all jobs run at once: that excludes a rate");
+		return weir_error_set(err, WEIR_EINVAL,
+				      "without permits all jobs run concurrently: a rate cannot be set");
 	if (all && o->capacity)
 		return weir_error_set(err, WEIR_EINVAL,
-				      "with the permit %s all jobs are started as they come: that excludes a capacity",
+				      "with the permit %s all jobs start as they come: a capacity cannot be set",
 				      permit == WEIR_PERMIT_NEVER ? "\"never\"" : "\"in the task\"");
 	if (all && o->memory_bytes)
 		return weir_error_set(err, WEIR_EINVAL,
-				      "with the permit %s all jobs are in memory: that excludes a limit of memory",
+				      "with the permit %s all jobs are in memory: a memory limit cannot be set",
 				      permit == WEIR_PERMIT_NEVER ? "\"never\"" : "\"in the task\"");
 	if (permit == WEIR_PERMIT_PER_BATCH && o->capacity)
 		return weir_error_set(err, WEIR_EINVAL,
-				      "what is read ahead of a batch is the batch: that excludes a capacity");
+				      "the capacity of batches is their size: a capacity cannot be set");
 	if (permit == WEIR_PERMIT_PER_BATCH && !o->concurrency && !presets[o->pattern].concurrency)
-		return weir_error_set(err, WEIR_EINVAL, "batches need a size: a concurrency");
+		return weir_error_set(err, WEIR_EINVAL, "batches need a size: set a concurrency");
 	if (o->most && o->concurrency > o->most)
 		return weir_error_set(err, WEIR_EINVAL, "a concurrency of %zu is over `most`, %zu", o->concurrency,
 				      o->most);
@@ -92,14 +93,14 @@ static int check_parts(const struct weir_policy_options *o, struct weir_error *e
 		struct weir_rate rate = {0};
 		int code = weir_rate_init(&rate, &o->rate);
 		if (code == WEIR_EINVAL)
-			return weir_error_set(err, code, "the rate is none: see the bounds in weir/rate.h");
+			return weir_error_set(err, code, "invalid rate: see the bounds in weir/rate.h");
 		if (code)
 			return code;
 		weir_rate_fini(&rate);
 	}
 	int code = weir_breaker_new(&o->breaker, &breaker);
 	if (code == WEIR_EINVAL)
-		return weir_error_set(err, code, "the options of the breaker are out of the bounds in weir/breaker.h");
+		return weir_error_set(err, code, "breaker options out of bounds: see weir/breaker.h");
 	if (code == 0)
 		weir_breaker_free(breaker);
 	return code;
@@ -141,8 +142,8 @@ int weir_policy_new(const struct weir_policy_options *opts, struct weir_policy *
 	policy->options = *o;
 	fill_in(&policy->options, permit);
 	policy->random = o->seed;
-	if (o->name && !(policy->name = strdup(o->name)))
-		goto fail;
+	TAILQ_INIT(&policy->idle);
+	TAILQ_INIT(&policy->waiters);
 	if (o->pattern == WEIR_PATTERN_AUTO && !policy->options.concurrency) {
 		policy->profiler = calloc(1, sizeof *policy->profiler);
 		if (!policy->profiler)
@@ -155,16 +156,17 @@ fail:
 	return WEIR_ENOMEM;
 }
 
-void weir_policy_free(struct weir_policy *policy)
+void weir__policy_free(const char *here, struct weir_policy *policy)
 {
 	if (!policy)
 		return;
-	weir__require(!policy->users, "weir_policy_free() while a call or a process is under way");
+	weir__require(!policy->users, here, "weir_policy_free: a weir_call() or weir_process() is still running");
 	weir__policy_gates_fini(policy);
 	free(policy->profiler);
-	free(policy->name);
 	free(policy);
 }
+
+weir__function(policy_free, struct weir_policy *);
 
 /* ---- the budget */
 
@@ -173,44 +175,41 @@ bool weir__budget_allows(const struct weir_policy *policy)
 	return weir_retry_budget_allows(&policy->options.retry.budget, policy->retrying, policy->in_flight);
 }
 
+bool weir_policy_may_retry(const struct weir_policy *policy)
+{
+	return weir_retry_budget_allows(&policy->options.retry.budget, policy->retrying + policy->due,
+					policy->in_flight);
+}
+
 void weir__budget_wait(struct weir_policy *policy, struct weir__budget_waiter *waiter)
 {
 	if (waiter->waits)
 		return;
 	policy->budget_waits++;
 	waiter->waits = true;
-	waiter->prev = NULL;
-	waiter->next = policy->first_waiter;
-	if (waiter->next)
-		waiter->next->prev = waiter;
-	policy->first_waiter = waiter;
+	TAILQ_INSERT_HEAD(&policy->waiters, waiter, others);
 }
 
 void weir__budget_leave(struct weir_policy *policy, struct weir__budget_waiter *waiter)
 {
 	if (!waiter->waits)
 		return;
-	if (waiter->prev)
-		waiter->prev->next = waiter->next;
-	else
-		policy->first_waiter = waiter->next;
-	if (waiter->next)
-		waiter->next->prev = waiter->prev;
+	TAILQ_REMOVE(&policy->waiters, waiter, others);
 	waiter->waits = false;
 }
 
-void weir__budget_take(struct weir_policy *policy, const struct weir__tries *tries)
+void weir__budget_take(struct weir_policy *policy, const struct weir_attempts *attempts)
 {
 	policy->in_flight++;
-	policy->retrying += tries->counted > 0;
+	policy->retrying += attempts->counted > 0;
 }
 
-void weir__budget_give_back(struct weir_policy *policy, const struct weir__tries *tries)
+void weir__budget_give_back(struct weir_policy *policy, const struct weir_attempts *attempts)
 {
 	policy->in_flight--;
-	policy->retrying -= tries->counted > 0;
-	while (weir__unlikely(policy->first_waiter != NULL) && weir__budget_allows(policy)) {
-		struct weir__budget_waiter *waiter = policy->first_waiter;
+	policy->retrying -= attempts->counted > 0;
+	while (weir__unlikely(!TAILQ_EMPTY(&policy->waiters)) && weir__budget_allows(policy)) {
+		struct weir__budget_waiter *waiter = TAILQ_FIRST(&policy->waiters);
 		weir__budget_leave(policy, waiter);
 		waiter->tell(waiter);
 	}
@@ -222,7 +221,7 @@ void weir_policy_stats(const struct weir_policy *policy, struct weir_policy_stat
 {
 	*ret_stats = (struct weir_policy_stats){
 		.permit = policy->options.permit,
-		.concurrency = weir__policy_sum(policy, false),
+		.concurrency = weir__policy_sum(policy),
 		.capacity = policy->capacity,
 		.chosen = policy->chosen,
 		.choice = policy->choice,

@@ -3,39 +3,15 @@
  * Many jobs through a policy: a fiber that reads jobs ahead, the caller's fiber that starts them, a fiber for each job
  * under way.
  *
- * The dispatcher never waits for a gate: it serves the stations (station.c) that may start something and sleeps until
- * one of them is told, a job has ended, or something is due.  A job that ends early (the whole is cancelled, or memory
- * is short) gets its done() from the dispatcher, when no other fiber is left.
+ * The dispatcher never waits for a gate: it serves the queues (upstream_queue.c) that may start something and sleeps
+ * until one of them is told, a job has ended, or something is due.  A job that ends early (the whole is cancelled, or
+ * memory is short) gets its done() from the dispatcher, when no other fiber is left.
  */
 #include "sync/process.h"
 
 #include <stdlib.h>
 
-/* ---- the two fibers wake each other */
-
-void weir__run_wake(struct run *run)
-{
-	if (weir__waits(&run->dispatcher))
-		weir__wake(&run->dispatcher, 0);
-}
-
-void weir__run_stop(struct run *run, int code)
-{
-	if (!run->code)
-		run->code = code;
-	run->ending = true;
-	weir_group_cancel(run->group);
-	weir__run_wake(run);
-}
-
 /* ---- the reader */
-
-/* Reading goes on when half of what was read ahead is gone: fewer switches. */
-void weir__run_room_changed(struct run *run)
-{
-	if (weir__waits(&run->reader) && weir__run_has_room(run) && (run->batches || run->ready <= run->capacity / 2))
-		weir__wake(&run->reader, 0);
-}
 
 static int wait_for_room(struct run *run)
 {
@@ -46,8 +22,10 @@ static int wait_for_room(struct run *run)
 		if (weir_canceled()) /* also when it was woken before */
 			code = WEIR_ECANCELED;
 	}
-	if (run->batches && !run->batch_left)
-		run->batch_left = run->policy->options.concurrency ? run->policy->options.concurrency : run->at_once;
+	struct limits *limits = &run->limits;
+	if (limits->batches && !limits->batch_left)
+		limits->batch_left =
+			run->policy->options.concurrency ? run->policy->options.concurrency : limits->concurrency;
 	return code;
 }
 
@@ -62,7 +40,7 @@ static int read_one(struct run *run)
 		weir__job_free(run, job);
 		return code;
 	}
-	run->batch_left -= run->batch_left > 0; /* none, if batches were chosen just now */
+	run->limits.batch_left -= run->limits.batch_left > 0; /* none, if batches were chosen just now */
 	weir__run_tune(run);
 	weir__job_enter(run, job);
 	return 0;
@@ -90,37 +68,12 @@ static int reader(void *arg)
 
 /* ---- the dispatcher */
 
-static int spawn(struct run *run, weir_fiber_fn fn)
-{
-	int code = weir_group_spawn(run->group, fn, run, WEIR_FOREVER);
-	run->spawned += code == 0;
-	return code;
-}
-
-static void start_fiber(struct run *run, struct job *job)
-{
-	job->where = JOB_GO;
-	weir__jobs_push(&run->go, job);
-	run->under_way++;
-	int code = spawn(run, weir__job_fiber);
-	if (code)
-		weir__run_stop(run, code);
-}
-
-void weir__run_launch(struct run *run, struct job *job)
-{
-	weir__budget_take(run->policy, &job->tries);
-	if (run->ready < run->seen.least)
-		run->seen.least = run->ready;
-	start_fiber(run, job);
-}
-
 static void launch_doomed(struct run *run)
 {
 	struct job *job;
-	while (!run->ending && (job = run->doomed.head)) {
-		weir__jobs_remove(&run->doomed, job);
-		start_fiber(run, job);
+	while (!run->ending && (job = TAILQ_FIRST(&run->doomed))) {
+		TAILQ_REMOVE(&run->doomed, job, others);
+		weir__run_start(run, job);
 	}
 }
 
@@ -128,14 +81,15 @@ static void launch_doomed(struct run *run)
 static void rest(struct run *run)
 {
 	weir_nsec until = weir__jobs_next_due(run);
-	if (run->openings.n && weir__earlier(weir_heap_top(&run->openings).key, until))
-		until = weir_heap_top(&run->openings).key;
-	weir_nsec fewer = weir__postponed_next(run);
+	const struct weir_heap *openings = &run->queues.openings;
+	if (openings->n && weir__earlier(weir_heap_top(openings).key, until))
+		until = weir_heap_top(openings).key;
+	weir_nsec fewer = weir__postponed_next(&run->postponed);
 	if (weir__earlier(fewer, until))
 		until = fewer;
 	if (weir__earlier(run->deadline, until))
 		until = run->deadline;
-	if (run->first_runnable && weir__run_may_start(run))
+	if (!TAILQ_EMPTY(&run->queues.runnable) && weir__run_may_start(run))
 		return;
 	int code = weir_canceled() ? WEIR_ECANCELED : 0;
 	if (code == 0) {
@@ -155,13 +109,23 @@ static bool are_begun(struct run *run)
 	return run->spawned == run->begun + failed;
 }
 
+/* Figures of the gates are summed up again only now and then. */
+static void measure(struct run *run)
+{
+	size_t concurrency, line;
+	if (!weir__run_measures(run))
+		return;
+	weir__upstream_queues_measure(run, &concurrency, &line);
+	weir__run_measure(run, concurrency, line);
+}
+
 static void dispatch(struct run *run)
 {
-	while (!run->ending && !(run->produced_all && !run->live)) {
-		weir__run_measure(run);
+	while (!run->ending && !(run->produced_all && !run->counts.live)) {
+		measure(run);
 		weir__jobs_due(run);
-		weir__postponed_due(run);
-		weir__stations_serve(run);
+		weir__postponed_due(&run->postponed);
+		weir__upstream_queues_serve(run);
 		launch_doomed(run);
 		weir__run_room_changed(run);
 		if (run->deadline != WEIR_FOREVER && weir_now() >= run->deadline)
@@ -178,44 +142,44 @@ static void dispatch(struct run *run)
 static void budget_allows(struct weir__budget_waiter *waiter)
 {
 	struct run *run = (struct run *)((char *)waiter - offsetof(struct run, budget));
-	weir__stations_retry(run);
+	weir__upstream_queues_retry(run);
 	weir__run_wake(run);
-}
-
-/* One that no fiber has. */
-static void end_job(struct run *run, struct job *job)
-{
-	struct weir_attempt last = {
-		.number = job->tries.counted, .deadline = WEIR_FOREVER, .outcome = WEIR_OUTCOME_RELEASED};
-	if (job->where == JOB_ENDED) {
-		last.outcome = (enum weir_outcome)job->outcome;
-		last.permanent = job->permanent;
-	} else if (!job->doomed) {
-		if (job->where == JOB_GO)
-			weir__job_give_back(run, job);
-		job->result = WEIR_ECANCELED;
-	}
-	weir__job_take_out(run, job);
-	weir__job_hand_on(run, job, &last);
 }
 
 static int init(struct run *run, const struct weir_process *process, weir_nsec deadline)
 {
 	const struct weir_policy *policy = process->policy;
+	enum weir_permit permit = policy->options.permit;
 	*run = (struct run){
 		.process = process,
 		.policy = process->policy,
 		.deadline = weir__deadline(deadline),
-		.own = process->flags & WEIR_PROCESS_OWN_GATES,
 		.ordered = process->flags & WEIR_PROCESS_ORDERED,
-		.in_task = policy->options.permit == WEIR_PERMIT_IN_TASK || policy->options.permit == WEIR_PERMIT_NEVER,
-		.batches = policy->options.permit == WEIR_PERMIT_PER_BATCH,
+		.in_task = permit == WEIR_PERMIT_IN_TASK || permit == WEIR_PERMIT_NEVER,
+		.body = weir__job_fiber,
 		.budget.tell = budget_allows,
-		.cap = weir__policy_memory_limit(policy, process->job_bytes),
-		.seen.least = SIZE_MAX,
-		.measured_at = WEIR_FOREVER,
+		.records.bytes = (sizeof(struct job) + process->job_bytes + 15) & ~(size_t)15,
+		.limits = {.batches = permit == WEIR_PERMIT_PER_BATCH,
+			   .cap = weir__policy_memory_limit(policy, process->job_bytes),
+			   .least = SIZE_MAX,
+			   .measured_at = WEIR_FOREVER},
 	};
+	TAILQ_INIT(&run->go);
+	TAILQ_INIT(&run->doomed);
+	TAILQ_INIT(&run->queues.runnable);
 	return weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &run->group);
+}
+
+/* Those that no fiber has end here. */
+static void end_jobs(struct run *run)
+{
+	struct job *job;
+	if (!run->ordered)
+		weir__records_each(&run->records, weir__job_end, run);
+	while ((job = weir__ring_first(&run->ring))) {
+		run->ring.done_seq++;
+		weir__job_end(run, job);
+	}
 }
 
 static void end(struct run *run)
@@ -224,10 +188,15 @@ static void end(struct run *run)
 	weir_group_wait(run->group, WEIR_FOREVER);
 	weir_shield_leave();
 	run->ending = true; /* for what its done() calls may lead to */
-	weir__jobs_each(run, end_job);
+	end_jobs(run);
 	weir__budget_leave(run->policy, &run->budget);
-	weir__stations_fini(run);
-	weir__jobs_fini(run);
+	weir__upstream_queues_fini(run);
+	weir__ordering_keys_fini(&run->ordering_keys);
+	weir__records_fini(&run->records);
+	weir__postponed_fini(&run->postponed);
+	free(run->ring.jobs);
+	weir_heap_fini(&run->retries);
+	weir_heap_fini(&run->expiries);
 	weir_group_free(run->group);
 }
 
@@ -239,7 +208,7 @@ int weir_process(const struct weir_process *process, struct weir_process_stats *
 	if (!ret_stats)
 		ret_stats = &unused;
 	*ret_stats = (struct weir_process_stats){0};
-	int code = weir__refuse(deadline);
+	int code = weir__check_cancel() ? WEIR_ECANCELED : weir__refuse(deadline);
 	if (code == 0)
 		code = init(&run, process, deadline);
 	if (code)
@@ -247,7 +216,7 @@ int weir_process(const struct weir_process *process, struct weir_process_stats *
 	run.policy->users++;
 	run.policy->job_bytes = process->job_bytes;
 	run.policy->jobs = process->jobs;
-	code = spawn(&run, reader);
+	code = weir__run_spawn(&run, reader);
 	if (code)
 		weir__run_stop(&run, code);
 	dispatch(&run);

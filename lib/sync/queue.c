@@ -8,9 +8,6 @@
  *     unsettled = items in the queue + items got and not yet task_done
  *     items ever put = counted + tail: the ring counts by going round
  *
- * A place that is reserved is one less for all others (`reserved`, and so `limit`); only then can getters and putters
- * wait at once.
- *
  * Nothing on the paths that do not wait allocates (but the growth of an unbounded queue), calls out or reads a clock.
  */
 #include "sync/queue.h"
@@ -47,7 +44,7 @@ static void set_limit(struct weir_queue *queue)
 {
 	size_t most = queue->capacity < queue->places ? queue->capacity : queue->places;
 	bool is_short = queue->has_ring && !queue->closed;
-	queue->limit = is_short && most > queue->reserved ? most - queue->reserved : 0;
+	queue->limit = is_short ? most : 0;
 }
 
 static bool is_valid(const struct weir_queue_options *opts)
@@ -65,17 +62,21 @@ int weir_queue_new_with(const struct weir_queue_options *opts, struct weir_queue
 	struct weir_queue *queue = calloc(1, sizeof *queue);
 	if (!queue)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&queue->free);
+	TAILQ_INIT(&queue->held);
+	TAILQ_INIT(&queue->getters);
+	TAILQ_INIT(&queue->putters);
+	TAILQ_INIT(&queue->joiners);
 	queue->item_bytes = opts->item_bytes;
 	queue->order = opts->order;
 	queue->has_slots = opts->order >= WEIR_PRIORITY || opts->flags & WEIR_QUEUE_TIMED;
 	queue->has_ring = opts->order == WEIR_FIFO && !queue->has_slots;
 	queue->aging = opts->aging ? opts->aging : 5 * WEIR_SEC;
 	queue->capacity = opts->flags & WEIR_QUEUE_UNBOUNDED ? SIZE_MAX : opts->capacity;
-	int code = WEIR_ENOMEM;
 	if (weir__queue_grow(queue, opts->capacity ? opts->capacity : UNBOUNDED_PLACES) ||
-	    weir__queue_stats_init(queue, opts) || (code = weir__queue_report(queue, opts->metrics))) {
+	    weir__queue_stats_init(queue, opts)) {
 		weir_queue_free(queue);
-		return code;
+		return WEIR_ENOMEM;
 	}
 	set_limit(queue);
 	*ret_queue = queue;
@@ -88,31 +89,58 @@ int weir_queue_new(size_t item_bytes, size_t capacity, struct weir_queue **ret_q
 				   ret_queue);
 }
 
-void weir_queue_free(struct weir_queue *queue)
-{
-	if (!queue)
-		return;
-	weir__require(!queue->getters.head && !queue->putters.head && !queue->joiners.head,
-		      "weir_queue_free() while a fiber waits on it");
-	weir__require(!queue->inside, "weir_queue_free() while a fiber was woken in a call of it and has not run");
-	weir__queue_report_no_more(queue);
-	queue->freed = true;
-	if (!queue->timing)
-		weir__queue_destroy(queue);
-}
-
-void weir__queue_destroy(struct weir_queue *queue)
+static void destroy(struct weir_queue *queue)
 {
 	weir__queue_store_fini(queue);
 	weir__queue_stats_fini(queue);
 	free(queue);
 }
 
+void weir__queue_free(const char *here, struct weir_queue *queue)
+{
+	if (!queue)
+		return;
+	weir__require(TAILQ_EMPTY(&queue->getters) && TAILQ_EMPTY(&queue->putters) && TAILQ_EMPTY(&queue->joiners),
+		      here, "weir_queue_free: a fiber waits on it");
+	queue->freed = true;
+	if (!queue->timing)
+		destroy(queue);
+}
+
+weir__function(queue_free, struct weir_queue *);
+
+/* ---- waits that are timed: while there is one the queue may be freed, not its memory */
+
+void weir__queue_wait_begins(struct weir_queue *queue)
+{
+	queue->timing++;
+}
+
+void weir__queue_wait_ended(struct weir_queue *queue, struct weir__queue_waits *waits, weir_nsec since)
+{
+	if (since != WEIR_FOREVER) {
+		waits->n++;
+		waits->total += weir_now() - since;
+		weir_histogram_record(waits->times, weir_now() - since);
+	}
+	if (!--queue->timing && queue->freed)
+		destroy(queue);
+}
+
+static int wait_timed(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline,
+		      struct weir__queue_waits *waits)
+{
+	weir__queue_wait_begins(queue);
+	int code = weir__wait(waits == &queue->put_waits ? &queue->putters : &queue->getters, &self->waiter, deadline);
+	weir__queue_wait_ended(queue, waits, self->waiter.fiber ? self->waiter.since : WEIR_FOREVER);
+	return code;
+}
+
 /* ---- items in, items out */
 
 static __attribute__((noinline)) void hand_over(struct weir_queue *queue, const void *item)
 {
-	struct weir__queue_waiter *getter = (struct weir__queue_waiter *)queue->getters.head;
+	struct weir__queue_waiter *getter = (struct weir__queue_waiter *)TAILQ_FIRST(&queue->getters);
 	queue->counted++;
 	weir__queue_copy(queue, getter->item, item);
 	weir__wake(&getter->waiter, 0);
@@ -122,7 +150,7 @@ static __attribute__((noinline)) void hand_over(struct weir_queue *queue, const 
 static void accept_item(struct weir_queue *queue, const void *item, int64_t rank)
 {
 	queue->unsettled++;
-	if (queue->getters.head) {
+	if (!TAILQ_EMPTY(&queue->getters)) {
 		if (queue->has_slots)
 			weir__queue_count_got(queue, NULL, rank);
 		hand_over(queue, item);
@@ -134,31 +162,20 @@ static void accept_item(struct weir_queue *queue, const void *item, int64_t rank
 	}
 }
 
-/* Lets putters in while there are places.  Who has put its last item is woken first: it may be a select that is also
- * the first getter, and must not get its own item. */
+/* Lets putters in while there are places. */
 static __attribute__((noinline)) void admit(struct weir_queue *queue)
 {
-	while (queue->putters.head && weir__queue_has_place(queue)) {
-		struct weir__queue_waiter *putter = (struct weir__queue_waiter *)queue->putters.head;
-		if (!putter->left) {
-			queue->reserved++;
-			set_limit(queue);
-			weir__wake(&putter->waiter, 0);
-			continue;
-		}
-		const char *item = putter->item;
-		putter->item += queue->item_bytes;
-		if (!--putter->left)
-			weir__wake(&putter->waiter, 0);
-		accept_item(queue, item, putter->rank);
+	while (!TAILQ_EMPTY(&queue->putters) && weir__queue_has_place(queue)) {
+		struct weir__queue_waiter *putter = (struct weir__queue_waiter *)TAILQ_FIRST(&queue->putters);
+		weir__wake(&putter->waiter, 0);
+		accept_item(queue, putter->item, putter->rank);
 	}
 }
 
-/* Room for one item or reservation more in an unbounded queue. */
+/* Room for one item more in an unbounded queue. */
 static int make_room(struct weir_queue *queue)
 {
-	size_t taken = weir__queue_size(queue) + queue->reserved;
-	if (weir__likely(taken < queue->places))
+	if (weir__likely(weir__queue_size(queue) < queue->places))
 		return 0;
 	if (weir__queue_grow(queue, 2 * queue->places))
 		return WEIR_ENOMEM;
@@ -186,7 +203,7 @@ int weir__queue_try_get(struct weir_queue *queue, void *ret_item)
 		weir__queue_pop(queue, ret_item);
 	else
 		return weir__queue_is_drained(queue) ? WEIR_ECLOSED : WEIR_EAGAIN;
-	if (queue->putters.head)
+	if (!TAILQ_EMPTY(&queue->putters))
 		admit(queue);
 	return 0;
 }
@@ -194,7 +211,7 @@ int weir__queue_try_get(struct weir_queue *queue, void *ret_item)
 static int wait_to_put(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline)
 {
 	if (weir__unlikely(queue->put_waits.times != NULL))
-		return weir__queue_wait_timed(queue, self, deadline, &queue->put_waits);
+		return wait_timed(queue, self, deadline, &queue->put_waits);
 	return weir__wait(&queue->putters, &self->waiter, deadline);
 }
 
@@ -202,7 +219,7 @@ static inline int wait_to_get(struct weir_queue *queue, void *ret_item, weir_nse
 {
 	struct weir__queue_waiter self = {.waiter.what = "queue get", .item = ret_item};
 	if (weir__unlikely(queue->get_waits.times != NULL))
-		return weir__queue_wait_timed(queue, &self, deadline, &queue->get_waits);
+		return wait_timed(queue, &self, deadline, &queue->get_waits);
 	return weir__wait(&queue->getters, &self.waiter, deadline);
 }
 
@@ -212,8 +229,7 @@ static __attribute__((noinline)) int put_the_long_way(struct weir_queue *queue, 
 	int code = weir__queue_try_put(queue, item, rank);
 	if (code != WEIR_EAGAIN)
 		return code;
-	struct weir__queue_waiter self = {
-		.waiter.what = "queue put", .item = (char *)(uintptr_t)item, .rank = rank, .left = 1};
+	struct weir__queue_waiter self = {.waiter.what = "queue put", .item = (char *)(uintptr_t)item, .rank = rank};
 	return wait_to_put(queue, &self, deadline);
 }
 
@@ -224,7 +240,7 @@ int weir_queue_put(struct weir_queue *queue, const void *item, weir_nsec deadlin
 	if (weir__unlikely(queue->ring_size >= queue->limit))
 		return put_the_long_way(queue, item, default_rank(queue), deadline);
 	queue->unsettled++;
-	if (queue->getters.head)
+	if (!TAILQ_EMPTY(&queue->getters))
 		hand_over(queue, item);
 	else
 		ring_push(queue, item);
@@ -254,122 +270,26 @@ int weir_queue_get(struct weir_queue *queue, void *ret_item, weir_nsec deadline)
 	if (weir__unlikely(!queue->ring_size))
 		return get_the_long_way(queue, ret_item, deadline);
 	ring_pop(queue, ret_item);
-	if (weir__unlikely(queue->putters.head != NULL))
+	if (weir__unlikely(!TAILQ_EMPTY(&queue->putters)))
 		admit(queue);
 	return 0;
 }
 
-int weir_queue_try_put(struct weir_queue *queue, const void *item)
-{
-	return weir__queue_try_put(queue, item, default_rank(queue));
-}
-
-int weir_queue_try_get(struct weir_queue *queue, void *ret_item)
-{
-	return weir__queue_try_get(queue, ret_item);
-}
-
-int weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n, weir_nsec deadline)
-{
-	struct weir__queue_waiter self = {
-		.waiter.what = "queue put", .item = (char *)(uintptr_t)items, .rank = default_rank(queue), .left = n};
-	int code = weir__check_cancel();
-	while (!code && self.left && !(code = weir__queue_try_put(queue, self.item, self.rank))) {
-		self.item += queue->item_bytes;
-		self.left--;
-	}
-	if (code == WEIR_EAGAIN)
-		code = wait_to_put(queue, &self, deadline);
-	*ret_n = n - self.left;
-	return code;
-}
-
-int weir_queue_get_many(struct weir_queue *queue, void *ret_items, size_t n, size_t *ret_n, weir_nsec deadline)
-{
-	weir__require(n, "weir_queue_get_many() of nothing");
-	queue->inside++;
-	int code = weir_queue_get(queue, ret_items, deadline);
-	queue->inside--;
-	if (code)
-		return code;
-	size_t got = 1;
-	char *to = (char *)ret_items + queue->item_bytes;
-	for (; got < n && !weir__queue_try_get(queue, to); got++)
-		to += queue->item_bytes;
-	*ret_n = got;
-	return 0;
-}
-
-/* ---- reservations */
-
-int weir_queue_reserve(struct weir_queue *queue, weir_nsec deadline)
-{
-	if (weir__check_cancel())
-		return WEIR_ECANCELED;
-	if (queue->closed)
-		return WEIR_ECLOSED;
-	if (!weir__queue_has_place(queue)) {
-		struct weir__queue_waiter self = {.waiter.what = "queue reserve", .left = 0};
-		return wait_to_put(queue, &self, deadline);
-	}
-	if (make_room(queue))
-		return WEIR_ENOMEM;
-	queue->reserved++;
-	set_limit(queue);
-	return 0;
-}
-
-static void unreserve(struct weir_queue *queue)
-{
-	weir__require(queue->reserved, "weir_queue_commit() or _abort() without weir_queue_reserve()");
-	queue->reserved--;
-	set_limit(queue);
-}
-
-/* The place may have become free, and getters of a closed queue may have waited for just this. */
-static void reservation_ended(struct weir_queue *queue)
-{
-	admit(queue);
-	if (weir__queue_is_drained(queue))
-		weir__wake_all(&queue->getters, WEIR_ECLOSED);
-}
-
-void weir_queue_commit_at(struct weir_queue *queue, const void *item, int64_t rank)
-{
-	unreserve(queue);
-	if (queue->dropping) {
-		queue->counted++;
-		queue->dropped++;
-		return;
-	}
-	accept_item(queue, item, queue->order == WEIR_PRIORITY && rank < 0 ? 0 : rank);
-	reservation_ended(queue);
-}
-
-void weir_queue_commit(struct weir_queue *queue, const void *item)
-{
-	weir_queue_commit_at(queue, item, default_rank(queue));
-}
-
-void weir_queue_abort(struct weir_queue *queue)
-{
-	unreserve(queue);
-	reservation_ended(queue);
-}
-
 /* ---- settling, closing, resizing */
 
-void weir_queue_task_done(struct weir_queue *queue)
+void weir__queue_task_done(const char *here, struct weir_queue *queue)
 {
 	size_t size = queue->ring_size;
 	if (weir__unlikely(!queue->has_ring))
 		size = queue->store_size;
-	weir__require(queue->unsettled > size, "weir_queue_task_done() once too often");
+	weir__require(queue->unsettled > size, here, "weir_queue_task_done: called more often than items were taken");
 	if (weir__unlikely(queue->has_slots))
 		weir__queue_count_settled(queue);
-	if (weir__unlikely(--queue->unsettled == 0 && queue->joiners.head))
+	if (weir__unlikely(--queue->unsettled == 0 && !TAILQ_EMPTY(&queue->joiners)))
 		weir__wake_all(&queue->joiners, 0);
 }
+
+weir__function(queue_task_done, struct weir_queue *);
 
 int weir_queue_join(struct weir_queue *queue, weir_nsec deadline)
 {
@@ -384,7 +304,6 @@ int weir_queue_join(struct weir_queue *queue, weir_nsec deadline)
 static size_t drop_all(struct weir_queue *queue)
 {
 	size_t dropped = weir__queue_size(queue);
-	queue->dropping = true;
 	queue->ring_size = 0;
 	queue->head = queue->tail;
 	weir__queue_forget_all(queue);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside a queue.  queue.c holds the calls and the waiting, queue_store.c keeps items in their order, queue_stats.c
- * counts, queue_metrics.c reports; select.c waits in the lists of several queues.
+ * counts; select.c waits in the lists of several queues.
  *
  *     size     = ring_size + store_size       one of them is 0 for ever: FIFO has the ring, all else the store
  *     limit    = what ring_size must be below for a put to go the short way; 0: all go the long way
- *     putters  wait only while size + reserved >= capacity, getters only while size is 0
+ *     putters  wait only while size >= capacity, getters only while size is 0
  */
 #ifndef SYNC_QUEUE_H
 #define SYNC_QUEUE_H
@@ -19,7 +19,7 @@
 /* An item of a PRIORITY, EDF or timed queue. */
 struct weir__queue_slot {
 	struct weir_heap_node node;
-	struct weir__queue_slot *older, *newer; /* by going in; the free ones are linked by `newer` */
+	TAILQ_ENTRY(weir__queue_slot) others;
 	weir_nsec entered;
 	int64_t rank;
 	char item[];
@@ -61,14 +61,13 @@ struct weir_queue {
 
 	size_t store_size;
 	size_t capacity; /* SIZE_MAX: unbounded */
-	size_t reserved;
-	bool has_ring;  /* the short way is open to it */
-	bool has_slots; /* its items know their time and class */
-	bool closed, dropping;
+	bool has_ring;   /* the short way is open to it */
+	bool has_slots;  /* its items know their time and class */
+	bool closed;
 	enum weir_queue_order order;
 
 	struct weir_heap heap;
-	struct weir__queue_slot *free, *oldest, *newest;
+	TAILQ_HEAD(weir__queue_slots, weir__queue_slot) free, held; /* those held in the order in which they came */
 	struct weir__queue_chunk *chunks;
 	weir_nsec aging;
 
@@ -76,14 +75,12 @@ struct weir_queue {
 	uint64_t dropped;
 	uint64_t in_hand_ns; /* of a queue with slots, modulo 2^64: times of all task_done less times of all gets */
 	struct weir__queue_waits put_waits, get_waits; /* `times` is NULL: not counted */
-	size_t inside; /* fibers in a get_many, which looks at the queue again after its wait */
 	struct weir__queue_class *classes;
 	unsigned n_classes;
 	struct weir_histogram *tasks;    /* of one class: that class's */
 	struct weir__queue_run *in_hand; /* a ring of WEIR__QUEUE_RUNS, the longest in hand first */
 	size_t first_run, n_runs;
 	uint64_t untimed;
-	struct weir_metrics_source source, class_source;
 
 	size_t timing; /* waits that are counted and whose fiber has yet to do so; it may have been woken */
 	bool freed;    /* by its user: the last of them frees it */
@@ -91,9 +88,8 @@ struct weir_queue {
 
 struct weir__queue_waiter {
 	struct weir__waiter waiter;
-	char *item;   /* a putter's next (only read), or where a getter's goes */
+	char *item;   /* a putter's (only read), or where a getter's goes */
 	int64_t rank; /* of a putter's item */
-	size_t left;  /* items a putter still has; 0: it wants a place reserved */
 };
 
 /* Compilers turn the fixed sizes into plain moves. */
@@ -114,13 +110,12 @@ static inline size_t weir__queue_size(const struct weir_queue *queue)
 
 static inline bool weir__queue_has_place(const struct weir_queue *queue)
 {
-	size_t size = weir__queue_size(queue);
-	return size < queue->capacity && queue->reserved < queue->capacity - size;
+	return weir__queue_size(queue) < queue->capacity;
 }
 
 static inline bool weir__queue_is_drained(const struct weir_queue *queue)
 {
-	return queue->closed && (queue->dropping || (!queue->reserved && !weir__queue_size(queue)));
+	return queue->closed && !weir__queue_size(queue);
 }
 
 /* ---- queue_store.c */
@@ -138,30 +133,18 @@ void weir__queue_forget_all(struct weir_queue *queue);
 
 int weir__queue_stats_init(struct weir_queue *queue, const struct weir_queue_options *opts);
 void weir__queue_stats_fini(struct weir_queue *queue);
-/* weir__wait() in the line of the getters or of the putters, and counts for how long. */
-int weir__queue_wait_timed(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline,
-			   struct weir__queue_waits *waits);
-/* The same around a wait for several things: of the end of one that did not suspend `since` is WEIR_FOREVER.  Between
- * the two the queue may be freed, not its memory. */
-void weir__queue_wait_begins(struct weir_queue *queue);
-void weir__queue_wait_ended(struct weir_queue *queue, struct weir__queue_waits *waits, weir_nsec since);
 /* An item has been got: NULL for one that was handed over without ever being in the queue, then rank counts. */
 void weir__queue_count_got(struct weir_queue *queue, const struct weir__queue_slot *slot, int64_t rank);
 /* An item has been settled. */
 void weir__queue_count_settled(struct weir_queue *queue);
-
-/* ---- queue_metrics.c */
-
-/* A queue without a name reports nothing. */
-int weir__queue_report(struct weir_queue *queue, struct weir_metrics *metrics);
-void weir__queue_report_no_more(struct weir_queue *queue);
 
 /* ---- queue.c, for select.c: the calls without looking for a cancel, WEIR_EAGAIN where they would have to wait */
 
 int weir__queue_try_put(struct weir_queue *queue, const void *item, int64_t rank);
 int weir__queue_try_get(struct weir_queue *queue, void *ret_item);
 
-/* Frees the memory. */
-void weir__queue_destroy(struct weir_queue *queue);
+/* Around a wait for several things, which is timed: of the end of one that did not suspend `since` is WEIR_FOREVER. */
+void weir__queue_wait_begins(struct weir_queue *queue);
+void weir__queue_wait_ended(struct weir_queue *queue, struct weir__queue_waits *waits, weir_nsec since);
 
 #endif

@@ -60,31 +60,6 @@ void weir__queue_stats_fini(struct weir_queue *queue)
 	free(queue->name);
 }
 
-void weir__queue_wait_begins(struct weir_queue *queue)
-{
-	queue->timing++;
-}
-
-void weir__queue_wait_ended(struct weir_queue *queue, struct weir__queue_waits *waits, weir_nsec since)
-{
-	if (since != WEIR_FOREVER) {
-		waits->n++;
-		waits->total += weir_now() - since;
-		weir_histogram_record(waits->times, weir_now() - since);
-	}
-	if (!--queue->timing && queue->freed)
-		weir__queue_destroy(queue);
-}
-
-int weir__queue_wait_timed(struct weir_queue *queue, struct weir__queue_waiter *self, weir_nsec deadline,
-			   struct weir__queue_waits *waits)
-{
-	weir__queue_wait_begins(queue);
-	int code = weir__wait(waits == &queue->put_waits ? &queue->putters : &queue->getters, &self->waiter, deadline);
-	weir__queue_wait_ended(queue, waits, self->waiter.fiber ? self->waiter.since : WEIR_FOREVER);
-	return code;
-}
-
 /* ---- items */
 
 static struct weir__queue_run *run_at(const struct weir_queue *queue, size_t at)
@@ -137,7 +112,7 @@ void weir__queue_count_got(struct weir_queue *queue, const struct weir__queue_sl
 	take_in_hand(queue, index, now);
 	class->got++;
 	weir_histogram_record(class->times, waited);
-	if (slot && slot->older)
+	if (slot && slot != TAILQ_FIRST(&queue->held))
 		class->overtook++;
 	if (is_edf ? rank != WEIR_FOREVER && rank < now : class->sla && waited > class->sla)
 		class->breaches++;
@@ -161,7 +136,6 @@ void weir_queue_stats(const struct weir_queue *queue, struct weir_queue_stats *r
 		.settled = put - queue->unsettled,
 		.dropped = queue->dropped,
 		.size = size,
-		.reserved = queue->reserved,
 		.in_hand = queue->has_slots ? (weir_nsec)(queue->in_hand_ns + in_hand * (uint64_t)weir_now()) : 0,
 		.tasks = queue->tasks,
 		.untimed = queue->untimed,

@@ -53,8 +53,7 @@ static int grow_slots(struct weir_queue *queue, size_t places)
 	queue->chunks = chunk;
 	for (size_t i = more; i-- > 0;) {
 		struct weir__queue_slot *slot = (void *)((char *)(chunk + 1) + i * room);
-		slot->newer = queue->free;
-		queue->free = slot;
+		TAILQ_INSERT_HEAD(&queue->free, slot, others);
 	}
 	queue->places = places;
 	return 0;
@@ -95,17 +94,11 @@ void weir__queue_push(struct weir_queue *queue, const void *item, int64_t rank)
 		weir__queue_copy(queue, queue->ring + queue->store_size++ * queue->item_bytes, item);
 		return;
 	}
-	struct weir__queue_slot *slot = queue->free;
-	queue->free = slot->newer;
+	struct weir__queue_slot *slot = TAILQ_FIRST(&queue->free);
+	TAILQ_REMOVE(&queue->free, slot, others);
+	TAILQ_INSERT_TAIL(&queue->held, slot, others);
 	slot->entered = weir_now();
 	slot->rank = rank;
-	slot->newer = NULL;
-	slot->older = queue->newest;
-	if (queue->newest)
-		queue->newest->newer = slot;
-	else
-		queue->oldest = slot;
-	queue->newest = slot;
 	weir__queue_copy(queue, slot->item, item);
 	weir_heap_add(&queue->heap, key_of(queue, rank, slot->entered), &slot->node);
 	queue->store_size++;
@@ -113,17 +106,9 @@ void weir__queue_push(struct weir_queue *queue, const void *item, int64_t rank)
 
 static void release(struct weir_queue *queue, struct weir__queue_slot *slot)
 {
-	if (slot->older)
-		slot->older->newer = slot->newer;
-	else
-		queue->oldest = slot->newer;
-	if (slot->newer)
-		slot->newer->older = slot->older;
-	else
-		queue->newest = slot->older;
+	TAILQ_REMOVE(&queue->held, slot, others);
+	TAILQ_INSERT_HEAD(&queue->free, slot, others);
 	weir_heap_remove(&queue->heap, &slot->node);
-	slot->newer = queue->free;
-	queue->free = slot;
 	queue->store_size--;
 }
 
@@ -147,7 +132,7 @@ void weir__queue_pop(struct weir_queue *queue, void *ret_item)
 
 void weir__queue_forget_all(struct weir_queue *queue)
 {
-	while (queue->oldest)
-		release(queue, queue->oldest);
+	while (!TAILQ_EMPTY(&queue->held))
+		release(queue, TAILQ_FIRST(&queue->held));
 	queue->store_size = 0;
 }

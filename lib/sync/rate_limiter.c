@@ -37,6 +37,7 @@ int weir_rate_limiter_new(const struct weir_rate_options *opts, struct weir_rate
 	struct weir_rate_limiter *limiter = calloc(1, sizeof *limiter);
 	if (!limiter)
 		return WEIR_ENOMEM;
+	TAILQ_INIT(&limiter->line);
 	int code = weir_rate_init(&limiter->rate, opts);
 	if (code) {
 		free(limiter);
@@ -46,15 +47,17 @@ int weir_rate_limiter_new(const struct weir_rate_options *opts, struct weir_rate
 	return 0;
 }
 
-void weir_rate_limiter_free(struct weir_rate_limiter *limiter)
+void weir__rate_limiter_free(const char *here, struct weir_rate_limiter *limiter)
 {
 	if (!limiter)
 		return;
-	weir__require(!limiter->inside,
-		      "weir_rate_limiter_free() while a fiber waits on it, or was woken and has not run");
+	weir__require(!limiter->inside, here,
+		      "weir_rate_limiter_free: a fiber waits on it, or was woken and has not run since");
 	weir_rate_fini(&limiter->rate);
 	free(limiter);
 }
+
+weir__function(rate_limiter_free, struct weir_rate_limiter *);
 
 /* Whether n may ever pass together. */
 static bool is_possible(const struct weir_rate_limiter *limiter, uint64_t n)
@@ -107,7 +110,7 @@ static int wait_as_head(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec
 
 static void pass_on(struct weir_rate_limiter *limiter)
 {
-	struct weir__waiter *next = limiter->line.head;
+	struct weir__waiter *next = TAILQ_FIRST(&limiter->line);
 	limiter->has_head = next != NULL;
 	limiter->since = weir_clock();
 	if (next)
@@ -133,10 +136,9 @@ static int wait_in_line(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec
 
 int weir_rate_limiter_acquire(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec deadline)
 {
-	weir__require(n > 0, "weir_rate_limiter_acquire() of nothing");
 	if (weir__check_cancel())
 		return WEIR_ECANCELED;
-	if (!is_possible(limiter, n))
+	if (n == 0 || !is_possible(limiter, n))
 		return WEIR_EINVAL;
 	weir_nsec now = weir_clock();
 	if (!limiter->has_head && try_take(limiter, n, now, now) == 0)
@@ -171,9 +173,4 @@ void weir_rate_limiter_close(struct weir_rate_limiter *limiter, weir_nsec until)
 	limiter->closed_until = until;
 	limiter->changed = weir_clock();
 	wake_head(limiter);
-}
-
-size_t weir_rate_limiter_waiting(const struct weir_rate_limiter *limiter)
-{
-	return limiter->inside;
 }

@@ -6,84 +6,104 @@
  * each so many jobs: if the reader was held up by a full queue and yet permits were free for want of jobs later on, the
  * producer comes in bursts that do not fit, and the multiple doubles; if the queue was never near empty, it is too
  * large, and a quarter of it goes.
+ *
+ * Who takes jobs back (process.postpone) has an order of its own for them, so that few are read ahead: as many as may
+ * wait in the queues before the next ones are sent back, and one more, which may be for another upstream.
  */
 #include "sync/process.h"
 
 enum { PARTS = 4, AHEAD_FIRST = 4 * PARTS, AHEAD_LEAST = 2 * PARTS, AHEAD_MOST = 16 * PARTS, WINDOW_LEAST = 64 };
+enum { LOCAL_LEAST = 16, POSTPONED_TIMES = 64 };
 
-static size_t own_at_once(const struct run *run)
-{
-	enum { LEAST = 16 };
-	const struct weir_policy_options *o = &run->policy->options;
-	if (o->concurrency)
-		return o->concurrency;
-	size_t at_once = weir__policy_sum(run->policy, true);
-	at_once = at_once < LEAST ? LEAST : at_once;
-	return at_once < o->most ? at_once : o->most;
-}
-
-/* Figures of the gates are summed up again only now and then. */
-void weir__run_measure(struct run *run)
+bool weir__run_measures(const struct run *run)
 {
 	enum { EVERY = 10 * 1000 * 1000 };
-	const struct weir_policy *policy = run->policy;
-	weir_nsec now = weir_now();
-	if (run->measured_at != WEIR_FOREVER && now - run->measured_at < EVERY)
-		return;
-	run->measured_at = now;
-	if (policy->chosen && policy->choice.pattern == WEIR_PATTERN_CHUNKED && !policy->options.concurrency)
-		run->batches = true;
-	size_t at_once = run->own ? own_at_once(run) : weir__stations_limit(run);
-	if (at_once > run->cap)
-		at_once = run->cap;
-	run->at_once = at_once ? at_once : 1;
-	if (!run->ahead)
-		run->ahead = AHEAD_FIRST;
-	run->capacity = policy->options.capacity ? policy->options.capacity : run->at_once * run->ahead / PARTS;
-	run->policy->capacity = run->capacity;
+	weir_nsec measured_at = run->limits.measured_at;
+	return measured_at == WEIR_FOREVER || weir_now() - measured_at >= EVERY;
 }
 
-/* Another job was read. */
+/* Of all upstreams together; SIZE_MAX: it is not limited. */
+static size_t most_together(const struct weir_policy_options *o)
+{
+	return !o->together ? SIZE_MAX : o->concurrency ? o->concurrency : o->most;
+}
+
+/* Jobs that have named no upstream yet may be as many as those that have. */
+static size_t find_concurrency(const struct run *run, size_t concurrency)
+{
+	const struct weir_policy_options *o = &run->policy->options;
+	size_t local = o->concurrency ? o->concurrency : LOCAL_LEAST, most = most_together(o);
+	if (run->queues.local && concurrency < local)
+		concurrency = local;
+	concurrency = concurrency < most ? concurrency : most;
+	concurrency = concurrency < run->limits.cap ? concurrency : run->limits.cap;
+	return concurrency ? concurrency : 1;
+}
+
+void weir__run_measure(struct run *run, size_t concurrency, size_t line)
+{
+	const struct weir_policy *policy = run->policy;
+	struct limits *limits = &run->limits;
+	bool keeps = !run->process->postpone || run->process->ordering_key || run->ordered;
+	limits->measured_at = weir_now();
+	if (policy->chosen && policy->choice.pattern == WEIR_PATTERN_CHUNKED && !policy->options.concurrency)
+		limits->batches = true;
+	limits->concurrency = find_concurrency(run, concurrency);
+	if (!limits->ahead)
+		limits->ahead = AHEAD_FIRST;
+	if (run->queues.local)
+		line += limits->concurrency / 4 + 4;
+	limits->capacity = policy->options.capacity ? policy->options.capacity
+			   : keeps                  ? limits->concurrency * limits->ahead / PARTS
+						    : line + 1;
+	run->policy->capacity = limits->capacity;
+	run->postponed.most = POSTPONED_TIMES * limits->concurrency;
+}
+
 void weir__run_tune(struct run *run)
 {
-	struct readahead *seen = &run->seen;
-	if (run->ready == 0 && run->under_way < run->at_once && seen->was_full)
-		seen->starved++;
-	size_t window = run->capacity < WINDOW_LEAST ? WINDOW_LEAST : run->capacity;
-	if (++seen->jobs < window)
+	struct limits *limits = &run->limits;
+	if (run->counts.ready == 0 && run->counts.under_way < limits->concurrency && limits->was_full)
+		limits->starved++;
+	size_t window = limits->capacity < WINDOW_LEAST ? WINDOW_LEAST : limits->capacity;
+	if (++limits->read < window)
 		return;
-	if (seen->starved)
-		run->ahead = run->ahead * 2 < AHEAD_MOST ? run->ahead * 2 : AHEAD_MOST;
-	else if (seen->full && seen->least >= run->capacity / 4)
-		run->ahead = run->ahead * 3 / 4 > AHEAD_LEAST ? run->ahead * 3 / 4 : AHEAD_LEAST;
-	if (run->policy->options.memory_bytes && run->ahead > AHEAD_FIRST)
-		run->ahead = AHEAD_FIRST;
-	*seen = (struct readahead){.least = SIZE_MAX, .was_full = seen->full};
-	run->measured_at = WEIR_FOREVER;
+	if (limits->starved)
+		limits->ahead = limits->ahead * 2 < AHEAD_MOST ? limits->ahead * 2 : AHEAD_MOST;
+	else if (limits->full && limits->least >= limits->capacity / 4)
+		limits->ahead = limits->ahead * 3 / 4 > AHEAD_LEAST ? limits->ahead * 3 / 4 : AHEAD_LEAST;
+	if (run->policy->options.memory_bytes && limits->ahead > AHEAD_FIRST)
+		limits->ahead = AHEAD_FIRST;
+	limits->read = limits->starved = 0;
+	limits->least = SIZE_MAX;
+	limits->was_full = limits->full;
+	limits->full = false;
+	limits->measured_at = WEIR_FOREVER;
 }
 
 bool weir__run_may_start(const struct run *run)
 {
+	const struct counts *counts = &run->counts;
 	if (run->ending)
 		return false;
 	if (run->in_task)
 		return true;
-	if (run->under_way >= run->cap)
-		return false;
-	return run->own ? run->under_way < run->at_once : run->finishing <= run->at_once;
+	return counts->under_way < run->limits.cap && counts->finishing <= run->limits.concurrency &&
+	       counts->under_way - counts->finishing < most_together(&run->policy->options);
 }
 
 bool weir__run_has_room(struct run *run)
 {
-	if (run->batches)
-		return run->batch_left || !run->live;
+	struct limits *limits = &run->limits;
+	if (limits->batches)
+		return limits->batch_left || !run->counts.live;
 	if (run->in_task)
 		return true;
-	if (run->ordered && run->next_seq - run->done_seq >= 4 * run->at_once)
+	if (run->ordered && run->ring.next_seq - run->ring.done_seq >= 4 * limits->concurrency)
 		return false;
-	if (run->ready >= run->capacity) {
-		run->seen.full = run->seen.was_full = true;
+	if (run->counts.ready >= limits->capacity) {
+		limits->full = limits->was_full = true;
 		return false;
 	}
-	return run->waiting <= 4 * run->at_once && !weir__postponed_too_many(run);
+	return run->counts.waiting <= 4 * limits->concurrency && !weir__postponed_too_many(&run->postponed);
 }

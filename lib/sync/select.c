@@ -80,7 +80,6 @@ static int wait_for_any(struct weir_select_case *cases, size_t n, weir_nsec dead
 			.waiter = {.list = list_of(&cases[i]), .code = NOT_WOKEN, .peer = &anchor},
 			.item = cases[i].item,
 			.rank = cases[i].rank,
-			.left = 1,
 		};
 		waits[i] = waits_of(&cases[i]);
 		if (waits[i])

@@ -90,10 +90,13 @@ static void limit_memory(pid_t pid, size_t bytes)
 		prlimit(pid, RLIMIT_AS, &limit, NULL);
 }
 
-static void reap(pid_t pid)
+/* Its wait status. */
+static int reap(pid_t pid)
 {
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	return status;
 }
 
 int weir__subprocess_start(const struct weir_child_options *opts, struct weir__subprocess *ret_process)
@@ -145,8 +148,9 @@ static void await_end(pid_t pid, struct weir_io *io, weir_nsec deadline)
 		weir_sleep(WEIR_MSEC);
 }
 
-void weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace)
+struct weir__end weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace)
 {
+	struct weir__end end = {.exit_code = -1};
 	struct weir_io *io = NULL;
 	weir_io_close(process->io);
 	close(process->fd);
@@ -154,14 +158,20 @@ void weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace)
 		weir_io_open(process->pidfd, &io);
 	if (grace > 0)
 		await_end(process->pid, io, weir_after(grace));
+	bool ended = has_ended(process->pid);
 	/* Until it is reaped its number is no one else's; the rest of its group goes, too. */
 	kill(-process->pid, SIGKILL);
 	await_end(process->pid, io, WEIR_FOREVER);
-	reap(process->pid);
+	int status = reap(process->pid);
+	if (ended && WIFEXITED(status))
+		end.exit_code = WEXITSTATUS(status);
+	else if (ended && WIFSIGNALED(status))
+		end.signal = WTERMSIG(status);
 	weir_io_close(io);
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	*process = (struct weir__subprocess){0};
+	return end;
 }
 
 void weir__strings_free(const char *const *strings)

@@ -14,12 +14,18 @@ struct weir__subprocess {
 	struct weir_io *io;
 };
 
+/* How a child ended. */
+struct weir__end {
+	int exit_code; /* -1: it did not exit by itself */
+	int signal;    /* that killed it, from elsewhere; 0: none.  Neither: it was killed here. */
+};
+
 /* Starts argv, envp, memory_bytes of the options.  What posix_spawn() says, WEIR_EMFILE, WEIR_ENOMEM. */
 int weir__subprocess_start(const struct weir_child_options *opts, struct weir__subprocess *ret_process);
 
 /* Closes the parent's end, gives the child `grace` to end by itself, kills it and what it has started, and reaps it.
  * Suspends, and is not to be cancelled: the caller has entered a shield.  *process is zeroed. */
-void weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace);
+struct weir__end weir__subprocess_end(struct weir__subprocess *process, weir_nsec grace);
 
 /* A copy of a NULL-terminated list of strings; NULL if out of memory. */
 const char *const *weir__strings_copy(const char *const *strings);

@@ -56,14 +56,8 @@ WRAP(WEIR_TESTING_PUT, weir_queue_put, (struct weir_queue * queue, const void *i
      (queue, item, deadline))
 WRAP(WEIR_TESTING_PUT, weir_queue_put_at,
      (struct weir_queue * queue, const void *item, int64_t rank, weir_nsec deadline), (queue, item, rank, deadline))
-WRAP(WEIR_TESTING_PUT, weir_queue_try_put, (struct weir_queue * queue, const void *item), (queue, item))
-WRAP(WEIR_TESTING_PUT, weir_queue_reserve, (struct weir_queue * queue, weir_nsec deadline), (queue, deadline))
 WRAP(WEIR_TESTING_GET, weir_queue_get, (struct weir_queue * queue, void *ret_item, weir_nsec deadline),
      (queue, ret_item, deadline))
-WRAP(WEIR_TESTING_GET, weir_queue_try_get, (struct weir_queue * queue, void *ret_item), (queue, ret_item))
-WRAP(WEIR_TESTING_GET, weir_queue_get_many,
-     (struct weir_queue * queue, void *ret_items, size_t n, size_t *ret_n, weir_nsec deadline),
-     (queue, ret_items, n, ret_n, deadline))
 WRAP(WEIR_TESTING_ACQUIRE, weir_sem_acquire, (struct weir_sem * sem, size_t n, weir_nsec deadline), (sem, n, deadline))
 WRAP(WEIR_TESTING_SPAWN, weir_group_spawn, (struct weir_group * group, weir_fiber_fn fn, void *arg, weir_nsec deadline),
      (group, fn, arg, deadline))
@@ -71,21 +65,6 @@ WRAP(WEIR_TESTING_SPAWN, weir_group_spawn_with,
      (struct weir_group * group, const struct weir_spawn_options *opts, weir_fiber_fn fn, void *arg,
       weir_nsec deadline),
      (group, opts, fn, arg, deadline))
-
-int __real_weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n,
-			       weir_nsec deadline);
-int __wrap_weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n,
-			       weir_nsec deadline);
-
-/* Tells how many went in, also when it fails: none. */
-int __wrap_weir_queue_put_many(struct weir_queue *queue, const void *items, size_t n, size_t *ret_n, weir_nsec deadline)
-{
-	int code = fault(WEIR_TESTING_PUT);
-	if (!code)
-		return __real_weir_queue_put_many(queue, items, n, ret_n, deadline);
-	*ret_n = 0;
-	return code;
-}
 
 void *__real_malloc(size_t bytes);
 void *__wrap_malloc(size_t bytes);

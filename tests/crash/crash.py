@@ -10,6 +10,7 @@ eio       a sync fails (also so that what was written is gone): exit code 74 whe
 enospc    the disk is full for a while: the run goes on when there is room (or, when it is opened, gives up)
 fresh     a run that is done is begun anew and killed: what the next one leaves is whole, the old or the new
 replay    dead letters are sent round again, and that is killed
+mischief  (with --mischief, alone) random kills with files restored, cut, replaced or damaged in between: mischief.py
 random    long runs against a live upstream, killed about 20 times each at random times, or stopped by SIGTERM
 
 After each the oracle has the last word.  A run counts its calls anew and threads take turns as they like, so call n is
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 
+import mischief
 import runs
 from runs import DONE, FETCHING, KILLED, PIPELINES, STOPPED, TERMINATED
 from runs import Failure, Group, Mock, Place, Setting, in_parallel
@@ -310,6 +312,10 @@ class Suite:
         mock = Mock(self.setting, "--latency", "1ms..4ms", "--errors", "3%", "--seed", str(self.options.seed))
         try:
             print(f"seed {self.options.seed}, in {self.setting.work}", flush=True)
+            if self.options.mischief or (self.sample and self.wanted("mischief")):
+                mischief.run(self)
+            if self.options.mischief:
+                return self.result()
             for pipeline in PIPELINES + FETCHING[:1]:
                 self.run_counted(pipeline)
             for pipeline in FETCHING:
@@ -322,6 +328,10 @@ class Suite:
         finally:
             mock.stop()
             self.setting.close()
+        return self.result()
+
+    @staticmethod
+    def result():
         print(f"{Group.passed} passed, {Group.failed} failed")
         return 1 if Group.failed else 0
 
@@ -331,6 +341,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     runs.add_options(parser)
     parser.add_argument("--kills", type=int, default=1000, help="random ones of each sink (1000)")
+    parser.add_argument("--mischief", action="store_true", help="only that: kills, and mischief between the runs")
+    parser.add_argument("--runs", type=int, default=2000, help="of weir, with --mischief (2000)")
     options = parser.parse_args()
     return Suite(options, Setting(options)).run()
 

@@ -205,7 +205,7 @@ class Place:
     def call(self, output, *words, **crash):
         """Another verb of weir, on the state: 0, or KILLED if it was to be."""
         with open(output, "wb") as out, open(self.errors, "wb") as err:
-            code = subprocess.call([*self.setting.command, *words, "--state", "state"], cwd=self.folder,
+            code = subprocess.call([*self.setting.command, *words, "state"], cwd=self.folder,
                                    env=self.environment(crash), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                    timeout=SECONDS_MAX)
         if code and not (crash and code == KILLED):

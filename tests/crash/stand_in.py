@@ -215,7 +215,7 @@ class Run:
 
 def main(words):
     if words[:2] == ["dead", "export"]:
-        for row in sqlite3.connect(words[words.index("--state") + 1] + "/state.db").execute("SELECT letter FROM dead"):
+        for row in sqlite3.connect(words[2] + "/state.db").execute("SELECT letter FROM dead"):
             print(row[0])
         return 0
     try:

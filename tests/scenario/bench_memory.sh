@@ -8,7 +8,7 @@ CODE=0
 ) || CODE=$?
 no_crash
 expect_code 0
-expect_json a.json '.rows[0] | .jobs == 100000 and .most_at_once == 100 and .note == null'
+expect_json a.json '.rows[0] | .jobs == 100000 and .most_in_flight == 100 and .note == null'
 expect_json a.json '.rows[0] | .idle_bytes + .peak_bytes_above_idle < 32000000'
 
 # That the limit holds: a fiber for each job does not fit.

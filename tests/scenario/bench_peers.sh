@@ -33,7 +33,7 @@ export PYTHONPATH=$PWD/without
 bench_without b.json --only queue --only chunked
 unset PYTHONPATH
 expect_code 0
-expect_err 'go: there is no go'
+expect_err 'go: Go is not installed'
 expect_json b.json '[.rows[] | select(.by == "asyncio") | .note] | . != [] and all(.[]; test("aiohttp is missing"))'
 expect_json b.json '[.rows[] | select(.by == "threads") | .note] | . != [] and all(.[]; test("requests is missing"))'
 expect_json b.json 'all(.rows[]; .succeeded > 120)'
@@ -46,9 +46,16 @@ expect_code 0
 expect_json c.json '[.rows[].by] | contains(["weir", "asyncio", "threads"])'
 
 # A weir without them says so.
-cp "$WEIR" lone-weir
-WEIR=$PWD/lone-weir
+mkdir lone
+cp "$(dirname "$WEIR")"/weir{,-bench} lone
+WEIR=$PWD/lone/weir
 bench_without d.json --only queue
 expect_code 0
 expect_err 'asyncio: its program is not installed with this weir'
 expect_json d.json '[.rows[].by] == ["weir"]'
+
+# So does one without weir-bench.
+rm lone/weir-bench
+weir bench patterns --quick
+expect_code 69
+expect_err '^weir bench: weir-bench is not beside weir: there is no /.*/lone/weir-bench$'

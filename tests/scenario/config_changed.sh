@@ -23,6 +23,6 @@ expect test "$(comm -12 before after | wc -l)" = "$(wc -l <before)"
 sed -i 's/price \* 2/price * 3/' pipeline.yaml
 run
 expect_code 78
-expect_err 'done.*--fresh'
+expect_err 'complete.*--fresh'
 run --fresh
 expect_code 0

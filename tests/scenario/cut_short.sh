@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# An item that had tries left says which limit has cut it short, and what it failed with before.
+# An item that had attempts left says which limit has cut it short, and what it failed with before.
 mock --outage 0s..1m
 orders 100
 pipeline_orders 'flow: { concurrency: 10, timeout: { total: 2s } }' 'stop_when: { dead: 0% }'
@@ -17,7 +17,7 @@ run
 expect_code 3
 expect_dead 10 '^timeout: flow.retry.elapsed, after status: 500'
 
-# All tries used up is no such thing.
+# All attempts used up is no such thing.
 rm -rf state dead.jsonl out.db
 pipeline_orders 'flow: { breaker: off, retry: { attempts: 2, backoff: 5ms..5ms, elapsed: 1h }, timeout: { total: 1h } }' \
 	'stop_when: { dead: 0% }'

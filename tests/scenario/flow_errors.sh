@@ -33,7 +33,7 @@ refused 8:9 'such as 1000/s' 's,100/s,100,'
 refused 8:3 'burst without rate' 's,rate: 100/s,burst: 5,'
 refused 8:15 'from 32MiB' 's,rate: 100/s,max_memory: 1MiB,'
 refused 8:13 'a path into the item' 's,rate: 100/s,order_by: customer,'
-refused 8:3 'priority has no field' 's,rate: 100/s,priority: { aging: 1s },'
+refused 8:3 'priority: "field" is required' 's,rate: 100/s,priority: { aging: 1s },'
 refused 8:14 'slow_rate without slow' 's,rate: 100/s,breaker: { slow_rate: 10% },'
 refused 4:18 'from 1 to' 's/concurrency: 3/concurrency: 0/'
 refused 3:[0-9]+ 'expected up to 64 letters' "s/order_id.' /order_id}', label: 'a b' /"

@@ -8,7 +8,7 @@ stop_after 0.5
 expect_code 5
 run --fresh
 expect_code 64
-expect_err 'throw away.*unfinished.*--fresh=discard'
+expect_err 'discard.*unfinished.*--fresh=discard'
 run --fresh=discrad
 expect_code 64
 run --fresh=discard

@@ -5,5 +5,5 @@ mock
 echo "$MOCK_URL/html/1" >urls.txt
 weir get -i urls.txt -o out.jsonl --attempts 1
 expect_code 3
-expect_json out.jsonl '(.ok | not) and (.error | test("not a public"))'
+expect_json out.jsonl '(.ok | not) and (.error | test("private address; --allow-private permits it"))'
 expect test "$(mock_stat .requests)" -le 1

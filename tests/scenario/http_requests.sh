@@ -14,8 +14,8 @@ steps:
       url: '\${env:MOCK_URL}/echo?name=\${.name}&n=\${.n}'
       expect: json
       $1
-sink: { jsonl: { path: out.jsonl } }
-dead_letter: { jsonl: { path: dead.jsonl } }
+sink: { jsonl: { path: out.jsonl, on_start: replace } }
+dead_letter: { jsonl: { path: dead.jsonl, on_start: replace } }
 YAML
 	run
 }

@@ -9,7 +9,7 @@ names=$(sed -n 's/^  \([a-z-]*\) .*/\1/p' stdout)
 for name in $names; do
 	weir init "$name"
 	expect_code 0
-	expect_out "weir check $name.yaml; its first lines say how to see it run"
+	expect_out "wrote $name.yaml; .*weir check $name.yaml"
 	expect cmp "$name.yaml" "$TREE/app/cmd/templates/$name.yaml"
 	weir check "$name.yaml"
 	expect_code 0
@@ -35,7 +35,7 @@ done
 echo mine >quota.yaml
 weir init quota
 expect_code 74
-expect_err 'quota.yaml is there already'
+expect_err 'quota.yaml exists'
 [ "$(cat quota.yaml)" = mine ] || fail "quota.yaml was overwritten"
 weir init -o other.yaml quota
 expect_code 0

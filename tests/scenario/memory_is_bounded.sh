@@ -6,7 +6,7 @@ pipeline_of() {
 source: { range: 1-$1 }
 broker: { memory: {} }
 steps: [ jq: '{n: .}' ]
-sink: { jsonl: { path: out.jsonl } }
+sink: { jsonl: { path: out.jsonl, on_start: replace } }
 YAML
 }
 pipeline_of 20000

@@ -66,4 +66,4 @@ expect_code 64
 expect_err "not later than the limit before it"
 weir mock --outage 5s
 expect_code 64
-expect_err "'5s' is no outage"
+expect_err "'5s' is not an outage"

@@ -15,11 +15,11 @@ stop_when: { dead: 0% }
 sink: { jsonl: { path: out.jsonl } }
 dead_letter: { jsonl: { path: dead.jsonl } }
 YAML
-two_tries() {
+two_attempts() {
 	[ "$(mock_stat .requests)" = 2 ]
 }
 start_run
-wait_until 5 two_tries
+wait_until 5 two_attempts
 sleep 0.2 # until it is on the disk
 kill_run
 run

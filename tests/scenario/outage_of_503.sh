@@ -10,6 +10,6 @@ expect_code 0
 expect_rows 1500
 expect_summary '.dead == 0 and .flow.breaker_opened >= 1 and .flow.breaker == "closed"'
 expect_summary '.attempts - 1500 < 150'
-expect_err 'failed too often .status: 503.: it is left alone'
+expect_err 'fails .status: 503.; items wait, next probe'
 expect_err '127.0.0.1:[0-9]+ is back'
 expect_oracle --key order_id=id

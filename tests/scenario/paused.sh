@@ -6,7 +6,7 @@ orders 400
 pipeline_orders 'flow: { concurrency: 10 }' 'shutdown: { drain: 20s }'
 start_run
 wait_until 5 status_says '.succeeded > 20'
-weir set --state state paused=true
+weir set state paused=true
 wait_until 5 status_says '.http_in_flight == 0'
 began=${EPOCHREALTIME/./}
 kill -TERM "$started_pid"

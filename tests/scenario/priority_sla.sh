@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# How long items of a class wait for their first try is counted, and how many waited longer than they should.
+# How long items of a class wait for their first attempt is counted, and how many waited longer than they should.
 mock --latency 10ms
 {
 	seq 1 100 | jq -c '{n: ., urgency: 0}'

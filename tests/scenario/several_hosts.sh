@@ -23,11 +23,11 @@ expect status_says '.flow.upstreams == 2 and .succeeded < 440'
 finish
 expect_code 0
 expect_lines 440 out.jsonl
-expect_json state/learnt.json '.upstreams | length == 2'
+expect_json state/upstreams.json '.upstreams | length == 2'
 
 sed -i "s/}' }/}', label: both }/" pipeline.yaml
 rm -rf state out.jsonl
 run --allow-private
 expect_code 0
 expect_lines 440 out.jsonl
-expect_json state/learnt.json '.upstreams | keys == ["both"]'
+expect_json state/upstreams.json '.upstreams | keys == ["both"]'

@@ -24,12 +24,12 @@ refused() {
 	expect_err '--adopt'
 }
 truncate -s 20 out.jsonl
-refused 'out.jsonl was cut off or replaced'
+refused 'out.jsonl was truncated or replaced'
 expect test "$(stat -c %s out.jsonl)" = 20
 tr 0-9 a-j <kept.jsonl >out.jsonl
 refused 'out.jsonl was replaced or changed'
 rm out.jsonl
-refused 'out.jsonl is gone'
+refused 'out.jsonl is missing'
 expect test ! -e out.jsonl
 
 # What stands behind the last ack, a torn line included, is nobody's.

@@ -44,15 +44,26 @@ expect_json out.jsonl '. == {"id": "1", "total": 2}'
 
 write '{ path: orders.csv, header: false }'
 run
-expect_refused pipeline.yaml:1:11 "columns are missing"
+expect_refused pipeline.yaml:1:11 "columns is required"
 
 printf 'id,total,id\n1,2,3\n' >orders.csv
 write '{ path: orders.csv }'
 run
 expect_code 78
-expect_err 'orders.csv:1:10: .*"id" is twice'
+expect_err 'orders.csv:1:10: .*duplicate name "id"'
 
-# A quote that is never closed: one dead letter, in bounded memory.
+# A quote that is lost: the dead letter says how many lines it took.
+{
+	echo id,name,total
+	seq 1000 | sed 's/.*/&,item &,&/; s/^20,/20,"/'
+} >orders.csv
+write '{ path: orders.csv }'
+run
+expect_code 3
+expect_lines 19 out.jsonl
+expect_json dead.jsonl '.reason == "field 2: the quote is not closed; 981 lines were read as one record"'
+
+# One that is never closed, and long: one dead letter, in bounded memory.
 {
 	printf 'id,total\n1,1\n2,"'
 	head -c 100000000 /dev/zero | tr '\0' x

@@ -4,7 +4,7 @@
 mock --latency 100ms
 orders 200
 pipeline_orders 'flow: { concurrency: 5 }'
-weir state verify --state state
+weir state verify state
 expect_code 69
 
 # A folder of somebody else is left alone: nothing is read there, nothing made.
@@ -12,22 +12,24 @@ mkdir other
 echo theirs >other/file
 for words in 'state verify' 'state export' 'state rm' 'state rm --discard' 'dead ls' 'dead purge --all'; do
 	read -ra call <<<"$words"
-	weir "${call[@]}" --state other
+	weir "${call[@]}" other
 	expect_code 69
-	expect_err 'other is no state folder'
+	expect_err 'other is not a state folder'
 	[ "$(ls other)" = file ] || fail "$words made: $(ls other)"
 done
 stop_after 0.5
 expect_code 5
 unfinished=$(jq .unfinished summary.json)
-weir state verify --state state
+weir state verify state
 expect_code 0
-expect_out "$unfinished unfinished"
-weir state export --state state
+expect_out "^  unfinished +$unfinished\$"
+expect_out "^  read +200\$"
+expect_out "closed +by its run"
+weir state export state
 expect_code 0
 expect_lines "$unfinished" stdout
 expect_json stdout 'all(.[]; .item.order_id == .position)'
-weir state rm --state state
+weir state rm state
 expect_code 64
 expect_err 'unfinished'
 expect test -e state/state.db
@@ -36,7 +38,7 @@ expect test -e state/state.db
 cp -r state whole
 offset=$(grep -abo '"order_id": 199' state/state.db | head -n 1 | cut -d: -f1)
 printf 7 | dd of=state/state.db bs=1 seek=$((offset + 12)) conv=notrunc status=none
-weir state verify --state state
+weir state verify state
 expect_code 74
 expect_out 'checksum'
 rm -rf state
@@ -45,6 +47,6 @@ mv whole state
 run
 expect_code 0
 expect_rows 200
-weir state rm --state state
+weir state rm state
 expect_code 0
 expect test ! -e state

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's side, and the events.  A call is an event at each of its stations:
+ * The client's side, and the events.  A call is an event at each of its stages:
  *
  *     sent -> ARRIVES -> (LEAVES, if it was served) -> ENDS
  *
@@ -17,12 +17,12 @@
 #include <weir/heap.h>
 #include <weir/random.h>
 
-enum station { ARRIVES, LEAVES, ENDS, TIMER };
+enum stage { ARRIVES, LEAVES, ENDS, TIMER };
 
 struct call {
 	struct weir_heap_node node;
-	enum station station;
-	struct weir_pass pass;
+	enum stage stage;
+	struct weir__pass pass;
 	struct sim_answer answer;
 	struct call *next_free;
 };
@@ -47,9 +47,9 @@ struct sim {
 
 /* ---- events */
 
-static void schedule(struct sim *sim, struct call *call, enum station station, weir_nsec at)
+static void schedule(struct sim *sim, struct call *call, enum stage stage, weir_nsec at)
 {
-	call->station = station;
+	call->stage = stage;
 	weir_heap_add(&sim->events, at, &call->node);
 }
 
@@ -148,13 +148,13 @@ static void end_call(struct sim *sim, struct call *call)
 	count(sim, &call->answer);
 	if (call->answer.outcome != WEIR_OUTCOME_GOOD)
 		sim->waiting += 1; /* it will be tried again */
-	weir__admit_leave(sim->admit, &call->pass, call->answer.outcome, &call->answer.told, sim->now);
+	weir__admit_leave(sim->admit, &call->pass, call->answer.outcome, &call->answer.hint, sim->now);
 	drop_call(sim, call);
 }
 
 static void step(struct sim *sim, struct call *call)
 {
-	switch (call->station) {
+	switch (call->stage) {
 	case ARRIVES:
 		sim_upstream_arrive(&sim->upstream, sim->now, &call->answer);
 		schedule(sim, call, LEAVES, call->answer.leaves);
@@ -183,28 +183,30 @@ static void trace(struct sim *sim)
 		return;
 	sim->traced = sim->now + (weir_nsec)(sim->opts->trace * 1e9);
 	weir__admit_stats(sim->admit, sim->now, &stats);
-	printf("%9.3f limit %zu in flight %zu per_sec %.1f shut %.3f floor %.3f ms good %llu throttled %llu failed "
+	printf("%9.3f limit %zu in flight %zu per_sec %.1f shut %.3f min latency %.3f ms good %llu throttled %llu "
+	       "failed "
 	       "%llu "
 	       "breaker %d by %d\n",
 	       (double)sim->now / 1e9, stats.limit, stats.in_flight, stats.per_sec,
-	       stats.shut_until ? (double)(stats.shut_until - sim->now) / 1e9 : 0, (double)stats.floor / 1e6,
+	       stats.shut_until ? (double)(stats.shut_until - sim->now) / 1e9 : 0, (double)stats.min_latency / 1e6,
 	       (unsigned long long)stats.good, (unsigned long long)stats.throttled, (unsigned long long)stats.failed,
 	       (int)stats.breaker, (int)stats.held_by);
 }
 
-static void gate_options(const struct sim_options *opts, struct weir_gate_options *gate)
+static void gate_options(const struct sim_options *opts, struct weir__gate_options *gate)
 {
-	static const enum weir_adapt_kind kinds[] = {
-		[SIM_AUTO] = WEIR_ADAPT_AUTO,           [SIM_AIMD] = WEIR_ADAPT_AIMD, [SIM_VEGAS] = WEIR_ADAPT_VEGAS,
-		[SIM_GRADIENT2] = WEIR_ADAPT_GRADIENT2, [SIM_ARC] = WEIR_ADAPT_ARC,   [SIM_FIXED_50] = WEIR_ADAPT_AUTO,
+	static const enum weir__adapt_kind kinds[] = {
+		[SIM_AUTO] = WEIR__ADAPT_AUTO,   [SIM_AIMD] = WEIR__ADAPT_AIMD,
+		[SIM_VEGAS] = WEIR__ADAPT_VEGAS, [SIM_GRADIENT2] = WEIR__ADAPT_GRADIENT2,
+		[SIM_ARC] = WEIR__ADAPT_ARC,     [SIM_FIXED_50] = WEIR__ADAPT_AUTO,
 	};
-	*gate = (struct weir_gate_options){.seed = opts->seed, .adapt.kind = kinds[opts->controller]};
+	*gate = (struct weir__gate_options){.seed = opts->seed, .adapt.kind = kinds[opts->controller]};
 	if (opts->controller == SIM_FIXED_50)
 		gate->concurrency = 50;
 	if (opts->controller != SIM_AUTO)
 		gate->flags |= WEIR_GATE_UNPACED;
-	if (opts->learnt)
-		gate->learnt = *opts->learnt;
+	if (opts->snapshot)
+		gate->snapshot = *opts->snapshot;
 }
 
 static void add_tally(struct sim_tally *sum, const struct sim_tally *tally)
@@ -240,7 +242,7 @@ static void sum_up(struct sim *sim)
 	}
 	result->to_90 = time_to_90(result, sim_round_trip(sim->model));
 	weir__admit_stats(sim->admit, sim->now, &result->stats);
-	result->learnt = result->stats.learnt;
+	result->snapshot = result->stats.snapshot;
 }
 
 static void run(struct sim *sim)
@@ -281,7 +283,7 @@ int sim_run(const struct sim_options *opts, struct sim_result *ret_result)
 {
 	struct sim sim = {.opts = opts, .model = opts->model, .result = ret_result, .random = opts->seed};
 	double seconds = opts->model->seconds > 0 ? opts->model->seconds : 60;
-	struct weir_gate_options gate;
+	struct weir__gate_options gate;
 	*ret_result = (struct sim_result){.tick = 0.1};
 	ret_result->tick_count = (size_t)(seconds / ret_result->tick + 0.5);
 	sim.end = (weir_nsec)(seconds * 1e9);

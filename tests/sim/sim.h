@@ -81,7 +81,7 @@ struct sim_result {
 	double tick;                   /* s */
 	struct sim_tally ticks[SIM_TICKS];
 	size_t tick_count;
-	struct weir_learnt learnt;
+	struct weir_snapshot snapshot;
 	struct weir_gate_stats stats;
 };
 
@@ -89,8 +89,8 @@ struct sim_options {
 	const struct sim_model *model;
 	enum sim_controller controller;
 	uint64_t seed;
-	const struct weir_learnt *learnt; /* NULL: nothing is known */
-	double trace;                     /* prints a line every so many seconds; 0: none */
+	const struct weir_snapshot *snapshot; /* NULL: nothing is known */
+	double trace;                         /* prints a line every so many seconds; 0: none */
 };
 
 /* WEIR_ENOMEM. */

@@ -48,8 +48,8 @@ static void check_second_run(const char *name)
 {
 	struct sim_options opts = {.model = model_named(name), .seed = 7};
 	ck_assert_int_eq(sim_run(&opts, &result), 0);
-	struct weir_learnt learnt = result.learnt;
-	opts.learnt = &learnt;
+	struct weir_snapshot snapshot = result.snapshot;
+	opts.snapshot = &snapshot;
 	opts.seed = 8;
 	ck_assert_int_eq(sim_run(&opts, &again), 0);
 	size_t from = (size_t)(2 * sim_round_trip(opts.model) / again.tick + 1);
@@ -65,7 +65,7 @@ static void check_second_run(const char *name)
 	ck_assert_msg(rejected <= 10, "%s: %llu rejected", name, (unsigned long long)rejected);
 }
 
-TEST(auto_goes_on_with_what_it_has_learnt)
+TEST(auto_goes_on_with_a_snapshot)
 {
 	check_second_run("link");
 	check_second_run("link-wide");

@@ -183,24 +183,24 @@ static double rest_of_window(const struct sim_upstream *upstream, weir_nsec now)
 }
 
 /* As servers tell it: whole seconds. */
-static void tell_limit(const struct sim_upstream *upstream, weir_nsec now, struct weir_told *told)
+static void tell_limit(const struct sim_upstream *upstream, weir_nsec now, struct weir_hint *hint)
 {
 	const struct sim_model *model = upstream->model;
 	double window = model->window > 0 ? model->window : 1, rate = rate_now(upstream, (double)now / 1e9);
 	if (model->headers == SIM_POLICY || model->headers == SIM_POLICY_AND_COUNTS) {
-		told->quota = (uint64_t)(rate * window + 0.5);
-		told->window = to_nsec(window);
+		hint->quota = (uint64_t)(rate * window + 0.5);
+		hint->window = to_nsec(window);
 	}
 	if (model->headers != SIM_COUNTS && model->headers != SIM_POLICY_AND_COUNTS)
 		return;
-	told->counts = true;
+	hint->counts = true;
 	if (model->window > 0) {
-		told->left = (uint64_t)(rate * window + 0.5 - upstream->in_window);
-		told->reset = to_nsec(ceil(rest_of_window(upstream, now)));
+		hint->left = (uint64_t)(rate * window + 0.5 - upstream->in_window);
+		hint->reset = to_nsec(ceil(rest_of_window(upstream, now)));
 	} else {
 		double reset = ceil((model->burst - upstream->tokens) / rate);
-		told->left = (uint64_t)(upstream->tokens + rate * reset); /* until it is full */
-		told->reset = to_nsec(reset);
+		hint->left = (uint64_t)(upstream->tokens + rate * reset); /* until it is full */
+		hint->reset = to_nsec(reset);
 	}
 }
 
@@ -210,13 +210,13 @@ static bool is_over_rate(struct sim_upstream *upstream, weir_nsec now, struct si
 	if (model->rate <= 0)
 		return false;
 	bool passes = model->window > 0 ? take_of_window(upstream, now) : take_token(upstream, now);
-	tell_limit(upstream, now, &answer->told);
+	tell_limit(upstream, now, &answer->hint);
 	if (passes)
 		return false;
 	if (model->retry_after > 0)
-		answer->told.retry_after = to_nsec(model->retry_after);
+		answer->hint.retry_after = to_nsec(model->retry_after);
 	else if (model->retry_after < 0)
-		answer->told.retry_after = to_nsec(ceil(rest_of_window(upstream, now)));
+		answer->hint.retry_after = to_nsec(ceil(rest_of_window(upstream, now)));
 	return true;
 }
 
@@ -267,7 +267,7 @@ void sim_upstream_arrive(struct sim_upstream *upstream, weir_nsec now, struct si
 	if (is_out(model, at)) {
 		refuse(ret_answer, now, true, true);
 	} else if (model->cap && (double)upstream->inside + 1 > most) {
-		ret_answer->told.retry_after = model->rate > 0 ? 0 : to_nsec(fmax(model->retry_after, 0));
+		ret_answer->hint.retry_after = model->rate > 0 ? 0 : to_nsec(fmax(model->retry_after, 0));
 		refuse(ret_answer, now, model->cap_is_503, true);
 	} else if (is_over_rate(upstream, now, ret_answer)) {
 		refuse(ret_answer, now, model->rate_is_503, true);

@@ -20,7 +20,7 @@ struct sim_upstream {
 
 struct sim_answer {
 	enum weir_outcome outcome;
-	struct weir_told told;
+	struct weir_hint hint;
 	bool is_inside, is_rejection;
 	weir_nsec leaves; /* the server */
 };

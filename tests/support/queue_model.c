@@ -14,7 +14,7 @@ void model_init(struct queue_model *model, const struct weir_queue_options *opts
 
 bool model_has_place(const struct queue_model *model)
 {
-	return model->n + model->reserved < model->capacity;
+	return model->n < model->capacity;
 }
 
 bool model_has_classes(const struct queue_model *model)
@@ -181,34 +181,27 @@ static void accept_item(struct queue_model *model, uint64_t item, int64_t rank)
 	count_got(model, &entry);
 }
 
-/* Who has put its last item has left before that goes to a getter: it may be a select that is the first of them. */
 static void admit(struct queue_model *model)
 {
 	while (model->putters.n && model_has_place(model)) {
 		struct model_worker *putter = model->putters.workers[0];
-		uint64_t item = putter->item + putter->done;
-		putter->done += putter->n > 0;
-		if (putter->done == putter->n)
-			leave_line(model, &model->putters, 0, 0);
-		if (putter->n)
-			accept_item(model, item, putter->rank);
-		else
-			model->reserved++;
+		leave_line(model, &model->putters, 0, 0);
+		accept_item(model, putter->item, putter->rank);
 	}
 }
 
 int model_put(struct queue_model *model, struct model_worker *worker)
 {
-	if (!worker->n)
-		return 0;
 	if (model->closed)
 		return WEIR_ECLOSED;
-	while (worker->done < worker->n && model_has_place(model))
-		accept_item(model, worker->item + worker->done++, worker->rank);
-	return worker->done < worker->n ? wait_in(&model->putters, worker) : 0;
+	if (!model_has_place(model))
+		return wait_in(&model->putters, worker);
+	accept_item(model, worker->item, worker->rank);
+	return 0;
 }
 
-uint64_t model_take(struct queue_model *model)
+/* The next item, of which there is one. */
+static uint64_t take(struct queue_model *model)
 {
 	size_t next = 0;
 	for (size_t i = 1; i < model->n; i++)
@@ -225,14 +218,14 @@ uint64_t model_take(struct queue_model *model)
 
 static bool is_drained(const struct queue_model *model)
 {
-	return model->closed && (model->dropping || (!model->n && !model->reserved));
+	return model->closed && !model->n;
 }
 
 int model_get(struct queue_model *model, struct model_worker *worker)
 {
 	if (!model->n)
 		return is_drained(model) ? WEIR_ECLOSED : wait_in(&model->getters, worker);
-	worker->item = model_take(model);
+	worker->item = take(model);
 	return 0;
 }
 
@@ -255,42 +248,7 @@ int model_select(struct queue_model *model, struct model_worker *worker)
 	return code == OPEN ? wait_in(&model->getters, worker) : code;
 }
 
-/* ---- places, the end */
-
-int model_reserve(struct queue_model *model, struct model_worker *worker)
-{
-	if (model->closed)
-		return WEIR_ECLOSED;
-	if (!model_has_place(model))
-		return wait_in(&model->putters, worker);
-	model->reserved++;
-	return 0;
-}
-
-static void end_reservation(struct queue_model *model)
-{
-	admit(model);
-	if (is_drained(model))
-		answer_all(model, &model->getters, WEIR_ECLOSED);
-}
-
-void model_commit(struct queue_model *model, uint64_t item, int64_t rank)
-{
-	model->reserved--;
-	if (model->dropping) {
-		model->put++;
-		model->dropped++;
-	} else {
-		accept_item(model, item, rank);
-	}
-	end_reservation(model);
-}
-
-void model_abort(struct queue_model *model)
-{
-	model->reserved--;
-	end_reservation(model);
-}
+/* ---- the end */
 
 int model_join(struct queue_model *model, struct model_worker *worker)
 {
@@ -301,7 +259,6 @@ size_t model_close(struct queue_model *model, bool drop)
 {
 	size_t dropped = drop ? model->n : 0;
 	model->closed = true;
-	model->dropping |= drop;
 	answer_all(model, &model->putters, WEIR_ECLOSED);
 	model->n -= dropped;
 	model->dropped += dropped;

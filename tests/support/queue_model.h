@@ -19,9 +19,8 @@ enum { OPEN = 1000 };
 struct model_worker {
 	weir_nsec deadline, since;
 	int foretold;
-	uint64_t item; /* the first that it puts (the others follow), or that it was given */
+	uint64_t item; /* that it puts, or was given */
 	int64_t rank;
-	size_t n, done; /* items to put, and how many of them went in; n is 0: it reserves a place */
 	bool canceled;
 	bool selecting; /* it stands in the lines of getters and putters at once */
 	bool puts_first;
@@ -52,13 +51,13 @@ struct model_class {
 
 struct queue_model {
 	struct weir_queue_options options; /* its aging is MODEL_AGING, its classes MODEL_CLASSES */
-	size_t capacity, reserved;         /* capacity: SIZE_MAX if unbounded */
+	size_t capacity;                   /* SIZE_MAX if unbounded */
 	size_t n, n_in_hand;
 	uint64_t next_seq;
 	size_t unsettled, put, got, dropped;
 	struct model_class classes[MODEL_CLASSES];
 	struct model_times puts, gets; /* waits */
-	bool closed, dropping;
+	bool closed;
 	struct model_line getters, putters, joiners;
 	struct model_entry items[MODEL_ITEMS], in_hand[MODEL_ITEMS]; /* as they came, and as they were got */
 };
@@ -73,16 +72,10 @@ bool model_has_classes(const struct queue_model *model);
 bool model_is_timed(const struct queue_model *model); /* waits are counted */
 
 int model_put(struct queue_model *model, struct model_worker *worker);
-int model_reserve(struct queue_model *model, struct model_worker *worker);
 int model_get(struct queue_model *model, struct model_worker *worker);
 int model_select(struct queue_model *model, struct model_worker *worker); /* of a put and a get */
 int model_join(struct queue_model *model, struct model_worker *worker);
 
-/* The next item, of which there is one. */
-uint64_t model_take(struct queue_model *model);
-
-void model_commit(struct queue_model *model, uint64_t item, int64_t rank);
-void model_abort(struct queue_model *model);
 void model_settle(struct queue_model *model); /* an item that was got */
 size_t model_close(struct queue_model *model, bool drop);
 void model_resize(struct queue_model *model, size_t capacity);

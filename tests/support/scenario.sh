@@ -34,6 +34,8 @@
 
 set -eu
 WEIR=${WEIR:?the path of the weir to test}
+# What `run` and the like do; programs read its progress.
+RUN=(run pipeline.yaml --state state --summary summary.json --progress json)
 TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export TREE
 CODE=
@@ -133,7 +135,7 @@ steps:
   - http: { url: '\${env:MOCK_URL}/orders/\${.order_id}', expect: json${HTTP:+, $HTTP} }
   - jq: '{id, total: ([.items[] | .qty * .price] | add)}'
 sink: { sqlite: { path: out.db, table: orders, key: id, columns: [id, total] } }
-dead_letter: { jsonl: { path: dead.jsonl } }
+dead_letter: { jsonl: { path: dead.jsonl, on_start: replace } }
 YAML
 	printf '%s\n' "$@" >>pipeline.yaml
 }
@@ -150,7 +152,7 @@ weir() {
 
 run() {
 	rm -f summary.json
-	weir run pipeline.yaml --state state --summary summary.json "$@"
+	weir "${RUN[@]}" "$@"
 	check_accounts
 }
 
@@ -160,7 +162,7 @@ run_disturbed() {
 	rm -f summary.json
 	start env LD_PRELOAD="${WEIR%/*}/tests/crash/weir-crash.so" CRASH_FOLDER="$(pwd -P)" CRASH_COMM=weir \
 		CRASH_MODE="$mode" CRASH_LOG=disk.log "$@" \
-		"$WEIR" run pipeline.yaml --state state --summary summary.json
+		"$WEIR" "${RUN[@]}"
 	finish
 }
 
@@ -173,7 +175,7 @@ start() {
 
 start_run() {
 	rm -f summary.json
-	start "$WEIR" run pipeline.yaml --state state --summary summary.json "$@"
+	start "$WEIR" "${RUN[@]}" "$@"
 }
 
 kill_run() {
@@ -191,7 +193,7 @@ stop_after() {
 }
 
 status_of() {
-	"$WEIR" status --json --state state 2>/dev/null | jq -r "$1"
+	"$WEIR" status --json state 2>/dev/null | jq -r "$1"
 }
 
 status_says() {

@@ -33,6 +33,7 @@ static struct weir_breaker_options draw_breaker(uint64_t *random)
 		.half_open = PICK(random, 0, WEIR_SEC),
 		.jitter = PICK(random, 0.0, -1.0),
 		.probes = PICK(random, 0, 1, 5),
+		.denied_rate = PICK(random, 0.0, 0.5),
 	};
 }
 
@@ -58,7 +59,12 @@ static void draw_policy(struct weir_policy_options *o, uint64_t *random)
 		.timeout = PICK(random, 0, 0, 100 * WEIR_MSEC, WEIR_SEC),
 		.queue_timeout = PICK(random, 0, 0, 0, 5 * WEIR_SEC),
 		.total_timeout = PICK(random, 0, 0, 0, 30 * WEIR_SEC),
-		.gate_flags = PICK(random, 0, 0, 0, WEIR_GATE_NO_BREAKER, WEIR_GATE_REJECT, WEIR_GATE_UNPACED),
+		.throttled = PICK(random, 0, 0, 20 * WEIR_SEC),
+		.give_up = PICK(random, 0, 0, 40 * WEIR_SEC),
+		.probes_count = order_random(random, 2),
+		.together = order_random(random, 2),
+		.gate_flags = PICK(random, 0, 0, 0, WEIR_GATE_NO_BREAKER, WEIR_GATE_REJECT, WEIR_GATE_UNPACED,
+				   WEIR_GATE_UNPACED),
 		.longest = PICK(random, 0, 0, 3 * WEIR_SEC),
 		.gates_most = PICK(random, 0, 1, 2),
 		.seed = weir_random(random),
@@ -102,7 +108,7 @@ static void draw_crowd(struct order *order, uint64_t *random)
 		o->concurrency = 0;
 		flow->jobs = 1200 + order_random(random, 700);
 	}
-	flow->flags = PICK(random, 0, WEIR_PROCESS_OWN_GATES);
+	flow->tells = order_random(random, 2);
 	flow->postpones = true;
 	flow->runs = 1;
 	flow->grain = 10 * WEIR_MSEC;
@@ -117,12 +123,13 @@ static void draw_any(struct order *order, uint64_t *random)
 	flow->jobs = 10 + order_random(random, order_random(random, 4) ? 200 : 1900);
 	flow->found = !order_random(random, 3) && flow->policy.pattern != WEIR_PATTERN_CHUNKED &&
 		      flow->policy.pattern != WEIR_PATTERN_NAIVE;
-	flow->flags = PICK(random, 0, WEIR_PROCESS_OWN_GATES, WEIR_PROCESS_OWN_GATES, WEIR_PROCESS_ORDERED,
-			   WEIR_PROCESS_ORDERED | WEIR_PROCESS_OWN_GATES);
+	flow->flags = PICK(random, 0, 0, WEIR_PROCESS_ORDERED);
+	flow->tells = order_random(random, 2);
+	flow->legs = PICK(random, 1, 1, 2, 3);
 	flow->runs = 1 + !order_random(random, 4);
 	flow->callers = PICK(random, 0, 0, 1, 5);
 	flow->keys = PICK(random, 0, 0, 2, 3, 40);
-	flow->lanes = PICK(random, 0, 0, 1, 7);
+	flow->orderings = PICK(random, 0, 0, 1, 7);
 	flow->classes = PICK(random, 0, 0, 3);
 	flow->postpones = order_random(random, 3);
 	flow->grain = PICK(random, 1, WEIR_MSEC, 10 * WEIR_MSEC);
@@ -160,6 +167,7 @@ static bool simplify_policy(struct weir_policy_options *o, unsigned step)
 	SIMPLER(o->breaker.half_open)
 	SIMPLER(o->breaker.jitter)
 	SIMPLER(o->breaker.probes)
+	SIMPLER(o->breaker.denied_rate)
 	SIMPLER(o->retry.attempts)
 	SIMPLER(o->retry.elapsed)
 	SIMPLER(o->retry.backoff)
@@ -167,6 +175,10 @@ static bool simplify_policy(struct weir_policy_options *o, unsigned step)
 	SIMPLER(o->timeout)
 	SIMPLER(o->queue_timeout)
 	SIMPLER(o->total_timeout)
+	SIMPLER(o->throttled)
+	SIMPLER(o->give_up)
+	SIMPLER(o->probes_count)
+	SIMPLER(o->together)
 	SIMPLER(o->gate_flags)
 	SIMPLER(o->longest)
 	SIMPLER(o->gates_most)
@@ -177,7 +189,7 @@ static bool simplify_policy(struct weir_policy_options *o, unsigned step)
 	return false;
 }
 
-enum { POLICY_STEPS = 26 };
+enum { POLICY_STEPS = 31 };
 
 bool flow_simplify(struct order *order, unsigned step)
 {
@@ -188,9 +200,11 @@ bool flow_simplify(struct order *order, unsigned step)
 	SIMPLER(flow->found)
 	SIMPLER(flow->callers)
 	SIMPLER(flow->keys)
-	SIMPLER(flow->lanes)
+	SIMPLER(flow->orderings)
 	SIMPLER(flow->classes)
 	SIMPLER(flow->postpones)
+	SIMPLER(flow->tells)
+	SIMPLER(flow->legs)
 	if (step-- == 0)
 		flow->flags &= ~(unsigned)WEIR_PROCESS_ORDERED;
 	else if (step-- == 0)
@@ -210,22 +224,24 @@ void flow_print(const struct order *order)
 	const struct order_flow *flow = &order->flow;
 	const struct weir_policy_options *o = &flow->policy;
 	printf(" jobs, %s%s", weir_pattern_name(o->pattern), flow->found ? ", found" : "");
-	printf(", %u runs, %u callers, %u keys, %u lanes, %u classes%s%s%s", flow->runs, flow->callers, flow->keys,
-	       flow->lanes, flow->classes, flow->postpones ? ", postponed" : "",
-	       flow->flags & WEIR_PROCESS_OWN_GATES ? ", own gates" : "",
-	       flow->flags & WEIR_PROCESS_ORDERED ? ", ordered" : "");
+	printf(", %u runs, %u callers, %u keys, %u orderings, %u classes, %u legs%s%s%s", flow->runs, flow->callers,
+	       flow->keys, flow->orderings, flow->classes, flow->legs, flow->postpones ? ", postponed" : "",
+	       flow->tells ? ", told" : "", flow->flags & WEIR_PROCESS_ORDERED ? ", ordered" : "");
 	printf(", %u x %lld ns; at once %zu of %zu, ahead %zu, memory %zu, rate %llu", flow->latency,
 	       (long long)flow->grain, o->concurrency, o->most, o->capacity, o->memory_bytes,
 	       (unsigned long long)o->rate.count);
 	printf("; attempts %u in %lld ns, backoff %lld to %lld ns %d, budget %g and %u", o->retry.attempts,
 	       (long long)o->retry.elapsed, (long long)o->retry.backoff.base, (long long)o->retry.backoff.cap,
 	       (int)o->retry.backoff.jitter, o->retry.budget.share, o->retry.budget.least);
+	printf("; throttled %lld, give up %lld ns, probes count %d, together %d", (long long)o->throttled,
+	       (long long)o->give_up, o->probes_count, o->together);
 	printf("; timeouts %lld, %lld, %lld ns; gate flags %u, longest %lld ns, gates %zu", (long long)o->timeout,
 	       (long long)o->queue_timeout, (long long)o->total_timeout, o->gate_flags, (long long)o->longest,
 	       o->gates_most);
 	printf("; breaker %g, slow %lld ns, calls %u, row %u, window %u, %lld ns, open %lld to %lld ns, half-open %lld "
-	       "ns, jitter %g, probes %u",
+	       "ns, jitter %g, probes %u, denied %g",
 	       o->breaker.failure_rate, (long long)o->breaker.slow, o->breaker.calls_least, o->breaker.in_row,
 	       o->breaker.window_calls, (long long)o->breaker.window, (long long)o->breaker.open,
-	       (long long)o->breaker.open_most, (long long)o->breaker.half_open, o->breaker.jitter, o->breaker.probes);
+	       (long long)o->breaker.open_most, (long long)o->breaker.half_open, o->breaker.jitter, o->breaker.probes,
+	       o->breaker.denied_rate);
 }

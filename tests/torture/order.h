@@ -33,10 +33,12 @@ struct order_flow {
 	bool found;     /* the number at once is found, also where the pattern has one */
 	unsigned flags; /* of weir_process() */
 	unsigned jobs, runs, callers;
-	unsigned keys, lanes, classes; /* 0: none */
-	bool postpones;                /* or: the broker is a durable one */
-	weir_nsec grain;               /* all that takes time takes a multiple of it: so things coincide */
-	unsigned latency;              /* most, in grains */
+	unsigned keys, orderings, classes; /* 0: none */
+	bool postpones;                    /* or: the broker is a durable one */
+	bool tells;                        /* WEIR_PROCESS_TELL, and histories are kept */
+	unsigned legs;                     /* a job names so many upstreams, one after the other; 0: 1 */
+	weir_nsec grain;                   /* all that takes time takes a multiple of it: so things coincide */
+	unsigned latency;                  /* most, in grains */
 };
 
 struct order {

@@ -3,15 +3,15 @@
  * Random flows through the engine: a source of numbered items, a broker in memory or on disk, a step that stands before
  * the gates of the step http and has an upstream that is simulated, a sink that may be slow or busy.
  *
- * Each item ends once, in the sink or as a dead letter, those of a lane one after the other; and when the upstream is
- * well again all goes on to its end.  A run that is stopped goes on in another one, if its broker remembers it.
+ * Each item ends once, in the sink or as a dead letter, those of a ordering one after the other; and when the upstream
+ * is well again all goes on to its end.  A run that is stopped goes on in another one, if its broker remembers it.
  */
 #include "torture/orders_engine.h"
 
-#include "broker/sqlite.h"
 #include "engine/engine.h"
+#include "http/exchange.h"
 #include "port/adapters.h"
-#include "step/http.h"
+#include "sqlite/broker/broker.h"
 #include "torture/flow.h"
 #include "torture/trouble.h"
 
@@ -21,7 +21,7 @@
 
 #define PATIENCE (1800 * WEIR_SEC)
 
-enum { ITEMS_MOST = 2100, LANES_MOST = 8, KEYS_MOST = 40, EXIT_OF_DEAD_LETTERS = 3, EXIT_OF_A_STOP = 5 };
+enum { ITEMS_MOST = 2100, ORDERINGS_MOST = 8, KEYS_MOST = 40, EXIT_OF_DEAD_LETTERS = 3, EXIT_OF_A_STOP = 5 };
 
 /* In memory: nothing in it is to outlive a crash. */
 static char folder[] = "/dev/shm/weir-orders-XXXXXX";
@@ -32,9 +32,9 @@ static struct {
 	uint64_t random;
 	bool stopped;
 	unsigned char ended[ITEMS_MOST]; /* times */
-	unsigned lane_last[LANES_MOST];
-	bool lane_busy[LANES_MOST];
-	size_t at_once[KEYS_MOST], probes[KEYS_MOST], most;
+	unsigned ordering_last[ORDERINGS_MOST];
+	bool ordering_busy[ORDERINGS_MOST];
+	size_t in_flight[KEYS_MOST], probes[KEYS_MOST], most;
 	uint64_t probes_of[KEYS_MOST]; /* the times that the breaker had opened */
 	bool paused;
 	weir_nsec paused_at;
@@ -59,10 +59,10 @@ static int source_open(const void *config, struct source **ret_source, struct we
 	return *ret_source ? 0 : WEIR_ENOMEM;
 }
 
-static unsigned lane_of(unsigned id)
+static unsigned ordering_of(unsigned id)
 {
-	unsigned lanes = run.order->flow.lanes;
-	return lanes && id % 5 ? 1 + id % lanes : 0;
+	unsigned orderings = run.order->flow.orderings;
+	return orderings && id % 5 ? 1 + id % orderings : 0;
 }
 
 static int source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
@@ -73,10 +73,11 @@ static int source_next(struct source *source, struct item *item, struct weir_err
 		return WEIR_ECANCELED;
 	if (source->at == run.order->flow.jobs)
 		return SOURCE_END;
-	unsigned id = ++source->at, lane = lane_of(id);
-	/* All of a lane are of one class: the broker hands out by class before there are lanes. */
-	int n = lane ? snprintf(text, sizeof text, "{\"id\":%u,\"class\":%u,\"lane\":%u}", id, lane % 3, lane)
-		     : snprintf(text, sizeof text, "{\"id\":%u,\"class\":%u}", id, id % 3);
+	unsigned id = ++source->at, ordering = ordering_of(id);
+	/* All of a ordering are of one class: the broker hands out by class before there are orderings. */
+	int n = ordering ? snprintf(text, sizeof text, "{\"id\":%u,\"class\":%u,\"ordering\":%u}", id, ordering % 3,
+				    ordering)
+			 : snprintf(text, sizeof text, "{\"id\":%u,\"class\":%u}", id, id % 3);
 	item->position = id;
 	check(!value_copy(&item->source, text, (size_t)n));
 	return SOURCE_ITEM;
@@ -120,12 +121,10 @@ static void source_close(struct source *source)
 static int step_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
 {
 	static const struct step_http_config http = {.expect = STEP_HTTP_JSON};
-	(void)config, (void)err;
-	*ret_step = calloc(1, sizeof **ret_step);
+	(void)config, (void)env, (void)err;
+	*ret_step = calloc(1, sizeof(struct http_step));
 	check(*ret_step);
-	(*ret_step)->config = &http;
-	(*ret_step)->policy = env->policy;
-	(*ret_step)->random = run.random;
+	((struct http_step *)*ret_step)->config = &http;
 	return 0;
 }
 
@@ -135,11 +134,11 @@ static void step_close(struct step *step)
 }
 
 /* It has just entered.  In half-open it is a probe, of which there are not too many. */
-static bool begin_probe(struct exchange *x, unsigned key)
+static bool begin_probe(const struct step_call *call, unsigned key)
 {
 	struct weir_gate_stats stats;
 	unsigned most = run.order->flow.policy.breaker.probes;
-	weir_gate_stats(x->gate, &stats);
+	weir_gate_stats(call->permit->gate, &stats);
 	if (stats.breaker != WEIR_BREAKER_HALF_OPEN)
 		return false;
 	if (run.probes_of[key] != stats.breaker_opened)
@@ -153,9 +152,13 @@ static void respond(const struct trouble_call *call, unsigned id, const struct v
 		    struct http_response *ret_response)
 {
 	struct http_response *response = ret_response;
-	*response = (struct http_response){.sent = true, .told = call->told, .took = WEIR_MSEC, .status = 200};
+	*response = (struct http_response){.sent = true, .hint = call->hint, .took = WEIR_MSEC, .status = 200};
 	if (call->outcome == WEIR_OUTCOME_THROTTLED)
 		response->status = 429;
+	else if (call->outcome == WEIR_OUTCOME_DENIED)
+		response->status = id % 3 ? 401 : 403;
+	else if (call->outcome == WEIR_OUTCOME_ERROR)
+		response->status = 500;
 	else if (call->outcome == WEIR_OUTCOME_FAILED && id % 2)
 		response->failure = HTTP_RESET, response->status = 0;
 	else if (call->outcome == WEIR_OUTCOME_FAILED)
@@ -166,44 +169,54 @@ static void respond(const struct trouble_call *call, unsigned id, const struct v
 	response->body_bytes = input->len;
 }
 
-static enum step_verdict fetch(struct step *step, struct step_call *call, struct exchange *x, unsigned id, unsigned key)
+static enum step_verdict fetch(const struct http_step *step, struct step_call *call, struct exchange *x, unsigned id,
+			       unsigned key)
 {
 	struct trouble_call answer;
-	check(++run.at_once[key] <= run.most);
+	check(++run.in_flight[key] <= run.most);
 	check(!run.paused || run.paused_at == weir_now());
-	bool probes = begin_probe(x, key);
+	bool probes = begin_probe(call, key);
 	uint64_t of = run.probes_of[key];
-	int error = trouble_call(latency(), &answer);
+	int error = trouble_call(latency(), id, &answer);
 	run.probes[key] -= probes && of == run.probes_of[key];
-	run.at_once[key]--;
+	run.in_flight[key]--;
 	run.watch.progress++;
 	if (!error)
 		respond(&answer, id, call->input, &x->response);
-	step_http_leave(step, x, error);
+	step_http_leave(step, call, x, error);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error)
-		return step_http_say(call, STEP_RETRY, "timeout");
-	return step_http_excuse(step, call, x, step_http_judge(step, call, x));
+		return step_say(call, STEP_RETRY, "timeout");
+	return step_http_excuse(call, step_http_judge(step, call, x));
+}
+
+static unsigned key_of(const struct value *input)
+{
+	unsigned keys = run.order->flow.keys;
+	return keys ? (unsigned)atoi(input->data) % keys : 0;
+}
+
+static const char *step_upstream(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES])
+{
+	(void)step;
+	snprintf(room, STEP_UPSTREAM_BYTES, "http://%u", key_of(call->input));
+	return room;
 }
 
 static enum step_verdict step_run(struct step *step, struct step_call *call)
 {
 	struct exchange x = {0};
-	unsigned id = (unsigned)call->item->position, lane = lane_of(id);
-	unsigned key = run.order->flow.keys ? id % run.order->flow.keys : 0;
-	if (lane)
-		check(!run.lane_busy[lane] && run.lane_last[lane] <= id);
-	run.lane_busy[lane] = true;
-	run.lane_last[lane] = id;
-	snprintf(x.origin.name, sizeof x.origin.name, "http://%u", key);
-	enum step_verdict verdict = step_http_enter(step, call, &x);
-	if (verdict == STEP_OK)
-		verdict = fetch(step, call, &x, id, key);
-	if (x.gate)
-		weir_policy_put(step->policy, x.gate);
+	unsigned id = (unsigned)call->item->position, ordering = ordering_of(id);
+	if (ordering)
+		check(!run.ordering_busy[ordering] && run.ordering_last[ordering] <= id);
+	run.ordering_busy[ordering] = true;
+	run.ordering_last[ordering] = id;
+	enum step_verdict verdict = call->permit->cut
+					    ? step_http_turned_away(call)
+					    : fetch((const struct http_step *)step, call, &x, id, key_of(call->input));
 	http_response_fini(&x.response);
-	run.lane_busy[lane] = false;
+	run.ordering_busy[ordering] = false;
 	return verdict;
 }
 
@@ -254,11 +267,12 @@ static const struct source_ops source_ops = {
 	.cursor = source_cursor,
 	.close = source_close,
 };
-static const struct step_ops step_ops = {.open = step_open, .run = step_run, .close = step_close, .gated = true};
+static const struct step_ops step_ops = {
+	.open = step_open, .run = step_run, .close = step_close, .upstream = step_upstream};
 static const struct sink_ops sink_ops = {.open = sink_open, .write = sink_write, .close = sink_close};
-static const struct adapter source_adapter = {.kind = ADAPTER_SOURCE, .source = &source_ops};
-static const struct adapter step_adapter = {.kind = ADAPTER_STEP, .step = &step_ops};
-static const struct adapter sink_adapter = {.kind = ADAPTER_SINK, .sink = &sink_ops};
+static const struct adapter source_adapter = {.kind = ADAPTER_SOURCE, .name = "test", .source = &source_ops};
+static const struct adapter step_adapter = {.kind = ADAPTER_STEP, .name = "test", .step = &step_ops};
+static const struct adapter sink_adapter = {.kind = ADAPTER_SINK, .name = "test", .sink = &sink_ops};
 
 static weir_nsec or_default(weir_nsec value, weir_nsec otherwise)
 {
@@ -274,9 +288,10 @@ static void set_breaker(struct plan_settings *s, const struct weir_policy_option
 	s->breaker_open[0] = or_default(o->breaker.open, 5 * WEIR_SEC);
 	s->breaker_open[1] = or_default(o->breaker.open_most, 30 * WEIR_SEC);
 	s->breaker_probes = o->breaker.probes;
-	s->breaker_when_open = o->gate_flags & WEIR_GATE_REJECT ? WHEN_OPEN_REJECT : WHEN_OPEN_PARK;
+	s->breaker_when_open = o->gate_flags & WEIR_GATE_REJECT ? WHEN_OPEN_REJECT : WHEN_OPEN_DEFER;
 	s->breaker_slow = o->breaker.slow;
 	s->breaker_slow_rate = o->breaker.slow_rate;
+	s->breaker_denied = o->breaker.denied_rate;
 }
 
 static struct plan_settings settings_of(const struct order_flow *flow)
@@ -296,7 +311,7 @@ static struct plan_settings settings_of(const struct order_flow *flow)
 		.retry_elapsed = o->retry.elapsed,
 		.max_retry_after = or_default(o->longest, 300 * WEIR_SEC),
 		.priority_field = flow->classes ? (char *)(uintptr_t) ".class" : NULL,
-		.order_by = flow->lanes ? (char *)(uintptr_t) ".lane" : NULL,
+		.order_by = flow->orderings ? (char *)(uintptr_t) ".ordering" : NULL,
 		.timeout_attempt = o->timeout,
 		.timeout_queue = o->queue_timeout,
 		.timeout_total = o->total_timeout,
@@ -304,6 +319,8 @@ static struct plan_settings settings_of(const struct order_flow *flow)
 		.batch_bytes = 1 << 20,
 		.batch_period = 20 * WEIR_MSEC,
 		.drain = WEIR_SEC,
+		.retry_throttled = flow->jobs % 3 ? 0 : 20 * WEIR_SEC,
+		.breaker_give_up = flow->jobs % 4 ? 0 : 40 * WEIR_SEC,
 	};
 	if (s.retry_backoff[1] < s.retry_backoff[0])
 		s.retry_backoff[1] = s.retry_backoff[0];
@@ -449,7 +466,7 @@ static void run_plan(const struct order *order)
 	bool all = run_once(&plan, &stats);
 	check_items(&stats, all);
 	while (!all && order->flow.postpones) {
-		memset(run.lane_last, 0, sizeof run.lane_last);
+		memset(run.ordering_last, 0, sizeof run.ordering_last);
 		all = run_once(&plan, &stats);
 		check_items(&stats, all);
 	}

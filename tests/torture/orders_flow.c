@@ -5,6 +5,7 @@
  * Each job ends once, in order where that was asked for; no more calls are under way than may be, and no more probes;
  * and when the upstream is well again all goes on to its end.
  */
+#include "sync/policy.h"
 #include "torture/flow.h"
 #include "torture/trouble.h"
 
@@ -13,9 +14,8 @@
 
 /* Longer than whatever may hold back: an open breaker, "come back later", a backoff. */
 #define PATIENCE (1800 * WEIR_SEC)
-#define MOMENT   (100 * WEIR_MSEC)
 
-enum { JOBS_MOST = 2000, RUNS_MOST = 2, LANES_MOST = 8, KEYS_MOST = 40, CALLS = 30 };
+enum { JOBS_MOST = 2000, RUNS_MOST = 2, ORDERINGS_MOST = 8, KEYS_MOST = 40, CALLS = 30 };
 
 struct job {
 	unsigned id;
@@ -30,11 +30,13 @@ struct run {
 	uint64_t next_seq, done_seq;
 	bool stopped;
 	unsigned char state[JOBS_MOST];
-	unsigned attempts[JOBS_MOST];
+	unsigned attempts[JOBS_MOST], leg[JOBS_MOST];
+	struct weir_attempts accounts[JOBS_MOST];
+	struct weir_history histories[JOBS_MOST];
 	struct weir_heap away; /* those that were postponed, by when they are due */
 	struct weir_heap_node nodes[JOBS_MOST];
-	unsigned lane_last[LANES_MOST]; /* the job that was tried last, + 1 */
-	bool lane_busy[LANES_MOST];
+	unsigned ordering_last[ORDERINGS_MOST]; /* the job that was tried last, + 1 */
+	bool ordering_busy[ORDERINGS_MOST];
 };
 
 enum state { UNBORN, INSIDE, AWAY, ENDED }; /* AWAY: postponed */
@@ -43,9 +45,9 @@ static struct {
 	const struct order *order;
 	struct weir_policy *policy;
 	uint64_t random;
-	size_t at_once[KEYS_MOST], most; /* most that there ever may be; SIZE_MAX: any number */
-	size_t probes[KEYS_MOST];        /* under way, of the half-open ... */
-	uint64_t probes_of[KEYS_MOST];   /* ... after the breaker opened so often */
+	size_t in_flight[KEYS_MOST], most; /* most that there ever may be; SIZE_MAX: any number */
+	size_t probes[KEYS_MOST];          /* under way, of the half-open ... */
+	uint64_t probes_of[KEYS_MOST];     /* ... after the breaker opened so often */
 	bool paused;
 	weir_nsec paused_at;
 	struct trouble_watch watch;
@@ -84,9 +86,9 @@ static bool begin_probe(unsigned key)
 {
 	struct weir_gate_stats stats;
 	struct weir_gate *gate;
-	check(!weir_policy_gate(flow.policy, key_name(key), &gate));
+	check(!weir__policy_gate(flow.policy, key_name(key), &gate));
 	weir_gate_stats(gate, &stats);
-	weir_policy_put(flow.policy, gate);
+	weir__policy_unref(flow.policy, gate);
 	if (stats.breaker != WEIR_BREAKER_HALF_OPEN)
 		return false;
 	if (flow.probes_of[key] != stats.breaker_opened)
@@ -98,18 +100,19 @@ static bool begin_probe(unsigned key)
 	return true;
 }
 
-static int call_upstream(unsigned key, struct weir_attempt *attempt)
+static int call_upstream(unsigned id, struct weir_attempt *attempt)
 {
+	unsigned key = key_of(id);
 	struct trouble_call call = {WEIR_OUTCOME_GOOD, {0}};
-	check(++flow.at_once[key] <= flow.most);
+	check(++flow.in_flight[key] <= flow.most);
 	check(!flow.paused || flow.paused_at == weir_now());
 	bool probes = begin_probe(key);
 	uint64_t of = flow.probes_of[key];
-	int code = trouble_call(latency(), &call);
+	int code = trouble_call(latency(), id, &call);
 	flow.probes[key] -= probes && of == flow.probes_of[key];
-	flow.at_once[key]--;
+	flow.in_flight[key]--;
 	flow.watch.progress++;
-	attempt->told = call.told;
+	attempt->hint = call.hint;
 	if (code)
 		return code;
 	if (call.outcome == WEIR_OUTCOME_GOOD)
@@ -118,38 +121,10 @@ static int call_upstream(unsigned key, struct weir_attempt *attempt)
 	return WEIR_EIO;
 }
 
-/* As a step that calls upstreams does: parked when its gate is shut, else in line. */
-static int call_through_gate(unsigned key, struct weir_attempt *attempt)
-{
-	struct weir_gate *gate;
-	struct weir_pass pass;
-	check(!weir_policy_gate(flow.policy, key_name(key), &gate));
-	int code = weir_gate_enter(gate, &pass, WEIR_TRY);
-	weir_nsec shut = weir_gate_shut_until(gate);
-	if (code == WEIR_EAGAIN && shut != WEIR_FOREVER && shut > weir_now() + MOMENT) {
-		attempt->refund = true;
-		attempt->not_before = shut;
-	} else if (code == WEIR_EAGAIN) {
-		code = weir_gate_enter(gate, &pass, WEIR_FOREVER);
-	}
-	if (code == 0) {
-		code = call_upstream(key, attempt);
-		enum weir_outcome outcome = code == 0                ? WEIR_OUTCOME_GOOD
-					    : code == WEIR_ECANCELED ? WEIR_OUTCOME_RELEASED
-					    : code == WEIR_ETIMEDOUT ? WEIR_OUTCOME_TIMED_OUT
-								     : attempt->outcome;
-		weir_gate_leave(gate, &pass, outcome, &attempt->told);
-		if (code && code != WEIR_ECANCELED)
-			weir_attempt_excuse(attempt, gate);
-	}
-	weir_policy_put(flow.policy, gate);
-	return code;
-}
-
 static int call_job(void *job, struct weir_attempt *attempt, void *arg)
 {
 	(void)arg;
-	return call_upstream(key_of(*(unsigned *)job), attempt);
+	return call_upstream(*(unsigned *)job, attempt);
 }
 
 /* Calls beside the runs, by the same policy. */
@@ -169,10 +144,10 @@ static int caller(void *arg)
 
 /* ---- jobs */
 
-static unsigned lane_number(unsigned id)
+static unsigned ordering_number(unsigned id)
 {
-	unsigned lanes = flow.order->flow.lanes;
-	return lanes && id % 5 ? 1 + id % lanes : 0;
+	unsigned orderings = flow.order->flow.orderings;
+	return orderings && id % 5 ? 1 + id % orderings : 0;
 }
 
 /* A job that is due, or the next new one; JOBS_MOST: none. */
@@ -211,19 +186,39 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 	return 0;
 }
 
+/* All but the last leg only name the next upstream; the first one names none. */
+static int call_in_legs(struct run *run, unsigned id, struct weir_attempt *attempt)
+{
+	unsigned legs = flow.order->flow.legs;
+	if (attempt->cut)
+		return WEIR_EIO;
+	if (run->leg[id] + 1 < legs) {
+		run->leg[id]++;
+		attempt->next = key_name(id + legs - run->leg[id] - 1);
+		return WEIR_EAGAIN;
+	}
+	run->leg[id] = 0;
+	check(weir_attempt_may_call(attempt, key_name(id)));
+	int code = call_upstream(id, attempt);
+	if (code == WEIR_EIO && id % 2)
+		weir_attempt_leave(attempt);
+	return code;
+}
+
 static int work(void *at, struct weir_attempt *attempt, void *arg)
 {
 	struct run *run = arg;
-	unsigned id = ((struct job *)at)->id, lane = lane_number(id);
+	unsigned id = ((struct job *)at)->id, ordering = ordering_number(id);
 	check(run->state[id] == INSIDE && attempt->number > run->attempts[id]);
 	run->attempts[id] = attempt->number - 1;
-	if (lane)
-		check(!run->lane_busy[lane] && run->lane_last[lane] <= id + 1);
-	run->lane_busy[lane] = true;
-	run->lane_last[lane] = id + 1;
-	int code = run->process.flags & WEIR_PROCESS_OWN_GATES ? call_through_gate(key_of(id), attempt)
-							       : call_upstream(key_of(id), attempt);
-	run->lane_busy[lane] = false;
+	if (ordering)
+		check(!run->ordering_busy[ordering] && run->ordering_last[ordering] <= id + 1);
+	run->ordering_busy[ordering] = true;
+	run->ordering_last[ordering] = id + 1;
+	int code = call_in_legs(run, id, attempt);
+	run->ordering_busy[ordering] = false;
+	if (attempt->next)
+		return code;
 	attempt->permanent = code == WEIR_EIO && !weir_random_below(&flow.random, 50);
 	return code;
 }
@@ -233,12 +228,12 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 	struct run *run = arg;
 	struct job *job = at;
 	const struct order_op *slow = trouble_now(TROUBLE_SLOW_SINK);
-	(void)last;
 	check(run->state[job->id] == INSIDE);
 	check(result != WEIR_ECANCELED || run->stopped);
 	if (run->process.flags & WEIR_PROCESS_ORDERED)
 		check(job->seq == run->done_seq++);
 	run->state[job->id] = ENDED;
+	check(last->cut == WEIR_CUT_NONE || result < 0);
 	run->ended++;
 	flow.watch.progress++;
 	if (slow)
@@ -251,8 +246,9 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 {
 	struct run *run = arg;
 	unsigned id = ((struct job *)at)->id;
-	check(run->state[id] == INSIDE && !lane_number(id));
+	check(run->state[id] == INSIDE && !ordering_number(id));
 	run->state[id] = AWAY;
+	run->leg[id] = 0;
 	weir_heap_add(&run->away, due, &run->nodes[id]);
 	check(last->number == run->attempts[id] || last->number == run->attempts[id] + 1);
 	run->attempts[id] = last->number;
@@ -260,21 +256,25 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 	return 0;
 }
 
-static unsigned attempts(void *arg, const void *at)
+static struct weir_attempts *attempts_of(void *arg, void *at)
 {
-	return ((struct run *)arg)->attempts[((const struct job *)at)->id];
+	struct run *run = arg;
+	unsigned id = ((const struct job *)at)->id;
+	run->accounts[id].counted = run->attempts[id];
+	run->accounts[id].history = flow.order->flow.tells ? &run->histories[id] : NULL;
+	return &run->accounts[id];
 }
 
 static const char *job_key(void *arg, const void *at)
 {
 	(void)arg;
-	return key_name(((const struct job *)at)->id);
+	return flow.order->flow.legs > 1 ? NULL : key_name(((const struct job *)at)->id);
 }
 
-static uint64_t job_lane(void *arg, const void *at)
+static uint64_t job_ordering(void *arg, const void *at)
 {
 	(void)arg;
-	return lane_number(((const struct job *)at)->id);
+	return ordering_number(((const struct job *)at)->id);
 }
 
 static int64_t job_class(void *arg, const void *at)
@@ -329,15 +329,15 @@ static void make_run(struct run *run)
 		.policy = flow.policy,
 		.job_bytes = sizeof(struct job),
 		.arg = run,
-		.flags = opts->flags,
+		.flags = opts->flags | (opts->tells ? WEIR_PROCESS_TELL : 0),
 		.produce = produce,
 		.work = work,
 		.done = done,
-		.key = opts->keys ? job_key : NULL,
-		.lane = opts->lanes ? job_lane : NULL,
+		.key = opts->keys || opts->legs > 1 ? job_key : NULL,
+		.ordering_key = opts->orderings ? job_ordering : NULL,
 		.priority = opts->classes ? job_class : NULL,
 		.postpone = opts->postpones ? postpone : NULL,
-		.attempts = attempts,
+		.attempts = attempts_of,
 	};
 	check(!weir_group_spawn(flow.runs, run_process, run, WEIR_FOREVER));
 }
@@ -347,9 +347,9 @@ static size_t most_of(struct weir_policy *policy)
 {
 	struct weir_gate_stats stats;
 	struct weir_gate *gate;
-	check(!weir_policy_gate(policy, "", &gate));
+	check(!weir__policy_gate(policy, "", &gate));
 	weir_gate_stats(gate, &stats);
-	weir_policy_put(policy, gate);
+	weir__policy_unref(policy, gate);
 	return stats.adaptive ? SIZE_MAX : stats.limit;
 }
 

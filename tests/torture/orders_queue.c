@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITEM_MOST = 100, MANY = 4, CAPACITY_MOST = 7, RANKS = 60 };
+enum { ITEM_MOST = 100, CAPACITY_MOST = 7, RANKS = 60 };
 
 enum kind {
 	SLEEP,
@@ -19,17 +19,9 @@ enum kind {
 	CANCEL,
 	PUT,
 	PUT_AT,
-	TRY_PUT,
-	PUT_MANY,
 	GET,
-	TRY_GET,
-	GET_MANY,
 	SELECT_PUT,
 	SELECT_GET,
-	RESERVE,
-	COMMIT,
-	COMMIT_AT,
-	ABORT,
 	TASK_DONE,
 	JOIN,
 	RESIZE,
@@ -41,7 +33,6 @@ enum kind {
 struct worker {
 	struct model_worker in_model;
 	unsigned index, in_hand; /* items got and not yet settled */
-	size_t held;             /* places reserved */
 };
 
 static struct {
@@ -82,27 +73,24 @@ static int64_t rank_of(const struct order_op *op)
 	return op->rank % 5 ? weir_now() - 10 + (weir_nsec)op->rank : WEIR_FOREVER;
 }
 
-static void make_items(struct worker *worker, unsigned char *bytes, size_t n, int64_t rank)
+static void make_item(struct worker *worker, unsigned char *bytes, int64_t rank)
 {
 	struct model_worker *in_model = &worker->in_model;
-	in_model->item = run.next_item + 1;
-	in_model->n = n;
-	in_model->done = 0;
+	in_model->item = ++run.next_item;
 	in_model->rank = rank;
-	for (size_t i = 0; i < n; i++)
-		fill_item(bytes + i * model.options.item_bytes, ++run.next_item);
+	fill_item(bytes, in_model->item);
 }
 
-/* Whether the call has to wait.  A worker that was cancelled is told so before anything else, but not by a try form. */
-static bool foretell(struct worker *worker, bool trying, int (*operation)(struct queue_model *, struct model_worker *))
+/* Whether the call has to wait.  A worker that was cancelled is told so before anything else. */
+static bool foretell(struct worker *worker, int (*operation)(struct queue_model *, struct model_worker *))
 {
 	struct model_worker *in_model = &worker->in_model;
 	model_prune(&model);
 	in_model->foretold = OPEN;
-	int at_once = in_model->canceled && !trying ? WEIR_ECANCELED : operation(&model, in_model);
-	if (at_once != OPEN)
-		in_model->foretold = at_once;
-	return at_once == OPEN;
+	int immediately = in_model->canceled ? WEIR_ECANCELED : operation(&model, in_model);
+	if (immediately != OPEN)
+		in_model->foretold = immediately;
+	return immediately == OPEN;
 }
 
 static void check_foretold(struct worker *worker, int answer, bool waited)
@@ -128,57 +116,25 @@ static void do_put(struct worker *worker, const struct order_op *op)
 	unsigned char bytes[ITEM_MOST];
 	weir_nsec deadline = worker->in_model.deadline;
 	int answer;
-	make_items(worker, bytes, 1, op->kind == PUT_AT ? rank_of(op) : default_rank());
-	bool waits = foretell(worker, op->kind == TRY_PUT, model_put);
-	if (op->kind == TRY_PUT)
-		answer = weir_queue_try_put(run.queue, bytes);
-	else if (op->kind == PUT_AT)
+	make_item(worker, bytes, op->kind == PUT_AT ? rank_of(op) : default_rank());
+	bool waits = foretell(worker, model_put);
+	if (op->kind == PUT_AT)
 		answer = weir_queue_put_at(run.queue, bytes, worker->in_model.rank, deadline);
 	else
 		answer = weir_queue_put(run.queue, bytes, deadline);
 	check_wait(worker, answer, waits, &model.puts);
 }
 
-static void do_put_many(struct worker *worker, const struct order_op *op)
-{
-	unsigned char bytes[MANY * ITEM_MOST];
-	size_t n = op->n, done = 99;
-	make_items(worker, bytes, n, default_rank());
-	bool waits = foretell(worker, false, model_put);
-	int answer = weir_queue_put_many(run.queue, bytes, n, &done, worker->in_model.deadline);
-	check_wait(worker, answer, waits, &model.puts);
-	check(done == worker->in_model.done);
-}
-
 static void do_get(struct worker *worker, const struct order_op *op)
 {
+	(void)op;
 	unsigned char bytes[ITEM_MOST];
 	memset(bytes, 0xa5, sizeof bytes);
-	bool waits = foretell(worker, op->kind == TRY_GET, model_get);
-	int answer = op->kind == TRY_GET ? weir_queue_try_get(run.queue, bytes)
-					 : weir_queue_get(run.queue, bytes, worker->in_model.deadline);
+	bool waits = foretell(worker, model_get);
+	int answer = weir_queue_get(run.queue, bytes, worker->in_model.deadline);
 	check_wait(worker, answer, waits, &model.gets);
 	worker->in_hand += !answer;
 	check_item(bytes, answer ? 0 : worker->in_model.item);
-}
-
-/* The first item as by a get; when the call returns it takes what else there is. */
-static void do_get_many(struct worker *worker, const struct order_op *op)
-{
-	unsigned char bytes[MANY * ITEM_MOST];
-	size_t n = op->n, got = 0, expected = 1;
-	uint64_t items[MANY];
-	memset(bytes, 0xa5, sizeof bytes);
-	bool waits = foretell(worker, false, model_get);
-	int answer = weir_queue_get_many(run.queue, bytes, n, &got, worker->in_model.deadline);
-	check_wait(worker, answer, waits, &model.gets);
-	items[0] = worker->in_model.item;
-	while (!answer && expected < n && model.n)
-		items[expected++] = model_take(&model);
-	check(got == (answer ? 0 : expected));
-	worker->in_hand += (unsigned)got;
-	for (size_t i = 0; i < n; i++)
-		check_item(bytes + i * model.options.item_bytes, i < got ? items[i] : 0);
 }
 
 /* Of a put and a get of the same queue; the case between them never happens. */
@@ -186,7 +142,7 @@ static void do_select(struct worker *worker, const struct order_op *op)
 {
 	unsigned char in[ITEM_MOST], out[ITEM_MOST];
 	struct model_worker *in_model = &worker->in_model;
-	make_items(worker, in, 1, rank_of(op));
+	make_item(worker, in, rank_of(op));
 	uint64_t put = in_model->item;
 	memset(out, 0xa5, sizeof out);
 	in_model->puts_first = op->kind == SELECT_PUT;
@@ -194,7 +150,7 @@ static void do_select(struct worker *worker, const struct order_op *op)
 	cases[in_model->puts_first ? 0 : 2] =
 		(struct weir_select_case){.put = run.queue, .item = in, .rank = in_model->rank};
 	cases[in_model->puts_first ? 2 : 0] = (struct weir_select_case){.get = run.queue, .item = out};
-	bool waits = foretell(worker, false, model_select);
+	bool waits = foretell(worker, model_select);
 	int won = weir_select(cases, 3, in_model->deadline);
 	if (waits)
 		model_count_wait(&model.puts, in_model);
@@ -206,40 +162,6 @@ static void do_select(struct worker *worker, const struct order_op *op)
 	check_item(out, got ? in_model->item : 0);
 	check(won < 0 || in_model->has_put || got || cases[won].code == WEIR_ECLOSED);
 	check(!got || in_model->item != put);
-}
-
-static void do_reserve(struct worker *worker, const struct order_op *op)
-{
-	(void)op;
-	worker->in_model.n = worker->in_model.done = 0;
-	bool waits = foretell(worker, false, model_reserve);
-	int answer = weir_queue_reserve(run.queue, worker->in_model.deadline);
-	check_wait(worker, answer, waits, &model.puts);
-	worker->held += !answer;
-}
-
-static void do_commit(struct worker *worker, const struct order_op *op)
-{
-	unsigned char bytes[ITEM_MOST];
-	if (!worker->held)
-		return;
-	worker->held--;
-	make_items(worker, bytes, 1, op->kind == COMMIT_AT ? rank_of(op) : default_rank());
-	model_commit(&model, worker->in_model.item, worker->in_model.rank);
-	if (op->kind == COMMIT_AT)
-		weir_queue_commit_at(run.queue, bytes, worker->in_model.rank);
-	else
-		weir_queue_commit(run.queue, bytes);
-}
-
-static void do_abort(struct worker *worker, const struct order_op *op)
-{
-	(void)op;
-	if (!worker->held)
-		return;
-	worker->held--;
-	model_abort(&model);
-	weir_queue_abort(run.queue);
 }
 
 static void do_task_done(struct worker *worker, const struct order_op *op)
@@ -255,7 +177,7 @@ static void do_task_done(struct worker *worker, const struct order_op *op)
 static void do_join(struct worker *worker, const struct order_op *op)
 {
 	(void)op;
-	bool waits = foretell(worker, false, model_join);
+	bool waits = foretell(worker, model_join);
 	check_foretold(worker, weir_queue_join(run.queue, worker->in_model.deadline), waits);
 }
 
@@ -309,17 +231,9 @@ static const struct {
 	[CANCEL] = {"cancels fiber", do_cancel, 8, 0, ORDER_WORKERS - 1},
 	[PUT] = {"puts", do_put, 110, .deadline = true},
 	[PUT_AT] = {"puts with a rank", do_put, 120, .rank = true, .deadline = true},
-	[TRY_PUT] = {"tries to put", do_put, 30},
-	[PUT_MANY] = {"puts many", do_put_many, 70, 0, MANY, .deadline = true},
 	[GET] = {"gets", do_get, 210, .deadline = true},
-	[TRY_GET] = {"tries to get", do_get, 20},
-	[GET_MANY] = {"gets many", do_get_many, 50, 1, MANY, .deadline = true},
 	[SELECT_PUT] = {"selects put or get", do_select, 20, .rank = true, .deadline = true},
 	[SELECT_GET] = {"selects get or put", do_select, 20, .rank = true, .deadline = true},
-	[RESERVE] = {"reserves", do_reserve, 50, .deadline = true},
-	[COMMIT] = {"commits", do_commit, 25},
-	[COMMIT_AT] = {"commits with a rank", do_commit, 25, .rank = true},
-	[ABORT] = {"aborts", do_abort, 20},
 	[TASK_DONE] = {"settles", do_task_done, 100},
 	[JOIN] = {"joins", do_join, 30, .deadline = true},
 	[RESIZE] = {"resizes", do_resize, 12, 1, 2 * CAPACITY_MOST},
@@ -338,7 +252,7 @@ static void check_state(void)
 	check(weir_queue_empty(run.queue) == (model.n == 0));
 	check(weir_queue_full(run.queue) == !model_has_place(&model));
 	check(stats.put == model.put && stats.got == model.got && stats.dropped == model.dropped);
-	check(stats.settled == model.put - model.unsettled && stats.reserved == model.reserved);
+	check(stats.settled == model.put - model.unsettled);
 }
 
 static void check_histogram(const struct weir_histogram *histogram, const struct model_times *times)
@@ -393,15 +307,12 @@ static int work(void *arg)
 		const struct order_op *op = &run.order->ops[i];
 		if (op->worker != worker->index)
 			continue;
-		bool tries = op->kind == TRY_PUT || op->kind == TRY_GET;
-		worker->in_model.deadline = tries ? WEIR_TRY : order_deadline(op);
+		worker->in_model.deadline = order_deadline(op);
 		model_prune(&model);
 		kinds[op->kind].act(worker, op);
 		model_prune(&model);
 		check_state();
 	}
-	while (worker->held)
-		do_abort(worker, NULL);
 	while (worker->in_hand)
 		do_task_done(worker, NULL);
 	return 0;
@@ -416,7 +327,7 @@ static int run_order(void *arg)
 	for (unsigned i = 0; i < ORDER_WORKERS; i++)
 		run.workers[i].index = i;
 	order_run_workers(work, run.workers, sizeof run.workers[0], run.groups);
-	check(!model.getters.n && !model.putters.n && !model.joiners.n && !model.reserved);
+	check(!model.getters.n && !model.putters.n && !model.joiners.n);
 	do_close(NULL, &(struct order_op){.kind = DROP});
 	check_state();
 	check(!model.unsettled && !weir_queue_join(run.queue, WEIR_TRY));

@@ -144,9 +144,9 @@ static void do_foretold(struct worker *worker, const struct order_op *op, int (*
 	worker->n = op->n;
 	worker->foretold = OPEN;
 	bool was_canceled = worker->canceled;
-	int at_once = was_canceled ? WEIR_ECANCELED : foretell(worker);
-	if (at_once != OPEN)
-		worker->foretold = at_once;
+	int immediately = was_canceled ? WEIR_ECANCELED : foretell(worker);
+	if (immediately != OPEN)
+		worker->foretold = immediately;
 	int code = call(worker, op);
 	prune();
 	check(code == worker->foretold);
@@ -171,7 +171,7 @@ static void do_join(struct worker *worker)
 	check(!was_canceled || code == WEIR_ECANCELED);
 }
 
-static void do_at_once(const struct order_op *op)
+static void do_immediately(const struct order_op *op)
 {
 	prune();
 	switch (op->kind) {
@@ -214,7 +214,7 @@ static void do_op(struct worker *worker, const struct order_op *op)
 			    : op->kind == AWAIT ? foretell_await
 						: foretell_spawn);
 	else
-		do_at_once(op);
+		do_immediately(op);
 	prune();
 	check(weir_sem_available(model.sem) == model.available);
 	check(weir_event_is_set(model.event) == model.set);

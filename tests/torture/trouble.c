@@ -14,11 +14,14 @@ static const char *const names[] = {
 	[TROUBLE_OUTAGE] = "outage",
 	[TROUBLE_FLAKY] = "one call fails of",
 	[TROUBLE_BUSY] = "429",
-	[TROUBLE_BUSY_TOLD] = "429, to come back in ms",
+	[TROUBLE_BUSY_HINT] = "429, to come back in ms",
 	[TROUBLE_LIMITED] = "429 over so many at once",
 	[TROUBLE_QUOTA] = "tells of a quota of, per s",
 	[TROUBLE_HANG] = "hangs",
 	[TROUBLE_SLOW] = "slower by the factor",
+	[TROUBLE_DENIED] = "denied",
+	[TROUBLE_BAD] = "an error to every n-th job, of",
+	[TROUBLE_BUSY_JOB] = "429 to every n-th job, of",
 	[TROUBLE_SLOW_SINK] = "sink takes ms",
 	[TROUBLE_CONCURRENCY] = "concurrency",
 	[TROUBLE_RATE] = "rate, per s",
@@ -29,7 +32,7 @@ static const char *const names[] = {
 static unsigned draw_rank(enum trouble_kind kind, uint64_t *random)
 {
 	switch (kind) {
-	case TROUBLE_BUSY_TOLD:
+	case TROUBLE_BUSY_HINT:
 		return 1 + order_random(random, 10000);
 	case TROUBLE_QUOTA:
 		return 20 + order_random(random, 200);
@@ -114,11 +117,16 @@ const struct order_op *trouble_now(enum trouble_kind kind)
 
 /* ---- a call */
 
-static struct trouble_call answer(void)
+static bool is_one_of(const struct order_op *op, unsigned job)
+{
+	return op && job % op->rank == 0;
+}
+
+static struct trouble_call answer(unsigned job)
 {
 	const struct order_op *op;
 	struct trouble_call call = {WEIR_OUTCOME_GOOD, {0}};
-	if ((op = trouble_now(TROUBLE_BUSY_TOLD)))
+	if ((op = trouble_now(TROUBLE_BUSY_HINT)))
 		call = (struct trouble_call){WEIR_OUTCOME_THROTTLED, {.retry_after = op->rank * WEIR_MSEC}};
 	else if (trouble_now(TROUBLE_BUSY))
 		call.outcome = WEIR_OUTCOME_THROTTLED;
@@ -126,18 +134,24 @@ static struct trouble_call answer(void)
 		call.outcome = WEIR_OUTCOME_THROTTLED;
 	else if (trouble_now(TROUBLE_OUTAGE))
 		call.outcome = WEIR_OUTCOME_FAILED;
+	else if (is_one_of(trouble_now(TROUBLE_BUSY_JOB), job))
+		call.outcome = WEIR_OUTCOME_THROTTLED;
+	else if (trouble_now(TROUBLE_DENIED))
+		call.outcome = WEIR_OUTCOME_DENIED;
+	else if (is_one_of(trouble_now(TROUBLE_BAD), job))
+		call.outcome = WEIR_OUTCOME_ERROR;
 	else if ((op = trouble_now(TROUBLE_FLAKY)) && !weir_random_below(&trouble.random, op->rank))
 		call.outcome = WEIR_OUTCOME_FAILED;
 	if ((op = trouble_now(TROUBLE_QUOTA)))
-		call.told.quota = op->rank, call.told.window = WEIR_SEC;
+		call.hint.quota = op->rank, call.hint.window = WEIR_SEC;
 	return call;
 }
 
-int trouble_call(weir_nsec latency, struct trouble_call *ret_call)
+int trouble_call(weir_nsec latency, unsigned job, struct trouble_call *ret_call)
 {
 	const struct order_op *op = trouble_now(TROUBLE_SLOW);
 	trouble.under_way++;
-	struct trouble_call call = answer();
+	struct trouble_call call = answer(job);
 	if (op)
 		latency *= op->rank;
 	if (call.outcome != WEIR_OUTCOME_GOOD) /* it is quick to say no */

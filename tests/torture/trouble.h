@@ -16,11 +16,14 @@ enum trouble_kind {
 	TROUBLE_OUTAGE,
 	TROUBLE_FLAKY,     /* one call of `rank` fails */
 	TROUBLE_BUSY,      /* 429, and no word of when to come back */
-	TROUBLE_BUSY_TOLD, /* with one: in `rank` ms */
+	TROUBLE_BUSY_HINT, /* with one: in `rank` ms */
 	TROUBLE_LIMITED,   /* 429 when more than `rank` are under way */
 	TROUBLE_QUOTA,     /* answers tell of a quota: `rank` a second */
 	TROUBLE_HANG,      /* calls stay until it is over */
 	TROUBLE_SLOW,      /* `rank` times as long */
+	TROUBLE_DENIED,    /* calls are denied */
+	TROUBLE_BAD,       /* every `rank`-th job is answered with an error */
+	TROUBLE_BUSY_JOB,  /* every `rank`-th job is throttled */
 	/* of the run */
 	TROUBLE_SLOW_SINK, /* results take `rank` ms to be taken */
 	TROUBLE_CONCURRENCY,
@@ -45,9 +48,9 @@ const struct order_op *trouble_now(enum trouble_kind kind);
 /* A call: begins, takes its time (WEIR_ECANCELED, WEIR_ETIMEDOUT), ends with an outcome and what is told. */
 struct trouble_call {
 	enum weir_outcome outcome;
-	struct weir_told told;
+	struct weir_hint hint;
 };
-int trouble_call(weir_nsec latency, struct trouble_call *ret_call);
+int trouble_call(weir_nsec latency, unsigned job, struct trouble_call *ret_call);
 
 /* Does what is to be done to the run itself, each at its time, by `change`: `on` at the beginning, and again at the end
  * without.  A fiber of the group for each. */

@@ -185,19 +185,12 @@ static int use_queue(void *arg)
 
 static int make_named_queues(void *arg)
 {
-	struct weir_metrics *metrics;
 	struct weir_queue *queue;
 	(void)arg;
-	MAKE(metrics, 0, weir_metrics_new(&metrics));
-	struct weir_queue_options opts = {.item_bytes = 8,
-					  .capacity = 3,
-					  .order = WEIR_PRIORITY,
-					  .classes = 2,
-					  .name = "jobs",
-					  .metrics = metrics};
+	struct weir_queue_options opts = {
+		.item_bytes = 8, .capacity = 3, .order = WEIR_PRIORITY, .classes = 2, .name = "jobs"};
 	MAKE(queue, 0, weir_queue_new_with(&opts, &queue));
 	weir_queue_free(queue);
-	weir_metrics_free(metrics);
 	return 0;
 }
 
@@ -415,7 +408,7 @@ static int call_child(struct weir_child *pool, const char *line)
 	size_t n = 12345;
 	/* A pool that is short of something tries for ever to start its children again. */
 	weir_nsec deadline = weir_after(faults_last() ? 50 * WEIR_MSEC : 20 * WEIR_SEC);
-	int code = weir_child_call(pool, line, strlen(line), &answer, &n, deadline);
+	int code = weir_child_call(pool, line, strlen(line), &answer, &n, NULL, deadline);
 	if (code) {
 		check(code == WEIR_ENOMEM || code == WEIR_EDIED || (code == WEIR_ETIMEDOUT && faults_last()));
 		check(answer == &untouched && n == 12345);
@@ -476,7 +469,7 @@ static int use_children_in_a_crowd(void *arg)
 	return code;
 }
 
-/* ---- jobs through a policy: several gates, lanes, priorities, retries, in order */
+/* ---- jobs through a policy: several gates, orderings, priorities, retries, in order */
 
 enum { FLOW_JOBS = 150 };
 
@@ -520,7 +513,7 @@ static const char *flow_key(void *arg, const void *job)
 	return keys[*(const unsigned *)job % 3];
 }
 
-static uint64_t flow_lane(void *arg, const void *job)
+static uint64_t flow_ordering(void *arg, const void *job)
 {
 	(void)arg;
 	return *(const unsigned *)job % 7;
@@ -553,7 +546,7 @@ static void process_jobs(struct weir_policy *policy, unsigned flags)
 						       .done = flow_done,
 						       .key = flow_key,
 						       .priority = flow_class,
-						       .lane = flow_lane},
+						       .ordering_key = flow_ordering},
 				&stats, WEIR_FOREVER);
 	check(code == 0 || code == WEIR_ENOMEM);
 	check(flow.ended == flow.produced && stats.jobs == flow.produced);
@@ -562,14 +555,9 @@ static void process_jobs(struct weir_policy *policy, unsigned flags)
 
 static int use_policies(void *arg)
 {
-	struct weir_metrics *metrics;
 	struct weir_policy *policy;
-	struct weir_policy_options opts = {.name = "api", .concurrency = 20, .gate_flags = WEIR_GATE_NO_BREAKER};
+	struct weir_policy_options opts = {.concurrency = 20, .gate_flags = WEIR_GATE_NO_BREAKER};
 	(void)arg;
-	MAKE(metrics, 0, weir_metrics_new(&metrics));
-	if (!metrics)
-		return WEIR_ENOMEM;
-	opts.metrics = metrics;
 	for (unsigned i = 0; i < 3; i++) {
 		opts.concurrency = i == 1 ? 0 : 20; /* found: with a profile */
 		opts.permit = i == 2 ? WEIR_PERMIT_IN_TASK : WEIR_PERMIT_BEFORE;
@@ -581,7 +569,6 @@ static int use_policies(void *arg)
 		check(code == 7 || code == WEIR_ENOMEM);
 		weir_policy_free(policy);
 	}
-	weir_metrics_free(metrics);
 	return 0;
 }
 

@@ -3,8 +3,8 @@
 #ifndef UNIT_BROKERS_H
 #define UNIT_BROKERS_H
 
-#include "broker/durable.h"
 #include "port/adapters.h"
+#include "sqlite/broker/durable.h"
 #include "unit/fibers.h"
 
 #include <stdio.h>
@@ -36,8 +36,8 @@ static inline const char *new_folder(void)
 	return folder;
 }
 
-/* Begins, or goes on where the folder's state was left. */
-static inline struct broker *open_broker(const char *folder, const struct setting *setting)
+/* Only opens it. */
+static inline struct broker *open_to_look(const char *folder, const struct setting *setting)
 {
 	static struct broker_sqlite_config configs[8];
 	static unsigned next;
@@ -48,9 +48,16 @@ static inline struct broker *open_broker(const char *folder, const struct settin
 	ops = broker_sqlite_adapter.broker;
 	*config = (struct broker_sqlite_config){.max_size = setting->max_size, .max_items = setting->max_items};
 	ck_zero(ops->open(config, &opts, &broker, &err));
+	return broker;
+}
+
+/* Begins, or goes on where the folder's state was left. */
+static inline struct broker *open_broker(const char *folder, const struct setting *setting)
+{
+	struct broker *broker = open_to_look(folder, setting);
 	const struct broker_start start = {
 		.run = "0123456789abcdef0123456789abcdef", .plan = "plan", .source = setting->again ? "source" : ""};
-	ck_zero(ops->start(broker, &start, &err, WEIR_FOREVER));
+	ck_zero(ops->journal.begin(broker, &start, &err, WEIR_FOREVER));
 	return broker;
 }
 
@@ -75,23 +82,28 @@ static inline int put_range(struct broker *broker, uint64_t from, uint64_t to, s
 	for (uint64_t i = from; i <= to; i++)
 		items[n++] = make_item(i, bytes);
 	snprintf(cursor.text, sizeof cursor.text, "%llu", (unsigned long long)to);
-	int code = ops->put(broker, items, n, &cursor, &err, deadline);
+	int code = ops->queue.put(broker, items, n, NULL, &cursor, &err, deadline);
 	for (size_t i = 0; code && i < n; i++)
 		item_free(items[i]);
 	return code;
 }
 
+static inline struct sqlite_broker *durable(struct broker *broker)
+{
+	return (struct sqlite_broker *)broker;
+}
+
 static inline uint64_t unfinished(const struct broker *broker)
 {
 	struct broker_counts counts;
-	ops->counts(broker, &counts);
+	ops->queue.counts(broker, &counts);
 	return counts.ready + counts.leased + counts.waiting;
 }
 
 static inline uint64_t letters(const struct broker *broker)
 {
 	struct broker_counts counts;
-	ops->counts(broker, &counts);
+	ops->queue.counts(broker, &counts);
 	return counts.letters;
 }
 
@@ -114,7 +126,7 @@ static struct item *leased_item;
 
 static inline int lease_for_ever(void *arg)
 {
-	lease_code = ops->lease(arg, &leased_item, 1, NULL, WEIR_FOREVER);
+	lease_code = ops->queue.lease(arg, &leased_item, 1, NULL, WEIR_FOREVER);
 	return 0;
 }
 

@@ -7,34 +7,75 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <weir/base.h>
 
-/* Runs fn in a child process, its words thrown away, and returns the child's wait status. */
-static inline int status_of_child(void (*fn)(void))
+/* Runs fn in a child process and returns the child's wait status; what it says on the standard error is in `said`. */
+static inline int status_of_child_saying(void (*fn)(void), char *said, size_t room)
 {
+	int ends[2];
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	pid_t pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		int null = open("/dev/null", O_WRONLY);
 		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-		dup2(null, 2);
+		dup2(ends[1], STDERR_FILENO);
 		fn();
 		_exit(0);
 	}
+	close(ends[1]);
+	char part[4096];
+	size_t used = 0;
+	for (ssize_t n; (n = read(ends[0], part, sizeof part)) > 0;) { /* to the end: a sanitizer says a lot */
+		size_t fits = room - 1 - used < (size_t)n ? room - 1 - used : (size_t)n;
+		memcpy(said + used, part, fits);
+		used += fits;
+	}
+	said[used] = 0;
+	close(ends[0]);
 	int status;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	return status;
 }
 
-/* A broken contract: the library aborts. */
-#define assert_aborts(fn)                                                                                              \
+static inline int status_of_child(void (*fn)(void))
+{
+	char said[4096];
+	return status_of_child_saying(fn, said, sizeof said);
+}
+
+/* The library aborts, and what it says has these words in it. */
+#define assert_aborts(fn, words)                                                                                       \
 	do {                                                                                                           \
-		int death_status = status_of_child(fn);                                                                \
-		ck_assert_msg(WIFSIGNALED(death_status) && WTERMSIG(death_status) == SIGABRT, #fn ": status %#x",      \
-			      death_status);                                                                           \
+		char death_said[4096];                                                                                 \
+		int death_status = status_of_child_saying(fn, death_said, sizeof death_said);                          \
+		ck_assert_msg(WIFSIGNALED(death_status) && WTERMSIG(death_status) == SIGABRT, #fn ": status %#x: %s",  \
+			      death_status, death_said);                                                               \
+		ck_assert_msg(strstr(death_said, words), #fn ": said %s", death_said);                                 \
+	} while (0)
+
+/* The call of fn that breaks a contract, so that assert_breaks(fn) knows its place. */
+#define breaks(call) (dprintf(STDERR_FILENO, "%s\n", WEIR_HERE), (call))
+
+static inline bool says_twice_where(const char *said)
+{
+	const char *second = strchr(said, '\n');
+	size_t n = second ? (size_t)(second - said) : 0;
+	return n && !strncmp(second + 1, said, n) && !strncmp(second + 1 + n, ": ", 2);
+}
+
+/* The same of a broken contract: the library names file and line of the call in breaks(). */
+#define assert_breaks(fn, words)                                                                                       \
+	do {                                                                                                           \
+		char broken_said[4096];                                                                                \
+		assert_aborts(fn, ": " words "\n");                                                                    \
+		status_of_child_saying(fn, broken_said, sizeof broken_said);                                           \
+		ck_assert_msg(says_twice_where(broken_said), #fn ": said %s", broken_said);                            \
 	} while (0)
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit/engine_world.h"
 
-#include "broker/sqlite.h"
 #include "port/adapters.h"
+#include "sqlite/broker/broker.h"
+#include "unit/shared_broker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@ struct world world;
 
 static int fake_source_open(const void *config, struct source **ret_source, struct weir_error *err)
 {
-	(void)config, (void)err;
+	(void)config;
+	if (world.source_open)
+		return weir_error_set(err, world.source_open, "the source cannot be opened");
 	*ret_source = calloc(1, sizeof **ret_source);
 	world.open_things++;
 	return 0;
@@ -87,10 +90,10 @@ static enum step_verdict fake_step_run(struct step *step, struct step_call *call
 {
 	(void)step;
 	world.calls++;
-	if (++world.steps_at_once > world.most_at_once)
-		world.most_at_once = world.steps_at_once;
+	if (++world.steps_in_flight > world.most_in_flight)
+		world.most_in_flight = world.steps_in_flight;
 	enum step_verdict verdict = world.step(call, atoi(call->input->data));
-	world.steps_at_once--;
+	world.steps_in_flight--;
 	return verdict;
 }
 
@@ -132,12 +135,20 @@ struct sink {
 static int fake_sink_open(const void *config, const struct sink_env *env, struct sink **ret_sink,
 			  struct weir_error *err)
 {
-	(void)env;
-	(void)err;
+	world.clean = env->clean;
+	if (world.sink_open)
+		return weir_error_set(err, world.sink_open, "the sink cannot be opened");
 	*ret_sink = calloc(1, sizeof **ret_sink);
 	(*ret_sink)->letters = config != NULL;
 	world.open_things++;
 	return 0;
+}
+
+static int fake_sink_start(struct sink *sink, struct weir_error *err)
+{
+	ck_assert_int_eq(world.sink_open, 0);
+	(void)sink;
+	return world.sink_start ? weir_error_set(err, world.sink_start, "the sink cannot start") : 0;
 }
 
 static int fake_sink_write(struct sink *sink, struct sink_item *items, size_t n, struct weir_error *err,
@@ -189,8 +200,10 @@ static void fake_source_cursor(const struct source *source, struct source_cursor
 static int fake_source_resume(struct source *source, const char *identity, const struct source_cursor *cursor,
 			      bool adopt, struct weir_error *err)
 {
-	(void)adopt, (void)err;
+	(void)adopt;
 	ck_assert_str_eq(identity, "numbers");
+	if (world.source_resume)
+		return weir_error_set(err, world.source_resume, "the source is another one");
 	source->at = atoi(cursor->text);
 	return 0;
 }
@@ -206,12 +219,13 @@ const struct source_ops fake_source_ops = {
 };
 static const struct step_ops step_ops = {
 	.open = fake_step_open, .run = fake_step_run, .figures = fake_step_figures, .close = fake_step_close};
-static const struct sink_ops sink_ops = {.open = fake_sink_open, .write = fake_sink_write, .close = fake_sink_close};
-const struct adapter fake_source = {.kind = ADAPTER_SOURCE, .source = &fake_source_ops};
-static const struct adapter fake_step = {.kind = ADAPTER_STEP, .step = &step_ops};
-static const struct adapter fake_sink = {.kind = ADAPTER_SINK, .sink = &sink_ops};
+static const struct sink_ops sink_ops = {
+	.open = fake_sink_open, .start = fake_sink_start, .write = fake_sink_write, .close = fake_sink_close};
+const struct adapter fake_source = {.kind = ADAPTER_SOURCE, .name = "numbers", .source = &fake_source_ops};
+static const struct adapter fake_step = {.kind = ADAPTER_STEP, .name = "fake", .step = &step_ops};
+static const struct adapter fake_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &sink_ops};
 
-struct plan plan_of(struct plan_adapter *step)
+struct plan memory_plan_of(struct plan_adapter *step)
 {
 	*step = (struct plan_adapter){.adapter = &fake_step};
 	return (struct plan){
@@ -226,6 +240,7 @@ struct plan plan_of(struct plan_adapter *step)
 			     .retry_backoff = {100 * WEIR_MSEC, WEIR_SEC},
 			     .retry_jitter = WEIR_JITTER_FULL,
 			     .stop_of_first = 200,
+			     .stop_of_last = 1000,
 			     .batch_items = 8,
 			     .batch_bytes = 1 << 20,
 			     .batch_period = 20 * WEIR_MSEC,
@@ -236,6 +251,21 @@ struct plan plan_of(struct plan_adapter *step)
 		.steps = step,
 		.step_count = 1,
 	};
+}
+
+struct plan plan_of(struct plan_adapter *step)
+{
+	struct plan plan = memory_plan_of(step);
+	if (test_seed() % 2)
+		plan.broker.adapter = &shared_broker_adapter;
+	return plan;
+}
+
+static void take_note(void *arg, const char *text)
+{
+	(void)arg;
+	world.notes++;
+	snprintf(world.last_note, sizeof world.last_note, "%s", text);
 }
 
 struct stopper {
@@ -255,18 +285,36 @@ static int stop_later(void *arg)
 	return 0;
 }
 
-/* Runs the plan and checks what always holds: the accounts, nothing left open, each item in one place at most. */
-int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine_stats *ret_stats)
+struct engine_options options_of_world(void)
 {
 	static const int letters_config = 1;
-	struct engine_options opts = {.dead_adapter = &fake_sink,
-				      .dead_config = &letters_config,
-				      .state = world.state,
-				      .most_concurrency = 40};
+	return (struct engine_options){.dead_adapter = &fake_sink,
+				       .dead_config = &letters_config,
+				       .state = world.state,
+				       .note = take_note,
+				       .most_concurrency = world.most ? world.most : 40};
+}
+
+int refuse_plan(const struct plan *plan)
+{
+	const struct engine_options opts = options_of_world();
+	struct weir_error err = {0};
+	struct engine *engine;
+	int exit_code = 0;
+	ck_assert_int_lt(engine_open(plan, &opts, &engine, &exit_code, &err), 0);
+	ck_assert_int_gt(strlen(err.text), 0);
+	ck_assert_int_eq(world.open_things, 0);
+	return exit_code;
+}
+
+int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine_stats *ret_stats)
+{
+	const struct engine_options opts = options_of_world();
 	struct weir_error err = {0};
 	struct weir_group *group;
 	struct engine *engine;
 	int exit_code;
+	shared_init();
 	ck_assert_int_eq(engine_open(plan, &opts, &engine, &exit_code, &err), 0);
 	struct stopper stopper = {engine, stop_after};
 	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
@@ -278,10 +326,13 @@ int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine_stats 
 	weir_group_wait(group, WEIR_FOREVER);
 	weir_group_free(group);
 	engine_stats(engine, ret_stats);
+	if (world.flow)
+		engine_flow(engine, world.flow);
 	ret_stats->attempt_ns = ret_stats->item_ns = NULL; /* they go with the engine, and so does the reason */
 	if (ret_stats->reason)
 		ret_stats->reason = test_format("%s", ret_stats->reason);
 	engine_free(engine);
+	shared_fini();
 	world.engine = NULL;
 	ck_assert_uint_eq(ret_stats->read,
 			  ret_stats->succeeded + ret_stats->dead + ret_stats->dropped + ret_stats->unfinished);

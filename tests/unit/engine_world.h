@@ -20,14 +20,20 @@ struct world {
 	int (*write)(const struct sink_item *items, size_t n); /* answers for write(); NULL: takes all */
 	int (*refuse)(int number);                             /* rows the sink can never take; NULL: none */
 	weir_nsec write_time;
+	int source_open, source_resume, sink_open, sink_start; /* answers of these calls */
 	const char *state; /* the state folder: the broker is a durable one; NULL: that in memory */
+	size_t most;       /* at once; 0: 40 */
 	void (*meanwhile)(struct engine *engine); /* called once, stop_after into the run, instead of a stop; or NULL */
 	struct engine *engine;                    /* while it runs */
+	struct engine_flow *flow;                 /* where it stands at the end; NULL */
 	/* saw */
-	int steps_at_once, most_at_once, calls, writes, open_things;
+	bool clean; /* that the sink's last open was told */
+	int steps_in_flight, most_in_flight, calls, writes, open_things;
 	int seen[4096];    /* rows per item in the sink */
 	int letters[4096]; /* dead letters per item */
 	char last_letter[400];
+	int notes;           /* remarks for people */
+	char last_note[300]; /* of them */
 };
 extern struct world world;
 
@@ -39,12 +45,20 @@ struct source {
 extern const struct source_ops fake_source_ops;
 extern const struct adapter fake_source;
 
-/* A plan of one step, 10 at once; and one with a broker that remembers, in a folder of its own. */
+/* A plan of one step, 10 at once, with the broker in memory, or one like a server, by the seed; one with that in memory
+ * alone; and one with a broker that remembers, in a folder of its own. */
 struct plan plan_of(struct plan_adapter *step);
+struct plan memory_plan_of(struct plan_adapter *step);
 struct plan durable_plan_of(struct plan_adapter *step);
+
+/* What a test's engine is opened with. */
+struct engine_options options_of_world(void);
 
 /* Runs the plan and checks what always holds: the accounts, nothing left open, each item in one place at most. */
 int run_plan(const struct plan *plan, weir_nsec stop_after, struct engine_stats *ret_stats);
+
+/* The exit code of a run that cannot be opened. */
+int refuse_plan(const struct plan *plan);
 
 /* Steps: takes 10 ms and passes on what it is given; fails after 1 ms; fails the first ten at first; never ends. */
 enum step_verdict pass(struct step_call *call, int number);

@@ -6,9 +6,9 @@
 #ifndef UNIT_MOCKS_H
 #define UNIT_MOCKS_H
 
+#include "data/buf.h"
+#include "data/json.h"
 #include "mock/server.h"
-#include "port/buf.h"
-#include "port/json.h"
 #include "support/test.h"
 
 #include <arpa/inet.h>

@@ -3,8 +3,8 @@
 #ifndef UNIT_SINKS_H
 #define UNIT_SINKS_H
 
+#include "data/buf.h"
 #include "port/adapters.h"
-#include "port/buf.h"
 #include "support/test.h"
 
 #include <fcntl.h>
@@ -93,7 +93,7 @@ static inline struct key_strings split_words(const char *words)
 	return list;
 }
 
-enum { REPLACE, APPEND }; /* on_start of jsonl and csv */
+enum { REFUSE = SINK_REFUSE, APPEND = SINK_APPEND, REPLACE = SINK_REPLACE }; /* on_start of jsonl and csv */
 
 /* Of jsonl; or of csv, with the columns id and text.  The config lives as long as the test. */
 static inline void *file_config(const struct adapter *adapter, const char *path, int on_start)
@@ -118,6 +118,8 @@ static inline struct sink *open_sink(const struct adapter *adapter, const void *
 	if (adapter->check)
 		ck_assert_msg(adapter->check(config, &key, &err) == 0, "%s", err.text);
 	ck_assert_msg(adapter->sink->open(config, &run_env, &sink, &err) == 0, "%s", err.text);
+	if (adapter->sink->start)
+		ck_assert_msg(adapter->sink->start(sink, &err) == 0, "%s", err.text);
 	return sink;
 }
 

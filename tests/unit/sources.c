@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "port/json.h"
+#include "data/json.h"
 #include "support/test.h"
 
 void *config_field(const struct adapter *adapter, void *config, const char *name)
@@ -60,7 +60,7 @@ struct item *take(struct opened *opened, int verdict)
 	struct item *item = item_new();
 	struct weir_error err = {0};
 	int code = opened->ops->next(opened->source, item, &err, WEIR_FOREVER);
-	ck_assert_msg(code == verdict, "verdict %d, expected %d: %s%s", code, verdict, err.text, item->why);
+	ck_assert_msg(code == verdict, "verdict %d, expected %d: %s%s", code, verdict, err.text, item_why(item));
 	return item;
 }
 
@@ -78,7 +78,7 @@ void expect_bad(struct opened *opened, uint64_t position, const char *why)
 {
 	struct item *item = take(opened, SOURCE_BAD);
 	struct json *json = NULL;
-	ck_assert_msg(strncmp(item->why, why, strlen(why)) == 0, "%s, expected %s", item->why, why);
+	ck_assert_msg(strncmp(item_why(item), why, strlen(why)) == 0, "%s, expected %s", item_why(item), why);
 	ck_assert_uint_eq(item->position, position);
 	ck_assert_int_eq(json_parse(item->source.data, item->source.len, &json, NULL), 0);
 	ck_assert_int_eq(json_type(json), JSON_TEXT);

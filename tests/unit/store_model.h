@@ -6,7 +6,7 @@
 #ifndef UNIT_STORE_MODEL_H
 #define UNIT_STORE_MODEL_H
 
-#include "store/store.h"
+#include "sqlite/store/store.h"
 
 #define MODEL_RUN "0123456789abcdef0123456789abcdef"
 
@@ -19,7 +19,8 @@ struct model_item {
 	unsigned attempts;
 	int64_t due_unix_ns;
 	char why[64], source[64];
-	char *history; /* "at" is always T; NULL: none */
+	char evidence[96]; /* of a letter; empty: none */
+	char *history;     /* "at" is always T; NULL: none */
 };
 
 struct model {
@@ -29,7 +30,7 @@ struct model {
 	struct broker_accounts accounts;
 	bool sealed;
 	struct source_cursor cursor;
-	char positions[LANES][32];
+	char positions[OUTLETS][32];
 };
 
 void model_fini(struct model *model);

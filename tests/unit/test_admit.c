@@ -4,7 +4,7 @@
 
 #include "policy/admit.h"
 
-static struct weir__admit *make(const struct weir_gate_options *opts)
+static struct weir__admit *make(const struct weir__gate_options *opts)
 {
 	struct weir__admit *admit;
 	ck_assert_int_eq(weir__admit_new(opts, &admit), 0);
@@ -27,8 +27,8 @@ static struct weir_gate_stats stats_of(const struct weir__admit *admit, weir_nse
 
 TEST(admit_lets_in_as_many_as_may_be)
 {
-	struct weir__admit *admit = make(&(struct weir_gate_options){.concurrency = 2});
-	struct weir_pass first, second;
+	struct weir__admit *admit = make(&(struct weir__gate_options){.concurrency = 2});
+	struct weir__pass first, second;
 	weir__admit_enter(admit, &first, 1);
 	weir__admit_enter(admit, &second, 1);
 	ck_assert_uint_eq(second.in_flight, 2);
@@ -55,8 +55,8 @@ TEST(admit_lets_in_as_many_as_may_be)
 
 TEST(admit_keeps_ones_own_rate_also_when_it_changes)
 {
-	struct weir__admit *admit = make(&(struct weir_gate_options){.concurrency = 9, .rate = {.count = 10}});
-	struct weir_pass pass;
+	struct weir__admit *admit = make(&(struct weir__gate_options){.concurrency = 9, .rate = {.count = 10}});
+	struct weir__pass pass;
 	ck_assert(stats_of(admit, WEIR_SEC).per_sec == 10);
 	weir__admit_enter(admit, &pass, WEIR_SEC);
 	expect(admit, WEIR_SEC, WEIR_SEC + 100 * WEIR_MSEC, WEIR_HELD_BY_RATE);
@@ -75,12 +75,12 @@ TEST(admit_keeps_ones_own_rate_also_when_it_changes)
 
 TEST(admit_tells_what_holds_back_first)
 {
-	struct weir__admit *admit = make(&(struct weir_gate_options){
+	struct weir__admit *admit = make(&(struct weir__gate_options){
 		.concurrency = 2,
 		.rate = {.count = 1},
 		.breaker = {.calls_least = 1, .jitter = -1},
 	});
-	struct weir_pass first, second;
+	struct weir__pass first, second;
 	weir_nsec now = WEIR_SEC;
 	weir__admit_enter(admit, &first, now);
 	expect(admit, now, 2 * WEIR_SEC, WEIR_HELD_BY_RATE);
@@ -88,7 +88,7 @@ TEST(admit_tells_what_holds_back_first)
 	weir__admit_enter(admit, &second, now);
 	expect(admit, now, WEIR_FOREVER, WEIR_HELD_BY_CONCURRENCY);
 	/* Shut for 9 s; the breaker takes it for no failure. */
-	weir__admit_leave(admit, &first, WEIR_OUTCOME_THROTTLED, &(struct weir_told){.retry_after = 9 * WEIR_SEC}, now);
+	weir__admit_leave(admit, &first, WEIR_OUTCOME_THROTTLED, &(struct weir_hint){.retry_after = 9 * WEIR_SEC}, now);
 	expect(admit, now, 11 * WEIR_SEC, WEIR_HELD_BY_SHUT);
 	ck_assert_int_eq(weir__admit_shut_until(admit, now), 11 * WEIR_SEC);
 	ck_assert_int_eq(stats_of(admit, now).breaker, WEIR_BREAKER_CLOSED);
@@ -110,8 +110,8 @@ TEST(admit_tells_what_holds_back_first)
 TEST(admit_without_a_breaker_never_opens)
 {
 	struct weir__admit *admit =
-		make(&(struct weir_gate_options){.concurrency = 1, .flags = WEIR_GATE_NO_BREAKER | WEIR_GATE_UNPACED});
-	struct weir_pass pass;
+		make(&(struct weir__gate_options){.concurrency = 1, .flags = WEIR_GATE_NO_BREAKER | WEIR_GATE_UNPACED});
+	struct weir__pass pass;
 	for (int i = 0; i < 100; i++) {
 		weir__admit_enter(admit, &pass, WEIR_SEC);
 		weir__admit_leave(admit, &pass, i % 2 ? WEIR_OUTCOME_FAILED : WEIR_OUTCOME_THROTTLED, NULL, WEIR_SEC);
@@ -122,17 +122,18 @@ TEST(admit_without_a_breaker_never_opens)
 	weir__admit_free(admit);
 }
 
-TEST(admit_begins_with_what_was_learnt)
+TEST(admit_begins_with_a_snapshot)
 {
-	struct weir__admit *admit = make(&(struct weir_gate_options){
-		.learnt = {.limit = 77, .per_sec = 50, .floor = 3 * WEIR_MSEC},
+	struct weir__admit *admit = make(&(struct weir__gate_options){
+		.snapshot = {.limit = 77, .per_sec = 50, .min_latency = 3 * WEIR_MSEC},
 	});
-	struct weir_pass pass;
+	struct weir__pass pass;
 	struct weir_gate_stats stats = stats_of(admit, WEIR_SEC);
 	ck_assert_uint_eq(stats.limit, 77);
-	ck_assert_int_eq(stats.floor, 3 * WEIR_MSEC);
-	ck_assert(stats.per_sec == 50 && !stats.told);
-	ck_assert(stats.learnt.limit == 77 && stats.learnt.per_sec == 50 && stats.learnt.floor == 3 * WEIR_MSEC);
+	ck_assert_int_eq(stats.min_latency, 3 * WEIR_MSEC);
+	ck_assert(stats.per_sec == 50 && !stats.hinted);
+	ck_assert(stats.snapshot.limit == 77 && stats.snapshot.per_sec == 50 &&
+		  stats.snapshot.min_latency == 3 * WEIR_MSEC);
 	weir__admit_enter(admit, &pass, WEIR_SEC);
 	expect(admit, WEIR_SEC, WEIR_SEC + 18 * WEIR_MSEC, WEIR_HELD_BY_SERVER_RATE); /* who is late may catch up */
 	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, WEIR_SEC);
@@ -145,7 +146,7 @@ struct traffic {
 	struct weir__admit *admit;
 	weir_nsec now;
 	uint64_t first, next;
-	struct weir_pass passes[CALLS_MOST];
+	struct weir__pass passes[CALLS_MOST];
 };
 
 /* As many calls as may be, each of 100 ms and all in step, until `until`; what the limit is then. */
@@ -153,7 +154,7 @@ static size_t run_until(struct traffic *traffic, weir_nsec until)
 {
 	struct weir__admit *admit = traffic->admit;
 	for (; traffic->now < until; traffic->now += WEIR_MSEC) {
-		struct weir_pass *oldest = &traffic->passes[traffic->first % CALLS_MOST];
+		struct weir__pass *oldest = &traffic->passes[traffic->first % CALLS_MOST];
 		while (traffic->first != traffic->next && oldest->entered + 100 * WEIR_MSEC <= traffic->now) {
 			weir__admit_leave(admit, oldest, WEIR_OUTCOME_GOOD, NULL, traffic->now);
 			oldest = &traffic->passes[++traffic->first % CALLS_MOST];
@@ -170,7 +171,7 @@ TEST(admit_goes_on_with_its_slow_start_from_what_it_has_found)
 	static struct traffic traffic;
 	size_t limits[2];
 	for (int told = 0; told < 2; told++) {
-		traffic = (struct traffic){.admit = make(&(struct weir_gate_options){.flags = WEIR_GATE_NO_BREAKER}),
+		traffic = (struct traffic){.admit = make(&(struct weir__gate_options){.flags = WEIR_GATE_NO_BREAKER}),
 					   .now = WEIR_SEC};
 		size_t found = run_until(&traffic, 2 * WEIR_SEC);
 		ck_assert_uint_gt(found, 20);
@@ -187,8 +188,8 @@ TEST(admit_goes_on_with_its_slow_start_from_what_it_has_found)
 TEST(admit_goes_on_from_a_rate_with_the_calls_it_has_counted)
 {
 	struct weir__admit *admit =
-		make(&(struct weir_gate_options){.concurrency = 1000, .flags = WEIR_GATE_NO_BREAKER});
-	static struct weir_pass passes[200];
+		make(&(struct weir__gate_options){.concurrency = 1000, .flags = WEIR_GATE_NO_BREAKER});
+	static struct weir__pass passes[200];
 	weir_nsec now = WEIR_SEC;
 	for (size_t i = 0; i < 100; i++)
 		weir__admit_enter(admit, &passes[i], now);

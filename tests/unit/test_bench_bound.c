@@ -12,9 +12,10 @@
 static const struct bench_load a0 = {.jobs = 10000, .low = 10 * WEIR_MSEC, .high = 3 * WEIR_SEC};
 static const struct bench_load a2 = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 200 * WEIR_MSEC};
 
-static struct bench_bound bound_of(enum bench_law law, size_t at_once, double per_sec, const struct bench_load *load)
+static struct bench_bound bound_of(enum bench_law law, size_t concurrency, double per_sec,
+				   const struct bench_load *load)
 {
-	const struct bench_shape shape = {law, at_once, per_sec};
+	const struct bench_shape shape = {law, concurrency, per_sec};
 	struct bench_bound bound;
 	bench_bound(&shape, load, &bound);
 	return bound;
@@ -35,12 +36,12 @@ static bool near(double a, double b, double part)
 }
 
 /* Each job goes to whoever is free first, no earlier than its start is allowed; the seconds of all. */
-static double simulate(size_t at_once, double per_sec, const struct bench_load *load, uint64_t *random)
+static double simulate(size_t concurrency, double per_sec, const struct bench_load *load, uint64_t *random)
 {
 	double free_at[256] = {0}, end = 0;
 	for (uint64_t i = 0; i < load->jobs; i++) {
 		size_t first = 0;
-		for (size_t k = 1; k < at_once; k++)
+		for (size_t k = 1; k < concurrency; k++)
 			if (free_at[k] < free_at[first])
 				first = k;
 		double start = fmax(free_at[first], per_sec > 0 ? (double)i / per_sec : 0);
@@ -51,13 +52,13 @@ static double simulate(size_t at_once, double per_sec, const struct bench_load *
 	return end;
 }
 
-static double simulate_often(size_t at_once, double per_sec, const struct bench_load *load)
+static double simulate_often(size_t concurrency, double per_sec, const struct bench_load *load)
 {
 	uint64_t random = 1;
 	double sum = 0;
 	enum { TIMES = 200 };
 	for (int i = 0; i < TIMES; i++)
-		sum += simulate(at_once, per_sec, load, &random);
+		sum += simulate(concurrency, per_sec, load, &random);
 	return sum / TIMES;
 }
 
@@ -117,7 +118,8 @@ TEST(bench_judge_says_what_no_distribution_allows)
 	ck_assert(near(judge(&bench_patterns, "queue").limit, 5000, 1e-9));
 	ck_assert_ptr_nonnull(strstr(judge(&bench_patterns, "queue").because, "less than 10 ms: at most 5,000/s"));
 	ck_assert_int_eq(judge(&bench_patterns, "rate").verdict, BENCH_IMPOSSIBLE);
-	ck_assert_ptr_nonnull(strstr(judge(&bench_patterns, "rate").because, "its own setting lets 100 a second"));
+	ck_assert_ptr_nonnull(
+		strstr(judge(&bench_patterns, "rate").because, "its own setting allows 100 starts a second"));
 	ck_assert_int_eq(judge(&bench_patterns, "chunked").verdict, BENCH_IMPOSSIBLE);
 	ck_assert_ptr_nonnull(strstr(judge(&bench_patterns, "chunked").because, "its own p95 is 89 ms"));
 	ck_assert(near(judge(&bench_patterns, "chunked").limit, 1124, 0.01));

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "bench/chart.h"
-#include "port/buf.h"
-#include "port/json.h"
+#include "data/buf.h"
+#include "data/json.h"
 #include "support/test.h"
 
 static struct bench_row rows[3];
@@ -34,7 +34,7 @@ static struct bench_report make_report(void)
 			.took = 300 * WEIR_SEC,
 			.real_took = 300 * WEIR_SEC,
 			.cpu_seconds = 3,
-			.at_once = 50,
+			.in_flight = 50,
 			.service = {WEIR_SEC, WEIR_SEC, 2 * WEIR_SEC, 3 * WEIR_SEC, 3 * WEIR_SEC},
 			.response = {WEIR_SEC, WEIR_SEC, 2 * WEIR_SEC, 4 * WEIR_SEC, 4 * WEIR_SEC},
 			.idle_bytes = 3e6,

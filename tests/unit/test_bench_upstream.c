@@ -133,7 +133,7 @@ FIBER_TEST(bench_meter_counts_the_wait_for_the_pattern_as_response)
 	ck_assert(llabs(result.response.p50 - 100 * WEIR_MSEC) < 3 * WEIR_MSEC);
 	ck_assert_int_eq(result.service.most, 100 * WEIR_MSEC);
 	ck_assert_int_eq(result.took, 1100 * WEIR_MSEC);
-	ck_assert_uint_eq(result.at_once, 2);
+	ck_assert_uint_eq(result.in_flight, 2);
 	ck_assert_uint_eq(result.errors[BENCH_CAUSE_RESET], 2);
 	ck_assert(result.succeeded == 1 && result.failed == 1 && result.jobs == 2 && result.attempts == 3);
 	ck_assert(result.ended.value[110] == 1);

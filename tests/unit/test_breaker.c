@@ -244,7 +244,7 @@ TEST(breaker_half_open_admits_exactly_its_probes_however_many_ask)
 			admitted += weir_breaker_allow(breaker, WEIR_SEC + i, &permit) == 0;
 		ck_assert_uint_eq(admitted, probes);
 		ck_assert_int_eq(weir_breaker_next(breaker, WEIR_SEC + 5000), WEIR_SEC + 10 * WEIR_SEC);
-		for (unsigned i = 1; i < probes; i++) /* those that have ended make no room for more */
+		for (unsigned i = 0; i < probes / 2; i++) /* those that have ended make no room for more */
 			weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, 2 * WEIR_SEC);
 		ck_assert(refuses(breaker, 2 * WEIR_SEC));
 		weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, 2 * WEIR_SEC);
@@ -253,14 +253,12 @@ TEST(breaker_half_open_admits_exactly_its_probes_however_many_ask)
 	}
 }
 
-TEST(breaker_closes_when_all_probes_ended_well_and_begins_afresh)
+TEST(breaker_closes_when_enough_probes_ended_well_and_begins_afresh)
 {
 	struct weir_breaker *breaker = new_open(small);
-	for (int i = 0; i < 2; i++) {
-		struct weir_breaker_permit probe = allow(breaker, WEIR_SEC);
-		ck_assert(probe.probe);
-		weir_breaker_end(breaker, probe, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
-	}
+	struct weir_breaker_permit probe = allow(breaker, WEIR_SEC);
+	ck_assert(probe.probe);
+	weir_breaker_end(breaker, probe, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
 	call(breaker, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_CLOSED);
@@ -274,15 +272,120 @@ TEST(breaker_closes_when_all_probes_ended_well_and_begins_afresh)
 	weir_breaker_free(breaker);
 }
 
-TEST(breaker_opens_again_with_the_first_probe_that_fails)
+TEST(breaker_opens_again_as_soon_as_its_share_of_the_probes_must_fail)
 {
 	struct weir_breaker *breaker = new_open(small);
 	struct weir_breaker_permit other = allow(breaker, WEIR_SEC);
-	call(breaker, WEIR_OUTCOME_TIMED_OUT, 0, WEIR_SEC);
+	call(breaker, WEIR_OUTCOME_TIMED_OUT, 0, WEIR_SEC); /* one of three may be chance */
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
+	call(breaker, WEIR_OUTCOME_FAILED, 0, WEIR_SEC); /* two are over a half, whatever the third does */
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_OPEN);
 	ck_assert_int_eq(weir_breaker_next(breaker, WEIR_SEC), 3 * WEIR_SEC);
 	weir_breaker_end(breaker, other, WEIR_OUTCOME_GOOD, 0, 2 * WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, 2 * WEIR_SEC), WEIR_BREAKER_OPEN);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_decides_by_the_share_of_its_probes_and_no_later_than_it_is_certain)
+{
+	static const struct {
+		double rate;
+		const char *probes; /* of four; what it is after the last of them */
+		enum weir_breaker_state state;
+	} rows[] = {
+		{0.5, "gg", WEIR_BREAKER_HALF_OPEN},  {0.5, "ggg", WEIR_BREAKER_CLOSED},
+		{0.5, "fgg", WEIR_BREAKER_HALF_OPEN}, {0.5, "fggg", WEIR_BREAKER_CLOSED},
+		{0.5, "ff", WEIR_BREAKER_OPEN},       {0.5, "gfgf", WEIR_BREAKER_OPEN},
+		{0.25, "f", WEIR_BREAKER_OPEN},       {0.25, "ggg", WEIR_BREAKER_HALF_OPEN},
+		{0.25, "gggg", WEIR_BREAKER_CLOSED},  {1, "g", WEIR_BREAKER_CLOSED},
+		{1, "fff", WEIR_BREAKER_HALF_OPEN},   {1, "ffff", WEIR_BREAKER_OPEN},
+		{1, "fffg", WEIR_BREAKER_CLOSED},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct weir_breaker_options opts = small;
+		opts.probes = 4;
+		opts.failure_rate = rows[i].rate;
+		struct weir_breaker *breaker = new_open(opts);
+		for (const char *probe = rows[i].probes; *probe; probe++)
+			call(breaker, *probe == 'g' ? WEIR_OUTCOME_GOOD : WEIR_OUTCOME_FAILED, 0, WEIR_SEC);
+		ck_assert_msg(weir_breaker_state(breaker, WEIR_SEC) == rows[i].state, "%g %s", rows[i].rate,
+			      rows[i].probes);
+		weir_breaker_free(breaker);
+	}
+}
+
+/* ---- jobs that always fail */
+
+/* A call of a job that has failed before, and others were good since if it is a suspect. */
+static void call_again(struct weir_breaker *breaker, bool suspect, enum weir_outcome outcome, weir_nsec now)
+{
+	struct weir_breaker_permit permit = allow(breaker, now);
+	permit.again = true;
+	permit.suspect = suspect;
+	weir_breaker_end(breaker, permit, outcome, 0, now);
+}
+
+TEST(breaker_does_not_count_failures_of_suspects)
+{
+	struct weir_breaker *breaker = new_breaker(small);
+	for (int i = 0; i < 1000; i++)
+		call_again(breaker, true, i % 2 ? WEIR_OUTCOME_FAILED : WEIR_OUTCOME_ERROR, 0);
+	ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_CLOSED);
+	ck_assert_uint_eq(stats_of(breaker, 0).calls, 0);
+	calls(breaker, 9, WEIR_OUTCOME_ERROR, 0);
+	call_again(breaker, true, WEIR_OUTCOME_FAILED, 0); /* is no part of the row of others, and unterminated it */
+	call_again(breaker, false, WEIR_OUTCOME_FAILED, 0);
+	ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_OPEN);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_takes_a_suspect_that_succeeds_for_the_end_of_a_row_alone)
+{
+	struct weir_breaker_options opts = small;
+	opts.calls_least = 100;
+	opts.in_row = 10;
+	struct weir_breaker *breaker = new_breaker(opts);
+	for (int i = 0; i < 11; i++) {
+		calls(breaker, 9, WEIR_OUTCOME_FAILED, 0);
+		call_again(breaker, true, WEIR_OUTCOME_GOOD, 0);
+	}
+	ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_CLOSED);
+	ck_assert_uint_eq(stats_of(breaker, 0).calls, 99); /* a share of retries would hide how many fail at first */
+	calls(breaker, 1, WEIR_OUTCOME_FAILED, 0);
+	ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_OPEN);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_suspects_as_probes_use_up_their_place_and_decide_nothing)
+{
+	struct weir_breaker *breaker = new_open(small);
+	call(breaker, WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
+	call_again(breaker, true, WEIR_OUTCOME_TIMED_OUT, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
+	call_again(breaker, true, WEIR_OUTCOME_FAILED, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_CLOSED); /* one of one was good */
+	weir_breaker_free(breaker);
+	breaker = new_open(small);
+	for (int i = 0; i < 3; i++)
+		call_again(breaker, true, WEIR_OUTCOME_FAILED, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_next(breaker, WEIR_SEC), 2 * WEIR_SEC); /* for as long as before */
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_is_told_by_an_answer_that_the_upstream_is_there)
+{
+	struct weir_breaker *breaker = new_open(small); /* of 10 calls at least */
+	for (int i = 0; i < 9; i++)
+		call(breaker, WEIR_OUTCOME_ERROR, 0, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
+	for (int i = 0; i < 1000; i++) /* what is known already */
+		call_again(breaker, i % 2, WEIR_OUTCOME_ERROR, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
+	call(breaker, WEIR_OUTCOME_ERROR, 0, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_next(breaker, WEIR_SEC), 3 * WEIR_SEC);
+	calls(breaker, 8, WEIR_OUTCOME_ERROR, 3 * WEIR_SEC);
+	calls(breaker, 2, WEIR_OUTCOME_GOOD, 3 * WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, 3 * WEIR_SEC), WEIR_BREAKER_CLOSED);
 	weir_breaker_free(breaker);
 }
 
@@ -299,7 +402,7 @@ TEST(breaker_probes_that_were_released_give_their_place_back)
 	probes[0] = allow(breaker, WEIR_SEC);
 	probes[1] = allow(breaker, WEIR_SEC);
 	ck_assert(refuses(breaker, WEIR_SEC));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 		weir_breaker_end(breaker, probes[i], WEIR_OUTCOME_GOOD, 0, WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_CLOSED);
 	weir_breaker_free(breaker);
@@ -328,12 +431,12 @@ TEST(breaker_half_open_has_a_limit_on_its_stay)
 TEST(breaker_half_open_waits_for_calls_that_are_rare)
 {
 	struct weir_breaker *breaker = new_open(small);
-	for (int minute = 1; minute <= 3; minute++) {
+	for (int minute = 1; minute <= 2; minute++) {
 		weir_nsec now = minute * 60 * WEIR_SEC;
 		ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_HALF_OPEN);
 		call(breaker, WEIR_OUTCOME_GOOD, 0, now);
 	}
-	ck_assert_int_eq(weir_breaker_state(breaker, 180 * WEIR_SEC), WEIR_BREAKER_CLOSED);
+	ck_assert_int_eq(weir_breaker_state(breaker, 120 * WEIR_SEC), WEIR_BREAKER_CLOSED);
 	weir_breaker_free(breaker);
 }
 
@@ -344,12 +447,127 @@ TEST(breaker_slow_probes_open_it_at_the_slow_rate)
 	opts.slow_rate = 0.5;
 	for (int slow = 0; slow <= 3; slow++) {
 		struct weir_breaker *breaker = new_open(opts);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3 && weir_breaker_state(breaker, WEIR_SEC) == WEIR_BREAKER_HALF_OPEN; i++)
 			call(breaker, WEIR_OUTCOME_GOOD, i < slow ? 101 : 100, WEIR_SEC);
 		ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC),
 				 slow < 2 ? WEIR_BREAKER_CLOSED : WEIR_BREAKER_OPEN);
 		weir_breaker_free(breaker);
 	}
+}
+
+TEST(breaker_asks_for_more_calls_after_a_false_alarm_of_answers)
+{
+	struct weir_breaker *breaker = new_breaker(small);
+	weir_nsec now = WEIR_SEC;
+	for (int needed = 10; needed <= 160; needed *= 2) {
+		for (int i = 0; i < needed; i++) {
+			ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_CLOSED);
+			call(breaker, i % 2 ? WEIR_OUTCOME_ERROR : WEIR_OUTCOME_GOOD, 0, now);
+		}
+		ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_OPEN);
+		now = weir_breaker_next(breaker, now);
+		calls(breaker, 2, WEIR_OUTCOME_GOOD, now);
+	}
+	calls(breaker, 10, WEIR_OUTCOME_ERROR, now); /* a row needs no more */
+	ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_OPEN);
+	now = weir_breaker_next(breaker, now);
+	calls(breaker, 2, WEIR_OUTCOME_GOOD, now);
+	for (int i = 0; i < 10; i++)
+		call(breaker, i % 2 ? WEIR_OUTCOME_FAILED : WEIR_OUTCOME_GOOD, 0, now);
+	ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_OPEN);
+	weir_breaker_free(breaker);
+}
+
+/* ---- denied calls */
+
+static struct weir_breaker *new_denying(void)
+{
+	struct weir_breaker_options opts = small;
+	opts.denied_rate = 0.5;
+	return new_breaker(opts);
+}
+
+TEST(breaker_takes_denied_calls_for_good_ones_unless_it_is_told)
+{
+	struct weir_breaker *breaker = new_breaker(small);
+	calls(breaker, 1000, WEIR_OUTCOME_DENIED, 0);
+	ck_assert_int_eq(weir_breaker_state(breaker, 0), WEIR_BREAKER_CLOSED);
+	ck_assert_uint_eq(stats_of(breaker, 0).failed, 0);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_opens_at_denied_calls_in_a_row_however_many_were_good_before)
+{
+	struct weir_breaker *breaker = new_denying();
+	calls(breaker, 100019, WEIR_OUTCOME_GOOD, 0);
+	calls(breaker, 19, WEIR_OUTCOME_DENIED, 5);
+	ck_assert_int_eq(weir_breaker_state(breaker, 5), WEIR_BREAKER_CLOSED);
+	calls(breaker, 1, WEIR_OUTCOME_DENIED, 7);
+	struct weir_breaker_stats stats = stats_of(breaker, 7);
+	ck_assert_int_eq(stats.state, WEIR_BREAKER_OPEN);
+	ck_assert_int_eq(stats.denied_since, 7);
+	ck_assert_uint_eq(stats.denied, 20);
+	ck_assert_uint_eq(stats.denied_of, 20);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_opens_at_its_share_of_denied_calls)
+{
+	for (int denied = 9; denied <= 10; denied++) {
+		struct weir_breaker *breaker = new_denying();
+		calls(breaker, 40, WEIR_OUTCOME_GOOD, 0);
+		for (int i = 0; i < 20; i++)
+			call(breaker, i < denied ? WEIR_OUTCOME_DENIED : WEIR_OUTCOME_GOOD, 0, 0);
+		ck_assert_int_eq(weir_breaker_state(breaker, 0), denied < 10 ? WEIR_BREAKER_CLOSED : WEIR_BREAKER_OPEN);
+		ck_assert_uint_eq(stats_of(breaker, 0).denied, denied < 10 ? 0 : 10);
+		weir_breaker_free(breaker);
+	}
+}
+
+TEST(breaker_that_opened_for_denied_calls_closes_with_one_good_probe)
+{
+	struct weir_breaker *breaker = new_denying();
+	calls(breaker, 20, WEIR_OUTCOME_DENIED, 0);
+	calls(breaker, 3, WEIR_OUTCOME_DENIED, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_next(breaker, WEIR_SEC), 3 * WEIR_SEC);
+	ck_assert_uint_eq(stats_of(breaker, WEIR_SEC).denied_of, 20);
+	ck_assert_int_eq(stats_of(breaker, WEIR_SEC).denied_since, 0); /* since the first time, not the second */
+	calls(breaker, 2, WEIR_OUTCOME_DENIED, 3 * WEIR_SEC);
+	calls(breaker, 1, WEIR_OUTCOME_GOOD, 3 * WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, 3 * WEIR_SEC), WEIR_BREAKER_CLOSED);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_asks_for_more_denied_calls_after_each_false_alarm)
+{
+	struct weir_breaker *breaker = new_denying();
+	weir_nsec now = 1;
+	for (int block = 20; block <= 1280; block *= 2) {
+		for (int i = 0; i < block; i++) { /* two of three */
+			ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_CLOSED);
+			call(breaker, i % 3 ? WEIR_OUTCOME_DENIED : WEIR_OUTCOME_GOOD, 0, now);
+		}
+		ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_OPEN);
+		now = weir_breaker_next(breaker, now);
+		calls(breaker, 1, WEIR_OUTCOME_GOOD, now);
+	}
+	calls(breaker, 1280, WEIR_OUTCOME_GOOD, now);
+	calls(breaker, 20, WEIR_OUTCOME_DENIED, now); /* a row needs no block */
+	ck_assert_int_eq(weir_breaker_state(breaker, now), WEIR_BREAKER_OPEN);
+	weir_breaker_free(breaker);
+}
+
+TEST(breaker_that_is_denied_by_its_probes_says_so)
+{
+	struct weir_breaker_options opts = small;
+	opts.denied_rate = 0.5;
+	struct weir_breaker *breaker = new_open(opts); /* for failures */
+	calls(breaker, 2, WEIR_OUTCOME_DENIED, WEIR_SEC);
+	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_OPEN);
+	ck_assert_int_eq(stats_of(breaker, WEIR_SEC).denied_since, WEIR_SEC);
+	calls(breaker, 3, WEIR_OUTCOME_FAILED, 3 * WEIR_SEC); /* now it is down again */
+	ck_assert_uint_eq(stats_of(breaker, 3 * WEIR_SEC).denied_of, 0);
+	weir_breaker_free(breaker);
 }
 
 /* ---- late results */
@@ -367,7 +585,7 @@ TEST(breaker_results_of_calls_let_through_before_change_nothing)
 	for (int i = 1; i < 10; i++) /* half-open: no probes, be they good or bad */
 		weir_breaker_end(breaker, late[i], i % 2 ? WEIR_OUTCOME_GOOD : WEIR_OUTCOME_FAILED, 0, WEIR_SEC);
 	ck_assert_int_eq(weir_breaker_state(breaker, WEIR_SEC), WEIR_BREAKER_HALF_OPEN);
-	calls(breaker, 3, WEIR_OUTCOME_GOOD, WEIR_SEC);
+	calls(breaker, 2, WEIR_OUTCOME_GOOD, WEIR_SEC);
 	for (int i = 10; i < 40; i++) /* closed again */
 		weir_breaker_end(breaker, late[i], WEIR_OUTCOME_FAILED, 0, WEIR_SEC);
 	struct weir_breaker_stats stats = stats_of(breaker, WEIR_SEC);
@@ -385,7 +603,7 @@ static weir_nsec open_time(struct weir_breaker *breaker, int n, weir_nsec *ret_h
 	weir_nsec now = 0, until = weir_breaker_next(breaker, 0);
 	for (int i = 1; i < n; i++) {
 		now = until;
-		call(breaker, WEIR_OUTCOME_FAILED, 0, now);
+		calls(breaker, 2, WEIR_OUTCOME_FAILED, now);
 		until = weir_breaker_next(breaker, now);
 	}
 	*ret_half_open = until;
@@ -401,7 +619,7 @@ TEST(breaker_open_time_doubles_to_its_largest_and_begins_anew_after_closing)
 	for (int n = 1; n <= 6; n++) {
 		struct weir_breaker *breaker = new_open(opts);
 		ck_assert_int_eq(open_time(breaker, n, &now), seconds[n - 1] * WEIR_SEC);
-		calls(breaker, 3, WEIR_OUTCOME_GOOD, now);
+		calls(breaker, 2, WEIR_OUTCOME_GOOD, now);
 		calls(breaker, 10, WEIR_OUTCOME_FAILED, now);
 		ck_assert_int_eq(weir_breaker_next(breaker, now), now + WEIR_SEC);
 		weir_breaker_free(breaker);
@@ -458,10 +676,10 @@ TEST(breaker_times_may_be_as_long_as_times_get)
 TEST(breaker_refuses_options_out_of_range)
 {
 	static const struct weir_breaker_options wrong[] = {
-		{.failure_rate = -0.1}, {.failure_rate = NAN}, {.slow_rate = -1}, {.slow_rate = NAN},
-		{.jitter = 1.1},        {.jitter = NAN},       {.probes = 1001},  {.window_calls = 10001},
-		{.slow = -1},           {.window = -1},        {.open = -1},      {.open_most = -1},
-		{.half_open = -1},
+		{.failure_rate = -0.1}, {.failure_rate = NAN}, {.slow_rate = -1},    {.slow_rate = NAN},
+		{.jitter = 1.1},        {.jitter = NAN},       {.probes = 1001},     {.window_calls = 10001},
+		{.slow = -1},           {.window = -1},        {.open = -1},         {.open_most = -1},
+		{.half_open = -1},      {.denied_rate = -1},   {.denied_rate = NAN},
 	};
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		struct weir_breaker *untouched = (void *)&wrong;
@@ -478,10 +696,10 @@ static void end_twice(void)
 	struct weir_breaker *breaker = new_breaker(small);
 	struct weir_breaker_permit permit = allow(breaker, 0);
 	weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, 0);
-	weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, 0);
+	breaks(weir_breaker_end(breaker, permit, WEIR_OUTCOME_GOOD, 0, 0));
 }
 
 TEST(breaker_permit_that_ends_twice_aborts)
 {
-	assert_aborts(end_twice);
+	assert_breaks(end_twice, "weir_breaker_end: this permit has ended before");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every broker, through the port: order, room, due times, the end.  Each test runs once for each of them. */
-#include "broker/sqlite.h"
 #include "port/adapters.h"
+#include "sqlite/broker/broker.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -19,7 +19,8 @@ static const struct adapter *const adapters[] = {&broker_memory_adapter, &broker
 	for (size_t at = 0; at < sizeof adapters / sizeof *adapters && (ops = adapters[at]->broker); at++)
 
 /* In a folder of its own. */
-static struct broker *open_broker_by(size_t capacity, int64_t (*class_of)(void *arg, const struct item *item))
+static struct broker *open_broker_of(size_t capacity, int64_t (*class_of)(void *arg, const struct item *item),
+				     bool (*fresh_first)(void *arg))
 {
 	static struct broker_sqlite_config config;
 	static int number;
@@ -30,6 +31,7 @@ static struct broker *open_broker_by(size_t capacity, int64_t (*class_of)(void *
 				      .capacity_bytes = 1000,
 				      .class_of = class_of,
 				      .arg = (void *)(uintptr_t)folder,
+				      .fresh_first = fresh_first,
 				      .aging = WEIR_SEC};
 	struct broker *broker;
 	config = (struct broker_sqlite_config){.max_size = 1 << 30,
@@ -38,8 +40,13 @@ static struct broker *open_broker_by(size_t capacity, int64_t (*class_of)(void *
 	ck_assert_msg(ops->open(&config, &opts, &broker, &err) == 0, "%s", err.text);
 	const struct broker_start start = {
 		.run = "0123456789abcdef0123456789abcdef", .plan = "", .source = source_identity};
-	ck_assert_msg(ops->start(broker, &start, &err, WEIR_FOREVER) == 0, "%s", err.text);
+	ck_assert_msg(ops->journal.begin(broker, &start, &err, WEIR_FOREVER) == 0, "%s", err.text);
 	return broker;
+}
+
+static struct broker *open_broker_by(size_t capacity, int64_t (*class_of)(void *arg, const struct item *item))
+{
+	return open_broker_of(capacity, class_of, NULL);
 }
 
 static struct broker *open_broker(size_t capacity)
@@ -52,7 +59,7 @@ static int put_one(struct broker *broker, uint64_t position, weir_nsec deadline)
 	struct item *item = item_new();
 	item->position = position;
 	ck_assert_int_eq(value_copy(&item->source, "1", 1), 0);
-	int code = ops->put(broker, &item, 1, &(struct source_cursor){{0}}, &err, deadline);
+	int code = ops->queue.put(broker, &item, 1, NULL, &(struct source_cursor){{0}}, &err, deadline);
 	if (code)
 		item_free(item);
 	return code;
@@ -61,13 +68,13 @@ static int put_one(struct broker *broker, uint64_t position, weir_nsec deadline)
 static struct item *lease_one(struct broker *broker, weir_nsec deadline)
 {
 	struct item *item = NULL;
-	int code = ops->lease(broker, &item, 1, &err, deadline);
+	int code = ops->queue.lease(broker, &item, 1, &err, deadline);
 	return code == 1 ? item : NULL;
 }
 
 static void ack(struct broker *broker, struct item *const *items, size_t n)
 {
-	ck_assert_int_eq(ops->ack(broker, items, n, LANE_SINK, NULL, &err, WEIR_FOREVER), 0);
+	ck_assert_int_eq(ops->queue.ack(broker, items, n, OUTLET_SINK, NULL, &err, WEIR_FOREVER), 0);
 }
 
 FIBER_TEST(broker_hands_out_in_order)
@@ -78,14 +85,14 @@ FIBER_TEST(broker_hands_out_in_order)
 		struct item *items[10];
 		for (uint64_t i = 1; i <= 5; i++)
 			ck_assert_int_eq(put_one(broker, i, WEIR_TRY), 0);
-		ck_assert_int_eq(ops->lease(broker, items, 3, &err, WEIR_TRY), 3);
+		ck_assert_int_eq(ops->queue.lease(broker, items, 3, &err, WEIR_TRY), 3);
 		ck_assert_uint_eq(items[0]->position, 1);
 		ck_assert_uint_eq(items[2]->position, 3);
 		ck_assert_uint_ne(items[0]->id, items[1]->id);
 		ack(broker, items, 3);
-		ck_assert_int_eq(ops->lease(broker, items, 10, &err, WEIR_TRY), 2);
+		ck_assert_int_eq(ops->queue.lease(broker, items, 10, &err, WEIR_TRY), 2);
 		ack(broker, items, 2);
-		ck_assert_int_eq(ops->lease(broker, items, 10, &err, WEIR_TRY), WEIR_EAGAIN);
+		ck_assert_int_eq(ops->queue.lease(broker, items, 10, &err, WEIR_TRY), WEIR_EAGAIN);
 		ck_assert_int_eq(ops->close(broker, &err), 0);
 	}
 }
@@ -109,17 +116,17 @@ FIBER_TEST(broker_hands_out_by_class_and_forgets_nobody)
 			ck_assert_uint_eq(item->position, order[i]);
 			ack(broker, &item, 1);
 		}
-		/* Three classes below, and more than three times the aging earlier; a retry is in line by its class. */
+		/* Three classes below, and more than three times the aging earlier; a retry keeps its place. */
 		ck_assert_int_eq(put_one(broker, 33, WEIR_TRY), 0);
 		weir_sleep(3 * WEIR_SEC + WEIR_MSEC);
 		ck_assert_int_eq(put_one(broker, 3, WEIR_TRY), 0);
 		struct item *item = lease_one(broker, WEIR_TRY);
 		ck_assert_uint_eq(item->position, 33);
-		ops->nack(broker, item, weir_now() + WEIR_SEC);
+		ops->queue.nack(broker, item, WEIR_SEC, &err, WEIR_FOREVER);
 		weir_sleep(2 * WEIR_SEC);
 		for (int i = 0; i < 2; i++) {
 			item = lease_one(broker, WEIR_TRY);
-			ck_assert_uint_eq(item->position, i ? 33 : 3);
+			ck_assert_uint_eq(item->position, i ? 3 : 33);
 			ack(broker, &item, 1);
 		}
 		ck_assert_int_eq(ops->close(broker, &err), 0);
@@ -135,8 +142,8 @@ FIBER_TEST(broker_is_bounded_by_all_that_is_inside)
 		for (uint64_t i = 1; i <= 3; i++)
 			ck_assert_int_eq(put_one(broker, i, WEIR_TRY), 0);
 		struct item *leased = lease_one(broker, WEIR_TRY), *waiting = lease_one(broker, WEIR_TRY);
-		ops->nack(broker, waiting, weir_now() + WEIR_SEC);
-		ops->counts(broker, &counts);
+		ops->queue.nack(broker, waiting, WEIR_SEC, &err, WEIR_FOREVER);
+		ops->queue.counts(broker, &counts);
 		ck_assert(counts.ready == 1 && counts.leased == 1 && counts.waiting == 1);
 		ck_assert_int_eq(put_one(broker, 4, WEIR_TRY), WEIR_EAGAIN);
 		ck_assert_int_eq(put_one(broker, 4, weir_now() + WEIR_MSEC), WEIR_ETIMEDOUT);
@@ -168,15 +175,70 @@ FIBER_TEST(broker_that_grows_lets_who_waits_go_on)
 		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
 		weir_group_spawn(group, put_many, broker, WEIR_FOREVER);
 		for (int i = 0; i < 5; i++) {
-			ops->grow(broker, sizes[i]);
+			ops->queue.grow(broker, sizes[i]);
 			weir_sleep(WEIR_SEC);
-			ops->counts(broker, &counts);
+			ops->queue.counts(broker, &counts);
 			ck_assert_uint_eq(counts.ready, inside[i]);
 		}
 		weir_group_cancel(group);
 		weir_group_wait(group, WEIR_FOREVER);
 		weir_group_free(group);
 		ck_assert_int_eq(ops->close(broker, &err), 0);
+	}
+}
+
+/* ---- what comes back */
+
+static bool no_room_for_retries;
+
+static bool has_no_room(void *arg)
+{
+	ck_assert_ptr_nonnull(arg);
+	return no_room_for_retries;
+}
+
+/* Items 1 to 6; 1 and 2 have failed, 3 came back without having been tried; all of them are due. */
+static struct broker *broker_with_some_back(void)
+{
+	struct broker *broker = open_broker_of(20, NULL, has_no_room);
+	struct item *items[3];
+	for (uint64_t i = 1; i <= 6; i++)
+		ck_assert_int_eq(put_one(broker, i, WEIR_TRY), 0);
+	ck_assert_int_eq(ops->queue.lease(broker, items, 3, &err, WEIR_TRY), 3);
+	for (size_t i = 0; i < 3; i++) {
+		items[i]->attempt_state.taken = weir_now();
+		items[i]->attempts = i < 2;
+		ops->queue.nack(broker, items[i], (weir_nsec)(4 - i) * WEIR_MSEC, &err, WEIR_FOREVER);
+	}
+	weir_sleep(WEIR_SEC);
+	return broker;
+}
+
+static void expect_order(struct broker *broker, const uint64_t *order)
+{
+	for (int i = 0; i < 6; i++) {
+		struct item *item = lease_one(broker, WEIR_TRY);
+		ck_assert_uint_eq(item->position, order[i]);
+		ack(broker, &item, 1);
+	}
+	ck_assert_int_eq(ops->close(broker, &err), 0);
+}
+
+FIBER_TEST(broker_gives_what_comes_back_the_place_that_it_had)
+{
+	FOR_EACH_BROKER(at)
+	{
+		no_room_for_retries = false;
+		expect_order(broker_with_some_back(), (const uint64_t[]){1, 2, 3, 4, 5, 6});
+	}
+}
+
+FIBER_TEST(broker_hands_out_retries_last_while_there_is_no_room_for_them)
+{
+	FOR_EACH_BROKER(at)
+	{
+		no_room_for_retries = true;
+		expect_order(broker_with_some_back(), (const uint64_t[]){3, 4, 5, 6, 1, 2});
 	}
 }
 
@@ -190,9 +252,9 @@ FIBER_TEST(broker_gives_a_retry_when_it_is_due_not_before)
 			ck_assert_int_eq(put_one(broker, i, WEIR_TRY), 0);
 		static const weir_nsec after[] = {3 * WEIR_SEC, WEIR_SEC, 2 * WEIR_SEC};
 		struct item *items[3];
-		ck_assert_int_eq(ops->lease(broker, items, 3, &err, WEIR_TRY), 3);
+		ck_assert_int_eq(ops->queue.lease(broker, items, 3, &err, WEIR_TRY), 3);
 		for (int i = 0; i < 3; i++)
-			ops->nack(broker, items[i], begun + after[i]);
+			ops->queue.nack(broker, items[i], begun + after[i] - weir_now(), &err, WEIR_FOREVER);
 		ck_assert_ptr_null(lease_one(broker, begun + WEIR_SEC / 2));
 		static const uint64_t order[] = {2, 3, 1};
 		for (int i = 0; i < 3; i++) {
@@ -213,7 +275,7 @@ static int lease_to_the_end(void *arg)
 	struct item *item;
 	static int next;
 	int at = next++ % 3;
-	leased_codes[at] = ops->lease(broker, &item, 1, &err, WEIR_FOREVER);
+	leased_codes[at] = ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER);
 	return 0;
 }
 
@@ -226,7 +288,7 @@ FIBER_TEST(broker_ends_when_sealed_and_all_is_settled)
 		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
 		put_one(broker, 1, WEIR_TRY);
 		struct item *item = lease_one(broker, WEIR_TRY);
-		ck_assert_int_eq(ops->seal(broker, &err, WEIR_FOREVER), 0);
+		ck_assert_int_eq(ops->queue.seal(broker, &err, WEIR_FOREVER), 0);
 		for (int i = 0; i < 3; i++)
 			weir_group_spawn(group, lease_to_the_end, broker, WEIR_FOREVER);
 		ck_assert_int_eq(weir_group_wait(group, weir_now() + WEIR_SEC), WEIR_ETIMEDOUT);
@@ -249,11 +311,11 @@ FIBER_TEST(broker_stop_keeps_what_is_ready)
 		put_one(broker, 1, WEIR_TRY);
 		put_one(broker, 2, WEIR_TRY);
 		struct item *leased = lease_one(broker, WEIR_TRY);
-		ops->stop(broker);
-		ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), WEIR_ECLOSED);
+		ops->queue.stop(broker);
+		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), WEIR_ECLOSED);
 		ck_assert_int_eq(put_one(broker, 3, WEIR_FOREVER), WEIR_ECLOSED);
-		ops->nack(broker, leased, weir_now());
-		ops->counts(broker, &counts);
+		ops->queue.nack(broker, leased, 0, &err, WEIR_FOREVER);
+		ops->queue.counts(broker, &counts);
 		ck_assert_uint_eq(counts.ready + counts.leased + counts.waiting, 2);
 		ck_assert_int_eq(ops->close(broker, &err), 0);
 	}

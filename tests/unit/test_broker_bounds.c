@@ -18,16 +18,16 @@ FIBER_TEST(broker_sqlite_keeps_the_window_bounded_whatever_is_on_disk)
 	while (n >= 0) {
 		if (put < ITEMS)
 			ck_zero(put_range(broker, put + 1, put + 250, 20, WEIR_FOREVER));
-		else if (!broker->sealed)
-			ck_zero(ops->seal(broker, &err, WEIR_FOREVER));
+		else if (!durable(broker)->sealed)
+			ck_zero(ops->queue.seal(broker, &err, WEIR_FOREVER));
 		put += put < ITEMS ? 250 : 0;
 		quick_assert(unfinished(broker) == put - next + 1);
-		quick_assert(broker->held_items <= 100 && broker->held_bytes <= 10000);
-		n = put < ITEMS / 2 ? 0 : ops->lease(broker, items, 50, &err, WEIR_FOREVER);
+		quick_assert(durable(broker)->held_items <= 100 && durable(broker)->held_bytes <= 10000);
+		n = put < ITEMS / 2 ? 0 : ops->queue.lease(broker, items, 50, &err, WEIR_FOREVER);
 		for (int i = 0; i < n; i++)
 			quick_assert(items[i]->position == next++);
 		if (n > 0)
-			ck_zero(ops->ack(broker, items, (size_t)n, LANE_SINK, NULL, &err, WEIR_FOREVER));
+			ck_zero(ops->queue.ack(broker, items, (size_t)n, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	}
 	ck_assert_int_eq(n, WEIR_ECLOSED);
 	ck_assert_uint_eq(next, ITEMS + 1);
@@ -43,8 +43,8 @@ FIBER_TEST(broker_sqlite_does_not_read_ahead_of_the_window_what_can_be_read_agai
 	ck_zero(put_range(broker, 1, 60, 20, WEIR_TRY));
 	ck_zero(put_range(broker, 61, 100, 20, WEIR_TRY));
 	ck_assert_int_eq(put_range(broker, 101, 101, 20, weir_after(WEIR_SEC)), WEIR_ETIMEDOUT);
-	ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
-	ck_zero(ops->ack(broker, &item, 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+	ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	ck_zero(put_range(broker, 101, 101, 20, WEIR_TRY));
 	ck_zero(ops->close(broker, &err));
 }
@@ -57,10 +57,10 @@ FIBER_TEST(broker_sqlite_loads_an_item_that_is_larger_than_the_window)
 	for (uint64_t i = 1; i <= 9; i += 3)
 		ck_zero(put_range(broker, i, i + 2, 1000, WEIR_TRY));
 	for (uint64_t i = 1; i <= 9; i++) {
-		ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
 		ck_assert_uint_eq(item->position, i);
-		ck_assert_uint_eq(broker->held_items, 1);
-		ck_zero(ops->ack(broker, &item, 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		ck_assert_uint_eq(durable(broker)->held_items, 1);
+		ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	}
 	ck_zero(ops->close(broker, &err));
 }
@@ -75,13 +75,13 @@ FIBER_TEST(broker_sqlite_put_waits_for_room_and_goes_on)
 	ck_zero(put_range(broker, 1, 8, 10, WEIR_TRY));
 	spawn(group, put_later, &putter);
 	ck_assert_int_eq(weir_group_wait(group, weir_now() + WEIR_SEC), WEIR_ETIMEDOUT);
-	ck_assert_int_eq(ops->lease(broker, items, 8, &err, WEIR_TRY), 8);
+	ck_assert_int_eq(ops->queue.lease(broker, items, 8, &err, WEIR_TRY), 8);
 	/* All of it waits for an hour: so does the put, and nothing else is lost by that. */
 	for (int i = 4; i < 8; i++)
-		ops->nack(broker, items[i], weir_now() + 3600 * WEIR_SEC);
-	ck_zero(ops->ack(broker, items, 3, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		ops->queue.nack(broker, items[i], 3600 * WEIR_SEC, &err, WEIR_FOREVER);
+	ck_zero(ops->queue.ack(broker, items, 3, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	ck_assert_int_eq(weir_group_wait(group, weir_now() + WEIR_SEC), WEIR_ETIMEDOUT);
-	ck_zero(ops->ack(broker, &items[3], 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_zero(ops->queue.ack(broker, &items[3], 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	finish(group);
 	ck_assert_int_eq(putter.code, 0);
 	ck_assert_uint_eq(unfinished(broker), 10);
@@ -98,11 +98,11 @@ FIBER_TEST(broker_sqlite_put_larger_than_the_store_goes_in_alone)
 	ck_zero(put_range(broker, 1, 100, 50, WEIR_TRY));
 	ck_assert_int_eq(put_range(broker, 101, 101, 50, WEIR_TRY), WEIR_EAGAIN);
 	spawn(group, put_later, &putter);
-	ck_assert_int_eq(ops->lease(broker, items, 100, &err, WEIR_TRY), 100);
-	ops->bury(broker, items[99]);
-	ck_zero(ops->ack(broker, items, 98, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_assert_int_eq(ops->queue.lease(broker, items, 100, &err, WEIR_TRY), 100);
+	ops->queue.bury(broker, items[99], &err, WEIR_FOREVER);
+	ck_zero(ops->queue.ack(broker, items, 98, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	ck_assert_int_eq(weir_group_wait(group, weir_now() + WEIR_SEC), WEIR_ETIMEDOUT);
-	ck_zero(ops->ack(broker, &items[98], 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_zero(ops->queue.ack(broker, &items[98], 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	finish(group);
 	ck_assert_int_eq(putter.code, 0);
 	ck_zero(ops->close(broker, &err));
@@ -118,7 +118,7 @@ FIBER_TEST(broker_sqlite_stop_ends_a_put_that_waits)
 	spawn(group, put_later, &putters[0]);
 	spawn(group, put_later, &putters[1]);
 	weir_sleep(WEIR_SEC);
-	ops->stop(broker);
+	ops->queue.stop(broker);
 	finish(group);
 	ck_assert_int_eq(putters[0].code, WEIR_ECLOSED);
 	ck_assert_int_eq(putters[1].code, WEIR_ECLOSED);
@@ -132,15 +132,17 @@ FIBER_TEST(broker_sqlite_bury_of_the_last_item_ends_the_run)
 	struct broker_past past;
 	struct item *item;
 	ck_zero(put_range(broker, 1, 1, 1, WEIR_TRY));
-	ck_zero(ops->seal(broker, &err, WEIR_FOREVER));
-	ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_TRY), 1);
-	ops->bury(broker, item);
-	ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), WEIR_ECLOSED);
+	ck_zero(ops->queue.seal(broker, &err, WEIR_FOREVER));
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_TRY), 1);
+	ops->queue.bury(broker, item, &err, WEIR_FOREVER);
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), WEIR_ECLOSED);
 	uint64_t n;
-	ck_assert_int_eq(ops->replay(broker, &(struct letter_query){0}, &n, &err, WEIR_FOREVER), WEIR_ECLOSED);
+	ck_assert_int_eq(
+		ops->journal.letters(broker, &(struct letters_request){LETTERS_REPLAY}, NULL, &n, &err, WEIR_FOREVER),
+		WEIR_ECLOSED);
 	ck_zero(ops->close(broker, &err));
 	broker = open_broker(folder, &roomy);
-	ck_zero(ops->recall(broker, &past));
+	ck_zero(ops->journal.recall(broker, &past, &err, WEIR_FOREVER));
 	ck_assert(past.done && past.letters == 1);
 	broker_past_fini(&past);
 	ck_zero(ops->close(broker, &err));

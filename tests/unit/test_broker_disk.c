@@ -69,7 +69,7 @@ static void use_disk(void)
 static bool degraded(const struct broker *broker)
 {
 	struct broker_counts counts;
-	ops->counts(broker, &counts);
+	ops->queue.counts(broker, &counts);
 	return counts.degraded;
 }
 
@@ -81,42 +81,69 @@ FIBER_TEST(broker_sqlite_full_disk_pauses_and_goes_on)
 	use_disk();
 	struct broker *broker = open_broker(folder, &roomy);
 	ck_zero(put_range(broker, 1, 10, 10, WEIR_TRY));
-	ck_assert_int_eq(ops->lease(broker, items, 10, &err, WEIR_TRY), 10);
+	ck_assert_int_eq(ops->queue.lease(broker, items, 10, &err, WEIR_TRY), 10);
 	disk.full = true;
 	ck_assert_int_eq(put_range(broker, 11, 12, 10, WEIR_FOREVER), WEIR_ENOSPC);
-	ck_assert_int_eq(ops->ack(broker, items, 2, LANE_SINK, NULL, &own, WEIR_FOREVER), WEIR_ENOSPC);
+	ck_assert_int_eq(ops->queue.ack(broker, items, 2, OUTLET_SINK, NULL, &own, WEIR_FOREVER), WEIR_ENOSPC);
 	ck_assert(degraded(broker));
 	/* The same items fail again and again: one row each, whatever the disk says. */
 	for (int i = 0; i < 1000; i++) {
 		items[3]->attempts++;
-		ops->nack(broker, items[3], weir_now());
-		ck_assert_int_eq(ops->lease(broker, &items[3], 1, &err, WEIR_FOREVER), 1);
+		ops->queue.nack(broker, items[3], 0, &err, WEIR_FOREVER);
+		ck_assert_int_eq(ops->queue.lease(broker, &items[3], 1, &err, WEIR_FOREVER), 1);
 		weir_sleep(WEIR_MSEC);
 	}
 	items[4]->attempts = 3;
-	ops->nack(broker, items[4], weir_now() + 3600 * WEIR_SEC);
+	ops->queue.nack(broker, items[4], 3600 * WEIR_SEC, &err, WEIR_FOREVER);
 	item_set_why(items[5], "it is dead");
-	ops->bury(broker, items[5]);
+	ops->queue.bury(broker, items[5], &err, WEIR_FOREVER);
 	weir_sleep(60 * WEIR_SEC);
 	ck_assert(degraded(broker));
 	disk.full = false;
 	weir_sleep(2 * WEIR_SEC);
 	ck_assert(!degraded(broker));
-	ck_zero(ops->ack(broker, items, 3, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ck_zero(ops->queue.ack(broker, items, 3, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	ck_zero(put_range(broker, 11, 12, 10, WEIR_FOREVER));
 	for (int i = 6; i < 10; i++)
-		ops->nack(broker, items[i], weir_now() + WEIR_SEC);
-	ops->nack(broker, items[3], weir_now() + WEIR_SEC);
+		ops->queue.nack(broker, items[i], WEIR_SEC, &err, WEIR_FOREVER);
+	ops->queue.nack(broker, items[3], WEIR_SEC, &err, WEIR_FOREVER);
 	ck_zero(ops->close(broker, &err));
 	broker = open_broker(folder, &roomy);
 	ck_assert_uint_eq(unfinished(broker), 8);
 	ck_assert_uint_eq(letters(broker), 1);
 	for (int i = 0; i < 8; i++) {
-		ck_assert_int_eq(ops->lease(broker, items, 1, &err, WEIR_FOREVER), 1);
+		ck_assert_int_eq(ops->queue.lease(broker, items, 1, &err, WEIR_FOREVER), 1);
 		uint64_t position = items[0]->position;
 		ck_assert_uint_eq(items[0]->attempts, position == 4 ? 1000 : position == 5 ? 3 : 0);
-		ck_zero(ops->ack(broker, items, 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		ck_zero(ops->queue.ack(broker, items, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	}
+	ck_zero(ops->close(broker, &err));
+}
+
+FIBER_TEST(broker_sqlite_keeps_ages_and_the_record_of_a_retry)
+{
+	const char *folder = new_folder();
+	struct broker *broker = open_broker(folder, &roomy);
+	struct item *item;
+	ck_zero(put_range(broker, 1, 1, 10, WEIR_TRY));
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_TRY), 1);
+	item->attempt_state =
+		(struct weir_attempts){.taken = weir_now(), .first = WEIR_FOREVER, .excused = WEIR_FOREVER};
+	weir_sleep(2 * WEIR_SEC);
+	item->attempt_state.first = weir_now();
+	weir_sleep(3 * WEIR_SEC);
+	ck_zero(value_copy(&item->record, "job 7", 5));
+	ck_zero(ops->queue.extend(broker, item, &err, WEIR_FOREVER));
+	weir_sleep(WEIR_SEC); /* as a process that is killed: what it was told last is written */
+	ck_zero(ops->queue.nack(broker, item, 0, &err, WEIR_FOREVER));
+	ck_zero(ops->close(broker, &err));
+	broker = open_broker(folder, &roomy);
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+	ck_assert_str_eq(item->record.data, "job 7");
+	ck_assert_int_ge(weir_now() - item->attempt_state.taken, 6 * WEIR_SEC);
+	ck_assert_int_le(weir_now() - item->attempt_state.taken, 7 * WEIR_SEC);
+	ck_assert_int_eq(item->attempt_state.first - item->attempt_state.taken, 2 * WEIR_SEC);
+	ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	ck_zero(ops->close(broker, &err));
 }
 
@@ -129,14 +156,14 @@ FIBER_TEST(broker_sqlite_acks_get_through_when_a_put_does_not)
 	use_disk();
 	struct broker *broker = open_broker(folder, &roomy);
 	ck_zero(put_range(broker, 1, 3, 10, WEIR_TRY));
-	ck_assert_int_eq(ops->lease(broker, items, 3, &err, WEIR_TRY), 3);
+	ck_assert_int_eq(ops->queue.lease(broker, items, 3, &err, WEIR_TRY), 3);
 	ck_assert_int_eq(stat(test_format("%s/" STORE_FILE "-wal", folder), &st), 0);
 	disk.most = st.st_size + 100 * 1024;
 	struct putter putter = {broker, 4, 200, 1900, UNANSWERED};
 	spawn(group, put_later, &putter);
 	items[2]->attempts++;
-	ops->nack(broker, items[2], weir_now() + WEIR_SEC);
-	ck_zero(ops->ack(broker, items, 2, LANE_SINK, NULL, &err, WEIR_FOREVER));
+	ops->queue.nack(broker, items[2], WEIR_SEC, &err, WEIR_FOREVER);
+	ck_zero(ops->queue.ack(broker, items, 2, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	finish(group);
 	ck_assert_int_eq(putter.code, WEIR_ENOSPC);
 	ck_assert_uint_eq(unfinished(broker), 1);
@@ -154,7 +181,7 @@ FIBER_TEST(broker_sqlite_broken_disk_is_for_good)
 	use_disk();
 	struct broker *broker = open_broker(folder, &roomy);
 	ck_zero(put_range(broker, 1, 4, 10, WEIR_TRY));
-	ck_assert_int_eq(ops->lease(broker, items, 4, &err, WEIR_TRY), 4);
+	ck_assert_int_eq(ops->queue.lease(broker, items, 4, &err, WEIR_TRY), 4);
 	spawn(group, lease_for_ever, broker);
 	disk.broken = true;
 	ck_assert_int_eq(put_range(broker, 5, 6, 10, WEIR_FOREVER), WEIR_EIO);
@@ -162,13 +189,13 @@ FIBER_TEST(broker_sqlite_broken_disk_is_for_good)
 	ck_assert_int_eq(lease_code, WEIR_EIO);
 	disk.broken = false;
 	ck_assert_int_eq(put_range(broker, 5, 6, 10, WEIR_FOREVER), WEIR_EIO);
-	ck_assert_int_eq(ops->lease(broker, &none, 1, &own, WEIR_FOREVER), WEIR_EIO);
+	ck_assert_int_eq(ops->queue.lease(broker, &none, 1, &own, WEIR_FOREVER), WEIR_EIO);
 	ck_assert_str_ne(own.text, "");
-	ck_assert_int_eq(ops->ack(broker, items, 2, LANE_SINK, NULL, &own, WEIR_FOREVER), WEIR_EIO);
-	ck_assert_int_eq(ops->seal(broker, &own, WEIR_FOREVER), WEIR_EIO);
+	ck_assert_int_eq(ops->queue.ack(broker, items, 2, OUTLET_SINK, NULL, &own, WEIR_FOREVER), WEIR_EIO);
+	ck_assert_int_eq(ops->queue.seal(broker, &own, WEIR_FOREVER), WEIR_EIO);
 	for (int i = 0; i < 3; i++)
-		ops->nack(broker, items[i], weir_now() + WEIR_SEC);
-	ops->bury(broker, items[3]);
+		ops->queue.nack(broker, items[i], WEIR_SEC, &err, WEIR_FOREVER);
+	ops->queue.bury(broker, items[3], &err, WEIR_FOREVER);
 	ck_assert_int_eq(ops->close(broker, &own), WEIR_EIO);
 	broker = open_broker(folder, &roomy);
 	ck_assert_uint_ge(unfinished(broker), 4);
@@ -182,10 +209,10 @@ static void fail_for_a_year(struct broker *broker)
 	weir_nsec end = weir_now() + 365 * 86400 * WEIR_SEC;
 	ck_zero(put_range(broker, 1, 100, 20, WEIR_TRY));
 	for (int n = 0; weir_now() < end; n++) {
-		ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
 		item->attempts++;
 		item_set_why(item, "try %u", item->attempts);
-		ops->nack(broker, item, weir_now() + 3600 * WEIR_SEC);
+		ops->queue.nack(broker, item, 3600 * WEIR_SEC, &err, WEIR_FOREVER);
 		if (n == 10000)
 			allocated = mallinfo2().uordblks;
 	}

@@ -41,8 +41,8 @@ static void check_counts(const struct model *model)
 {
 	quick_assert(unfinished(model->broker) == count_where(model, READY) + count_where(model, LEASED));
 	quick_assert(letters(model->broker) == count_where(model, DEAD));
-	quick_assert(model->broker->held_items <= tight.window_items);
-	quick_assert(model->broker->held_bytes <= tight.window_bytes);
+	quick_assert(durable(model->broker)->held_items <= tight.window_items);
+	quick_assert(durable(model->broker)->held_bytes <= tight.window_bytes);
 }
 
 static void model_put(struct model *model)
@@ -69,7 +69,7 @@ static void model_lease(struct model *model)
 	struct item **at = &model->leased[model->leased_count];
 	if (max > MODEL_LEASED - model->leased_count)
 		return;
-	int n = ops->lease(model->broker, at, max, &err, weir_now() + (weir_nsec)below(model, 10) * WEIR_MSEC);
+	int n = ops->queue.lease(model->broker, at, max, &err, weir_now() + (weir_nsec)below(model, 10) * WEIR_MSEC);
 	if (n < 0) {
 		quick_assert(n == WEIR_ETIMEDOUT);
 		return;
@@ -79,7 +79,7 @@ static void model_lease(struct model *model)
 		quick_assert(item->position >= 1 && item->position <= model->read);
 		quick_assert(model->items[item->position].where == READY);
 		quick_assert(model->items[item->position].attempts == item->attempts);
-		quick_assert(strcmp(model->items[item->position].why, item->why) == 0);
+		quick_assert(strcmp(model->items[item->position].why, item_why(item)) == 0);
 		quick_assert(model->items[item->position].due <= weir_now());
 		quick_assert(is_source_of(item));
 		model->items[item->position].where = LEASED;
@@ -105,7 +105,7 @@ static void model_ack(struct model *model)
 		model->items[items[i]->position].where = SETTLED;
 	}
 	if (n)
-		ck_zero(ops->ack(model->broker, items, n, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		ck_zero(ops->queue.ack(model->broker, items, n, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 }
 
 static void model_nack(struct model *model)
@@ -121,8 +121,8 @@ static void model_nack(struct model *model)
 	model->items[item->position].where = READY;
 	model->items[item->position].attempts = item->attempts;
 	model->items[item->position].due = due;
-	strcpy(model->items[item->position].why, item->why);
-	ops->nack(model->broker, item, due);
+	strcpy(model->items[item->position].why, item_why(item));
+	ops->queue.nack(model->broker, item, due - weir_now(), &err, WEIR_FOREVER);
 }
 
 static void model_bury(struct model *model)
@@ -132,7 +132,7 @@ static void model_bury(struct model *model)
 	struct item *item = take_leased(model);
 	item_set_why(item, "dead %llu", (unsigned long long)item->position);
 	model->items[item->position].where = DEAD;
-	ops->bury(model->broker, item);
+	ops->queue.bury(model->broker, item, &err, WEIR_FOREVER);
 }
 
 /* What the letters with "7" in their reason become. */
@@ -152,14 +152,16 @@ static uint64_t move_letters(struct model *model, enum where where)
 static void model_replay(struct model *model)
 {
 	uint64_t n;
-	ck_zero(ops->replay(model->broker, &(struct letter_query){.reason = "7"}, &n, &err, WEIR_FOREVER));
+	ck_zero(ops->journal.letters(model->broker, &(struct letters_request){LETTERS_REPLAY, {.reason = "7"}}, NULL,
+				     &n, &err, WEIR_FOREVER));
 	ck_assert_uint_eq(n, move_letters(model, READY));
 }
 
 static void model_purge(struct model *model)
 {
 	uint64_t n;
-	ck_zero(ops->purge(model->broker, &(struct letter_query){.reason = "7"}, &n, &err, WEIR_FOREVER));
+	ck_zero(ops->journal.letters(model->broker, &(struct letters_request){LETTERS_PURGE, {.reason = "7"}}, NULL, &n,
+				     &err, WEIR_FOREVER));
 	ck_assert_uint_eq(n, move_letters(model, PURGED));
 }
 
@@ -173,7 +175,7 @@ static void model_reopen(struct model *model)
 {
 	give_all_back(model);
 	if (below(model, 2))
-		ops->stop(model->broker);
+		ops->queue.stop(model->broker);
 	ck_zero(ops->close(model->broker, &err));
 	model->broker = open_broker(model->folder, &tight);
 	/* Due times are wall times on disk, and the test's clock is another one. */
@@ -205,15 +207,15 @@ static void model_step(struct model *model)
 static void drain_model(struct model *model)
 {
 	give_all_back(model);
-	ck_zero(ops->seal(model->broker, &err, WEIR_FOREVER));
+	ck_zero(ops->queue.seal(model->broker, &err, WEIR_FOREVER));
 	int code;
-	while ((code = ops->lease(model->broker, model->leased, 1, &err, weir_now() + 60 * WEIR_SEC)) == 1) {
+	while ((code = ops->queue.lease(model->broker, model->leased, 1, &err, weir_now() + 60 * WEIR_SEC)) == 1) {
 		struct item *item = model->leased[0];
 		quick_assert(model->items[item->position].where == READY);
 		quick_assert(model->items[item->position].due <= weir_now());
 		model->items[item->position].where = SETTLED;
 		item->fate = FATE_SUCCEEDED;
-		ck_zero(ops->ack(model->broker, &item, 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		ck_zero(ops->queue.ack(model->broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	}
 	ck_assert_int_eq(code, WEIR_ECLOSED);
 }
@@ -234,7 +236,7 @@ FIBER_TEST(broker_sqlite_agrees_with_a_naive_model)
 	uint64_t dead = count_where(model, DEAD) + count_where(model, PURGED);
 	ck_zero(ops->close(model->broker, &err));
 	model->broker = open_broker(model->folder, &tight);
-	ck_zero(ops->recall(model->broker, &past));
+	ck_zero(ops->journal.recall(model->broker, &past, &err, WEIR_FOREVER));
 	ck_assert(past.done && past.sealed && past.unfinished == 0);
 	ck_assert_uint_eq(past.accounts.read, model->read);
 	ck_assert_uint_eq(past.accounts.succeeded + past.accounts.dropped, count_where(model, SETTLED));
@@ -270,7 +272,7 @@ static int put_all(void *arg)
 			crash.was_put[from++] = true;
 		weir_sleep((weir_nsec)weir_random_below(&crash.random, 10) * WEIR_MSEC);
 	}
-	ck_zero(ops->seal(crash.broker, &err, WEIR_FOREVER));
+	ck_zero(ops->queue.seal(crash.broker, &err, WEIR_FOREVER));
 	return 0;
 }
 
@@ -282,15 +284,15 @@ static void settle_one(struct item *item)
 	case 1:
 	case 2:
 		item->attempts++;
-		ops->nack(crash.broker, item, weir_now() + WEIR_MSEC);
+		ops->queue.nack(crash.broker, item, WEIR_MSEC, &err, WEIR_FOREVER);
 		break;
 	case 3:
 		crash.leaving[position] = true;
-		ops->bury(crash.broker, item);
+		ops->queue.bury(crash.broker, item, &err, WEIR_FOREVER);
 		break;
 	default:
 		crash.leaving[position] = true;
-		ck_zero(ops->ack(crash.broker, &item, 1, LANE_SINK, NULL, &err, WEIR_FOREVER));
+		ck_zero(ops->queue.ack(crash.broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 		crash.settled[position] = true;
 	}
 }
@@ -300,7 +302,7 @@ static int work_all(void *arg)
 	(void)arg;
 	struct item *item;
 	int code;
-	while ((code = ops->lease(crash.broker, &item, 1, &err, WEIR_FOREVER)) == 1) {
+	while ((code = ops->queue.lease(crash.broker, &item, 1, &err, WEIR_FOREVER)) == 1) {
 		weir_sleep((weir_nsec)weir_random_below(&crash.random, 5) * WEIR_MSEC);
 		settle_one(item);
 	}
@@ -344,10 +346,10 @@ static void check_copy(const char *folder, const struct crash *before, const str
 	struct item *item;
 	uint64_t n = unfinished(broker), dead = letters(broker);
 	for (uint64_t i = 0; i < n; i++) {
-		ck_assert_int_eq(ops->lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
 		quick_assert(!inside[item->position]);
 		inside[item->position] = true;
-		ops->nack(broker, item, weir_now() + 3600 * WEIR_SEC);
+		ops->queue.nack(broker, item, 3600 * WEIR_SEC, &err, WEIR_FOREVER);
 	}
 	for (int i = 1; i <= CRASH_ITEMS; i++) {
 		quick_assert(inside[i] || !before->was_put[i] || after->leaving[i]);
@@ -367,7 +369,7 @@ static void copy_and_check(const char *folder)
 	struct copy copy = {folder, new_folder()};
 	struct crash *before = malloc(sizeof *before), *after = malloc(sizeof *after);
 	*before = crash;
-	ck_zero(broker_on_thread(crash.broker, copy_folder, &copy));
+	ck_zero(broker_on_thread(durable(crash.broker), copy_folder, &copy));
 	*after = crash;
 	check_copy(copy.to, before, after);
 	free(before);
@@ -391,4 +393,32 @@ FIBER_TEST(broker_sqlite_crash_loses_nothing_and_brings_nothing_back)
 	finish(group);
 	copy_and_check(folder);
 	ck_zero(ops->close(crash.broker, &err));
+}
+
+/* The number of free pages in the file's head is wrong, which only a check of all pages finds. */
+static void damage(const char *folder)
+{
+	struct store *store;
+	ck_zero(store_open(folder, 0, &store, &err)); /* copies the log into the file */
+	store_close(store);
+	FILE *file = fopen(test_format("%s/" STORE_FILE, folder), "r+e");
+	ck_assert(file && fseek(file, 36, SEEK_SET) == 0 && fwrite("\0\0\0\7", 1, 4, file) == 4);
+	fclose(file);
+}
+
+FIBER_TEST(broker_sqlite_settles_nothing_in_a_damaged_state_that_no_run_has_closed)
+{
+	struct copy copy = {new_folder(), new_folder()};
+	struct broker *broker = open_broker(copy.from, &roomy);
+	struct item *item;
+	ck_zero(put_range(broker, 1, 20, 30, WEIR_FOREVER));
+	ck_zero(broker_on_thread(durable(broker), copy_folder, &copy));
+	ck_zero(ops->close(broker, &err));
+	damage(copy.to);
+	broker = open_broker(copy.to, &roomy);
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+	ck_assert_int_eq(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER), WEIR_EDATA);
+	ck_assert_ptr_nonnull(strstr(err.text, "its pages are damaged"));
+	item_free(item);
+	ck_assert_int_eq(ops->close(broker, &err), WEIR_EDATA);
 }

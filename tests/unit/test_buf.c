@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/buf.h"
+#include "data/buf.h"
+#include "data/json.h"
 #include "port/item.h"
-#include "port/json.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -112,4 +112,61 @@ TEST(item_lists_own_their_values)
 	ck_assert_str_eq(item->why, "bad??[31m");
 	item_free(item);
 	item_free(NULL);
+}
+
+TEST(value_is_parsed_once_and_hands_on_what_it_says)
+{
+	struct value value, copy;
+	const struct json *first, *again;
+	ck_assert_int_eq(value_copy(&value, "{\"a\":1}", 7), 0);
+	ck_assert_int_eq(value_json(&value, &first, NULL), 0);
+	ck_assert_int_eq(value_json(&value, &again, NULL), 0);
+	ck_assert_ptr_eq(again, first);
+	ck_assert_int_eq(value_hand_on(&copy, &value), 0);
+	ck_assert_ptr_null(value.json);
+	ck_assert_str_eq(copy.data, "{\"a\":1}");
+	ck_assert_int_eq(value_json(&copy, &again, NULL), 0);
+	ck_assert_ptr_eq(again, first);
+	value_forget(&copy);
+	ck_assert_ptr_null(copy.json);
+	value_fini(&copy);
+	value_fini(&value);
+}
+
+TEST(value_that_is_no_json_says_why_each_time)
+{
+	struct value value;
+	const struct json *json = NULL;
+	ck_assert_int_eq(value_copy(&value, "{", 1), 0);
+	for (int i = 0; i < 2; i++) {
+		struct weir_error err = {0};
+		ck_assert_int_eq(value_json(&value, &json, &err), WEIR_EDATA);
+		ck_assert_int_eq(err.column, 2);
+		ck_assert_ptr_null(json);
+	}
+	value_fini(&value);
+}
+
+static void expect_visible(const char *text, size_t n, bool lines, const char *expected)
+{
+	struct buf buf = {0};
+	ck_assert_int_eq(buf_add_visible(&buf, text, n, lines), 0);
+	ck_assert_str_eq(buf.len ? buf.data : "", expected);
+	buf_fini(&buf);
+}
+
+TEST(buf_makes_visible_what_would_act_on_a_terminal)
+{
+#define EXPECT_VISIBLE(text, expected) expect_visible(text, sizeof text - 1, false, expected)
+	EXPECT_VISIBLE("", "");
+	EXPECT_VISIBLE("plain \"\\ caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80",
+		       "plain \"\\ caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80");
+	EXPECT_VISIBLE("\x1b[31m\r\n\t\0\x7f", "\\u001b[31m\\u000d\\u000a\\u0009\\u0000\\u007f");
+	EXPECT_VISIBLE("\xC2\x80\xC2\x9B\xC2\x9F\xC2\xA0", "\\u0080\\u009b\\u009f\xC2\xA0");
+	EXPECT_VISIBLE("\xE2\x80\xAA\xE2\x80\xAE\xE2\x80\xAF", "\\u202a\\u202e\xE2\x80\xAF");
+	EXPECT_VISIBLE("\xE2\x81\xA6\xE2\x81\xA9\xE2\x81\xAA", "\\u2066\\u2069\xE2\x81\xAA");
+	EXPECT_VISIBLE("\xE2\x80\x8D\xE2\x80\x8E\xE2\x80\x8F\xD8\x9C", "\xE2\x80\x8D\\u200e\\u200f\\u061c");
+	EXPECT_VISIBLE("\x9B\xFF\xC2", "\\u009b\\u00ff\\u00c2"); /* no UTF-8 */
+	EXPECT_VISIBLE("\xED\xA0\x80\xE2\x80", "\\u00ed\\u00a0\\u0080\\u00e2\\u0080");
+	expect_visible("a\n\x1b\n", 4, true, "a\n\\u001b\n");
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A single call through a policy: attempts, deadlines, the breaker, the budget. */
+#include "sync/policy.h"
+#include "unit/death.h"
 #include "unit/fibers.h"
 
 #include <stdlib.h>
@@ -22,7 +24,7 @@ struct job {
 	struct weir_attempt seen[32];
 	enum weir_outcome outcome;
 	bool permanent;
-	struct weir_told told;
+	struct weir_hint hint;
 };
 
 static int work(void *arg, struct weir_attempt *attempt, void *unused)
@@ -39,7 +41,7 @@ static int work(void *arg, struct weir_attempt *attempt, void *unused)
 	if (job->outcome)
 		attempt->outcome = job->outcome;
 	attempt->permanent = job->permanent;
-	attempt->told = job->told;
+	attempt->hint = job->hint;
 	return job->answers[n];
 }
 
@@ -97,10 +99,10 @@ FIBER_TEST(call_attempts_have_a_deadline_of_their_own)
 	ck_assert_uint_eq(job.calls, 2);
 	ck_assert_int_eq(weir_now() - began, 200 * WEIR_MSEC);
 	ck_assert_int_eq(job.seen[0].deadline - job.began[0], 50 * WEIR_MSEC);
-	weir_policy_gate(policy, "", &gate);
+	weir__policy_gate(policy, "", &gate);
 	weir_gate_stats(gate, &stats);
 	ck_assert_uint_eq(stats.timed_out, 2);
-	weir_policy_put(policy, gate);
+	weir__policy_unref(policy, gate);
 	weir_policy_free(policy);
 }
 
@@ -110,7 +112,7 @@ FIBER_TEST(call_ends_at_its_deadline_whatever_it_does)
 		new_policy(&(struct weir_policy_options){.concurrency = 1, .retry = {.backoff = NO_JITTER}});
 	struct job slow = {.answers = fails, .takes = WEIR_SEC}, failing = {.answers = fails};
 	struct weir_gate *gate;
-	struct weir_pass pass;
+	struct weir__pass pass;
 	weir_nsec began = weir_now();
 	ck_assert_int_eq(weir_call(policy, work, &slow, weir_after(30 * WEIR_MSEC)), WEIR_ETIMEDOUT);
 	ck_assert_int_eq(weir_now() - began, 30 * WEIR_MSEC);
@@ -118,12 +120,12 @@ FIBER_TEST(call_ends_at_its_deadline_whatever_it_does)
 	ck_assert_int_eq(weir_call(policy, work, &failing, weir_after(250 * WEIR_MSEC)), WEIR_EIO);
 	ck_assert_uint_eq(failing.calls, 2);
 	ck_assert_int_eq(weir_now() - began, 130 * WEIR_MSEC);
-	weir_policy_gate(policy, "", &gate);
-	ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_TRY), 0);
+	weir__policy_gate(policy, "", &gate);
+	ck_assert_int_eq(weir__gate_enter(gate, &pass, WEIR_TRY), 0);
 	ck_assert_int_eq(weir_call(policy, work, &failing, WEIR_TRY), WEIR_EAGAIN);
 	ck_assert_int_eq(weir_call(policy, work, &failing, weir_after(WEIR_MSEC)), WEIR_ETIMEDOUT);
-	weir_gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, NULL);
-	weir_policy_put(policy, gate);
+	weir__gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, NULL);
+	weir__policy_unref(policy, gate);
 	weir_policy_free(policy);
 }
 
@@ -135,28 +137,28 @@ FIBER_TEST(call_has_time_outs_for_waiting_and_for_all_of_it)
 									      .retry = {.backoff = NO_JITTER}});
 	struct job slow = {.answers = fails, .takes = WEIR_SEC}, failing = {.answers = fails};
 	struct weir_gate *gate;
-	struct weir_pass pass;
+	struct weir__pass pass;
 	weir_nsec began = weir_now();
 	ck_assert_int_eq(weir_call(policy, work, &slow, WEIR_FOREVER), WEIR_ETIMEDOUT);
 	ck_assert_int_eq(weir_now() - began, 250 * WEIR_MSEC);
 	ck_assert_int_eq(weir_call(policy, work, &failing, WEIR_FOREVER), WEIR_EIO);
 	ck_assert_uint_eq(failing.calls, 2);
-	weir_policy_gate(policy, "", &gate);
-	ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_TRY), 0);
+	weir__policy_gate(policy, "", &gate);
+	ck_assert_int_eq(weir__gate_enter(gate, &pass, WEIR_TRY), 0);
 	began = weir_now();
 	ck_assert_int_eq(weir_call(policy, work, &failing, WEIR_FOREVER), WEIR_ETIMEDOUT);
 	ck_assert_int_eq(weir_now() - began, 20 * WEIR_MSEC);
-	weir_gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, NULL);
-	weir_policy_put(policy, gate);
+	weir__gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, NULL);
+	weir__policy_unref(policy, gate);
 	weir_policy_free(policy);
 }
 
-FIBER_TEST(call_that_was_throttled_uses_up_no_attempt_and_waits_as_told)
+FIBER_TEST(call_that_was_throttled_uses_up_no_attempt_and_waits_as_hinted)
 {
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){
 		.concurrency = 5, .retry = {.attempts = 2, .elapsed = WEIR_SEC, .backoff = NO_JITTER}});
 	const int answers[] = {WEIR_EIO, WEIR_EIO, WEIR_EIO, WEIR_EIO, 3};
-	struct job job = {.answers = answers, .outcome = WEIR_OUTCOME_THROTTLED, .told.retry_after = 10 * WEIR_SEC};
+	struct job job = {.answers = answers, .outcome = WEIR_OUTCOME_THROTTLED, .hint.retry_after = 10 * WEIR_SEC};
 	struct weir_policy_stats stats;
 	ck_assert_int_eq(weir_call(policy, work, &job, WEIR_FOREVER), 3);
 	for (int i = 1; i < 5; i++) {
@@ -177,7 +179,7 @@ static int throttle_then_fail(void *arg, struct weir_attempt *attempt, void *unu
 	switch (++job->calls) {
 	case 1:
 		attempt->outcome = WEIR_OUTCOME_THROTTLED;
-		attempt->told.retry_after = 10 * WEIR_SEC;
+		attempt->hint.retry_after = 10 * WEIR_SEC;
 		return WEIR_EIO;
 	case 2:
 		return WEIR_EIO;
@@ -328,7 +330,7 @@ static int retry_aside(void *arg)
 }
 
 /* The first has the one retry that there may be; when it ends the others are told, and one of them is cancelled. */
-FIBER_TEST(call_that_waits_for_the_budget_is_canceled_at_once)
+FIBER_TEST(call_that_waits_for_the_budget_is_canceled_immediately)
 {
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){
 		.pattern = WEIR_PATTERN_QUEUE,
@@ -348,4 +350,30 @@ FIBER_TEST(call_that_waits_for_the_budget_is_canceled_at_once)
 	weir_group_free(canceled);
 	finish(group);
 	weir_policy_free(policy);
+}
+
+static struct weir_policy *volatile in_use;
+
+static int free_policy(void *job, struct weir_attempt *attempt, void *arg)
+{
+	(void)job, (void)attempt, (void)arg;
+	breaks(weir_policy_free(in_use));
+	return 0;
+}
+
+static int free_in_a_call(void *arg)
+{
+	(void)arg;
+	in_use = new_policy(&(struct weir_policy_options){.concurrency = 1});
+	return weir_call(in_use, free_policy, NULL, WEIR_FOREVER);
+}
+
+static void run_free_in_a_call(void)
+{
+	weir_run(NULL, free_in_a_call, NULL);
+}
+
+TEST(call_in_which_its_policy_is_freed_is_a_broken_contract)
+{
+	assert_breaks(run_free_in_a_call, "weir_policy_free: a weir_call() or weir_process() is still running");
 }

@@ -1,113 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Pools of children: small shell scripts as programs, on the real clock. */
-#include "unit/fibers.h"
+/* Pools of children: lines, batches, limits.  What becomes of lines whose children die is in test_child_deaths.c. */
+#include "unit/children.h"
+#include "unit/death.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include <weir/child.h>
-#include <weir/group.h>
-
-/* Answers a line with itself.  `die` ends it, `hang` it never answers, `long` gets an endless answer, `twice` two,
- * `close` shuts its output and lives on; `sleep N` takes N seconds; `count` tells how many lines it has got; `wait
- * FILE` waits for a file; `meet A B` makes the one and waits for the other; `grow` needs 128 MiB. */
-static const char script[] = "while read -r a b; do n=$((n + 1)); case $a in\n"
-			     "die) exit 3;;\n"
-			     "kill) kill -9 $$;;\n"
-			     "hang) sleep 60;;\n"
-			     "long) while :; do echo -n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done;;\n"
-			     "twice) echo 1; echo 2;;\n"
-			     "close) exec >&- <&-; sleep 60;;\n"
-			     "sleep) sleep $b; echo slept;;\n"
-			     "fds) echo $(ls /proc/self/fd | wc -l);;\n"
-			     "env) echo $(env | wc -l);;\n"
-			     "pid) echo $$;;\n"
-			     "count) echo $n;;\n"
-			     "wait) until [ -e $b ]; do sleep 0.01; done; echo waited;;\n"
-			     "meet) : >${b% *}; until [ -e ${b#* } ]; do sleep 0.01; done; echo met;;\n"
-			     "grow) s=xxxxxxxxxxxxxxxx; i=0; while [ $i -lt 23 ]; do s=$s$s; i=$((i + 1)); done;\n"
-			     "echo ${#s};;\n"
-			     "*) echo \"$a $b\";;\n"
-			     "esac; done";
-
-static const char *const script_argv[] = {"/bin/sh", "-c", script, NULL};
-static const char *const cat_argv[] = {"/bin/cat", NULL};
-static const char *const path_envp[] = {"PATH=/usr/bin:/bin", NULL};
-
-static struct weir_child *open_pool(struct weir_child_options opts)
-{
-	struct weir_child *pool;
-	if (!opts.argv)
-		opts.argv = script_argv;
-	if (!opts.envp)
-		opts.envp = path_envp;
-	ck_assert_int_eq(weir_child_new(&opts, &pool), 0);
-	return pool;
-}
-
-/* Frees the pool and sees to it that no child is left, not even as a zombie. */
-static void close_pool(struct weir_child *pool)
-{
-	weir_child_free(pool);
-	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
-	ck_assert_int_eq(errno, ECHILD);
-}
-
-struct job {
-	struct weir_child *pool;
-	const char *line;
-	weir_nsec deadline;
-	int code;
-	char *answer;
-	size_t n;
-	int order; /* in which it ended */
-};
-
-static int ended;
-
-static int run_job(void *arg)
-{
-	struct job *job = arg;
-	job->code = weir_child_call(job->pool, job->line, strlen(job->line), &job->answer, &job->n,
-				    job->deadline ? job->deadline : WEIR_FOREVER);
-	job->order = ended++;
-	return 0;
-}
-
-static void run_jobs(struct weir_child *pool, struct job *jobs, size_t n)
-{
-	struct weir_group *group;
-	ended = 0;
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	for (size_t i = 0; i < n; i++) {
-		jobs[i].pool = pool;
-		ck_assert_int_eq(weir_group_spawn(group, run_job, &jobs[i], WEIR_FOREVER), 0);
-	}
-	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
-	weir_group_free(group);
-}
-
-static void expect(const struct job *job, const char *answer)
-{
-	ck_assert_msg(job->code == 0, "%s: %s", job->line, weir_strerror(job->code));
-	ck_assert_str_eq(job->answer, answer);
-	ck_assert_uint_eq(job->n, strlen(answer));
-	free(job->answer);
-}
-
-static void call(struct weir_child *pool, const char *line, int code, const char *answer)
-{
-	struct job job = {.pool = pool, .line = line};
-	run_job(&job);
-	ck_assert_msg(job.code == code, "%s: %s", line, weir_errname(job.code));
-	if (!code)
-		expect(&job, answer);
-}
 
 LOOP_TEST(child_answers_lines)
 {
@@ -136,7 +36,7 @@ LOOP_TEST(child_answers_many_callers_each_with_its_own)
 	close_pool(pool);
 }
 
-LOOP_TEST(child_carries_long_lines_both_ways_at_once)
+LOOP_TEST(child_carries_long_lines_both_ways_concurrently)
 {
 	enum { N = 8, BYTES = 3000000 };
 	struct weir_child *pool = open_pool((struct weir_child_options){.argv = cat_argv});
@@ -160,26 +60,6 @@ LOOP_TEST(child_refuses_a_line_break_in_a_line)
 	struct weir_child *pool = open_pool((struct weir_child_options){.argv = cat_argv});
 	call(pool, "a\nb", WEIR_EINVAL, NULL);
 	call(pool, "b", 0, "b");
-	close_pool(pool);
-}
-
-LOOP_TEST(child_that_dies_fails_its_line_alone_and_order_is_kept)
-{
-	struct weir_child *pool = open_pool((struct weir_child_options){0});
-	struct job jobs[] = {{.line = "1 a"},  {.line = "2 b"}, {.line = "die"}, {.line = "4 d"},
-			     {.line = "kill"}, {.line = "6 f"}, {.line = "7 g"}};
-	run_jobs(pool, jobs, 7);
-	for (int i = 0; i < 7; i++) {
-		ck_assert_int_eq(jobs[i].order, i);
-		if (i == 2 || i == 4)
-			ck_assert_int_eq(jobs[i].code, WEIR_EDIED);
-		else
-			expect(&jobs[i], jobs[i].line);
-	}
-	struct weir_child_stats stats;
-	weir_child_stats(pool, &stats);
-	ck_assert_uint_eq(stats.deaths, 2);
-	ck_assert_uint_eq(stats.restarts, 2);
 	close_pool(pool);
 }
 
@@ -215,56 +95,6 @@ LOOP_TEST(child_limit_counts_from_when_a_line_is_first)
 	close_pool(pool);
 }
 
-LOOP_TEST(child_that_answers_without_end_is_killed)
-{
-	struct weir_child *pool = open_pool((struct weir_child_options){.answer_bytes = 100000});
-	struct job jobs[] = {{.line = "long"}, {.line = "2 b"}};
-	run_jobs(pool, jobs, 2);
-	ck_assert_int_eq(jobs[0].code, WEIR_EDIED);
-	expect(&jobs[1], "2 b");
-	close_pool(pool);
-}
-
-LOOP_TEST(child_that_answers_twice_is_started_anew)
-{
-	struct weir_child *pool = open_pool((struct weir_child_options){0});
-	call(pool, "twice", 0, "1");
-	struct weir_child_stats stats = {0};
-	while (!stats.restarts) {
-		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
-		weir_child_stats(pool, &stats);
-	}
-	call(pool, "next x", 0, "next x");
-	close_pool(pool);
-}
-
-LOOP_TEST(child_that_closes_its_output_counts_as_dead)
-{
-	struct weir_child *pool = open_pool((struct weir_child_options){0});
-	call(pool, "close", WEIR_EDIED, NULL);
-	call(pool, "next x", 0, "next x");
-	close_pool(pool);
-}
-
-LOOP_TEST(child_killed_while_idle_is_started_again)
-{
-	struct weir_child *pool = open_pool((struct weir_child_options){0});
-	struct job job = {.pool = pool, .line = "pid"};
-	run_job(&job);
-	ck_assert_int_eq(job.code, 0);
-	kill(atoi(job.answer), SIGKILL);
-	free(job.answer);
-	struct weir_child_stats stats = {0};
-	while (!stats.restarts) {
-		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
-		weir_child_stats(pool, &stats);
-	}
-	call(pool, "next x", 0, "next x");
-	weir_child_stats(pool, &stats);
-	ck_assert_uint_eq(stats.deaths, 1);
-	close_pool(pool);
-}
-
 LOOP_TEST(child_call_ends_at_its_deadline_and_the_answer_goes_to_no_one_else)
 {
 	struct weir_child *pool = open_pool((struct weir_child_options){.batch = 2});
@@ -279,7 +109,7 @@ LOOP_TEST(child_call_ends_at_its_deadline_and_the_answer_goes_to_no_one_else)
 	expect(&jobs[3], "4 d");
 	char *answer = "untouched";
 	size_t n = 7;
-	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, WEIR_TRY), WEIR_EAGAIN);
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, NULL, WEIR_TRY), WEIR_EAGAIN);
 	ck_assert_str_eq(answer, "untouched");
 	close_pool(pool);
 }
@@ -301,43 +131,13 @@ LOOP_TEST(child_call_can_be_cancelled_and_the_pool_goes_on)
 	close_pool(pool); /* with the line `hang` still under way: 1 s, then it is killed */
 }
 
-LOOP_TEST(child_program_that_is_not_there_is_an_error_at_once)
+LOOP_TEST(child_program_that_is_not_there_is_an_error_immediately)
 {
 	static const char *const argv[] = {"/nonexistent/program", NULL};
 	struct weir_child *pool = NULL;
 	ck_assert_int_eq(weir_child_new(&(struct weir_child_options){.argv = argv, .processes = 4}, &pool), -ENOENT);
 	ck_assert_ptr_null(pool);
 	ck_assert_int_eq(weir_child_new(&(struct weir_child_options){.argv = argv + 1}, &pool), WEIR_EINVAL);
-}
-
-LOOP_TEST(child_program_that_never_lives_is_given_up)
-{
-	static const char *const argv[] = {"/bin/false", NULL};
-	struct weir_child *pool = open_pool((struct weir_child_options){.argv = argv, .processes = 2});
-	struct weir_child_stats stats = {0};
-	while (stats.deaths < 10) {
-		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
-		weir_child_stats(pool, &stats);
-	}
-	ck_assert_int_eq(weir_sleep(10 * WEIR_MSEC), 0);
-	call(pool, "x", WEIR_EDIED, NULL);
-	call(pool, "y", WEIR_EDIED, NULL);
-	weir_child_stats(pool, &stats);
-	ck_assert_uint_eq(stats.deaths, 10);
-	close_pool(pool);
-}
-
-LOOP_TEST(child_calls_to_a_program_that_dies_at_once_all_end)
-{
-	static const char *const argv[] = {"/bin/false", NULL};
-	struct weir_child *pool = open_pool((struct weir_child_options){.argv = argv});
-	struct job jobs[20] = {0};
-	for (int i = 0; i < 20; i++)
-		jobs[i].line = "x";
-	run_jobs(pool, jobs, 20);
-	for (int i = 0; i < 20; i++)
-		ck_assert_int_eq(jobs[i].code, WEIR_EDIED);
-	close_pool(pool);
 }
 
 LOOP_TEST(child_gets_three_descriptors_and_only_the_given_environment)
@@ -368,32 +168,6 @@ LOOP_TEST(child_work_is_spread_over_the_children)
 			ck_assert_str_ne(jobs[i].answer, jobs[k].answer);
 	for (int i = 0; i < 4; i++)
 		free(jobs[i].answer);
-	close_pool(pool);
-}
-
-LOOP_TEST(child_deaths_and_deadlines_at_random_leave_every_other_answer_right)
-{
-	enum { N = 600 };
-	struct weir_child *pool = open_pool((struct weir_child_options){.processes = 3, .batch = 8});
-	struct job *jobs = calloc(N, sizeof *jobs);
-	unsigned random = 12345;
-	for (int i = 0; i < N; i++) {
-		random = random * 1103515245 + 12345;
-		bool dies = (random >> 16) % 16 == 0;
-		jobs[i].line = dies ? "die" : test_format("line %d", i);
-		if ((random >> 20) % 4 == 0)
-			jobs[i].deadline = weir_after((random >> 16) % 40 * WEIR_MSEC + 1);
-	}
-	run_jobs(pool, jobs, N);
-	for (int i = 0; i < N; i++) {
-		if (jobs[i].deadline && jobs[i].code == WEIR_ETIMEDOUT)
-			continue;
-		if (!strcmp(jobs[i].line, "die"))
-			ck_assert_int_eq(jobs[i].code, WEIR_EDIED);
-		else
-			expect(&jobs[i], jobs[i].line);
-	}
-	free(jobs);
 	close_pool(pool);
 }
 
@@ -451,11 +225,11 @@ LOOP_TEST(child_is_not_given_a_line_whose_deadline_has_passed)
 	struct weir_deadline scope;
 	char *answer;
 	size_t n;
-	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, weir_now()), WEIR_ETIMEDOUT);
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, NULL, weir_now()), WEIR_ETIMEDOUT);
 	weir_deadline_enter(&scope, weir_now());
-	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, WEIR_FOREVER), WEIR_ETIMEDOUT);
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, NULL, WEIR_FOREVER), WEIR_ETIMEDOUT);
 	weir_deadline_leave(&scope);
-	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, WEIR_TRY), WEIR_EAGAIN);
+	ck_assert_int_eq(weir_child_call(pool, "x", 1, &answer, &n, NULL, WEIR_TRY), WEIR_EAGAIN);
 	call(pool, "count", 0, "1");
 	close_pool(pool);
 }
@@ -540,4 +314,35 @@ LOOP_TEST(child_may_be_written_in_any_language)
 			call(pool, "word", 0, "word word word");
 		close_pool(pool);
 	}
+}
+
+static struct weir_child *volatile in_use;
+
+static int call_for_ever(void *arg)
+{
+	(void)arg;
+	char *answer;
+	size_t n;
+	return weir_child_call(in_use, "x", 1, &answer, &n, NULL, WEIR_FOREVER);
+}
+
+static int free_in_a_call(void *arg)
+{
+	(void)arg;
+	struct weir_group *group = new_group();
+	in_use = open_pool((struct weir_child_options){.argv = cat_argv});
+	spawn(group, call_for_ever, NULL);
+	weir_yield();
+	breaks(weir_child_free(in_use));
+	return 0;
+}
+
+static void run_free_in_a_call(void)
+{
+	weir_run(NULL, free_in_a_call, NULL);
+}
+
+TEST(child_freed_in_a_call_is_a_broken_contract)
+{
+	assert_breaks(run_free_in_a_call, "weir_child_free: a weir_child_call() is still running");
 }

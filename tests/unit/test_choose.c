@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How auto chooses: each rule by its number, and what holds of every choice. */
+#include "policy/choose.h"
 #include "support/test.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ static struct weir_choice choose(struct weir_profile profile)
 {
 	struct weir_choice choice;
 	memset(&choice, 0xff, sizeof choice);
-	weir_choose(&profile, &choice);
+	weir__choose(&profile, &choice);
 	return choice;
 }
 
@@ -35,21 +36,19 @@ static void assert_choice(struct weir_choice choice, unsigned rule, enum weir_pa
 	ck_assert(choice.per_sec == 0 || pattern == WEIR_PATTERN_RATE);
 }
 
-TEST(choose_1_paces_to_a_limit_that_was_told)
+TEST(choose_1_paces_to_a_limit_that_was_hinted)
 {
 	struct weir_profile profile = usual;
-	profile.told_per_sec = 1000;
+	profile.hinted_per_sec = 1000;
 	profile.throttled = 0.2;
 	profile.passed_per_sec = 1100;
 	struct weir_choice choice = choose(profile);
 	/* 1000 a second of 0.4 s are 400 at once; half as many again and one */
-	assert_choice(choice, 1, WEIR_PATTERN_RATE, 601,
-		      "the server allows 1000 calls a second, by its own word: pacing to that");
+	assert_choice(choice, 1, WEIR_PATTERN_RATE, 601, "at most 1000 calls a second, as the server states");
 	ck_assert_double_eq(choice.per_sec, 1000);
-	profile.told_per_sec = 0.0833333;
+	profile.hinted_per_sec = 0.0833333;
 	profile.p50 = profile.p95 = 0;
-	assert_choice(choose(profile), 1, WEIR_PATTERN_RATE, 80,
-		      "the server allows 0.0833 calls a second, by its own word: pacing to that");
+	assert_choice(choose(profile), 1, WEIR_PATTERN_RATE, 80, "at most 0.0833 calls a second, as the server states");
 }
 
 TEST(choose_2_paces_to_what_passed_when_others_were_turned_away)
@@ -60,7 +59,7 @@ TEST(choose_2_paces_to_what_passed_when_others_were_turned_away)
 	profile.failed = 0.5; /* the rate is the first thing to get right */
 	struct weir_choice choice = choose(profile);
 	assert_choice(choice, 2, WEIR_PATTERN_RATE, 571,
-		      "429s from about 950 calls a second on (12 % of calls): pacing to that");
+		      "at most about 950 calls a second: above that the server answers 429 (12 % of calls)");
 	ck_assert_double_eq(choice.per_sec, 950);
 }
 
@@ -69,7 +68,7 @@ TEST(choose_3_begins_with_one_call_when_none_passed)
 	struct weir_profile profile = usual;
 	profile.throttled = 1;
 	assert_choice(choose(profile), 3, WEIR_PATTERN_QUEUE, 1,
-		      "100 % of calls got a 429 and no rate is known to pass: one call at a time to begin with");
+		      "100 % of calls got a 429: starting with one call in flight");
 }
 
 TEST(choose_4_makes_batches_of_jobs_that_are_alike_when_memory_is_short)
@@ -78,7 +77,7 @@ TEST(choose_4_makes_batches_of_jobs_that_are_alike_when_memory_is_short)
 	profile.memory_bytes = 1 << 20;
 	profile.p95 = 55 * WEIR_MSEC;
 	assert_choice(choose(profile), 4, WEIR_PATTERN_CHUNKED, 16,
-		      "1 MiB of memory hold 16 jobs, and p95 is only 1.1 times p50: batches of 16");
+		      "1 MiB of memory holds 16 jobs, and p95 is only 1.1 times p50: batches of 16");
 }
 
 TEST(choose_5_queues_as_many_as_memory_holds)
@@ -87,7 +86,7 @@ TEST(choose_5_queues_as_many_as_memory_holds)
 	profile.memory_bytes = 1 << 20;
 	profile.p95 = 60 * WEIR_MSEC; /* 1.2 times: a batch would wait for its slowest */
 	assert_choice(choose(profile), 5, WEIR_PATTERN_QUEUE, 16,
-		      "1 MiB of memory hold 16 jobs: a queue with 16 at once");
+		      "1 MiB of memory holds 16 jobs: at most 16 in flight");
 	profile.p50 = profile.p95 = 0; /* not known to be alike */
 	ck_assert_uint_eq(choose(profile).rule, 5);
 	profile.memory_bytes = 100;
@@ -101,12 +100,11 @@ TEST(choose_5_queues_as_many_as_memory_holds)
 	ck_assert_uint_eq(choose(profile).concurrency, 79);
 }
 
-TEST(choose_6_does_few_jobs_all_at_once)
+TEST(choose_6_does_few_jobs_concurrently)
 {
 	struct weir_profile profile = usual;
 	profile.jobs = 100;
-	assert_choice(choose(profile), 6, WEIR_PATTERN_NAIVE, 0,
-		      "there are only 100 jobs and 3 % of calls failed: all at once");
+	assert_choice(choose(profile), 6, WEIR_PATTERN_NAIVE, 0, "only 100 jobs, and 3 % of calls failed: no limit");
 	profile.failed = 0.06;
 	ck_assert_uint_eq(choose(profile).rule, 9);
 	profile.failed = 0.05;
@@ -115,8 +113,7 @@ TEST(choose_6_does_few_jobs_all_at_once)
 	ck_assert_uint_eq(choose(profile).rule, 9);
 	profile.jobs = 10;
 	profile.memory_bytes = 9 * profile.job_bytes;
-	assert_choice(choose(profile), 5, WEIR_PATTERN_QUEUE, 9,
-		      "576 KiB of memory hold 9 jobs: a queue with 9 at once");
+	assert_choice(choose(profile), 5, WEIR_PATTERN_QUEUE, 9, "576 KiB of memory holds 9 jobs: at most 9 in flight");
 }
 
 TEST(choose_7_concludes_nothing_from_a_few_calls)
@@ -125,8 +122,7 @@ TEST(choose_7_concludes_nothing_from_a_few_calls)
 	profile.seen = 19;
 	profile.failed = 0.4;
 	profile.concurrency = 0;
-	assert_choice(choose(profile), 7, WEIR_PATTERN_QUEUE, 50,
-		      "only 19 calls were seen: a queue with 50 at once to begin with");
+	assert_choice(choose(profile), 7, WEIR_PATTERN_QUEUE, 50, "only 19 calls seen: starting with 50 in flight");
 	profile.seen = 20;
 	ck_assert_uint_eq(choose(profile).rule, 8);
 }
@@ -136,7 +132,7 @@ TEST(choose_8_goes_back_to_half_when_many_failed)
 	struct weir_profile profile = usual;
 	profile.failed = 0.2;
 	assert_choice(choose(profile), 8, WEIR_PATTERN_QUEUE, 40,
-		      "20 % of 100 calls failed: a queue with 40 at once, half of what was under way");
+		      "20 % of 100 calls failed: at most 40 in flight, half as many as before");
 	profile.concurrency = 1;
 	ck_assert_uint_eq(choose(profile).concurrency, 1);
 	profile.failed = 0.19;
@@ -147,9 +143,9 @@ TEST(choose_9_is_a_queue_of_what_was_found)
 {
 	struct weir_profile profile = usual;
 	assert_choice(choose(profile), 9, WEIR_PATTERN_QUEUE, 80,
-		      "p95 is 8 times p50 and 3 % of 100 calls failed: a queue with 80 at once");
+		      "p95 is 8 times p50, 3 % of 100 calls failed: at most 80 in flight");
 	profile.p50 = 0;
-	assert_choice(choose(profile), 9, WEIR_PATTERN_QUEUE, 80, "3 % of 100 calls failed: a queue with 80 at once");
+	assert_choice(choose(profile), 9, WEIR_PATTERN_QUEUE, 80, "3 % of 100 calls failed: at most 80 in flight");
 }
 
 /* ---- whatever the profile holds */
@@ -177,25 +173,25 @@ static struct weir_profile any_profile(uint64_t *random)
 		.p95 = (weir_nsec)any_integer(random, INT64_MAX),
 		.failed = any_number(random),
 		.throttled = any_number(random),
-		.told_per_sec = any_number(random),
+		.hinted_per_sec = any_number(random),
 		.passed_per_sec = any_number(random),
 		.concurrency = any_integer(random, SIZE_MAX),
 		.memory_bytes = any_integer(random, SIZE_MAX),
 		.job_bytes = any_integer(random, SIZE_MAX),
 	};
 	if (weir_random_below(random, 2))
-		profile.told_per_sec = profile.throttled = 0;
+		profile.hinted_per_sec = profile.throttled = 0;
 	return profile;
 }
 
 static void check_choice(const struct weir_profile *profile, const struct weir_choice *choice)
 {
-	size_t at_once = choice->concurrency ? choice->concurrency : profile->jobs;
+	size_t concurrency = choice->concurrency ? choice->concurrency : profile->jobs;
 	size_t fits =
 		profile->memory_bytes && profile->job_bytes ? profile->memory_bytes / profile->job_bytes : SIZE_MAX;
 	quick_assert(choice->pattern > WEIR_PATTERN_AUTO && choice->pattern <= WEIR_PATTERN_NAIVE);
 	quick_assert(choice->rule >= 1 && choice->rule <= 9);
-	quick_assert(at_once >= 1 && at_once <= 10000 && (at_once <= fits || at_once == 1));
+	quick_assert(concurrency >= 1 && concurrency <= 10000 && (concurrency <= fits || concurrency == 1));
 	quick_assert((choice->pattern == WEIR_PATTERN_NAIVE) == !choice->concurrency);
 	quick_assert(isfinite(choice->per_sec) && choice->per_sec <= 1e9);
 	quick_assert(choice->pattern == WEIR_PATTERN_RATE ? choice->per_sec > 0 : choice->per_sec == 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The body of a chunk: what goes in comes out, and no damage goes unnoticed. */
-#include "store/chunk.h"
+#include "sqlite/store/chunk.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -51,7 +51,7 @@ TEST(chunk_gives_back_what_it_was_given)
 		ck_assert_uint_eq(out[i]->id, 77 * 256 + (unsigned)i);
 		ck_assert_uint_eq(out[i]->position, positions[i]);
 		ck_assert_int_eq(out[i]->bad, whys[i] != NULL);
-		ck_assert_str_eq(out[i]->why, whys[i] ? whys[i] : "");
+		ck_assert_str_eq(item_why(out[i]), whys[i] ? whys[i] : "");
 		ck_assert_uint_eq(out[i]->source.len, in[i]->source.len);
 		ck_assert_str_eq(out[i]->source.data, in[i]->source.data);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/crc.h"
+#include "data/crc.h"
 #include "support/test.h"
 
 TEST(crc_has_the_known_check_value)

@@ -246,7 +246,7 @@ static int leave_in_the_wrong_order(void *arg)
 	(void)arg;
 	weir_deadline_enter(&outer, WEIR_FOREVER);
 	weir_deadline_enter(&inner, WEIR_FOREVER);
-	weir_deadline_leave(&outer);
+	breaks(weir_deadline_leave(&outer));
 	return 0;
 }
 
@@ -276,7 +276,8 @@ static void enter_on_no_fiber(void)
 
 TEST(deadline_contracts)
 {
-	assert_aborts(run_leave_in_the_wrong_order);
-	assert_aborts(run_end_inside);
-	assert_aborts(enter_on_no_fiber);
+	assert_breaks(run_leave_in_the_wrong_order,
+		      "weir_deadline_leave: this fiber has entered another deadline or shield since");
+	assert_aborts(run_end_inside, "this function of a fiber returned inside a shield or a deadline scope");
+	assert_aborts(enter_on_no_fiber, "weir_deadline_enter: called outside of a fiber");
 }

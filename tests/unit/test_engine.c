@@ -15,9 +15,21 @@ FIBER_TEST(engine_takes_every_item_to_the_sink_once)
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	ck_assert_uint_eq(stats.succeeded, 300);
 	ck_assert_int_eq(stats.state, ENGINE_DONE);
-	ck_assert_int_eq(world.most_at_once, 10);
+	ck_assert_int_eq(world.most_in_flight, 10);
 	/* 30 rounds of 10 ms, and a last batch that waits for its period at most. */
 	ck_assert_int_le(weir_now() - begun, 30 * 10 * WEIR_MSEC + plan.settings.batch_period);
+}
+
+FIBER_TEST(engine_holds_no_batch_back_when_nothing_can_join_it)
+{
+	struct plan_adapter step;
+	struct plan plan = memory_plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 13, .step = pass};
+	plan.settings.batch_period = 3600 * WEIR_SEC;
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_int_eq(weir_now() - begun, 20 * WEIR_MSEC);
 }
 
 FIBER_TEST(engine_of_an_empty_source_is_done)
@@ -54,7 +66,7 @@ FIBER_TEST(engine_retry_holds_no_slot)
 	world = (struct world){.items = 60, .step = fail_first_then_pass};
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	/* While ten items wait for an hour the ten workers do the other fifty. */
-	ck_assert_int_eq(world.most_at_once, 10);
+	ck_assert_int_eq(world.most_in_flight, 10);
 	ck_assert_uint_eq(stats.retries, 10);
 }
 
@@ -64,7 +76,7 @@ static enum step_verdict refuse_until_a_minute(struct step_call *call, int numbe
 	if (weir_now() >= opens)
 		return pass(call, number);
 	strcpy(call->why, "status: 429");
-	call->not_before = opens;
+	call->permit->not_before = opens;
 	return STEP_REFUSED;
 }
 
@@ -137,6 +149,72 @@ FIBER_TEST(engine_goes_on_where_a_stopped_run_was)
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	ck_assert(stats.was_done);
 	ck_assert_uint_eq(stats.succeeded, 300);
+}
+
+FIBER_TEST(engine_reads_what_the_source_of_a_run_that_is_done_has_got_since)
+{
+	struct plan_adapter step;
+	struct engine_stats stats;
+	world = (struct world){.items = 100, .bad_every = 10, .step = pass};
+	struct plan plan = durable_plan_of(&step);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	world.items = 150;
+	ck_assert_int_eq(run_plan(&plan, 15 * WEIR_MSEC, &stats), 5);
+	ck_assert(stats.past_done && !stats.was_done);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 3);
+	ck_assert(!stats.past_done && !stats.was_done);
+	ck_assert_uint_eq(stats.read, 150);
+	for (int i = 1; i <= 150; i++)
+		ck_assert_int_eq(world.seen[i], i % 10 != 0);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert(stats.was_done);
+}
+
+static int write_fails(const struct sink_item *items, size_t n)
+{
+	(void)items, (void)n;
+	return world.writes < 2 ? 0 : WEIR_EIO;
+}
+
+FIBER_TEST(engine_ends_in_order_only_if_its_sinks_hold_what_was_acked)
+{
+	struct plan_adapter step;
+	struct engine_stats stats;
+	world = (struct world){.items = 300, .step = pass};
+	struct plan plan = durable_plan_of(&step);
+	ck_assert_int_eq(run_plan(&plan, 55 * WEIR_MSEC, &stats), 5);
+	ck_assert(!world.clean); /* nothing was before */
+	world.writes = 0;
+	world.write = write_fails;
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), EX_IOERR);
+	ck_assert(world.clean);
+	world.write = NULL;
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert(!world.clean);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert(world.clean);
+}
+
+FIBER_TEST(engine_refuses_files_with_78_and_disks_that_fail_with_74)
+{
+	static const struct {
+		int code, exit;
+	} answers[] = {{WEIR_EINVAL, EX_CONFIG}, {WEIR_ENOENT, EX_CONFIG}, {-EACCES, EX_CONFIG},
+		       {WEIR_EIO, EX_IOERR},     {WEIR_ENOSPC, EX_IOERR},  {WEIR_EBUSY, EX_UNAVAILABLE}};
+	struct plan_adapter step;
+	struct engine_stats stats;
+	world = (struct world){.items = 10, .step = pass};
+	struct plan plan = durable_plan_of(&step);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	int *const calls[] = {&world.source_open, &world.source_resume, &world.sink_open, &world.sink_start};
+	for (size_t call = 0; call < sizeof calls / sizeof *calls; call++)
+		for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+			*calls[call] = answers[i].code;
+			ck_assert_int_eq(refuse_plan(&plan), answers[i].exit);
+			*calls[call] = 0;
+		}
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert(stats.was_done);
 }
 
 FIBER_TEST(engine_leaves_dead_letters_with_a_durable_broker)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the engine that are about how fast it goes: memory, classes and lanes, what `weir set` says. */
+/* The parts of the engine that are about how fast it goes: memory, classes and ordering keys, what `weir set` says. */
 #include "cmd/changes.h"
 #include "engine/internal.h"
 #include "support/test.h"
@@ -94,29 +94,30 @@ TEST(class_of_an_item_is_its_number_or_the_last)
 		    {"7", 1000000},
 		    {"not json", 1000000}};
 	struct plan plan = fields_plan(".u.n");
-	struct engine engine = {.plan = &plan};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct item item = text_item(rows[i].text);
-		ck_assert_msg(engine_class_of(&engine, &item) == rows[i].class, "%s", rows[i].text);
+		ck_assert_msg(engine_class_of(&plan, &item) == rows[i].class, "%s", rows[i].text);
 	}
 	struct item bad = text_item("{\"u\":{\"n\":3}}");
 	bad.bad = true;
-	ck_assert_int_eq(engine_class_of(&engine, &bad), 1000000);
+	ck_assert_int_eq(engine_class_of(&plan, &bad), 1000000);
 }
 
-TEST(lane_of_an_item_is_that_of_its_equals)
+TEST(ordering_key_of_an_item_is_that_of_its_equals)
 {
 	struct plan plan = fields_plan(".c");
-	struct engine engine = {.plan = &plan};
 	struct item a = text_item("{\"c\":\"x\",\"n\":1}"), b = text_item("{\"n\":2,\"c\":\"x\"}");
 	struct item c = text_item("{\"c\":\"y\"}"), none = text_item("{\"n\":1}"), null = text_item("{\"c\":null}");
 	struct item deep = text_item("{\"c\":{\"a\":[1,2]}}"), deep_too = text_item("{\"c\": {\"a\": [1, 2]}}");
-	ck_assert_uint_eq(engine_lane_of(&engine, &a), engine_lane_of(&engine, &b));
-	ck_assert_uint_ne(engine_lane_of(&engine, &a), engine_lane_of(&engine, &c));
-	ck_assert_uint_ne(engine_lane_of(&engine, &a), 0);
-	ck_assert_uint_eq(engine_lane_of(&engine, &none), 0);
-	ck_assert_uint_eq(engine_lane_of(&engine, &null), 0);
-	ck_assert_uint_eq(engine_lane_of(&engine, &deep), engine_lane_of(&engine, &deep_too));
+	ck_assert_uint_eq(engine_ordering_key(&plan, 1, &a), engine_ordering_key(&plan, 1, &b));
+	ck_assert_uint_ne(engine_ordering_key(&plan, 1, &a), engine_ordering_key(&plan, 1, &c));
+	ck_assert_uint_ne(engine_ordering_key(&plan, 1, &a), 0);
+	ck_assert_uint_eq(engine_ordering_key(&plan, 1, &none), 0);
+	ck_assert_uint_eq(engine_ordering_key(&plan, 1, &null), 0);
+	ck_assert_uint_eq(engine_ordering_key(&plan, 1, &deep), engine_ordering_key(&plan, 1, &deep_too));
+	struct item *all[] = {&a, &b, &c, &none, &null, &deep, &deep_too};
+	for (size_t i = 0; i < 7; i++)
+		value_forget(&all[i]->source);
 }
 
 /* ---- weir set */

@@ -6,7 +6,7 @@
 
 /* ---- how fast */
 
-static void more_at_once(struct engine *engine)
+static void raise_concurrency(struct engine *engine)
 {
 	struct weir_error err = {0};
 	const struct engine_changes too_many = {
@@ -17,16 +17,16 @@ static void more_at_once(struct engine *engine)
 	ck_assert_int_eq(engine_change(engine, &changes, &err), 0);
 }
 
-FIBER_TEST(engine_takes_more_at_once_when_it_is_told)
+FIBER_TEST(engine_takes_more_concurrently_when_it_is_set)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);
 	struct engine_stats stats;
-	world = (struct world){.items = 300, .step = pass, .meanwhile = more_at_once};
+	world = (struct world){.items = 300, .step = pass, .meanwhile = raise_concurrency};
 	weir_nsec begun = weir_now();
 	ck_assert_int_eq(run_plan(&plan, 55 * WEIR_MSEC, &stats), 0);
 	ck_assert_uint_eq(stats.succeeded, 300);
-	ck_assert_int_eq(world.most_at_once, 30);
+	ck_assert_int_eq(world.most_in_flight, 30);
 	ck_assert_int_le(weir_now() - begun, 150 * WEIR_MSEC);
 }
 
@@ -69,7 +69,7 @@ static void pause_and_stop(struct engine *engine)
 	engine_stop(engine, "the test says so");
 }
 
-FIBER_TEST(engine_that_is_paused_stops_at_once)
+FIBER_TEST(engine_that_is_paused_stops_immediately)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);
@@ -105,65 +105,65 @@ FIBER_TEST(engine_limits_a_step_by_itself)
 	world = (struct world){.items = 60, .step = pass};
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	ck_assert_uint_eq(stats.succeeded, 60);
-	ck_assert_int_eq(world.most_at_once, 3);
+	ck_assert_int_eq(world.most_in_flight, 3);
 }
 
-static int last_of_lane[3];
+static int last_of_ordering[3];
 
 /* Each item fails twice. */
 static enum step_verdict in_order(struct step_call *call, int number)
 {
-	ck_assert_int_lt(last_of_lane[number % 3], number);
+	ck_assert_int_lt(last_of_ordering[number % 3], number);
 	if (weir_sleep(WEIR_MSEC * (1 + number % 5)))
 		return STEP_CANCELED;
 	strcpy(call->why, "not yet");
 	if (call->attempt < 3)
 		return STEP_RETRY;
-	last_of_lane[number % 3] = number;
+	last_of_ordering[number % 3] = number;
 	put_out(call, call->input->data);
 	return STEP_OK;
 }
 
-static int fake_lane_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
+static int fake_ordering_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
 {
 	(void)err, (void)deadline;
 	if (source->at == world.items)
 		return SOURCE_END;
 	item->position = (uint64_t)++source->at;
-	const char *text = test_format("{\"n\":%d,\"lane\":%d}", source->at, source->at % 3);
+	const char *text = test_format("{\"n\":%d,\"ordering\":%d}", source->at, source->at % 3);
 	ck_assert_int_eq(value_copy(&item->source, text, strlen(text)), 0);
 	return SOURCE_ITEM;
 }
 
-static enum step_verdict of_a_lane(struct step_call *call, int number)
+static enum step_verdict of_a_ordering(struct step_call *call, int number)
 {
 	(void)number;
 	return in_order(call, (int)call->item->position);
 }
 
-FIBER_TEST(engine_keeps_items_of_a_lane_in_order)
+FIBER_TEST(engine_keeps_items_of_an_ordering_key_in_order)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);
 	struct engine_stats stats;
 	struct source_ops ops = fake_source_ops;
 	struct adapter source = fake_source;
-	ops.next = fake_lane_next;
+	ops.next = fake_ordering_next;
 	source.source = &ops;
 	plan.source.adapter = &source;
-	plan.settings.order_by = (char *)(uintptr_t) ".lane";
-	memset(last_of_lane, 0, sizeof last_of_lane);
-	world = (struct world){.items = 60, .step = of_a_lane};
+	plan.settings.order_by = (char *)(uintptr_t) ".ordering";
+	memset(last_of_ordering, 0, sizeof last_of_ordering);
+	world = (struct world){.items = 60, .step = of_a_ordering};
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
 	ck_assert_uint_eq(stats.succeeded, 60);
 	ck_assert_uint_eq(stats.attempts, 180);
-	ck_assert_int_eq(world.most_at_once, 3);
+	ck_assert_int_eq(world.most_in_flight, 3);
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(last_of_lane[i], 60 - (3 - i) % 3);
+		ck_assert_int_eq(last_of_ordering[i], 60 - (3 - i) % 3);
 }
 
 /* A stop does not wait for retries that wait in memory. */
-FIBER_TEST(engine_stop_does_not_wait_for_retries_of_a_lane)
+FIBER_TEST(engine_stop_does_not_wait_for_retries_of_an_ordering_key)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);
@@ -179,11 +179,54 @@ FIBER_TEST(engine_stop_does_not_wait_for_retries_of_a_lane)
 	ck_assert_int_lt(weir_now() - begun, WEIR_SEC / 5);
 }
 
+/* ---- whose turn it is */
+
+static enum step_verdict hang_and_fail(struct step_call *call, int number)
+{
+	(void)number;
+	strcpy(call->why, "timeout: too slow");
+	return weir_sleep(200 * WEIR_MSEC) ? STEP_CANCELED : STEP_RETRY;
+}
+
+/* An upstream that never answers, ten at once: 50 calls a second. */
+static void run_hopeless(double budget, bool durable, struct engine_stats *ret_stats)
+{
+	struct plan_adapter step;
+	world = (struct world){.items = 4000, .step = hang_and_fail};
+	struct plan plan = durable ? durable_plan_of(&step) : plan_of(&step);
+	plan.settings.retry_attempts = 2;
+	plan.settings.retry_backoff[0] = 20 * WEIR_MSEC;
+	plan.settings.retry_backoff[1] = 40 * WEIR_MSEC;
+	plan.settings.retry_budget = budget;
+	ck_assert_int_eq(run_plan(&plan, 8 * WEIR_SEC, ret_stats), 5);
+}
+
+FIBER_TEST(engine_attempts_a_due_retry_before_what_was_read_ahead)
+{
+	for (int durable = 0; durable < 2; durable++) {
+		struct engine_stats stats;
+		run_hopeless(1, durable, &stats);
+		ck_assert_uint_ge(stats.attempts, 360);
+		ck_assert_uint_ge(stats.dead, 170);
+	}
+}
+
+FIBER_TEST(engine_begins_new_items_though_all_others_are_due_for_a_retry)
+{
+	for (int durable = 0; durable < 2; durable++) {
+		struct engine_stats stats;
+		run_hopeless(0.2, durable, &stats);
+		/* Three of ten may be retries, so that 15 items a second come to their end; as many more are begun. */
+		ck_assert_uint_ge(stats.dead, 80);
+		ck_assert_uint_ge(stats.attempts - stats.dead, 150);
+	}
+}
+
 static enum step_verdict refuse_always(struct step_call *call, int number)
 {
 	(void)number;
 	strcpy(call->why, "not now");
-	call->not_before = weir_now() + WEIR_SEC;
+	call->permit->not_before = weir_now() + WEIR_SEC;
 	return STEP_REFUSED;
 }
 
@@ -209,7 +252,7 @@ static enum step_verdict take_a_minute(struct step_call *call, int number)
 	return weir_sleep(60 * WEIR_SEC) == WEIR_ETIMEDOUT ? STEP_RETRY : STEP_CANCELED;
 }
 
-FIBER_TEST(engine_ends_a_try_after_its_time)
+FIBER_TEST(engine_ends_an_attempt_after_its_time)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);
@@ -223,7 +266,7 @@ FIBER_TEST(engine_ends_a_try_after_its_time)
 	ck_assert_int_le(weir_now() - begun, 3 * 2 * WEIR_SEC + 2 * WEIR_SEC);
 }
 
-FIBER_TEST(engine_gives_up_after_the_time_for_all_tries)
+FIBER_TEST(engine_gives_up_after_the_time_for_all_attempts)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);
@@ -248,7 +291,7 @@ FIBER_TEST(engine_gives_up_after_the_time_for_all_tries)
 }
 
 /* A time limit for an item must not spoil what is under way. */
-FIBER_TEST(engine_ends_an_attempt_at_the_time_for_all_tries)
+FIBER_TEST(engine_ends_an_attempt_at_the_time_for_all_attempts)
 {
 	struct plan_adapter step;
 	struct plan plan = plan_of(&step);

@@ -64,7 +64,7 @@ TEST(fallback_overrun_is_noticed_all_the_same)
 		return;
 	int status = status_of_child(overrun_into_mprotect);
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %#x", status);
-	assert_aborts(overrun_the_canary);
+	assert_aborts(overrun_the_canary, "greedy");
 }
 
 /* Stacks beyond the first thousands are made ready in batches: none is handed out twice, each has its guard. */

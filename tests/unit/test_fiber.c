@@ -5,6 +5,8 @@
 
 #include <fenv.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <weir/event.h>
 
 /* What ran, in its order, as text. */
@@ -229,7 +231,7 @@ TEST(fiber_rounding_mode_of_the_thread_is_where_fibers_begin)
 
 /* ---- how a loop begins and ends */
 
-static int end_at_once(void *arg)
+static int end_immediately(void *arg)
 {
 	(void)arg;
 	return 0;
@@ -293,6 +295,23 @@ static int all_wait(void *arg)
 	return weir_group_wait(stuck, WEIR_FOREVER);
 }
 
+/* libuv would abort. */
+TEST(fiber_run_without_descriptors_is_an_error)
+{
+	struct rlimit limit;
+	int next = dup(STDERR_FILENO), code = 0, result = 7;
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (int more = 0; more < 12; more++) {
+		limit.rlim_cur = (rlim_t)(next + more);
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		code = weir_run(NULL, return_arg, &result);
+		ck_assert_msg(code == 7 || code == WEIR_EMFILE, "%d more: %d", more, code);
+		ck_assert(more || code == WEIR_EMFILE);
+	}
+	ck_assert_int_eq(code, 7);
+}
+
 TEST(fiber_run_ends_when_nothing_can_ever_wake_a_fiber)
 {
 	for (uint64_t seed = 0; seed < 3; seed++) {
@@ -305,7 +324,7 @@ TEST(fiber_run_ends_when_nothing_can_ever_wake_a_fiber)
 static int run_inside(void *arg)
 {
 	(void)arg;
-	return weir_run(NULL, end_at_once, NULL);
+	return breaks(weir_run(NULL, end_immediately, NULL));
 }
 
 static void run_in_run(void)
@@ -321,7 +340,7 @@ static void yield_outside(void)
 static int leave_unentered(void *arg)
 {
 	(void)arg;
-	weir_shield_leave();
+	breaks(weir_shield_leave());
 	return 0;
 }
 
@@ -352,16 +371,16 @@ static int leave_children(void *arg)
 
 static void end_before_children(void)
 {
-	weir_run(NULL, leave_children, NULL);
+	breaks(weir_run(NULL, leave_children, NULL));
 }
 
 TEST(fiber_broken_contracts_abort)
 {
-	assert_aborts(run_in_run);
-	assert_aborts(yield_outside);
-	assert_aborts(leave_shield_unentered);
-	assert_aborts(end_in_shield);
-	assert_aborts(end_before_children);
+	assert_breaks(run_in_run, "weir_run: called on a fiber; a loop cannot run inside another one");
+	assert_aborts(yield_outside, "weir_yield: called outside of a fiber");
+	assert_breaks(leave_shield_unentered, "weir_shield_leave: there was no weir_shield_enter()");
+	assert_aborts(end_in_shield, "returned inside a shield");
+	assert_breaks(end_before_children, "weir_run: its function returned before the fibers of its groups");
 }
 
 TEST(fiber_run_again_and_again)

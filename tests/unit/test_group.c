@@ -423,7 +423,7 @@ static int free_alive(void *arg)
 	(void)arg;
 	struct weir_group *group = new_group();
 	spawn(group, run_job, &job);
-	weir_group_free(group);
+	breaks(weir_group_free(group));
 	return 0;
 }
 
@@ -440,7 +440,7 @@ static int wait_for_group(void *arg)
 static int wait_and_free(void *arg)
 {
 	int code = weir_group_wait(arg, WEIR_FOREVER);
-	weir_group_free(arg);
+	breaks(weir_group_free(arg));
 	return code;
 }
 
@@ -465,8 +465,9 @@ static void run_free_before_the_woken_ran(void)
 
 TEST(group_freed_while_its_fibers_live_is_a_broken_contract)
 {
-	assert_aborts(free_while_alive);
-	assert_aborts(run_free_before_the_woken_ran);
+	assert_breaks(free_while_alive, "weir_group_free: fibers of the group have not ended");
+	assert_breaks(run_free_before_the_woken_ran,
+		      "weir_group_free: a fiber waits on it, or was woken and has not run since");
 }
 
 /* ---- a whole group in one call */
@@ -575,4 +576,26 @@ FIBER_TEST(group_run_that_cannot_start_a_fiber_ends_those_it_has)
 	ck_assert_int_eq(weir_group_run(&part, 1, WEIR_FOREVER), WEIR_ENOMEM);
 	ck_assert(weir_testing_failed(WEIR_TESTING_SPAWN));
 	ck_assert_int_eq(ended, 3);
+}
+
+FIBER_TEST(group_background_fibers_end_when_the_others_have)
+{
+	struct job job = {50, 0}, watcher = {WEIR_SEC, 0}, second = {WEIR_SEC, 0};
+	struct weir_group_part parts[] = {
+		{run_job, &job}, {run_job, &watcher, .background = true}, {run_job, &second, .background = true}};
+	weir_nsec start = weir_now();
+	ck_assert_int_eq(weir_group_run(parts, 3, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_now(), start + 50);
+	ck_assert_int_eq(job.slept, 0);
+	ck_assert_int_eq(watcher.slept, WEIR_ECANCELED);
+	ck_assert_int_eq(second.slept, WEIR_ECANCELED);
+	ck_assert_int_eq(weir_group_run(&parts[1], 1, WEIR_FOREVER), 0); /* alone: at once */
+}
+
+FIBER_TEST(group_background_fiber_that_fails_ends_the_others)
+{
+	struct job job = {WEIR_SEC, 0}, watcher = {50, -7};
+	struct weir_group_part parts[] = {{run_job, &job}, {run_job, &watcher, .background = true}};
+	ck_assert_int_eq(weir_group_run(parts, 2, WEIR_FOREVER), -7);
+	ck_assert_int_eq(job.slept, WEIR_ECANCELED);
 }

@@ -12,7 +12,7 @@
 #include <weir/group.h>
 #include <weir/io.h>
 
-#include "http/http.h"
+#include "http/client.h"
 #include "http/origin.h"
 #include "mock/server.h"
 #include "support/test.h"
@@ -152,12 +152,12 @@ LOOP_TEST(http_tells_the_kinds_of_failure_apart)
 	expect_failure(up, "/fault/reset", HTTP_RESET, "reset");
 	expect_failure(up, "/fault/reset-body", HTTP_RESET, "reset");
 	expect_failure(up, "/fault/close", HTTP_RESET, "without an answer");
-	expect_failure(up, "/fault/stall", HTTP_TIMEOUT, "no whole answer in 400 ms");
-	expect_failure(up, "/fault/stall-body", HTTP_TIMEOUT, "no whole answer in 400 ms");
-	expect_failure(up, "/fault/half", HTTP_RESET, "cut short");
+	expect_failure(up, "/fault/stall", HTTP_TIMEOUT, "no complete answer in 400 ms");
+	expect_failure(up, "/fault/stall-body", HTTP_TIMEOUT, "no complete answer in 400 ms");
+	expect_failure(up, "/fault/half", HTTP_RESET, "truncated");
 	expect_failure(up, "/fault/chunk-cut", HTTP_RESET, "");
-	expect_failure(up, "/fault/slow/10", HTTP_TIMEOUT, "no whole answer in 400 ms");
-	expect_failure(up, "/fault/wrong-length", HTTP_RESET, "cut short");
+	expect_failure(up, "/fault/slow/10", HTTP_TIMEOUT, "no complete answer in 400 ms");
+	expect_failure(up, "/fault/wrong-length", HTTP_RESET, "truncated");
 	expect_failure(up, "/fault/huge", HTTP_TOO_LARGE, "body");
 	expect_failure(up, "/fault/garbage", HTTP_PROTOCOL, "not HTTP");
 	expect_failure(up, "/fault/big-header", HTTP_TOO_LARGE, "headers");
@@ -178,19 +178,19 @@ LOOP_TEST(http_cannot_tell_a_cut_body_of_unknown_length_and_says_so)
 	stop(up);
 }
 
-LOOP_TEST(http_reports_status_and_what_the_server_told)
+LOOP_TEST(http_reports_status_and_the_servers_hint)
 {
 	struct upstream *up = start(&(struct http_client_options){0});
 	struct http_response response = fetch(up, "/fault/status/429/retry-after/7");
 	ck_assert_int_eq(response.status, 429);
-	ck_assert_int_eq(response.told.retry_after, 7 * WEIR_SEC);
+	ck_assert_int_eq(response.hint.retry_after, 7 * WEIR_SEC);
 	http_response_fini(&response);
 	response = fetch(up, "/fault/status/202/retry-after/7"); /* no limit: look for the result then */
-	ck_assert_int_eq(response.told.retry_after, 0);
+	ck_assert_int_eq(response.hint.retry_after, 0);
 	http_response_fini(&response);
 	response = fetch(up, "/fault/status/404");
 	ck_assert_int_eq(response.status, 404);
-	ck_assert_int_eq(response.told.retry_after, 0);
+	ck_assert_int_eq(response.hint.retry_after, 0);
 	http_response_fini(&response);
 	stop(up);
 }
@@ -198,9 +198,39 @@ LOOP_TEST(http_reports_status_and_what_the_server_told)
 LOOP_TEST(http_silence_is_limited_apart_from_the_whole)
 {
 	struct upstream *up = start(&(struct http_client_options){.silence_timeout = 150 * WEIR_MSEC});
-	expect_failure(up, "/fault/stall", HTTP_TIMEOUT, "no byte for 150 ms");
+	expect_failure(up, "/fault/stall", HTTP_TIMEOUT, "no first byte in 150 ms");
 	expect_failure(up, "/fault/stall-body", HTTP_TIMEOUT, "no byte for 150 ms");
 	stop(up);
+}
+
+TEST(http_takes_variables_that_would_leak_or_load_out_of_the_environment)
+{
+	static const char *const names[] = {"SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_CONF_INCLUDE", "OPENSSL_MODULES",
+					    "OPENSSL_ENGINES"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		setenv(names[i], "/nonexistent", 1);
+	setenv("SSL_CERT_FILE", "mine", 1);
+	ck_assert_int_eq(http_global_init(), 0);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		ck_assert_ptr_null(getenv(names[i]));
+	ck_assert_str_eq(getenv("SSL_CERT_FILE"), "mine");
+}
+
+TEST(http_longer_total_lengthens_the_other_limits)
+{
+	static const struct {
+		weir_nsec total, connect, silence;
+	} rows[] = {{0, 5, 30}, {1, 5, 30}, {30, 5, 30}, {60, 10, 60}, {120, 20, 120}, {600, 100, 600}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct http_client_options opts = {.timeout = rows[i].total * WEIR_SEC};
+		http_client_defaults(&opts);
+		ck_assert_int_eq(opts.connect_timeout, rows[i].connect * WEIR_SEC);
+		ck_assert_int_eq(opts.silence_timeout, rows[i].silence * WEIR_SEC);
+	}
+	struct http_client_options opts = {.timeout = 600 * WEIR_SEC, .connect_timeout = 1, .silence_timeout = 2};
+	http_client_defaults(&opts);
+	ck_assert_int_eq(opts.connect_timeout, 1);
+	ck_assert_int_eq(opts.silence_timeout, 2);
 }
 
 /* A socket of 127.0.0.1 and its port. */
@@ -247,6 +277,7 @@ LOOP_TEST(http_connecting_is_limited_apart_from_the_whole)
 	ck_assert_int_eq(fetch_url(up->client, test_format("http://127.0.0.1:%u/", port), &response, WEIR_FOREVER), 0);
 	ck_assert_int_eq(response.failure, HTTP_TIMEOUT);
 	ck_assert_str_eq(response.detail, "no connection in 200 ms");
+	ck_assert_int_eq(response.clock, HTTP_CLOCK_CONNECT);
 	for (int i = 0; i < 8; i++)
 		close(full[i]);
 	close(fd);
@@ -294,6 +325,7 @@ struct caller {
 	const char *url;
 	int result, status;
 	enum http_failure failure;
+	char encoding[sizeof((struct http_response *)0)->encoding];
 	weir_nsec deadline;
 };
 
@@ -304,6 +336,7 @@ static int call(void *arg)
 	caller->result = fetch_url(caller->up->client, caller->url, &response, caller->deadline);
 	caller->status = response.status;
 	caller->failure = response.failure;
+	memcpy(caller->encoding, response.encoding, sizeof caller->encoding);
 	http_response_fini(&response);
 	return 0;
 }
@@ -481,6 +514,32 @@ LOOP_TEST(http_refuses_lengths_that_contradict_each_other)
 		send_and_close(accept_call(&caller, &group, fd), answers[i]);
 		ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
 		ck_assert_msg(caller.failure == HTTP_PROTOCOL, "%s: %d", answers[i], caller.failure);
+		weir_group_free(group);
+	}
+	close(fd);
+	stop(up);
+}
+
+LOOP_TEST(http_tells_an_encoding_that_nobody_asked_for)
+{
+	static const char *const rows[][2] = {
+		{"content-encoding:  GZIP \r\n", "GZIP"},
+		{"Content-Encoding: identity\r\n", ""},
+		{"Content-Encoding: a\tb, c-very-long-name-of-one\r\n", "a?b,?c-very-long-name-o"},
+		{"", ""},
+	};
+	struct upstream *up = start(&(struct http_client_options){0});
+	unsigned port;
+	int fd = make_socket(&port, 4);
+	const char *url = test_format("http://127.0.0.1:%u/", port);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct caller caller = {.up = up, .url = url, .deadline = WEIR_FOREVER};
+		struct weir_group *group;
+		send_and_close(accept_call(&caller, &group, fd),
+			       test_format("HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\n{}", rows[i][0]));
+		ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+		ck_assert_int_eq(caller.failure, HTTP_ANSWERED);
+		ck_assert_str_eq(caller.encoding, rows[i][1]);
 		weir_group_free(group);
 	}
 	close(fd);

@@ -12,10 +12,10 @@
 #define NOW  ((int64_t)1767225600) /* Thu, 01 Jan 2026 00:00:00 GMT */
 
 /* Lines are given in memory of exactly their length, so that a sanitizer sees every byte read too far. */
-static struct weir_told told_of(const char *lines, size_t bytes, int64_t wall)
+static struct weir_hint hint_of(const char *lines, size_t bytes, int64_t wall)
 {
 	struct http_limits limits = {0};
-	struct weir_told told;
+	struct weir_hint hint;
 	for (const char *at = lines, *end = lines + bytes; at < end;) {
 		const char *next = memchr(at, '\n', (size_t)(end - at));
 		size_t n = next ? (size_t)(next + 1 - at) : (size_t)(end - at);
@@ -25,13 +25,13 @@ static struct weir_told told_of(const char *lines, size_t bytes, int64_t wall)
 		free(line);
 		at += n;
 	}
-	http_limits_told(&limits, wall, &told);
-	return told;
+	http_limits_hint(&limits, wall, &hint);
+	return hint;
 }
 
-static struct weir_told told(const char *lines)
+static struct weir_hint hint(const char *lines)
 {
-	return told_of(lines, strlen(lines), NOW);
+	return hint_of(lines, strlen(lines), NOW);
 }
 
 TEST(retry_after_takes_seconds_and_dates_and_nothing_else)
@@ -73,7 +73,7 @@ TEST(retry_after_takes_seconds_and_dates_and_nothing_else)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		const char *line = test_format("Retry-After: %s\r\n", rows[i].text);
-		struct weir_told got = told_of(line, strlen(line), rows[i].wall);
+		struct weir_hint got = hint_of(line, strlen(line), rows[i].wall);
 		ck_assert_msg(got.retry_after == rows[i].want, "'%s': %lld", rows[i].text, (long long)got.retry_after);
 		ck_assert(!got.quota && !got.window && !got.counts);
 	}
@@ -83,7 +83,7 @@ TEST(limits_of_real_servers_are_understood)
 {
 	static const struct {
 		const char *whose, *lines;
-		struct weir_told want; /* times in seconds */
+		struct weir_hint want; /* times in seconds */
 	} rows[] = {
 		{"nobody's",
 		 "HTTP/1.1 200 OK\r\nServer: x\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nX-Request-Id: 7\r\n\r\n",
@@ -107,7 +107,7 @@ TEST(limits_of_real_servers_are_understood)
 		 "Ratelimit: \"default\";r=50;t=30\r\nRatelimit-Policy: \"burst\";q=100;w=60\r\n",
 		 {.quota = 100, .window = 60, .counts = true, .left = 50, .reset = 30}},
 		{"Cloudflare, error 1015", "Retry-After: 30\r\nCF-RAY: 8\r\n", {.retry_after = 30}},
-		{"Shopify, leaky bucket: how fast it leaks is not told",
+		{"Shopify, leaky bucket: how fast it leaks is not hint",
 		 "X-Shopify-Shop-Api-Call-Limit: 40/40\r\nRetry-After: 2.0\r\n",
 		 {.retry_after = 2}},
 		{"Reddit",
@@ -131,7 +131,7 @@ TEST(limits_of_real_servers_are_understood)
 		 {.quota = 60, .counts = true, .left = 70, .reset = 3600}},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct weir_told got = told(rows[i].lines), want = rows[i].want;
+		struct weir_hint got = hint(rows[i].lines), want = rows[i].want;
 		ck_assert_msg(got.retry_after == want.retry_after * WEIR_SEC && got.quota == want.quota &&
 				      got.window == want.window * WEIR_SEC && got.counts == want.counts &&
 				      got.left == want.left && got.reset == want.reset * WEIR_SEC,
@@ -143,7 +143,7 @@ TEST(limits_of_real_servers_are_understood)
 
 static void expect_quota(const char *lines, uint64_t quota, int64_t window_s)
 {
-	struct weir_told got = told(lines);
+	struct weir_hint got = hint(lines);
 	ck_assert_msg(got.quota == quota && got.window == window_s * WEIR_SEC, "%s%llu in %lld s", lines,
 		      (unsigned long long)got.quota, (long long)(got.window / WEIR_SEC));
 }
@@ -171,7 +171,7 @@ TEST(limits_of_several_policies_the_lowest_rate_counts)
 
 static void expect_left(const char *lines, int64_t left, int64_t reset_s)
 {
-	struct weir_told got = told(lines);
+	struct weir_hint got = hint(lines);
 	ck_assert_msg(got.counts == (left >= 0) && got.left == (uint64_t)(left < 0 ? 0 : left) &&
 			      got.reset == reset_s * WEIR_SEC,
 		      "%s%d: %llu for %lld", lines, got.counts, (unsigned long long)got.left, (long long)got.reset);
@@ -266,7 +266,7 @@ TEST(limits_stay_in_range_whatever_comes)
 		size_t n = strlen(seed);
 		memcpy(text, seed, n);
 		n = mutate(text, n, sizeof text, &random);
-		struct weir_told got = told_of(text, n, NOW);
+		struct weir_hint got = hint_of(text, n, NOW);
 		quick_assert(got.retry_after >= 0 && got.retry_after <= longest);
 		quick_assert(got.window >= 0 && got.window <= longest && got.quota <= 1000000000);
 		quick_assert(got.reset >= 0 && got.reset <= longest && got.left <= 1000000000);

@@ -13,6 +13,7 @@
 #include <weir/io.h>
 #include <weir/offload.h>
 #include <weir/random.h>
+#include <weir/signal.h>
 
 /* Two ends that are connected: [0] is watched by io, [1] is the peer's. */
 struct ends {
@@ -673,4 +674,53 @@ LOOP_TEST(io_signals_neither_end_a_sleep_nor_a_wait)
 	ck_assert_int_ge(weir_clock(), deadline);
 	pthread_join(thread, NULL);
 	close_ends(&ends);
+}
+
+static int raise_soon(void *arg)
+{
+	raise(*(int *)arg);
+	return 0;
+}
+
+static int wait_for_signals(void *arg)
+{
+	(void)arg;
+	int signal = SIGTERM;
+	sigset_t blocked;
+	struct weir_group *group = new_group();
+	ck_assert_int_eq(weir_signal_wait((const int[]){SIGINT, 0}, weir_after(WEIR_MSEC)), WEIR_ETIMEDOUT);
+	ck_assert_int_eq(weir_signal_wait((const int[]){999, 0}, WEIR_FOREVER), WEIR_EINVAL);
+	spawn(group, raise_soon, &signal);
+	ck_assert_int_eq(weir_signal_wait((const int[]){SIGINT, SIGTERM, 0}, WEIR_FOREVER), SIGTERM);
+	finish(group);
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	ck_assert_int_eq(sigismember(&blocked, SIGTERM), 0);
+	return 0;
+}
+
+static int raise_sigint(void *arg)
+{
+	(void)arg;
+	weir_sleep(10 * WEIR_MSEC);
+	kill(getpid(), SIGINT);
+	return weir_sleep(60 * WEIR_SEC);
+}
+
+static int stop_parts(void *arg)
+{
+	(void)arg;
+	const struct weir_group_part parts[] = {{.fn = raise_sigint}, {.fn = weir_signal_stop, .background = true}};
+	return weir_group_run(parts, 2, WEIR_FOREVER);
+}
+
+TEST(signal_stop_ends_the_other_parts)
+{
+	weir_nsec before = weir_clock();
+	ck_assert_int_eq(weir_run(NULL, stop_parts, NULL), WEIR_EINTR);
+	ck_assert_int_lt(weir_clock() - before, 50 * WEIR_SEC);
+}
+
+TEST(signal_wait_returns_the_signal_and_leaves_the_mask_as_it_was)
+{
+	ck_assert_int_eq(weir_run(NULL, wait_for_signals, NULL), 0);
 }

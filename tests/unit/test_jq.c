@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weir/group.h>
@@ -45,27 +46,34 @@ static void *field(void *config, const char *name)
 	return NULL;
 }
 
+enum { MOST = 6000 };
+
 struct setup {
 	void *config;
 	struct step *step;
 };
 
-static struct setup open_step(const char *program, int64_t workers, weir_nsec timeout, uint64_t memory)
+static struct setup open_step_of(const char *exe_path, const char *program, int64_t workers, weir_nsec timeout,
+				 uint64_t memory)
 {
 	struct setup setup = {.config = calloc(1, step_jq_adapter.config_bytes)};
 	*(const char **)field(setup.config, "program") = program;
 	*(int64_t *)field(setup.config, "workers") = workers;
 	*(weir_nsec *)field(setup.config, "timeout") = timeout;
 	*(uint64_t *)field(setup.config, "memory") = memory;
-	const char *slash = strrchr(jq_path(), '/');
-	struct step_env env = {
-		.concurrency = 64,
-		.exe_path = test_format("%.*sweir", (int)(slash - jq_path()) + 1, jq_path()),
-	};
+	*(int64_t *)field(setup.config, "max_outputs") = MOST;
+	struct step_env env = {.concurrency = 64, .exe_path = exe_path};
 	struct weir_error err = {0};
 	int code = step_jq_adapter.step->open(setup.config, &env, &setup.step, &err);
 	ck_assert_msg(code == 0, "%s", err.text);
 	return setup;
+}
+
+static struct setup open_step(const char *program, int64_t workers, weir_nsec timeout, uint64_t memory)
+{
+	const char *slash = strrchr(jq_path(), '/');
+	const char *exe_path = test_format("%.*sweir", (int)(slash - jq_path()) + 1, jq_path());
+	return open_step_of(exe_path, program, workers, timeout, memory);
 }
 
 static struct setup open_default(const char *program)
@@ -86,6 +94,7 @@ struct job {
 	enum step_verdict verdict;
 	struct value_list outputs;
 	char why[256];
+	struct buf *evidence;
 };
 
 static int run_job(void *arg)
@@ -93,7 +102,8 @@ static int run_job(void *arg)
 	struct job *job = arg;
 	struct value input = {(char *)job->input, strlen(job->input)};
 	struct item item = {.position = 7, .source = {"{\"from\":\n\"source\"}", 18}};
-	struct step_call call = {.item = &item, .input = &input, .attempt = 2, .outputs = &job->outputs};
+	struct step_call call = {
+		.item = &item, .input = &input, .attempt = 2, .outputs = &job->outputs, .evidence = job->evidence};
 	job->verdict = step_jq_adapter.step->run(job->step, &call);
 	memcpy(job->why, call.why, sizeof job->why);
 	return 0;
@@ -184,6 +194,55 @@ LOOP_TEST(jq_identity_keeps_every_digit_and_starts_nothing)
 	close_step(&setup);
 }
 
+/* U+10FF00: what such numbers are marked with inside jq. */
+#define MARK "\xf4\x8f\xbc\x80"
+
+LOOP_TEST(jq_copies_numbers_with_all_their_digits)
+{
+	static const char *const numbers[] = {
+		"9007199254740993",         "-9007199254740993",   "12345678901234567890", "0.12345678901234567890",
+		"1.2345678901234567890e-5", "0.30000000000000004", "9007199254740992",     "1E40000000000000"};
+	struct setup setup = open_default("[.[0], {n: .[0]}, .[1]]");
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		const char *n = numbers[i];
+		struct job job = run_one(&setup, test_format("[%s,\"" MARK "%s\"]", n, n));
+		expect_ok(&job, test_format("[%s,{\"n\":%s},\"" MARK "%s\"]", n, n, n));
+	}
+	struct job job = run_one(&setup, "[9007199254740993,\"\\udbff\\uDF001\"]");
+	expect_ok(&job, "[9007199254740993,{\"n\":9007199254740993},\"" MARK "1\"]");
+	close_step(&setup);
+	try_program("{(.id | tostring): .id, \"x\\(.id)\": $source.from}", "{\"id\":9007199254740993}",
+		    "{\"9007199254740993\":9007199254740993,\"x9007199254740993\":\"source\"}");
+}
+
+LOOP_TEST(jq_takes_a_number_of_many_digits_as_a_number)
+{
+	const char *input = "{\"id\":9007199254740993,\"t\":\"9007199254740995\",\"k\":1}";
+	try_program(".id | type, tostring, tojson, @json, \"\\(.)\"", input,
+		    "\"number\" | \"9007199254740993\" | \"9007199254740993\" | \"9007199254740993\" | "
+		    "\"9007199254740993\"");
+	try_program("tojson, @uri", "[9007199254740993]", "\"[9007199254740993]\" | \"%5B9007199254740993%5D\"");
+	try_program("[.id, .t, .k] | @csv, join(\",\")", input,
+		    "\"9007199254740993,\\\"9007199254740995\\\",1\" | \"9007199254740993,9007199254740995,1\"");
+	try_program("[.[] | numbers], [.[] | strings]", input, "[9007199254740993,1] | [\"9007199254740995\"]");
+	try_program(".id > 5, .id < (.t | tonumber), .id == .id, .id == (.t | tonumber)", input,
+		    "true | true | true | false");
+	try_program(".t | tonumber", input, "9007199254740995");
+	try_program(".id | tonumber / 2", input, "4503599627370496");
+	try_program("[.id, .k, .id] | unique, (map(select(. == 1)) | add)", input, "[1,9007199254740993] | 1");
+}
+
+LOOP_TEST(jq_does_not_compute_with_digits_it_does_not_keep)
+{
+	static const char *const programs[] = {".id + 1",        "1 + .id",   ".id - 1",    "2 * .id",
+					       ".id / 2",        ".id % 2",   "-.id",       ".id += 1",
+					       "[.id, 1] | add", ".id + .id", "\"n\" + .id"};
+	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+		try_dead(programs[i], "{\"id\":9007199254740993}",
+			 "jq: 9007199254740993 has more digits than jq computes with; tonumber rounds it");
+	try_dead(".id | floor", "{\"id\":9007199254740993}", "jq: string (\"900719...) number required");
+}
+
 LOOP_TEST(jq_errors_are_dead_letters_with_their_text)
 {
 	try_dead("error(\"it is\\nwrong\")", "1", "jq: it is wrong");
@@ -191,11 +250,28 @@ LOOP_TEST(jq_errors_are_dead_letters_with_their_text)
 	try_dead("1, 2, error", "{\"a\":1}", "jq: {\"a\":1}");
 }
 
+LOOP_TEST(jq_dead_letters_have_the_value_that_was_given)
+{
+	struct setup setup = open_default("if .n == 1 then error(\"one\") else . end");
+	struct buf evidence = {0};
+	struct job job = {.step = setup.step, .input = "{\"n\":1}", .evidence = &evidence};
+	run_jobs(&setup, &job, 1);
+	expect_dead(&job, "jq: one");
+	ck_assert_str_eq(evidence.data, "\"input\":\"{\\\"n\\\":1}\"");
+	buf_clear(&evidence);
+	job = (struct job){.step = setup.step, .input = "{\"n\":2}", .evidence = &evidence};
+	run_jobs(&setup, &job, 1);
+	expect_ok(&job, "{\"n\":2}");
+	ck_assert_uint_eq(evidence.len, 0);
+	buf_fini(&evidence);
+	close_step(&setup);
+}
+
 LOOP_TEST(jq_refuses_what_is_no_json)
 {
 	struct setup setup = open_default(".a");
 	struct job job = run_one(&setup, "{\"a\":");
-	expect_dead(&job, "jq: not json: the value is not complete");
+	expect_dead(&job, "jq: not json: incomplete value");
 	job = run_one(&setup, "1 2");
 	expect_dead(&job, "jq: not json: more than one value");
 	job = run_one(&setup, "{\"a\":1}}");
@@ -203,7 +279,7 @@ LOOP_TEST(jq_refuses_what_is_no_json)
 	job = run_one(&setup, "nul");
 	expect_dead(&job, "jq: not json: Invalid numeric literal");
 	job = run_one(&setup, "");
-	expect_dead(&job, "jq: not json: the value is not complete");
+	expect_dead(&job, "jq: not json: incomplete value");
 	job = run_one(&setup, "{\"a\":1}");
 	expect_ok(&job, "1");
 	close_step(&setup);
@@ -227,9 +303,14 @@ LOOP_TEST(jq_sees_no_environment)
 
 LOOP_TEST(jq_outputs_are_capped)
 {
-	try_dead("range(1000000)", "1", "jq: more than 1000 outputs");
-	try_dead("[range(300000)] | tojson | . * 20", "1", "jq: outputs of more than 10 MiB");
-	try_program("[range(1000)] | length", "1", "1000");
+	try_dead("range(1000000)", "1", "jq: more than 6000 outputs (max_outputs)");
+	struct setup setup = open_default("range(6000)");
+	struct job job = run_one(&setup, "1");
+	ck_assert_int_eq(job.verdict, STEP_OK);
+	ck_assert_uint_eq(job.outputs.n, 6000);
+	value_list_fini(&job.outputs);
+	close_step(&setup);
+	try_dead("[range(300000)] | tojson | . * 20", "1", "jq: outputs over 10 MiB");
 }
 
 LOOP_TEST(jq_endless_program_is_killed_and_only_its_item_is_dead)
@@ -261,7 +342,7 @@ LOOP_TEST(jq_memory_is_limited_and_only_the_culprit_is_dead)
 	run_jobs(&setup, jobs, 5);
 	for (int i = 0; i < 5; i++) {
 		if (i == 2)
-			expect_dead(&jobs[i], "jq: the child died of it (memory is limited to 64 MiB)");
+			expect_dead(&jobs[i], "jq: out of memory (limited to 64 MiB)");
 		else
 			expect_ok(&jobs[i], jobs[i].input);
 	}
@@ -288,7 +369,7 @@ LOOP_TEST(jq_item_that_is_too_long_is_a_dead_letter)
 	char *input = malloc(n + 1);
 	memset(input, '1', n);
 	input[n] = 0;
-	try_dead(".a", input, "jq: an item of more than 16 MiB");
+	try_dead(".a", input, "jq: an item over 16 MiB");
 	free(input);
 }
 
@@ -304,6 +385,74 @@ LOOP_TEST(jq_without_its_program_is_an_error_that_names_it)
 	free(config);
 }
 
+/* ---- a stand-in for weir-jq that breaks the rules: `$n` is the number of the request, `$v` its value */
+
+static struct setup open_stand_in(const char *answer)
+{
+	const char *path =
+		test_write_file("weir-jq", test_format("#!/usr/bin/perl\n"
+						       "$| = 1; $/ = \"\\0\"; <STDIN>; $/ = \"\\n\";\n"
+						       "while (<STDIN>) { chomp; my ($n, $v) = split / /, $_, 2;\n"
+						       "if ($v eq '1') { %s } else { print \"$n $v\\n\" } }\n",
+						       answer));
+	ck_assert_int_eq(chmod(path, 0700), 0);
+	return open_step_of(test_format("%s/weir", test_folder()), "p", 1, 10 * WEIR_SEC, 0);
+}
+
+static const char broken[] = "jq: two children died on it; the last one violated the protocol for answers";
+
+LOOP_TEST(jq_answers_that_are_no_json_of_their_request_are_not_believed)
+{
+	static const char *const answers[] = {
+		"print \"$n {]\\n\"",                                    /* no JSON */
+		"print \"$n \\x00\\xff\\n\"",                            /* no text */
+		"print \"$n \\\"\\xc3\\\"\\n\"",                         /* no UTF-8 */
+		"print \"$n 1 2\\n\"",                                   /* two values in one */
+		"print \"$n 1\\x1e\\n\"",                                /* an output that is empty */
+		"print \"$n {\\\"a\\\":1,\\\"a\\\":2}\\n\"",             /* a key twice */
+		"print \"1\\n\"",                                        /* no number */
+		"print \"99 1\\n\"",                                     /* another number */
+		"print \"\\n\"",                                         /* nothing at all */
+		"print \"$n \", join(\"\\x1e\", (1) x 6001), \"\\n\"",   /* too many outputs */
+		"print \"$n !\", 'x' x 300, \"\\n\"",                    /* more words than weir-jq has */
+		"print \"$n !\\xff\\n\"",                                /* an error that is no text */
+		"print \"$n \", '[' x 600, '1', ']' x 600, \"\\n\"",     /* nested too deep */
+		"print \"$n 1\\n$n 1\\n\"; exec '/bin/false' if $n > 1", /* one that nobody asked for */
+	};
+	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+		struct setup setup = open_stand_in(answers[i]);
+		struct job jobs[] = {{.input = "0"}, {.input = "1"}, {.input = "2"}};
+		run_jobs(&setup, jobs, 3);
+		expect_ok(&jobs[0], "0");
+		if (i < sizeof answers / sizeof answers[0] - 1)
+			expect_dead(&jobs[1], broken);
+		else
+			expect_ok(&jobs[1], "1");
+		expect_ok(&jobs[2], "2");
+		close_step(&setup);
+	}
+}
+
+LOOP_TEST(jq_child_killed_from_outside_costs_no_item)
+{
+	const char *file = test_format("%s/killed", test_folder());
+	struct setup setup = open_stand_in(
+		test_format("unless (-e '%s') { open(my $f, '>', '%s'); kill 9, $$ } print \"$n 10\\n\"", file, file));
+	struct job jobs[] = {{.input = "0"}, {.input = "1"}, {.input = "2"}};
+	run_jobs(&setup, jobs, 3);
+	expect_ok(&jobs[0], "0");
+	expect_ok(&jobs[1], "10");
+	expect_ok(&jobs[2], "2");
+	close_step(&setup);
+}
+
+LOOP_TEST(jq_outputs_too_deep_for_jq_to_write_are_an_error)
+{
+	try_dead("reduce range(300) as $i (.; [.])", "1", "jq: an output nested deeper than 256 levels");
+	try_program("reduce range(200) as $i (.; [.]) | tojson | length", "1", "401");
+	try_program("\"\\\"<b>\\\"\"", "1", "\"\\\"<b>\\\"\"");
+}
+
 /* What `weir-jq --check` says, or "" when it is content. */
 static const char *check(const char *program)
 {
@@ -313,8 +462,9 @@ static const char *check(const char *program)
 	posix_spawn_file_actions_t actions;
 	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
 	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, test_write_file("program", program), O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
-	char *argv[] = {"weir-jq", "--check", (char *)program, NULL};
+	char *argv[] = {"weir-jq", "--check", NULL};
 	ck_assert_int_eq(posix_spawn(&pid, jq_path(), &actions, NULL, argv, environ), 0);
 	posix_spawn_file_actions_destroy(&actions);
 	close(fds[1]);

@@ -36,8 +36,7 @@ static char *text_of(enum weir_metrics_format format)
 	size_t bytes;
 	ck_assert_int_eq(weir_metrics_text(metrics, format, &text, &bytes), 0);
 	ck_assert_uint_eq(strlen(text), bytes);
-	if (format != WEIR_METRICS_MARKDOWN)
-		exposition_check(text, format == WEIR_METRICS_OPENMETRICS);
+	exposition_check(text, format == WEIR_METRICS_OPENMETRICS);
 	return text;
 }
 
@@ -50,7 +49,7 @@ TEST(metrics_expose_what_was_counted)
 	weir_counter_add(jobs("good", "a"), 2);
 	weir_counter_add(jobs("bad", "a"), UINT64_MAX);
 	weir_gauge_set(weir_metric_gauge(metric[DEPTH], NULL), 2);
-	weir_gauge_add(weir_metric_gauge(metric[DEPTH], NULL), -2.25);
+	weir_gauge_set(weir_metric_gauge(metric[DEPTH], NULL), -0.25);
 	char *text = text_of(WEIR_METRICS_TEXT), *open = text_of(WEIR_METRICS_OPENMETRICS);
 	assert_line(text, "# HELP jobs_total Jobs that ended.\\nBy \"outcome\" \\\\ host.");
 	assert_line(text, "# TYPE jobs_total counter");
@@ -156,34 +155,6 @@ TEST(metrics_gauges_show_every_number_and_read_themselves_back)
 	weir_metrics_free(metrics);
 }
 
-static double read_depth(void *arg)
-{
-	return *(int *)arg;
-}
-
-TEST(metrics_gauge_with_a_reader_is_read_when_exposed)
-{
-	static const struct weir_metric_def rooms = {"rooms", "Rooms.", WEIR_GAUGE, {"house"}, 1};
-	struct weir_metric *room;
-	int depth = 7;
-	set_up();
-	ck_assert_int_eq(weir_metrics_add(metrics, &rooms, 1, &room), 0);
-	weir_gauge_set(weir_metric_gauge(metric[DEPTH], NULL), 1);
-	ck_assert_int_eq(weir_metric_gauge_reader(metric[DEPTH], NULL, read_depth, &depth), 0);
-	ck_assert_int_eq(weir_metric_gauge_reader(room, (const char *[]){"a"}, read_depth, &depth), 0);
-	ck_assert_int_eq(weir_metric_gauge_reader(room, (const char *[]){"b"}, read_depth, &depth), WEIR_ENOSPC);
-	depth = 9;
-	char *text = text_of(WEIR_METRICS_TEXT);
-	assert_line(text, "queue:depth 9");
-	assert_line(text, "rooms{house=\"a\"} 9");
-	free(text);
-	ck_assert_int_eq(weir_metric_gauge_reader(metric[DEPTH], NULL, NULL, NULL), 0);
-	text = text_of(WEIR_METRICS_TEXT);
-	assert_line(text, "queue:depth 1");
-	free(text);
-	weir_metrics_free(metrics);
-}
-
 TEST(metrics_refuse_malformed_and_clashing_rows_whole)
 {
 	static const struct weir_metric_def malformed[] = {
@@ -225,159 +196,67 @@ TEST(metrics_refuse_malformed_and_clashing_rows_whole)
 	weir_metrics_free(metrics);
 }
 
-static int fail_later(void *arg, const char *text, size_t bytes)
-{
-	(void)text, (void)bytes;
-	return --*(int *)arg ? 1 : WEIR_EPIPE;
-}
+/* ---- figures */
 
-TEST(metrics_end_where_the_sink_fails)
-{
-	set_up();
-	for (int pieces = 1; pieces <= 2; pieces++) {
-		int left = pieces;
-		ck_assert_int_eq(weir_metrics_expose(metrics, WEIR_METRICS_TEXT, fail_later, &left), WEIR_EPIPE);
-		ck_assert_int_eq(left, 0); /* not called again */
-	}
-	int left = 100;
-	ck_assert_int_eq(weir_metrics_expose(metrics, WEIR_METRICS_TEXT, fail_later, &left), 0);
-	weir_metrics_free(metrics);
-}
-
-/* ---- sources */
-
-struct thing {
-	struct weir_metrics_source source;
-	uint64_t done;
-	struct weir_histogram *took;
+struct tank {
+	uint64_t filled;
+	double waited;
+	bool open, known;
 };
 
-static void collect_thing(const struct weir_metrics_source *source, union weir_metric_value *ret_values)
+static bool get_filled(const void *object, union weir_figure_value *ret_value)
 {
-	const struct thing *thing = (const struct thing *)source;
-	ret_values[0].counter = thing->done;
-	ret_values[1].gauge = (double)thing->done / 2;
-	ret_values[2].histogram = thing->took;
+	ret_value->number = (double)((const struct tank *)object)->filled;
+	return true;
 }
 
-static const struct weir_metric_def thing_defs[] = {
-	{"thing_done_total", "Done.", WEIR_COUNTER, {NULL}, 5},
-	{"thing_level", "Level.", WEIR_GAUGE},
-	{"thing_seconds", "Took.", WEIR_HISTOGRAM},
-};
-static const struct weir_metrics_kind thing_kind = {thing_defs, 3, collect_thing};
-
-TEST(metrics_sources_report_themselves_until_they_are_removed)
+static bool get_waited(const void *object, union weir_figure_value *ret_value)
 {
-	struct thing a = {.done = 1}, b = {.done = 2}, twin = {.done = 3}, like = {.done = 4}, other = {.done = 5};
-	struct thing pool[2] = {{.done = 10}, {.done = 20}}, late = {.done = 6};
-	set_up();
-	weir_metrics_use(metrics);
-	ck_assert_int_eq(weir_histogram_new(&a.took), 0);
-	weir_histogram_record(a.took, WEIR_SEC);
-	ck_assert_int_eq(weir_metrics_register(metrics, &a.source, &thing_kind, "a"), 0);
-	ck_assert_int_eq(weir_metrics_register(NULL, &b.source, &thing_kind, "b"), 0);
-	ck_assert_int_eq(weir_metrics_register(NULL, &twin.source, &thing_kind, "a"), 0);
-	ck_assert_int_eq(weir_metrics_register(NULL, &like.source, &thing_kind, "a#2"), 0);
-	ck_assert_int_eq(weir_metrics_register(NULL, &other.source, &thing_kind, "other"), 0);
-	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(weir_metrics_register(NULL, &pool[i].source, &thing_kind, "p"), 0);
-	char *text = text_of(WEIR_METRICS_TEXT);
-	free(text_of(WEIR_METRICS_OPENMETRICS));
-	assert_line(text, "thing_done_total{name=\"a\"} 1");
-	assert_line(text, "thing_level{name=\"b\"} 1");
-	assert_line(text, "thing_done_total{name=\"a#2\"} 3");
-	assert_line(text, "thing_done_total{name=\"a#2#2\"} 4");
-	assert_line(text, "thing_done_total{name=\"other#2\"} 5");
-	assert_line(text, "thing_done_total{name=\"other\"} 30");
-	assert_line(text, "thing_seconds_sum{name=\"a\"} 1.000000000");
-	assert_line(text, "weir_metrics_overflow_total{metric=\"thing_done_total\"} 2");
-	free(text);
-	weir_metrics_unregister(&pool[0].source);
-	weir_metrics_unregister(&a.source);
-	weir_metrics_unregister(&a.source);
-	weir_metrics_unregister(&other.source);
-	ck_assert_int_eq(weir_metrics_register(NULL, &late.source, &thing_kind, "late"), 0);
-	text = text_of(WEIR_METRICS_TEXT);
-	assert_line(text, "thing_done_total{name=\"late\"} 6");
-	assert_line(text, "thing_done_total{name=\"other\"} 20");
-	ck_assert(!exposition_has(text, "thing_done_total{name=\"a\"} 1"));
-	free(text);
-	weir_metrics_free(metrics); /* before its sources */
-	ck_assert_ptr_null(late.source.metrics);
-	weir_metrics_unregister(&late.source);
-	ck_assert_int_eq(weir_metrics_register(NULL, &late.source, &thing_kind, "nowhere"), 0);
-	ck_assert_ptr_null(late.source.metrics);
-	weir_histogram_free(a.took);
+	const struct tank *tank = object;
+	ret_value->number = tank->waited;
+	return tank->known;
 }
 
-static unsigned count_parts(const struct weir_metrics_source *source)
+static bool get_open(const void *object, union weir_figure_value *ret_value)
 {
-	return (unsigned)((const struct thing *)source)->done;
+	ret_value->flag = ((const struct tank *)object)->open;
+	return true;
 }
 
-static void collect_part(const struct weir_metrics_source *source, unsigned part, union weir_metric_value *ret_values)
+static bool get_colour(const void *object, union weir_figure_value *ret_value)
 {
-	ret_values[0].counter = 100 * ((const struct thing *)source)->done + part;
-	ret_values[1].histogram = part == 1 ? ((const struct thing *)source)->took : NULL;
+	(void)object;
+	ret_value->text = "blue";
+	return true;
 }
 
-TEST(metrics_sources_report_their_parts)
+TEST(metrics_figures_are_read_when_they_are_exposed)
 {
-	static const struct weir_metric_def rows[] = {
-		{"part_done_total", "Done.", WEIR_COUNTER, {NULL}, 3},
-		{"part_seconds", "Took.", WEIR_HISTOGRAM},
+	static const struct weir_figure figures[] = {
+		{"filled", "bytes", WEIR_FIGURE_COUNTER, "Bytes that came.", get_filled},
+		{"waited", "s", WEIR_FIGURE_GAUGE, "How long.", get_waited},
+		{"open", NULL, WEIR_FIGURE_FLAG, "Whether.", get_open},
+		{"colour", NULL, WEIR_FIGURE_TEXT, "Not a number.", get_colour},
 	};
-	static const struct weir_metrics_kind kind = {rows, 2, NULL, "part", count_parts, collect_part};
-	static const struct weir_metrics_kind twice = {rows, 2, NULL, "name", count_parts, collect_part};
-	static const char *const names[] = {"a", "none", "a", "b", "c"};
-	struct thing things[] = {{.done = 2}, {.done = 0}, {.done = 1}, {.done = 2}, {.done = 1}};
+	static const struct weir_figure clash[] = {{"shut", NULL, WEIR_FIGURE_FLAG, "New.", get_open},
+						   {"open", NULL, WEIR_FIGURE_FLAG, "Again.", get_open}};
+	static const struct weir_figure bad[] = {{"not a name", NULL, WEIR_FIGURE_FLAG, "Bad.", get_open}};
+	struct tank tank = {.filled = 7, .waited = 1.5};
 	set_up();
-	ck_assert_int_eq(weir_histogram_new(&things[0].took), 0);
-	weir_histogram_record(things[0].took, WEIR_SEC);
-	ck_assert_int_eq(weir_metrics_register(metrics, &things[0].source, &twice, "a"), WEIR_EINVAL);
-	for (int i = 0; i < 5; i++)
-		ck_assert_int_eq(weir_metrics_register(metrics, &things[i].source, &kind, names[i]), 0);
-	char *text = text_of(WEIR_METRICS_TEXT), *table = text_of(WEIR_METRICS_MARKDOWN);
-	free(text_of(WEIR_METRICS_OPENMETRICS));
-	assert_line(text, "part_done_total{name=\"a\",part=\"0\"} 200");
-	assert_line(text, "part_done_total{name=\"a\",part=\"1\"} 201");
-	assert_line(text, "part_done_total{name=\"a#2\",part=\"0\"} 100");
-	assert_line(text, "part_done_total{name=\"other\",part=\"other\"} 501");
-	assert_line(text, "part_seconds_bucket{name=\"a\",part=\"1\",le=\"1.0\"} 1");
-	ck_assert_ptr_null(strstr(text, "none"));
-	assert_line(table, "| `part_seconds` | histogram | `name` `part` | Took. |");
-	free(table);
+	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", figures, 4, &tank), 0);
+	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", clash, 2, &tank), WEIR_EBUSY);
+	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", bad, 1, &tank), WEIR_EINVAL);
+	tank = (struct tank){.filled = 8, .open = true};
+	char *text = text_of(WEIR_METRICS_TEXT);
+	assert_line(text, "tank_filled_bytes_total 8");
+	assert_line(text, "tank_open 1");
+	ck_assert(!strstr(text, "tank_waited") && !strstr(text, "blue") && !strstr(text, "tank_shut"));
 	free(text);
-	weir_metrics_free(metrics);
-	weir_histogram_free(things[0].took);
-}
-
-TEST(metrics_sources_and_metrics_share_one_space_of_names)
-{
-	static const struct weir_metric_def clash = {"thing_level", "h", WEIR_GAUGE};
-	static const struct weir_metric_def labelled = {"labelled", "h", WEIR_GAUGE, {"x"}};
-	static const struct weir_metrics_kind clashing = {defs, 1, collect_thing}, with_labels = {&labelled, 1, NULL};
-	struct thing thing = {.done = 1}, second = {0};
-	struct weir_metric *one;
-	set_up();
-	ck_assert_int_eq(weir_metrics_register(metrics, &thing.source, &thing_kind, "a"), 0);
-	ck_assert_int_eq(weir_metrics_add(metrics, &clash, 1, &one), WEIR_EBUSY);
-	ck_assert_int_eq(weir_metrics_register(metrics, &second.source, &with_labels, "a"), WEIR_EINVAL);
-	ck_assert_int_lt(weir_metrics_register(metrics, &second.source, &clashing, "a"), 0);
-	ck_assert_ptr_null(second.source.metrics);
-	weir_metrics_free(metrics);
-}
-
-TEST(metrics_document_themselves)
-{
-	struct thing thing = {.done = 1};
-	set_up();
-	ck_assert_int_eq(weir_metrics_register(metrics, &thing.source, &thing_kind, "a"), 0);
-	char *text = text_of(WEIR_METRICS_MARKDOWN);
-	assert_line(text, "| `jobs_total` | counter | `outcome` `host` | Jobs that ended. By \"outcome\" \\ host. |");
-	assert_line(text, "| `queue:depth` | gauge | | Items \\| that wait. |");
-	assert_line(text, "| `thing_seconds` | histogram | `name` | Took. |");
+	tank.known = true;
+	tank.waited = 0.25;
+	text = text_of(WEIR_METRICS_OPENMETRICS);
+	assert_line(text, "# TYPE tank_filled_bytes counter");
+	assert_line(text, "tank_waited_seconds 0.25");
 	free(text);
 	weir_metrics_free(metrics);
 }
@@ -390,5 +269,5 @@ static void ask_as_another_kind(void)
 
 TEST(metrics_broken_contracts_abort)
 {
-	assert_aborts(ask_as_another_kind);
+	assert_aborts(ask_as_another_kind, "weir_metric_gauge: this metric is of another kind");
 }

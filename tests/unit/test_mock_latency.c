@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How the mock reads and draws latencies, shares and faults; and which rule holds for a path. */
 #include "mock/config.h"
-#include "mock/once.h"
+#include "mock/fault.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -12,36 +12,6 @@
 static struct mock_span span(const char *text)
 {
 	return (struct mock_span){text, strlen(text)};
-}
-
-TEST(mock_text_reads_durations)
-{
-	static const struct {
-		const char *text;
-		weir_nsec bare, expected; /* -1: refused */
-	} cases[] = {{"200ms", 0, 200 * WEIR_MSEC},
-		     {"1.5s", 0, 1500 * WEIR_MSEC},
-		     {"0", 0, 0},
-		     {"0.000001ms", 0, 1},
-		     {"7us", 0, 7 * WEIR_USEC},
-		     {"2m", 0, 120 * WEIR_SEC},
-		     {"10d", 0, 10 * 86400 * WEIR_SEC},
-		     {"12.5", WEIR_MSEC, 12500 * WEIR_USEC},
-		     {"11d", 0, -1},
-		     {"5", 0, -1},
-		     {"5x", 0, -1},
-		     {"", 0, -1},
-		     {"ms", 0, -1},
-		     {"-5ms", 0, -1},
-		     {"1.ms", 0, -1},
-		     {"5ms ", 0, -1},
-		     {"99999999999999999999s", 0, -1}};
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		weir_nsec duration = -1;
-		bool good = mock_text_duration(cases[i].text, strlen(cases[i].text), cases[i].bare, &duration);
-		ck_assert_msg(good == (cases[i].expected >= 0) && duration == cases[i].expected, "%s: %lld",
-			      cases[i].text, (long long)duration);
-	}
 }
 
 TEST(mock_latency_refuses_what_it_does_not_understand)
@@ -236,7 +206,7 @@ TEST(mock_once_is_true_once_a_key_and_bounded)
 		snprintf(key, sizeof key, "/k/%d", i);
 		mock_once_first(&once, span(key));
 	}
-	ck_assert_uint_eq(once.used, MOCK_ONCE_ITEMS);
+	ck_assert_uint_eq(once.seen.n, MOCK_ONCE_ITEMS);
 	ck_assert(!mock_once_first(&once, span("/new")));
 	mock_once_fini(&once);
 }

@@ -68,14 +68,14 @@ LOOP_TEST(mock_server_answers_429_over_its_limit)
 	stop();
 }
 
-LOOP_TEST(mock_server_refuses_at_once_what_is_too_much_at_once)
+LOOP_TEST(mock_server_refuses_immediately_what_is_too_much_in_flight)
 {
 	enum { CLIENTS = 10 };
 	struct client *clients[CLIENTS];
 	int good = 0;
 	configure();
 	ck_assert_int_eq(mock_config_latency(&config, "300ms", NULL), 0);
-	ck_assert_int_eq(mock_capacity_at_once(&config.capacity, "4", NULL), 0);
+	ck_assert_int_eq(mock_capacity_in_flight(&config.capacity, "4", NULL), 0);
 	start();
 	for (int i = 0; i < CLIENTS; i++) {
 		clients[i] = dial();
@@ -175,7 +175,7 @@ LOOP_TEST(mock_server_survives_without_descriptors)
 	stop();
 }
 
-LOOP_TEST(mock_server_holds_many_connections_at_once)
+LOOP_TEST(mock_server_holds_many_connections)
 {
 	enum { CLIENTS = 400 };
 	static struct client *clients[CLIENTS];

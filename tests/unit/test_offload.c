@@ -39,7 +39,7 @@ static int run_task(void *arg)
 	return task->result;
 }
 
-static int run_at_once(void *arg)
+static int run_immediately(void *arg)
 {
 	struct task *task = arg;
 	task->runs++;
@@ -102,10 +102,10 @@ LOOP_TEST(offload_returns_what_the_function_returned)
 	int results[] = {0, 42, -42, WEIR_ECLOSED};
 	for (int i = 0; i < 4; i++) {
 		task_init(&task, results[i]);
-		ck_assert_int_eq(weir_offload(run_at_once, &task, WEIR_FOREVER), results[i]);
+		ck_assert_int_eq(weir_offload(run_immediately, &task, WEIR_FOREVER), results[i]);
 		ck_assert_int_eq(task.runs, 1);
 		ck_assert(!pthread_equal(task.thread, pthread_self()));
-		ck_assert_int_eq(weir_offload_owned(run_at_once, &task, destroy_task, weir_after(WEIR_SEC)),
+		ck_assert_int_eq(weir_offload_owned(run_immediately, &task, destroy_task, weir_after(WEIR_SEC)),
 				 results[i]);
 		ck_assert_int_eq(task.destroyed, 1);
 	}
@@ -160,11 +160,11 @@ static int offload_meet(void *arg)
 }
 
 /* Each waits for the others: with a thread too few they would wait for ever. */
-LOOP_TEST(offload_runs_as_many_at_once_as_there_are_threads)
+LOOP_TEST(offload_runs_as_many_concurrently_as_there_are_threads)
 {
 	struct task task;
 	task_init(&task, 0);
-	ck_assert_int_eq(weir_offload(run_at_once, &task, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_offload(run_immediately, &task, WEIR_FOREVER), 0);
 	weir_sleep(2 * WEIR_MSEC); /* one thread is there now, and idle */
 	for (unsigned n = 2; n <= 4; n++) {
 		pthread_barrier_t barrier;
@@ -310,7 +310,7 @@ LOOP_TEST(offload_cancel_while_running_waits_for_the_end)
 	ck_assert_int_eq(task.answer, WEIR_ECANCELED);
 }
 
-LOOP_TEST(offload_owned_returns_at_once_and_destroys_once)
+LOOP_TEST(offload_owned_returns_immediately_and_destroys_once)
 {
 	struct task timed, canceled;
 	struct weir_group *group = new_group(), *timing = new_group();
@@ -534,7 +534,7 @@ static void offload_outside(void)
 
 TEST(offload_off_a_fiber_is_a_broken_contract)
 {
-	assert_aborts(offload_outside);
+	assert_aborts(offload_outside, "weir_offload: called outside of a fiber");
 }
 
 static int call_and_block(void *arg)
@@ -553,7 +553,7 @@ static int free_pool_before_the_cancelled_ran(void *arg)
 	spawn(group, call_and_block, pool);
 	weir_sleep(WEIR_MSEC);
 	weir_group_cancel(group);
-	weir_pool_free(pool);
+	breaks(weir_pool_free(pool));
 	return weir_group_wait(group, WEIR_FOREVER);
 }
 
@@ -564,7 +564,7 @@ static void run_free_pool(void)
 
 TEST(offload_pool_freed_before_a_cancelled_fiber_ran_is_a_broken_contract)
 {
-	assert_aborts(run_free_pool);
+	assert_breaks(run_free_pool, "weir_pool_free: a call is running, or its fiber has not run since it ended");
 }
 
 /* ---- how many threads */

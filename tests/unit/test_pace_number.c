@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Refusals for the number at once are told from those for the rate, on a server that is a few lines long. */
+#include "policy/adapt.h"
 #include "support/test.h"
 
-#include <weir/adapt.h>
 #include <weir/random.h>
 
 enum { CALLS_MOST = 256 };
 
 /* Calls take 50 to 150 ms, those that are refused 2 ms. */
 struct call {
-	struct weir_sample sample; /* ended: when it will */
+	struct weir__sample sample; /* ended: when it will */
 	bool is_refused;
 };
 
@@ -21,7 +21,7 @@ struct server {
 
 struct world {
 	struct server server;
-	struct weir_pace *pace;
+	struct weir__pace *pace;
 	weir_nsec now, retry_after;
 	uint64_t number, random;
 	size_t limit, under_way; /* the caller's limit */
@@ -41,9 +41,9 @@ static bool lets_in(struct server *server)
 
 static bool may_send(const struct world *world)
 {
-	size_t at_once = weir_pace_at_once(world->pace);
-	size_t limit = at_once && at_once < world->limit ? at_once : world->limit;
-	return world->under_way < limit && weir_pace_next(world->pace, world->now) <= world->now;
+	size_t concurrency = weir__pace_concurrency(world->pace);
+	size_t limit = concurrency && concurrency < world->limit ? concurrency : world->limit;
+	return world->under_way < limit && weir__pace_next(world->pace, world->now) <= world->now;
 }
 
 static void send_one(struct world *world)
@@ -57,23 +57,23 @@ static void send_one(struct world *world)
 		world->server.inside++;
 		took = (weir_nsec)(50 + weir_random_below(&world->random, 100)) * WEIR_MSEC;
 	}
-	call->sample = (struct weir_sample){.started = world->now,
-					    .ended = world->now + took,
-					    .in_flight = ++world->under_way,
-					    .number = ++world->number,
-					    .outcome = call->is_refused ? WEIR_OUTCOME_THROTTLED : WEIR_OUTCOME_GOOD};
-	weir_pace_sent(world->pace, world->now);
+	call->sample = (struct weir__sample){.started = world->now,
+					     .ended = world->now + took,
+					     .in_flight = ++world->under_way,
+					     .number = ++world->number,
+					     .outcome = call->is_refused ? WEIR_OUTCOME_THROTTLED : WEIR_OUTCOME_GOOD};
+	weir__pace_sent(world->pace, world->now);
 }
 
 static void end_one(struct world *world, struct call *call)
 {
-	struct weir_sample sample = call->sample;
+	struct weir__sample sample = call->sample;
 	world->server.inside -= !call->is_refused;
 	world->refused += call->is_refused;
 	world->under_way--;
 	call->sample.number = 0;
-	weir_pace_add(world->pace, &sample,
-		      &(struct weir_told){.retry_after = call->is_refused ? world->retry_after : 0});
+	weir__pace_add(world->pace, &sample,
+		       &(struct weir_hint){.retry_after = call->is_refused ? world->retry_after : 0});
 }
 
 /* Returns how many were refused. */
@@ -98,21 +98,21 @@ static void begin(struct world *world, const struct server *server)
 {
 	*world = (struct world){.server = *server, .now = WEIR_SEC, .random = 3, .limit = 100};
 	world->server.tokens = server->burst;
-	ck_assert_int_eq(weir_pace_new(&(struct weir_pace_options){0}, &world->pace), 0);
+	ck_assert_int_eq(weir__pace_new(&(struct weir__pace_options){0}, &world->pace), 0);
 }
 
 static struct world world;
 
-TEST(pace_blames_the_number_where_so_many_at_once_are_let_in)
+TEST(pace_blames_the_number_where_so_many_are_let_in_concurrently)
 {
 	for (size_t cap = 5; cap <= 80; cap *= 4) {
 		begin(&world, &(struct server){.cap = cap});
 		run_for(&world, 10 * WEIR_SEC);
-		ck_assert(weir_pace_blames_concurrency(world.pace));
-		ck_assert(weir_pace_per_sec(world.pace) == 0);
-		ck_assert_uint_ge(weir_pace_at_once(world.pace), cap);
-		ck_assert_uint_le(weir_pace_at_once(world.pace), cap + 1);
-		weir_pace_free(world.pace);
+		ck_assert(weir__pace_blames_concurrency(world.pace));
+		ck_assert(weir__pace_per_sec(world.pace) == 0);
+		ck_assert_uint_ge(weir__pace_concurrency(world.pace), cap);
+		ck_assert_uint_le(weir__pace_concurrency(world.pace), cap + 1);
+		weir__pace_free(world.pace);
 	}
 }
 
@@ -121,10 +121,10 @@ TEST(pace_blames_the_rate_where_so_many_a_second_are_let_in)
 	for (double burst = 5; burst <= 80; burst *= 4) {
 		begin(&world, &(struct server){.per_sec = 200, .burst = burst});
 		run_for(&world, 20 * WEIR_SEC);
-		ck_assert(!weir_pace_blames_concurrency(world.pace));
-		ck_assert_uint_eq(weir_pace_at_once(world.pace), 0);
-		ck_assert(weir_pace_per_sec(world.pace) > 180 && weir_pace_per_sec(world.pace) < 220);
-		weir_pace_free(world.pace);
+		ck_assert(!weir__pace_blames_concurrency(world.pace));
+		ck_assert_uint_eq(weir__pace_concurrency(world.pace), 0);
+		ck_assert(weir__pace_per_sec(world.pace) > 180 && weir__pace_per_sec(world.pace) < 220);
+		weir__pace_free(world.pace);
 	}
 }
 
@@ -134,11 +134,11 @@ TEST(pace_finds_a_number_in_few_refusals_where_each_shuts)
 	world.retry_after = WEIR_SEC;
 	world.limit = 55;
 	ck_assert_uint_le(run_for(&world, 8 * WEIR_SEC), 20);
-	ck_assert(weir_pace_blames_concurrency(world.pace));
-	size_t at_once = weir_pace_at_once(world.pace);
-	ck_assert_uint_ge(at_once, 49);
-	ck_assert_uint_le(at_once, 51);
-	weir_pace_free(world.pace);
+	ck_assert(weir__pace_blames_concurrency(world.pace));
+	size_t concurrency = weir__pace_concurrency(world.pace);
+	ck_assert_uint_ge(concurrency, 49);
+	ck_assert_uint_le(concurrency, 51);
+	weir__pace_free(world.pace);
 }
 
 /* As many at once as are under way when one is refused, less those that were: the fall costs no more than it is deep.
@@ -147,18 +147,18 @@ TEST(pace_follows_a_number_that_falls_and_rises)
 {
 	begin(&world, &(struct server){.cap = 80});
 	run_for(&world, 20 * WEIR_SEC);
-	ck_assert(weir_pace_blames_concurrency(world.pace));
+	ck_assert(weir__pace_blames_concurrency(world.pace));
 	world.server.cap = 20;
 	uint64_t refused = run_for(&world, WEIR_SEC / 2);
-	ck_assert_uint_eq(weir_pace_at_once(world.pace), 20);
+	ck_assert_uint_eq(weir__pace_concurrency(world.pace), 20);
 	ck_assert_uint_le(refused, 60 + 10);
 	run_for(&world, 10 * WEIR_SEC);
 	world.server.cap = 80;
 	refused = run_for(&world, 10 * WEIR_SEC);
 	ck_assert_uint_le(refused, 30);
-	ck_assert_uint_ge(weir_pace_at_once(world.pace), 80);
-	ck_assert(weir_pace_blames_concurrency(world.pace));
-	weir_pace_free(world.pace);
+	ck_assert_uint_ge(weir__pace_concurrency(world.pace), 80);
+	ck_assert(weir__pace_blames_concurrency(world.pace));
+	weir__pace_free(world.pace);
 }
 
 /* A limit on the number that turns into one on the rate. */
@@ -166,9 +166,9 @@ TEST(pace_no_longer_blames_a_number_when_even_one_alone_is_refused)
 {
 	begin(&world, &(struct server){.cap = 20});
 	run_for(&world, 10 * WEIR_SEC);
-	ck_assert(weir_pace_blames_concurrency(world.pace));
+	ck_assert(weir__pace_blames_concurrency(world.pace));
 	world.server = (struct server){.per_sec = 5, .burst = 1};
 	run_for(&world, 30 * WEIR_SEC);
-	ck_assert(!weir_pace_blames_concurrency(world.pace));
-	weir_pace_free(world.pace);
+	ck_assert(!weir__pace_blames_concurrency(world.pace));
+	weir__pace_free(world.pace);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the search for a rate makes of times in which it is not the rate that holds calls back.  On model time. */
+#include "policy/adapt.h"
 #include "support/test.h"
-
-#include <weir/adapt.h>
 
 /* A bucket, and whoever sends to it one call after the other. */
 struct upstream {
-	struct weir_pace *pace;
+	struct weir__pace *pace;
 	weir_nsec now, filled_at, took; /* took: by a call */
 	double rate, burst, tokens;
 	uint64_t number, let_in;
@@ -16,27 +15,27 @@ static struct upstream begin(double rate, double burst)
 {
 	struct upstream upstream = {.now = WEIR_SEC, .took = WEIR_MSEC, .rate = rate, .burst = burst, .tokens = burst};
 	upstream.filled_at = upstream.now;
-	ck_assert_int_eq(weir_pace_new(&(struct weir_pace_options){0}, &upstream.pace), 0);
+	ck_assert_int_eq(weir__pace_new(&(struct weir__pace_options){0}, &upstream.pace), 0);
 	return upstream;
 }
 
 static void end(struct upstream *upstream, weir_nsec sent, enum weir_outcome outcome)
 {
-	struct weir_sample sample = {.started = sent,
-				     .ended = upstream->now,
-				     .in_flight = 1,
-				     .number = upstream->number,
-				     .outcome = outcome};
-	weir_pace_add(upstream->pace, &sample, NULL);
+	struct weir__sample sample = {.started = sent,
+				      .ended = upstream->now,
+				      .in_flight = 1,
+				      .number = upstream->number,
+				      .outcome = outcome};
+	weir__pace_add(upstream->pace, &sample, NULL);
 }
 
 static void call(struct upstream *upstream)
 {
-	weir_nsec sent = weir_pace_next(upstream->pace, upstream->now);
+	weir_nsec sent = weir__pace_next(upstream->pace, upstream->now);
 	upstream->tokens += (double)(sent - upstream->filled_at) / 1e9 * upstream->rate;
 	upstream->tokens = upstream->tokens < upstream->burst ? upstream->tokens : upstream->burst;
 	upstream->filled_at = sent;
-	weir_pace_sent(upstream->pace, sent);
+	weir__pace_sent(upstream->pace, sent);
 	upstream->number++;
 	upstream->now = sent + upstream->took;
 	bool is_let_in = upstream->tokens >= 1;
@@ -59,8 +58,8 @@ static void go_on_for(struct upstream *upstream, weir_nsec time, weir_nsec betwe
 static void out_for(struct upstream *upstream, weir_nsec time)
 {
 	for (weir_nsec until = upstream->now + time; upstream->now < until; upstream->now += 10 * WEIR_SEC) {
-		weir_nsec sent = weir_pace_next(upstream->pace, upstream->now);
-		weir_pace_sent(upstream->pace, sent);
+		weir_nsec sent = weir__pace_next(upstream->pace, upstream->now);
+		weir__pace_sent(upstream->pace, sent);
 		upstream->number++;
 		upstream->now = sent + WEIR_MSEC;
 		end(upstream, sent, WEIR_OUTCOME_FAILED);
@@ -79,12 +78,12 @@ TEST(pace_that_holds_nothing_back_does_not_rise_for_ever)
 {
 	struct upstream upstream = begin(100, 10);
 	go_on_for(&upstream, 2 * WEIR_SEC, 0);
-	ck_assert(weir_pace_per_sec(upstream.pace) > 50);
+	ck_assert(weir__pace_per_sec(upstream.pace) > 50);
 	upstream.rate = 120;
 	go_on_for(&upstream, 600 * WEIR_SEC, 8090 * WEIR_USEC); /* 110 a second is all there is to do */
-	ck_assert_msg(weir_pace_per_sec(upstream.pace) < 400, "%g", weir_pace_per_sec(upstream.pace));
+	ck_assert_msg(weir__pace_per_sec(upstream.pace) < 400, "%g", weir__pace_per_sec(upstream.pace));
 	ck_assert(share_in(&upstream, 20 * WEIR_SEC) > 0.9);
-	weir_pace_free(upstream.pace);
+	weir__pace_free(upstream.pace);
 }
 
 TEST(pace_is_not_what_little_was_sent_in_an_outage)
@@ -100,7 +99,7 @@ TEST(pace_is_not_what_little_was_sent_in_an_outage)
 	go_on_for(&upstream, 30 * WEIR_SEC, 0);
 	double share = share_in(&upstream, 20 * WEIR_SEC);
 	ck_assert_msg(share > 0.9, "%g", share);
-	weir_pace_free(upstream.pace);
+	weir__pace_free(upstream.pace);
 }
 
 TEST(pace_does_not_wait_for_long_because_a_refusal_once_took_long)
@@ -115,5 +114,5 @@ TEST(pace_does_not_wait_for_long_because_a_refusal_once_took_long)
 	go_on_for(&upstream, 30 * WEIR_SEC, 0);
 	double share = share_in(&upstream, 20 * WEIR_SEC);
 	ck_assert_msg(share > 0.9, "%g", share);
-	weir_pace_free(upstream.pace);
+	weir__pace_free(upstream.pace);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Fixed windows and buckets of one token, which a pace finds by itself; one call after the other, on model time. */
+#include "policy/adapt.h"
 #include "support/test.h"
 
 #include <math.h>
-#include <weir/adapt.h>
 
 #define LATENCY WEIR_MSEC
 
@@ -18,7 +18,7 @@ struct server {
 };
 
 struct run {
-	struct weir_pace *pace;
+	struct weir__pace *pace;
 	struct server server;
 	weir_nsec now;
 	uint64_t sent;
@@ -28,7 +28,7 @@ struct tally {
 	double let_in, refused;
 };
 
-static bool takes(struct server *server, weir_nsec now, struct weir_told *told)
+static bool takes(struct server *server, weir_nsec now, struct weir_hint *hint)
 {
 	bool takes;
 	if (server->length > 0) {
@@ -38,7 +38,7 @@ static bool takes(struct server *server, weir_nsec now, struct weir_told *told)
 		server->window = (int64_t)floor(at);
 		takes = ++server->in_window <= server->quota;
 		if (server->retry_after < 0)
-			told->retry_after = (weir_nsec)ceil((floor(at) + 1 - at) * server->length) * WEIR_SEC;
+			hint->retry_after = (weir_nsec)ceil((floor(at) + 1 - at) * server->length) * WEIR_SEC;
 	} else {
 		double more = server->rate * (double)(now - server->tokens_at) / 1e9;
 		server->tokens = fmin(server->burst, server->tokens + more);
@@ -47,7 +47,7 @@ static bool takes(struct server *server, weir_nsec now, struct weir_told *told)
 		server->tokens -= takes;
 	}
 	if (server->retry_after > 0)
-		told->retry_after = server->retry_after;
+		hint->retry_after = server->retry_after;
 	return takes;
 }
 
@@ -55,23 +55,23 @@ static struct tally run_for(struct run *run, weir_nsec time)
 {
 	struct tally tally = {0};
 	for (weir_nsec until = run->now + time; run->now < until; run->now += LATENCY) {
-		weir_nsec next = weir_pace_next(run->pace, run->now);
+		weir_nsec next = weir__pace_next(run->pace, run->now);
 		if (next > run->now)
 			run->now = next;
-		struct weir_told told = {0};
-		struct weir_sample sample = {.started = run->now,
-					     .ended = run->now + LATENCY,
-					     .in_flight = 1,
-					     .number = ++run->sent,
-					     .outcome = WEIR_OUTCOME_GOOD};
-		weir_pace_sent(run->pace, run->now);
-		if (takes(&run->server, run->now, &told)) {
+		struct weir_hint hint = {0};
+		struct weir__sample sample = {.started = run->now,
+					      .ended = run->now + LATENCY,
+					      .in_flight = 1,
+					      .number = ++run->sent,
+					      .outcome = WEIR_OUTCOME_GOOD};
+		weir__pace_sent(run->pace, run->now);
+		if (takes(&run->server, run->now, &hint)) {
 			tally.let_in++;
-			weir_pace_add(run->pace, &sample, NULL);
+			weir__pace_add(run->pace, &sample, NULL);
 		} else {
 			tally.refused++;
 			sample.outcome = WEIR_OUTCOME_THROTTLED;
-			weir_pace_add(run->pace, &sample, &told);
+			weir__pace_add(run->pace, &sample, &hint);
 		}
 	}
 	return tally;
@@ -82,7 +82,7 @@ static struct run begin(const struct server *server)
 	struct run run = {.server = *server, .now = WEIR_SEC};
 	run.server.tokens = server->burst;
 	run.server.tokens_at = run.now;
-	ck_assert_int_eq(weir_pace_new(&(struct weir_pace_options){.seed = 1}, &run.pace), 0);
+	ck_assert_int_eq(weir__pace_new(&(struct weir__pace_options){.seed = 1}, &run.pace), 0);
 	return run;
 }
 
@@ -102,9 +102,9 @@ static void check_window(struct server server, double settle)
 		struct tally tally = run_for(&run, (weir_nsec)(20 * server.length * 1e9));
 		check(&tally, 20 * server.quota, 0.005);
 		double rate = server.quota / server.length;
-		ck_assert_msg(fabs(weir_pace_per_sec(run.pace) / rate - 1) < 0.1, "%g instead of %g, %g after %g",
-			      weir_pace_per_sec(run.pace), rate, phase, server.length);
-		weir_pace_free(run.pace);
+		ck_assert_msg(fabs(weir__pace_per_sec(run.pace) / rate - 1) < 0.1, "%g instead of %g, %g after %g",
+			      weir__pace_per_sec(run.pace), rate, phase, server.length);
+		weir__pace_free(run.pace);
 	}
 }
 
@@ -137,7 +137,7 @@ TEST(pace_follows_the_quota_of_a_window)
 		run_for(&run, 150 * WEIR_SEC);
 		struct tally high = run_for(&run, 20 * WEIR_SEC);
 		check(&high, 20 * 300, 0.005);
-		weir_pace_free(run.pace);
+		weir__pace_free(run.pace);
 	}
 }
 
@@ -156,7 +156,7 @@ TEST(pace_does_not_take_a_bucket_for_a_window)
 		run_for(&run, 60 * WEIR_SEC);
 		struct tally tally = run_for(&run, 120 * WEIR_SEC);
 		check(&tally, 120 * buckets[i].rate, 0.02);
-		weir_pace_free(run.pace);
+		weir__pace_free(run.pace);
 	}
 }
 
@@ -167,7 +167,7 @@ TEST(pace_finds_the_rate_of_a_bucket_of_one_token)
 		run_for(&run, (weir_nsec)(50 / rate * 1e9));
 		struct tally tally = run_for(&run, (weir_nsec)(2000 / rate * 1e9));
 		check(&tally, 2000, 0.005);
-		weir_pace_free(run.pace);
+		weir__pace_free(run.pace);
 	}
 }
 
@@ -183,5 +183,5 @@ TEST(pace_follows_a_bucket_of_one_token)
 	run_for(&run, 300 * WEIR_SEC);
 	struct tally high = run_for(&run, 100 * WEIR_SEC);
 	check(&high, 100 * 20, 0.01);
-	weir_pace_free(run.pace);
+	weir__pace_free(run.pace);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Policies: what their options may be, their gates, what is changed for all of them. */
+#include "sync/policy.h"
 #include "unit/exposition.h"
 #include "unit/fibers.h"
 
@@ -46,7 +47,7 @@ TEST(policy_refuses_what_excludes_each_other_and_says_what)
 		{.pattern = WEIR_PATTERN_CHUNKED, .capacity = 5},
 		{.permit = WEIR_PERMIT_PER_BATCH},
 		{.concurrency = 11, .most = 10},
-		{.most = WEIR_ADAPT_MOST + 1},
+		{.most = WEIR__ADAPT_MOST + 1},
 		{.rate = {.count = 1, .burst = UINT64_MAX}},
 		{.breaker.jitter = 2},
 	};
@@ -57,13 +58,13 @@ TEST(policy_refuses_what_excludes_each_other_and_says_what)
 		"total_timeout",
 		"total_timeout",
 		"negative",
-		"share",
+		"retry budget",
 		"breaker",
-		"excludes a concurrency",
-		"excludes a rate",
-		"excludes a capacity",
-		"excludes a limit of memory",
-		"excludes a capacity",
+		"a concurrency cannot be set",
+		"a rate cannot be set",
+		"a capacity cannot be set",
+		"a memory limit cannot be set",
+		"a capacity cannot be set",
 		"size",
 		"11 is over `most`, 10",
 		"`most`",
@@ -96,7 +97,7 @@ FIBER_TEST(policy_patterns_are_presets)
 		struct weir_policy_stats stats;
 		struct weir_gate_stats gate_stats;
 		struct weir_gate *gate;
-		ck_assert_int_eq(weir_policy_gate(policy, "", &gate), 0);
+		ck_assert_int_eq(weir__policy_gate(policy, "", &gate), 0);
 		weir_policy_stats(policy, &stats);
 		weir_gate_stats(gate, &gate_stats);
 		ck_assert_str_eq(weir_pattern_name(table[i].pattern), table[i].name);
@@ -105,7 +106,7 @@ FIBER_TEST(policy_patterns_are_presets)
 		if (!table[i].adaptive)
 			ck_assert_uint_eq(gate_stats.limit, table[i].limit);
 		ck_assert_double_eq(gate_stats.per_sec, table[i].per_sec);
-		weir_policy_put(policy, gate);
+		weir__policy_unref(policy, gate);
 		weir_policy_free(policy);
 	}
 	ck_assert_str_eq(weir_pattern_name((enum weir_pattern)9), "?");
@@ -136,16 +137,16 @@ FIBER_TEST(policy_has_one_gate_for_each_key)
 {
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.concurrency = 3});
 	struct weir_gate *a, *b, *again;
-	ck_assert_int_eq(weir_policy_gate(policy, "a", &a), 0);
-	ck_assert_int_eq(weir_policy_gate(policy, "b", &b), 0);
-	ck_assert_int_eq(weir_policy_gate(policy, "a", &again), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "a", &a), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "b", &b), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "a", &again), 0);
 	ck_assert_ptr_eq(a, again);
 	ck_assert_ptr_ne(a, b);
 	ck_assert_uint_eq(gates_of(policy), 2);
 	ck_assert_int_eq(weir_policy_gates(policy, stop_at_b, NULL), 42);
-	weir_policy_put(policy, a);
-	weir_policy_put(policy, again);
-	weir_policy_put(policy, b);
+	weir__policy_unref(policy, a);
+	weir__policy_unref(policy, again);
+	weir__policy_unref(policy, b);
 	weir_policy_free(policy);
 }
 
@@ -156,37 +157,37 @@ FIBER_TEST(policy_forgets_the_gate_used_longest_ago_and_none_in_use)
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.concurrency = 3, .gates_most = MOST});
 	struct weir_gate *held, *gate;
 	struct weir_gate_stats stats;
-	struct weir_pass pass;
-	ck_assert_int_eq(weir_policy_gate(policy, "held", &held), 0);
+	struct weir__pass pass;
+	ck_assert_int_eq(weir__policy_gate(policy, "held", &held), 0);
 	for (int i = 0; i < KEYS; i++) {
 		char key[16];
 		snprintf(key, sizeof key, "key%d", i);
-		ck_assert_int_eq(weir_policy_gate(policy, key, &gate), 0);
-		ck_assert_int_eq(weir_gate_enter(gate, &pass, WEIR_TRY), 0);
-		weir_gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, NULL);
-		weir_policy_put(policy, gate);
+		ck_assert_int_eq(weir__policy_gate(policy, key, &gate), 0);
+		ck_assert_int_eq(weir__gate_enter(gate, &pass, WEIR_TRY), 0);
+		weir__gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, NULL);
+		weir__policy_unref(policy, gate);
 		ck_assert_uint_le(gates_of(policy), MOST);
-		ck_assert_int_eq(weir_policy_gate(policy, "key0", &gate), 0); /* always used of late */
+		ck_assert_int_eq(weir__policy_gate(policy, "key0", &gate), 0); /* always used of late */
 		weir_gate_stats(gate, &stats);
 		ck_assert_uint_eq(stats.calls, 1);
-		weir_policy_put(policy, gate);
+		weir__policy_unref(policy, gate);
 	}
-	ck_assert_int_eq(weir_policy_gate(policy, "key1", &gate), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "key1", &gate), 0);
 	weir_gate_stats(gate, &stats);
 	ck_assert_uint_eq(stats.calls, 0); /* a new one */
-	weir_policy_put(policy, gate);
+	weir__policy_unref(policy, gate);
 	struct weir_gate *again;
-	ck_assert_int_eq(weir_policy_gate(policy, "held", &again), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "held", &again), 0);
 	ck_assert_ptr_eq(again, held);
-	weir_policy_put(policy, held);
-	weir_policy_put(policy, again);
+	weir__policy_unref(policy, held);
+	weir__policy_unref(policy, again);
 	/* With all in use there are more than there should be. */
 	struct weir_gate *all[KEYS];
 	for (int i = 0; i < KEYS; i++)
-		ck_assert_int_eq(weir_policy_gate(policy, test_format("%d", i), &all[i]), 0);
+		ck_assert_int_eq(weir__policy_gate(policy, test_format("%d", i), &all[i]), 0);
 	ck_assert_uint_eq(gates_of(policy), KEYS);
 	for (int i = 0; i < KEYS; i++)
-		weir_policy_put(policy, all[i]);
+		weir__policy_unref(policy, all[i]);
 	weir_policy_free(policy);
 }
 
@@ -195,12 +196,12 @@ FIBER_TEST(policy_changes_all_gates_and_those_to_come)
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO});
 	struct weir_gate *before, *after;
 	struct weir_gate_stats stats;
-	ck_assert_int_eq(weir_policy_gate(policy, "before", &before), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "before", &before), 0);
 	ck_assert_int_eq(weir_policy_set_concurrency(policy, 7), 0);
 	ck_assert_int_eq(weir_policy_set_rate(policy, &(struct weir_rate_options){.count = 5}), 0);
 	ck_assert_int_eq(weir_policy_set_rate(policy, &(struct weir_rate_options){.count = UINT64_MAX}), WEIR_EINVAL);
 	weir_policy_pause(policy, true);
-	ck_assert_int_eq(weir_policy_gate(policy, "after", &after), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "after", &after), 0);
 	for (int i = 0; i < 2; i++) {
 		weir_gate_stats(i ? after : before, &stats);
 		ck_assert_uint_eq(stats.limit, 7);
@@ -213,43 +214,22 @@ FIBER_TEST(policy_changes_all_gates_and_those_to_come)
 	weir_gate_stats(after, &stats);
 	ck_assert(stats.adaptive);
 	ck_assert_int_eq(stats.held_by, WEIR_HELD_BY_NOTHING);
-	weir_policy_put(policy, before);
-	weir_policy_put(policy, after);
+	weir__policy_unref(policy, before);
+	weir__policy_unref(policy, after);
 	weir_policy_free(policy);
 }
 
-FIBER_TEST(policy_recalls_what_an_earlier_run_learnt)
+FIBER_TEST(policy_recalls_the_snapshot_of_an_earlier_run)
 {
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO});
 	struct weir_gate *gate;
 	struct weir_gate_stats stats;
-	ck_assert_int_eq(weir_policy_recall(policy, "api", &(struct weir_learnt){.limit = 77}), 0);
+	ck_assert_int_eq(weir_policy_recall(policy, "api", &(struct weir_snapshot){.limit = 77}), 0);
 	ck_assert_uint_eq(gates_of(policy), 0);
-	ck_assert_int_eq(weir_policy_gate(policy, "api", &gate), 0);
+	ck_assert_int_eq(weir__policy_gate(policy, "api", &gate), 0);
 	weir_gate_stats(gate, &stats);
 	ck_assert_uint_eq(stats.limit, 77);
-	ck_assert_double_eq(stats.learnt.limit, 77);
-	weir_policy_put(policy, gate);
+	ck_assert_double_eq(stats.snapshot.limit, 77);
+	weir__policy_unref(policy, gate);
 	weir_policy_free(policy);
-}
-
-FIBER_TEST(policy_with_a_name_has_its_gates_report)
-{
-	struct weir_metrics *metrics;
-	struct weir_gate *gate, *host;
-	char *text;
-	size_t bytes;
-	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
-	struct weir_policy *policy = new_policy(
-		&(struct weir_policy_options){.concurrency = 3, .name = test_format("api"), .metrics = metrics});
-	ck_assert_int_eq(weir_policy_gate(policy, "", &gate), 0);
-	ck_assert_int_eq(weir_policy_gate(policy, "host", &host), 0);
-	ck_assert_int_eq(weir_metrics_text(metrics, WEIR_METRICS_TEXT, &text, &bytes), 0);
-	ck_assert(exposition_has(text, "weir_gate_limit{name=\"api\"} 3"));
-	ck_assert(exposition_has(text, "weir_gate_limit{name=\"api:host\"} 3"));
-	free(text);
-	weir_policy_put(policy, gate);
-	weir_policy_put(policy, host);
-	weir_policy_free(policy);
-	weir_metrics_free(metrics);
 }

@@ -33,11 +33,17 @@ FIBER_TEST(process_tries_again_what_failed)
 	free_world(world);
 }
 
-FIBER_TEST(process_with_own_gates_limits_how_many_are_under_way)
+static const char *no_upstream(void *arg, const void *job)
+{
+	(void)arg, (void)job;
+	return NULL;
+}
+
+FIBER_TEST(process_limits_how_many_are_under_way_that_name_no_upstream)
 {
 	struct world *world = new_world(
 		new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE, .concurrency = 7}), 200);
-	world->process.flags = WEIR_PROCESS_OWN_GATES;
+	world->process.key = no_upstream;
 	world->latency = 10 * WEIR_MSEC;
 	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
 	ck_assert_uint_eq(world->most_in_flight, 7);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* weir_process() with the pattern auto: what it chooses, and by what it has seen; and how it stays under its memory. */
+#include "sync/policy.h"
 #include "unit/world.h"
 
 FIBER_TEST(process_stays_under_its_memory)
@@ -51,15 +52,15 @@ FIBER_TEST(process_auto_chooses_once_by_what_it_has_seen)
 		ck_assert(stats.chosen);
 		ck_assert_int_eq(stats.choice.pattern, WEIR_PATTERN_QUEUE);
 		ck_assert((strstr(stats.choice.why, "half") != NULL) == (failing == 1));
-		weir_policy_gate(world->process.policy, "", &gate);
+		weir__policy_gate(world->process.policy, "", &gate);
 		weir_gate_stats(gate, &gate_stats);
 		ck_assert(gate_stats.adaptive); /* it is found on */
-		weir_policy_put(world->process.policy, gate);
+		weir__policy_unref(world->process.policy, gate);
 		free_world(world);
 	}
 }
 
-FIBER_TEST(process_auto_lets_few_jobs_go_all_at_once)
+FIBER_TEST(process_auto_lets_few_jobs_go_concurrently)
 {
 	struct world *world = new_world(new_policy(NULL), 90);
 	struct weir_policy_stats stats;
@@ -89,7 +90,7 @@ FIBER_TEST(process_auto_short_of_memory_goes_in_batches)
 static int tell_limit(struct world *world, unsigned id, struct weir_attempt *attempt)
 {
 	(void)world, (void)id;
-	attempt->told = (struct weir_told){.quota = 100, .window = 2 * WEIR_SEC};
+	attempt->hint = (struct weir_hint){.quota = 100, .window = 2 * WEIR_SEC};
 	return 0;
 }
 
@@ -110,7 +111,7 @@ static int tell_what_is_left(struct world *world, unsigned id, struct weir_attem
 {
 	(void)id;
 	unsigned left = 1000 - world->orders; /* of the minute */
-	attempt->told = (struct weir_told){.counts = true, .left = left, .reset = 20 * WEIR_SEC};
+	attempt->hint = (struct weir_hint){.counts = true, .left = left, .reset = 20 * WEIR_SEC};
 	return 0;
 }
 
@@ -139,7 +140,7 @@ static int come_back_later(struct world *world, unsigned id, struct weir_attempt
 		return 0;
 	}
 	attempt->outcome = WEIR_OUTCOME_THROTTLED;
-	attempt->told.retry_after = WEIR_SEC;
+	attempt->hint.retry_after = WEIR_SEC;
 	return WEIR_EAGAIN;
 }
 

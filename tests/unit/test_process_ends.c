@@ -34,8 +34,8 @@ FIBER_TEST(process_canceled_with_its_fiber_ends_every_job_once)
 	free_world(world);
 }
 
-/* All but each fifth in one lane. */
-static uint64_t mostly_one_lane(void *arg, const void *job)
+/* All but each fifth in one ordering. */
+static uint64_t mostly_one_ordering(void *arg, const void *job)
 {
 	(void)arg;
 	return ((const struct job *)job)->id % 5 != 0;
@@ -56,8 +56,7 @@ FIBER_TEST(process_canceled_the_moment_there_was_room_ends)
 					  .pattern = WEIR_PATTERN_QUEUE, .concurrency = 2, .capacity = 1}),
 				  200);
 		struct weir_group *group = new_group();
-		world->process.flags = WEIR_PROCESS_OWN_GATES;
-		world->process.lane = mostly_one_lane;
+		world->process.ordering_key = mostly_one_ordering;
 		world->answer = takes_tens_of_ms;
 		world->random = test_seed() * 100 + (uint64_t)i;
 		spawn(group, run_to_end, world);

@@ -13,7 +13,7 @@ static int any_trouble(struct world *world, unsigned id, struct weir_attempt *at
 	switch (weir_random_below(&world->random, 8)) {
 	case 0:
 		attempt->outcome = WEIR_OUTCOME_THROTTLED;
-		attempt->told.retry_after = (weir_nsec)weir_random_below(&world->random, 100 * WEIR_MSEC);
+		attempt->hint.retry_after = (weir_nsec)weir_random_below(&world->random, 100 * WEIR_MSEC);
 		return WEIR_EIO;
 	case 1:
 		return WEIR_EPIPE;
@@ -28,7 +28,7 @@ static int any_trouble(struct world *world, unsigned id, struct weir_attempt *at
 	}
 }
 
-static uint64_t any_lane(void *arg, const void *job)
+static uint64_t any_ordering(void *arg, const void *job)
 {
 	(void)arg;
 	return ((const struct job *)job)->id % 13;
@@ -45,6 +45,11 @@ static const char *any_key(void *arg, const void *job)
 	static const char *const keys[] = {"a", "b", "c"};
 	(void)arg;
 	return keys[((const struct job *)job)->id % 3];
+}
+
+static const char *any_key_or_none(void *arg, const void *job)
+{
+	return ((const struct job *)job)->id % 4 ? any_key(arg, job) : NULL;
 }
 
 static int produce_unsteadily(void *arg, void *ret_job, weir_nsec deadline)
@@ -84,10 +89,10 @@ static struct world *world_of_trouble(unsigned variant)
 	world->random = test_seed() * 100 + variant;
 	world->process.produce = produce_unsteadily;
 	world->process.done = done_slowly;
-	world->process.flags = (variant & 1 ? WEIR_PROCESS_ORDERED : 0) | (variant & 16 ? WEIR_PROCESS_OWN_GATES : 0);
-	world->process.lane = variant & 2 ? any_lane : NULL;
+	world->process.flags = variant & 1 ? WEIR_PROCESS_ORDERED : 0;
+	world->process.ordering_key = variant & 2 ? any_ordering : NULL;
 	world->process.priority = variant & 4 ? any_class : NULL;
-	world->process.key = variant & 8 ? any_key : NULL;
+	world->process.key = variant & 16 ? any_key_or_none : variant & 8 ? any_key : NULL;
 	world->answer = any_trouble;
 	return world;
 }

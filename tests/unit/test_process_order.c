@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which job weir_process() takes next: order, lanes, classes, several upstreams. */
+/* Which job weir_process() takes next: order, orderings, classes, several upstreams. */
 #include "unit/world.h"
 
 /* ---- order */
@@ -40,44 +40,44 @@ FIBER_TEST(process_ordered_and_canceled_keeps_the_order)
 	free_world(world);
 }
 
-static uint64_t lane_of(void *arg, const void *job)
+static uint64_t ordering_of(void *arg, const void *job)
 {
 	(void)arg;
 	return ((const struct job *)job)->id % 4; /* 0: none */
 }
 
-static unsigned lane_busy[4], lane_last[4];
+static unsigned ordering_busy[4], ordering_last[4];
 
 static int one_at_a_time(struct world *world, unsigned id, struct weir_attempt *attempt)
 {
-	unsigned lane = id % 4;
+	unsigned ordering = id % 4;
 	(void)attempt;
-	if (lane) {
-		quick_assert(!lane_busy[lane]++);
-		quick_assert(id >= lane_last[lane]);
-		lane_last[lane] = id;
+	if (ordering) {
+		quick_assert(!ordering_busy[ordering]++);
+		quick_assert(id >= ordering_last[ordering]);
+		ordering_last[ordering] = id;
 	}
 	int code = weir_sleep((weir_nsec)weir_random_below(&world->random, 20 * WEIR_MSEC));
-	lane_busy[lane] = 0;
+	ordering_busy[ordering] = 0;
 	return code ? code : weir_random_below(&world->random, 4) ? 0 : WEIR_EIO;
 }
 
-FIBER_TEST(process_lanes_go_one_after_the_other_retries_included)
+FIBER_TEST(process_jobs_of_an_ordering_key_go_one_after_the_other_retries_included)
 {
 	struct world *world =
 		new_world(new_policy(&(struct weir_policy_options){
 				  .pattern = WEIR_PATTERN_QUEUE, .concurrency = 8, .gate_flags = WEIR_GATE_NO_BREAKER}),
 			  400);
 	struct weir_process_stats stats;
-	memset(lane_busy, 0, sizeof lane_busy);
-	memset(lane_last, 0, sizeof lane_last);
-	world->process.lane = lane_of;
+	memset(ordering_busy, 0, sizeof ordering_busy);
+	memset(ordering_last, 0, sizeof ordering_last);
+	world->process.ordering_key = ordering_of;
 	world->answer = one_at_a_time;
 	ck_assert_int_eq(run_world(world, &stats, WEIR_FOREVER), 0);
-	for (unsigned lane = 1; lane < 4; lane++) { /* they ended in order, too */
+	for (unsigned ordering = 1; ordering < 4; ordering++) { /* they ended in order, too */
 		unsigned last = 0;
 		for (unsigned i = 0; i < 400; i++)
-			if (world->order[i] % 4 == lane) {
+			if (world->order[i] % 4 == ordering) {
 				quick_assert(world->order[i] >= last);
 				last = world->order[i];
 			}
@@ -141,7 +141,7 @@ static int odd_is_told_to_wait(struct world *world, unsigned id, struct weir_att
 	if (id % 2 == 0 || world->attempts[id] > 1 || id > 1)
 		return 0;
 	attempt->outcome = WEIR_OUTCOME_THROTTLED;
-	attempt->told.retry_after = 10 * WEIR_SEC;
+	attempt->hint.retry_after = 10 * WEIR_SEC;
 	return WEIR_EIO;
 }
 

@@ -9,6 +9,7 @@ struct store {
 	unsigned ids[4 * JOBS_MOST], first, last;
 	weir_nsec due[4 * JOBS_MOST];
 	unsigned number[JOBS_MOST];
+	struct weir_attempts accounts[JOBS_MOST];
 };
 
 static struct store store;
@@ -49,10 +50,12 @@ static int produce_again(void *arg, void *ret_job, weir_nsec deadline)
 	return produce(arg, ret_job, deadline);
 }
 
-static unsigned attempts_before(void *arg, const void *arg_job)
+static struct weir_attempts *attempts_of(void *arg, void *arg_job)
 {
+	unsigned id = ((const struct job *)arg_job)->id;
 	(void)arg;
-	return store.number[((const struct job *)arg_job)->id];
+	store.accounts[id].counted = store.number[id];
+	return &store.accounts[id];
 }
 
 FIBER_TEST(process_postpones_retries_to_whoever_keeps_the_jobs)
@@ -67,7 +70,7 @@ FIBER_TEST(process_postpones_retries_to_whoever_keeps_the_jobs)
 		world->results[i] = UNANSWERED;
 	world->process.postpone = postpone;
 	world->process.produce = produce_again;
-	world->process.attempts = attempts_before;
+	world->process.attempts = attempts_of;
 	world->latency = 10 * WEIR_MSEC;
 	world->answer = fail_twice;
 	ck_assert_int_eq(weir_process(&world->process, &stats, WEIR_FOREVER), 0);
@@ -100,7 +103,6 @@ FIBER_TEST(process_does_not_postpone_a_whole_store_over_and_over)
 		world->results[i] = UNANSWERED;
 	world->process.postpone = postpone;
 	world->process.produce = produce_again;
-	world->process.flags = WEIR_PROCESS_OWN_GATES;
 	world->latency = WEIR_MSEC / 10;
 	world->answer = refuse_for_a_while;
 	ck_assert_int_eq(weir_process(&world->process, &stats, WEIR_FOREVER), 0);
@@ -133,7 +135,6 @@ FIBER_TEST(process_reads_on_when_calls_end_the_moment_others_are_due)
 		world->results[i] = UNANSWERED;
 	world->process.postpone = postpone;
 	world->process.produce = produce_again;
-	world->process.flags = WEIR_PROCESS_OWN_GATES;
 	world->answer = refuse_after_a_while;
 	ck_assert_int_eq(weir_process(&world->process, &stats, weir_after(300 * WEIR_SEC)), 0);
 	ck_assert_uint_eq(stats.succeeded, 1000);
@@ -161,7 +162,7 @@ FIBER_TEST(process_postpones_with_the_number_of_attempts_that_counted)
 		world->results[i] = UNANSWERED;
 	world->process.postpone = postpone;
 	world->process.produce = produce_again;
-	world->process.attempts = attempts_before;
+	world->process.attempts = attempts_of;
 	world->latency = 10 * WEIR_MSEC;
 	world->answer = throttle_thrice;
 	ck_assert_int_eq(weir_process(&world->process, &stats, WEIR_FOREVER), 0);
@@ -247,7 +248,7 @@ static int throttle_first_ten(struct world *world, unsigned id, struct weir_atte
 		return 0;
 	}
 	attempt->outcome = WEIR_OUTCOME_THROTTLED;
-	attempt->told.retry_after = 10 * WEIR_SEC;
+	attempt->hint.retry_after = 10 * WEIR_SEC;
 	return WEIR_EIO;
 }
 
@@ -271,23 +272,5 @@ FIBER_TEST(process_refunded_jobs_come_again_spread_and_before_the_new_ones)
 			at = i;
 	/* They come within a tenth of the 10 s, in which 10 x 5 others end. */
 	ck_assert_uint_le(at, 10 + 50 + 20);
-	free_world(world);
-}
-
-FIBER_TEST(process_with_own_gates_spreads_those_told_to_come_back)
-{
-	struct world *world = new_world(new_policy(&(struct weir_policy_options){
-						.pattern = WEIR_PATTERN_QUEUE, .concurrency = 10, .seed = test_seed()}),
-					10);
-	unsigned apart = 0;
-	weir_nsec began = weir_now();
-	world->process.flags = WEIR_PROCESS_OWN_GATES;
-	world->answer = throttle_first_ten;
-	ck_assert_int_eq(run_world(world, NULL, WEIR_FOREVER), 0);
-	for (unsigned i = 1; i < 10; i++) {
-		quick_assert(begun_again[i] - began >= 10 * WEIR_SEC && begun_again[i] - began <= 11 * WEIR_SEC);
-		apart += begun_again[i] != begun_again[0];
-	}
-	ck_assert_uint_ge(apart, 5);
 	free_world(world);
 }

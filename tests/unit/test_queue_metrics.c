@@ -1,112 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What a queue measures and reports: waits, also of selects, time in hand, and all of it in a registry. */
-#include "unit/exposition.h"
+/* What a queue measures: waits, also of selects, and time in hand. */
 #include "unit/queues.h"
 
 #include <stdlib.h>
 #include <weir/select.h>
 
-static void assert_lines(struct weir_metrics *metrics, const char *const *lines)
-{
-	char *text;
-	size_t bytes;
-	ck_assert_int_eq(weir_metrics_text(metrics, WEIR_METRICS_TEXT, &text, &bytes), 0);
-	exposition_check(text, false);
-	for (; *lines; lines++)
-		ck_assert_msg(exposition_has(text, *lines), "no line %s in\n%s", *lines, text);
-	free(text);
-}
-
 static void put_at(struct weir_queue *queue, uint64_t item, int64_t rank)
 {
 	ck_assert_int_eq(weir_queue_put_at(queue, &item, rank, WEIR_TRY), 0);
-}
-
-FIBER_TEST(queue_with_a_name_reports_itself)
-{
-	struct weir_metrics *metrics;
-	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
-	struct weir_queue *queue =
-		new_queue_with((struct weir_queue_options){.capacity = 3, .name = "jobs", .metrics = metrics});
-	struct weir_group *group = new_group();
-	struct call getter = {.queue = queue}, putter = {.queue = queue, .item = 5};
-	line_up(group, get_fiber, &getter);
-	weir_sleep(2 * WEIR_SEC);
-	for (uint64_t i = 1; i <= 3; i++)
-		put(queue, i);
-	ck_assert_int_eq(weir_queue_reserve(queue, WEIR_TRY), 0);
-	line_up(group, put_fiber, &putter);
-	weir_sleep(WEIR_SEC);
-	assert_lines(metrics, (const char *const[]){
-				      "weir_queue_depth{name=\"jobs\"} 2",
-				      "weir_queue_capacity{name=\"jobs\"} 3",
-				      "weir_queue_reserved{name=\"jobs\"} 1",
-				      "weir_queue_unsettled{name=\"jobs\"} 3",
-				      "weir_queue_puts_total{name=\"jobs\"} 3",
-				      "weir_queue_gets_total{name=\"jobs\"} 1",
-				      "weir_queue_get_wait_seconds_sum{name=\"jobs\"} 2.000000000",
-				      "weir_queue_put_wait_seconds_count{name=\"jobs\"} 0",
-				      NULL,
-			      });
-	weir_queue_abort(queue);
-	finish(group);
-	weir_queue_task_done(queue);
-	weir_queue_close(queue, WEIR_QUEUE_DROP);
-	assert_lines(metrics, (const char *const[]){
-				      "weir_queue_dropped_total{name=\"jobs\"} 3",
-				      "weir_queue_unsettled{name=\"jobs\"} 0",
-				      "weir_queue_put_wait_seconds_sum{name=\"jobs\"} 1.000000000",
-				      NULL,
-			      });
-	weir_queue_free(queue);
-	assert_lines(metrics, (const char *const[]){"# TYPE weir_queue_depth gauge", NULL}); /* of nothing */
-	weir_metrics_free(metrics);
-}
-
-FIBER_TEST(queue_reports_its_classes_under_its_own_name)
-{
-	static const weir_nsec sla[] = {WEIR_SEC, 0};
-	struct weir_metrics *metrics;
-	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
-	weir_metrics_use(metrics);
-	struct weir_queue *plain = new_queue_with(
-		(struct weir_queue_options){.capacity = 1, .name = "jobs", .flags = WEIR_QUEUE_UNBOUNDED});
-	struct weir_queue *queue = new_queue_with((struct weir_queue_options){
-		.capacity = 4, .order = WEIR_PRIORITY, .classes = 2, .sla = sla, .name = "jobs"});
-	put_at(queue, 1, 1);
-	put_at(queue, 2, 0);
-	weir_sleep(2 * WEIR_SEC);
-	ck_assert_uint_eq(get(queue), 2); /* overtakes, and is late */
-	weir_sleep(3 * WEIR_SEC);
-	weir_queue_task_done(queue);
-	assert_lines(metrics, (const char *const[]){
-				      "weir_queue_capacity{name=\"jobs\"} +Inf",
-				      "weir_queue_depth{name=\"jobs#2\"} 1",
-				      "weir_queue_class_gets_total{name=\"jobs#2\",class=\"0\"} 1",
-				      "weir_queue_class_overtakes_total{name=\"jobs#2\",class=\"0\"} 1",
-				      "weir_queue_class_breaches_total{name=\"jobs#2\",class=\"0\"} 1",
-				      "weir_queue_class_breaches_total{name=\"jobs#2\",class=\"1\"} 0",
-				      "weir_queue_class_wait_seconds_sum{name=\"jobs#2\",class=\"0\"} 2.000000000",
-				      "weir_queue_class_task_seconds_sum{name=\"jobs#2\",class=\"0\"} 3.000000000",
-				      NULL,
-			      });
-	weir_metrics_free(metrics); /* before the queues */
-	weir_queue_free(plain);
-	weir_queue_free(queue);
-}
-
-FIBER_TEST(queue_refuses_a_name_that_cannot_be_reported)
-{
-	static const struct weir_metric_def taken[] = {{"weir_queue_class_gets_total", "Not a queue's.", WEIR_COUNTER}};
-	struct weir_metrics *metrics;
-	struct weir_metric *mine;
-	struct weir_queue *queue = NULL;
-	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
-	ck_assert_int_eq(weir_metrics_add(metrics, taken, 1, &mine), 0);
-	struct weir_queue_options opts = {.item_bytes = 8, .capacity = 1, .name = "a", .metrics = metrics};
-	ck_assert_int_eq(weir_queue_new_with(&opts, &queue), WEIR_EBUSY);
-	ck_assert_ptr_null(queue);
-	weir_metrics_free(metrics);
 }
 
 /* ---- time in hand */

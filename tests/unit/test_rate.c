@@ -517,17 +517,80 @@ static void take_before_its_time(void)
 {
 	struct weir_rate rate = new_rate((struct weir_rate_options){.count = 1});
 	weir_rate_take(&rate, 1, 0);
-	weir_rate_take(&rate, 1, WEIR_SEC - 1);
+	breaks(weir_rate_take(&rate, 1, WEIR_SEC - 1));
 }
 
 static void take_more_than_the_burst(void)
 {
 	struct weir_rate rate = new_rate((struct weir_rate_options){.count = 1});
-	weir_rate_take(&rate, 2, 0);
+	breaks(weir_rate_take(&rate, 2, 0));
 }
 
 TEST(rate_broken_contracts_abort)
 {
-	assert_aborts(take_before_its_time);
-	assert_aborts(take_more_than_the_burst);
+	assert_breaks(take_before_its_time, "weir_rate_take: called before weir_rate_next()");
+	assert_breaks(take_more_than_the_burst, "weir_rate_take: called before weir_rate_next()");
+}
+
+/* ---- what is owed, elsewhere */
+
+static void go_on_elsewhere(uint64_t *random, enum weir_rate_kind kind)
+{
+	struct weir_rate_options opts = any_options(random, kind);
+	if ((wide)opts.burst * opts.period / opts.count > YEAR)
+		return; /* a time does not go that far */
+	struct weir_rate rate = new_rate(opts), other = new_rate(opts);
+	weir_nsec now = 1 + (weir_nsec)weir_random_below(random, (uint64_t)WEIR_SEC);
+	for (int i = 0; i < 50; i++) {
+		uint64_t n = 1 + weir_random_below(random, opts.burst);
+		weir_nsec at = weir_rate_next(&rate, n, now);
+		weir_nsec after = weir_rate_paid_after(&rate, n, at);
+		weir_rate_take(&rate, n, at);
+		quick_assert(weir_rate_paid(&rate) == after);
+		now = at;
+	}
+	weir_rate_owe(&other, weir_rate_paid(&rate), now);
+	for (int i = 0; i < 50; i++) {
+		uint64_t n = 1 + weir_random_below(random, opts.burst);
+		weir_nsec here = weir_rate_next(&rate, n, now), there = weir_rate_next(&other, n, now);
+		quick_assert(there >= here - 1 && there <= here + 1); /* a time is a whole nanosecond */
+		now = here > there ? here : there;
+		weir_rate_take(&rate, n, now);
+		weir_rate_take(&other, n, now);
+	}
+	weir_rate_fini(&rate);
+	weir_rate_fini(&other);
+}
+
+TEST(rate_that_is_owed_goes_on_as_if_it_had_never_stopped)
+{
+	uint64_t random = 17;
+	for (int i = 0; i < 300; i++) {
+		go_on_elsewhere(&random, WEIR_RATE_GCRA);
+		go_on_elsewhere(&random, WEIR_RATE_BUCKET);
+	}
+}
+
+TEST(rate_owes_a_burst_at_most_and_never_less_than_it_did)
+{
+	static const enum weir_rate_kind kinds[] = {WEIR_RATE_GCRA, WEIR_RATE_BUCKET};
+	for (int i = 0; i < 2; i++) {
+		struct weir_rate_options opts = {.count = 5, .period = 10 * WEIR_SEC, .burst = 5, .kind = kinds[i]};
+		struct weir_rate rate = new_rate(opts);
+		weir_nsec now = 100 * WEIR_SEC;
+		ck_assert_int_eq(weir_rate_paid(&rate), 0);
+		weir_rate_owe(&rate, 0, now);
+		weir_rate_owe(&rate, -YEAR, now);
+		ck_assert_int_eq(weir_rate_next(&rate, 5, now), now);
+		weir_rate_owe(&rate, now + 100 * YEAR, now);
+		ck_assert_int_eq(weir_rate_next(&rate, 1, now), now + 2 * WEIR_SEC);
+		ck_assert_int_eq(weir_rate_paid(&rate), now + 10 * WEIR_SEC);
+		weir_rate_owe(&rate, now + WEIR_SEC, now);
+		ck_assert_int_eq(weir_rate_paid(&rate), now + 10 * WEIR_SEC);
+	}
+	struct weir_rate log = new_rate((struct weir_rate_options){.count = 5, .kind = WEIR_RATE_LOG});
+	weir_rate_owe(&log, 100, 0);
+	ck_assert_int_eq(weir_rate_next(&log, 5, 0), 0);
+	ck_assert_int_eq(weir_rate_paid_after(&log, 1, 0), 0);
+	weir_rate_fini(&log);
 }

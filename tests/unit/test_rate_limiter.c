@@ -56,10 +56,8 @@ FIBER_TEST(rate_limiter_lets_through_at_even_times_in_order)
 	weir_nsec begin = weir_now();
 	for (int i = 0; i < 12; i++)
 		start(&takers[i], limiter, 1, WEIR_FOREVER);
-	ck_assert_uint_eq(weir_rate_limiter_waiting(limiter), 10);
 	for (int i = 0; i < 12; i++)
 		assert_answer(&takers[i], 0, begin + (i < 2 ? 0 : i - 1) * 100 * WEIR_MSEC);
-	ck_assert_uint_eq(weir_rate_limiter_waiting(limiter), 0);
 	weir_rate_limiter_free(limiter);
 	weir_rate_limiter_free(NULL);
 }
@@ -144,14 +142,13 @@ FIBER_TEST(rate_limiter_is_as_new_when_all_gave_up_in_one_moment)
 	weir_rate_limiter_free(limiter);
 }
 
-FIBER_TEST(rate_limiter_answers_at_once_what_needs_no_wait)
+FIBER_TEST(rate_limiter_answers_immediately_what_needs_no_wait)
 {
 	struct weir_rate_limiter *limiter = new_limiter((struct weir_rate_options){.count = 1, .burst = 2});
 	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 1, weir_now()), 0); /* a deadline that has passed */
 	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 3, WEIR_FOREVER), WEIR_EINVAL);
 	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 2, weir_now()), WEIR_ETIMEDOUT);
 	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 2, WEIR_TRY), WEIR_EAGAIN);
-	ck_assert_uint_eq(weir_rate_limiter_waiting(limiter), 0);
 	ck_assert_int_eq(weir_rate_limiter_acquire(limiter, 1, WEIR_TRY), 0); /* and none of those was charged */
 	weir_rate_limiter_free(limiter);
 }
@@ -267,7 +264,7 @@ static int free_while_one_waits(void *arg)
 	weir_rate_limiter_acquire(limiter, 1, WEIR_TRY);
 	start(&taker, limiter, 1, WEIR_FOREVER);
 	weir_group_cancel(taker.group);
-	weir_rate_limiter_free(limiter);
+	breaks(weir_rate_limiter_free(limiter));
 	return 0;
 }
 
@@ -286,8 +283,9 @@ TEST(rate_limiter_broken_contracts_abort)
 	struct weir_rate_limiter *untouched = (void *)&untouched;
 	ck_assert_int_eq(weir_rate_limiter_new(&(struct weir_rate_options){0}, &untouched), WEIR_EINVAL);
 	ck_assert_ptr_eq(untouched, &untouched);
-	assert_aborts(run_free_while_one_waits);
-	assert_aborts(acquire_outside_of_fibers);
+	assert_breaks(run_free_while_one_waits,
+		      "weir_rate_limiter_free: a fiber waits on it, or was woken and has not run since");
+	assert_aborts(acquire_outside_of_fibers, "weir_rate_limiter_acquire: called outside of a fiber");
 }
 
 /* ---- the windows of a crowd */

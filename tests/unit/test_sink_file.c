@@ -5,7 +5,7 @@
  * A kill is a close: nothing is written then that a kill would not have left (but for the head of a file without rows,
  * which the next open cuts off as it does everything behind the position).
  */
-#include "sink/file.h"
+#include "files/output.h"
 #include "unit/sinks.h"
 #include "unit/syncs.h"
 
@@ -22,11 +22,30 @@ struct bench {
 	struct buf acked;      /* what was written up to it */
 	uint64_t random;
 	int last_id;
+	bool clean, adopt;
+	char noted[300]; /* the last note */
 };
+
+static void take_note(void *arg, const char *text)
+{
+	struct bench *bench = arg;
+	snprintf(bench->noted, sizeof bench->noted, "%s", text);
+}
+
+static void set_env(struct bench *bench)
+{
+	bench->noted[0] = 0;
+	run_env = (struct sink_env){.run = "run",
+				    .position = bench->position.data ? &bench->position : NULL,
+				    .clean = bench->clean,
+				    .adopt = bench->adopt,
+				    .note = take_note,
+				    .arg = bench};
+}
 
 static void open_bench(struct bench *bench)
 {
-	run_env = (struct sink_env){.run = "run", .position = bench->position.data ? &bench->position : NULL};
+	set_env(bench);
 	bench->sink = open_sink(bench->adapter, bench->config);
 }
 
@@ -51,8 +70,10 @@ static struct bench start_bench(const struct adapter *adapter, const char *name,
 	bench.path = test_format("%s/%s", test_folder(), name);
 	bench.config = file_config(adapter, bench.path, on_start);
 	open_bench(&bench);
-	ck_assert(adapter->sink->exact(bench.sink));
+	ck_assert(adapter->sink->exactness(bench.sink) == SINK_BY_POSITION);
 	keep_position(&bench);
+	if (adapter == &sink_csv_adapter && on_start != APPEND)
+		buf_add_str(&bench.acked, "id,text\n"); /* it is there from the beginning */
 	return bench;
 }
 
@@ -71,7 +92,7 @@ static const char *make_output(struct bench *bench, struct buf *expected)
 	int id = ++bench->last_id, which = below(bench, 5);
 	const char *output = test_format("{\"id\":%d,\"text\":\"%s\"}", id, texts[which]);
 	if (bench->adapter == &sink_csv_adapter)
-		buf_addf(expected, "%s%d,%s\n", id == 1 ? "id,text\n" : "", id, in_csv[which]);
+		buf_addf(expected, "%d,%s\n", id, in_csv[which]);
 	else
 		buf_addf(expected, "%s\n", output);
 	return output;
@@ -109,7 +130,7 @@ static const char *acked(struct bench *bench)
 
 static int reopening_code(struct bench *bench)
 {
-	run_env = (struct sink_env){.run = "run", .position = &bench->position};
+	set_env(bench);
 	return refused_open(bench->adapter, bench->config);
 }
 
@@ -195,7 +216,7 @@ FIBER_TEST(file_that_was_shortened_is_refused)
 	close_bench(&bench);
 	off_t left = below(&bench, (int)bench.acked.len);
 	ck_assert_int_eq(truncate(bench.path, left), 0);
-	expect_refused(&bench, "was cut off or replaced");
+	expect_refused(&bench, "was truncated or replaced");
 	ck_assert_uint_eq(strlen(content_of(bench.path)), left);
 	end_bench(&bench);
 }
@@ -231,7 +252,7 @@ LOOP_TEST(file_that_is_gone_is_refused_unless_nothing_was_in_it)
 	write_batch(&bench, true);
 	close_bench(&bench);
 	ck_assert_int_eq(unlink(bench.path), 0);
-	expect_refused(&bench, "is gone");
+	expect_refused(&bench, "is missing");
 	ck_assert_int_ne(access(bench.path, F_OK), 0);
 	end_bench(&bench);
 }
@@ -280,8 +301,7 @@ LOOP_TEST(file_is_the_same_by_whatever_path)
 	end_bench(&bench);
 }
 
-/* After --adopt. */
-LOOP_TEST(file_of_another_name_or_sink_begins)
+LOOP_TEST(file_of_another_name_or_sink_begins_only_if_adopted)
 {
 	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REPLACE);
 	write_batch(&bench, true);
@@ -289,6 +309,8 @@ LOOP_TEST(file_of_another_name_or_sink_begins)
 	const char *other = test_write_file("other", "\"of somebody else, and longer than what was written\"\n");
 	bench.path = other;
 	bench.config = file_config(bench.adapter, other, APPEND);
+	expect_refused(&bench, "replaced");
+	bench.adopt = true;
 	open_bench(&bench);
 	ck_assert_ptr_nonnull(strstr(content_of(other), "somebody"));
 	close_bench(&bench);
@@ -303,13 +325,142 @@ LOOP_TEST(file_of_another_name_or_sink_begins)
 	end_bench(&bench);
 }
 
+/* ---- a file that this run has not written */
+
+LOOP_TEST(file_of_somebody_else_is_refused_and_left_alone)
+{
+	const struct adapter *const adapters[] = {&sink_jsonl_adapter, &sink_csv_adapter};
+	const char *path = test_write_file("out", "precious\n");
+	for (int i = 0; i < 4; i++) {
+		run_env = (struct sink_env){.run = i % 2 ? "run" : NULL};
+		ck_assert_int_eq(refused_open(adapters[i / 2], file_config(adapters[i / 2], path, REFUSE)),
+				 WEIR_EINVAL);
+		ck_assert_msg(strstr(last_error.text, "exists (9 bytes)") && strstr(last_error.text, "on_start"), "%s",
+			      last_error.text);
+		ck_assert_str_eq(content_of(path), "precious\n");
+	}
+}
+
+LOOP_TEST(file_that_is_empty_is_nobodys)
+{
+	const char *path = test_write_file("out", "");
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REFUSE);
+	write_batch(&bench, true);
+	ck_assert_str_eq(content_of(path), acked(&bench));
+	end_bench(&bench);
+}
+
+/* Killed between the head and the first word of the file in the state. */
+LOOP_TEST(file_with_no_more_than_its_head_is_nobodys)
+{
+	static const char *const heads[] = {"i", "id,text", "id,text\n"};
+	static const int on_start[] = {REFUSE, REPLACE, APPEND};
+	for (int i = 0; i < 3; i++)
+		for (int j = 0; j < 3; j++) {
+			const char *path = test_write_file("out", heads[i]);
+			struct bench bench = start_bench(&sink_csv_adapter, "out", on_start[j]);
+			ck_assert_str_eq(content_of(path), "id,text\n");
+			end_bench(&bench);
+		}
+	static const char *const packed[] = {"out.gz", "out.zst"};
+	for (int i = 0; i < 4; i++) {
+		struct bench bench = start_bench(&sink_csv_adapter, packed[i / 2], REFUSE);
+		end_bench(&bench);
+	}
+	const char *path = test_write_file("out", "id,test");
+	run_env = (struct sink_env){.run = "run"};
+	ck_assert_int_eq(refused_open(&sink_csv_adapter, file_config(&sink_csv_adapter, path, REFUSE)), WEIR_EINVAL);
+}
+
+/* With --fresh: what the run before has written may go, and nothing else. */
+LOOP_TEST(file_of_the_run_that_is_replaced_may_go)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REFUSE);
+	write_batch(&bench, true);
+	close_bench(&bench);
+	set_env(&bench);
+	run_env.position = NULL;
+	run_env.replaced = &bench.position;
+	ck_assert_int_eq(truncate(bench.path, 2), 0);
+	ck_assert_int_eq(refused_open(bench.adapter, bench.config), WEIR_EINVAL);
+	ck_assert_ptr_nonnull(strstr(last_error.text, "on_start"));
+	test_write_file("out", acked(&bench));
+	bench.sink = open_sink(bench.adapter, bench.config);
+	ck_assert_msg(strstr(bench.noted, "replacing"), "%s", bench.noted);
+	ck_assert_str_eq(content_of(bench.path), "");
+	end_bench(&bench);
+}
+
+/* ---- a file that has more than the state knows */
+
+LOOP_TEST(file_that_was_added_to_between_two_runs_is_refused)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REFUSE);
+	struct buf expected = {0};
+	write_batch(&bench, true);
+	close_bench(&bench);
+	buf_addf(&expected, "%s\"mine\"", acked(&bench));
+	test_write_file("out", expected.data);
+	bench.clean = true;
+	expect_refused(&bench, "6 more bytes than this run has written");
+	ck_assert_str_eq(content_of(bench.path), expected.data);
+	bench.adopt = true;
+	open_bench(&bench);
+	keep_position(&bench);
+	buf_add_char(&expected, '\n');
+	buf_add(&bench.acked, "\"mine\"\n", 7);
+	write_batch(&bench, true);
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	buf_fini(&expected);
+	end_bench(&bench);
+}
+
+LOOP_TEST(file_that_was_not_acked_is_cut_and_that_is_noted)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REFUSE);
+	write_batch(&bench, true);
+	write_batch(&bench, false);
+	close_bench(&bench);
+	open_bench(&bench);
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	ck_assert_msg(strstr(bench.noted, "removing the last") && strstr(bench.noted, "bytes of"), "%s", bench.noted);
+	end_bench(&bench);
+}
+
+/* Nothing was acked, so there is no tail to know it by. */
+LOOP_TEST(file_that_took_the_place_of_an_empty_one_is_refused)
+{
+	struct bench bench = start_bench(&sink_jsonl_adapter, "out", REFUSE);
+	write_batch(&bench, false);
+	close_bench(&bench);
+	open_bench(&bench); /* the same one is cut */
+	ck_assert_str_eq(content_of(bench.path), "");
+	close_bench(&bench);
+	test_write_file("new", "precious\n");
+	ck_assert_int_eq(rename(test_format("%s/new", test_folder()), bench.path), 0);
+	expect_refused(&bench, "replaced");
+	ck_assert_str_eq(content_of(bench.path), "precious\n");
+	end_bench(&bench);
+}
+
+LOOP_TEST(csv_that_was_stopped_before_its_first_row_resumes)
+{
+	struct bench bench = start_bench(&sink_csv_adapter, "out", REFUSE);
+	close_bench(&bench);
+	bench.clean = true;
+	open_bench(&bench);
+	write_batch(&bench, true);
+	ck_assert_str_eq(content_of(bench.path), acked(&bench));
+	end_bench(&bench);
+}
+
 /* ---- a file that is appended to */
 
-static void append_behind(const struct adapter *adapter, const char *before, const char *between)
+/* What was there, what of it is there once a run has begun, and what comes before the first row. */
+static void append_behind(const struct adapter *adapter, const char *was, const char *before, const char *between)
 {
-	const char *path = test_write_file("out", before);
+	const char *path = test_write_file("out", was);
 	struct bench bench = start_bench(adapter, "out", APPEND);
-	bench.last_id = 10; /* so no header is expected from the naive idea */
 	struct buf expected = {0};
 	write_batch(&bench, false);
 	close_bench(&bench);
@@ -327,17 +478,17 @@ static void append_behind(const struct adapter *adapter, const char *before, con
 
 LOOP_TEST(jsonl_appends_to_what_is_there_and_finds_its_place_again)
 {
-	append_behind(&sink_jsonl_adapter, "\"old\"\n", "");
-	append_behind(&sink_jsonl_adapter, "\"old\"\n{\"torn", "\n");
-	append_behind(&sink_jsonl_adapter, "", "");
+	append_behind(&sink_jsonl_adapter, "\"old\"\n", "\"old\"\n", "");
+	append_behind(&sink_jsonl_adapter, "\"old\"\n{\"torn", "\"old\"\n{\"torn", "\n");
+	append_behind(&sink_jsonl_adapter, "", "", "");
 }
 
 LOOP_TEST(csv_appends_below_the_header_that_is_there)
 {
-	append_behind(&sink_csv_adapter, "id,text\n7,seven\n", "");
-	append_behind(&sink_csv_adapter, "id,text\n7,se", "\n");
-	append_behind(&sink_csv_adapter, "id,text\n", "");
-	append_behind(&sink_csv_adapter, "", "id,text\n");
+	append_behind(&sink_csv_adapter, "id,text\n7,seven\n", "id,text\n7,seven\n", "");
+	append_behind(&sink_csv_adapter, "id,text\n7,se", "id,text\n7,se", "\n");
+	append_behind(&sink_csv_adapter, "id,text\n", "id,text\n", "");
+	append_behind(&sink_csv_adapter, "", "id,text\n", "");
 }
 
 LOOP_TEST(csv_refuses_a_file_with_another_header)
@@ -373,12 +524,12 @@ LOOP_TEST(file_is_exact_only_of_a_run_that_can_go_on)
 		struct buf position = {0};
 		run_env = (struct sink_env){.run = i ? "run" : NULL};
 		struct sink *sink = open_jsonl(i == 1 ? "/dev/null" : i == 2 ? "/dev/stdout" : path, APPEND);
-		ck_assert(!sink_jsonl_adapter.sink->exact(sink));
+		ck_assert(sink_jsonl_adapter.sink->exactness(sink) == SINK_REPEATS);
 		sink_jsonl_adapter.sink->position(sink, &position);
 		ck_assert_uint_eq(position.len, 0);
 		close_sink(&sink_jsonl_adapter, sink);
 	}
-	ck_assert(!sink_stdout_adapter.sink->exact);
+	ck_assert(sink_stdout_adapter.sink->exactness == sink_jsonl_adapter.sink->exactness);
 }
 
 /* ---- trouble while it is open */
@@ -416,7 +567,7 @@ LOOP_TEST(file_that_is_moved_away_is_noticed)
 	expect_failed(&bench, "was moved, deleted or replaced");
 	close_bench(&bench);
 	test_write_file("out", "");
-	expect_refused(&bench, "was cut off or replaced");
+	expect_refused(&bench, "was truncated or replaced");
 	end_bench(&bench);
 }
 
@@ -498,7 +649,9 @@ static void open_and_write(struct thrift *thrift)
 	struct weir_error err = {0};
 	struct sink_file file = {.name = thrift->path, .fd = open(thrift->path, O_WRONLY | O_CLOEXEC), .empty = true};
 	weir_testing_fail(WEIR_TESTING_ALLOCATE, thrift->failing, WEIR_ENOMEM);
-	int code = sink_file_open(&file, false, &env, &err);
+	int code = sink_file_open(&file, SINK_REPLACE, &(struct value){0}, &env, &err);
+	if (!code)
+		code = sink_file_start(&file, &err);
 	int is_there = code ? 0 : sink_file_begins_with(&file, "1\n", &err);
 	if (!code && is_there >= 0)
 		code = sink_file_write(&file, "2\n", 2, &err);

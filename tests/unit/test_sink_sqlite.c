@@ -187,13 +187,13 @@ LOOP_TEST(sqlite_refuses_one_bad_row_of_256_and_writes_the_others)
 		{"{\"n\":1}", "no field id, the key"},
 		{"{\"id\":null,\"n\":1}", "no field id, the key"},
 		{"{\"id\":[1],\"n\":1}", "neither text nor a number"},
-		{"{\"id\":\"a\\u0000b\",\"n\":1}", "field id holds a NUL"},
-		{"{\"id\":128,\"n\":\"\\u0000\"}", "field n holds a NUL"},
+		{"{\"id\":\"a\\u0000b\",\"n\":1}", "field id contains a NUL"},
+		{"{\"id\":128,\"n\":\"\\u0000\"}", "field n contains a NUL"},
 		{"{\"id\":128,\"n\":-1}", "CHECK constraint failed"},
 		{"{\"id\":128}", "NOT NULL constraint failed"},
-		{"[{\"id\":128,\"n\":1}]", "no object"},
-		{"7", "no object"},
-		{"nonsense", "no JSON"},
+		{"[{\"id\":128,\"n\":1}]", "not an object"},
+		{"7", "not an object"},
+		{"nonsense", "not JSON"},
 	};
 	query("create table t (id unique, n not null check (n > 0))");
 	struct sink *sink = open_sqlite("id", "id n");
@@ -406,7 +406,7 @@ TEST(sqlite_takes_only_plain_names)
 	ck_assert_str_eq(refused_key("t", "item", "item"), "none");
 	ck_assert_str_eq(refused_key("t", "id", "id a-b"), "columns");
 	ck_assert_str_eq(refused_key("t", "id", "id Total total"), "columns");
-	ck_assert_msg(strstr(last_error.text, "'total' is there twice"), "%s", last_error.text);
+	ck_assert_msg(strstr(last_error.text, "duplicate column 'total'"), "%s", last_error.text);
 }
 
 /* ---- cancelling */
@@ -430,10 +430,17 @@ LOOP_TEST(sqlite_tells_the_truth_about_a_cancelled_write)
 
 /* ---- the ledger */
 
+static void *config_of_run(const char *table, const char *key, int on_start)
+{
+	void *config = sqlite_config(db_path(), table, key, "id");
+	set_key(&sink_sqlite_adapter, config, "on_start", &on_start, sizeof on_start);
+	return config;
+}
+
 static struct sink *open_run(const char *run, const char *table, const char *key)
 {
 	run_env.run = run;
-	return open_sink(&sink_sqlite_adapter, sqlite_config(db_path(), table, key, "id"));
+	return open_sink(&sink_sqlite_adapter, config_of_run(table, key, APPEND));
 }
 
 static struct sink *reopen(struct sink *sink, const char *run, const char *table, const char *key)
@@ -474,7 +481,7 @@ static void write_ids(struct sink *sink, uint64_t first, uint64_t last)
 LOOP_TEST(sqlite_without_a_key_tells_what_it_wrote_last)
 {
 	struct sink *sink = open_run("run", "t", NULL);
-	ck_assert(sink_sqlite_adapter.sink->exact(sink));
+	ck_assert_int_eq(sink_sqlite_adapter.sink->exactness(sink), SINK_BY_LEDGER);
 	ck_assert_str_eq(written(sink), "");
 	write_ids(sink, 1, 3);
 	write_ids(sink, 0xFFFFFFFFFFFFFFF0, 0xFFFFFFFFFFFFFFF1);
@@ -491,13 +498,208 @@ LOOP_TEST(sqlite_without_a_key_tells_what_it_wrote_last)
 	ck_assert_str_eq(query("select count(*), count(distinct run) from weir_ledger"), "2|2\n");
 }
 
-LOOP_TEST(sqlite_keeps_no_ledger_where_none_is_needed)
+/* ---- between two runs */
+
+/* What a backup has of a run: the database, and where the state says that the sink stands. */
+struct moment {
+	const char *database;
+	struct value position;
+};
+
+static struct moment keep_moment(struct sink *sink)
 {
+	static int number;
+	struct moment moment = {.database = test_format("%s/moment%d.db", test_folder(), ++number)};
+	struct buf text = {0};
+	sink_sqlite_adapter.sink->position(sink, &text);
+	moment.position.data = keep(buf_take(&text, &moment.position.len));
+	unlink(moment.database);
+	query(test_format("vacuum into '%s'", moment.database));
+	return moment;
+}
+
+static void put_back(const struct moment *moment)
+{
+	unlink(db_path());
+	unlink(test_format("%s-wal", db_path()));
+	unlink(test_format("%s-shm", db_path()));
+	if (moment)
+		ck_assert_int_eq(link(moment->database, db_path()), 0);
+}
+
+/* Opens with the database of one moment and the state of another: whether it is refused, and why. */
+static const char *refusal(const struct moment *database, const struct moment *state, const char *key, bool adopt)
+{
+	put_back(NULL);
+	if (database)
+		query(test_format("attach '%s' as other; vacuum other into '%s'", database->database, db_path()));
+	run_env = (struct sink_env){.run = "run", .position = &state->position, .adopt = adopt};
+	struct sink *sink = NULL;
+	last_error = (struct weir_error){0};
+	if (!sink_sqlite_adapter.sink->open(sqlite_config(db_path(), "t", key, "id"), &run_env, &sink, &last_error))
+		close_sink(&sink_sqlite_adapter, sink);
+	return last_error.text;
+}
+
+static void compare_moments(const char *key)
+{
+	struct moment moments[4];
+	run_env = (struct sink_env){.run = "run"};
+	struct sink *sink = open_run("run", "t", key);
+	moments[0] = keep_moment(sink);
+	for (unsigned i = 1; i < 4; i++) {
+		write_ids(sink, i, i);
+		moments[i] = keep_moment(sink);
+	}
+	close_sink(&sink_sqlite_adapter, sink);
+	for (int database = -1; database < 4; database++)
+		for (int state = 0; state < 4; state++) {
+			const struct moment *from = database < 0 ? NULL : &moments[database];
+			int ahead = (database < 0 ? 0 : database) - state;
+			const char *why = ahead < 0   ? database < 0 ? "is missing" : "has lost rows"
+					  : ahead > 1 ? "the state is older"
+						      : "";
+			const char *text = refusal(from, &moments[state], key, false);
+			ck_assert_msg(*why ? strstr(text, why) != NULL : !*text, "database %d, state %d: '%s'",
+				      database, state, text);
+			ck_assert_str_eq(refusal(from, &moments[state], key, true), "");
+		}
+}
+
+LOOP_TEST(sqlite_database_and_state_of_two_moments_are_refused)
+{
+	compare_moments(NULL);
+}
+
+LOOP_TEST(sqlite_database_and_state_of_two_moments_are_refused_with_a_key)
+{
+	compare_moments("id");
+}
+
+/* Such a batch is never acked, so the state does not hear of it. */
+LOOP_TEST(sqlite_batch_of_which_nothing_was_written_has_no_number)
+{
+	struct batch batch = {0};
+	run_env = (struct sink_env){.run = "run"};
 	struct sink *sink = open_run("run", "t", "id");
-	ck_assert(sink_sqlite_adapter.sink->exact(sink));
+	write_ids(sink, 1, 1);
+	struct moment moment = keep_moment(sink);
+	for (int i = 0; i < 3; i++) {
+		add_with_id(&batch, 2, "{\"no\":1}");
+		ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), 0);
+		expect_verdicts(&batch, 0, "id");
+		drop(&batch);
+	}
+	struct moment later = keep_moment(sink);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(later.position.data, moment.position.data);
+	ck_assert_str_eq(refusal(&later, &moment, "id", false), "");
+}
+
+/* Both have come to batch 2, on two ways. */
+LOOP_TEST(sqlite_database_of_another_past_is_refused)
+{
+	run_env = (struct sink_env){.run = "run"};
+	struct sink *sink = open_run("run", "t", NULL);
+	write_ids(sink, 1, 1);
+	struct moment one = keep_moment(sink);
+	write_ids(sink, 2, 2);
+	struct moment left = keep_moment(sink);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(refusal(&one, &one, NULL, false), "");
+	run_env = (struct sink_env){.run = "run", .position = &one.position};
+	sink = open_run("run", "t", NULL);
+	write_ids(sink, 3, 3);
+	struct moment right = keep_moment(sink);
+	write_ids(sink, 4, 4);
+	struct moment further = keep_moment(sink);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(refusal(&right, &right, NULL, false), "");
+	ck_assert_ptr_nonnull(strstr(refusal(&left, &right, NULL, false), "older"));
+	ck_assert_ptr_nonnull(strstr(refusal(&right, &left, NULL, false), "older"));
+	ck_assert_ptr_nonnull(strstr(refusal(&further, &left, NULL, false), "older"));
+}
+
+LOOP_TEST(sqlite_table_that_was_dropped_is_missed)
+{
+	run_env = (struct sink_env){.run = "run"};
+	struct sink *sink = open_run("run", "t", "id");
+	write_ids(sink, 1, 1);
+	struct moment moment = keep_moment(sink);
+	close_sink(&sink_sqlite_adapter, sink);
+	query("drop table t");
+	run_env.position = &moment.position;
+	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(db_path(), "t", "id", "id")), WEIR_EINVAL);
+	ck_assert_msg(strstr(last_error.text, "table t in") && strstr(last_error.text, "is missing"), "%s",
+		      last_error.text);
+}
+
+/* A ledger without batches, and a state without a position. */
+LOOP_TEST(sqlite_resumes_a_run_of_release_0_1)
+{
+	query("create table t (id); create table weir_ledger (run text not null, \"table\" text not null,"
+	      " ids blob not null, primary key (run, \"table\"));"
+	      "insert into t values (7); insert into weir_ledger values ('run', 't', x'0700000000000000')");
+	run_env = (struct sink_env){.run = "run"};
+	struct sink *sink = open_run("run", "t", NULL);
+	ck_assert_str_eq(written(sink), "7");
+	write_ids(sink, 8, 8);
+	struct moment moment = keep_moment(sink);
+	run_env.position = &moment.position;
+	sink = reopen(sink, "run", "t", NULL);
+	ck_assert_str_eq(written(sink), "8");
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select batch from weir_ledger"), "1\n");
+}
+
+LOOP_TEST(sqlite_rows_of_others_are_refused_without_a_key)
+{
+	query("create table t (id); insert into t values (1)");
+	for (int durable = 0; durable < 2; durable++) {
+		run_env = (struct sink_env){.run = durable ? "run" : NULL};
+		ck_assert_int_eq(refused_open(&sink_sqlite_adapter, config_of_run("t", NULL, REFUSE)), WEIR_EINVAL);
+		ck_assert_msg(strstr(last_error.text, "on_start"), "%s", last_error.text);
+		ck_assert_str_eq(query("select id from t"), "1\n");
+	}
+	struct sink *sink = open_sink(&sink_sqlite_adapter, config_of_run("t", NULL, APPEND));
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select id from t"), "1\n");
+	sink = open_sink(&sink_sqlite_adapter, config_of_run("t", NULL, REPLACE));
+	write_ids(sink, 2, 2);
+	ck_assert_str_eq(query("select id from t"), "2\n");
+	sink = reopen(sink, "run", "t", NULL);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select id from t"), "2\n");
+	sink = open_sink(&sink_sqlite_adapter, config_of_run("t", NULL, REPLACE)); /* its own are kept */
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select id from t"), "2\n");
+}
+
+LOOP_TEST(sqlite_open_changes_nothing)
+{
+	struct sink *sink = NULL;
+	run_env = (struct sink_env){.run = "run"};
+	ck_assert_int_eq(
+		sink_sqlite_adapter.sink->open(sqlite_config(db_path(), "t", NULL, "id"), &run_env, &sink, &last_error),
+		0);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_int_ne(access(db_path(), F_OK), 0);
+	query("create table u (x)");
+	ck_assert_int_eq(
+		sink_sqlite_adapter.sink->open(sqlite_config(db_path(), "t", NULL, "id"), &run_env, &sink, &last_error),
+		0);
+	close_sink(&sink_sqlite_adapter, sink);
+	ck_assert_str_eq(query("select name from sqlite_schema where type = 'table'"), "u\n");
+	ck_assert_str_eq(query("pragma journal_mode"), "delete\n");
+}
+
+LOOP_TEST(sqlite_keeps_a_ledger_only_for_runs_that_can_resume)
+{
+	struct sink *sink = open_run(NULL, "t", "id");
+	ck_assert_int_eq(sink_sqlite_adapter.sink->exactness(sink), SINK_BY_KEY);
 	ck_assert_str_eq(written(sink), "");
 	sink = reopen(sink, NULL, "u", NULL);
-	ck_assert(!sink_sqlite_adapter.sink->exact(sink));
+	ck_assert_int_eq(sink_sqlite_adapter.sink->exactness(sink), SINK_REPEATS);
 	ck_assert_str_eq(written(sink), "");
 	close_sink(&sink_sqlite_adapter, sink);
 	ck_assert_str_eq(query("select name from sqlite_schema where type = 'table' order by name"), "t\nu\n");
@@ -535,16 +737,17 @@ LOOP_TEST(sqlite_forgets_other_runs_but_those_that_wrote_last)
 	struct sink *sink = open_run("first", "t", NULL);
 	write_ids(sink, 1, 2);
 	close_sink(&sink_sqlite_adapter, sink);
-	query("with recursive n(i) as (select 1 union all select i + 1 from n where i < 100)"
-	      " insert into weir_ledger select 'run ' || i, 't', x'0700000000000000' from n");
+	query("with recursive n(i) as (select 1 union all select i + 1 from n where i < 1100)"
+	      " insert into weir_ledger(run, \"table\", ids) select 'run ' || i, 't', x'0700000000000000' from n");
 	sink = open_run("first", "t", NULL);
 	ck_assert_str_eq(written(sink), "1 2"); /* its own, however old */
-	sink = reopen(sink, "run 100", "t", NULL);
+	sink = reopen(sink, "run 1100", "t", NULL);
 	ck_assert_str_eq(written(sink), "7");
+	write_ids(sink, 8, 8);
 	sink = reopen(sink, "run 1", "t", NULL);
 	ck_assert_str_eq(written(sink), "");
 	close_sink(&sink_sqlite_adapter, sink);
-	ck_assert_str_eq(query("select count(*), min(run = 'first') from weir_ledger"), "64|0\n");
+	ck_assert_str_eq(query("select count(*), min(run = 'first') from weir_ledger"), "1000|0\n");
 }
 
 LOOP_TEST(sqlite_refuses_its_ledger_as_a_table_for_rows)
@@ -553,8 +756,8 @@ LOOP_TEST(sqlite_refuses_its_ledger_as_a_table_for_rows)
 	query("create table weir_ledger (mine)");
 	run_env.run = "run";
 	ck_assert_int_eq(refused_open(&sink_sqlite_adapter, sqlite_config(db_path(), "t", NULL, NULL)), WEIR_EINVAL);
-	ck_assert_msg(strstr(last_error.text, "weir_ledger in") && strstr(last_error.text, "is not weir's"), "%s",
-		      last_error.text);
+	ck_assert_msg(strstr(last_error.text, "weir_ledger in") && strstr(last_error.text, "was not created by weir"),
+		      "%s", last_error.text);
 }
 
 /* The broker, as far as it matters here: which items it was told of. */

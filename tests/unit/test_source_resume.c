@@ -10,6 +10,7 @@
 #include <weir/testing.h>
 #include <weir/weir.h>
 
+#include "codec/codec.h"
 #include "sources.h"
 #include "support/test.h"
 
@@ -145,9 +146,11 @@ static void read_some(struct sweep *sweep)
 	while (!code && (code = opened.ops->next(opened.source, &item, &err, WEIR_FOREVER)) > 0) {
 		sweep->items++;
 		value_fini(&item.source);
+		item_forget_why(&item);
 		code = 0;
 	}
 	value_fini(&item.source);
+	item_forget_why(&item);
 	if (opens) {
 		opened.ops->cursor(opened.source, &sweep->left.cursor);
 		opened.ops->identify(opened.source, &identity);
@@ -162,11 +165,11 @@ static void read_some(struct sweep *sweep)
 	ck_assert_msg(!code || (code == WEIR_ENOMEM && sweep->failed), "%d %s", code, err.text);
 }
 
-static void sweep_allocations(const struct adapter *adapter, const char *text)
+static void sweep_allocations(const struct adapter *adapter, const char *path)
 {
 	bool failed = true;
 	for (unsigned n = 1; failed; n++) {
-		struct sweep sweep = {.adapter = adapter, .path = test_write_file("input", text), .failing = n};
+		struct sweep sweep = {.adapter = adapter, .path = path, .failing = n};
 		read_some(&sweep);
 		failed = sweep.failed;
 		sweep.failing = 0;
@@ -182,18 +185,91 @@ static void sweep_allocations(const struct adapter *adapter, const char *text)
 
 LOOP_TEST(source_loses_nothing_to_any_allocation_that_fails)
 {
-	sweep_allocations(&source_jsonl_adapter, "\xEF\xBB\xBF{\"a\":1}\n\n]\n\"x\"");
-	sweep_allocations(&source_lines_adapter, "a\nb\r\n\n\"");
-	sweep_allocations(&source_csv_adapter, "id,\"the \"\"name\"\"\"\n1,\"a\nb\"\n2\n3,c");
+	struct buf packed = {0};
+	ck_assert_int_eq(codec_pack(CODEC_GZIP, "a\nb\nc", 5, &packed), 0);
+	sweep_allocations(&source_jsonl_adapter, test_write_file("input", "\xEF\xBB\xBF{\"a\":1}\n\n]\n\"x\""));
+	sweep_allocations(&source_lines_adapter, test_write_file("input", "a\nb\r\n\n\""));
+	sweep_allocations(&source_lines_adapter, write_bytes("packed", packed.data, packed.len));
+	sweep_allocations(&source_csv_adapter, test_write_file("input", "id,\"the \"\"name\"\"\"\n1,\"a\nb\"\n2\n3,c"));
+	test_write_file("part-1", "id,name\n1,a\n");
+	test_write_file("part-2", "id,name\n2,b\n3,c\n");
+	sweep_allocations(&source_csv_adapter, test_format("%s/part-*", test_folder()));
+	buf_fini(&packed);
 }
 
-LOOP_TEST(source_that_grew_goes_on)
+/* ---- what has grown */
+
+LOOP_TEST(source_that_grew_gives_what_was_added)
 {
-	struct left left = leave_after(&source_lines_adapter, test_write_file("input", "1\n2\n"), 1);
-	struct opened opened = open_path(&source_lines_adapter, test_write_file("input", "1\n2\n3\n"));
+	static const struct adapter *const adapters[] = {&source_lines_adapter, &source_jsonl_adapter};
+	for (int all = 0; all < 2; all++)
+		for (int i = 0; i < 2; i++) {
+			struct opened opened = open_path(adapters[i], test_write_file("input", "1\n2\n"));
+			item_free(take(&opened, SOURCE_ITEM));
+			for (int k = 0; all && k < 2; k++)
+				item_free(take(&opened, k ? SOURCE_END : SOURCE_ITEM));
+			struct left left = leave(&opened);
+			opened = open_path(adapters[i], test_write_file("input", "1\n2\n3\n\n4"));
+			go_on(&opened, &left);
+			if (!all)
+				expect_item(&opened, 2, i ? "2" : "\"2\"");
+			expect_item(&opened, 3, i ? "3" : "\"3\"");
+			expect_item(&opened, 5, i ? "4" : "\"4\"");
+			expect_end(&opened);
+		}
+}
+
+/* However often it is looked at, and however little comes. */
+LOOP_TEST(source_that_grows_between_many_runs_gives_each_line_once)
+{
+	struct left left = {0};
+	char text[4000] = "";
+	bool exact;
+	for (int i = 1; i <= 60; i++) {
+		for (int k = 0; k < i % 3; k++)
+			strcat(text, i % 4 ? "\n" : "\r\n");
+		strcat(text, test_format("%d%s", i, i % 5 ? "\n" : ""));
+		struct opened opened = open_path(&source_jsonl_adapter, test_write_file("input", text));
+		if (left.identity)
+			go_on(&opened, &left);
+		struct item *item = take(&opened, SOURCE_ITEM);
+		ck_assert_str_eq(item->source.data, test_format("%d", i));
+		item_free(item);
+		item_free(take(&opened, SOURCE_END));
+		ck_assert_int_eq(opened.ops->total(opened.source, &exact), i);
+		left = leave(&opened);
+		if (i % 5 == 0)
+			strcat(text, "\n");
+	}
+	free(left.identity);
+}
+
+static void append_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+LOOP_TEST(source_that_grows_while_it_is_read_gives_what_was_added)
+{
+	char *text = repeat('\n', MIB, "1\n");
+	const char *path = test_write_file("input", text);
+	struct opened opened = open_path(&source_jsonl_adapter, path);
+	free(text);
+	append_to(path, "2\n"); /* before the first read */
+	expect_item(&opened, MIB + 1, "1");
+	append_to(path, "3\n4"); /* before the end was seen */
+	expect_item(&opened, MIB + 2, "2");
+	expect_item(&opened, MIB + 3, "3");
+	expect_item(&opened, MIB + 4, "4");
+	item_free(take(&opened, SOURCE_END));
+	append_to(path, "\n5\n"); /* after it was: for the next run */
+	item_free(take(&opened, SOURCE_END));
+	struct left left = leave(&opened);
+	opened = open_path(&source_jsonl_adapter, path);
 	go_on(&opened, &left);
-	expect_item(&opened, 2, "\"2\"");
-	expect_item(&opened, 3, "\"3\"");
+	expect_item(&opened, MIB + 5, "5");
 	expect_end(&opened);
 }
 
@@ -216,6 +292,10 @@ LOOP_TEST(source_whose_last_line_became_longer_is_refused)
 	struct opened opened = open_path(&source_lines_adapter, test_write_file("input", "1\n23\n"));
 	expect_refused(&opened, &left, true, "line 2");
 	free(left.identity);
+	left = leave_after(&source_lines_adapter, test_write_file("input", "1\n2\r"), 2); /* "2\r" was the item */
+	opened = open_path(&source_lines_adapter, test_write_file("input", "1\n2\r\n"));
+	expect_refused(&opened, &left, true, "line 2");
+	free(left.identity);
 }
 
 /* ---- what is not the same any more */
@@ -225,9 +305,19 @@ LOOP_TEST(source_that_became_shorter_is_refused)
 	for (int adopt = 0; adopt < 2; adopt++) {
 		struct left left = leave_after(&source_lines_adapter, test_write_file("input", "1\n2\n"), 2);
 		struct opened opened = open_path(&source_lines_adapter, test_write_file("input", "1\n2"));
-		expect_refused(&opened, &left, adopt, "shorter: it had 4 bytes, of which 4 were read, and has 3");
+		expect_refused(&opened, &left, adopt, "shorter: it had 4 bytes and has 3");
 		free(left.identity);
 	}
+	char *text = repeat('\n', 10000, "1\n2\n");
+	struct left left = leave_after(&source_lines_adapter, test_write_file("input", text), 2);
+	for (int now = 10002; now > 4096; now -= 1000) {
+		text[now] = 0;
+		struct opened opened = open_path(&source_lines_adapter, test_write_file("input", text));
+		expect_refused(&opened, &left, true,
+			       test_format("shorter: 10004 bytes were read, and it has %d;", now));
+	}
+	free(left.identity);
+	free(text);
 }
 
 LOOP_TEST(source_that_begins_otherwise_is_refused)
@@ -235,26 +325,112 @@ LOOP_TEST(source_that_begins_otherwise_is_refused)
 	for (int adopt = 0; adopt < 2; adopt++) {
 		struct left left = leave_after(&source_lines_adapter, test_write_file("input", "1\n2\n"), 1);
 		struct opened opened = open_path(&source_lines_adapter, test_write_file("input", "3\n2\n"));
-		expect_refused(&opened, &left, adopt, "its first 4 bytes are others");
+		expect_refused(&opened, &left, adopt, "its first 4 bytes differ");
 		free(left.identity);
 	}
 }
 
-/* The head of a long file is its first 4 KiB. */
-LOOP_TEST(source_knows_a_long_file_by_its_head)
+/* Of a long file the first 4 KiB are known, and the last 4 KiB of what was read. */
+LOOP_TEST(source_knows_a_long_file_by_its_head_and_by_what_was_read_last)
 {
-	char *text = repeat('\n', 10000, "1\n2\n");
-	struct left left = leave_after(&source_lines_adapter, test_write_file("input", text), 1);
-	text[4095] = ' ';
-	struct opened opened = open_path(&source_lines_adapter, test_write_file("input", text));
-	expect_refused(&opened, &left, true, "its first 4096 bytes are others");
-	text[4095] = '\n';
-	text[4096] = ' ';
-	opened = open_path(&source_lines_adapter, test_write_file("input", text));
-	go_on(&opened, &left);
-	expect_item(&opened, 10002, "\"2\"");
-	expect_end(&opened);
+	static const struct {
+		size_t at;
+		const char *refused;
+	} changes[] = {
+		{4095, "its first 4096 bytes differ"},
+		{4096, NULL},
+		{20002 - 4097, NULL},
+		{20002 - 4096, "the 4096 bytes before byte 20002, up to which it was read, differ"},
+		{20001, "the 4096 bytes before byte 20002, up to which it was read, differ"},
+	};
+	char *text = repeat('\n', 20000, "1\n2\n");
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+		struct left left = leave_after(&source_lines_adapter, test_write_file("input", text), 1);
+		char *changed = strdup(text);
+		changed[changes[i].at] = ' ';
+		struct opened opened = open_path(&source_lines_adapter, test_write_file("input", changed));
+		if (changes[i].refused) {
+			expect_refused(&opened, &left, true, changes[i].refused);
+		} else {
+			go_on(&opened, &left);
+			expect_item(&opened, 20002, "\"2\"");
+			expect_end(&opened);
+		}
+		free(left.identity);
+		free(changed);
+	}
 	free(text);
+}
+
+/* A line that is inserted or removed far behind the head moves all others. */
+LOOP_TEST(source_in_which_lines_moved_is_refused)
+{
+	char text[30000], *at = text;
+	for (int i = 0; i < 2000; i++)
+		at += sprintf(at, "line %d\n", i);
+	for (int added = 0; added < 2; added++) {
+		struct left left = leave_after(&source_lines_adapter, test_write_file("input", text), 1500);
+		const char *from = strstr(text, "line 1000\n");
+		const char *now = added ? test_format("%.*sanother\n%s", (int)(from - text), text, from)
+					: test_format("%.*s%s", (int)(from - text), text, from + 10);
+		struct opened opened = open_path(&source_lines_adapter, test_write_file("input", now));
+		expect_refused(&opened, &left, true, "differ");
+		free(left.identity);
+	}
+}
+
+/* The same bytes have to be summed whatever the reader had in its buffer. */
+LOOP_TEST(source_sums_what_was_read_last_wherever_it_stops)
+{
+	char *text = malloc(2 * MIB), *at = text;
+	for (size_t i = 0; at < text + 2 * MIB - 60; i++)
+		at += sprintf(at, "%zu %*s\n%s", i, (int)(i * 31 % 40), "x", i % 7 ? "" : "\n");
+	memset(text + 400000, 'y', MIB + 5000); /* a line that is too long */
+	const char *path = test_write_file("input", text);
+	struct opened reading = open_path(&source_lines_adapter, path);
+	for (size_t n = 0;; n++) {
+		struct item *item = item_new();
+		int verdict = reading.ops->next(reading.source, item, NULL, WEIR_FOREVER);
+		bool bad = verdict == SOURCE_BAD;
+		item_free(item);
+		if (verdict == SOURCE_END)
+			break;
+		if (n % 997 != 0 && !bad)
+			continue;
+		struct left left = {0};
+		struct buf identity = {0};
+		reading.ops->cursor(reading.source, &left.cursor);
+		reading.ops->identify(reading.source, &identity);
+		left.identity = buf_take(&identity, NULL);
+		if (n > 400)
+			ck_assert_ptr_nonnull(strstr(left.cursor.text, "tail=4096/"));
+		struct opened later = open_path(&source_lines_adapter, path);
+		go_on(&later, &left);
+		struct source_cursor again;
+		later.ops->cursor(later.source, &again);
+		ck_assert_str_eq(again.text, left.cursor.text);
+		shut(&later);
+	}
+	shut(&reading);
+	free(text);
+}
+
+/* As they were written before the tail was kept, and with the device, which a reboot may number differently. */
+LOOP_TEST(source_understands_what_earlier_versions_left)
+{
+	const char *path = test_write_file("input", "1\n2\n3\n");
+	struct left left = leave_after(&source_lines_adapter, path, 2);
+	struct stat st;
+	stat(path, &st);
+	char *crc = strstr(left.identity, "crc=");
+	const char *old = test_format("file device=259:7 inode=%lu size=6 head=6 %s", (unsigned long)st.st_ino, crc);
+	free(left.identity);
+	left.identity = strdup(old);
+	strcpy(left.cursor.text, "offset=4 line=2 items=2");
+	struct opened opened = open_path(&source_lines_adapter, path);
+	go_on(&opened, &left);
+	expect_item(&opened, 3, "\"3\"");
+	expect_end(&opened);
 }
 
 LOOP_TEST(source_that_was_replaced_is_refused_or_adopted)
@@ -287,7 +463,7 @@ LOOP_TEST(source_that_is_no_file_any_more_is_refused)
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	struct opened opened = open_path(&source_lines_adapter, path);
-	expect_refused(&opened, &left, true, "is none now");
+	expect_refused(&opened, &left, true, "is not any more");
 	free(left.identity);
 }
 
@@ -348,6 +524,31 @@ LOOP_TEST(source_stdin_goes_on_in_a_file)
 	go_on(&opened, &left);
 	expect_item(&opened, 2, "2");
 	expect_item(&opened, 3, "3");
+	item_free(take(&opened, SOURCE_END));
+	left = leave(&opened);
+	append_to(test_format("%s/input", test_folder()), "4\n");
+	opened = open_with(&source_stdin_adapter, calloc(1, source_stdin_adapter.config_bytes));
+	go_on(&opened, &left);
+	expect_item(&opened, 4, "4");
+	expect_end(&opened);
+	close(fd);
+}
+
+/* What is before the place where the standard input stood was not read by this run, and is no part of its tail. */
+LOOP_TEST(source_stdin_goes_on_in_a_file_of_which_it_read_the_end)
+{
+	const char *path = test_write_file("input", "skipped\n1\n2\n");
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(lseek(fd, 8, SEEK_SET), 8);
+	ck_assert_int_eq(dup2(fd, 0), 0);
+	struct opened opened = open_with(&source_stdin_adapter, calloc(1, source_stdin_adapter.config_bytes));
+	expect_item(&opened, 1, "1");
+	struct left left = leave(&opened);
+	ck_assert_ptr_nonnull(strstr(left.cursor.text, "offset=10 line=1 items=1 tail=2/"));
+	ck_assert_int_eq(lseek(0, 0, SEEK_SET), 0);
+	opened = open_with(&source_stdin_adapter, calloc(1, source_stdin_adapter.config_bytes));
+	go_on(&opened, &left);
+	expect_item(&opened, 2, "2");
 	expect_end(&opened);
 	close(fd);
 }
@@ -366,7 +567,7 @@ LOOP_TEST(source_says_that_a_file_was_cut_while_it_was_read)
 	struct item *item = item_new();
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(opened.ops->next(opened.source, item, &err, WEIR_FOREVER), WEIR_EIO);
-		ck_assert_msg(strstr(err.text, "was cut while it was read: it has 100 bytes"), "%s", err.text);
+		ck_assert_msg(strstr(err.text, "was truncated while it was read: it has 100 bytes"), "%s", err.text);
 	}
 	item_free(item);
 	shut(&opened);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "data/names.h"
 #include "spec/plan.h"
 #include "spec/spec.h"
-#include "spec/suggest.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -22,17 +22,22 @@ static struct plan *loaded(const char *text)
 	return plan;
 }
 
-static void expect_error_with(const char *text, const char *jq, int line, int column, const char *part)
+static void expect_failure(const char *text, const char *jq, int failure, int line, int column, const char *part)
 {
 	struct plan *plan = (struct plan *)&plan;
 	struct weir_error err = {0};
 	int code = spec_parse(text, strlen(text), "t.yaml", test_folder(), &(struct spec_options){jq}, &plan, &err);
-	ck_assert_msg(code == WEIR_EINVAL, "%s\n%d", text, code);
+	ck_assert_msg(code == failure, "%s\n%d", text, code);
 	ck_assert_ptr_eq(plan, &plan);
 	ck_assert_msg(strstr(err.text, part), "%s\n%d:%d: %s", text, err.line, err.column, err.text);
 	ck_assert_msg(err.line == line && err.column == column, "%s\n%d:%d: %s", text, err.line, err.column, err.text);
 	ck_assert_str_eq(err.source, "t.yaml");
-	ck_assert_int_eq(err.code, WEIR_EINVAL);
+	ck_assert_int_eq(err.code, failure);
+}
+
+static void expect_error_with(const char *text, const char *jq, int line, int column, const char *part)
+{
+	expect_failure(text, jq, WEIR_EINVAL, line, column, part);
 }
 
 static void expect_error(const char *text, int line, int column, const char *part)
@@ -108,6 +113,12 @@ TEST(spec_fills_in_defaults)
 	ck_assert_int_eq(s->max_retry_after, 300 * WEIR_SEC);
 	ck_assert_double_eq(s->stop_dead, 0.5);
 	ck_assert_int_eq(s->stop_of_first, 200);
+	ck_assert_int_eq(s->stop_of_last, 1000);
+	ck_assert_int_eq(s->stop_in_a_row, 0);
+	ck_assert_int_eq(s->stop_denied, 600 * WEIR_SEC);
+	ck_assert_int_eq(s->retry_throttled, 600 * WEIR_SEC);
+	ck_assert_double_eq(s->breaker_denied, 0.5);
+	ck_assert_int_eq(s->breaker_give_up, 0);
 	ck_assert_int_eq(s->batch_items, 500);
 	ck_assert_uint_eq(s->batch_bytes, 1 << 20);
 	ck_assert_int_eq(s->batch_period, 20 * WEIR_MSEC);
@@ -120,6 +131,18 @@ TEST(spec_takes_nothing_for_an_empty_map_or_list)
 	plan_free(loaded("source: {range: 1..3}\nsink:\n  stdout:\nsteps:\nbroker:\ndead_letter: ~\nflow:\n"));
 	plan_free(loaded("\xEF\xBB\xBF" ENDS "steps: []\n"));
 	plan_free(loaded("---\n" ENDS "# end\n...\n"));
+}
+
+TEST(spec_takes_a_name_alone_where_no_key_is_needed)
+{
+	struct plan *plan = loaded("source: stdin\nsink: stdout\nbroker: memory\n");
+	ck_assert_str_eq(plan->source.adapter->name, "stdin");
+	ck_assert_str_eq(plan->sink.adapter->name, "stdout");
+	ck_assert_str_eq(plan->broker.adapter->name, "memory");
+	struct plan *map = loaded("source: {stdin: {}}\nsink: {stdout: {}}\nbroker: {memory: {}}\n");
+	ck_assert_str_eq(plan->meaning, map->meaning);
+	plan_free(map);
+	plan_free(plan);
 }
 
 TEST(spec_makes_a_name_of_the_file_s)
@@ -175,12 +198,13 @@ TEST(spec_explained_marks_defaults_and_hides_secrets)
 {
 	setenv("WEIR_TEST_TOKEN", "s3cret", 1);
 	setenv("WEIR_TEST_N", "77", 1);
-	struct plan *plan = loaded(ENDS "flow: {concurrency: '${env:WEIR_TEST_N}'}\n"
-					"steps:\n"
-					"  - http:\n"
-					"      url: http://h/\n"
-					"      headers: {X-Key: 'k ${env:WEIR_TEST_TOKEN}', X-Open: seen}\n"
-					"      auth: {bearer: literal-token}\n");
+	struct plan *plan =
+		loaded(ENDS "flow: {concurrency: '${env:WEIR_TEST_N}'}\n"
+			    "steps:\n"
+			    "  - http:\n"
+			    "      url: http://h/\n"
+			    "      headers: {X-Key: 'k ${env:WEIR_TEST_TOKEN}', X-Open: seen, X-Api-Key: k3y}\n"
+			    "      auth: {bearer: literal-token}\n");
 	ck_assert_int_eq(plan->settings.concurrency, 77);
 	ck_assert_ptr_nonnull(strstr(plan->explained, "attempts: 5 # default\n"));
 	ck_assert_ptr_nonnull(strstr(plan->explained, "concurrency: \"${env:WEIR_TEST_N}\"\n"));
@@ -190,7 +214,64 @@ TEST(spec_explained_marks_defaults_and_hides_secrets)
 	ck_assert_ptr_nonnull(strstr(plan->explained, "# dead_letter: not set\n"));
 	ck_assert_ptr_null(strstr(plan->explained, "s3cret"));
 	ck_assert_ptr_null(strstr(plan->explained, "literal-token"));
+	ck_assert_ptr_nonnull(strstr(plan->explained, "X-Api-Key: \"***\"\n"));
 	plan_free(plan);
+}
+
+/* What is allowed, but most often a mistake. */
+
+static void expect_warning(const char *http, const char *warning)
+{
+	const char *text = test_format(ENDS "steps:\n  - http: {%s}\n", http);
+	struct plan *plan = loaded(text);
+	ck_assert_msg(strcmp(plan->warnings, warning) == 0, "%s\n%s", text, plan->warnings);
+	plan_free(plan);
+}
+
+TEST(spec_warns_of_urls_that_no_item_changes)
+{
+	static const char same[] =
+		"t.yaml:4:17: warning: url has no ${...}: every item calls the same URL; did you mean "
+		"${.id}?\n";
+	expect_warning("url: 'http://h/a'", same);
+	expect_warning("url: 'http://h/a', method: POST", same);
+	expect_warning("url: 'http://h/${.id}'", "");
+	expect_warning("url: 'http://h/a', method: POST, body: '{}'", "");
+	expect_warning("url: 'http://h/a', headers: {X-Id: '${.id}'}", "");
+}
+
+TEST(spec_warns_of_templates_of_other_languages)
+{
+	static const char meant[] =
+		"t.yaml:4:17: warning: url has \"%s\", which is sent as it stands; did you mean %s?\n";
+	expect_warning("url: 'http://h/{{.id}}'", test_format(meant, "{{.id}}", "${.id}"));
+	expect_warning("url: 'http://h/$id'", test_format(meant, "$id", "${.id}"));
+	expect_warning("url: 'http://h/{id}/x'", test_format(meant, "{id}", "${.id}"));
+	expect_warning("url: 'http://h/${.a}/$b'", test_format(meant, "$b", "${.b}"));
+	expect_warning("url: 'http://h/${.a}?$top=10&$$x=1'", "");
+	expect_warning("url: 'http://h/a', body: '{\"a\": \"{{.b}}\", \"c\": \"$5\"}'",
+		       "t.yaml:4:37: warning: body has \"{{.b}}\", which is sent as it stands; did you mean ${.b}?\n");
+}
+
+TEST(spec_warns_of_secrets_in_plain_text)
+{
+	static const char plain[] = "t.yaml:4:%d: warning: %s is a secret in plain text; take it from ${env:NAME} or "
+				    "${file:PATH}\n";
+	static const char named[] = "t.yaml:4:%d: warning: %s has \"%s\", which is sent as it stands; did you mean "
+				    "${env:TOKEN}?\n";
+	setenv("WEIR_TEST_TOKEN", "s3cret", 1);
+	expect_warning("url: 'http://h/${.}', auth: {bearer: abc}", test_format(plain, 49, "bearer"));
+	expect_warning("url: 'http://h/${.}', auth: {bearer: '${env:WEIR_TEST_TOKEN}'}", "");
+	expect_warning("url: 'http://h/${.}', auth: {bearer: $TOKEN}", test_format(named, 49, "bearer", "$TOKEN"));
+	expect_warning("url: 'http://h/${.}', auth: {bearer: '${TOKEN}'}",
+		       test_format(named, 49, "bearer", "${TOKEN}"));
+	expect_warning("url: 'http://h/${.}', headers: {Authorization: 'Bearer abcd'}",
+		       test_format(plain, 59, "Authorization"));
+	expect_warning("url: 'http://h/${.}', headers: {authorization: 'Bearer $TOKEN'}",
+		       test_format(named, 59, "authorization", "$TOKEN"));
+	expect_warning("url: 'http://h/${.}', headers: {X-Api-Key: 'k ${env:WEIR_TEST_TOKEN}'}", "");
+	expect_warning("url: 'http://h/${.}', headers: {X-Api-Key: '${.key}'}", "");
+	expect_warning("url: 'http://h/${.}', headers: {X-Sort: '$key'}", "");
 }
 
 /* YAML that is refused. */
@@ -199,36 +280,37 @@ TEST(spec_errors_of_yaml_have_a_place)
 {
 	expect_error("a:\n\tb: 1\n", 2, 1, "a tab in the indentation, expected spaces");
 	expect_error("flow:\n  retry:\n\t  attempts: 1\n", 3, 1, "a tab in the indentation");
-	expect_error("a: b: c\n", 1, 5, "this ':' cannot stand here");
+	expect_error("a: b: c\n", 1, 5, "unexpected ':'");
 	expect_error("a: [1, 2\nb: 3\n", 2, 2, "expected ',' or ']'");
 	expect_error("a: {b: 1\n", 2, 1, "expected ',' or '}'");
-	expect_error("a: 'x\n", 1, 4, "a quote is opened here and not closed");
-	expect_error("a: \"\\q\"\n", 1, 5, "no such escape");
+	expect_error("a: 'x\n", 1, 4, "this quote is not closed");
+	expect_error("a: \"\\q\"\n", 1, 5, "unknown escape");
 	expect_error("a: %x\n", 1, 4, "cannot begin with this character");
 	expect_error("a: @x\n", 1, 4, "cannot begin with this character");
 	expect_error("flow:\n    retry: {}\n  concurrency: 1\n", 3, 3, "expected a key, indented like those before it");
-	expect_error("a: 1\nb: 2\na: 3\n", 3, 1, "the key \"a\" comes twice");
-	expect_error("flow: {a: 1, a: 2}\n", 1, 14, "the key \"a\" comes twice");
+	expect_error("a: 1\nb: 2\na: 3\n", 3, 1, "duplicate key \"a\"");
+	expect_error("flow: {a: 1, a: 2}\n", 1, 14, "duplicate key \"a\"");
 	expect_error("a: &x 1\n", 1, 4, "anchors");
 	expect_error("a: *x\n", 1, 4, "aliases");
+	expect_error("a: *.jsonl\n", 1, 5, "quote it");
 	expect_error("a: !!str 1\n", 1, 4, "tags");
 	expect_error("? [a]\n: b\n", 1, 3, "a key cannot be a list or a map");
 	expect_error(ENDS "---\n" ENDS, 3, 1, "a second document");
 	expect_error("a: \"x\\0y\"\n", 1, 4, "a NUL character");
-	expect_error("name: \xC3\xA9t\xC3\xA9\nb: \xFF\n", 2, 4, "no valid UTF-8");
+	expect_error("name: \xC3\xA9t\xC3\xA9\nb: \xFF\n", 2, 4, "invalid UTF-8");
 	expect_error("\xFF\xFE"
 		     "a",
-		     1, 1, "no valid UTF-8");
+		     1, 1, "invalid UTF-8");
 	expect_error("a: x\x01y\n", 1, 5, "a control character");
 }
 
 TEST(spec_columns_count_bytes)
 {
 	expect_error("flow: {\"\xC3\xA9\": 1}\n", 1, 1, "source is missing");
-	expect_error(ENDS "flow: {\"\xC3\xA9\": 1}\n", 3, 8, "flow has no key");
+	expect_error(ENDS "flow: {\"\xC3\xA9\": 1}\n", 3, 8, "unknown key");
 	expect_error(ENDS "name: \"\xC3\xA9\"\n", 3, 7, "expected up to 64 letters");
 	expect_error(ENDS "flow: {concurrency: 1, retry: {attempts: 1, \"\xC3\xA9\": 1, x: 1}}\n", 3, 45,
-		     "retry has no key");
+		     "unknown key");
 }
 
 TEST(spec_asks_for_quotes_around_holes_in_braces)
@@ -236,8 +318,8 @@ TEST(spec_asks_for_quotes_around_holes_in_braces)
 	expect_error(ENDS "steps:\n  - http: {url: http://x/${.id}}\n", 4, 17, "quote this value");
 	expect_error(ENDS "steps:\n  - http: {timeout: 1s, url: ${.id}}\n", 4, 30, "quote this value");
 	expect_error(ENDS "steps:\n  - http: {url: \"http://x/${.id\"}\n", 4, 32, "no } after ${");
-	expect_error(ENDS "steps:\n  - jq: {id, total}\n", 4, 9, "put it in single quotes");
-	expect_error(ENDS "steps:\n  - jq: [.a, .b]\n", 4, 9, "put it in single quotes");
+	expect_error(ENDS "steps:\n  - jq: {id, total}\n", 4, 9, "put the jq program in single quotes");
+	expect_error(ENDS "steps:\n  - jq: [.a, .b]\n", 4, 9, "put the jq program in single quotes");
 }
 
 /* Structure. */
@@ -246,29 +328,31 @@ TEST(spec_errors_of_structure_have_a_place)
 {
 	expect_error("", 1, 1, "source is missing");
 	expect_error("- a\n", 1, 1, "the file is a list");
-	expect_error("just text\n", 1, 1, "the file is a text");
+	expect_error("just text\n", 1, 1, "the file is plain text");
 	expect_error("source: {range: 1-3}\n", 1, 1, "sink is missing");
-	expect_error("source: x\n", 1, 9, "a source is a text");
+	expect_error("source: x\n", 1, 9, "unknown source \"x\", expected one of");
+	expect_error("source: jsonl\n", 1, 9, "jsonl: \"path\" is required (the path of a readable file");
+	expect_error("source: [range]\n", 1, 9, "the source is a list, expected one of");
+	expect_error(ENDS "steps: [jq]\n", 3, 9, "jq: \"program\" is required (a jq program");
 	expect_error("source: {}\n", 1, 9, "the source is missing, expected one of");
-	expect_error("source: {range: 1-3, stdin: {}}\n", 1, 22, "\"stdin\" beside \"range\", expected one source");
-	expect_error("source: {rnge: 1-3}\n", 1, 10, "there is no source \"rnge\"");
+	expect_error("source: {range: 1-3, stdin: {}}\n", 1, 22, "both \"stdin\" and \"range\", expected one source");
+	expect_error("source: {rnge: 1-3}\n", 1, 10, "unknown source \"rnge\"");
 	expect_error("source: {rnge: 1-3}\n", 1, 10, "did you mean \"range\"?");
 	expect_error("source: {range: 1-3}\nsink: {sdtout: {}}\n", 2, 8, "did you mean \"stdout\"?");
-	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20, "beside");
-	expect_error("source: {range: 1-3}\nsink: {stdout: x}\n", 2, 16, "stdout is a text, expected a map");
+	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20, "both");
+	expect_error("source: {range: 1-3}\nsink: {stdout: x}\n", 2, 16, "stdout is text, expected a map");
 	expect_error("source: {range: 1-3}\nsink: {batch: {items: 1}}\n", 2, 7, "the sink is missing");
-	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10,
-		     "there is no broker \"kafka\", expected one of sqlite, memory");
+	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10, "unknown broker \"kafka\", expected one of sqlite, memory");
 	expect_error(ENDS "steps: {jq: .}\n", 3, 8, "steps is a map, expected a list");
 	expect_error(ENDS "steps:\n  - jq: .\n    http: {}\n", 5, 5, "each step begins with \"- \"");
 	expect_error(ENDS "steps:\n  - htpp: {}\n", 4, 5, "did you mean \"http\"?");
-	expect_error(ENDS "dead_letter: {jsonl: {}}\n", 3, 15, "jsonl has no path, expected");
-	expect_error("source: {jsonl: {}}\n", 1, 10, "jsonl has no path, expected the path of a readable file");
+	expect_error(ENDS "dead_letter: {jsonl: {}}\n", 3, 15, "jsonl: \"path\" is required");
+	expect_error("source: {jsonl: {}}\n", 1, 10, "jsonl: \"path\" is required (the path of a readable file");
 }
 
 TEST(spec_knows_typing_errors_of_keys)
 {
-	expect_error(ENDS "concurency: 1\n", 3, 1, "there is no key \"concurency\"");
+	expect_error(ENDS "concurency: 1\n", 3, 1, "unknown key \"concurency\"");
 	expect_error(ENDS "sorce: 1\n", 3, 1, "did you mean \"source\"?");
 	expect_error(ENDS "stop-when: {}\n", 3, 1, "did you mean \"stop_when\"?");
 	expect_error(ENDS "attempts: 3\n", 3, 1, "it belongs under flow.retry");
@@ -279,35 +363,51 @@ TEST(spec_knows_typing_errors_of_keys)
 	expect_error(ENDS "flow: {x: 1}\n", 3, 8, "expected one of pattern, concurrency");
 }
 
-TEST(spec_suggests_the_closest_name_only)
+/* What the keys of a step say about one another. */
+TEST(spec_refuses_http_steps_that_contradict_themselves)
 {
-	struct spec_names names = {0};
-	spec_names_add(&names, "timeout");
-	spec_names_add(&names, "method");
-	spec_names_add(&names, "url");
-	ck_assert_str_eq(spec_suggest(&names, "timeuot"), "timeout");
-	ck_assert_str_eq(spec_suggest(&names, "TIMEOUT"), "timeout");
-	ck_assert_str_eq(spec_suggest(&names, "time_out"), "timeout");
-	ck_assert_str_eq(spec_suggest(&names, "metod"), "method");
-	ck_assert_str_eq(spec_suggest(&names, "ulr"), "url");
-	ck_assert_ptr_null(spec_suggest(&names, "xyz"));
-	ck_assert_ptr_null(spec_suggest(&names, "u"));
-	ck_assert_ptr_null(spec_suggest(&names, ""));
+	static const char step[] = ENDS "steps:\n  - http: {url: 'http://h/', ";
+	expect_error(test_format("%stimeout: {connect: 6s, total: 5s}}\n", step), 4, 39, "connect is longer than");
+	expect_error(test_format("%stimeout: {first_byte: 1m}}\n", step), 4, 39, "first_byte is longer than");
+	expect_error(test_format("%sbody: 'a=${.a}'}\n", step), 4, 36,
+		     "body is not JSON once its ${...} are filled in");
+	expect_error(test_format("%sbody: '{\"a\": \"${.a}}'}\n", step), 4, 36, "Content-Type, such as text/plain");
+	plan_free(loaded(test_format("%sbody: 'a=${.a}', headers: {content-type: text/plain}}\n", step)));
+	plan_free(loaded(test_format("%sbody: '{\"${.a}\": ${.b}, \"${.c}\": [\"x${.d}\"]}'}\n", step)));
+	plan_free(loaded(test_format("%sbody: 'constant'}\n", step)));
+}
+
+TEST(names_closest_is_two_typing_errors_away_at_most)
+{
+	struct names names = {0};
+	names_add(&names, "timeout");
+	names_add(&names, "method");
+	names_add(&names, "url");
+	ck_assert_str_eq(names_closest(&names, "timeuot"), "timeout");
+	ck_assert_str_eq(names_closest(&names, "TIMEOUT"), "timeout");
+	ck_assert_str_eq(names_closest(&names, "time_out"), "timeout");
+	ck_assert_str_eq(names_closest(&names, "metod"), "method");
+	ck_assert_str_eq(names_closest(&names, "ulr"), "url");
+	ck_assert_str_eq(names_closest(&names, "time"), "timeout");
+	ck_assert_ptr_null(names_closest(&names, "xyz"));
+	ck_assert_ptr_null(names_closest(&names, "u"));
+	ck_assert_ptr_null(names_closest(&names, ""));
 }
 
 /* jq programs. */
 
 static const char *fake_jq(const char *body)
 {
-	const char *path = test_write_file("weir-jq", test_format("#!/bin/sh\n%s\n", body));
+	const char *path = test_write_file("weir-jq", test_format("#!/bin/sh\nprogram=$(cat)\n%s\n", body));
 	ck_assert_int_eq(chmod(path, 0700), 0);
 	return path;
 }
 
 TEST(spec_compiles_jq_programs)
 {
-	const char *jq = fake_jq("[ \"$1\" = --check ] || exit 9\n"
-				 "case $2 in *bad*) echo 'syntax error near bad' >&2; echo more >&2; exit 1;; esac");
+	const char *jq =
+		fake_jq("[ \"$*\" = --check ] || exit 9\n"
+			"case $program in *bad*) echo 'syntax error near bad' >&2; echo more >&2; exit 1;; esac");
 	struct plan *plan;
 	const char *good = ENDS "steps:\n  - jq: .good\n  - jq: {program: .fine}\n";
 	ck_assert_int_eq(spec_parse(good, strlen(good), "t", test_folder(), &(struct spec_options){jq}, &plan, NULL),
@@ -319,10 +419,10 @@ TEST(spec_compiles_jq_programs)
 }
 
 /* Each of the two waits for the other to begin. */
-TEST(spec_compiles_jq_programs_at_once)
+TEST(spec_compiles_jq_programs_concurrently)
 {
-	const char *jq =
-		fake_jq(test_format("cd %s; : >here$2; until [ -e here.a -a -e here.b ]; do :; done", test_folder()));
+	const char *jq = fake_jq(
+		test_format("cd %s; : >here$program; until [ -e here.a -a -e here.b ]; do :; done", test_folder()));
 	const char *good = ENDS "steps:\n  - jq: .a\n  - jq: .b\n";
 	struct plan *plan;
 	ck_assert_int_eq(spec_parse(good, strlen(good), "t", test_folder(), &(struct spec_options){jq}, &plan, NULL),
@@ -332,7 +432,7 @@ TEST(spec_compiles_jq_programs_at_once)
 
 TEST(spec_blames_the_first_jq_program_and_leaves_none_behind)
 {
-	const char *jq = fake_jq("case $2 in *bad*) echo wrong >&2; exit 1;; *slow*) exec sleep 60;; esac");
+	const char *jq = fake_jq("case $program in *bad*) echo wrong >&2; exit 1;; *slow*) exec sleep 60;; esac");
 	expect_error_with(ENDS "steps:\n  - jq: .a\n  - jq: .bad\n  - jq: .slow\n  - jq: .bad\n  - jq: .b\n", jq, 5, 9,
 			  "wrong");
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
@@ -341,11 +441,25 @@ TEST(spec_blames_the_first_jq_program_and_leaves_none_behind)
 			  jq, 10, 9, "wrong");
 }
 
+/* The program may be right all the same: that is not an error of the file. */
 TEST(spec_says_when_jq_cannot_be_asked)
 {
-	expect_error_with(ENDS "steps:\n  - jq: .a\n", "/nonexistent/weir-jq", 4, 9, "cannot check the jq program");
-	expect_error_with(ENDS "steps:\n  - jq: .a\n", fake_jq("exit 7"), 4, 9, "it failed");
-	expect_error_with(ENDS "steps:\n  - jq: .a\n", fake_jq("kill -9 $$"), 4, 9, "it failed");
+	static const char text[] = ENDS "steps:\n  - jq: .a\n";
+	expect_failure(text, "/nonexistent/weir-jq", WEIR_EDIED, 4, 9, "cannot check the jq program");
+	expect_failure(text, fake_jq("exit 7"), WEIR_EDIED, 4, 9, "it exited with code 7");
+	expect_failure(text, fake_jq("kill -9 $$"), WEIR_EDIED, 4, 9, "it was killed by SIGKILL, twice");
+}
+
+TEST(spec_asks_again_when_the_check_of_a_jq_program_was_killed)
+{
+	static const char text[] = ENDS "steps:\n  - jq: .a\n  - jq: .b\n";
+	const char *once =
+		test_format("cd %s; [ -e killed$program ] || { : >killed$program; kill -9 $$; }", test_folder());
+	struct plan *plan;
+	int code =
+		spec_parse(text, strlen(text), "t", test_folder(), &(struct spec_options){fake_jq(once)}, &plan, NULL);
+	ck_assert_int_eq(code, 0);
+	plan_free(plan);
 }
 
 /* Bombs. */
@@ -386,7 +500,7 @@ TEST(spec_refuses_bombs_quickly)
 	repeat(&text, "x", 1 << 24);
 	expect_quick_refusal("16 MiB", text.data, text.len, "larger than 1 MiB");
 	repeat(&text, "xxxxxxx ", 1000000);
-	expect_quick_refusal("a word", text.data, text.len, "the file is a text");
+	expect_quick_refusal("a word", text.data, text.len, "the file is plain text");
 	repeat(&text, "#xxxxxx\n", 1000000);
 	expect_quick_refusal("comments", text.data, text.len, "source is missing");
 	repeat(&text, "\n", 1000000);
@@ -455,11 +569,11 @@ TEST(spec_says_why_a_file_cannot_be_read)
 	struct weir_error err = {0};
 	const char *path = test_format("%s/none.yaml", test_folder());
 	ck_assert_int_eq(spec_load(path, NULL, &plan, &err), WEIR_ENOENT);
-	ck_assert_str_eq(err.text, "not found, expected a readable config file");
+	ck_assert_str_eq(err.text, "cannot read the pipeline file: not found");
 	ck_assert_str_eq(err.source, path);
 	ck_assert_int_eq(spec_load(test_folder(), NULL, &plan, &err), -EISDIR);
 	ck_assert_int_eq(spec_load("/dev/zero", NULL, &plan, &err), WEIR_EINVAL);
-	ck_assert_str_eq(err.text, "larger than 1 MiB, expected a smaller file");
+	ck_assert_str_eq(err.text, "the file is larger than 1 MiB");
 }
 
 TEST(spec_describes_every_adapter_in_80_columns)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The section `flow` of a config, and what belongs to it in a step. */
 #include "spec/plan.h"
-#include "spec/units.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -121,13 +120,12 @@ TEST(flow_breaker_can_be_off)
 
 TEST(flow_refuses_what_contradicts_itself)
 {
-	expect_refused(ENDS "flow: {pattern: naive, concurrency: 5}\n", 3, 24, "concurrency beside pattern: naive");
-	expect_refused(ENDS "flow: {rate: 5/s, pattern: naive}\n", 3, 8, "rate beside pattern: naive");
-	expect_refused(ENDS "flow: {pattern: naive, order_by: .x}\n", 3, 24, "order_by beside pattern: naive");
-	expect_refused(ENDS "flow: {pattern: naive, max_memory: 1GiB}\n", 3, 24, "max_memory beside pattern: naive");
+	expect_refused(ENDS "flow: {pattern: naive, concurrency: 5}\n", 3, 24, "both concurrency and pattern: naive");
+	expect_refused(ENDS "flow: {rate: 5/s, pattern: naive}\n", 3, 8, "both rate and pattern: naive");
+	expect_refused(ENDS "flow: {pattern: naive, order_by: .x}\n", 3, 24, "both order_by and pattern: naive");
+	expect_refused(ENDS "flow: {pattern: naive, max_memory: 1GiB}\n", 3, 24, "both max_memory and pattern: naive");
 	expect_refused(ENDS "flow:\n  pattern: chunked\n  concurrency: auto\n", 5, 3, "batches have a fixed size");
-	expect_refused(ENDS "flow: {pattern: semaphore, priority: {field: .x}}\n", 3, 28,
-		       "none is left to be preferred");
+	expect_refused(ENDS "flow: {pattern: semaphore, priority: {field: .x}}\n", 3, 28, "nothing to prefer");
 	expect_refused(ENDS "flow: {burst: 5}\n", 3, 8, "burst without rate");
 	expect_refused(ENDS "flow: {breaker: {slow_rate: 50%}}\n", 3, 18, "slow_rate without slow");
 	expect_refused(ENDS "flow: {timeout: {queue: 2m, total: 1m}}\n", 3, 18, "longer than timeout.total");
@@ -141,51 +139,19 @@ TEST(flow_errors_say_what_a_value_may_be)
 	expect_refused(ENDS "flow: {rate: 0/s}\n", 3, 14, "such as 1000/s");
 	expect_refused(ENDS "flow: {pattern: qeue}\n", 3, 17, "did you mean \"queue\"?");
 	expect_refused(ENDS "flow: {order_by: customer}\n", 3, 18, "a path into the item");
-	expect_refused(ENDS "flow: {priority: {aging: 1s}}\n", 3, 8, "priority has no field");
+	expect_refused(ENDS "flow: {priority: {aging: 1s}}\n", 3, 8, "priority: \"field\" is required");
 	expect_refused(ENDS "flow: {max_memory: 16MiB}\n", 3, 20, "from 32MiB");
 	expect_refused(ENDS "flow: {retry: {jitter: fulll}}\n", 3, 24, "did you mean \"full\"?");
-	expect_refused(ENDS "flow: {breaker: {when_open: wait}}\n", 3, 29, "park, reject");
+	expect_refused(ENDS "flow: {breaker: {when_open: wait}}\n", 3, 29, "defer, reject");
 	expect_refused(ENDS "flow: [1]\n", 3, 7, "flow is a list");
 	expect_refused(ENDS "rate: 5/s\n", 3, 1, "it belongs under flow");
 	expect_refused(ENDS "steps:\n  - jq: .\n    concurrency: 0\n", 5, 18, "from 1 to 100000");
 }
 
-TEST(flow_rates_are_read_exactly)
+TEST(flow_concurrency_of_a_step_stands_beside_its_name)
 {
-	struct key_rate rate;
-	static const struct {
-		const char *text;
-		uint64_t count;
-		weir_nsec period;
-	} good[] = {{"1/s", 1, WEIR_SEC},           {"1000000000/s", 1000000000, WEIR_SEC},
-		    {"60/m", 60, 60 * WEIR_SEC},    {"5000/h", 5000, 3600 * WEIR_SEC},
-		    {"1/d", 1, 86400 * WEIR_SEC},   {"3/10s", 3, 10 * WEIR_SEC},
-		    {"3/100ms", 3, 100 * WEIR_MSEC}};
-	static const char *const bad[] = {"",     "5",      "/s",           "5/",    "5/x",
-					  "0/s",  "-1/s",   "1.5/s",        "5/0s",  "5 /s",
-					  "5/s ", "5/366d", "1000000001/s", "5/s/s", "99999999999999999999/s"};
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-		ck_assert_msg(spec_rate_read(good[i].text, &rate), "%s", good[i].text);
-		ck_assert_uint_eq(rate.count, good[i].count);
-		ck_assert_int_eq(rate.period, good[i].period);
-	}
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		ck_assert_msg(!spec_rate_read(bad[i], &rate), "%s", bad[i]);
-}
-
-/* How fast a pipeline goes is no part of what it means. */
-TEST(flow_and_limits_of_steps_are_no_part_of_the_meaning)
-{
-	struct plan *slow = load_flow(ENDS "steps:\n  - http: {url: 'http://h/'}\n  - jq: .a\n");
-	struct plan *fast = load_flow(ENDS "steps:\n  - http: {url: 'http://h/', label: crm, max_connections: 3}\n"
-					   "    concurrency: 9\n  - jq: .a\n    concurrency: 1\n"
-					   "flow: {pattern: queue, rate: 5/s, order_by: .x, priority: {field: .y}}\n");
-	struct plan *other = load_flow(ENDS "steps:\n  - http: {url: 'http://h/', label: crm}\n  - jq: .b\n");
-	ck_assert_str_eq(slow->meaning, fast->meaning);
-	ck_assert_str_ne(slow->meaning, other->meaning);
-	ck_assert_int_eq(fast->steps[0].concurrency, 9);
-	ck_assert_int_eq(slow->steps[0].concurrency, 0);
-	plan_free(slow);
-	plan_free(fast);
-	plan_free(other);
+	struct plan *plan = load_flow(ENDS "steps:\n  - jq: .a\n    concurrency: 9\n  - jq: .b\n");
+	ck_assert_int_eq(plan->steps[0].concurrency, 9);
+	ck_assert_int_eq(plan->steps[1].concurrency, 0);
+	plan_free(plan);
 }

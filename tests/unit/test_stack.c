@@ -54,7 +54,7 @@ FIBER_TEST(stack_sizes_of_all_kinds)
 	ck_assert_uint_le(stats.stacks, 42); /* those of other sizes are gone */
 }
 
-static int end_at_once(void *arg)
+static int end_immediately(void *arg)
 {
 	(void)arg;
 	return 0;
@@ -65,9 +65,9 @@ FIBER_TEST(stack_of_another_size_for_fibers_that_never_wait)
 	struct weir_group *group = new_group();
 	struct weir_spawn_options opts = {.stack_bytes = 200 * 1024}, usual = {.stack_bytes = 64 * 1024};
 	for (int i = 0; i < 500; i++) {
-		ck_assert_int_eq(weir_group_spawn_with(group, &opts, end_at_once, NULL, WEIR_FOREVER), 0);
-		ck_assert_int_eq(weir_group_spawn_with(group, &usual, end_at_once, NULL, WEIR_FOREVER), 0);
-		spawn(group, end_at_once, NULL);
+		ck_assert_int_eq(weir_group_spawn_with(group, &opts, end_immediately, NULL, WEIR_FOREVER), 0);
+		ck_assert_int_eq(weir_group_spawn_with(group, &usual, end_immediately, NULL, WEIR_FOREVER), 0);
+		spawn(group, end_immediately, NULL);
 	}
 	finish(group);
 }
@@ -76,7 +76,7 @@ FIBER_TEST(stack_size_below_the_minimum_is_refused)
 {
 	struct weir_group *group = new_group();
 	struct weir_spawn_options opts = {.stack_bytes = WEIR_STACK_MIN - 1};
-	ck_assert_int_eq(weir_group_spawn_with(group, &opts, end_at_once, NULL, WEIR_FOREVER), WEIR_EINVAL);
+	ck_assert_int_eq(weir_group_spawn_with(group, &opts, end_immediately, NULL, WEIR_FOREVER), WEIR_EINVAL);
 	ck_assert_uint_eq(weir_group_alive(group), 0);
 	finish(group);
 }
@@ -108,7 +108,7 @@ FIBER_TEST(stack_is_shared_by_fibers_that_never_wait)
 	struct weir_run_stats stats;
 	struct weir_group *group = new_group();
 	for (int i = 0; i < 10000; i++)
-		spawn(group, end_at_once, NULL);
+		spawn(group, end_immediately, NULL);
 	finish(group);
 	weir_run_stats(&stats);
 	ck_assert_uint_le(stats.stacks, 2);
@@ -188,8 +188,8 @@ static int spawn_with_no_memory(void *arg)
 {
 	struct weir_group *group = new_group();
 	struct weir_spawn_options opts = {.stack_bytes = (size_t)3 << 30};
-	*(int *)arg = weir_group_spawn_with(group, &opts, end_at_once, NULL, WEIR_FOREVER);
-	spawn(group, end_at_once, NULL);
+	*(int *)arg = weir_group_spawn_with(group, &opts, end_immediately, NULL, WEIR_FOREVER);
+	spawn(group, end_immediately, NULL);
 	int code = weir_group_wait(group, WEIR_FOREVER);
 	weir_group_free(group);
 	return code;

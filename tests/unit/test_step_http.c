@@ -6,9 +6,11 @@
 #include <string.h>
 #include <weir/group.h>
 
+#include "data/secret.h"
+#include "http/exchange.h"
 #include "mock/server.h"
-#include "step/http.h"
 #include "support/test.h"
+#include "sync/gate.h"
 
 extern const struct adapter step_http_adapter;
 
@@ -20,7 +22,6 @@ struct bed {
 	struct step_env env;
 	struct step *step;
 	weir_nsec longest;
-	unsigned gate_flags;
 };
 
 static struct template *make_template(const char *text, unsigned flags)
@@ -56,7 +57,6 @@ static struct bed *make_bed(const char *url)
 static void free_bed(struct bed *bed)
 {
 	step_http_adapter.step->close(bed->step);
-	weir_policy_free(bed->env.policy);
 	weir_group_cancel(bed->group);
 	weir_group_wait(bed->group, WEIR_FOREVER);
 	weir_group_free(bed->group);
@@ -64,6 +64,7 @@ static void free_bed(struct bed *bed)
 	mock_config_fini(&bed->mock_config);
 	template_free(bed->config.url);
 	template_free(bed->config.body);
+	template_free(bed->config.json);
 	for (size_t i = 0; i < bed->config.headers.n; i++)
 		template_free(bed->config.headers.headers[i].value);
 	free(bed);
@@ -73,25 +74,61 @@ struct outcome {
 	enum step_verdict verdict;
 	struct step_call call;
 	struct value_list outputs;
-	const char *text; /* of the only output; "" if there is none */
+	const char *text;     /* of the only output; "" if there is none */
+	const char *evidence; /* its pairs; "" if there are none */
+	weir_nsec shut;       /* for so long nobody may call its upstream */
 };
+
+struct call {
+	struct bed *bed;
+	struct outcome *outcome;
+};
+
+/* In an attempt that the library makes of it. */
+static int run_step(void *arg_call, struct weir_attempt *attempt, void *arg)
+{
+	struct call *call = arg_call;
+	struct outcome *outcome = call->outcome;
+	(void)arg;
+	outcome->call.permit = attempt;
+	outcome->verdict = step_http_adapter.step->run(call->bed->step, &outcome->call);
+	outcome->shut = weir__gate_shut_until(attempt->gate) ? weir__gate_shut_until(attempt->gate) - weir_now() : 0;
+	attempt->permanent = true;
+	return outcome->verdict == STEP_OK ? 0 : WEIR_EIO;
+}
+
+static void call_upstream(struct bed *bed, struct outcome *outcome)
+{
+	const struct weir_policy_options opts = {.concurrency = 10, .longest = bed->longest, .seed = 1};
+	struct call call = {bed, outcome};
+	struct weir_policy *policy;
+	char room[STEP_UPSTREAM_BYTES];
+	const char *key = step_http_adapter.step->upstream(bed->step, &outcome->call, room);
+	ck_assert_int_eq(weir_policy_new(&opts, &policy, NULL), 0);
+	weir_call_to(policy, key ? key : "", run_step, &call, WEIR_FOREVER);
+	weir_policy_free(policy);
+}
 
 static struct outcome run_attempt(struct bed *bed, const char *item, unsigned attempt, bool last)
 {
 	struct value input = {.data = (char *)(uintptr_t)item, .len = strlen(item)};
 	struct outcome outcome = {0};
-	if (!bed->step) {
-		const struct weir_policy_options opts = {
-			.concurrency = 10, .longest = bed->longest, .gate_flags = bed->gate_flags, .seed = 1};
-		ck_assert_int_eq(weir_policy_new(&opts, &bed->env.policy, NULL), 0);
+	if (!bed->step)
 		ck_assert_int_eq(step_http_adapter.step->open(&bed->config, &bed->env, &bed->step, NULL), 0);
-	}
-	outcome.call = (struct step_call){
-		.input = &input, .attempt = attempt, .last_attempt = last, .outputs = &outcome.outputs};
-	outcome.verdict = step_http_adapter.step->run(bed->step, &outcome.call);
+	struct buf evidence = {0};
+	outcome.call = (struct step_call){.input = &input,
+					  .attempt = attempt,
+					  .last_attempt = last,
+					  .may_die = last,
+					  .evidence = &evidence,
+					  .outputs = &outcome.outputs};
+	call_upstream(bed, &outcome);
+	outcome.evidence = test_format("%s", evidence.data ? evidence.data : "");
+	buf_fini(&evidence);
 	ck_assert_uint_le(outcome.outputs.n, 1);
 	outcome.text = outcome.outputs.n ? test_format("%s", outcome.outputs.values[0].data) : "";
 	value_list_fini(&outcome.outputs);
+	value_forget(&input);
 	return outcome;
 }
 
@@ -116,7 +153,7 @@ LOOP_TEST(step_http_puts_the_answer_in_the_items_place)
 	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
 	ck_assert_ptr_nonnull(strstr(got.text, "42"));
 	ck_assert_ptr_null(strchr(got.text, '\n'));
-	ck_assert_uint_eq(got.call.tries, 1);
+	ck_assert_uint_eq(got.call.sent, 1);
 	ck_assert_int_gt(got.call.took, 0);
 	free_bed(bed);
 }
@@ -135,7 +172,7 @@ LOOP_TEST(step_http_judges_statuses)
 		ck_assert_msg(got.verdict == rows[i].verdict, "%d: %d %s", rows[i].status, got.verdict, got.call.why);
 		const char *why = test_format("status: %d", rows[i].status);
 		ck_assert_msg(!strncmp(got.call.why, why, strlen(why)), "%s", got.call.why);
-		ck_assert_uint_eq(got.call.tries, 1);
+		ck_assert_uint_eq(got.call.sent, 1);
 	}
 	free_bed(bed);
 }
@@ -154,19 +191,11 @@ LOOP_TEST(step_http_takes_only_the_statuses_in_ok_when_given)
 LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
-	weir_nsec now = weir_now();
 	struct outcome got = run(bed, "{\"s\":429,\"a\":\"60\"}");
 	ck_assert_int_eq(got.verdict, STEP_REFUSED);
-	ck_assert_uint_eq(got.call.tries, 1);
-	ck_assert_int_ge(got.call.not_before, now + 60 * WEIR_SEC);
-	ck_assert_int_le(got.call.not_before, weir_now() + 66 * WEIR_SEC);
-	got = run(bed, "{\"s\":200,\"a\":\"0\"}"); /* the next one is not sent */
-	ck_assert_int_eq(got.verdict, STEP_REFUSED);
-	ck_assert_uint_eq(got.call.tries, 0);
-	ck_assert_int_eq(got.call.took, 0);
-	ck_assert_int_ge(got.call.not_before, now + 60 * WEIR_SEC);
-	ck_assert_str_eq(got.call.why, "gate: the upstream is left alone for a while");
-	ck_assert_uint_eq(mock_server_stats(bed->server)->requests, 1);
+	ck_assert_uint_eq(got.call.sent, 1);
+	ck_assert_int_ge(got.shut, 59 * WEIR_SEC);
+	ck_assert_int_le(got.shut, 66 * WEIR_SEC);
 	free_bed(bed);
 }
 
@@ -177,9 +206,8 @@ static int64_t pause_after(int status, const char *retry_after, weir_nsec longes
 	bed->longest = longest;
 	struct outcome got = run(bed, test_format("{\"s\":%d,\"a\":\"%s\"}", status, retry_after));
 	ck_assert_int_eq(got.verdict, STEP_REFUSED);
-	int64_t pause = got.call.not_before - weir_now();
 	free_bed(bed);
-	return pause;
+	return got.shut;
 }
 
 LOOP_TEST(step_http_retry_after_that_makes_no_sense_leaves_the_wait_to_the_backoff)
@@ -210,9 +238,9 @@ LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
 	ck_assert_int_gt(pause, 6 * WEIR_SEC);
 	ck_assert_int_le(pause, 8 * WEIR_SEC);
 	/* and GitHub's: nothing is left of the quota */
-	struct http_response response = {.status = 403, .told = {.counts = true, .left = 1, .reset = WEIR_SEC}};
+	struct http_response response = {.status = 403, .hint = {.counts = true, .left = 1, .reset = WEIR_SEC}};
 	ck_assert(!step_http_is_throttled(&response));
-	response.told.left = 0;
+	response.hint.left = 0;
 	ck_assert(step_http_is_throttled(&response));
 	response.status = 404;
 	ck_assert(!step_http_is_throttled(&response));
@@ -230,7 +258,6 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "html", 1, STEP_DEAD, "not json: <");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
-	expect(bed, "empty", 1, STEP_DEAD, "empty body");
 	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 64 KiB");
 	expect(bed, "close-cut", 1, STEP_RETRY, "not json: ");
 	expect(bed, "close-cut", 2, STEP_DEAD, "not json: ");
@@ -239,13 +266,78 @@ LOOP_TEST(step_http_judges_faults)
 	free_bed(bed);
 }
 
+LOOP_TEST(step_http_takes_a_good_answer_without_a_body_as_null)
+{
+	static const char *const urls[] = {"http://127.0.0.1:%u/fault/empty", "http://127.0.0.1:%u/empty"};
+	for (size_t i = 0; i < 2; i++) {
+		struct bed *bed = make_bed(urls[i]);
+		struct outcome got = run(bed, "1");
+		ck_assert_msg(got.verdict == STEP_OK, "%s: %s", urls[i], got.call.why);
+		ck_assert_str_eq(got.text, "null");
+		free_bed(bed);
+	}
+}
+
 LOOP_TEST(step_http_gives_a_silent_server_its_time_and_no_more)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
 	bed->config.timeout = 300 * WEIR_MSEC;
-	expect(bed, "stall", 1, STEP_RETRY, "timeout: no whole answer in 300 ms");
-	expect(bed, "stall-body", 1, STEP_RETRY, "timeout: no whole answer in 300 ms");
+	expect(bed, "stall", 1, STEP_RETRY, "timeout: no complete answer in 300 ms (timeout.total)");
+	expect(bed, "stall-body", 1, STEP_RETRY, "timeout: no complete answer in 300 ms (timeout.total)");
 	free_bed(bed);
+	bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
+	bed->config.timeout_first_byte = 300 * WEIR_MSEC;
+	expect(bed, "stall", 1, STEP_RETRY, "timeout: no first byte in 300 ms (timeout.first_byte)");
+	expect(bed, "stall-body", 1, STEP_RETRY, "timeout: no byte for 300 ms (timeout.first_byte)");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_puts_values_into_json_bodies_as_json)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"q\":\"${.q}\",\"n\":${.n}}", 0);
+	struct outcome got = run(bed, "{\"q\":\"x\\\", \\\"admin\\\": true, \\\"y\\\": \\\"z\",\"n\":\"a\\nb\"}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	struct json *json, *body;
+	size_t n;
+	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
+	const char *text = json_text(json_member(json, "body"), &n);
+	ck_assert_msg(json_parse(text, n, &body, NULL) == 0, "%s", text);
+	ck_assert_str_eq(json_text(json_member(body, "q"), &n), "x\", \"admin\": true, \"y\": \"z");
+	ck_assert_str_eq(json_text(json_member(body, "n"), &n), "a\nb");
+	ck_assert_ptr_null(json_member(body, "admin"));
+	json_free(body);
+	json_free(json);
+	free_bed(bed);
+}
+
+/* The body with ${.t} between quotes, as it was sent with that header; the item has `"` there. */
+static void expect_body(const char *type, const char *body)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	struct key_header header = {"content-TYPE", make_template(type, TEMPLATE_HEADER)};
+	bed->config.headers = (struct key_headers){.headers = &header, .n = 1};
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("\"${.t}\"", 0);
+	struct outcome got = run(bed, "{\"t\":\"\\\"\",\"type\":\"application/json\"}");
+	struct json *json;
+	size_t n;
+	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
+	ck_assert_str_eq(json_text(json_member(json, "body"), &n), body);
+	json_free(json);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_asks_the_header_whether_a_body_is_json)
+{
+	expect_body("application/json", "\"\\\"\"");
+	expect_body("application/vnd.api+json; charset=utf-8", "\"\\\"\"");
+	expect_body("application/x-ndjson", "\"\\\"\"");
+	expect_body("${.type}", "\"\\\"\"");
+	expect_body("text/plain", "\"\"\"");
+	expect_body("text/plain; format=json", "\"\"\"");
+	expect_body("text/${.t}", "\"\"\"");
 }
 
 LOOP_TEST(step_http_bounds_the_body)
@@ -254,6 +346,36 @@ LOOP_TEST(step_http_bounds_the_body)
 	bed->config.timeout = 20 * WEIR_SEC;
 	expect(bed, "huge", 1, STEP_DEAD, "too large: body over 10 MiB");
 	free_bed(bed);
+}
+
+/* What is said of an answer with that body and that Content-Encoding. */
+static enum step_verdict judge_encoded(int expect, const char *encoding, const char *body, char why[256])
+{
+	const struct step_http_config config = {.expect = expect};
+	const struct http_step step = {.config = &config};
+	struct value_list outputs = {0};
+	struct step_call call = {.attempt = 1, .outputs = &outputs};
+	struct exchange x = {
+		.response = {.status = 200, .body = strdup(body), .body_bytes = strlen(body), .length_known = true}};
+	snprintf(x.response.encoding, sizeof x.response.encoding, "%s", encoding);
+	enum step_verdict verdict = step_http_judge(&step, &call, &x);
+	memcpy(why, call.why, sizeof call.why);
+	value_list_fini(&outputs);
+	http_response_fini(&x.response);
+	return verdict;
+}
+
+TEST(step_http_names_the_encoding_of_a_body_that_it_cannot_read)
+{
+	char why[256];
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "gzip", "\x1f\x8b\x08", why), STEP_DEAD);
+	ck_assert_str_eq(why, "not json: the server sent Content-Encoding: gzip, which weir does not decode");
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_TEXT, "br", "\x1f\x8b\x08", why), STEP_DEAD);
+	ck_assert_str_eq(why, "not text: the server sent Content-Encoding: br, which weir does not decode");
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "gzip", "{}", why), STEP_OK); /* it only said so */
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_BYTES, "gzip", "\x1f\x8b\x08", why), STEP_OK);
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", "\x1f\x8b\x08", why), STEP_DEAD);
+	ck_assert_str_eq(why, "not json: \\x1f\\x8b\\x08");
 }
 
 LOOP_TEST(step_http_accepts_a_byte_order_mark)
@@ -293,7 +415,7 @@ TEST(step_http_base64_as_the_rfc_has_it)
 					      {"foobar", "Zm9vYmFy"}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct buf out = {0};
-		step_http_add_base64(&out, rows[i][0], strlen(rows[i][0]));
+		buf_add_base64(&out, rows[i][0], strlen(rows[i][0]));
 		ck_assert_str_eq(out.data, rows[i][1]);
 		buf_fini(&out);
 	}
@@ -326,9 +448,9 @@ LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
 		{"{\"url\":\"ftp://x/\"}", "url: does not start with"},
 		{"{\"url\":\"http://\"}", "url: no host"},
 		{"{\"url\":\"\"}", "url: "},
-		{"{\"url\":\"http://a/ b\"}", "url: has white space"},
-		{"{\"url\":\"http://a/\\u0000b\"}", "url: has white space or control bytes"},
-		{"{\"url\":\"http://u:p@a/\"}", "url: has a user"},
+		{"{\"url\":\"http://a/ b\"}", "url: contains white space"},
+		{"{\"url\":\"http://a/\\u0000b\"}", "url: contains white space or control characters"},
+		{"{\"url\":\"http://u:p@a/\"}", "url: contains a user"},
 		{"{}", "template: "},
 		{"{\"url\":\"http://127.0.0.1:1/\"}", "not allowed: "},
 		{"{\"url\":\"http://localhost:1/\"}", "not allowed: "},
@@ -338,8 +460,53 @@ LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
 		struct outcome got = run(bed, rows[i].item);
 		ck_assert_msg(got.verdict == STEP_DEAD && !strncmp(got.call.why, rows[i].why, strlen(rows[i].why)),
 			      "%s: %d '%s'", rows[i].item, got.verdict, got.call.why);
-		ck_assert_uint_eq(got.call.tries, 0);
+		ck_assert_uint_eq(got.call.sent, 0);
 	}
+	free_bed(bed);
+}
+
+/* ---- what goes with a dead letter */
+
+static void expect_evidence(const struct outcome *got, const char *part)
+{
+	ck_assert_msg(strstr(got->evidence, part) != NULL, "no %s in %s", part, got->evidence);
+}
+
+LOOP_TEST(step_http_explains_a_dead_letter)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}?key=c4n4ry-7731");
+	ck_assert_int_eq(secret_add("c4n4ry-7731", 11), 0);
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"s\":${.s},\"token\":\"c4n4ry-7731\"}", 0);
+	struct outcome got = run(bed, "{\"s\":404}");
+	ck_assert_int_eq(got.verdict, STEP_DEAD);
+	expect_evidence(&got, "\"method\":\"POST\",\"url\":\"http://127.0.0.1:");
+	expect_evidence(&got, "/status/404?key=***\",\"status\":404,\"headers\":{");
+	expect_evidence(&got, "\"content-type\":\"");
+	expect_evidence(&got, ",\"answer\":\"");
+	expect_evidence(&got, ",\"sent\":\"{\\\"s\\\":404,\\\"token\\\":\\\"***\\\"}\"");
+	secret_clear();
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_explains_nothing_that_may_be_tried_again)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	ck_assert_str_eq(run(bed, "{\"s\":503}").evidence, "");
+	struct outcome got = run_attempt(bed, "{\"s\":503}", 5, true);
+	ck_assert_int_eq(got.verdict, STEP_RETRY);
+	expect_evidence(&got, "\"status\":503");
+	bed->config.expect = STEP_HTTP_TEXT;
+	ck_assert_str_eq(run(bed, "{\"s\":200}").evidence, "");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_explains_what_could_not_be_sent)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/${.id}");
+	struct outcome got = run(bed, "{\"no_id\":7}");
+	ck_assert_int_eq(got.verdict, STEP_DEAD);
+	ck_assert_str_eq(got.evidence, "\"method\":\"GET\",\"input\":\"{\\\"no_id\\\":7}\"");
 	free_bed(bed);
 }
 
@@ -378,7 +545,8 @@ LOOP_TEST(step_http_connection_refused_is_tried_again)
 static struct bed *make_get_bed(const char *url)
 {
 	struct bed *bed = make_bed(url);
-	bed->env.record = bed->env.allow_private = true;
+	bed->config.record = bed->env.allow_private = true;
+	bed->env.url_list = true;
 	bed->config.expect = STEP_HTTP_TEXT;
 	return bed;
 }
@@ -411,6 +579,25 @@ LOOP_TEST(step_http_record_of_a_page)
 	ck_assert_ptr_nonnull(strstr(got.text, "\"attempts\":1,"));
 	ck_assert_ptr_nonnull(strstr(got.text, "\"body\":\"<"));
 	free_bed(bed);
+}
+
+static void expect_body_in_record(const char *url, int expect_as, const char *part)
+{
+	struct bed *bed = make_get_bed(url);
+	bed->config.expect = expect_as;
+	struct outcome got = run(bed, "1");
+	expect_record(&got, STEP_OK, got.text[0] && strstr(got.text, ":204,") ? 204 : 200, true, NULL);
+	ck_assert_msg(strstr(got.text, part) != NULL, "no %s in %s", part, got.text);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_record_has_the_body_as_it_is_expected)
+{
+	expect_body_in_record("http://127.0.0.1:%u/orders/7", STEP_HTTP_JSON, "\"body\":{\"id\":7,");
+	expect_body_in_record("http://127.0.0.1:%u/orders/7", STEP_HTTP_TEXT, "\"body\":\"{\\\"id\\\":7,");
+	expect_body_in_record("http://127.0.0.1:%u/orders/7", STEP_HTTP_BYTES,
+			      "\"body\":null,\"body_base64\":\"eyJpZCI6N");
+	expect_body_in_record("http://127.0.0.1:%u/empty", STEP_HTTP_JSON, "\"body\":null}");
 }
 
 LOOP_TEST(step_http_record_is_written_for_the_last_attempt_and_no_other)

@@ -8,60 +8,9 @@
 #include <weir/random.h>
 
 #include "store_model.h"
-#include "support/test.h"
+#include "unit/stores.h"
 
 #define STEPS 60
-
-static struct weir_error err;
-
-static const char *make_folder(const char *name)
-{
-	const char *path = test_format("%s/%s", test_folder(), name);
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	return path;
-}
-
-static struct store *open_store(const char *folder, unsigned flags)
-{
-	struct store *store = NULL;
-	int code = store_open(folder, flags, &store, &err);
-	ck_assert_msg(code == 0, "open: %d %s", code, err.text);
-	return store;
-}
-
-static void start(struct store *store)
-{
-	struct broker_start start = {.run = MODEL_RUN, .plan = "p", .source = "s"};
-	ck_assert_msg(store_start(store, &start, &err) == 0, "%s", err.text);
-}
-
-/* A chunk of n items with sources of so many bytes. */
-static void put(struct store *store, size_t n, size_t bytes)
-{
-	struct item *items[STORE_CHUNK_ITEMS];
-	char *text = malloc(bytes + 3);
-	memset(text, 'x', bytes + 2);
-	text[0] = text[bytes + 1] = '"';
-	for (size_t i = 0; i < n; i++) {
-		items[i] = item_new();
-		items[i]->position = i + 1;
-		ck_assert_int_eq(value_copy(&items[i]->source, text, bytes + 2), 0);
-	}
-	struct store_put one = {store_next_chunk(store), items, n};
-	int code = store_commit(store, &(struct store_batch){.puts = &one, .put_count = 1}, &err);
-	ck_assert_msg(code == 0, "put: %s", err.text);
-	for (size_t i = 0; i < n; i++)
-		item_free(items[i]);
-	free(text);
-}
-
-static int ack(struct store *store, uint64_t first, size_t n)
-{
-	struct store_ack acks[STORE_CHUNK_ITEMS];
-	for (size_t i = 0; i < n; i++)
-		acks[i] = (struct store_ack){.id = first + i};
-	return store_commit(store, &(struct store_batch){.acks = acks, .ack_count = n}, &err);
-}
 
 static int load_and_free(struct store *store, uint64_t chunk)
 {
@@ -70,20 +19,6 @@ static int load_and_free(struct store *store, uint64_t chunk)
 	for (int i = 0; i < n; i++)
 		item_free(items[i]);
 	return n;
-}
-
-static void copy_file(const char *from, const char *to)
-{
-	ck_assert_int_eq(system(test_format("cp '%s' '%s' 2>/dev/null || rm -f '%s'", from, to, to)), 0);
-}
-
-/* What a kill leaves behind. */
-static const char *copy_folder(const char *folder, int number)
-{
-	const char *copy = make_folder(test_format("copy%d", number));
-	copy_file(test_format("%s/" STORE_FILE, folder), test_format("%s/" STORE_FILE, copy));
-	copy_file(test_format("%s/" STORE_FILE "-wal", folder), test_format("%s/" STORE_FILE "-wal", copy));
-	return copy;
 }
 
 static void compare(const struct model *model, struct store *store, uint64_t seed, int step)
@@ -146,16 +81,10 @@ TEST(store_is_made_only_when_asked)
 	struct broker_past past;
 	ck_assert_int_eq(store_recall(store, &past, &err), 0);
 	ck_assert(!past.begun && !past.done && !past.plan.data);
+	broker_past_fini(&past);
 	store_close(store);
 	ck_assert_int_eq(access(test_format("%s/" STORE_FILE "-shm", folder), F_OK), -1);
 	ck_assert_int_eq(access(test_format("%s/" STORE_FILE "-wal", folder), F_OK), -1);
-}
-
-static void overwrite(const char *path, off_t at, const void *bytes, size_t n)
-{
-	int fd = open(path, O_WRONLY);
-	ck_assert_int_eq(pwrite(fd, bytes, n, at), (ssize_t)n);
-	close(fd);
 }
 
 static const char *make_store(const char *name)
@@ -175,14 +104,14 @@ TEST(store_refuses_what_is_none_or_later_or_damaged)
 	struct store *store;
 	const char *path;
 	path = test_format("%s/" STORE_FILE, make_store("later"));
-	overwrite(path, 60, "\0\0\0\2", 4);
+	overwrite(path, 60, "\0\0\0\4", 4);
 	ck_assert_int_eq(store_open(test_format("%s/later", test_folder()), STORE_CREATE, &store, &err), WEIR_EDATA);
-	ck_assert_msg(strstr(err.text, "later weir") && strstr(err.text, path), "%s", err.text);
+	ck_assert_msg(strstr(err.text, "newer weir") && strstr(err.text, path), "%s", err.text);
 
 	path = test_format("%s/" STORE_FILE, make_store("other"));
 	overwrite(path, 68, "else", 4);
 	ck_assert_int_eq(store_open(test_format("%s/other", test_folder()), STORE_CREATE, &store, &err), WEIR_EDATA);
-	ck_assert_msg(strstr(err.text, "no store of weir") && strstr(err.text, path), "%s", err.text);
+	ck_assert_msg(strstr(err.text, "not a state of weir") && strstr(err.text, path), "%s", err.text);
 
 	path = test_format("%s/" STORE_FILE, make_store("cut"));
 	ck_assert_int_eq(truncate(path, 20000), 0);
@@ -300,14 +229,14 @@ TEST(store_passes_over_what_is_written_twice)
 {
 	const char *folder = make_store("s");
 	struct store *store = open_store(folder, 0);
-	const uint64_t in_sink[] = {256, 300, 301, 300, 99999999, 256 + 200}, in_dead[] = {301, 302};
+	const uint64_t in_sink[] = {256, 300, 301, 300, 256 + 200}, in_dead[] = {301, 302};
 	struct value position = {"off=7", 5};
 	struct broker_start again = {.run = MODEL_RUN,
 				     .plan = "other",
 				     .source = "",
-				     .positions = {[LANE_DEAD] = &position},
+				     .positions = {[OUTLET_DEAD] = &position},
 				     .written = {in_sink, in_dead},
-				     .n = {6, 2}};
+				     .n = {5, 2}};
 	struct broker_past past;
 	ck_assert_int_eq(store_start(store, &again, &err), 0);
 	ck_assert_int_eq(store_recall(store, &past, &err), 0);
@@ -315,23 +244,76 @@ TEST(store_passes_over_what_is_written_twice)
 	ck_assert_uint_eq(past.accounts.dead, 1);
 	ck_assert_uint_eq(past.unfinished, 400 - 33);
 	ck_assert_str_eq(past.plan.data, "other");
-	ck_assert_str_eq(past.positions[LANE_DEAD].data, "off=7");
-	ck_assert_str_eq(past.positions[LANE_SINK].data, "");
+	ck_assert_str_eq(past.positions[OUTLET_DEAD].data, "off=7");
+	ck_assert_str_eq(past.positions[OUTLET_SINK].data, "");
 	broker_past_fini(&past);
 	struct buf findings = {0};
 	ck_assert_int_eq(store_verify(store, &findings, &err), 0);
 	store_close(store);
 }
 
-TEST(store_forget_leaves_nothing_of_a_run)
+TEST(store_is_older_than_a_sink_that_has_what_was_never_read)
+{
+	const char *folder = make_store("s");
+	struct store *store = open_store(folder, 0);
+	const uint64_t in_sink[] = {300, 99999999};
+	struct broker_start again = {.run = MODEL_RUN, .plan = "", .source = "", .written = {in_sink}, .n = {2}};
+	struct broker_past past;
+	ck_assert_int_eq(store_start(store, &again, &err), WEIR_EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "older than its sink"));
+	ck_assert_int_eq(store_recall(store, &past, &err), 0);
+	ck_assert_uint_eq(past.unfinished, 400 - 30);
+	broker_past_fini(&past);
+	again.adopt = true;
+	ck_assert_int_eq(store_start(store, &again, &err), 0);
+	ck_assert_int_eq(store_recall(store, &past, &err), 0);
+	ck_assert_uint_eq(past.unfinished, 400 - 31);
+	broker_past_fini(&past);
+	store_close(store);
+}
+
+TEST(store_glance_tells_of_a_killed_run_and_writes_nothing)
+{
+	const char *folder = make_store("s");
+	struct store *store = open_store(folder, 0);
+	struct broker_start again = {.run = MODEL_RUN, .plan = "p", .source = "s", .file = "shop.yaml"};
+	struct broker_past past;
+	struct stat before, after;
+	ck_assert_int_eq(store_start(store, &again, &err), 0);
+	put(store, 50, 500);
+	bury(store, 512, 3, "no");
+	const char *killed = copy_folder(folder, 1), *log = test_format("%s/" STORE_FILE "-wal", killed);
+	ck_assert(!stat(log, &before) && before.st_size > 0);
+	ck_assert_msg(store_glance(killed, &past, &err) == 0, "%s", err.text);
+	ck_assert(past.begun && !past.done && !past.clean);
+	ck_assert_str_eq(past.file.data, "shop.yaml");
+	ck_assert_uint_eq(past.accounts.read, 450);
+	ck_assert_uint_eq(past.unfinished, 450 - 30 - 3);
+	ck_assert_uint_eq(past.letters, 3);
+	broker_past_fini(&past);
+	ck_assert(!stat(log, &after) && after.st_size == before.st_size && after.st_mtime == before.st_mtime);
+	ck_assert_int_eq(store_glance(make_folder("none"), &past, &err), WEIR_ENOENT);
+	store_close(store);
+	ck_assert_int_eq(store_glance(folder, &past, &err), 0);
+	ck_assert(past.clean);
+	broker_past_fini(&past);
+}
+
+/* Which files it may replace. */
+TEST(store_forget_leaves_nothing_of_a_run_but_where_its_sinks_stood)
 {
 	const char *folder = make_store("s");
 	struct store *store = open_store(folder, 0);
 	struct broker_past past;
+	char stood[] = "byte 9";
+	const struct value position = {stood, sizeof stood - 1};
+	struct broker_start again = {.run = MODEL_RUN, .plan = "", .source = "", .positions = {&position}};
+	ck_assert_int_eq(store_start(store, &again, &err), 0);
 	for (int reopened = 0; reopened < 2; reopened++) {
 		ck_assert_int_eq(store_forget(store, &err), 0);
 		ck_assert_int_eq(store_recall(store, &past, &err), 0);
 		ck_assert(!past.begun && past.accounts.read == 0 && past.unfinished == 0 && past.letters == 0);
+		ck_assert_str_eq(past.positions[OUTLET_SINK].data, stood);
 		ck_assert_uint_eq(store_next_chunk(store), 1);
 		ck_assert_int_eq(load_and_free(store, 1), 0);
 		broker_past_fini(&past);
@@ -342,7 +324,8 @@ TEST(store_forget_leaves_nothing_of_a_run)
 	put(store, 256, 10);
 	ck_assert_int_eq(store_recall(store, &past, &err), 0);
 	ck_assert(past.begun && past.accounts.read == 256 && past.unfinished == 256);
-	ck_assert_str_eq(past.positions[LANE_DEAD].data, "");
+	ck_assert_str_eq(past.positions[OUTLET_SINK].data, "");
+	ck_assert_str_eq(past.positions[OUTLET_DEAD].data, "");
 	broker_past_fini(&past);
 	store_close(store);
 }

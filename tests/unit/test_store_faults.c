@@ -275,7 +275,8 @@ TEST(store_does_not_wait_longer_when_the_clock_was_set_back)
 	struct timespec now;
 	model_start(&model, store);
 	clock_gettime(CLOCK_REALTIME, &now);
-	struct store_retry retry = {256, 3, (now.tv_sec + 1000) * (int64_t)WEIR_SEC, "busy"};
+	struct store_retry retry = {
+		.id = 256, .attempts = 3, .due_unix_ns = (now.tv_sec + 1000) * (int64_t)WEIR_SEC, .why = "busy"};
 	struct store_batch batch = {.puts = &put, .put_count = 1, .retries = &retry, .retry_count = 1};
 	ck_assert_int_eq(store_commit(store, &batch, &err), 0);
 	item_free(items[0]);
@@ -297,12 +298,18 @@ TEST(store_verify_finds_tables_that_do_not_belong_together)
 {
 	static const char *const damages[][2] = {
 		{"UPDATE progress SET read = read + 1", "accounts"},
-		{"INSERT INTO ack VALUES(9999, zeroblob(32))", "chunk 9999 is not there"},
-		{"INSERT INTO retry VALUES(999999, 1, 0, 0, '', NULL)", "999999 is not there"},
-		{"INSERT INTO retry VALUES(256, 1, 0, 0, '', '{}') ON CONFLICT DO UPDATE SET history = '{}'",
-		 "no JSON array"},
-		{"INSERT INTO dead VALUES(3, 1, 0, 1, 0, 'why', NULL, x'7b')", "item 3 is no JSON"},
+		{"UPDATE progress SET sealed = 1 - sealed", "progress: its checksum"},
+		{"UPDATE progress SET sink_position = x'00'", "progress: its checksum"},
+		{"INSERT INTO ack VALUES(9999, zeroblob(32))", "chunk 9999 is missing"},
+		{"INSERT INTO retry VALUES(999999, 1, 0, 0, '', NULL, NULL, NULL, NULL)", "999999 is missing"},
+		{"INSERT INTO retry VALUES(256, 1, 0, 0, '', '{}', NULL, NULL, NULL) ON CONFLICT DO UPDATE SET history "
+		 "= '{}'",
+		 "not a JSON array"},
+		{"INSERT INTO dead VALUES(3, 1, 0, 1, 0, 1, 0, 'why', NULL, NULL, x'7b')", "item 3 is not JSON"},
+		{"INSERT INTO dead VALUES(3, 1, 0, 1, 0, 1, 0, 'why', NULL, '[]', x'31')", "evidence of item 3"},
 		{"UPDATE progress SET dead = 0, succeeded = succeeded + dead", "letters, but only 0"},
+		{"UPDATE dead SET attempts = 9 WHERE id = (SELECT max(id) FROM dead)", "checksum of letter"},
+		{"DELETE FROM dead WHERE id = (SELECT max(id) FROM dead)", "letters, but there should be"},
 		{"UPDATE chunk SET crc = crc + 1 WHERE id = (SELECT max(id) FROM chunk)", "checksum"},
 	};
 	faulty_install();
@@ -318,7 +325,7 @@ TEST(store_verify_finds_tables_that_do_not_belong_together)
 		ck_assert_int_eq(store_verify(store, &findings, &err), 0);
 		store_close(store);
 		edit(folder, damages[i][0]);
-		store = open_store(folder);
+		ck_assert_int_eq(store_open(folder, STORE_VERIFY, &store, &err), 0);
 		ck_assert_int_eq(store_verify(store, &findings, &err), WEIR_EDATA);
 		ck_assert_msg(strstr(findings.data, damages[i][1]), "%s gives %s", damages[i][0], findings.data);
 		store_close(store);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of nodes against an array of who is in it. */
-#include "base/table.h"
 #include "support/test.h"
+#include <weir/table.h>
 
 #include <stdio.h>
 #include <weir/random.h>
@@ -9,16 +9,16 @@
 enum { MOST = 300, HASHES = 90 };
 
 struct owner {
-	struct weir__table_node node;
+	struct weir_table_node node;
 	uint64_t hash;
 	bool in, seen;
 };
 
 /* Those of the hash that the table finds, and those that it should. */
-static void same_of_hash(const struct weir__table *table, struct owner *owners, uint64_t hash)
+static void same_of_hash(const struct weir_table *table, struct owner *owners, uint64_t hash)
 {
 	unsigned found = 0, wanted = 0;
-	for (struct weir__table_node *node = weir__table_find(table, hash); node; node = weir__table_again(node)) {
+	for (struct weir_table_node *node = weir_table_find(table, hash); node; node = weir_table_again(node)) {
 		struct owner *owner = (struct owner *)node;
 		quick_assert(owner->in && owner->hash == hash && !owner->seen);
 		owner->seen = true;
@@ -31,11 +31,10 @@ static void same_of_hash(const struct weir__table *table, struct owner *owners, 
 	quick_assert(found == wanted);
 }
 
-static void same_in_all(const struct weir__table *table, struct owner *owners)
+static void same_in_all(const struct weir_table *table, struct owner *owners)
 {
 	size_t n = 0, wanted = 0;
-	for (struct weir__table_node *node = weir__table_next(table, NULL); node;
-	     node = weir__table_next(table, node)) {
+	for (struct weir_table_node *node = weir_table_next(table, NULL); node; node = weir_table_next(table, node)) {
 		struct owner *owner = (struct owner *)node;
 		quick_assert(owner->in && !owner->seen);
 		owner->seen = true;
@@ -50,48 +49,54 @@ static void same_in_all(const struct weir__table *table, struct owner *owners)
 
 TEST(table_has_what_was_added_and_not_removed)
 {
-	struct weir__table table = {0};
+	struct weir_table table = {0};
 	static struct owner owners[MOST];
 	uint64_t random = 7;
-	ck_assert_ptr_null(weir__table_find(&table, 1));
-	ck_assert_ptr_null(weir__table_next(&table, NULL));
+	ck_assert_ptr_null(weir_table_find(&table, 1));
+	ck_assert_ptr_null(weir_table_next(&table, NULL));
 	for (int turn = 0; turn < 30000; turn++) {
 		struct owner *owner = &owners[weir_random_below(&random, MOST)];
 		/* Once mostly in, once mostly out: it grows, and is emptied. */
 		bool in = weir_random_below(&random, 10) < (turn / 5000 % 2 ? 1 : 9);
 		if (in && !owner->in) {
 			owner->hash = weir_random_below(&random, HASHES) * 0x100000001u;
-			ck_assert(weir__table_reserve(&table));
-			weir__table_add(&table, &owner->node, owner->hash);
+			ck_assert_int_eq(weir_table_reserve(&table), 0);
+			weir_table_add(&table, &owner->node, owner->hash);
 		} else if (!in && owner->in) {
-			weir__table_remove(&table, &owner->node);
+			weir_table_remove(&table, &owner->node);
 		}
 		owner->in = in;
 		same_of_hash(&table, owners, weir_random_below(&random, HASHES) * 0x100000001u);
 		if (turn % 100 == 0)
 			same_in_all(&table, owners);
 	}
-	weir__table_fini(&table);
-	ck_assert_ptr_null(weir__table_find(&table, 0));
+	weir_table_fini(&table);
+	ck_assert_ptr_null(weir_table_find(&table, 0));
 }
 
 TEST(table_can_be_emptied_while_it_is_gone_through)
 {
-	struct weir__table table = {0};
+	struct weir_table table = {0};
 	struct owner owners[100] = {0};
 	unsigned removed = 0;
 	for (unsigned i = 0; i < 100; i++) {
-		ck_assert(weir__table_reserve(&table));
-		weir__table_add(&table, &owners[i].node, weir__hash_number(i / 3));
+		ck_assert_int_eq(weir_table_reserve(&table), 0);
+		weir_table_add(&table, &owners[i].node, weir_hash_number(i / 3));
 	}
-	for (struct weir__table_node *node = weir__table_next(&table, NULL), *next; node; node = next) {
-		next = weir__table_next(&table, node);
-		weir__table_remove(&table, node);
+	for (struct weir_table_node *node = weir_table_next(&table, NULL), *next; node; node = next) {
+		next = weir_table_next(&table, node);
+		weir_table_remove(&table, node);
 		removed++;
 	}
 	ck_assert_uint_eq(removed, 100);
 	ck_assert_uint_eq(table.n, 0);
-	weir__table_fini(&table);
+	weir_table_fini(&table);
+}
+
+TEST(hash_is_fnv_1a_and_goes_on_where_it_stopped)
+{
+	ck_assert_uint_eq(weir_hash(WEIR_HASH, "foobar", 6), 0x85944171f73967e8u);
+	ck_assert_uint_eq(weir_hash(weir_hash(WEIR_HASH, "foo", 3), "bar", 3), 0x85944171f73967e8u);
 }
 
 TEST(hashes_of_numbers_and_texts_spread_over_the_lower_bits)
@@ -100,8 +105,9 @@ TEST(hashes_of_numbers_and_texts_spread_over_the_lower_bits)
 	for (unsigned i = 0; i < 6400; i++) {
 		char text[32];
 		snprintf(text, sizeof text, "https://host-%u.test", i);
-		numbers[weir__hash_number((uint64_t)i << 32) % 64]++;
-		texts[weir__hash_text(text) % 64]++;
+		numbers[weir_hash_number((uint64_t)i << 32) % 64]++;
+		texts[weir_hash_text(0, text) % 64]++;
+		ck_assert_uint_ne(weir_hash_text(1, text), weir_hash_text(0, text));
 	}
 	for (unsigned i = 0; i < 64; i++) {
 		ck_assert_uint_gt(numbers[i], 40);

@@ -62,7 +62,7 @@ TEST(time_equal_deadlines_wake_first_in_first_out)
 	ck_assert_int_eq(run_virtual(0, ties_wake_in_order, NULL), 0);
 }
 
-FIBER_TEST(time_sleep_into_the_past_returns_at_once)
+FIBER_TEST(time_sleep_into_the_past_returns_immediately)
 {
 	weir_nsec now = weir_now();
 	struct weir_run_stats before, after;
@@ -101,7 +101,7 @@ FIBER_TEST(time_sleep_of_more_than_time_can_count_does_not_end)
 	}
 }
 
-FIBER_TEST(time_72_hours_pass_at_once)
+FIBER_TEST(time_72_hours_pass_immediately)
 {
 	weir_nsec start = weir_now();
 	for (int i = 0; i < 72; i++)

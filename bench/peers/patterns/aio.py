@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The patterns of `weir bench` with asyncio: aio.py PATTERN URL JOBS AT_ONCE PER_SEC, against URL/1 to URL/JOBS.
+"""The patterns of `weir bench` with asyncio: aio.py PATTERN URL JOBS CONCURRENCY PER_SEC, against URL/1 to URL/JOBS.
 
 As the articles have them, mended: a job that fails ends neither its worker nor the others.  aiohttp fetches; where it
 is missing, asyncio's own streams do, a connection for each request.  What is printed is explained in app/bench/peers.c.
@@ -14,7 +14,7 @@ try:
 except ImportError:
     aiohttp = None
 
-pattern, url, jobs, at_once, per_sec = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+pattern, url, jobs, concurrency, per_sec = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
 results = []
 
 
@@ -65,7 +65,7 @@ async def fetch(session, index):
 
 
 async def run_queue(session):
-    waiting = asyncio.Queue(4 * at_once)
+    waiting = asyncio.Queue(4 * concurrency)
 
     async def work():
         while True:
@@ -75,7 +75,7 @@ async def run_queue(session):
             finally:
                 waiting.task_done()
 
-    workers = [asyncio.create_task(work()) for _ in range(at_once)]
+    workers = [asyncio.create_task(work()) for _ in range(concurrency)]
     for index in range(jobs):
         await waiting.put(index)
     await waiting.join()
@@ -84,7 +84,7 @@ async def run_queue(session):
 
 
 async def run_semaphore(session):
-    permits = asyncio.Semaphore(at_once)
+    permits = asyncio.Semaphore(concurrency)
 
     async def work(index):
         async with permits:
@@ -94,7 +94,7 @@ async def run_semaphore(session):
 
 
 async def run_rate(session):
-    permits, running = asyncio.Semaphore(at_once), set()
+    permits, running = asyncio.Semaphore(concurrency), set()
     start = time.perf_counter()
 
     async def work(index):
@@ -113,8 +113,8 @@ async def run_rate(session):
 
 
 async def run_chunked(session):
-    for first in range(0, jobs, at_once):
-        await asyncio.gather(*(fetch(session, index) for index in range(first, min(first + at_once, jobs))))
+    for first in range(0, jobs, concurrency):
+        await asyncio.gather(*(fetch(session, index) for index in range(first, min(first + concurrency, jobs))))
 
 
 async def run_naive(session):
@@ -123,7 +123,7 @@ async def run_naive(session):
 
 async def main():
     run = globals()["run_" + pattern]
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=at_once)) if aiohttp else None
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) if aiohttp else None
     idle, cpu_before, start = memory("VmRSS"), cpu(), time.perf_counter()
     await run(session)
     took = time.perf_counter() - start

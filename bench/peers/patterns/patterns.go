@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The patterns of `weir bench` with goroutines: patterns PATTERN URL JOBS AT_ONCE PER_SEC, against URL/1 to URL/JOBS.
+// The patterns of `weir bench` with goroutines: patterns PATTERN URL JOBS CONCURRENCY PER_SEC, against URL/1 to URL/JOBS.
 // One processor, as the others have one loop.  What is printed is explained in app/bench/peers.c.
 package main
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The patterns of `weir bench` with threads: threads.py PATTERN URL JOBS AT_ONCE PER_SEC, against URL/1 to URL/JOBS.
+"""The patterns of `weir bench` with threads: threads.py PATTERN URL JOBS CONCURRENCY PER_SEC, against URL/1 to URL/JOBS.
 
-    queue      AT_ONCE threads take from a bounded queue
-    semaphore  a pool of AT_ONCE threads, all jobs submitted at once
+    queue      CONCURRENCY threads take from a bounded queue
+    semaphore  a pool of CONCURRENCY threads, all jobs submitted at once
 
 A thread has a connection of its own, by requests or, where that is missing, http.client.  What is printed is explained
 in app/bench/peers.c.
@@ -20,7 +20,7 @@ try:
 except ImportError:
     requests = None
 
-pattern, url, jobs, at_once = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+pattern, url, jobs, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 results = []  # appending is atomic
 own = threading.local()
 
@@ -75,7 +75,7 @@ def fetch(index):
 
 
 def run_queue():
-    waiting = queue.Queue(4 * at_once)
+    waiting = queue.Queue(4 * concurrency)
 
     def work():
         while True:
@@ -87,7 +87,7 @@ def run_queue():
             finally:
                 waiting.task_done()
 
-    workers = [threading.Thread(target=work, daemon=True) for _ in range(at_once)]
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(concurrency)]
     for worker in workers:
         worker.start()
     for index in range(jobs):
@@ -98,7 +98,7 @@ def run_queue():
 
 
 def run_semaphore():
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+    with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
         list(pool.map(fetch, range(jobs)))
 
 

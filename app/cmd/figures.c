@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See figures.h.  To add a figure: a row.  Its name in JSON is that of the table, and its unit behind it.
+ *
+ * Some figures are there only while they mean something: a time that is left, the disk that is full.
+ */
+#include "cmd/figures.h"
+
+#include "data/json_writer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+static const char *const rates_from[] = {"none", "yours", "hint", "found"};
+
+static double in_seconds(weir_nsec ns)
+{
+	return (double)ns / (double)WEIR_SEC;
+}
+
+static double in_ms(weir_nsec ns)
+{
+	return (double)ns / (double)WEIR_MSEC;
+}
+
+static double cpu_seconds(void)
+{
+	double seconds = 0;
+	for (int who = RUSAGE_CHILDREN; who <= RUSAGE_SELF; who++) {
+		struct rusage usage;
+		getrusage(who, &usage);
+		seconds += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+	}
+	return seconds;
+}
+
+/* Of the children the largest one's peak: the system keeps no more of those that have ended. */
+static double peak_bytes(void)
+{
+	struct rusage self, children;
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_CHILDREN, &children);
+	return ((double)self.ru_maxrss + (double)children.ru_maxrss) * 1024;
+}
+
+static double per_second(const struct report *report)
+{
+	double wall = report_wall_seconds();
+	return wall > 0 ? (double)report_settled_here(report) / wall : 0;
+}
+
+/* --- the tables: table, name, unit, kind, when there is one, value, help --- */
+
+/* clang-format off */
+#define RUN_FIGURES(X)                                                                                                 \
+	X(run, state, NULL, TEXT, true, engine_state_name(now->state), "running, draining, failed, done or stopped.")  \
+	X(run, reason, NULL, TEXT, now->reason, now->reason, "Why the run ended early.")                               \
+	X(run, read, NULL, COUNTER, true, (double)now->read, "Items read from the source.")                            \
+	X(run, succeeded, NULL, COUNTER, true, (double)now->succeeded, "Items whose outputs are in the sink.")         \
+	X(run, dead, NULL, GAUGE, true, (double)now->dead, "Items that failed for good.")                              \
+	X(run, dropped, NULL, COUNTER, true, (double)now->dropped, "Items without an output.")                         \
+	X(run, unfinished, NULL, GAUGE, true, (double)now->unfinished, "Items read and not settled.")                  \
+	X(run, retries, NULL, COUNTER, true, (double)now->retries, "Retries.")                                         \
+	X(run, attempts, NULL, COUNTER, true, (double)now->attempts, "Attempts that count towards the maximum.")       \
+	X(run, refused, NULL, COUNTER, true, (double)now->refused, "Attempts that a limit refused.")                   \
+	X(run, in_flight, NULL, GAUGE, true, (double)now->in_flight, "Items in the steps.")                            \
+	X(run, in_line, NULL, GAUGE, true, (double)now->in_line, "Items that are queued before an upstream.")          \
+	X(run, waiting, NULL, GAUGE, true, (double)now->waiting, "Items waiting to retry.")                            \
+	X(run, concurrency, NULL, GAUGE, true, (double)now->concurrency, "Maximum items in flight.")                   \
+	X(run, per_s, NULL, GAUGE, true, report->rate, "Items settled a second, recently.")                            \
+	X(run, items_per_s, NULL, GAUGE, true, per_second(report), "Items settled a second, since the start.")         \
+	X(run, wall, "s", COUNTER, true, report_wall_seconds(), "Time since the start.")                               \
+	X(run, cpu, "s", COUNTER, true, cpu_seconds(), "Processor time, ended children included.")                     \
+	X(run, peak_rss, "bytes", GAUGE, true, peak_bytes(), "Peak memory, with the largest child's.")                 \
+	X(run, source_stalled, "s", COUNTER, true, in_seconds(now->source_stalled),                                    \
+	  "Time that the source waited for room in the broker.")                                                       \
+	X(run, workers_stalled, "s", COUNTER, true, in_seconds(now->workers_stalled),                                  \
+	  "Time that workers waited for a sink, in total.")                                                            \
+	X(run, settled_before, NULL, COUNTER, true, (double)now->settled_before, "Items settled in earlier runs.")     \
+	X(run, resumed, NULL, FLAG, true, now->resumed, "Whether the run resumes an earlier one.")                     \
+	X(run, was_done, NULL, FLAG, true, now->was_done, "Whether everything was done before the run began.")         \
+	X(run, letters, NULL, GAUGE, true, (double)now->letters, "Dead letters that the state keeps.")                 \
+	X(run, stored, "bytes", GAUGE, now->durable, (double)now->stored_bytes, "Size of the state.")                  \
+	X(run, degraded, NULL, FLAG, now->durable, now->degraded, "Whether the run waits for disk space.")             \
+	X(run, total, NULL, GAUGE, now->total >= 0, (double)now->total, "Total number of items.")                      \
+	X(run, total_exact, NULL, FLAG, now->total >= 0, now->total_exact, "Whether that is exact.")                   \
+	X(run, eta, "s", GAUGE, report_eta(report) >= 0, report_eta(report), "Estimated time until everything is settled.")
+
+#define FLOW_FIGURES(X)                                                                                                \
+	X(flow, pattern, NULL, TEXT, true, weir_pattern_name((enum weir_pattern)flow->pattern),                        \
+	  "Pattern of the flow.")                                                                                      \
+	X(flow, concurrency, NULL, GAUGE, true, (double)flow->concurrency,                                             \
+	  "Maximum items in flight, over all upstreams.")                                                              \
+	X(flow, auto, NULL, FLAG, true, flow->adaptive, "Whether weir adapts the concurrency.")                        \
+	X(flow, paused, NULL, FLAG, true, flow->paused, "Whether the run is paused.")                                  \
+	X(flow, rate, NULL, GAUGE, true, flow->per_sec, "Rate limit of the upstream, calls a second; 0: none.")        \
+	X(flow, rate_from, NULL, TEXT, true, rates_from[flow->rate_from],                                              \
+	  "Origin of the rate limit: none, yours, hint (of the server) or found.")                                     \
+	X(flow, own_rate, NULL, TEXT, report->own_rate[0], report->own_rate, "The configured rate.")                   \
+	X(flow, throttled, NULL, COUNTER, true, (double)flow->throttled, "Answers 429.")                               \
+	X(flow, breaker, NULL, TEXT, true, weir_breaker_state_name(flow->breaker),                                     \
+	  "State of the breaker: closed, open or half open.")                                                          \
+	X(flow, breaker_opened, NULL, COUNTER, true, (double)flow->breaker_opened, "How often a breaker opened.")      \
+	X(flow, breakers_open, NULL, GAUGE, true, (double)flow->breakers_open, "Breakers that are open.")              \
+	X(flow, why, NULL, TEXT, true, engine_why_name(flow->why), "What limits the run now.")                         \
+	X(flow, mostly, NULL, TEXT, true, engine_why_name(flow->mostly), "What limited the run most of the time.")     \
+	X(flow, upstreams, NULL, GAUGE, true, (double)flow->gates, "Upstreams.")                                       \
+	X(flow, upstream, NULL, TEXT, true, flow->upstream,                                                            \
+	  "The upstream with the most waiting items, to which these figures belong.")                                  \
+	X(flow, disk, NULL, TEXT, flow->disk[0], flow->disk, "The file that waits for disk space.")                    \
+	X(flow, shut, "s", GAUGE, flow->shut_until > weir_now(), in_seconds(flow->shut_until - weir_now()),            \
+	  "Time until the upstream is called again.")                                                                  \
+	X(flow, last_failure, NULL, TEXT, flow->last_failure[0], flow->last_failure, "Last failure of the upstream.")  \
+	X(flow, trouble, NULL, TEXT, flow->trouble[0], flow->trouble,                                                  \
+	  "What is wrong with the upstream, in a sentence.")                                                           \
+	X(flow, min_latency, "ms", GAUGE, flow->min_latency, in_ms(flow->min_latency),                                 \
+	  "Minimum latency of the upstream.")                                                                          \
+	X(flow, memory, "bytes", GAUGE, flow->memory_bytes, (double)flow->memory_bytes, "Memory in use.")              \
+	X(flow, choice, NULL, TEXT, flow->chosen, flow->choice, "What the pattern auto has chosen, and why.")
+/* clang-format on */
+
+#define FIELD_COUNTER number
+#define FIELD_GAUGE   number
+#define FIELD_FLAG    flag
+#define FIELD_TEXT    text
+
+#define GETTER(table, name, unit, kind, condition, value, help)                                                        \
+	static bool get_##table##_##name(const void *object, union weir_figure_value *ret_value)                       \
+	{                                                                                                              \
+		const struct report *report = object;                                                                  \
+		const struct engine_stats *now = &report->now;                                                         \
+		const struct engine_flow *flow = &report->flow;                                                        \
+		(void)now, (void)flow;                                                                                 \
+		if (!(condition))                                                                                      \
+			return false;                                                                                  \
+		ret_value->FIELD_##kind = value;                                                                       \
+		return true;                                                                                           \
+	}
+RUN_FIGURES(GETTER)
+FLOW_FIGURES(GETTER)
+
+#define ROW(table, name, unit, kind, condition, value, help)                                                           \
+	{#name, unit, WEIR_FIGURE_##kind, help, get_##table##_##name},
+const struct weir_figure figures_of_run[] = {RUN_FIGURES(ROW)};
+const struct weir_figure figures_of_flow[] = {FLOW_FIGURES(ROW)};
+const size_t figures_of_run_count = sizeof figures_of_run / sizeof figures_of_run[0];
+const size_t figures_of_flow_count = sizeof figures_of_flow / sizeof figures_of_flow[0];
+
+/* --- JSON --- */
+
+static void put_number(struct buf *out, const char *name, double number)
+{
+	if (number == floor(number))
+		json_put_real(out, name, number, 0);
+	else
+		json_put_real(out, name, number, 3);
+}
+
+static void put_all(const struct weir_figure *figures, size_t n, const struct report *report, struct buf *out)
+{
+	for (const struct weir_figure *figure = figures; figure < figures + n; figure++) {
+		union weir_figure_value value;
+		char name[40];
+		if (!figure->get(report, &value))
+			continue;
+		snprintf(name, sizeof name, "%s%s%s", figure->name, figure->unit ? "_" : "",
+			 figure->unit ? figure->unit : "");
+		if (figure->kind == WEIR_FIGURE_TEXT)
+			json_put_text(out, name, value.text);
+		else if (figure->kind == WEIR_FIGURE_FLAG)
+			json_put_bool(out, name, value.flag);
+		else
+			put_number(out, name, value.number);
+	}
+}
+
+static void put_quantiles(struct buf *out, const char *name, const struct weir_histogram *histogram)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+	json_open(out, name, '{');
+	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
+		json_put_real(out, quantiles[i].name, in_ms(weir_histogram_quantile(histogram, quantiles[i].q)), 3);
+	json_put_real(out, "max", in_ms(weir_histogram_max(histogram)), 3);
+	json_close(out, '}');
+}
+
+/* Those that are to begin in time. */
+static void put_classes(const struct engine_stats *now, struct buf *out)
+{
+	if (!now->class_count)
+		return;
+	json_open(out, "classes", '[');
+	for (size_t i = 0; i < now->class_count; i++) {
+		const struct engine_class *class = &now->classes[i];
+		json_open(out, NULL, '{');
+		json_put_int(out, "class", class->number);
+		put_number(out, "sla_s", in_seconds(class->sla));
+		json_put_uint(out, "begun", weir_histogram_count(class->waits));
+		json_put_uint(out, "late", class->late);
+		json_put_real(out, "wait_p50_ms", in_ms(weir_histogram_quantile(class->waits, 0.5)), 3);
+		json_put_real(out, "wait_p99_ms", in_ms(weir_histogram_quantile(class->waits, 0.99)), 3);
+		json_put_real(out, "wait_max_ms", in_ms(weir_histogram_max(class->waits)), 3);
+		json_close(out, '}');
+	}
+	json_close(out, ']');
+}
+
+/* What items have died of in this process, the most frequent first; `weir dead` calls the causes groups. */
+static void put_failures(const struct engine_stats *now, struct buf *out)
+{
+	char id[16];
+	if (!now->cause_count)
+		return;
+	json_open(out, "failures", '[');
+	for (size_t i = 0; i < now->cause_count; i++) {
+		snprintf(id, sizeof id, "%08x", now->causes[i].id);
+		json_open(out, NULL, '{');
+		json_put_text(out, "group", id);
+		json_put_uint(out, "letters", now->causes[i].letters);
+		json_put_text(out, "example", now->causes[i].text);
+		json_close(out, '}');
+	}
+	json_close(out, ']');
+}
+
+static void put_figures(const struct report *report, struct buf *out)
+{
+	put_all(figures_of_run, figures_of_run_count, report, out);
+	put_failures(&report->now, out);
+	json_open(out, "flow", '{');
+	put_all(figures_of_flow, figures_of_flow_count, report, out);
+	put_classes(&report->now, out);
+	json_close(out, '}');
+}
+
+void figures_json(const struct report *report, const char *event, struct buf *out)
+{
+	json_open(out, NULL, '{');
+	json_put_text(out, "event", event);
+	json_put_text(out, "name", report->name);
+	json_put_int(out, "pid", getpid());
+	put_figures(report, out);
+	engine_figures(report->engine, out);
+	if (report->now.letters && report->where) {
+		char hint[300];
+		snprintf(hint, sizeof hint, "weir dead %s", report->where);
+		json_put_text(out, "hint", hint);
+	}
+	json_close(out, '}');
+}
+
+void figures_summary(const struct report *report, int exit_code, struct buf *out)
+{
+	struct buf line = {0};
+	json_open(&line, NULL, '{');
+	json_put_uint(&line, "schema", 1);
+	json_put_text(&line, "name", report->name);
+	json_put_int(&line, "exit_code", exit_code);
+	put_figures(report, &line);
+	put_quantiles(&line, "attempt_ms", report->now.attempt_ns);
+	put_quantiles(&line, "item_ms", report->now.item_ns);
+	json_close(&line, '}');
+	json_indent(out, line.data ? line.data : "", line.len);
+	buf_add_char(out, '\n');
+	out->failed |= line.failed;
+	buf_fini(&line);
+}

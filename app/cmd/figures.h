@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The figures of a run: one table, with the name, unit, kind and meaning of each.  The lines of progress, `weir status
+ * --json` and the summary are written from it; weir_metrics_show() exposes it.
+ */
+#ifndef CMD_FIGURES_H
+#define CMD_FIGURES_H
+
+#include "cmd/report.h"
+
+#include <weir/metrics.h>
+
+/* Of a `const struct report *`; those of the second table say how fast it goes, and why. */
+extern const struct weir_figure figures_of_run[], figures_of_flow[];
+extern const size_t figures_of_run_count, figures_of_flow_count;
+
+/* One JSON object on a line: `event` is "progress", "set", "status" or "end". */
+void figures_json(const struct report *report, const char *event, struct buf *out);
+
+/* The totals, as JSON on several lines.  After the children of the run have ended. */
+void figures_summary(const struct report *report, int exit_code, struct buf *out);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What each codec must be able to do. */
+#ifndef CODEC_OPS_H
+#define CODEC_OPS_H
+
+#include "codec/codec.h"
+
+struct codec_ops {
+	const char *name, *ending;
+	bool (*begins)(const unsigned char *bytes,
+		       size_t n); /* n <= CODEC_MAGIC_BYTES bytes of it, as far as they go */
+	size_t magic_bytes;
+	void *(*open)(void); /* NULL: no memory */
+	/* As codec_read().  *whole: whether the input ended with a member or frame so far; the call updates it. */
+	int (*decode)(void *state, struct codec_io *io, bool *whole, struct weir_error *err);
+	void (*close)(void *state);
+	int (*pack)(const char *text, size_t n, struct buf *out);
+};
+
+extern const struct codec_ops codec_gzip, codec_zstd;
+
+#endif

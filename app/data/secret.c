@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list holds each form of each value, longest first: where one secret begins with another, the longer one is hidden
+ * whole.  `first` says which bytes a form may begin with, so that most of a text is passed over byte by byte.
+ */
+#include "data/secret.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/base.h>
+
+#include "data/array.h"
+#include "data/buf.h"
+
+struct form {
+	char *text;
+	size_t n;
+};
+
+static struct {
+	struct form *forms;
+	size_t n, room;
+	bool first[256];
+} secrets;
+
+void secret_clear(void)
+{
+	for (size_t i = 0; i < secrets.n; i++)
+		free(secrets.forms[i].text);
+	free(secrets.forms);
+	memset(&secrets, 0, sizeof secrets);
+}
+
+/* ---- adding */
+
+static bool is_known(const char *text, size_t n)
+{
+	for (size_t i = 0; i < secrets.n; i++)
+		if (secrets.forms[i].n == n && memcmp(secrets.forms[i].text, text, n) == 0)
+			return true;
+	return false;
+}
+
+static int add_form(const char *text, size_t n)
+{
+	if (n < SECRET_BYTES_MIN || is_known(text, n))
+		return 0;
+	char *copy =
+		array_reserve(&secrets.forms, &secrets.room, secrets.n + 1, sizeof *secrets.forms) ? NULL : malloc(n);
+	if (!copy)
+		return WEIR_ENOMEM;
+	memcpy(copy, text, n);
+	size_t at = secrets.n++;
+	for (; at && secrets.forms[at - 1].n < n; at--)
+		secrets.forms[at] = secrets.forms[at - 1];
+	secrets.forms[at] = (struct form){copy, n};
+	secrets.first[(unsigned char)*text] = true;
+	return 0;
+}
+
+/* Takes the buffer over; `skip` bytes at both of its ends do not belong to the form. */
+static int add_written(struct buf *form, size_t skip)
+{
+	int code = form->failed ? WEIR_ENOMEM : 0;
+	if (!code && form->len > 2 * skip)
+		code = add_form(form->data + skip, form->len - 2 * skip);
+	buf_fini(form);
+	return code;
+}
+
+static int add_json_forms(const char *value, size_t n)
+{
+	struct buf form = {0}, slashed = {0};
+	buf_add_json_str(&form, value, n);
+	/* Some write a slash in a JSON string as \/. */
+	for (size_t i = 0; i < form.len; i++) {
+		if (form.data[i] == '/')
+			buf_add_char(&slashed, '\\');
+		buf_add_char(&slashed, form.data[i]);
+	}
+	int code = add_written(&form, 1), slashed_code = add_written(&slashed, 1);
+	return code ? code : slashed_code;
+}
+
+static int add_percent_form(const char *value, size_t n, bool upper)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+	struct buf form = {0};
+	for (size_t i = 0; i < n; i++)
+		if (value[i] && strchr(plain, value[i]))
+			buf_add_char(&form, value[i]);
+		else
+			buf_addf(&form, upper ? "%%%02X" : "%%%02x", (unsigned char)value[i]);
+	return add_written(&form, 0);
+}
+
+static int add_base64_form(const char *value, size_t n)
+{
+	struct buf form = {0};
+	buf_add_base64(&form, value, n);
+	while (form.len && form.data[form.len - 1] == '=')
+		form.len--;
+	return add_written(&form, 0);
+}
+
+/* An origin alone says where a server is, and reasons without it would say nothing. */
+static bool is_origin(const char *value, size_t n)
+{
+	size_t scheme = n > 7 && !memcmp(value, "http://", 7) ? 7 : n > 8 && !memcmp(value, "https://", 8) ? 8 : 0;
+	if (n && value[n - 1] == '/')
+		n--;
+	for (size_t i = scheme; i < n; i++)
+		if (strchr("/?#@\\", value[i]))
+			return false;
+	return scheme && n > scheme;
+}
+
+static bool is_blank(const char *value, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strchr(" \t\r\n", value[i]) || !value[i])
+			return false;
+	return true;
+}
+
+int secret_add(const char *value, size_t n)
+{
+	if (n < SECRET_BYTES_MIN || is_blank(value, n) || is_origin(value, n))
+		return 0;
+	int code = add_form(value, n);
+	if (!code)
+		code = add_json_forms(value, n);
+	if (!code)
+		code = add_percent_form(value, n, true);
+	if (!code)
+		code = add_percent_form(value, n, false);
+	if (!code && memchr(value, ':', n)) /* user:password */
+		code = add_base64_form(value, n);
+	return code;
+}
+
+/* ---- hiding */
+
+/* How many bytes at text are a secret, or at its end the beginning of one. */
+static size_t match(const char *text, size_t left)
+{
+	if (left < SECRET_BYTES_MIN || !secrets.first[(unsigned char)*text])
+		return 0;
+	for (size_t i = 0; i < secrets.n; i++) {
+		const struct form *form = &secrets.forms[i];
+		size_t n = form->n < left ? form->n : left;
+		if (memcmp(text, form->text, n) == 0)
+			return n;
+	}
+	return 0;
+}
+
+size_t secret_hide(char *text, size_t n)
+{
+	size_t to = 0;
+	if (!secrets.n)
+		return n;
+	for (size_t at = 0; at < n;) {
+		size_t found = match(text + at, n - at);
+		if (found) {
+			memcpy(text + to, "***", 3);
+			to += 3;
+			at += found;
+		} else {
+			text[to++] = text[at++];
+		}
+	}
+	return to;
+}
+
+void secret_hide_text(char *text)
+{
+	text[secret_hide(text, strlen(text))] = 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Values that must not be shown: what a config took from ${env:X} and ${file:X}, and what stands under a secret key.
+ *
+ * An upstream may send back what it was sent, in any of the forms in which it came: as it is, inside JSON, inside a
+ * URL, as basic authentication.  So before a text that is about an item is kept or shown (reasons, evidence, notes), it
+ * goes through secret_hide().  Outputs do not: they are the user's data.
+ *
+ * One list for the process.  Values are added while configs are read, before loops and threads start; after that the
+ * list is only read.
+ */
+#ifndef PORT_SECRET_H
+#define PORT_SECRET_H
+
+#include <stddef.h>
+
+#define SECRET_BYTES_MIN 4 /* shorter values would hide half of every text */
+
+/* Takes a copy of the value, and of its other forms.  Not kept: values shorter than SECRET_BYTES_MIN, blanks, and an
+ * origin alone ("http://host:8080"), which is an address and no secret.  WEIR_ENOMEM. */
+int secret_add(const char *value, size_t n);
+
+/* Replaces each secret in the n bytes by "***", in place: the new length, which is never more.  A beginning of a secret
+ * at the end of the text counts too, from SECRET_BYTES_MIN on: the text may have been cut there. */
+size_t secret_hide(char *text, size_t n);
+
+/* The same for a text that ends with a NUL. */
+void secret_hide_text(char *text);
+
+/* Forgets all; for tests. */
+void secret_clear(void);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Disks that are full: which file it is about, and what is said of it. */
+#include "engine/parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The file that a sink writes, by the only key that can say so. */
+static const char *path_of(const struct adapter *adapter, const void *config)
+{
+	for (const struct key *key = adapter->keys; key && key->name; key++)
+		if (key->type == KEY_PATH_OUT)
+			return *(char *const *)((const char *)config + key->offset);
+	return "the standard output";
+}
+
+bool engine_is_full(const struct engine_store *store, char name[ENGINE_DISK_BYTES])
+{
+	const struct engine_options *opts = &store->life->opts;
+	const struct plan *plan = store->life->plan;
+	const struct plan_adapter dead = {.adapter = opts->dead_adapter,
+					  .config = (void *)(uintptr_t)opts->dead_config};
+	const struct plan_adapter *letters = plan->dead_letter.adapter ? &plan->dead_letter : &dead;
+	struct broker_counts counts;
+	engine_counts(store, &counts);
+	if (store->full[OUTLET_SINK])
+		snprintf(name, ENGINE_DISK_BYTES, "%s", path_of(plan->sink.adapter, plan->sink.config));
+	else if (store->full[OUTLET_DEAD])
+		snprintf(name, ENGINE_DISK_BYTES, "%s", path_of(letters->adapter, letters->config));
+	else if (counts.degraded || store->full[PLACE_INTAKE] || store->full[PLACE_ACKS])
+		snprintf(name, ENGINE_DISK_BYTES, "%s/state.db", opts->state ? opts->state : ".");
+	else
+		return false;
+	return true;
+}
+
+void engine_tell_of_disk(const struct engine_store *store, struct engine_announced *announced)
+{
+	char name[ENGINE_DISK_BYTES];
+	bool full = engine_is_full(store, name);
+	if (full && !announced->full[0] && store->life->state == ENGINE_RUNNING) {
+		memcpy(announced->full, name, sizeof name);
+		engine_note(store->life, "disk full: cannot write to %s; the run waits until there is room", name);
+	} else if (!full && announced->full[0]) {
+		engine_note(store->life, "%s can be written again; the run continues", announced->full);
+		announced->full[0] = 0;
+	}
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Where an item has failed; what happened there is the step's to say (port/evidence.h). */
+#include "engine/parts.h"
+
+#include "data/json_writer.h"
+
+#include <string.h>
+
+void engine_set_evidence(struct item *item, const char *where, const char *kind, const struct buf *pairs)
+{
+	struct buf out = {0};
+	value_fini(&item->evidence);
+	json_open(&out, NULL, '{');
+	json_put_raw(&out, "step", where, strlen(where));
+	json_put_text(&out, "kind", kind);
+	if (pairs && !pairs->failed)
+		json_put_raw(&out, NULL, pairs->data, pairs->len);
+	json_close(&out, '}');
+	item->evidence.data = buf_take(&out, &item->evidence.len);
+}
+
+void engine_set_row_evidence(struct item *item, const char *kind)
+{
+	struct buf rows = {0}, pairs = {0};
+	for (size_t i = 0; i < item->outputs.n && rows.len < EVIDENCE_TEXT_BYTES; i++) {
+		if (i)
+			buf_add_char(&rows, '\n');
+		buf_add(&rows, item->outputs.values[i].data, item->outputs.values[i].len);
+	}
+	if (!rows.failed && rows.len)
+		evidence_add_text(&pairs, "row", rows.data, rows.len);
+	engine_set_evidence(item, "\"sink\"", kind, &pairs);
+	buf_fini(&rows);
+	buf_fini(&pairs);
+}

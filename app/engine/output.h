@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An output: the queue in front of a sink, and the fiber that writes it in batches.
+ *
+ * A batch ends with its count or its bytes, when the first of it has waited for the period, or when nothing is in the
+ * steps that could still join it.
+ * The queue is bounded in items and in bytes, so a slow sink slows the workers, and those the source.
+ * A batch is acked, with the sink's position, before the next is written: a sink is never more than one ahead.
+ */
+#ifndef ENGINE_OUTPUT_H
+#define ENGINE_OUTPUT_H
+
+#include "engine/parts.h"
+#include "port/sink.h"
+
+struct output;
+
+/* Which sink, and what it is given. */
+struct output_options {
+	enum broker_outlet which;
+	const struct adapter *adapter; /* of a sink */
+	const void *config;            /* borrowed */
+	struct sink_env env;           /* borrowed for output_open(), but for env.run */
+	struct engine_store *store;
+	const struct engine_load *load;
+
+	/* Takes over an item whose outputs the sink can never take, its why set.  NULL: there is no place left for such
+	 * an item, and the run fails.  May suspend. */
+	void (*refused)(void *arg, struct item *item);
+	void *arg;
+};
+
+/* Opens the sink, which changes nothing yet.  Items may be put; they are written from output_start() on. */
+int output_open(const struct output_options *opts, struct output **ret_output, struct weir_error *err);
+
+/* Makes the sink ready (port/sink.h, start), once all outputs are open. */
+int output_prepare(struct output *output, struct weir_error *err);
+
+int output_start(struct output *output, struct weir_error *err);
+
+/* Where the sink stands (empty: it has no position) and what it has though no ack came (port/sink.h).  Between
+ * output_prepare() and output_start(). */
+int output_recall(struct output *output, struct value *ret_position, uint64_t **ret_written, size_t *ret_n,
+		  struct weir_error *err);
+
+/* Of its sink (port/sink.h). */
+enum sink_exactness output_exactness(const struct output *output);
+
+/* Queues an item, its fate set; suspends while the output is full.  WEIR_ECLOSED, WEIR_ECANCELED: it was not taken. */
+int output_put(struct output *output, struct item *item, weir_nsec deadline);
+
+/* Whether who puts would have to wait. */
+bool output_is_full(const struct output *output);
+
+/* Whether its sink may hold what was not acked: a write or an ack has failed. */
+bool output_is_ahead(const struct output *output);
+
+/* Nothing more will come: waits until what is there was written, shielded. */
+void output_finish(struct output *output);
+
+/* Ends a write that does not end: what was not written goes back to the broker, also what is still put. */
+void output_cancel(struct output *output);
+
+/* Closes the sink: 0 or a negative code.  After output_finish(). */
+int output_close(struct output *output, struct weir_error *err);
+
+#endif

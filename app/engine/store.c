@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/store.h"
+
+#include <sysexits.h>
+#include <weir/weir.h>
+
+static const struct weir_backoff backoff = {10 * WEIR_MSEC, WEIR_SEC, WEIR_JITTER_NONE};
+
+void engine_counts(const struct engine_store *store, struct broker_counts *ret_counts)
+{
+	*ret_counts = store->last;
+	if (store->broker)
+		store->ops->queue.counts(store->broker, ret_counts);
+}
+
+bool engine_again(struct engine_store *store, int place, int code, unsigned *attempts)
+{
+	enum engine_state state = store->life->state;
+	bool full = code == WEIR_ENOSPC;
+	store->full[place] = full;
+	if (!full && code != WEIR_EBUSY && code != WEIR_EAGAIN)
+		return false;
+	++*attempts;
+	if (state == ENGINE_FAILED || (full && state == ENGINE_DRAINING))
+		return false;
+	return !weir_sleep(weir_backoff_wait(&backoff, *attempts, 0, NULL));
+}
+
+int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline)
+{
+	struct weir_error err;
+	unsigned attempts = 0;
+	int code;
+	do {
+		err = (struct weir_error){0};
+		code = store->ops->queue.lease(store->broker, ret_item, 1, &err, deadline);
+	} while (code == WEIR_EBUSY && engine_again(store, PLACE_LEASES, code, &attempts));
+	if (code < 0 && err.code && !weir_canceled())
+		engine_fail(store->life, EX_IOERR, &err);
+	return code;
+}
+
+bool engine_holds(const struct engine_store *store, struct item *item)
+{
+	bool holds = !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
+	if (!holds)
+		item_free(item);
+	return holds;
+}
+
+/* Shielded: an item's account is settled even when its output was cancelled meanwhile.  What is counted is noted before
+ * the broker frees the items, and counted when it has them stored: others count while this waits. */
+int engine_settle(struct engine_store *store, struct item *const *items, size_t n, enum broker_outlet which,
+		  const struct value *position, struct weir_error *err)
+{
+	uint64_t of_fate[FATES] = {0};
+	weir_nsec now = weir_clock();
+	for (size_t i = 0; i < n; i++) {
+		of_fate[items[i]->fate]++;
+		weir_histogram_record(store->item_ns, now - items[i]->born);
+	}
+	weir_shield_enter();
+	int code = store->ops->queue.ack(store->broker, items, n, which, position, err, WEIR_FOREVER);
+	weir_shield_leave();
+	for (int fate = 0; fate < FATES && !code; fate++)
+		broker_count(&store->mine, (enum fate)fate, of_fate[fate]);
+	return code;
+}
+
+/* ---- one item, patiently */
+
+enum handing { NACK, BURY, EXTEND };
+
+static int hand_once(struct engine_store *store, struct item *item, enum handing how, weir_nsec due,
+		     struct weir_error *err)
+{
+	const struct queue_ops *queue = &store->ops->queue;
+	switch (how) {
+	case NACK:
+		return queue->nack(store->broker, item, due - weir_now(), err, WEIR_FOREVER);
+	case BURY:
+		return queue->bury(store->broker, item, err, WEIR_FOREVER);
+	case EXTEND:
+		break;
+	}
+	return queue->extend ? queue->extend(store->broker, item, err, WEIR_FOREVER) : 0;
+}
+
+/* An item that cannot be handed over is left to its lease: when this process is gone, it is there again. */
+static bool hand_over(struct engine_store *store, struct item *item, enum handing how, weir_nsec due)
+{
+	struct weir_error err = {0};
+	unsigned attempts = 0;
+	int code;
+	do {
+		weir_shield_enter();
+		code = hand_once(store, item, how, due, &err);
+		weir_shield_leave();
+	} while (engine_again(store, PLACE_ACKS, code, &attempts));
+	if (!code)
+		return true;
+	if (!weir_canceled())
+		engine_fail(store->life, engine_exit_of(code), &err);
+	if (how != EXTEND)
+		item_free(item);
+	return false;
+}
+
+void engine_keep_letter(struct engine_store *store, struct item *item)
+{
+	weir_nsec age = weir_clock() - item->born;
+	value_list_fini(&item->outputs);
+	if (!hand_over(store, item, BURY, 0))
+		return;
+	weir_histogram_record(store->item_ns, age);
+	broker_count(&store->mine, FATE_DEAD, 1);
+}
+
+void engine_postpone(struct engine_store *store, struct item *item, weir_nsec due)
+{
+	value_list_fini(&item->outputs);
+	value_fini(&item->evidence);
+	hand_over(store, item, NACK, due);
+}
+
+void engine_give_back(struct engine_store *store, struct item *item)
+{
+	engine_postpone(store, item, weir_now());
+}
+
+void engine_note_attempt(struct engine_store *store, struct item *item)
+{
+	hand_over(store, item, EXTEND, 0);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run's broker as the engine uses it: patiently.  What a full disk or a busy store refuses is tried again, for as
+ * long as it takes; a run that was stopped does not wait for room: what could not be written stays in the broker.
+ */
+#ifndef ENGINE_STORE_H
+#define ENGINE_STORE_H
+
+#include "engine/life.h"
+#include "port/broker.h"
+
+#include <weir/histogram.h>
+
+/* Where something can be full or busy: the sinks of the outputs; and the broker, as the intake, the workers and the
+ * outputs' acks see it. */
+enum engine_place { PLACE_INTAKE = OUTLETS, PLACE_LEASES, PLACE_ACKS, PLACES };
+
+struct engine_store {
+	struct engine_life *life;
+	const struct broker_ops *ops;
+	struct broker *broker;          /* NULL: it is not open yet, or closed */
+	char owner[33];                 /* of the leases */
+	struct broker_counts last;      /* before it was closed */
+	struct broker_accounts mine;    /* what this process has done; all the rest is the broker's to know */
+	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
+	struct weir_histogram *item_ns; /* from read to commit */
+};
+
+/* What is inside; of a broker that is closed what was at its end. */
+void engine_counts(const struct engine_store *store, struct broker_counts *ret_counts);
+
+/* Whether to try again what was answered with `code`: it says that a disk is full or something busy, and a pause has
+ * passed, which grows from 10 ms to a second (*attempts is 0 at first).  place: an output, or an enum engine_place.
+ * Suspends.
+ */
+bool engine_again(struct engine_store *store, int place, int code, unsigned *attempts);
+
+/* The next item: 1; or a negative code, the run has failed if it is not the end or a deadline.  Suspends. */
+int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline);
+
+/* Whether the item may still be worked on here; if not, it is freed. */
+bool engine_holds(const struct engine_store *store, struct item *item);
+
+/* Became of these items what their fate says: acks and frees them; their sink stands there now (NULL: as before).  A
+ * negative code with err when the broker could not take it: then they are still the caller's. */
+int engine_settle(struct engine_store *store, struct item *const *items, size_t n, enum broker_outlet which,
+		  const struct value *position, struct weir_error *err);
+
+/* These end or go on with an item; a broker that cannot take it fails the run.  It is a dead letter that the broker
+ * keeps; will be tried again at `due`; is not finished in this run; has used up an attempt, and stays here. */
+void engine_keep_letter(struct engine_store *store, struct item *item);
+void engine_postpone(struct engine_store *store, struct item *item, weir_nsec due);
+void engine_give_back(struct engine_store *store, struct item *item);
+void engine_note_attempt(struct engine_store *store, struct item *item);
+
+#endif

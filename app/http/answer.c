@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an answer means.
+ *
+ *     a good status      output, if the body is what was expected (where JSON is, none is null); else a dead letter
+ *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up.  A 403, too, that says when to come back
+ *                        or that nothing is left of the quota: so GitHub says it
+ *     408 425 5xx        tried again (not 501 and 505: they stay as they are)
+ *     other 4xx, 3xx     dead
+ *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
+ *
+ * A body whose length nobody stated may have been cut without a trace.  If it is no JSON it may have been a transport
+ * error; so, too, an answer that is not HTTP.  Those are tried twice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/run.h>
+
+#include "http/exchange.h"
+
+#include "data/json_writer.h"
+
+#define DOUBTFUL_ATTEMPTS 2
+#define EXCERPT_BYTES     80
+
+/* "10 MiB" or plain bytes. */
+static void format_size(char *to, size_t room, uint64_t bytes)
+{
+	if (bytes >> 20 && bytes % (1u << 20) == 0)
+		snprintf(to, room, "%llu MiB", (unsigned long long)(bytes >> 20));
+	else if (bytes >> 10 && bytes % (1u << 10) == 0)
+		snprintf(to, room, "%llu KiB", (unsigned long long)(bytes >> 10));
+	else
+		snprintf(to, room, "%llu bytes", (unsigned long long)bytes);
+}
+
+/* What to change: a key of the step, or the option of `weir get`, from which the others follow. */
+static const char *name_clock(const struct http_step *step, enum http_clock clock)
+{
+	static const char *const names[] = {
+		[HTTP_CLOCK_NONE] = "",
+		[HTTP_CLOCK_CONNECT] = " (timeout.connect)",
+		[HTTP_CLOCK_SILENCE] = " (timeout.first_byte)",
+		[HTTP_CLOCK_TOTAL] = " (timeout.total)",
+	};
+	return step->is_list && clock != HTTP_CLOCK_NONE ? " (--timeout)" : names[clock];
+}
+
+static enum step_verdict judge_failure(const struct http_step *step, struct step_call *call,
+				       const struct http_response *response)
+{
+	char size[32];
+	enum step_verdict verdict = STEP_RETRY;
+	switch (response->failure) {
+	case HTTP_TOO_LARGE: {
+		bool body = !strcmp(response->detail, "body");
+		format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
+		return step_say(call, STEP_DEAD, "too large: %s over %s", response->detail, size);
+	}
+	case HTTP_CERTIFICATE:
+	case HTTP_NOT_ALLOWED:
+	case HTTP_BAD_URL:
+		verdict = STEP_DEAD;
+		break;
+	case HTTP_PROTOCOL:
+		verdict = call->attempt < DOUBTFUL_ATTEMPTS ? STEP_RETRY : STEP_DEAD;
+		break;
+	default:
+		break;
+	}
+	return step_say(call, verdict, "%s: %s%s", http_failure_name(response->failure), response->detail,
+			response->failure == HTTP_TIMEOUT ? name_clock(step, response->clock) : "");
+}
+
+/* ---- statuses ---- */
+
+bool step_http_is_good(const struct step_http_config *config, int status)
+{
+	for (size_t i = 0; i < config->ok.n; i++)
+		if (config->ok.values[i] == status)
+			return true;
+	return config->ok.n == 0 && status >= 200 && status <= 299;
+}
+
+bool step_http_is_throttled(const struct http_response *response)
+{
+	const struct weir_hint *hint = &response->hint;
+	bool used_up = hint->counts && !hint->left;
+	return response->status == 429 || (response->status == 503 && hint->retry_after > 0) ||
+	       (response->status == 403 && (hint->retry_after > 0 || used_up));
+}
+
+static enum step_verdict judge_status(struct step_call *call, int status)
+{
+	bool passing = status == 408 || status == 425 || (status >= 500 && status != 501 && status != 505);
+	bool redirect = status >= 300 && status <= 399 && status != 304;
+	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d%s", status,
+			redirect ? " (redirects are not followed)" : "");
+}
+
+/* ---- bodies ---- */
+
+/* Nobody asked for it: no Accept-Encoding is sent. */
+static enum step_verdict is_encoded(struct step_call *call, const char *what, const char *encoding)
+{
+	return step_say(call, STEP_DEAD, "%s: the server sent Content-Encoding: %s, which weir does not decode", what,
+			encoding);
+}
+
+/* The beginning of a body as one line of ASCII. */
+static enum step_verdict not_json(struct step_call *call, enum step_verdict verdict, const char *body, size_t n)
+{
+	char excerpt[EXCERPT_BYTES + 8];
+	size_t used = 0;
+	for (size_t i = 0; i < n && used < EXCERPT_BYTES; i++) {
+		unsigned char c = (unsigned char)body[i];
+		if (c >= ' ' && c < 0x7f)
+			excerpt[used++] = (char)c;
+		else if (c == '\n' || c == '\r' || c == '\t')
+			excerpt[used++] = ' ';
+		else
+			used += (size_t)snprintf(excerpt + used, 5, "\\x%02x", c);
+	}
+	excerpt[used] = '\0';
+	return step_say(call, verdict, "not json: %s", excerpt);
+}
+
+/* Takes the body over. */
+static enum step_verdict add_output(struct step_call *call, struct value *value)
+{
+	if (!value->data || value_list_take(call->outputs, value) < 0)
+		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
+	return STEP_OK;
+}
+
+static enum step_verdict add_buf(struct step_call *call, struct buf *buf)
+{
+	struct value value = {0};
+	if (!buf->failed)
+		value.data = buf_take(buf, &value.len);
+	buf_fini(buf);
+	return add_output(call, &value);
+}
+
+static enum step_verdict add_text(struct step_call *call, const char *text)
+{
+	struct value value = {0};
+	value_copy(&value, text, strlen(text)); /* data is NULL without memory */
+	return add_output(call, &value);
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Without byte order mark and white space around it, and as one line: in valid JSON a raw line end is white space. */
+static void fold_json(struct value *value)
+{
+	size_t from = value->len >= 3 && !memcmp(value->data, "\xef\xbb\xbf", 3) ? 3 : 0, end = value->len;
+	while (from < end && is_space(value->data[from]))
+		from++;
+	while (end > from && is_space(value->data[end - 1]))
+		end--;
+	value->len = end - from;
+	if (from)
+		memmove(value->data, value->data + from, value->len);
+	value->data[value->len] = '\0';
+	for (char *c = value->data; (c = strpbrk(c, "\r\n")); c++)
+		*c = ' ';
+}
+
+static enum step_verdict take_json(struct step_call *call, struct http_response *response)
+{
+	struct value value = {.data = response->body, .len = response->body_bytes};
+	if (value.len == 0)
+		return add_text(call, "null");
+	size_t mark = value.len >= 3 && !memcmp(value.data, "\xef\xbb\xbf", 3) ? 3 : 0;
+	struct json *json = NULL;
+	int error = json_parse(value.data + mark, value.len - mark, &json, NULL);
+	if (error == WEIR_ENOMEM)
+		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	if (error < 0 && response->encoding[0])
+		return is_encoded(call, "not json", response->encoding);
+	if (error < 0) {
+		bool doubtful = !response->length_known && call->attempt < DOUBTFUL_ATTEMPTS;
+		return not_json(call, doubtful ? STEP_RETRY : STEP_DEAD, value.data, value.len);
+	}
+	response->body = NULL;
+	fold_json(&value);
+	if (value_keep_json(&value, json))
+		value_fini(&value);
+	return add_output(call, &value);
+}
+
+static enum step_verdict take_text(struct step_call *call, const struct http_response *response)
+{
+	struct buf out = {0};
+	const char *body = response->body ? response->body : "";
+	bool text = json_utf8_valid(body, response->body_bytes);
+	if (!text && response->encoding[0])
+		return is_encoded(call, "not text", response->encoding);
+	if (!text)
+		return step_say(call, STEP_DEAD, "not text: the body is not valid UTF-8");
+	buf_add_json_str(&out, body, response->body_bytes);
+	return add_buf(call, &out);
+}
+
+/* The bytes of base64 are all plain. */
+static void put_base64(struct buf *out, const char *name, const struct http_response *response)
+{
+	json_put_text(out, name, "");
+	out->len -= out->len && !out->failed;
+	buf_add_base64(out, response->body, response->body_bytes);
+	buf_add_char(out, '"');
+}
+
+static enum step_verdict take_bytes(struct step_call *call, const struct http_response *response)
+{
+	struct buf out = {0};
+	json_open(&out, NULL, '{');
+	put_base64(&out, "base64", response);
+	json_close(&out, '}');
+	return add_buf(call, &out);
+}
+
+enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x)
+{
+	struct http_response *response = &x->response;
+	call->took = response->took;
+	call->sent = response->sent;
+	if (response->failure != HTTP_ANSWERED)
+		return judge_failure(step, call, response);
+	const int status = response->status;
+	bool good = step_http_is_good(step->config, status);
+	if (!good && step_http_is_throttled(response))
+		return step_say(call, STEP_REFUSED, "status: %d", status);
+	if (!good)
+		return judge_status(call, status);
+	if (step->config->expect == STEP_HTTP_JSON)
+		return take_json(call, response);
+	if (step->config->record)
+		return STEP_OK;
+	return step->config->expect == STEP_HTTP_TEXT ? take_text(call, response) : take_bytes(call, response);
+}
+
+/* ---- the record about the request ---- */
+
+/* The JSON value that was taken as the output; else text, or bytes. */
+static void put_body(struct buf *out, const struct http_step *step, struct step_call *call,
+		     const struct http_response *response, enum step_verdict verdict)
+{
+	const bool answered = response->failure == HTTP_ANSWERED && response->status;
+	if (verdict == STEP_OK && step->config->expect == STEP_HTTP_JSON) {
+		struct value *body = &call->outputs->values[--call->outputs->n];
+		json_put_raw(out, "body", body->data, body->len);
+		value_fini(body);
+		return;
+	}
+	const char *body = response->body ? response->body : "";
+	bool text = answered && step->config->expect != STEP_HTTP_BYTES && json_utf8_valid(body, response->body_bytes);
+	json_put_bytes(out, "body", text ? body : NULL, response->body_bytes);
+	if (answered && !text)
+		put_base64(out, "body_base64", response);
+}
+
+enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
+				   enum step_verdict verdict)
+{
+	const struct http_response *response = &x->response;
+	struct buf out = {0};
+	json_open(&out, NULL, '{');
+	json_put_bytes(&out, "url", x->url.data ? x->url.data : "", x->url.len);
+	if (response->status)
+		json_put_int(&out, "status", response->status);
+	else
+		json_put_text(&out, "status", NULL);
+	json_put_bool(&out, "ok", verdict == STEP_OK);
+	json_put_real(&out, "latency_ms", (double)call->took / (double)WEIR_MSEC, 1);
+	json_put_uint(&out, "bytes", response->body_bytes);
+	json_put_uint(&out, "attempts", call->attempt - call->given_up);
+	json_put_text(&out, "error", verdict == STEP_OK ? NULL : call->why);
+	put_body(&out, step, call, response, verdict);
+	if (response->failure == HTTP_ANSWERED && response->encoding[0])
+		json_put_text(&out, "content_encoding", response->encoding);
+	json_close(&out, '}');
+	enum step_verdict added = add_buf(call, &out);
+	return added == STEP_OK ? verdict : added;
+}

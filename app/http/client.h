@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one HTTP client.  Any fiber of the loop that made a client may fetch with it; each call is one request and
+ * suspends until its answer is whole or has failed.
+ *
+ * A client keeps connections open and uses them again, resolves a host once a minute on a thread, and bounds all that a
+ * server decides: time, header bytes, body bytes.  It follows no redirect, obeys no environment variable, verifies
+ * certificates, and speaks HTTP/1.1.  Nothing here tells which library does it: another client with these calls may
+ * stand in for it.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <weir/outcome.h>
+
+/* The library that does the work, for people: "libcurl 7.88.1 (OpenSSL/3.0.15)". */
+void http_version(char text[80]);
+
+struct http_client;
+struct http_origin;
+
+#define HTTP_HEADER_BYTES ((size_t)64 << 10) /* longest sum of an answer's header lines */
+
+struct http_client_options {
+	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
+	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
+	size_t per_host;            /* most at once to one host; 0: as in_flight */
+	weir_nsec timeout;          /* from the sending of a request to its last byte; 0: 30 s */
+	weir_nsec connect_timeout;  /* TLS included; 0: 5 s, or a sixth of timeout if that is longer */
+	weir_nsec silence_timeout;  /* longest time without a byte from the server; 0: 30 s, or timeout if longer */
+	size_t body_bytes;          /* longest body; 0: 10 MiB */
+	bool all_headers;           /* give those that explain nothing, too */
+	bool public_only;           /* refuse loopback, private and other special addresses (see origin.h) */
+	const char *const *headers; /* "Name: value" for every request; copied */
+	size_t header_count;
+	const char *ca_file; /* PEM, the only certificates that are trusted; NULL: the system's; borrowed for the life
+			      * of the client */
+};
+
+/* All borrowed for the call. */
+struct http_request {
+	const char *method; /* "GET" …; in capitals */
+	const char *url;
+	const struct http_origin *origin; /* http_origin_parse() of the url */
+	const char *const *headers;       /* "Name: value", in front of the client's own */
+	size_t header_count;
+	const char *body; /* NULL: none */
+	size_t body_bytes;
+};
+
+/* Why there is no whole answer: name in messages. */
+#define HTTP_FAILURES(X)                                                                                               \
+	X(HTTP_ANSWERED, "")                                                                                           \
+	X(HTTP_CONNECT, "connect")                                                                                     \
+	X(HTTP_TIMEOUT, "timeout")                                                                                     \
+	X(HTTP_RESET, "reset")                                                                                         \
+	X(HTTP_TLS, "tls")                                                                                             \
+	X(HTTP_CERTIFICATE, "tls") /* it will not get better by itself */                                              \
+	X(HTTP_DNS, "dns")                                                                                             \
+	X(HTTP_PROTOCOL, "protocol")                                                                                   \
+	X(HTTP_TOO_LARGE, "too large")                                                                                 \
+	X(HTTP_NOT_ALLOWED, "not allowed")                                                                             \
+	X(HTTP_BAD_URL, "url")
+
+enum http_failure {
+#define HTTP_X(name, text) name,
+	HTTP_FAILURES(HTTP_X)
+#undef HTTP_X
+};
+
+const char *http_failure_name(enum http_failure failure);
+
+/* Which time limit ended a request with HTTP_TIMEOUT: that of the options. */
+enum http_clock { HTTP_CLOCK_NONE, HTTP_CLOCK_CONNECT, HTTP_CLOCK_SILENCE, HTTP_CLOCK_TOTAL };
+
+struct http_response {
+	enum http_failure failure;
+	char detail[160];      /* of a failure: one line without control bytes */
+	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
+	int status;            /* 0: none came */
+	bool sent;             /* an attempt was made, at least to connect */
+	char encoding[24];     /* Content-Encoding, cut; empty: none, or identity.  The body is as it came */
+	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;     /* bytes in body; with a failure what had come */
+	weir_nsec took;        /* from sending (or connecting) to the end */
+	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
+};
+
+void http_response_fini(struct http_response *response);
+
+/* Once, before any thread is started.  Takes variables out of the environment that would make the libraries below write
+ * secrets or load code (shard.c has the list).  WEIR_ENOMEM. */
+int http_global_init(void);
+
+/* Fills in what is 0 but has another default. */
+void http_client_defaults(struct http_client_options *opts);
+
+/* On a fiber.  WEIR_ENOMEM, WEIR_EMFILE. */
+int http_client_new(const struct http_client_options *opts, struct http_client **ret_client);
+
+/* Contract: no fetch is under way.  Suspends, shielded.  NULL is fine. */
+void http_client_free(struct http_client *client);
+
+/* 0 with *ret_response filled, also when the request failed (failure and detail say how); WEIR_ECANCELED,
+ * WEIR_ETIMEDOUT (the deadline), WEIR_ENOMEM.  Then the request is dropped and *ret_response untouched. */
+int http_client_fetch(struct http_client *client, const struct http_request *request,
+		      struct http_response *ret_response, weir_nsec deadline);
+
+struct http_figures {
+	size_t in_flight, waiting, connections, shards;
+	uint64_t requests, connects;
+};
+void http_client_figures(const struct http_client *client, struct http_figures *ret_figures);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keys of the step `http`, and what their table cannot say.
+ *
+ * A host that comes from the item and not from the config may not be a private one; "comes from" is decided on the text
+ * of the template: if the first hole begins before the authority has ended, it does.
+ *
+ * A body counts as JSON unless the header Content-Type says otherwise.  Then values are put in as JSON has them, so a
+ * body with holes that would be no JSON is refused: it is meant as something else.
+ */
+#include "http/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define FIELD(name) offsetof(struct step_http_config, name)
+
+static const struct key auth_keys[] = {
+	{"basic", KEY_STRING, FIELD(basic), .flags = KEY_SECRET,
+	 .text = "user:password, sent as HTTP basic authentication"},
+	{"bearer", KEY_STRING, FIELD(bearer), .flags = KEY_SECRET, .text = "A token, sent as Authorization: Bearer"},
+	{0},
+};
+
+#define LONGEST (24 * 3600 * WEIR_SEC)
+
+static const struct key timeout_keys[] = {
+	{"connect", KEY_DURATION, FIELD(timeout_connect), NULL, WEIR_MSEC, LONGEST,
+	 .text = "Maximum time to connect, TLS handshake included; default 5s, or a sixth of total if that is longer"},
+	{"first_byte", KEY_DURATION, FIELD(timeout_first_byte), NULL, WEIR_MSEC, LONGEST,
+	 .text = "Maximum wait for the first byte of the answer, and maximum silence after it; default 30s, or total "
+		 "if that is longer"},
+	{"total", KEY_DURATION, FIELD(timeout), "30s", WEIR_MSEC, LONGEST,
+	 .text = "Maximum time of a request, from connecting or sending to the last byte of the answer"},
+	{0},
+};
+
+static const struct key tls_keys[] = {
+	{"ca", KEY_PATH_IN, FIELD(tls_ca),
+	 .text = "PEM file with the certificates to trust instead of the system's, such as that of a private "
+		 "authority; default: the file named by the environment variable SSL_CERT_FILE, if it is set"},
+	{0},
+};
+
+const struct key step_http_keys[] = {
+	{"url", KEY_URL, FIELD(url), .flags = KEY_REQUIRED,
+	 .text = "Where to send the request. Values of the item are percent-encoded, and may not make a part of the "
+		 "path `.`, `..` or empty; a host that comes from the item must have a public address"},
+	{"method", KEY_ENUM, FIELD(method), "GET", .choices = "GET|POST|PUT|PATCH|DELETE|HEAD",
+	 .text = "Method of the request"},
+	{"headers", KEY_HEADERS, FIELD(headers), .text = "Headers to send"},
+	{"body", KEY_TEMPLATE, FIELD(body),
+	 .text = "What to send. It is JSON unless the header Content-Type says otherwise: then a value of the item is "
+		 "escaped between quotes, and written as JSON elsewhere; `${.}` is the whole item"},
+	{"json", KEY_JSON, FIELD(json),
+	 .text = "What to send as JSON, written as YAML. A text that is a `${.path}` alone becomes the value, whatever "
+		 "its "
+		 "type; in another text its value is text"},
+	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
+	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
+	 .text = "Time limits of one request; a plain value is the total"},
+	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE, .text = "How https servers are verified"},
+	{"expect", KEY_ENUM, FIELD(expect), "json", .choices = "json|text|bytes",
+	 .text = "Type of the body: a JSON value, null if the body is empty; text, which becomes a JSON string; or "
+		 "bytes, which become {\"base64\": ...}"},
+	{"record", KEY_BOOL, FIELD(record), "false",
+	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, status, ok, "
+		 "latency_ms, "
+		 "bytes, attempts, error, body"},
+	{"into", KEY_FIELD, FIELD(into),
+	 .text = "Where in the item to put the answer, such as `.answer`; the rest of the item stays. Default: the "
+		 "answer "
+		 "takes the place of the item"},
+	{"ok", KEY_COUNTS, FIELD(ok), NULL, 100, 599, .text = "Statuses that count as success; default: every 2xx"},
+	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
+	 .text = "Maximum connections to one host; 0: as many as items in flight"},
+	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
+	 .text = "Name of the upstream (letters, digits, _ . and -): limits, breaker and what weir has found out are "
+		 "kept under it, instead of separately for each host"},
+	{"max_body", KEY_SIZE, FIELD(max_body), "10MiB", 1, (int64_t)1 << 30, .flags = KEY_PACE,
+	 .text = "Maximum size of an answer; a longer one is a failure"},
+	{0},
+};
+
+/* ---- checking ---- */
+
+static bool is_fixed(const char *url, const char *hole)
+{
+	const char *authority = strstr(url, "://");
+	if (!hole)
+		return true;
+	if (!authority || authority > hole)
+		return false;
+	const char *end = authority + 3;
+	end += strcspn(end, "/?#");
+	return end < hole;
+}
+
+const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin)
+{
+	const char *text = template_text(url), *hole = strstr(text, "${");
+	*ret_origin = (struct http_origin){0};
+	if (!is_fixed(text, hole))
+		return NULL;
+	char *literal = strndup(text, hole ? (size_t)(hole - text) : strlen(text));
+	const char *wrong = literal ? http_origin_parse(literal, ret_origin) : NULL;
+	free(literal);
+	return wrong;
+}
+
+static bool has_control_bytes(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+static int check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	*ret_key = "auth";
+	if (config->basic && config->bearer)
+		return weir_error_set(err, WEIR_EINVAL, "auth has both basic and bearer; remove one of them");
+	if (config->basic && !strchr(config->basic, ':'))
+		return weir_error_set(err, WEIR_EINVAL, "auth.basic has no colon; expected user:password");
+	if ((config->basic && has_control_bytes(config->basic)) ||
+	    (config->bearer && has_control_bytes(config->bearer)))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth contains a control character, such as a newline at its end");
+	return 0;
+}
+
+static int check_headers(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	static const char *const framing[] = {"content-length", "transfer-encoding", "connection", "expect"};
+	*ret_key = "headers";
+	for (size_t i = 0; i < config->headers.n; i++) {
+		const struct key_header *header = &config->headers.headers[i];
+		for (size_t k = 0; k < sizeof framing / sizeof *framing; k++)
+			if (!strcasecmp(header->name, framing[k]))
+				return weir_error_set(err, WEIR_EINVAL, "weir sets the header %s itself; remove it",
+						      header->name);
+		if ((config->basic || config->bearer) && !strcasecmp(header->name, "authorization"))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "both auth and the header Authorization; remove one of them");
+		if (has_control_bytes(template_text(header->value)))
+			return weir_error_set(err, WEIR_EINVAL, "header %s contains a control character", header->name);
+	}
+	return 0;
+}
+
+const struct key_header *step_http_content_type(const struct step_http_config *config)
+{
+	for (size_t i = 0; i < config->headers.n; i++)
+		if (!strcasecmp(config->headers.headers[i].name, "content-type"))
+			return &config->headers.headers[i];
+	return NULL;
+}
+
+bool step_http_is_json(const char *content_type)
+{
+	const char *json = strcasestr(content_type, "json");
+	return json && json < content_type + strcspn(content_type, ";");
+}
+
+const struct template *step_http_body(const struct step_http_config *config)
+{
+	return config->json ? config->json : config->body;
+}
+
+static int check_body(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct weir_error why = {0};
+	struct buf sample = {0};
+	struct json *json = NULL;
+	if (config->body && config->json) {
+		*ret_key = "json";
+		return weir_error_set(err, WEIR_EINVAL, "json beside body; expected one of them");
+	}
+	if (!config->body || template_is_constant(config->body) || step_http_content_type(config))
+		return 0;
+	int error = template_sample_json(config->body, &sample);
+	if (error == 0)
+		error = json_parse(sample.data, sample.len, &json, &why);
+	json_free(json);
+	buf_fini(&sample);
+	if (error == WEIR_ENOMEM)
+		return weir_error_set(err, error, "out of memory");
+	*ret_key = "body";
+	return error ? weir_error_set(err, WEIR_EINVAL,
+				      "body is not JSON once its ${...} are filled in (%s); correct it, or set the "
+				      "header Content-Type, such as text/plain",
+				      why.text)
+		     : 0;
+}
+
+static int check_into(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct buf scratch = {0};
+	size_t at;
+	int error = config->into ? json_write_around(NULL, config->into, &scratch, &at) : 0;
+	buf_fini(&scratch);
+	*ret_key = error ? "into" : NULL;
+	return error ? weir_error_set(err, WEIR_EINVAL,
+				      "into is \"%.80s\"; expected the name of a field, such as .answer or .a.b",
+				      config->into)
+		     : 0;
+}
+
+static int check_timeout(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	*ret_key = "timeout";
+	if (config->timeout_connect > config->timeout)
+		return weir_error_set(err, WEIR_EINVAL, "timeout.connect is longer than timeout.total");
+	if (config->timeout_first_byte > config->timeout)
+		return weir_error_set(err, WEIR_EINVAL, "timeout.first_byte is longer than timeout.total");
+	return 0;
+}
+
+static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	const char *label = config->label;
+	*ret_key = "label";
+	if (label && (!label[0] || strlen(label) > 64 || strspn(label, allowed) != strlen(label)))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "label is \"%.80s\", expected up to 64 letters, digits, _ . and -", label);
+	return 0;
+}
+
+static int check_url(const struct step_http_config *config, struct weir_error *err)
+{
+	struct http_origin origin;
+	const char *wrong = step_http_fixed_origin(config->url, &origin);
+	return wrong ? weir_error_set(err, WEIR_EINVAL, "the URL %s", wrong) : 0;
+}
+
+/* Every item would make the same request.  What is wrong with a "$id" or a "{{.id}}" is said where it stands. */
+static bool is_same_for_all(const struct step_http_config *config)
+{
+	for (size_t i = 0; i < config->headers.n; i++)
+		if (!template_is_constant(config->headers.headers[i].value))
+			return false;
+	return !config->body && template_is_constant(config->url) && !strpbrk(template_text(config->url), "${");
+}
+
+int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)
+{
+	const struct step_http_config *config = arg;
+	*ret_key = "url";
+	if (config->url && check_url(config, err) < 0)
+		return WEIR_EINVAL;
+	*ret_key = "expect";
+	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
+		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; set expect: text");
+	int error = check_auth(config, ret_key, err);
+	if (error == 0)
+		error = check_body(config, ret_key, err);
+	if (error == 0)
+		error = check_into(config, ret_key, err);
+	if (error == 0)
+		error = check_timeout(config, ret_key, err);
+	if (error == 0)
+		error = check_headers(config, ret_key, err);
+	if (error == 0)
+		error = check_label(config, ret_key, err);
+	if (error < 0 || !is_same_for_all(config))
+		return error;
+	*ret_key = "url";
+	weir_error_set(err, WEIR_EINVAL, "url has no ${...}: every item calls the same URL; did you mean ${.id}?");
+	return 1;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes with a dead letter of the step http: what was asked, and what came back. */
+#include "http/exchange.h"
+
+#include <string.h>
+
+#include "data/json_writer.h"
+#include "data/secret.h"
+#include "http/telling.h"
+
+enum { HEADER_NAME_MAX = 64 };
+
+/* The name in small letters, ended by a NUL: its length, or 0 if there is none. */
+static size_t copy_name(const char *line, char name[HEADER_NAME_MAX])
+{
+	size_t n = 0;
+	for (; line[n] && line[n] != ':' && line[n] != '\n' && n + 1 < HEADER_NAME_MAX; n++)
+		name[n] = line[n] >= 'A' && line[n] <= 'Z' ? (char)(line[n] | 0x20) : line[n];
+	name[n] = 0;
+	return line[n] == ':' ? n : 0;
+}
+
+/* Of several headers of one name the first counts. */
+static bool came_before(const char *headers, const char *line, const char *name)
+{
+	char other[HEADER_NAME_MAX];
+	for (const char *at = headers; at < line; at = strchr(at, '\n') + 1)
+		if (copy_name(at, other) && strcmp(other, name) == 0)
+			return true;
+	return false;
+}
+
+/* all: those that explain nothing, too; then of several the last counts. */
+static void add_headers(struct buf *out, const char *headers, bool all)
+{
+	char name[HEADER_NAME_MAX];
+	json_open(out, "headers", '{');
+	for (const char *line = headers, *end; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		size_t n = copy_name(line, name);
+		if (!n || (!all && (!http_header_is_telling(line, n + 1) || came_before(headers, line, name))))
+			continue;
+		const char *value = line + n + 1;
+		value += strspn(value, " \t");
+		struct buf text = {0};
+		buf_add(&text, value, value < end ? (size_t)(end - value) : 0);
+		json_put_bytes(out, name, text.data ? text.data : "", secret_hide(text.data, text.len));
+		buf_fini(&text);
+	}
+	json_close(out, '}');
+}
+
+static void add_answer(struct buf *out, const struct http_response *response)
+{
+	if (response->status)
+		json_put_int(out, "status", response->status);
+	if (response->headers)
+		add_headers(out, response->headers, false);
+	if (!response->body || !response->body_bytes)
+		return;
+	evidence_add_error(out, response->body, response->body_bytes);
+	evidence_add_text(out, "answer", response->body, response->body_bytes);
+}
+
+char *step_http_meta(const struct exchange *x)
+{
+	const struct http_response *response = &x->response;
+	struct buf out = {0};
+	json_put_int(&out, "status", response->status);
+	json_put_bytes(&out, "url", x->url.data, x->url.len);
+	json_put_real(&out, "latency_ms", (double)response->took / (double)WEIR_MSEC, 1);
+	add_headers(&out, response->headers ? response->headers : "", true);
+	return buf_take(&out, NULL);
+}
+
+void step_http_explain(const struct step_call *call, const struct exchange *x, const char *method)
+{
+	struct buf *out = call->evidence;
+	json_put_text(out, "method", method);
+	if (x->url.len)
+		evidence_add_text(out, "url", x->url.data, x->url.len);
+	else /* it could not be made of this */
+		evidence_add_text(out, "input", call->input->data, call->input->len);
+	add_answer(out, &x->response);
+	if (x->body.len)
+		evidence_add_text(out, "sent", x->body.data, x->body.len);
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The step `http`: one request per item; the body of the answer takes the item's place.
+ *
+ * This file prepares requests: what is the same for every item (constant headers, a constant URL) is made once, when
+ * the step is opened.  Its keys are in config.c; what an answer means is in answer.c.
+ */
+#include "http/exchange.h"
+
+#include "data/json_writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <weir/run.h>
+
+static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
+
+/* ---- opening ---- */
+
+static int add_line(char **lines, size_t *n, const struct buf *line)
+{
+	if (line->failed || !(lines[*n] = strdup(line->data)))
+		return WEIR_ENOMEM;
+	++*n;
+	return 0;
+}
+
+/* "Name: value"; libcurl wants "Name;" for an empty value. */
+static int write_header(const struct key_header *header, const struct template_input *input, struct buf *out,
+			struct weir_error *err)
+{
+	size_t start = out->len;
+	buf_addf(out, "%s: ", header->name);
+	int error = template_render(header->value, input, out, err);
+	if (error == 0 && !out->failed && out->len == start + strlen(header->name) + 2) {
+		out->len -= 2;
+		buf_add_char(out, ';');
+	}
+	return error < 0 ? error : out->failed ? WEIR_ENOMEM : 0;
+}
+
+/* The header lines that no item changes. */
+static int make_constant_headers(const struct step_http_config *config, char **lines, size_t *n, struct weir_error *err)
+{
+	struct buf line = {0};
+	int error = 0;
+	for (size_t i = 0; i < config->headers.n && error == 0; i++) {
+		if (!template_is_constant(config->headers.headers[i].value))
+			continue;
+		buf_clear(&line);
+		error = write_header(&config->headers.headers[i], &(struct template_input){0}, &line, err);
+		if (error == 0)
+			error = add_line(lines, n, &line);
+	}
+	if (error == 0 && (config->basic || config->bearer)) {
+		buf_clear(&line);
+		buf_add_str(&line, config->basic ? "Authorization: Basic " : "Authorization: Bearer ");
+		if (config->basic)
+			buf_add_base64(&line, config->basic, strlen(config->basic));
+		else
+			buf_add_str(&line, config->bearer);
+		error = add_line(lines, n, &line);
+	}
+	if (error == 0 && step_http_body(config) && !step_http_content_type(config)) {
+		buf_clear(&line);
+		buf_add_str(&line, "Content-Type: application/json");
+		error = add_line(lines, n, &line);
+	}
+	if (line.data)
+		explicit_bzero(line.data, line.room);
+	buf_fini(&line);
+	return error;
+}
+
+/* Whose certificates are trusted; NULL: the system's. */
+static const char *find_ca(const struct http_step *step, const struct step_env *env)
+{
+	const char *url = template_text(step->config->url);
+	if (step->config->tls_ca)
+		return step->config->tls_ca;
+	return !env->ca_file || !env->ca_file[0] || !strncasecmp(url, "http://", 7) ? NULL : env->ca_file;
+}
+
+/* A file that holds none would fail every request, one after the other. */
+static int check_ca(const char *path, struct weir_error *err)
+{
+	static const char mark[] = "-----BEGIN ";
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return weir_error_set(err, -errno, "step http: cannot read the certificates in %s: %s", path,
+				      weir_strerror(-errno));
+	while (!found && getline(&line, &room, file) >= 0)
+		found = strncmp(line, mark, sizeof mark - 1) == 0 && strstr(line, "CERTIFICATE-----");
+	free(line);
+	fclose(file);
+	return found ? 0 : weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM certificate", path);
+}
+
+static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
+{
+	const struct step_http_config *config = step->config;
+	char **lines = calloc(config->headers.n + 2, sizeof(char *));
+	size_t n = 0;
+	const char *ca = find_ca(step, env);
+	int error = lines ? make_constant_headers(config, lines, &n, err) : WEIR_ENOMEM;
+	const struct http_client_options opts = {
+		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
+		.expected = env->concurrency,
+		.per_host = (size_t)config->max_connections,
+		.timeout = config->timeout,
+		.connect_timeout = config->timeout_connect,
+		.silence_timeout = config->timeout_first_byte,
+		.ca_file = ca,
+		.body_bytes = (size_t)config->max_body,
+		.all_headers = env->meta,
+		.public_only = !env->allow_private && !step->origin.name[0],
+		.headers = (const char *const *)lines,
+		.header_count = n,
+	};
+	if (error == 0 && ca)
+		error = check_ca(ca, err);
+	if (error == 0)
+		error = http_client_new(&opts, &step->client);
+	for (size_t i = 0; i < n; i++)
+		free(lines[i]);
+	free(lines);
+	return error;
+}
+
+static void http_close(struct step *handle)
+{
+	struct http_step *step = (struct http_step *)handle;
+	if (!step)
+		return;
+	http_client_free(step->client);
+	free(step);
+}
+
+static bool http_reads_meta(const void *arg)
+{
+	const struct step_http_config *config = arg;
+	const struct template *body = step_http_body(config);
+	bool reads = template_has_meta(config->url) || (body && template_has_meta(body));
+	for (size_t i = 0; i < config->headers.n; i++)
+		reads = reads || template_has_meta(config->headers.headers[i].value);
+	return reads;
+}
+
+static void find_needs(struct http_step *step)
+{
+	const struct step_http_config *config = step->config;
+	const struct template *body = step_http_body(config);
+	for (size_t i = 0; i < config->headers.n; i++)
+		step->varying_headers += !template_is_constant(config->headers.headers[i].value);
+	step->needs_meta = http_reads_meta(config);
+	step->needs_item = !template_is_constant(config->url) || (body && !template_is_constant(body)) ||
+			   step->varying_headers || config->into;
+}
+
+static int http_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
+{
+	struct http_step *step = calloc(1, sizeof *step);
+	if (!step)
+		return weir_error_set(err, WEIR_ENOMEM, "step http: out of memory");
+	step->config = config;
+	step->tells_meta = env->meta;
+	step->is_list = env->url_list;
+	find_needs(step);
+	step_http_fixed_origin(step->config->url, &step->origin);
+	int error = open_client(step, env, err);
+	if (error < 0) {
+		http_close((struct step *)step);
+		return err && err->text[0] ? error : weir_error_set(err, error, "step http: %s", weir_strerror(error));
+	}
+	*ret_step = (struct step *)step;
+	return 0;
+}
+
+/* ---- one item ---- */
+
+/* Bytes beyond ASCII, which a URL in a list of URLs may have, as a browser sends them. */
+static int encode_beyond_ascii(struct buf *url)
+{
+	struct buf encoded = {0};
+	size_t i = 0;
+	while (i < url->len && (unsigned char)url->data[i] < 0x80)
+		i++;
+	if (i == url->len)
+		return 0;
+	for (i = 0; i < url->len; i++) {
+		unsigned char c = (unsigned char)url->data[i];
+		if (c < 0x80)
+			buf_add_char(&encoded, (char)c);
+		else
+			buf_addf(&encoded, "%%%02X", c);
+	}
+	if (encoded.failed) {
+		buf_fini(&encoded);
+		return WEIR_ENOMEM;
+	}
+	buf_fini(url);
+	*url = encoded;
+	return 0;
+}
+
+/* As curl and wget take a line of a list of URLs: blanks around it are no part of it, http:// may be left out, and of a
+ * comment nothing is left. */
+static int tidy(struct buf *url)
+{
+	static const char blanks[] = " \t\r";
+	const char *line = url->data ? url->data : "", *end = line + url->len;
+	struct buf tidied = {0};
+	while (line < end && strchr(blanks, *line))
+		line++;
+	while (line < end && strchr(blanks, end[-1]))
+		end--;
+	size_t n = strcspn(line, "/?#");
+	bool has_scheme = n && line[n - 1] == ':' && !strncmp(line + n, "//", 2);
+	if (line < end && *line != '#') {
+		buf_add_str(&tidied, has_scheme ? "" : "http://");
+		buf_add(&tidied, line, (size_t)(end - line));
+	}
+	buf_fini(url);
+	*url = tidied;
+	return tidied.failed ? WEIR_ENOMEM : 0;
+}
+
+static int render_url(const struct http_step *step, const struct template_input *input, struct buf *url,
+		      struct weir_error *err)
+{
+	int error = template_render(step->config->url, input, url, err);
+	if (error == 0 && step->is_list)
+		error = tidy(url);
+	return error ? error : encode_beyond_ascii(url);
+}
+
+static int write_varying_headers(const struct http_step *step, struct exchange *x, const struct template_input *input,
+				 struct weir_error *err)
+{
+	const struct key_headers *headers = &step->config->headers;
+	x->lines = calloc(step->varying_headers, sizeof(char *));
+	if (!x->lines)
+		return WEIR_ENOMEM;
+	for (size_t i = 0; i < headers->n; i++) {
+		if (template_is_constant(headers->headers[i].value))
+			continue;
+		struct buf line = {0};
+		int error = write_header(&headers->headers[i], input, &line, err);
+		if (error == 0)
+			error = (x->lines[x->line_count] = buf_take(&line, NULL)) ? 0 : WEIR_ENOMEM;
+		x->line_count += error == 0;
+		buf_fini(&line);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+/* Whether the body of this request is JSON, the headers being written. */
+static bool body_is_json(const struct http_step *step, const struct exchange *x)
+{
+	const struct key_header *type = step_http_content_type(step->config);
+	if (!type || step->config->json)
+		return true;
+	if (template_is_constant(type->value))
+		return step_http_is_json(template_text(type->value));
+	for (size_t i = 0; i < x->line_count; i++)
+		if (x->lines[i] && !strncasecmp(x->lines[i], "content-type:", 13))
+			return step_http_is_json(x->lines[i] + 13);
+	return false;
+}
+
+static int render(const struct http_step *step, struct exchange *x, const struct template_input *input,
+		  struct weir_error *err)
+{
+	int error = render_url(step, input, &x->url, err);
+	if (error == 0 && step->varying_headers)
+		error = write_varying_headers(step, x, input, err);
+	const struct template *body = step_http_body(step->config);
+	if (error == 0 && body)
+		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
+					      : template_render(body, input, &x->body, err);
+	if (error == 0 && (x->url.failed || x->body.failed))
+		error = WEIR_ENOMEM;
+	return error;
+}
+
+/* NULL, or what is wrong with the URL of this item. */
+static const char *find_origin(const struct buf *url, struct http_origin *ret_origin)
+{
+	const char *wrong = url->data ? http_origin_parse(url->data, ret_origin) : "is empty";
+	return !wrong && strlen(url->data) != url->len ? "contains white space or control characters" : wrong;
+}
+
+/* What fills the templates of a call.  *ret_meta is to be freed. */
+static int find_input(const struct http_step *step, const struct step_call *call, struct template_input *ret_input,
+		      struct json **ret_meta, struct weir_error *err)
+{
+	struct buf text = {0};
+	int error = step->needs_item ? value_json(call->input, &ret_input->item, err) : 0;
+	if (error || !step->needs_meta)
+		return error;
+	step_put_meta(call, &text);
+	error = text.failed ? WEIR_ENOMEM : json_parse(text.data, text.len, ret_meta, err);
+	buf_fini(&text);
+	ret_input->meta = *ret_meta;
+	return error;
+}
+
+static const char *http_upstream(const struct step *handle, const struct step_call *call,
+				 char room[STEP_UPSTREAM_BYTES])
+{
+	const struct http_step *step = (const struct http_step *)handle;
+	struct buf url = {0};
+	struct json *meta = NULL;
+	struct template_input input = {0};
+	struct http_origin origin = {0};
+	if (step->config->label || step->origin.name[0])
+		return step->config->label ? step->config->label : step->origin.name;
+	if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
+	    !find_origin(&url, &origin))
+		memcpy(room, origin.name, strlen(origin.name) + 1);
+	json_free(meta);
+	buf_fini(&url);
+	return origin.name[0] ? room : NULL;
+}
+
+/* A comment in a list of URLs. */
+static bool is_nothing(const struct http_step *step, const struct exchange *x)
+{
+	return step->is_list && !x->url.len;
+}
+
+/* STEP_OK, or STEP_DEAD with the reason. */
+static enum step_verdict prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
+{
+	struct weir_error err = {0};
+	struct json *meta = NULL;
+	struct template_input input = {0};
+	int error = find_input(step, call, &input, &meta, &err);
+	if (error == 0)
+		error = render(step, x, &input, &err);
+	json_free(meta);
+	if (error == 0 && step->config->into &&
+	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
+		return step_say(call, STEP_DEAD, "into: the item has no object for %.80s", step->config->into);
+	if (error == WEIR_ENOMEM)
+		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	if (error < 0)
+		return step_say(call, STEP_DEAD, "template: %.200s", err.text);
+	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
+	return wrong ? step_say(call, STEP_DEAD, "url: %s", wrong) : STEP_OK;
+}
+
+static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
+{
+	enum step_verdict verdict = prepare(step, call, x);
+	if (verdict != STEP_OK || is_nothing(step, x))
+		return verdict;
+	if (call->permit->cut)
+		return step_http_turned_away(call);
+	const struct http_request request = {
+		.method = methods[step->config->method],
+		.url = x->url.data,
+		.origin = &x->origin,
+		.headers = (const char *const *)x->lines,
+		.header_count = x->line_count,
+		.body = step_http_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
+		.body_bytes = x->body.len,
+	};
+	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
+	step_http_leave(step, call, x, error);
+	if (error == WEIR_ECANCELED)
+		return STEP_CANCELED;
+	if (error == WEIR_ETIMEDOUT)
+		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
+	if (error < 0)
+		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	return step_http_excuse(call, step_http_judge(step, call, x));
+}
+
+/* Puts the item around the answer. */
+static enum step_verdict put_into(struct step_call *call, struct exchange *x)
+{
+	struct value *answer = &call->outputs->values[call->outputs->n - 1], whole = {0};
+	struct buf out = {0};
+	buf_add(&out, x->around.data, x->place);
+	buf_add(&out, answer->data, answer->len);
+	buf_add(&out, x->around.data + x->place, x->around.len - x->place);
+	whole.data = buf_take(&out, &whole.len);
+	if (!whole.data)
+		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
+	value_fini(answer);
+	*answer = whole;
+	return STEP_OK;
+}
+
+static enum step_verdict put_meta(struct step_call *call, const struct exchange *x)
+{
+	char *meta = step_http_meta(x);
+	call->outputs->values[call->outputs->n - 1].meta = meta;
+	return meta ? STEP_OK : step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
+}
+
+static enum step_verdict http_run(struct step *handle, struct step_call *call)
+{
+	struct http_step *step = (struct http_step *)handle;
+	struct exchange x = {0};
+	enum step_verdict verdict = exchange(step, call, &x);
+	bool last = verdict == STEP_OK || verdict == STEP_DEAD || (verdict == STEP_RETRY && call->last_attempt);
+	bool nothing = verdict == STEP_OK && is_nothing(step, &x);
+	if (step->config->record && last && !nothing)
+		verdict = step_http_record(step, call, &x, verdict);
+	if (step_wants_evidence(call, verdict))
+		step_http_explain(call, &x, methods[step->config->method]);
+	if (verdict == STEP_OK && !nothing && step->config->into)
+		verdict = put_into(call, &x);
+	if (verdict == STEP_OK && !nothing && step->tells_meta)
+		verdict = put_meta(call, &x);
+	for (size_t i = 0; i < x.line_count; i++)
+		free(x.lines[i]);
+	free(x.lines);
+	buf_fini(&x.url);
+	buf_fini(&x.body);
+	buf_fini(&x.around);
+	http_response_fini(&x.response);
+	return verdict;
+}
+
+static void http_figures(const struct step *handle, struct buf *json)
+{
+	const struct http_step *step = (const struct http_step *)handle;
+	struct http_figures figures;
+	http_client_figures(step->client, &figures);
+	json_put_uint(json, "http_connections", figures.connections);
+	json_put_uint(json, "http_in_flight", figures.in_flight);
+	json_put_uint(json, "http_waiting", figures.waiting);
+}
+
+/* To wait for all connections, and to look up a host. */
+static unsigned http_held(const void *config)
+{
+	(void)config;
+	return 5;
+}
+
+static const struct step_ops http_ops = {
+	.open = http_open,
+	.run = http_run,
+	.figures = http_figures,
+	.close = http_close,
+	.held = http_held,
+	.reads_meta = http_reads_meta,
+	.descriptors = 1,
+	.upstream = http_upstream,
+};
+
+const struct adapter step_http_adapter = {
+	.kind = ADAPTER_STEP,
+	.name = "http",
+	.text = "Sends an HTTP request for each item; the body of the answer takes its place",
+	.keys = step_http_keys,
+	.config_bytes = sizeof(struct step_http_config),
+	.shorthand = "url",
+	.check = step_http_check,
+	.step = &http_ops,
+};

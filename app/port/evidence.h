@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of a failure that makes a dead letter: a JSON object that goes with it (letter.h).  The engine says
+ * where it was, the step adds members for what it was (json_writer.h):
+ *
+ *     {"step": 1, "kind": "http"                                        the engine: a number, "source" or "sink"
+ *      , "method": "POST", "url": "http://…", "status": 422,            the step
+ *        "headers": {"content-type": "application/json", "x-request-id": "…"},
+ *        "error": "email is not valid", "answer": "{…", "answer_bytes": 90412, "sent": "{…"
+ *     }
+ *
+ * Texts are cut, and say then how long they were (NAME_bytes); secrets in them are hidden.
+ */
+#ifndef PORT_EVIDENCE_H
+#define PORT_EVIDENCE_H
+
+#include <stddef.h>
+
+struct buf;
+
+#define EVIDENCE_TEXT_BYTES  ((size_t)4096) /* of a body or a value */
+#define EVIDENCE_ERROR_BYTES ((size_t)240)
+
+/* Appends `"name":"text"`; of a longer text its beginning, and `"name_bytes":n`. */
+void evidence_add_text(struct buf *out, const char *name, const char *text, size_t n);
+
+/* Appends `"error":"…"`: what an answer itself says is wrong.  Of JSON that is .error.message, .error, .message,
+ * .errors[0].message, .errors[0], .detail or .title, or the whole if it is a text; of HTML the title; of other text its
+ * first line.  Nothing if there is none of that. */
+void evidence_add_error(struct buf *out, const char *body, size_t n);
+
+#endif

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `sqlite: { path: orders.db, table: orders, key: id }`: outputs as rows, an upsert where there is a key.
+ *
+ * One thread owns the connection; batches, the parsing of their JSON included, run there.  A batch is a transaction, so
+ * once write() has returned its rows survive a power cut.  Its number and the ids of its items are written with the
+ * rows (db.h has the ledger): so each row is there once without a key, too, and a database or a state that is an
+ * older copy is noticed.
+ *
+ * A row that cannot be (a constraint, a type, no key) spoils only its item:
+ *   - a statement that fails undoes itself, which is all there is to undo of an item with one output;
+ *   - an item with several has a savepoint, and goes back to it;
+ *   - a constraint or trigger that rolls the whole transaction back: the batch starts again without that item.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <weir/weir.h>
+
+#include "port/adapters.h"
+#include "sql/table.h"
+#include "sqlite/sink/db.h"
+
+struct sqlite_config {
+	char *path;
+	struct sink_table_config rows;
+	int on_start; /* enum sink_on_start */
+};
+
+struct sqlite_sink {
+	const struct sqlite_config *config;
+	struct weir_pool *pool; /* one thread; all below is touched there alone once the sink is open */
+	char *run;              /* whose ledger is kept; NULL: no need */
+	struct sqlite_db *db;   /* NULL: there is no database yet */
+	struct sink_table table;
+	struct sqlite_db_options opts; /* of these */
+	struct ledger_batch last;      /* that was written */
+	struct ledger_entry past;      /* the ledger's, of an earlier process of this run; its ids are for written() */
+	uint64_t process;              /* a random number: of the batches of this process */
+	bool replaces;                 /* rows that are there, when it starts */
+	struct weir_error failed;      /* for good: what every further write answers */
+};
+
+struct sqlite_job {
+	struct sqlite_sink *sink;
+	struct sink_item *items;
+	size_t n;
+	const struct sink_env *env;
+	struct weir_error *err;
+	int (*work)(struct sqlite_job *job);
+	int result; /* of that, */
+	bool done;  /* once it has run */
+};
+
+static int check_config(const void *any, const char **ret_key, struct weir_error *err)
+{
+	const struct sqlite_config *config = any;
+	*ret_key = "table";
+	if (strncasecmp(config->rows.table, "sqlite_", 7) == 0)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "names that begin with 'sqlite_' belong to SQLite; choose another");
+	if (strcasecmp(config->rows.table, LEDGER_TABLE) == 0)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "'" LEDGER_TABLE "' is reserved for weir's own ledger; choose another");
+	return sink_table_check(&config->rows, ret_key, err);
+}
+
+static int refuse(const struct sqlite_sink *sink, struct weir_error *err, int code)
+{
+	return weir_error_set(err, code, "%s: %s", sink->config->path,
+			      code == WEIR_ENOMEM ? "out of memory" : sqlite_db_why(sink->db));
+}
+
+static int blame(struct sink_item *item, const char *format, const char *detail)
+{
+	snprintf(item->why, sizeof item->why, format, detail);
+	for (char *c = item->why; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7F)
+			*c = '?';
+	return WEIR_EDATA;
+}
+
+/* SQLite's words, if it blames the row. */
+static int blame_row(const struct sqlite_sink *sink, struct sink_item *item, int code)
+{
+	return code == WEIR_EDATA ? blame(item, "sqlite: %s", sqlite_db_why(sink->db)) : code;
+}
+
+/* ---- rows, on the thread: 0; WEIR_EDATA with item->why; or another code, and the transaction cannot be */
+
+static int check_field(struct sink_item *item, const struct json *json, const char *name, bool is_key)
+{
+	enum json_type type = json ? json_type(json) : JSON_NULL;
+	size_t n = 0;
+	if (type == JSON_TEXT) {
+		const char *text = json_text(json, &n);
+		return n && memchr(text, 0, n) ? blame(item, "field %s contains a NUL character", name) : 0;
+	}
+	if (!is_key || type == JSON_NUMBER_INT || type == JSON_NUMBER_REAL)
+		return 0;
+	return blame(item,
+		     type == JSON_NULL ? "the output has no field %s, the key"
+				       : "field %s, the key, is neither text nor a number",
+		     name);
+}
+
+static int bind_row(struct sqlite_sink *sink, struct sink_item *item, const struct json *json,
+		    const struct value *output)
+{
+	int code = 0;
+	for (size_t i = 0; i < sink->table.n && !code; i++) {
+		const char *name = sink->table.columns[i];
+		if (i == sink->table.whole) {
+			code = blame_row(sink, item, sqlite_db_bind_text(sink->db, i, output->data, output->len));
+			continue;
+		}
+		const struct json *field = json_member(json, name);
+		code = check_field(item, field, name, i == sink->table.key);
+		if (!code)
+			code = blame_row(sink, item, sqlite_db_bind(sink->db, i, field));
+	}
+	return code;
+}
+
+/* Where the output's fields matter it must be an object; else it goes in as it is. */
+static int parse_output(struct sqlite_sink *sink, struct sink_item *item, const struct value *output,
+			const struct json **ret_json)
+{
+	struct weir_error err = {0};
+	*ret_json = NULL;
+	if (sink->table.n == 1 && sink->table.whole == 0)
+		return 0;
+	int code = value_json(output, ret_json, &err);
+	if (code)
+		return code == WEIR_ENOMEM ? code : blame(item, "the output is not JSON: %.120s", err.text);
+	if (json_type(*ret_json) == JSON_OBJECT)
+		return 0;
+	return blame(item, "the output is not an object, so it has no field %s", sink->table.columns[0]);
+}
+
+static int write_output(struct sqlite_sink *sink, struct sink_item *item, const struct value *output)
+{
+	const struct json *json;
+	int code = parse_output(sink, item, output, &json);
+	if (code)
+		return code;
+	code = bind_row(sink, item, json, output);
+	if (!code)
+		code = blame_row(sink, item, sqlite_db_insert(sink->db));
+	sqlite_db_unbind(sink->db);
+	value_forget(output);
+	return code;
+}
+
+static int write_item(struct sqlite_sink *sink, struct sink_item *item)
+{
+	const struct value_list *outputs = &item->item->outputs;
+	bool marked = outputs->n > 1;
+	int code = marked ? sqlite_db_do(sink->db, SQLITE_DB_MARK) : 0;
+	for (size_t i = 0; i < outputs->n && !code; i++)
+		code = write_output(sink, item, &outputs->values[i]);
+	if (!marked || (code && code != WEIR_EDATA) || !sqlite_db_in_transaction(sink->db))
+		return code;
+	int end = code ? sqlite_db_do(sink->db, SQLITE_DB_UNDO) : 0;
+	if (!end)
+		end = sqlite_db_do(sink->db, SQLITE_DB_KEEP);
+	return end ? end : code;
+}
+
+/* ---- batches, on the thread */
+
+/* WEIR_EDATA when an item has rolled back the whole transaction: it has its verdict, all others are to be written
+ * again. */
+static int write_items(struct sqlite_sink *sink, struct sink_item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (items[i].verdict)
+			continue;
+		int code = write_item(sink, &items[i]);
+		if (code && code != WEIR_EDATA)
+			return code;
+		items[i].verdict = code;
+		if (code && !sqlite_db_in_transaction(sink->db))
+			return WEIR_EDATA;
+	}
+	return 0;
+}
+
+static size_t count_good(const struct sink_item *items, size_t n)
+{
+	size_t good = 0;
+	for (size_t i = 0; i < n; i++)
+		good += !items[i].verdict;
+	return good;
+}
+
+/* The engine acks a batch before it writes the next, so this note takes the place of the last one.  A batch of which
+ * nothing was written is never acked, and has no number. */
+static int note_batch(struct sqlite_sink *sink, const struct sink_item *items, size_t n, struct ledger_batch *batch)
+{
+	size_t written = 0;
+	if (!sink->run || !count_good(items, n))
+		return 0;
+	uint64_t *ids = malloc(n * sizeof *ids);
+	if (!ids)
+		return WEIR_ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (!items[i].verdict)
+			ids[written++] = items[i].item->id;
+	*batch = (struct ledger_batch){
+		.number = sink->last.number + 1, .process = sink->process, .before = sink->last.process};
+	int code = sqlite_db_note(sink->db, batch, ids, written);
+	free(ids);
+	return code;
+}
+
+static int write_batch(struct sqlite_sink *sink, struct sink_item *items, size_t n, struct weir_error *err)
+{
+	struct ledger_batch batch = sink->last;
+	int code;
+	for (size_t i = 0; i < n; i++)
+		items[i].verdict = 0;
+	do {
+		code = sqlite_db_do(sink->db, SQLITE_DB_BEGIN);
+		if (!code)
+			code = write_items(sink, items, n);
+	} while (code == WEIR_EDATA);
+	if (!code)
+		code = note_batch(sink, items, n, &batch);
+	if (!code)
+		code = sqlite_db_do(sink->db, SQLITE_DB_COMMIT);
+	if (!code) {
+		sink->last = batch;
+		return 0;
+	}
+	/* Only a deferred constraint fails at the commit, and nobody can tell whose row it was. */
+	if (code == WEIR_EDATA)
+		code = WEIR_EIO;
+	struct weir_error why = {0};
+	refuse(sink, &why, code);
+	if (sqlite_db_in_transaction(sink->db))
+		sqlite_db_do(sink->db, SQLITE_DB_ROLLBACK);
+	if (code == WEIR_EIO)
+		sink->failed = why;
+	return weir_error_set(err, code, "%s", why.text);
+}
+
+static int write_on_thread(struct sqlite_job *job)
+{
+	return write_batch(job->sink, job->items, job->n, job->err);
+}
+
+/* ---- opening, on the thread: is what is there what this run has written? */
+
+static bool read_position(const struct value *position, struct ledger_batch *ret_batch)
+{
+	struct ledger_batch batch = {0};
+	if (!position ||
+	    sscanf(position->data, "sqlite batch=%" SCNu64 " process=%" SCNx64, &batch.number, &batch.process) != 2)
+		return false;
+	*ret_batch = batch;
+	return true;
+}
+
+static int refuse_missing(const struct sqlite_sink *sink, uint64_t batches, bool database, struct weir_error *err)
+{
+	const struct sqlite_config *config = sink->config;
+	return weir_error_set(err, WEIR_EINVAL,
+			      "%s%.60s%s%.150s is missing, with %llu batches that this run has written; restore it, "
+			      "name another one and resume with --adopt, or start over with --fresh",
+			      database ? "" : "table ", database ? "" : config->rows.table, database ? "" : " in ",
+			      config->path, (unsigned long long)batches);
+}
+
+static int refuse_older_sink(const struct sqlite_sink *sink, const struct ledger_batch *state,
+			     const struct ledger_batch *noted, struct weir_error *err)
+{
+	return weir_error_set(err, WEIR_EINVAL,
+			      "table %.60s in %.150s has lost rows that this run has written: it is at batch %llu, and "
+			      "the state at %llu; an older copy was restored, or its log is damaged; restore the newer "
+			      "one, start over with --fresh, or resume without those rows with --adopt",
+			      sink->config->rows.table, sink->config->path, (unsigned long long)noted->number,
+			      (unsigned long long)state->number);
+}
+
+static int refuse_older_state(const struct sqlite_sink *sink, const struct ledger_batch *state,
+			      const struct ledger_batch *noted, struct weir_error *err)
+{
+	return weir_error_set(err, WEIR_EINVAL,
+			      "the state is older than its sink: table %.60s in %.150s is at batch %llu, and the state "
+			      "at %llu; an older copy was restored, or its log is damaged; restore the newer state, "
+			      "start over with --fresh, or resume with --adopt, which may duplicate rows",
+			      sink->config->rows.table, sink->config->path, (unsigned long long)noted->number,
+			      (unsigned long long)state->number);
+}
+
+/* As of the state, and as noted in the database: nothing but zeroes if it has no note. */
+static int compare(const struct sqlite_sink *sink, const struct ledger_batch *state, const struct ledger_batch *noted,
+		   struct weir_error *err)
+{
+	if (noted->number < state->number)
+		return refuse_older_sink(sink, state, noted, err);
+	bool same = noted->number == state->number && noted->process == state->process;
+	bool one_more = noted->number == state->number + 1 && noted->before == state->process;
+	return !sink->past.known || same || one_more ? 0 : refuse_older_state(sink, state, noted, err);
+}
+
+static int check_run(struct sqlite_sink *sink, const struct sink_env *env, struct weir_error *err)
+{
+	struct ledger_batch state = {0};
+	bool resumed = read_position(env->position, &state), table = false;
+	int code = 0;
+	if (sink->db) {
+		code = sqlite_db_noted(sink->db, &sink->past);
+		if (code)
+			return refuse(sink, err, code);
+		table = sqlite_db_has_table(sink->db);
+	}
+	const struct ledger_batch *noted = &sink->past.batch;
+	sink->last = *noted;
+	if (env->adopt)
+		return 0;
+	if (state.number && !sink->db)
+		return refuse_missing(sink, state.number, true, err);
+	if ((state.number || sink->past.n) && !table)
+		return refuse_missing(sink, state.number ? state.number : noted->number, false, err);
+	return resumed ? compare(sink, &state, noted, err) : 0;
+}
+
+/* Without a key rows that are there may be those of this very source: a run that begins must not add them again. */
+static int check_rows(struct sqlite_sink *sink, const struct sink_env *env, struct weir_error *err)
+{
+	const struct sqlite_config *config = sink->config;
+	bool begins = !sink->past.known && !read_position(env->position, &(struct ledger_batch){0});
+	if (!begins || !sink->db || config->rows.key || config->on_start == SINK_APPEND ||
+	    !sqlite_db_has_rows(sink->db))
+		return 0;
+	if (config->on_start == SINK_REPLACE) {
+		sink->replaces = true;
+		return 0;
+	}
+	return weir_error_set(err, WEIR_EINVAL,
+			      "table %.60s in %.150s has rows that this run has not written, and without a key rows "
+			      "may be duplicated; name a key or another table, or set on_start to append or replace",
+			      config->rows.table, config->path);
+}
+
+static int open_on_thread(struct sqlite_job *job)
+{
+	struct sqlite_sink *sink = job->sink;
+	int code = sqlite_db_open(&sink->opts, &sink->db, job->err);
+	if (!code && sink->run)
+		code = check_run(sink, job->env, job->err);
+	return code ? code : check_rows(sink, job->env, job->err);
+}
+
+static int start_on_thread(struct sqlite_job *job)
+{
+	int code = sqlite_db_start(&job->sink->opts, &job->sink->db, job->err);
+	bool empties = !code && job->sink->replaces;
+	return empties && sqlite_db_empty(job->sink->db) ? refuse(job->sink, job->err, WEIR_EIO) : code;
+}
+
+static int close_on_thread(struct sqlite_job *job)
+{
+	sqlite_db_close(job->sink->db);
+	return 0;
+}
+
+/* ---- the port, on the fiber */
+
+static int run_job(void *arg)
+{
+	struct sqlite_job *job = arg;
+	job->result = job->work(job);
+	job->done = true;
+	return 0;
+}
+
+/* What the thread has done is done, even if the fiber was cancelled meanwhile. */
+static int call_thread(struct sqlite_job *job, int (*work)(struct sqlite_job *job), weir_nsec deadline)
+{
+	job->work = work;
+	int code = weir_pool_call(job->sink->pool, run_job, job, deadline);
+	if (job->done)
+		return job->result;
+	return weir_error_set(job->err, code, "%s: %s", job->sink->config->path, weir_strerror(code));
+}
+
+static int close_sqlite(struct sink *handle, struct weir_error *err)
+{
+	struct sqlite_sink *sink = (struct sqlite_sink *)handle;
+	struct sqlite_job job = {.sink = sink, .err = err};
+	int code = 0;
+	if (sink->pool) {
+		weir_shield_enter();
+		code = call_thread(&job, close_on_thread, WEIR_FOREVER);
+		weir_shield_leave();
+	}
+	weir_pool_free(sink->pool);
+	sink_table_fini(&sink->table);
+	free(sink->past.ids);
+	free(sink->run);
+	free(sink);
+	return code;
+}
+
+static int init_sink(struct sqlite_sink *sink, const struct sqlite_config *config, const struct sink_env *env)
+{
+	sink->config = config;
+	if (getrandom(&sink->process, sizeof sink->process, 0) != sizeof sink->process)
+		return -errno;
+	if (env->run && !(sink->run = strdup(env->run)))
+		return WEIR_ENOMEM;
+	sink->opts = (struct sqlite_db_options){config->path, &config->rows, &sink->table, sink->run};
+	int code = sink_table_init(&sink->table, &config->rows);
+	return code ? code : weir_pool_new(1, &sink->pool);
+}
+
+static int open_sqlite(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err)
+{
+	struct sqlite_sink *sink = calloc(1, sizeof *sink);
+	struct sqlite_job job = {.sink = sink, .env = env, .err = err};
+	if (!sink)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	int code = init_sink(sink, config, env);
+	code = code ? weir_error_set(err, code, "%s", weir_strerror(code))
+		    : call_thread(&job, open_on_thread, WEIR_FOREVER);
+	if (code) {
+		close_sqlite((struct sink *)sink, NULL);
+		return code;
+	}
+	*ret_sink = (struct sink *)sink;
+	return 0;
+}
+
+static int start_sqlite(struct sink *handle, struct weir_error *err)
+{
+	struct sqlite_sink *sink = (struct sqlite_sink *)handle;
+	struct sqlite_job job = {.sink = sink, .err = err};
+	return call_thread(&job, start_on_thread, WEIR_FOREVER);
+}
+
+static int write_sqlite(struct sink *handle, struct sink_item *items, size_t n, struct weir_error *err,
+			weir_nsec deadline)
+{
+	struct sqlite_sink *sink = (struct sqlite_sink *)handle;
+	struct sqlite_job job = {.sink = sink, .items = items, .n = n, .err = err};
+	if (sink->failed.code)
+		return weir_error_set(err, sink->failed.code, "%s", sink->failed.text);
+	return call_thread(&job, write_on_thread, deadline);
+}
+
+static enum sink_exactness exactness(const struct sink *handle)
+{
+	const struct sqlite_sink *sink = (const struct sqlite_sink *)handle;
+	return sink->config->rows.key ? SINK_BY_KEY : sink->run ? SINK_BY_LEDGER : SINK_REPEATS;
+}
+
+static void write_position(const struct sink *handle, struct buf *out)
+{
+	const struct sqlite_sink *sink = (const struct sqlite_sink *)handle;
+	if (sink->run)
+		buf_addf(out, "sqlite batch=%" PRIu64 " process=%" PRIx64, sink->last.number, sink->last.process);
+}
+
+static int take_written(struct sink *handle, uint64_t **ret_ids, size_t *ret_n, struct weir_error *err,
+			weir_nsec deadline)
+{
+	struct sqlite_sink *sink = (struct sqlite_sink *)handle;
+	(void)err;
+	(void)deadline;
+	*ret_ids = sink->past.ids;
+	*ret_n = sink->past.n;
+	sink->past.ids = NULL;
+	sink->past.n = 0;
+	return 0;
+}
+
+static const struct key keys[] = {
+	{"path", KEY_PATH_OUT, offsetof(struct sqlite_config, path), .flags = KEY_REQUIRED | KEY_DATABASE,
+	 .text = "The database file; weir creates it if there is none"},
+	{"table", KEY_STRING, offsetof(struct sqlite_config, rows.table), .flags = KEY_REQUIRED | KEY_TABLE,
+	 .text = "The table; weir creates it if there is none"},
+	{"key", KEY_STRING, offsetof(struct sqlite_config, rows.key),
+	 .text = "The field and column that identifies a row: a row with the same value is replaced. Without it rows "
+		 "are added, and the table " LEDGER_TABLE " prevents duplicates after a crash"},
+	{"columns", KEY_STRINGS, offsetof(struct sqlite_config, rows.columns),
+	 .text = "The fields to keep, a column each; default: the whole output as JSON in the column `item`"},
+	{"on_start", KEY_ENUM, offsetof(struct sqlite_config, on_start), .fallback = "refuse", .flags = KEY_PACE,
+	 .choices = SINK_ON_START_CHOICES,
+	 .text = "What to do, without a key, if the table has rows when a run begins: refuse to run, append, or delete "
+		 "them first (replace)"},
+	{0},
+};
+
+static const struct key_strings *columns_of(const void *config)
+{
+	return &((const struct sqlite_config *)config)->rows.columns;
+}
+
+static const struct sink_ops ops = {
+	.columns = columns_of,
+	.open = open_sqlite,
+	.start = start_sqlite,
+	.write = write_sqlite,
+	.close = close_sqlite,
+	.exactness = exactness,
+	.position = write_position,
+	.written = take_written,
+};
+
+const struct adapter sink_sqlite_adapter = {
+	.kind = ADAPTER_SINK,
+	.name = "sqlite",
+	.text = "Writes rows into an SQLite database, each batch a durable transaction; exactly one row per output, "
+		"even after a crash",
+	.keys = keys,
+	.config_bytes = sizeof(struct sqlite_config),
+	.check = check_config,
+	.sink = &ops,
+};

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Mistakes that are no errors: check and run warn, and the end says which column stayed empty and which step dropped all.
+mock
+seq 5 | sed 's/.*/{"id": &, "score": &}/' >in.jsonl
+cat >same.yaml <<YAML
+source: { jsonl: in.jsonl }
+steps: [ { http: "$MOCK_URL/orders/{{.id}}" } ]
+sink: stdout
+YAML
+weir check same.yaml
+expect_code 0
+expect_err '^same.yaml:2:18: warning: url has "\{\{.id\}\}", which is sent as it stands; did you mean \$\{.id\}\?$'
+expect_out '^same.yaml: ok$'
+weir run same.yaml
+expect_err '^same.yaml:2:18: warning: url has'
+weir run same.yaml --fresh=discard --quiet
+expect test "$(grep -c warning stderr)" = 0
+
+cat >secret.yaml <<'YAML'
+source: { jsonl: in.jsonl }
+steps: [ { http: { url: 'http://h/${.id}', headers: { Authorization: Bearer s3cret } } } ]
+sink: stdout
+YAML
+weir check --explain secret.yaml
+expect_err 'secret.yaml:2:70: warning: Authorization is a secret in plain text; take it from \$\{env:NAME\} or'
+expect_out 'Authorization: "\*\*\*"'
+expect test "$(grep -c s3cret stdout)" = 0
+
+for sink in 'csv: { path: out.csv, columns: [id, scroe] }' 'sqlite: { path: out.db, table: t, columns: [id, scroe] }'; do
+	printf 'source: { jsonl: in.jsonl }\nbroker: memory\nsink: { %s }\n' "$sink" >empty.yaml
+	weir run empty.yaml
+	expect_code 0
+	expect_err 'column scroe was empty in all 5 rows'
+done
+
+cat >dropped.yaml <<'YAML'
+source: { jsonl: in.jsonl }
+broker: memory
+steps: [ { jq: . }, { jq: 'select(.id == "5")' } ]
+sink: stdout
+YAML
+weir run dropped.yaml
+expect_code 0
+expect_err '5 of 5 items were dropped by step 2 \(jq\)'

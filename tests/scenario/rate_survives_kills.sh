@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# A rate that is set holds over restarts: what it has let through is on the disk before it does.  Three starts with a
+# kill in between make no more calls than one run would; a stop keeps the exact place; the file does no harm when it is
+# damaged, or when the clocks have jumped.
+mock
+orders 100
+pipeline_orders 'flow: { rate: 5/10s, burst: 5, concurrency: 5 }'
+begun=${EPOCHREALTIME/./}
+until_ms() {
+	local left=$(($1 * 1000 - (${EPOCHREALTIME/./} - begun)))
+	[ "$left" -le 0 ] || sleep "$(printf '%d.%06d' $((left / 1000000)) $((left % 1000000)))"
+}
+for ms in 1300 2600 3900; do
+	start_run
+	until_ms $ms
+	kill_run
+done
+calls=$(mock_stat .requests)
+expect test "$calls" -le 6
+expect test "$calls" -ge 5
+expect_json state/upstreams.json '.version == 1 and (.upstreams | length) == 1 and (.boot | length) > 10'
+expect test "$(stat -c %a state/upstreams.json)" = 600
+
+# One that stops by itself has used what it has used, and no more.
+mock_stop
+mock
+rm -rf state out.db
+pipeline_orders 'flow: { rate: 10/10s, burst: 10, concurrency: 1 }'
+orders 4
+run
+expect_code 0
+orders 100
+rm -rf state/state.db* out.db
+stop_after 0.8
+expect_code 5
+expect_summary '.succeeded >= 6 and .succeeded <= 7'
+
+# Nonsense, and clocks that have jumped: calls are held back for a burst's time at most.
+for text in '{"version":1,' '{"version":1,"boot":"x","upstreams":{"k":{"limit":0,"per_sec":0,"min_latency_ms":0,"boot_s":1,"unix_s":-1}}}'; do
+	rm -rf state/state.db* out.db
+	printf '%s' "$text" >state/upstreams.json
+	stop_after 0.5
+	expect_err 'upstreams.json is damaged'
+	expect_summary '.succeeded == 10'
+done
+rm -rf state/state.db* out.db
+printf '{"version":1,"boot":"other","upstreams":{"%s":{"limit":0,"per_sec":0,"min_latency_ms":0,"boot_s":1,"unix_s":9000000000}}}' \
+	"$MOCK_URL" >state/upstreams.json
+stop_after 2.5
+expect_summary '.succeeded >= 2 and .succeeded <= 3'

@@ -10,13 +10,14 @@
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
  *
  * A body whose length nobody stated may have been cut without a trace.  If it is no JSON it may have been a transport
- * error; so, too, an answer that is not HTTP.  Those are tried twice.
+ * error; so, too, an answer that is not HTTP, or a compressed body that is damaged.  Those are tried twice.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/run.h>
 
+#include "http/encoding.h"
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
@@ -47,17 +48,27 @@ static const char *name_clock(const struct http_step *step, enum http_clock cloc
 	return step->is_list && clock != HTTP_CLOCK_NONE ? " (--timeout)" : names[clock];
 }
 
+static enum step_verdict say_too_large(const struct http_step *step, struct step_call *call,
+				       const struct http_response *response)
+{
+	char size[32], from[80] = "";
+	bool body = !strcmp(response->detail, "body");
+	if (response->encoded_bytes)
+		snprintf(from, sizeof from, ", decoded from %zu bytes of %s", response->encoded_bytes,
+			 response->encoding);
+	if (!strcmp(response->detail, "ratio"))
+		return step_say(call, STEP_DEAD, "too large: body%s, is over %d times as long", from, HTTP_RATIO);
+	format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
+	return step_say(call, STEP_DEAD, "too large: %s over %s%s", response->detail, size, from);
+}
+
 static enum step_verdict judge_failure(const struct http_step *step, struct step_call *call,
 				       const struct http_response *response)
 {
-	char size[32];
 	enum step_verdict verdict = STEP_RETRY;
 	switch (response->failure) {
-	case HTTP_TOO_LARGE: {
-		bool body = !strcmp(response->detail, "body");
-		format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
-		return step_say(call, STEP_DEAD, "too large: %s over %s", response->detail, size);
-	}
+	case HTTP_TOO_LARGE:
+		return say_too_large(step, call, response);
 	case HTTP_CERTIFICATE:
 	case HTTP_NOT_ALLOWED:
 	case HTTP_BAD_URL:
@@ -101,7 +112,6 @@ static enum step_verdict judge_status(struct step_call *call, int status)
 
 /* ---- bodies ---- */
 
-/* Nobody asked for it: no Accept-Encoding is sent. */
 static enum step_verdict is_encoded(struct step_call *call, const char *what, const char *encoding)
 {
 	return step_say(call, STEP_DEAD, "%s: the server sent Content-Encoding: %s, which weir does not decode", what,
@@ -181,7 +191,7 @@ static enum step_verdict take_json(struct step_call *call, struct http_response 
 	int error = json_parse(value.data + mark, value.len - mark, &json, NULL);
 	if (error == WEIR_ENOMEM)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	if (error < 0 && response->encoding[0])
+	if (error < 0 && response->encoding[0] && !response->encoded_bytes)
 		return is_encoded(call, "not json", response->encoding);
 	if (error < 0) {
 		bool doubtful = !response->length_known && call->attempt < DOUBTFUL_ATTEMPTS;
@@ -199,7 +209,7 @@ static enum step_verdict take_text(struct step_call *call, const struct http_res
 	struct buf out = {0};
 	const char *body = response->body ? response->body : "";
 	bool text = json_utf8_valid(body, response->body_bytes);
-	if (!text && response->encoding[0])
+	if (!text && response->encoding[0] && !response->encoded_bytes)
 		return is_encoded(call, "not text", response->encoding);
 	if (!text)
 		return step_say(call, STEP_DEAD, "not text: the body is not valid UTF-8");
@@ -282,7 +292,7 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 	json_put_uint(&out, "attempts", call->attempt - call->given_up);
 	json_put_text(&out, "error", verdict == STEP_OK ? NULL : call->why);
 	put_body(&out, step, call, response, verdict);
-	if (response->failure == HTTP_ANSWERED && response->encoding[0])
+	if (response->failure == HTTP_ANSWERED && response->encoding[0] && !response->encoded_bytes)
 		json_put_text(&out, "content_encoding", response->encoding);
 	json_close(&out, '}');
 	enum step_verdict added = add_buf(call, &out);

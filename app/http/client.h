@@ -3,10 +3,10 @@
  * The one HTTP client.  Any fiber of the loop that made a client may fetch with it; each call is one request and
  * suspends until its answer is whole or has failed.
  *
- * A client keeps connections open and uses them again, resolves a host once a minute on a thread, and bounds all that a
- * server decides: time, header bytes, body bytes.  It follows no redirect, obeys no environment variable, verifies
- * certificates, and speaks HTTP/1.1.  Nothing here tells which library does it: another client with these calls may
- * stand in for it.
+ * A client keeps connections open and uses them again, resolves a host once a minute on a thread, decodes bodies that
+ * come compressed (encoding.h), and bounds all that a server decides: time, header bytes, body bytes.  It follows no
+ * redirect, obeys no environment variable, verifies certificates, and speaks HTTP/1.1.  Nothing here tells which
+ * library does it: another client with these calls may stand in for it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -28,7 +28,7 @@ struct http_client_options {
 	weir_nsec timeout;          /* from the sending of a request to its last byte; 0: 30 s */
 	weir_nsec connect_timeout;  /* TLS included; 0: 5 s, or a sixth of timeout if that is longer */
 	weir_nsec silence_timeout;  /* longest time without a byte from the server; 0: 30 s, or timeout if longer */
-	size_t body_bytes;          /* longest body; 0: 10 MiB */
+	size_t body_bytes;          /* longest body, decoded; 0: 10 MiB */
 	bool all_headers;           /* give those that explain nothing, too */
 	bool public_only;           /* refuse loopback, private and other special addresses (see origin.h) */
 	const char *const *headers; /* "Name: value" for every request; copied */
@@ -79,7 +79,8 @@ struct http_response {
 	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
 	int status;            /* 0: none came */
 	bool sent;             /* an attempt was made, at least to connect */
-	char encoding[24];     /* Content-Encoding, cut; empty: none, or identity.  The body is as it came */
+	char encoding[24];     /* Content-Encoding, cut; empty: none, or identity */
+	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
 	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
 	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
 	size_t body_bytes;     /* bytes in body; with a failure what had come */

@@ -64,6 +64,10 @@ const struct key step_http_keys[] = {
 	{"expect", KEY_ENUM, FIELD(expect), "json", .choices = "json|text|bytes",
 	 .text = "Type of the body: a JSON value, null if the body is empty; text, which becomes a JSON string; or "
 		 "bytes, which become {\"base64\": ...}"},
+	{"compress", KEY_ENUM, FIELD(compress), "auto", .choices = "auto|none", .flags = KEY_PACE,
+	 .text = "Whether to ask for compressed answers (gzip, deflate, br, zstd). They are decoded, asked for or not; "
+		 "a "
+		 "header Accept-Encoding in headers is sent instead"},
 	{"record", KEY_BOOL, FIELD(record), "false",
 	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, status, ok, "
 		 "latency_ms, "
@@ -79,7 +83,9 @@ const struct key step_http_keys[] = {
 	 .text = "Name of the upstream (letters, digits, _ . and -): limits, breaker and what weir has found out are "
 		 "kept under it, instead of separately for each host"},
 	{"max_body", KEY_SIZE, FIELD(max_body), "10MiB", 1, (int64_t)1 << 30, .flags = KEY_PACE,
-	 .text = "Maximum size of an answer; a longer one is a failure"},
+	 .text = "Maximum size of an answer, decoded; a longer one is a failure. One over 10 MiB that was compressed "
+		 "to "
+		 "less than a 200th is, too"},
 	{0},
 };
 
@@ -150,12 +156,17 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-const struct key_header *step_http_content_type(const struct step_http_config *config)
+const struct key_header *step_http_header(const struct step_http_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->headers.n; i++)
-		if (!strcasecmp(config->headers.headers[i].name, "content-type"))
+		if (!strcasecmp(config->headers.headers[i].name, name))
 			return &config->headers.headers[i];
 	return NULL;
+}
+
+const struct key_header *step_http_content_type(const struct step_http_config *config)
+{
+	return step_http_header(config, "content-type");
 }
 
 bool step_http_is_json(const char *content_type)

@@ -8,6 +8,7 @@
 #include "port/key.h"
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
+enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 
 struct step_http_config {
@@ -20,6 +21,7 @@ struct step_http_config {
 	weir_nsec timeout;
 	char *tls_ca;
 	int expect;
+	int compress;
 	bool record;
 	char *into; /* NULL: the answer takes the item's place */
 	struct key_counts ok;
@@ -37,6 +39,9 @@ const char *step_http_fixed_origin(const struct template *url, struct http_origi
 
 /* What makes the body, NULL: it has none. */
 const struct template *step_http_body(const struct step_http_config *config);
+
+/* The header of that name that is set, or NULL. */
+const struct key_header *step_http_header(const struct step_http_config *config, const char *name);
 
 /* The header Content-Type, or NULL; and whether such a value of it means JSON. */
 const struct key_header *step_http_content_type(const struct step_http_config *config);

@@ -8,6 +8,7 @@
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
+#include "http/encoding.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,11 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 		buf_add_str(&line, "Content-Type: application/json");
 		error = add_line(lines, n, &line);
 	}
+	if (error == 0 && config->compress == STEP_HTTP_COMPRESSED && !step_http_header(config, "accept-encoding")) {
+		buf_clear(&line);
+		buf_add_str(&line, "Accept-Encoding: " HTTP_ENCODINGS);
+		error = add_line(lines, n, &line);
+	}
 	if (line.data)
 		explicit_bzero(line.data, line.room);
 	buf_fini(&line);
@@ -104,7 +110,7 @@ static int check_ca(const char *path, struct weir_error *err)
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	char **lines = calloc(config->headers.n + 2, sizeof(char *));
+	char **lines = calloc(config->headers.n + 3, sizeof(char *));
 	size_t n = 0;
 	const char *ca = find_ca(step, env);
 	int error = lines ? make_constant_headers(config, lines, &n, err) : WEIR_ENOMEM;

@@ -10,6 +10,7 @@
 #include "http/transfer.h"
 
 #include "data/array.h"
+#include "http/encoding.h"
 #include "http/origin.h"
 #include "http/shard.h"
 #include "http/telling.h"
@@ -87,12 +88,14 @@ static void take_length(struct transfer *self, const char *value, size_t n)
 static void take_encoding(struct transfer *self, const char *value, size_t n)
 {
 	char *to = self->response->encoding;
-	size_t most = sizeof self->response->encoding - 1, i = 0;
+	size_t most = sizeof self->response->encoding - 1, at = strlen(to);
 	if (n == 8 && !strncasecmp(value, "identity", n))
 		return;
-	for (; i < n && i < most; i++)
-		to[i] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
-	to[i] = 0;
+	if (at && at < most) /* one over the other, which no server means: not decoded */
+		to[at++] = ',';
+	for (size_t i = 0; i < n && at < most; i++)
+		to[at++] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
+	to[at] = 0;
 }
 
 /* Without the white space at its end. */
@@ -266,6 +269,8 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 		describe_failure(self, code, response);
 	if (code != CURLE_OK)
 		self->base.closed = true;
+	else if (!self->head)
+		http_decode(response, self->shard->all->opts->body_bytes);
 	self->response = NULL;
 }
 

@@ -9,7 +9,8 @@
  *
  * A job names the upstream of its next call, gets a fiber when it may make that, and gives the permit back when it has
  * ended.  So an item goes through steps that call upstreams in several legs: when it comes to a call for which it has
- * no permit, it waits for that upstream like all others, and goes on from there.
+ * no permit, it waits for that upstream like all others, and goes on from there.  A step may ask for a leg itself, when
+ * an answer sends it to another upstream.
  *
  * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item with an ordering key
  * (flow.order_by) waits in memory, since the others of its key must wait for it; there the broker is told of each
@@ -20,12 +21,14 @@
 #include "data/units.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct engine_job {
 	struct item *item;
 	size_t step, value; /* where it is; the values are item->outputs, and what the step made of those before it: */
 	struct value_list made;
+	void *leg;    /* what that step remembers of this value (step_call.leg) */
 	bool goes_on; /* from there */
 	bool named;   /* the permit that it has is for the call that comes next */
 };
@@ -77,6 +80,8 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 		if (!may_run(engine, job, call))
 			return STEP_OK;
 		verdict = run_value(engine, job->step, call);
+		if (call->permit->next)
+			return STEP_OK;
 	}
 	value_list_fini(&item->outputs);
 	item->outputs = job->made;
@@ -92,11 +97,18 @@ static void keep_evidence(const struct engine *engine, struct item *item, size_t
 	engine_set_evidence(item, number, engine->life.plan->steps[step].adapter->name, call->evidence);
 }
 
+static void forget_leg(struct engine_job *job)
+{
+	free(job->leg);
+	job->leg = NULL;
+}
+
 /* Without what a try before this one has left. */
 static int begin(const struct engine *engine, struct engine_job *job)
 {
 	struct item *item = job->item;
 	struct value whole;
+	forget_leg(job);
 	value_list_fini(&item->outputs);
 	value_fini(&item->evidence);
 	job->step = 0;
@@ -246,6 +258,7 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	struct step_call call = first_call(engine, item);
 	call.permit = attempt;
 	call.outputs = &job->made;
+	call.leg = &job->leg;
 	call.last_attempt = attempt->last;
 	call.may_die = attempt->may_be_last;
 	call.evidence = &evidence;
@@ -299,6 +312,7 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 	struct engine_job *job = at;
 	struct item *item = job->item;
 	value_list_fini(&job->made);
+	forget_leg(job);
 	leave(engine, item);
 	engine->load.in_hand++;
 	if (result >= 0) {
@@ -321,6 +335,7 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 	struct engine_job *job = at;
 	engine->tally.refused += !last->call; /* nothing was tried: its upstream lets it wait */
 	value_list_fini(&job->made);
+	forget_leg(job);
 	leave(engine, job->item);
 	engine_postpone(&engine->store, job->item, due);
 	return 0;

@@ -6,7 +6,7 @@
  *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up.  A 403, too, that says when to come back
  *                        or that nothing is left of the quota: so GitHub says it
  *     408 425 5xx        tried again (not 501 and 505: they stay as they are)
- *     other 4xx, 3xx     dead
+ *     other 4xx, 3xx     dead (a redirect that is followed does not come here)
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
  *
  * A body whose length nobody stated may have been cut without a trace.  If it is no JSON it may have been a transport
@@ -102,12 +102,23 @@ bool step_http_is_throttled(const struct http_response *response)
 	       (response->status == 403 && (hint->retry_after > 0 || used_up));
 }
 
+static enum step_verdict judge_redirect(const struct http_step *step, struct step_call *call, int status,
+					const char *location)
+{
+	int64_t most = step->config->follow;
+	if (!location)
+		return step_say(call, STEP_DEAD, "status: %d without a Location", status);
+	if (most)
+		return step_say(call, STEP_DEAD, "redirect: more than %lld (%s), the last to %.150s", (long long)most,
+				step->is_list ? "--follow" : "follow", location);
+	return step_say(call, STEP_DEAD, "status: %d to %.150s; %s", status, location,
+			step->is_list ? "--follow 5 follows it" : "set follow: 5 to follow it");
+}
+
 static enum step_verdict judge_status(struct step_call *call, int status)
 {
 	bool passing = status == 408 || status == 425 || (status >= 500 && status != 501 && status != 505);
-	bool redirect = status >= 300 && status <= 399 && status != 304;
-	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d%s", status,
-			redirect ? " (redirects are not followed)" : "");
+	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d", status);
 }
 
 /* ---- bodies ---- */
@@ -246,6 +257,8 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 	bool good = step_http_is_good(step->config, status);
 	if (!good && step_http_is_throttled(response))
 		return step_say(call, STEP_REFUSED, "status: %d", status);
+	if (!good && http_is_redirect(status))
+		return judge_redirect(step, call, status, response->location);
 	if (!good)
 		return judge_status(call, status);
 	if (step->config->expect == STEP_HTTP_JSON)
@@ -282,6 +295,8 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 	struct buf out = {0};
 	json_open(&out, NULL, '{');
 	json_put_bytes(&out, "url", x->url.data ? x->url.data : "", x->url.len);
+	if (x->hop)
+		json_put_text(&out, "final_url", x->hop->url);
 	if (response->status)
 		json_put_int(&out, "status", response->status);
 	else

@@ -82,7 +82,8 @@ void http_response_fini(struct http_response *response)
 {
 	free(response->body);
 	free(response->headers);
-	response->body = response->headers = NULL;
+	free(response->location);
+	response->body = response->headers = response->location = NULL;
 	response->body_bytes = 0;
 }
 
@@ -377,7 +378,8 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 	const struct http_origin *origin = request->origin;
 	static const struct http_addresses closed = {
 		.failure = HTTP_NOT_ALLOWED, .text = "the host has a private address; --allow-private permits it"};
-	if (client->opts.public_only && origin->numeric && !http_address_text_is_public(origin->host)) {
+	bool public_only = client->opts.public_only || (request->is_foreign && client->opts.public_foreign);
+	if (public_only && origin->numeric && !http_address_text_is_public(origin->host)) {
 		fail_unsent(ret_response, &closed);
 		return 0;
 	}
@@ -385,7 +387,7 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 	if (!host)
 		return WEIR_ENOMEM;
 	host->users++;
-	int error = origin->numeric ? 0 : http_host_resolve(&client->hosts, host, origin->host, deadline);
+	int error = origin->numeric ? 0 : http_host_resolve(host, origin->host, public_only, deadline);
 	if (error == 0 && host->addresses && host->addresses->failure != HTTP_ANSWERED)
 		fail_unsent(ret_response, host->addresses);
 	else if (error == 0)
@@ -435,7 +437,7 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	TAILQ_INIT(&client->silent);
 	TAILQ_INIT(&client->running);
 	TAILQ_INIT(&client->idle);
-	int error = http_hosts_init(&client->hosts, client->opts.public_only);
+	int error = http_hosts_init(&client->hosts);
 	if (error == 0)
 		error = http_transfers_new(&client->opts, &events, &client->transfers);
 	if (error == 0)

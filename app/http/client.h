@@ -5,8 +5,8 @@
  *
  * A client keeps connections open and uses them again, resolves a host once a minute on a thread, decodes bodies that
  * come compressed (encoding.h), and bounds all that a server decides: time, header bytes, body bytes.  It follows no
- * redirect, obeys no environment variable, verifies certificates, and speaks HTTP/1.1.  Nothing here tells which
- * library does it: another client with these calls may stand in for it.
+ * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks
+ * HTTP/1.1.  Nothing here tells which library does it: another client with these calls may stand in for it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -31,6 +31,7 @@ struct http_client_options {
 	size_t body_bytes;          /* longest body, decoded; 0: 10 MiB */
 	bool all_headers;           /* give those that explain nothing, too */
 	bool public_only;           /* refuse loopback, private and other special addresses (see origin.h) */
+	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
 	const char *ca_file; /* PEM, the only certificates that are trusted; NULL: the system's; borrowed for the life
@@ -46,6 +47,9 @@ struct http_request {
 	size_t header_count;
 	const char *body; /* NULL: none */
 	size_t body_bytes;
+	bool is_foreign; /* a server has named the URL, not the user: of the headers, the client's too, go only those
+			  * that say what may come (transfers.c), and with public_foreign the address must be public */
+	bool is_emptied; /* there is no body any more, and no header Content-Type */
 };
 
 /* Why there is no whole answer: name in messages. */
@@ -85,6 +89,7 @@ struct http_response {
 	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
 	size_t body_bytes;     /* bytes in body; with a failure what had come */
 	weir_nsec took;        /* from sending (or connecting) to the end */
+	char *location;        /* of a redirect that has one; malloc'ed */
 	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };

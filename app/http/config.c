@@ -69,14 +69,18 @@ const struct key step_http_keys[] = {
 		 "a "
 		 "header Accept-Encoding in headers is sent instead"},
 	{"record", KEY_BOOL, FIELD(record), "false",
-	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, status, ok, "
-		 "latency_ms, "
-		 "bytes, attempts, error, body"},
+	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, final_url "
+		 "after redirects, status, ok, latency_ms, bytes, attempts, error, body"},
 	{"into", KEY_FIELD, FIELD(into),
 	 .text = "Where in the item to put the answer, such as `.answer`; the rest of the item stays. Default: the "
 		 "answer "
 		 "takes the place of the item"},
 	{"ok", KEY_COUNTS, FIELD(ok), NULL, 100, 599, .text = "Statuses that count as success; default: every 2xx"},
+	{"follow", KEY_COUNT, FIELD(follow), "0", 0, 20, .flags = KEY_PACE,
+	 .text = "Maximum redirects to follow, except those with a status in ok. A 303, and a 301 or 302 after a POST, "
+		 "is "
+		 "followed by a GET; from https to http never; other origins get no credentials, must have a public "
+		 "address, and have limits of their own"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,

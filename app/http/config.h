@@ -22,6 +22,7 @@ struct step_http_config {
 	char *tls_ca;
 	int expect;
 	int compress;
+	int64_t follow;
 	bool record;
 	char *into; /* NULL: the answer takes the item's place */
 	struct key_counts ok;

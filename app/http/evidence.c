@@ -68,6 +68,8 @@ char *step_http_meta(const struct exchange *x)
 	struct buf out = {0};
 	json_put_int(&out, "status", response->status);
 	json_put_bytes(&out, "url", x->url.data, x->url.len);
+	if (x->hop)
+		json_put_text(&out, "final_url", x->hop->url);
 	json_put_real(&out, "latency_ms", (double)response->took / (double)WEIR_MSEC, 1);
 	add_headers(&out, response->headers ? response->headers : "", true);
 	return buf_take(&out, NULL);
@@ -79,7 +81,9 @@ void step_http_explain(const struct step_call *call, const struct exchange *x, c
 	json_put_text(out, "method", method);
 	if (x->url.len)
 		evidence_add_text(out, "url", x->url.data, x->url.len);
-	else /* it could not be made of this */
+	if (x->hop)
+		evidence_add_text(out, "final_url", x->hop->url, strlen(x->hop->url));
+	if (!x->url.len) /* it could not be made of this */
 		evidence_add_text(out, "input", call->input->data, call->input->len);
 	add_answer(out, &x->response);
 	if (x->body.len)

@@ -6,6 +6,7 @@
 #include "http/client.h"
 #include "http/config.h"
 #include "http/origin.h"
+#include "http/redirect.h"
 #include "port/adapter.h"
 
 struct http_step {
@@ -26,6 +27,7 @@ struct exchange {
 	char **lines;      /* headers that the item filled */
 	size_t line_count;
 	struct http_origin origin;
+	struct http_hop *hop; /* what is sent instead, since answers before this one said so; NULL: nothing */
 	struct http_response response;
 };
 
@@ -41,6 +43,15 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 /* Adds the record about the request, with that output in it. */
 enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
 				   enum step_verdict verdict);
+
+/* ---- follow.c */
+
+/* Whether the answer is a redirect that is to be followed. */
+bool step_http_is_followed(const struct http_step *step, const struct step_call *call, const struct exchange *x);
+
+/* Asks for another leg, in which the request goes there; or says why not. */
+enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x,
+				   const struct http_request *request);
 
 /* ---- evidence.c */
 

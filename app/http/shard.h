@@ -46,8 +46,9 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head;
+	bool chunked, head, public_only;
 	struct http_limits limits;
+	struct buf location;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */
 	int socket_errno;
 	char error[CURL_ERROR_SIZE];

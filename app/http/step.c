@@ -125,6 +125,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.body_bytes = (size_t)config->max_body,
 		.all_headers = env->meta,
 		.public_only = !env->allow_private && !step->origin.name[0],
+		.public_foreign = !env->allow_private,
 		.headers = (const char *const *)lines,
 		.header_count = n,
 	};
@@ -326,6 +327,9 @@ static const char *http_upstream(const struct step *handle, const struct step_ca
 	struct json *meta = NULL;
 	struct template_input input = {0};
 	struct http_origin origin = {0};
+	const struct http_hop *hop = call->leg ? *call->leg : NULL;
+	if (hop && !step->config->label)
+		return hop->origin.name;
 	if (step->config->label || step->origin.name[0])
 		return step->config->label ? step->config->label : step->origin.name;
 	if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
@@ -363,6 +367,23 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	return wrong ? step_say(call, STEP_DEAD, "url: %s", wrong) : STEP_OK;
 }
 
+static struct http_request make_request(const struct http_step *step, const struct exchange *x)
+{
+	const struct http_hop *hop = x->hop;
+	bool is_emptied = hop && hop->is_emptied, has_body = step_http_body(step->config) && !is_emptied;
+	return (struct http_request){
+		.method = is_emptied ? "GET" : methods[step->config->method],
+		.url = hop ? hop->url : x->url.data,
+		.origin = hop ? &hop->origin : &x->origin,
+		.headers = (const char *const *)x->lines,
+		.header_count = x->line_count,
+		.body = has_body ? (x->body.data ? x->body.data : "") : NULL,
+		.body_bytes = has_body ? x->body.len : 0,
+		.is_foreign = hop && hop->is_foreign,
+		.is_emptied = is_emptied,
+	};
+}
+
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	enum step_verdict verdict = prepare(step, call, x);
@@ -370,15 +391,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
-	const struct http_request request = {
-		.method = methods[step->config->method],
-		.url = x->url.data,
-		.origin = &x->origin,
-		.headers = (const char *const *)x->lines,
-		.header_count = x->line_count,
-		.body = step_http_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
-		.body_bytes = x->body.len,
-	};
+	const struct http_request request = make_request(step, x);
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
 	step_http_leave(step, call, x, error);
 	if (error == WEIR_ECANCELED)
@@ -387,7 +400,11 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	return step_http_excuse(call, step_http_judge(step, call, x));
+	if (step_http_is_followed(step, call, x))
+		return step_http_follow(step, call, x, &request);
+	verdict = step_http_judge(step, call, x);
+	call->took += x->hop ? x->hop->took : 0;
+	return step_http_excuse(call, verdict);
 }
 
 /* Puts the item around the answer. */
@@ -416,17 +433,19 @@ static enum step_verdict put_meta(struct step_call *call, const struct exchange 
 static enum step_verdict http_run(struct step *handle, struct step_call *call)
 {
 	struct http_step *step = (struct http_step *)handle;
-	struct exchange x = {0};
+	struct exchange x = {.hop = call->leg ? *call->leg : NULL};
+	if (x.hop)
+		*call->leg = NULL;
 	enum step_verdict verdict = exchange(step, call, &x);
 	bool last = verdict == STEP_OK || verdict == STEP_DEAD || (verdict == STEP_RETRY && call->last_attempt);
-	bool nothing = verdict == STEP_OK && is_nothing(step, &x);
-	if (step->config->record && last && !nothing)
+	bool answered = verdict != STEP_OK || (!is_nothing(step, &x) && !call->permit->next);
+	if (step->config->record && last && answered)
 		verdict = step_http_record(step, call, &x, verdict);
 	if (step_wants_evidence(call, verdict))
 		step_http_explain(call, &x, methods[step->config->method]);
-	if (verdict == STEP_OK && !nothing && step->config->into)
+	if (verdict == STEP_OK && answered && step->config->into)
 		verdict = put_into(call, &x);
-	if (verdict == STEP_OK && !nothing && step->tells_meta)
+	if (verdict == STEP_OK && answered && step->tells_meta)
 		verdict = put_meta(call, &x);
 	for (size_t i = 0; i < x.line_count; i++)
 		free(x.lines[i]);
@@ -434,6 +453,7 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	buf_fini(&x.url);
 	buf_fini(&x.body);
 	buf_fini(&x.around);
+	free(x.hop);
 	http_response_fini(&x.response);
 	return verdict;
 }

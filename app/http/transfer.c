@@ -12,6 +12,7 @@
 #include "data/array.h"
 #include "http/encoding.h"
 #include "http/origin.h"
+#include "http/redirect.h"
 #include "http/shard.h"
 #include "http/telling.h"
 #include <errno.h>
@@ -33,7 +34,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	(void)purpose;
 	struct transfer *self = arg;
 	struct http_transfers *all = self->shard->all;
-	if (all->opts->public_only && !http_address_is_public(&address->addr)) {
+	if (self->public_only && !http_address_is_public(&address->addr)) {
 		refuse(self, HTTP_NOT_ALLOWED, "the host has a private address; --allow-private permits it");
 		return CURL_SOCKET_BAD;
 	}
@@ -131,7 +132,12 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
 			self->response->encoding[0] = 0;
 			self->limits = (struct http_limits){0};
 			buf_clear(&self->telling);
+			buf_clear(&self->location);
 		}
+		break;
+	case 'l':
+		if (!self->location.len && (value = header_value(line, n, "location", &value_bytes)))
+			buf_add(&self->location, value, value_bytes);
 		break;
 	case 'c':
 		if ((value = header_value(line, n, "content-length", &value_bytes)))
@@ -255,6 +261,8 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
 		refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
 	response->status = (int)status;
+	if (self->location.len && http_is_redirect(response->status))
+		response->location = buf_take(&self->location, NULL);
 	response->headers = self->telling.len ? buf_take(&self->telling, NULL) : NULL;
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head;
@@ -347,6 +355,7 @@ void http_transfer_free(struct transfer *self)
 	curl_slist_free_all(self->resolved);
 	free(self->headers);
 	buf_fini(&self->telling);
+	buf_fini(&self->location);
 	free(self);
 }
 
@@ -372,9 +381,34 @@ static void set_method(struct transfer *self, const struct http_request *request
 	}
 }
 
+/* Those of a request that does not send all of them, as few do. */
+static int set_some_headers(struct transfer *self, const struct http_request *request)
+{
+	const struct curl_slist *common = self->shard->all->headers;
+	size_t n = 0, most = request->header_count;
+	for (const struct curl_slist *at = common; at; at = at->next)
+		most++;
+	if (array_reserve(&self->headers, &self->header_room, most, sizeof *self->headers))
+		return WEIR_ENOMEM;
+	for (size_t i = 0; i < most; i++) {
+		bool own = i < request->header_count;
+		const char *line = own ? request->headers[i] : common->data;
+		common = own ? common : common->next;
+		if (http_header_may_go(line, request->is_foreign, request->is_emptied))
+			self->headers[n++].data = (char *)(uintptr_t)line; /* libcurl only reads it */
+	}
+	for (size_t i = 0; i < n; i++)
+		self->headers[i].next = i + 1 < n ? &self->headers[i + 1] : NULL;
+	self->headers_set = n ? self->headers : NULL;
+	curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers_set);
+	return 0;
+}
+
 static int set_headers(struct transfer *self, const struct http_request *request)
 {
 	struct curl_slist *list = self->shard->all->headers;
+	if (request->is_foreign || request->is_emptied)
+		return set_some_headers(self, request);
 	if (array_reserve(&self->headers, &self->header_room, request->header_count, sizeof *self->headers))
 		return WEIR_ENOMEM;
 	for (size_t i = request->header_count; i-- > 0;) {
@@ -416,12 +450,15 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 		return WEIR_ENOMEM;
 	set_method(self, request);
 	*response = (struct http_response){0};
+	const struct http_client_options *opts = self->shard->all->opts;
+	self->public_only = opts->public_only || (request->is_foreign && opts->public_foreign);
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
 	self->chunked = self->base.closed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
+	buf_clear(&self->location);
 	self->socket_errno = 0;
 	self->error[0] = '\0';
 	self->started = weir_clock();

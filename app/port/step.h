@@ -33,6 +33,10 @@ struct step_call {
 	/* A step with an upstream has the permit for its call, which it gives back (weir_attempt_leave) when that has
 	 * ended.  Without one (`cut`) it makes none, and says why. */
 	struct weir_attempt *permit;
+	/* A run that has to make another call, and has given its permit back, may name the upstream of that one in
+	 * permit->next, leave what it has to remember here, malloc'ed, and return STEP_OK without outputs: it is run
+	 * again with the permit for it, or without (`cut`), or from the start with NULL here.  NULL: it cannot. */
+	void **leg;
 	struct buf *evidence; /* to append pairs to (evidence.h) if step_wants_evidence(); NULL: nobody wants it */
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
@@ -79,8 +83,8 @@ struct step_ops {
 	void (*close)(struct step *step); /* no run is under way; may suspend, shielded */
 
 	/* NULL: its runs call no upstream.  Else the name of the one that this call will call, once, by what it is made
-	 * of (run, item, input, attempt); its own, or written to room.  NULL: none, since nothing can be made of the
-	 * input, as the run will say. */
+	 * of (run, item, input, attempt, leg); its own, or written to room.  NULL: none, since nothing can be made of
+	 * the input, as the run will say. */
 	const char *(*upstream)(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES]);
 	bool (*reads_meta)(const void *config); /* whether it reads value->meta of its input; NULL: no */
 	unsigned (*held)(const void *config);   /* descriptors that it needs whatever is under way; NULL: none */

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# `weir get` follows redirects, a pipeline does with `follow`; each request of a chain is a call to its own upstream.
+# Another origin gets no credentials, a private address is refused, a chain ends.
+cat >server.py <<'PY'
+import http.server, json, os, sys, threading
+
+def serve(name):
+    log = open(name + ".log", "w", buffering=1)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            n = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(n).decode()
+            headers = {k.lower(): v for k, v in self.headers.items()}
+            log.write(json.dumps({"method": self.command, "path": self.path, "body": body, "headers": headers}) + "\n")
+            word = self.path.split("/")
+            if word[1] == "to":  # /to/CODE/HOST-OR-EMPTY/REST
+                host = open(word[3] + ".port").read() if word[3] in ("a", "b") else ""
+                host = f"http://127.0.0.1:{host}" if host else {"file": "file:", "localhost": f"http://localhost:{ports['b']}"}.get(word[3], "")
+                return self.send(int(word[2]), b"moved", host + "/" + "/".join(word[4:]))
+            if word[1] == "loop":
+                return self.send(302, b"", "/loop")
+            if word[1] == "lost":
+                return self.send(302, b"")
+            self.send(200, json.dumps({"method": self.command, "path": self.path, "body": body, "headers": headers}).encode())
+
+        def send(self, status, body, location=None):
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    ports[name] = server.server_address[1]
+    with open(name + ".new", "w") as port:
+        port.write(str(ports[name]))
+    os.rename(name + ".new", name + ".port")
+    server.serve_forever()
+
+ports = {}
+threading.Thread(target=serve, args=("a",)).start()
+serve("b")
+PY
+python3 server.py &
+pids+=($!)
+wait_until 10 test -s a.port
+wait_until 10 test -s b.port
+a=http://127.0.0.1:$(cat a.port) b=http://127.0.0.1:$(cat b.port)
+
+# get PATH [OPTION ...]: the record of one URL of server a.
+get() {
+	echo "$a/$1" >urls
+	weir get -i urls --allow-private --quiet "${@:2}"
+}
+
+get to/302/a/to/301/a/end
+expect_code 0
+expect_json stdout ".ok and .status == 200 and .attempts == 1 and .url == \"$a/to/302/a/to/301/a/end\" and .final_url == \"$a/end\""
+get end
+expect_json stdout '.ok and (has("final_url") | not)'
+get to/302/a/end --follow 0
+expect_code 3
+expect_json stdout ".error == \"status: 302 to $a/end; --follow 5 follows it\""
+get loop
+expect_json stdout '.attempts == 1 and .error == "redirect: more than 5 (--follow), the last to /loop"'
+expect test "$(grep -c '"/loop"' a.log)" -eq 6
+get lost
+expect_json stdout '.error == "status: 302 without a Location"'
+get to/302/file/etc/passwd
+expect_json stdout '.error == "redirect: 302 to file:/etc/passwd, which does not start with http:// or https://"'
+
+# Credentials stay at their origin, and a POST becomes a GET; what may come is asked for there, too.
+get to/302/b/end --header 'Authorization: Bearer s3cret' --header 'X-Api-Key: s3cret' --header 'Accept: text/plain'
+expect_json stdout '.body | fromjson | .headers | has("authorization") or has("x-api-key") | not'
+expect_json stdout '.body | fromjson | .headers.accept == "text/plain" and (.headers["accept-encoding"] | test("gzip"))'
+get to/302/a/end --header 'X-Api-Key: s3cret'
+expect_json stdout '.body | fromjson | .headers["x-api-key"] == "s3cret"'
+
+# step KEYS: a pipeline with one item, and what the step had for it.
+step() {
+	rm -rf state out.jsonl dead.jsonl
+	pipeline <<YAML
+source: { range: 7-7 }
+steps:
+  - http: { $1 }
+sink: { jsonl: { path: out.jsonl } }
+dead_letter: { jsonl: { path: dead.jsonl } }
+YAML
+	run "${@:2}"
+}
+
+post="method: POST, json: { id: '\${.}' }, headers: { X-Item: '\${.}' }, auth: { bearer: s3cret }, follow: 2"
+step "url: '$a/to/307/a/end', $post"
+expect_json out.jsonl '.method == "POST" and .body == "{\"id\":7}" and .headers.authorization == "Bearer s3cret" and .headers["x-item"] == "7"'
+step "url: '$a/to/307/b/end', $post" --allow-private
+expect_json out.jsonl '.method == "POST" and .body == "{\"id\":7}" and .headers["content-type"] == "application/json"'
+expect_json out.jsonl '.headers | has("authorization") or has("x-item") | not'
+step "url: '$a/to/303/a/end', $post"
+expect_json out.jsonl '.method == "GET" and .body == "" and (.headers | has("content-type") or has("content-length") | not)'
+step "url: '$a/to/302/a/end', ok: [200, 302], expect: text, follow: 2"
+expect_json out.jsonl '. == "moved"'
+
+# The host of the config may be a private one; another one that a server names may not, by number or by name.
+step "url: '$a/to/302/b/end', follow: 1"
+expect_dead 1 'private address'
+expect_json dead.jsonl ".evidence.final_url == \"$b/end\""
+step "url: '$a/to/302/localhost/end', follow: 1"
+expect_dead 1 'private address'
+step "url: '$a/to/302/b/end'"
+expect_dead 1 "^status: 302 to $b/end; set follow: 5 to follow it\$"
+
+# A rate holds for every request: 6 of them at 10 a second, of which the first is free.
+rm -rf state out.jsonl
+pipeline <<YAML
+source: { range: 1-3 }
+steps:
+  - http: { url: '$a/to/302/a/n/\${.}', follow: 1 }
+  - jq: '.path'
+flow: { rate: 10/s, burst: 1, concurrency: 3 }
+sink: { jsonl: { path: out.jsonl } }
+YAML
+began=${EPOCHREALTIME/./}
+run
+expect_code 0
+expect_json out.jsonl 'sort == ["/n/1", "/n/2", "/n/3"]'
+expect test $((${EPOCHREALTIME/./} - began)) -ge 490000
+
+# The same without permits.
+sed -i 's/^flow:.*/flow: { pattern: naive }/' pipeline.yaml
+rm -rf state out.jsonl
+run
+expect_code 0
+expect_lines 3 out.jsonl

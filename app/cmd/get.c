@@ -24,7 +24,8 @@ enum { HEADERS_MOST = 32 };
 
 struct get_options {
 	const char *input, *range, *url, *output;
-	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled, *follow;
+	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled, *follow,
+		*max_body;
 	char name[72]; /* of the run */
 	bool durable;
 	struct get_header {
@@ -92,6 +93,7 @@ static void write_pipeline(const struct get_options *get, struct buf *yaml)
 	add_url(yaml, get->url);
 	add(yaml, "\n      record: true\n      expect: text\n      method: ", get->method);
 	add(yaml, "\n      follow: ", get->follow);
+	add(yaml, "\n      max_body: ", get->max_body);
 	add(yaml, "\n      timeout: ", get->timeout);
 	add(yaml, "\n      tls: { ca: ", *get->ca ? get->ca : NULL);
 	buf_add_str(yaml, *get->ca ? " }\n" : "\n");
@@ -218,6 +220,7 @@ static const struct cmd_option options[] = {
 	 "how long a URL may be answered 429 while its host serves others; 0: any time (default 30s)", AT(throttled)},
 	{"method", "METHOD", "request method (default GET)", AT(method)},
 	{"follow", "N", "maximum redirects to follow for a URL; 0: none (default 5)", AT(follow)},
+	{"max-body", "SIZE", "maximum size of an answer (default 10MiB); a longer one fails", AT(max_body)},
 	{"header", "'NAME: VALUE'", "request header; may be repeated", .set = set_header},
 	{"ca", "FILE",
 	 "certificates (PEM) to trust instead of the system's (default: the file that SSL_CERT_FILE names)", AT(ca)},
@@ -249,6 +252,7 @@ int cmd_get(int argc, char **argv)
 		.on_start = "refuse",
 		.ca = "",
 		.follow = "5",
+		.max_body = "10MiB",
 		.give_up = "5m",
 		.throttled = "30s",
 		.session = {.record = true},

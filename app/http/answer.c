@@ -51,15 +51,16 @@ static const char *name_clock(const struct http_step *step, enum http_clock cloc
 static enum step_verdict say_too_large(const struct http_step *step, struct step_call *call,
 				       const struct http_response *response)
 {
-	char size[32], from[80] = "";
 	bool body = !strcmp(response->detail, "body");
+	const char *key = !body ? "" : step->is_list ? " (--max-body)" : " (max_body)";
+	char size[32], from[80] = "";
 	if (response->encoded_bytes)
 		snprintf(from, sizeof from, ", decoded from %zu bytes of %s", response->encoded_bytes,
 			 response->encoding);
 	if (!strcmp(response->detail, "ratio"))
 		return step_say(call, STEP_DEAD, "too large: body%s, is over %d times as long", from, HTTP_RATIO);
 	format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
-	return step_say(call, STEP_DEAD, "too large: %s over %s%s", response->detail, size, from);
+	return step_say(call, STEP_DEAD, "too large: %s over %s%s%s", response->detail, size, key, from);
 }
 
 static enum step_verdict judge_failure(const struct http_step *step, struct step_call *call,

@@ -26,6 +26,7 @@
 #include "http/transfer.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <weir/event.h>
 #include <weir/group.h>
 #include <weir/io.h>
@@ -146,7 +147,8 @@ static void start_job(struct http_client *client, struct http_job *job)
 		job_done(job);
 		return;
 	}
-	job->error = http_transfer_start(transfer, job->request, addresses ? addresses->text : NULL, job->response);
+	job->error = http_transfer_start(transfer, job->request, addresses ? addresses->text : NULL,
+					 job->host->is_messy, job->response);
 	if (job->error < 0) {
 		give_transfer(client, transfer);
 		job_done(job);
@@ -372,6 +374,14 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	return error;
 }
 
+/* Some servers answer a HEAD with a body, and it comes when the connection carries the next request.  A harmless one is
+ * sent again, on a connection of its own; and so are all to this host from now on. */
+static bool is_spoilt(const struct http_request *request, struct http_host *host, const struct http_response *response)
+{
+	host->is_messy = host->is_messy || response->is_stray;
+	return response->is_stray && (!strcmp(request->method, "GET") || !strcmp(request->method, "HEAD"));
+}
+
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline)
 {
@@ -392,6 +402,10 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 		fail_unsent(ret_response, host->addresses);
 	else if (error == 0)
 		error = run_job(client, request, host, ret_response, deadline);
+	if (error == 0 && is_spoilt(request, host, ret_response)) {
+		http_response_fini(ret_response);
+		error = run_job(client, request, host, ret_response, deadline);
+	}
 	host->users--;
 	return error;
 }

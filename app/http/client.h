@@ -19,7 +19,7 @@ void http_version(char text[80]);
 struct http_client;
 struct http_origin;
 
-#define HTTP_HEADER_BYTES ((size_t)64 << 10) /* longest sum of an answer's header lines */
+#define HTTP_HEADER_BYTES ((size_t)256 << 10) /* longest sum of an answer's header lines; libcurl's own is 300 KB */
 
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
@@ -83,14 +83,16 @@ struct http_response {
 	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
 	int status;            /* 0: none came */
 	bool sent;             /* an attempt was made, at least to connect */
-	char encoding[24];     /* Content-Encoding, cut; empty: none, or identity */
-	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
-	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
-	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
-	size_t body_bytes;     /* bytes in body; with a failure what had come */
-	weir_nsec took;        /* from sending (or connecting) to the end */
-	char *location;        /* of a redirect that has one; malloc'ed */
-	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	bool is_stray;        /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
+			       * on a connection that was used again */
+	char encoding[24];    /* Content-Encoding, cut; empty: none, or identity */
+	size_t encoded_bytes; /* so many came of a body that was decoded, or could not be; 0: it is as it came */
+	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;    /* bytes in body; with a failure what had come */
+	weir_nsec took;       /* from sending (or connecting) to the end */
+	char *location;       /* of a redirect that has one; malloc'ed */
+	char *headers;        /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What shard.c, transfer.c and transfers.c share: the only files that know libcurl. */
+/* What shard.c, transfer.c, head.c and transfers.c share: the only files that know libcurl, but for redirect.c. */
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
@@ -46,7 +46,8 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head, public_only;
+	bool chunked, head, public_only, alone;
+	bool has_head; /* the header of the answer is complete */
 	struct http_limits limits;
 	struct buf location;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */
@@ -79,6 +80,16 @@ void http_shards_free(struct http_transfers *all);
 
 /* CURLOPT_CLOSESOCKETFUNCTION, with the http_transfers as its argument. */
 int http_socket_close(void *arg, curl_socket_t fd);
+
+/* Notes why the request fails; the callback that does it then lets libcurl fail. */
+static inline void http_transfer_refuse(struct transfer *self, enum http_failure failure, const char *detail)
+{
+	self->failure = failure;
+	self->detail = detail;
+}
+
+/* CURLOPT_HEADERFUNCTION, with the transfer as its argument. */
+size_t http_head_line(char *line, size_t one, size_t n, void *arg);
 
 /* Fills the response and forgets the request, after libcurl let go of it. */
 void http_transfer_finish(struct transfer *self, CURLcode code);

@@ -3,9 +3,7 @@
  * One request and its answer: a libcurl easy handle, its options, its callbacks, and what its errors are called.
  *
  * A callback that finds something wrong (too large, not allowed, lengths that contradict each other) notes it and makes
- * libcurl fail; the note is more telling than libcurl's code and wins.  Header lines are read here as far as they
- * decide: libcurl accepts two Content-Lengths, and one beside Transfer-Encoding, and its own limit on header bytes
- * reports "out of memory".
+ * libcurl fail; the note is more telling than libcurl's code and wins.
  */
 #include "http/transfer.h"
 
@@ -14,20 +12,12 @@
 #include "http/origin.h"
 #include "http/redirect.h"
 #include "http/shard.h"
-#include "http/telling.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <weir/run.h>
-
-static void refuse(struct transfer *self, enum http_failure failure, const char *detail)
-{
-	self->failure = failure;
-	self->detail = detail;
-}
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -35,7 +25,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct transfer *self = arg;
 	struct http_transfers *all = self->shard->all;
 	if (self->public_only && !http_address_is_public(&address->addr)) {
-		refuse(self, HTTP_NOT_ALLOWED, "the host has a private address; --allow-private permits it");
+		http_transfer_refuse(self, HTTP_NOT_ALLOWED,
+				     "the host has a private address; --allow-private permits it");
 		return CURL_SOCKET_BAD;
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
@@ -56,112 +47,6 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	return CURL_PREREQFUNC_OK;
 }
 
-/* The value of a header line if its name is that one, without the white space around it; else NULL. */
-static const char *header_value(const char *line, size_t n, const char *name, size_t *ret_n)
-{
-	size_t name_bytes = strlen(name);
-	if (n <= name_bytes || line[name_bytes] != ':' || strncasecmp(line, name, name_bytes) != 0)
-		return NULL;
-	const char *from = line + name_bytes + 1, *end = line + n;
-	while (from < end && (*from == ' ' || *from == '\t'))
-		from++;
-	while (end > from && (unsigned char)end[-1] <= ' ')
-		end--;
-	*ret_n = (size_t)(end - from);
-	return from;
-}
-
-static void take_length(struct transfer *self, const char *value, size_t n)
-{
-	int64_t length = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (value[i] < '0' || value[i] > '9' || length > INT64_MAX / 16)
-			return refuse(self, HTTP_PROTOCOL, "Content-Length is not a number");
-		length = length * 10 + (value[i] - '0');
-	}
-	if (self->length >= 0 && self->length != length)
-		return refuse(self, HTTP_PROTOCOL, "two different Content-Lengths");
-	if (!self->head && length > (int64_t)self->shard->all->opts->body_bytes)
-		return refuse(self, HTTP_TOO_LARGE, "body");
-	self->length = length;
-}
-
-static void take_encoding(struct transfer *self, const char *value, size_t n)
-{
-	char *to = self->response->encoding;
-	size_t most = sizeof self->response->encoding - 1, at = strlen(to);
-	if (n == 8 && !strncasecmp(value, "identity", n))
-		return;
-	if (at && at < most) /* one over the other, which no server means: not decoded */
-		to[at++] = ',';
-	for (size_t i = 0; i < n && at < most; i++)
-		to[at++] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
-	to[at] = 0;
-}
-
-/* Without the white space at its end. */
-static void keep_telling(struct transfer *self, const char *line, size_t n)
-{
-	while (n && (unsigned char)line[n - 1] <= ' ')
-		n--;
-	size_t most = self->shard->all->opts->all_headers ? HTTP_ALL_BYTES : HTTP_TELLING_BYTES;
-	if (n >= most - self->telling.len)
-		return;
-	buf_add(&self->telling, line, n);
-	buf_add_char(&self->telling, '\n');
-}
-
-static size_t on_header(char *line, size_t one, size_t n, void *arg)
-{
-	(void)one;
-	struct transfer *self = arg;
-	const struct http_transfers *all = self->shard->all;
-	size_t value_bytes;
-	const char *value;
-	all->events->heard(&self->base);
-	self->header_bytes += n;
-	if (self->header_bytes > HTTP_HEADER_BYTES) {
-		refuse(self, HTTP_TOO_LARGE, "headers");
-		return 0;
-	}
-	switch (line[0] | 0x20) {
-	case 'h':
-		if (n > 5 && !memcmp(line, "HTTP/", 5)) { /* an interim answer was before */
-			self->length = -1;
-			self->chunked = false;
-			self->response->encoding[0] = 0;
-			self->limits = (struct http_limits){0};
-			buf_clear(&self->telling);
-			buf_clear(&self->location);
-		}
-		break;
-	case 'l':
-		if (!self->location.len && (value = header_value(line, n, "location", &value_bytes)))
-			buf_add(&self->location, value, value_bytes);
-		break;
-	case 'c':
-		if ((value = header_value(line, n, "content-length", &value_bytes)))
-			take_length(self, value, value_bytes);
-		else if ((value = header_value(line, n, "connection", &value_bytes)))
-			self->base.closed = value_bytes == 5 && !strncasecmp(value, "close", 5);
-		else if ((value = header_value(line, n, "content-encoding", &value_bytes)))
-			take_encoding(self, value, value_bytes);
-		break;
-	case 't':
-		if (header_value(line, n, "transfer-encoding", &value_bytes))
-			self->chunked = true;
-		break;
-	default:
-		http_limits_line(&self->limits, line, n);
-		break;
-	}
-	if (http_header_is_telling(line, n) || all->opts->all_headers)
-		keep_telling(self, line, n);
-	if (self->chunked && self->length >= 0 && self->failure == HTTP_ANSWERED)
-		refuse(self, HTTP_PROTOCOL, "Content-Length and Transfer-Encoding together");
-	return self->failure == HTTP_ANSWERED ? n : 0;
-}
-
 static size_t on_body(char *data, size_t one, size_t n, void *arg)
 {
 	(void)one;
@@ -170,7 +55,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	const struct http_transfers *all = self->shard->all;
 	all->events->heard(&self->base);
 	if (n > all->opts->body_bytes - response->body_bytes) {
-		refuse(self, HTTP_TOO_LARGE, "body");
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "body");
 		return 0;
 	}
 	if (response->body_bytes + n + 1 > self->room) {
@@ -259,7 +144,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	long status = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
-		refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
 	response->status = (int)status;
 	if (self->location.len && http_is_redirect(response->status))
 		response->location = buf_take(&self->location, NULL);
@@ -270,6 +155,10 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
+	long connects = 1;
+	if (code == CURLE_UNSUPPORTED_PROTOCOL)
+		curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
+	response->is_stray = connects == 0;
 	response->failure = self->failure != HTTP_ANSWERED && code != CURLE_OK ? self->failure : failure_of(code);
 	if (code != CURLE_OK && self->failure != HTTP_ANSWERED)
 		copy_clean(response->detail, sizeof response->detail, self->detail);
@@ -318,7 +207,7 @@ static void set_callbacks(struct transfer *self, struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, all);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, self);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_head_line);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, self);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, self);
@@ -422,6 +311,16 @@ static int set_headers(struct transfer *self, const struct http_request *request
 	return 0;
 }
 
+/* Telling libcurl costs, and it is so for the same host always. */
+static void set_alone(struct transfer *self, bool alone)
+{
+	if (alone == self->alone)
+		return;
+	self->alone = alone;
+	curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, (long)alone);
+	curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)alone);
+}
+
 /* The entry lives for seconds only in libcurl's cache ("+"), which scans it per request, so each request brings its
  * own. */
 static int set_addresses(struct transfer *self, const struct http_request *request, const char *addresses)
@@ -441,7 +340,7 @@ static int set_addresses(struct transfer *self, const struct http_request *reque
 }
 
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request, const char *addresses,
-			struct http_response *response)
+			bool alone, struct http_response *response)
 {
 	struct transfer *self = (struct transfer *)transfer;
 	if ((addresses || self->resolved) && set_addresses(self, request, addresses) < 0)
@@ -449,13 +348,14 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	if (set_headers(self, request) < 0 || curl_easy_setopt(self->easy, CURLOPT_URL, request->url) != CURLE_OK)
 		return WEIR_ENOMEM;
 	set_method(self, request);
+	set_alone(self, alone);
 	*response = (struct http_response){0};
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = opts->public_only || (request->is_foreign && opts->public_foreign);
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = false;
+	self->chunked = self->base.closed = self->has_head = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);
@@ -473,6 +373,6 @@ void http_transfer_stop(struct http_transfer *transfer, enum http_failure failur
 {
 	struct transfer *self = (struct transfer *)transfer;
 	curl_multi_remove_handle(self->shard->multi, self->easy);
-	refuse(self, failure, detail);
+	http_transfer_refuse(self, failure, detail);
 	http_transfer_finish(self, CURLE_OPERATION_TIMEDOUT);
 }

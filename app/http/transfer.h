@@ -47,9 +47,10 @@ void http_transfers_figures(const struct http_transfers *transfers, struct http_
 int http_transfer_new(struct http_transfers *transfers, struct http_transfer **ret_transfer);
 
 /* Begins a request, which is borrowed until done() or http_transfer_stop(), as is the response.  `addresses` (borrowed
- * for this call only) are those of a host that is a name, else NULL.  WEIR_ENOMEM. */
+ * for this call only) are those of a host that is a name, else NULL; with `alone` its connection is a new one, and used
+ * for nothing else.  WEIR_ENOMEM. */
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request, const char *addresses,
-			struct http_response *response);
+			bool alone, struct http_response *response);
 
 /* Ends the request and its connection, without done(); the response is filled with what had come, and with the given
  * failure. */

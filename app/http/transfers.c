@@ -86,7 +86,8 @@ int http_transfers_new(const struct http_client_options *opts, const struct http
 	all->share = curl_share_init();
 	if (!all->share || curl_share_setopt(all->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
 		goto fail;
-	if (add_header(all, "Expect:") < 0) /* never ask before sending a body */
+	/* Never ask before sending a body, and say nothing of a body that is not there, as libcurl does of a POST. */
+	if (add_header(all, "Expect:") < 0 || add_header(all, "Content-Type:") < 0)
 		goto fail;
 	for (size_t i = 0; i < opts->header_count; i++)
 		if (add_header(all, opts->headers[i]) < 0)

@@ -62,7 +62,7 @@ expect_json stdout '.attempts == 2 and .body == null and .error == "protocol: th
 pages bomb
 weir get -i urls --allow-private --quiet
 expect_code 3
-expect_json stdout '.attempts == 1 and (.error | test("^too large: body over 10 MiB, decoded from [0-9]+ bytes of gzip$"))'
+expect_json stdout '.attempts == 1 and (.error | test("^too large: body over 10 MiB \\(--max-body\\), decoded from [0-9]+ bytes of gzip$"))'
 
 pages unknown
 weir get -i urls --allow-private --quiet

@@ -258,7 +258,7 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "html", 1, STEP_DEAD, "not json: <");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
-	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 64 KiB");
+	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 256 KiB");
 	expect(bed, "close-cut", 1, STEP_RETRY, "not json: ");
 	expect(bed, "close-cut", 2, STEP_DEAD, "not json: ");
 	expect(bed, "garbage", 1, STEP_RETRY, "protocol: ");

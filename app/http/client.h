@@ -21,6 +21,17 @@ struct http_origin;
 
 #define HTTP_HEADER_BYTES ((size_t)256 << 10) /* longest sum of an answer's header lines; libcurl's own is 300 KB */
 
+/* PEM files and more, borrowed for the life of the client.  The certificate goes to no foreign origin. */
+struct http_tls {
+	const char *ca_file;      /* the only certificates that are trusted; NULL: the system's */
+	const char *cert_file;    /* one's own, with its chain; NULL: none */
+	const char *key_file;     /* of that; NULL: none */
+	const char *key_password; /* of an encrypted key; NULL: it is not */
+	const char
+		*server_name; /* that the certificate must be for and that is asked for, instead of the URL's host,
+			       * in  requests that are not foreign; all of those go to one origin.  NULL: the URL's */
+};
+
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
 	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
@@ -34,8 +45,7 @@ struct http_client_options {
 	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
-	const char *ca_file; /* PEM, the only certificates that are trusted; NULL: the system's; borrowed for the life
-			      * of the client */
+	struct http_tls tls;
 };
 
 /* All borrowed for the call. */

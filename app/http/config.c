@@ -37,9 +37,19 @@ static const struct key timeout_keys[] = {
 };
 
 static const struct key tls_keys[] = {
-	{"ca", KEY_PATH_IN, FIELD(tls_ca),
+	{"ca", KEY_PATH_IN, FIELD(tls.ca_file),
 	 .text = "PEM file with the certificates to trust instead of the system's, such as that of a private "
 		 "authority; default: the file named by the environment variable SSL_CERT_FILE, if it is set"},
+	{"cert", KEY_PATH_IN, FIELD(tls.cert_file),
+	 .text = "PEM file with the certificate that weir shows a server which asks for one, and its chain"},
+	{"key", KEY_PATH_IN, FIELD(tls.key_file),
+	 .text = "PEM file with the private key of cert; default: the file of cert"},
+	{"password", KEY_STRING, FIELD(tls.key_password), .flags = KEY_SECRET,
+	 .text = "Password of that key, if it is encrypted"},
+	{"server_name", KEY_STRING, FIELD(tls.server_name),
+	 .text = "Name that the server's certificate must have, if it is not the host of url, such as for a server "
+		 "that is "
+		 "called by its address"},
 	{0},
 };
 
@@ -60,7 +70,8 @@ const struct key step_http_keys[] = {
 	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
-	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE, .text = "How https servers are verified"},
+	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
+	 .text = "How https servers are verified, and weir by them"},
 	{"expect", KEY_ENUM, FIELD(expect), "json", .choices = "json|text|bytes",
 	 .text = "Type of the body: a JSON value, null if the body is empty; text, which becomes a JSON string; or "
 		 "bytes, which become {\"base64\": ...}"},
@@ -233,6 +244,26 @@ static int check_timeout(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
+static int check_tls(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	const char *name = config->tls.server_name;
+	struct http_origin origin = {0};
+	*ret_key = "tls";
+	if (config->tls.key_file && !config->tls.cert_file)
+		return weir_error_set(err, WEIR_EINVAL, "tls has a key and no cert; add the certificate of that key");
+	if (config->tls.key_password && !config->tls.cert_file)
+		return weir_error_set(err, WEIR_EINVAL, "tls has a password and no cert with a key");
+	if (!name)
+		return 0;
+	if (!name[0] || strlen(name) > 253 || strspn(name, allowed) != strlen(name))
+		return weir_error_set(err, WEIR_EINVAL, "tls.server_name is \"%.80s\", expected the name of a host",
+				      name);
+	if (config->url && !step_http_fixed_origin(config->url, &origin) && origin.tls)
+		return 0;
+	return weir_error_set(err, WEIR_EINVAL, "tls.server_name needs a url that begins with https:// and a host");
+}
+
 static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -274,6 +305,8 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_body(config, ret_key, err);
 	if (error == 0)
 		error = check_into(config, ret_key, err);
+	if (error == 0)
+		error = check_tls(config, ret_key, err);
 	if (error == 0)
 		error = check_timeout(config, ret_key, err);
 	if (error == 0)

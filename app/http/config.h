@@ -4,6 +4,7 @@
 #define STEP_HTTP_CONFIG_H
 
 #include "data/template.h"
+#include "http/client.h"
 #include "http/origin.h"
 #include "port/key.h"
 
@@ -19,7 +20,7 @@ struct step_http_config {
 	char *basic, *bearer;
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
-	char *tls_ca;
+	struct http_tls tls;
 	int expect;
 	int compress;
 	int64_t follow;

@@ -35,6 +35,7 @@ struct transfer {
 	struct curl_slist *headers; /* an array, chained; it ends in those of every request */
 	size_t header_room;
 	const struct curl_slist *headers_set; /* what libcurl was told last */
+	struct curl_slist *connect_to;        /* with tls.server_name: the one origin that it stands for */
 	struct curl_slist *resolved;          /* libcurl reads it when the request begins */
 	char method[16];                      /* likewise */
 	bool posts;
@@ -46,7 +47,7 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head, public_only, alone;
+	bool chunked, head, public_only, alone, certified;
 	bool has_head; /* the header of the answer is complete */
 	struct http_limits limits;
 	struct buf location;

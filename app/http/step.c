@@ -9,6 +9,7 @@
 
 #include "data/json_writer.h"
 #include "http/encoding.h"
+#include "http/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,9 @@ static int write_header(const struct key_header *header, const struct template_i
 }
 
 /* The header lines that no item changes. */
-static int make_constant_headers(const struct step_http_config *config, char **lines, size_t *n, struct weir_error *err)
+static int make_constant_headers(const struct http_step *step, char **lines, size_t *n, struct weir_error *err)
 {
+	const struct step_http_config *config = step->config;
 	struct buf line = {0};
 	int error = 0;
 	for (size_t i = 0; i < config->headers.n && error == 0; i++) {
@@ -74,46 +76,29 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 		buf_add_str(&line, "Accept-Encoding: " HTTP_ENCODINGS);
 		error = add_line(lines, n, &line);
 	}
+	if (error == 0 && config->tls.server_name && !step_http_header(config, "host")) {
+		bool v6 = strchr(step->origin.host, ':');
+		buf_clear(&line);
+		buf_addf(&line, v6 ? "Host: [%s]" : "Host: %s", step->origin.host);
+		if (step->origin.port != 443)
+			buf_addf(&line, ":%u", (unsigned)step->origin.port);
+		error = add_line(lines, n, &line);
+	}
 	if (line.data)
 		explicit_bzero(line.data, line.room);
 	buf_fini(&line);
 	return error;
 }
 
-/* Whose certificates are trusted; NULL: the system's. */
-static const char *find_ca(const struct http_step *step, const struct step_env *env)
-{
-	const char *url = template_text(step->config->url);
-	if (step->config->tls_ca)
-		return step->config->tls_ca;
-	return !env->ca_file || !env->ca_file[0] || !strncasecmp(url, "http://", 7) ? NULL : env->ca_file;
-}
-
-/* A file that holds none would fail every request, one after the other. */
-static int check_ca(const char *path, struct weir_error *err)
-{
-	static const char mark[] = "-----BEGIN ";
-	char *line = NULL;
-	size_t room = 0;
-	bool found = false;
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return weir_error_set(err, -errno, "step http: cannot read the certificates in %s: %s", path,
-				      weir_strerror(-errno));
-	while (!found && getline(&line, &room, file) >= 0)
-		found = strncmp(line, mark, sizeof mark - 1) == 0 && strstr(line, "CERTIFICATE-----");
-	free(line);
-	fclose(file);
-	return found ? 0 : weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM certificate", path);
-}
-
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	char **lines = calloc(config->headers.n + 3, sizeof(char *));
+	char **lines = calloc(config->headers.n + 4, sizeof(char *));
 	size_t n = 0;
-	const char *ca = find_ca(step, env);
-	int error = lines ? make_constant_headers(config, lines, &n, err) : WEIR_ENOMEM;
+	struct http_tls tls;
+	int error = lines ? step_http_find_tls(config, env, &tls, err) : WEIR_ENOMEM;
+	if (error == 0)
+		error = make_constant_headers(step, lines, &n, err);
 	const struct http_client_options opts = {
 		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
 		.expected = env->concurrency,
@@ -121,7 +106,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.timeout = config->timeout,
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
-		.ca_file = ca,
+		.tls = tls,
 		.body_bytes = (size_t)config->max_body,
 		.all_headers = env->meta,
 		.public_only = !env->allow_private && !step->origin.name[0],
@@ -129,8 +114,6 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.headers = (const char *const *)lines,
 		.header_count = n,
 	};
-	if (error == 0 && ca)
-		error = check_ca(ca, err);
 	if (error == 0)
 		error = http_client_new(&opts, &step->client);
 	for (size_t i = 0; i < n; i++)

@@ -181,8 +181,8 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (all->opts->ca_file) {
-		curl_easy_setopt(easy, CURLOPT_CAINFO, all->opts->ca_file);
+	if (all->opts->tls.ca_file) {
+		curl_easy_setopt(easy, CURLOPT_CAINFO, all->opts->tls.ca_file);
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -242,6 +242,7 @@ void http_transfer_free(struct transfer *self)
 		curl_multi_remove_handle(self->shard->multi, self->easy);
 	curl_easy_cleanup(self->easy);
 	curl_slist_free_all(self->resolved);
+	curl_slist_free_all(self->connect_to);
 	free(self->headers);
 	buf_fini(&self->telling);
 	buf_fini(&self->location);
@@ -311,6 +312,50 @@ static int set_headers(struct transfer *self, const struct http_request *request
 	return 0;
 }
 
+/* The certificate is a credential.  An encrypted key without a password would be asked for on the terminal. */
+static void set_certificate(struct transfer *self, bool shown)
+{
+	const struct http_tls *tls = &self->shard->all->opts->tls;
+	if (!tls->cert_file || shown == self->certified)
+		return;
+	self->certified = shown;
+	curl_easy_setopt(self->easy, CURLOPT_SSLCERT, shown ? tls->cert_file : NULL);
+	curl_easy_setopt(self->easy, CURLOPT_SSLKEY, shown ? tls->key_file : NULL);
+	curl_easy_setopt(self->easy, CURLOPT_KEYPASSWD, tls->key_password ? tls->key_password : "");
+}
+
+/* libcurl verifies the host of the URL: so the name stands there, and the connection goes to the real one. */
+static int set_named_url(struct transfer *self, const struct http_request *request)
+{
+	const struct http_origin *origin = request->origin;
+	const char *name = self->shard->all->opts->tls.server_name, *rest = strstr(request->url, "://") + 3;
+	bool v6 = strchr(origin->host, ':');
+	struct buf text = {0};
+	if (!self->connect_to) {
+		buf_addf(&text, v6 ? "%s:%u:[%s]:%u" : "%s:%u:%s:%u", name, (unsigned)origin->port, origin->host,
+			 (unsigned)origin->port);
+		self->connect_to = text.failed ? NULL : curl_slist_append(NULL, text.data);
+	}
+	buf_clear(&text);
+	buf_addf(&text, "https://%s:%u", name, (unsigned)origin->port);
+	buf_add_str(&text, rest + strcspn(rest, "/?#"));
+	bool done = self->connect_to && !text.failed &&
+		    curl_easy_setopt(self->easy, CURLOPT_URL, text.data) == CURLE_OK &&
+		    curl_easy_setopt(self->easy, CURLOPT_CONNECT_TO, self->connect_to) == CURLE_OK;
+	buf_fini(&text);
+	return done ? 0 : WEIR_ENOMEM;
+}
+
+static int set_url(struct transfer *self, const struct http_request *request)
+{
+	set_certificate(self, !request->is_foreign);
+	if (self->shard->all->opts->tls.server_name && !request->is_foreign)
+		return set_named_url(self, request);
+	if (self->connect_to)
+		curl_easy_setopt(self->easy, CURLOPT_CONNECT_TO, NULL);
+	return curl_easy_setopt(self->easy, CURLOPT_URL, request->url) == CURLE_OK ? 0 : WEIR_ENOMEM;
+}
+
 /* Telling libcurl costs, and it is so for the same host always. */
 static void set_alone(struct transfer *self, bool alone)
 {
@@ -345,7 +390,7 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	struct transfer *self = (struct transfer *)transfer;
 	if ((addresses || self->resolved) && set_addresses(self, request, addresses) < 0)
 		return WEIR_ENOMEM;
-	if (set_headers(self, request) < 0 || curl_easy_setopt(self->easy, CURLOPT_URL, request->url) != CURLE_OK)
+	if (set_headers(self, request) < 0 || set_url(self, request) < 0)
 		return WEIR_ENOMEM;
 	set_method(self, request);
 	set_alone(self, alone);

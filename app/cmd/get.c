@@ -25,7 +25,7 @@ enum { HEADERS_MOST = 32 };
 struct get_options {
 	const char *input, *range, *url, *output;
 	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled, *follow,
-		*max_body;
+		*max_body, *proxy;
 	char name[72]; /* of the run */
 	bool durable;
 	struct get_header {
@@ -95,6 +95,7 @@ static void write_pipeline(const struct get_options *get, struct buf *yaml)
 	add(yaml, "\n      follow: ", get->follow);
 	add(yaml, "\n      max_body: ", get->max_body);
 	add(yaml, "\n      timeout: ", get->timeout);
+	add(yaml, "\n      proxy: ", get->proxy);
 	add(yaml, "\n      tls: { ca: ", *get->ca ? get->ca : NULL);
 	buf_add_str(yaml, *get->ca ? " }\n" : "\n");
 	add_headers(yaml, get);
@@ -222,6 +223,9 @@ static const struct cmd_option options[] = {
 	{"follow", "N", "maximum redirects to follow for a URL; 0: none (default 5)", AT(follow)},
 	{"max-body", "SIZE", "maximum size of an answer (default 10MiB); a longer one fails", AT(max_body)},
 	{"header", "'NAME: VALUE'", "request header; may be repeated", .set = set_header},
+	{"proxy", "URL",
+	 "HTTP proxy, http://[user:password@]host:port; or none (default env: HTTPS_PROXY, HTTP_PROXY, NO_PROXY)",
+	 AT(proxy)},
 	{"ca", "FILE",
 	 "certificates (PEM) to trust instead of the system's (default: the file that SSL_CERT_FILE names)", AT(ca)},
 	{"allow-private", NULL, "allow loopback and private addresses", AT(session.allow_private)},
@@ -253,6 +257,7 @@ int cmd_get(int argc, char **argv)
 		.ca = "",
 		.follow = "5",
 		.max_body = "10MiB",
+		.proxy = "env",
 		.give_up = "5m",
 		.throttled = "30s",
 		.session = {.record = true},

@@ -71,6 +71,7 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 	case HTTP_TOO_LARGE:
 		return say_too_large(step, call, response);
 	case HTTP_CERTIFICATE:
+	case HTTP_PROXY_DENIED:
 	case HTTP_NOT_ALLOWED:
 	case HTTP_BAD_URL:
 		verdict = STEP_DEAD;
@@ -119,7 +120,8 @@ static enum step_verdict judge_redirect(const struct http_step *step, struct ste
 static enum step_verdict judge_status(struct step_call *call, int status)
 {
 	bool passing = status == 408 || status == 425 || (status >= 500 && status != 501 && status != 505);
-	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d", status);
+	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d%s", status,
+			status == 407 ? ": the proxy wants another user and password (proxy)" : "");
 }
 
 /* ---- bodies ---- */

@@ -18,6 +18,7 @@ void http_version(char text[80]);
 
 struct http_client;
 struct http_origin;
+struct http_proxies;
 
 #define HTTP_HEADER_BYTES ((size_t)256 << 10) /* longest sum of an answer's header lines; libcurl's own is 300 KB */
 
@@ -46,6 +47,7 @@ struct http_client_options {
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
 	struct http_tls tls;
+	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
 };
 
 /* All borrowed for the call. */
@@ -70,6 +72,8 @@ struct http_request {
 	X(HTTP_RESET, "reset")                                                                                         \
 	X(HTTP_TLS, "tls")                                                                                             \
 	X(HTTP_CERTIFICATE, "tls") /* it will not get better by itself */                                              \
+	X(HTTP_PROXY, "proxy")                                                                                         \
+	X(HTTP_PROXY_DENIED, "proxy") /* it wants something else */                                                    \
 	X(HTTP_DNS, "dns")                                                                                             \
 	X(HTTP_PROTOCOL, "protocol")                                                                                   \
 	X(HTTP_TOO_LARGE, "too large")                                                                                 \

@@ -10,6 +10,8 @@
  */
 #include "http/config.h"
 
+#include "http/proxy.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -72,6 +74,12 @@ const struct key step_http_keys[] = {
 	 .text = "Time limits of one request; a plain value is the total"},
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
 	 .text = "How https servers are verified, and weir by them"},
+	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,
+	 .text = "HTTP proxy for all requests, http://[user:password@]host:port; none; or env: as HTTPS_PROXY, "
+		 "HTTP_PROXY, "
+		 "ALL_PROXY and NO_PROXY say, but never for this machine. A proxy looks up the hosts, so of a host "
+		 "that comes "
+		 "from an item or a redirect only addresses and localhost are refused"},
 	{"expect", KEY_ENUM, FIELD(expect), "json", .choices = "json|text|bytes",
 	 .text = "Type of the body: a JSON value, null if the body is empty; text, which becomes a JSON string; or "
 		 "bytes, which become {\"base64\": ...}"},
@@ -190,6 +198,12 @@ bool step_http_is_json(const char *content_type)
 	return json && json < content_type + strcspn(content_type, ";");
 }
 
+const char *step_http_proxy(const struct step_http_config *config)
+{
+	const char *proxy = config->proxy ? config->proxy : "env";
+	return !strcmp(proxy, "env") || !strcmp(proxy, "none") ? NULL : proxy;
+}
+
 const struct template *step_http_body(const struct step_http_config *config)
 {
 	return config->json ? config->json : config->body;
@@ -242,6 +256,16 @@ static int check_timeout(const struct step_http_config *config, const char **ret
 	if (config->timeout_first_byte > config->timeout)
 		return weir_error_set(err, WEIR_EINVAL, "timeout.first_byte is longer than timeout.total");
 	return 0;
+}
+
+static int check_proxy(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct http_proxies *proxies = NULL;
+	const char *url = step_http_proxy(config);
+	*ret_key = "proxy";
+	int error = url ? http_proxies_new(&(struct http_proxy_settings){.http = url}, &proxies, err) : 0;
+	http_proxies_free(proxies);
+	return error;
 }
 
 static int check_tls(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
@@ -305,6 +329,8 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_body(config, ret_key, err);
 	if (error == 0)
 		error = check_into(config, ret_key, err);
+	if (error == 0)
+		error = check_proxy(config, ret_key, err);
 	if (error == 0)
 		error = check_tls(config, ret_key, err);
 	if (error == 0)

@@ -21,6 +21,7 @@ struct step_http_config {
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
 	struct http_tls tls;
+	char *proxy;
 	int expect;
 	int compress;
 	int64_t follow;
@@ -38,6 +39,9 @@ int step_http_check(const void *config, const char **ret_key, struct weir_error 
 /* Whether scheme, host and port stand in the config: whatever an item holds, it cannot lead elsewhere.  NULL and where
  * that is, *ret_origin; NULL and a name of "" if the items say; or what is wrong with it. */
 const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin);
+
+/* The proxy that is named; NULL: it is "env" or "none". */
+const char *step_http_proxy(const struct step_http_config *config);
 
 /* What makes the body, NULL: it has none. */
 const struct template *step_http_body(const struct step_http_config *config);

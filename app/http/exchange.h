@@ -12,12 +12,13 @@
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
-	struct http_origin origin; /* where all requests go; a name of "": the items say */
-	size_t varying_headers;    /* that an item fills */
-	bool needs_item;           /* some template has a hole */
-	bool needs_meta;           /* one of them asks for more than the item */
-	bool tells_meta;           /* some step wants to know of its answers */
-	bool is_list;              /* env->url_list */
+	struct http_proxies *proxies; /* the client borrows them */
+	struct http_origin origin;    /* where all requests go; a name of "": the items say */
+	size_t varying_headers;       /* that an item fills */
+	bool needs_item;              /* some template has a hole */
+	bool needs_meta;              /* one of them asks for more than the item */
+	bool tells_meta;              /* some step wants to know of its answers */
+	bool is_list;                 /* env->url_list */
 };
 
 struct exchange {

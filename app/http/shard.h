@@ -48,7 +48,10 @@ struct transfer {
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head, public_only, alone, certified;
-	bool has_head; /* the header of the answer is complete */
+	const struct http_origin *origin; /* of the request; borrowed as long as the response */
+	const struct http_proxy *proxy;   /* what libcurl was told last */
+	bool is_connected;                /* to the host, through a proxy or not */
+	bool has_head;                    /* the header of the answer is complete */
 	struct http_limits limits;
 	struct buf location;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */

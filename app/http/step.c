@@ -8,8 +8,9 @@
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
+#include "http/connection.h"
 #include "http/encoding.h"
-#include "http/tls.h"
+#include "http/proxy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,8 +96,10 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 	const struct step_http_config *config = step->config;
 	char **lines = calloc(config->headers.n + 4, sizeof(char *));
 	size_t n = 0;
-	struct http_tls tls;
+	struct http_tls tls = {0};
 	int error = lines ? step_http_find_tls(config, env, &tls, err) : WEIR_ENOMEM;
+	if (error == 0)
+		error = step_http_find_proxies(config, env, &step->proxies, err);
 	if (error == 0)
 		error = make_constant_headers(step, lines, &n, err);
 	const struct http_client_options opts = {
@@ -107,6 +110,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
 		.tls = tls,
+		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
 		.all_headers = env->meta,
 		.public_only = !env->allow_private && !step->origin.name[0],
@@ -128,6 +132,7 @@ static void http_close(struct step *handle)
 	if (!step)
 		return;
 	http_client_free(step->client);
+	http_proxies_free(step->proxies);
 	free(step);
 }
 

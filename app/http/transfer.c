@@ -10,6 +10,7 @@
 #include "data/array.h"
 #include "http/encoding.h"
 #include "http/origin.h"
+#include "http/proxy.h"
 #include "http/redirect.h"
 #include "http/shard.h"
 #include <errno.h>
@@ -43,6 +44,7 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 {
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
 	struct transfer *self = arg;
+	self->is_connected = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
 }
@@ -137,6 +139,39 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 	copy_clean(response->detail, sizeof response->detail, text);
 }
 
+/* A failure before there was a connection to the host; what the proxy is to blame for says so. */
+static void describe_proxy(const struct transfer *self, CURLcode code, struct http_response *response)
+{
+	const struct http_proxy *proxy = self->proxy;
+	const struct http_origin *origin = self->origin;
+	char *to = response->detail, before[sizeof response->detail];
+	size_t room = sizeof response->detail;
+	long status = 0;
+	curl_easy_getinfo(self->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	if (status == 407) {
+		response->failure = HTTP_PROXY_DENIED;
+		snprintf(to, room,
+			 proxy->has_user ? "%.80s does not accept the user and password of the proxy (407)"
+					 : "%.80s wants a password (407); set proxy: http://user:password@host:port",
+			 proxy->name);
+	} else if (status >= 300) {
+		bool denied = status < 500 && status != 408 && status != 429;
+		response->failure = denied ? HTTP_PROXY_DENIED : HTTP_PROXY;
+		snprintf(to, room, "%.60s %s %.40s:%u (%d)", proxy->name,
+			 denied ? "does not connect to" : "cannot reach", origin->host, (unsigned)origin->port,
+			 (int)status);
+	} else if (code == CURLE_COULDNT_CONNECT) {
+		snprintf(before, sizeof before, "%s", to);
+		snprintf(to, room, "proxy %.80s: %.60s", proxy->name, before);
+	} else if (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING) {
+		response->failure = HTTP_PROXY;
+		snprintf(to, room, "%.60s closed the connection before it had one to %.50s", proxy->name, origin->host);
+	} else if (failure_of(code) == HTTP_TLS) {
+		snprintf(before, sizeof before, "%s", to);
+		snprintf(to, room, "%.80s (through the proxy %.50s)", before, proxy->name);
+	}
+}
+
 /* Fills the response's rest and forgets the request. */
 void http_transfer_finish(struct transfer *self, CURLcode code)
 {
@@ -164,6 +199,8 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 		copy_clean(response->detail, sizeof response->detail, self->detail);
 	else if (code != CURLE_OK)
 		describe_failure(self, code, response);
+	if (code != CURLE_OK && self->proxy && !self->is_connected && self->failure == HTTP_ANSWERED)
+		describe_proxy(self, code, response);
 	if (code != CURLE_OK)
 		self->base.closed = true;
 	else if (!self->head)
@@ -178,6 +215,8 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* or libcurl would read the environment */
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -312,6 +351,14 @@ static int set_headers(struct transfer *self, const struct http_request *request
 	return 0;
 }
 
+static int set_proxy(struct transfer *self, const struct http_proxy *proxy)
+{
+	if (proxy == self->proxy)
+		return 0;
+	self->proxy = proxy;
+	return curl_easy_setopt(self->easy, CURLOPT_PROXY, proxy ? proxy->url : "") == CURLE_OK ? 0 : WEIR_ENOMEM;
+}
+
 /* The certificate is a credential.  An encrypted key without a password would be asked for on the terminal. */
 static void set_certificate(struct transfer *self, bool shown)
 {
@@ -368,14 +415,13 @@ static void set_alone(struct transfer *self, bool alone)
 
 /* The entry lives for seconds only in libcurl's cache ("+"), which scans it per request, so each request brings its
  * own. */
-static int set_addresses(struct transfer *self, const struct http_request *request, const char *addresses)
+static int set_addresses(struct transfer *self, const struct http_origin *origin, const char *addresses)
 {
 	curl_slist_free_all(self->resolved);
 	self->resolved = NULL;
 	if (addresses) {
 		char entry[800];
-		snprintf(entry, sizeof entry, "+%s:%u:%s", request->origin->host, (unsigned)request->origin->port,
-			 addresses);
+		snprintf(entry, sizeof entry, "+%s:%u:%s", origin->host, (unsigned)origin->port, addresses);
 		self->resolved = curl_slist_append(NULL, entry);
 		if (!self->resolved)
 			return WEIR_ENOMEM;
@@ -384,19 +430,23 @@ static int set_addresses(struct transfer *self, const struct http_request *reque
 	return 0;
 }
 
-int http_transfer_start(struct http_transfer *transfer, const struct http_request *request, const char *addresses,
-			bool alone, struct http_response *response)
+int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
+			const struct http_route *route, struct http_response *response)
 {
 	struct transfer *self = (struct transfer *)transfer;
-	if ((addresses || self->resolved) && set_addresses(self, request, addresses) < 0)
+	if ((route->addresses || self->resolved) && set_addresses(self, route->dialled, route->addresses) < 0)
+		return WEIR_ENOMEM;
+	if (set_proxy(self, route->proxy) < 0)
 		return WEIR_ENOMEM;
 	if (set_headers(self, request) < 0 || set_url(self, request) < 0)
 		return WEIR_ENOMEM;
 	set_method(self, request);
-	set_alone(self, alone);
+	set_alone(self, route->alone);
 	*response = (struct http_response){0};
 	const struct http_client_options *opts = self->shard->all->opts;
-	self->public_only = opts->public_only || (request->is_foreign && opts->public_foreign);
+	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
+	self->is_connected = false;
+	self->origin = request->origin;
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;

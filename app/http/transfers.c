@@ -41,8 +41,9 @@ void http_transfers_run(struct http_transfers *all)
  *   OPENSSL_CONF_INCLUDE   where that file looks for more of them
  *   OPENSSL_MODULES        OpenSSL loads code from there
  *   OPENSSL_ENGINES        the same, for engines
- * The variables of proxies (http_proxy, ...) have no effect: CURLOPT_PROXY is set.  HOME is read for .netrc only, which
- * is off.  SSL_CERT_FILE and SSL_CERT_DIR are not read by libcurl; weir passes on the first one itself. */
+ * The variables of proxies (http_proxy, ...) have no effect: CURLOPT_PROXY and CURLOPT_NOPROXY are set.  HOME is read
+ * for .netrc only, which is off.  SSL_CERT_FILE and SSL_CERT_DIR are not read by libcurl; weir passes on the first one
+ * itself. */
 static const char *const unwanted[] = {"SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_CONF_INCLUDE", "OPENSSL_MODULES",
 				       "OPENSSL_ENGINES"};
 

@@ -68,7 +68,7 @@ static enum weir_outcome outcome_of_status(const struct step_http_config *config
 		return WEIR_OUTCOME_GOOD;
 	if (step_http_is_throttled(response))
 		return WEIR_OUTCOME_THROTTLED;
-	if (status == 401 || status == 403)
+	if (status == 401 || status == 403 || status == 407)
 		return WEIR_OUTCOME_DENIED;
 	if (status < 500)
 		return WEIR_OUTCOME_GOOD;
@@ -82,6 +82,8 @@ static enum weir_outcome outcome_of(const struct step_http_config *config, const
 		return outcome_of_status(config, response);
 	case HTTP_TOO_LARGE: /* it answers, and how */
 		return WEIR_OUTCOME_GOOD;
+	case HTTP_PROXY_DENIED:
+		return WEIR_OUTCOME_DENIED;
 	case HTTP_PROTOCOL:
 		return WEIR_OUTCOME_ERROR;
 	case HTTP_TIMEOUT:

@@ -67,8 +67,9 @@ struct step_env {
 	const char *exe_path; /* of the running weir: helper programs lie beside it */
 	bool allow_private;   /* hosts that come from item data may resolve to loopback and private addresses */
 	const char *ca_file;  /* certificates to trust where the config names none; NULL: the system's */
-	bool url_list;        /* `weir get`: a URL is a line as people write lists of them; settings are its options */
-	bool meta;            /* some step reads what the others say of their outputs (value->meta) */
+	const char *http_proxy, *https_proxy, *no_proxy; /* where the config leaves it to the environment; NULL: none */
+	bool url_list; /* `weir get`: a URL is a line as people write lists of them; settings are its options */
+	bool meta;     /* some step reads what the others say of their outputs (value->meta) */
 };
 
 #define STEP_UPSTREAM_BYTES 272

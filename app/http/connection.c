@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/tls.h"
+#include "http/connection.h"
+
+#include "http/proxy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -51,5 +53,25 @@ int step_http_find_tls(const struct step_http_config *config, const struct step_
 		error = check_pem(tls.key_file, &private_key, err);
 	if (error == 0)
 		*ret_tls = tls;
+	return error;
+}
+
+int step_http_find_proxies(const struct step_http_config *config, const struct step_env *env,
+			   struct http_proxies **ret_proxies, struct weir_error *err)
+{
+	const char *all = step_http_proxy(config);
+	bool env_says = !all && (!config->proxy || !strcmp(config->proxy, "env"));
+	const struct http_proxy_settings settings = {
+		.http = env_says ? env->http_proxy : all,
+		.https = env_says ? env->https_proxy : all,
+		.except = env_says ? env->no_proxy : NULL,
+		.spares_loopback = env_says,
+	};
+	int error = http_proxies_new(&settings, ret_proxies, err);
+	char why[sizeof err->text];
+	if (error == WEIR_EINVAL && env_says && err) {
+		snprintf(why, sizeof why, "%s", err->text);
+		weir_error_set(err, error, "step http: the environment variables HTTP_PROXY and the like: %.400s", why);
+	}
 	return error;
 }

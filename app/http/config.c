@@ -10,6 +10,7 @@
  */
 #include "http/config.h"
 
+#include "http/idn.h"
 #include "http/proxy.h"
 
 #include <stdlib.h>
@@ -132,9 +133,12 @@ const char *step_http_fixed_origin(const struct template *url, struct http_origi
 	*ret_origin = (struct http_origin){0};
 	if (!is_fixed(text, hole))
 		return NULL;
-	char *literal = strndup(text, hole ? (size_t)(hole - text) : strlen(text));
-	const char *wrong = literal ? http_origin_parse(literal, ret_origin) : NULL;
-	free(literal);
+	struct buf literal = {0};
+	buf_add(&literal, text, hole ? (size_t)(hole - text) : strlen(text));
+	const char *wrong = !literal.failed && http_idn_encode(&literal) == 0 && literal.data
+				    ? http_origin_parse(literal.data, ret_origin)
+				    : NULL;
+	buf_fini(&literal);
 	return wrong;
 }
 

@@ -10,6 +10,7 @@
 #include "data/json_writer.h"
 #include "http/connection.h"
 #include "http/encoding.h"
+#include "http/idn.h"
 #include "http/proxy.h"
 
 #include <stdio.h>
@@ -231,6 +232,8 @@ static int render_url(const struct http_step *step, const struct template_input 
 	int error = template_render(step->config->url, input, url, err);
 	if (error == 0 && step->is_list)
 		error = tidy(url);
+	if (error == 0)
+		error = http_idn_encode(url);
 	return error ? error : encode_beyond_ascii(url);
 }
 

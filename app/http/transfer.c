@@ -32,7 +32,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 	if (fd < 0) {
-		self->socket_errno = errno;
+		if (errno != EAFNOSUPPORT) /* without IPv6 what counts is how the other address failed */
+			self->socket_errno = errno;
 		return CURL_SOCKET_BAD;
 	}
 	all->connections++;

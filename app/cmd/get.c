@@ -224,7 +224,8 @@ static const struct cmd_option options[] = {
 	{"max-body", "SIZE", "maximum size of an answer (default 10MiB); a longer one fails", AT(max_body)},
 	{"header", "'NAME: VALUE'", "request header; may be repeated", .set = set_header},
 	{"proxy", "URL",
-	 "HTTP proxy, http://[user:password@]host:port; or none (default env: HTTPS_PROXY, HTTP_PROXY, NO_PROXY)",
+	 "proxy, http:// or socks5://[user:password@]host:port; or none (default env: HTTPS_PROXY, HTTP_PROXY, "
+	 "NO_PROXY)",
 	 AT(proxy)},
 	{"ca", "FILE",
 	 "certificates (PEM) to trust instead of the system's (default: the file that SSL_CERT_FILE names)", AT(ca)},

@@ -76,7 +76,7 @@ const struct key step_http_keys[] = {
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
 	 .text = "How https servers are verified, and weir by them"},
 	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,
-	 .text = "HTTP proxy for all requests, http://[user:password@]host:port; none; or env: as HTTPS_PROXY, "
+	 .text = "Proxy for all requests, http:// or socks5://[user:password@]host:port; none; or env: as HTTPS_PROXY, "
 		 "HTTP_PROXY, "
 		 "ALL_PROXY and NO_PROXY say, but never for this machine. A proxy looks up the hosts, so of a host "
 		 "that comes "

@@ -96,17 +96,30 @@ const struct http_proxy *http_proxies_find(const struct http_proxies *proxies, c
 
 /* ---- reading */
 
+/* Of SOCKS version 5 there are two words; here the proxy looks the host up in either case. */
+static const char *scheme_of(const char *text, const char **ret_rest)
+{
+	static const char *const words[][2] = {
+		{"http://", "http"}, {"socks5h://", "socks5h"}, {"socks5://", "socks5h"}};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		*ret_rest = text + strlen(words[i][0]);
+		if (!strncasecmp(text, words[i][0], strlen(words[i][0])))
+			return words[i][1];
+	}
+	*ret_rest = text;
+	return strstr(text, "://") ? NULL : "http";
+}
+
 static int read_proxy(const char *text, struct http_proxy *proxy, struct weir_error *err)
 {
-	const char *scheme = strstr(text, "://"), *rest = scheme ? scheme + 3 : text, *at = strrchr(rest, '@');
+	const char *rest, *scheme = scheme_of(text, &rest), *at = strrchr(rest, '@');
 	const char *host = at ? at + 1 : rest;
 	size_t n = strcspn(host, "/?#");
 	char *bare = NULL;
-	if (scheme && strncasecmp(text, "http://", 7) != 0)
-		return weir_error_set(
-			err, WEIR_EINVAL,
-			"the proxy is a %.*s:// one; weir can use http:// ones only (proxy: none uses none)",
-			scheme - text < 10 ? (int)(scheme - text) : 10, text);
+	if (!scheme)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "the proxy is a %.*s:// one; weir can use http:// and socks5:// (none: no proxy)",
+				      strcspn(text, ":") < 20 ? (int)strcspn(text, ":") : 20, text);
 	if (asprintf(&bare, "http://%.*s", (int)n, host) < 0)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	const char *wrong = http_origin_parse(bare, &proxy->origin);
@@ -115,11 +128,14 @@ static int read_proxy(const char *text, struct http_proxy *proxy, struct weir_er
 		return weir_error_set(err, WEIR_EINVAL, "the address of the proxy: %s; expected http://host:port",
 				      wrong);
 	bool v6 = strchr(proxy->origin.host, ':');
+	const char *behind = v6 ? memchr(host, ']', n) : host;
+	if (*scheme == 's' && !memchr(behind, ':', n - (size_t)(behind - host)))
+		proxy->origin.port = 1080;
 	snprintf(proxy->name, sizeof proxy->name, v6 ? "[%s]:%u" : "%s:%u", proxy->origin.host,
 		 (unsigned)proxy->origin.port);
 	snprintf(proxy->key, sizeof proxy->key, "proxy %s", proxy->name);
 	proxy->has_user = at;
-	if (asprintf(&proxy->url, "http://%.*s%s", at ? (int)(host - rest) : 0, rest, proxy->name) < 0) {
+	if (asprintf(&proxy->url, "%s://%.*s%s", scheme, at ? (int)(host - rest) : 0, rest, proxy->name) < 0) {
 		proxy->url = NULL;
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	}

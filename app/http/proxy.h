@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which HTTP proxy a request goes through.  Pure. */
+/* Which proxy, of HTTP or SOCKS 5, a request goes through.  Pure. */
 #ifndef HTTP_PROXY_H
 #define HTTP_PROXY_H
 
@@ -17,7 +17,7 @@ struct http_proxy {
 
 /* As the environment has them.  NULL or empty: none. */
 struct http_proxy_settings {
-	const char *http, *https; /* of URLs that begin so: [http://][user:password@]host[:port] */
+	const char *http, *https; /* of URLs that begin so: [http://|socks5://][user:password@]host[:port] */
 	const char *except;       /* "host, .domain, 10.0.0.0/8, host:port": not of those; "*": of none */
 	bool spares_loopback;     /* nor of this machine */
 };

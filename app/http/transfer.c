@@ -149,7 +149,15 @@ static void describe_proxy(const struct transfer *self, CURLcode code, struct ht
 	size_t room = sizeof response->detail;
 	long status = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	if (status == 407) {
+	if (code == CURLE_PROXY) {
+		long error = CURLPX_OK;
+		curl_easy_getinfo(self->easy, CURLINFO_PROXY_ERROR, &error);
+		bool denied =
+			error == CURLPX_USER_REJECTED || error == CURLPX_NO_AUTH || error == CURLPX_REPLY_NOT_ALLOWED;
+		response->failure = denied ? HTTP_PROXY_DENIED : HTTP_PROXY;
+		snprintf(before, sizeof before, "%s", to);
+		snprintf(to, room, "%.60s: %.90s", proxy->name, before);
+	} else if (status == 407) {
 		response->failure = HTTP_PROXY_DENIED;
 		snprintf(to, room,
 			 proxy->has_user ? "%.80s does not accept the user and password of the proxy (407)"

@@ -28,8 +28,32 @@ def say(connection, status, record):
     body = json.dumps(record)
     connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
+# SOCKS 5, as far as libcurl speaks it: the greeting, the password, a name to connect to.  Then the host is this, too.
+def read_socks(connection):
+    def take(n):
+        return connection.recv(n, socket.MSG_WAITALL)
+
+    methods = take(take(2)[1])
+    user = b""
+    if 2 in methods:
+        connection.sendall(b"\5\2")
+        user = take(take(2)[1])
+        password = take(take(1)[0])
+        connection.sendall(b"\1\0" if password == b"s3cret" else b"\1\1")
+    else:
+        connection.sendall(b"\5\0")
+    head = take(5)
+    host = take(head[4]).decode()
+    take(2)
+    connection.sendall(b"\5" + {"deny": b"\2", "gone": b"\4"}.get(host.split(".")[0], b"\0") + b"\0\1\0\0\0\0\0\0")
+    return host, user.decode()
+
 def serve(connection):
     try:
+        if connection.recv(1, socket.MSG_PEEK) == b"\5":
+            host, user = read_socks(connection)
+            _, headers = read_head(connection)
+            return say(connection, "200 OK", {"target": host, "user": user, "headers": headers})
         (method, target, _), headers = read_head(connection)
         user = base64.b64decode(headers.get("proxy-authorization", "Basic ").split(" ")[1]).decode()
         word = (target if method == "CONNECT" else target.split("/")[2]).split(".")[0]
@@ -46,7 +70,7 @@ def serve(connection):
         with context.wrap_socket(connection, server_side=True) as tls:
             line, inner = read_head(tls)
             say(tls, "200 OK", {"target": line[1], "user": user, "outer": headers, "headers": inner})
-    except OSError:
+    except (OSError, IndexError):
         pass
     finally:
         connection.close()
@@ -112,12 +136,24 @@ expect_json stdout '.attempts == 1 and (.error | test("^status: 407: the proxy w
 get http://once.example/ --proxy "$at"
 expect_json stdout '.ok and .attempts == 2'
 
-get http://a.example/ --proxy socks5://user:s3cret@p:1080
+# A SOCKS proxy looks the host up, too.
+for scheme in socks5 socks5h; do
+	ALL_PROXY=$scheme://user:s3cret@$at get http://a.example/x
+	expect_json stdout '.body | fromjson | .target == "a.example" and .user == "user"'
+done
+get http://deny.example/ --attempts 2 --proxy "socks5://$at"
+expect_json stdout ".attempts == 1 and (.error | test(\"^proxy: $at: \"))"
+get http://gone.example/ --attempts 2 --proxy "socks5://$at"
+expect_json stdout ".attempts == 2 and (.error | test(\"^proxy: $at: \"))"
+get http://a.example/ --attempts 2 --proxy "socks5://user:s3cret2@$at"
+expect_json stdout ".attempts == 1 and (.error | test(\"^proxy: $at: .*rejected\"))"
+
+get http://a.example/ --proxy socks4://user:s3cret@p:1080
 expect_code 64
-expect_err 'the proxy is a socks5:// one'
-ALL_PROXY=socks5://user:s3cret@p:1080 get http://a.example/
+expect_err 'the proxy is a socks4:// one'
+ALL_PROXY=socks4://user:s3cret@p:1080 get http://a.example/
 expect_code 69
-expect_err 'environment variables HTTP_PROXY .*socks5'
+expect_err 'environment variables HTTP_PROXY .*socks4'
 
 pipeline <<YAML
 source: { range: 1-1 }

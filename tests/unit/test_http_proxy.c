@@ -27,6 +27,9 @@ TEST(proxy_goes_by_the_scheme_of_the_url)
 	const struct http_proxy_settings one = {.https = "http://[::1]:8080/"};
 	ck_assert_str_eq(proxy_of(&one, "http://a.example/"), "");
 	ck_assert_str_eq(proxy_of(&one, "https://a.example/"), "[::1]:8080");
+	const struct http_proxy_settings socks = {.http = "socks5h://p", .https = "socks5://[::1]"};
+	ck_assert_str_eq(proxy_of(&socks, "http://a.example/"), "p:1080");
+	ck_assert_str_eq(proxy_of(&socks, "https://a.example/"), "[::1]:1080");
 	ck_assert_str_eq(proxy_of(&(struct http_proxy_settings){.http = "", .except = ""}, "http://a.example/"), "");
 }
 
@@ -34,8 +37,11 @@ TEST(proxy_keeps_user_and_password_for_libcurl)
 {
 	struct http_proxies *proxies;
 	struct http_origin origin;
-	const struct http_proxy_settings settings = {.http = "http://user:p%40ss@proxy.example:3128/"};
+	const struct http_proxy_settings settings = {.http = "http://user:p%40ss@proxy.example:3128/",
+						     .https = "socks5://user:x@proxy.example:1080"};
 	ck_assert_int_eq(http_proxies_new(&settings, &proxies, NULL), 0);
+	http_origin_parse("https://a.example/", &origin);
+	ck_assert_str_eq(http_proxies_find(proxies, &origin)->url, "socks5h://user:x@proxy.example:1080");
 	http_origin_parse("http://a.example/", &origin);
 	const struct http_proxy *proxy = http_proxies_find(proxies, &origin);
 	ck_assert_str_eq(proxy->url, "http://user:p%40ss@proxy.example:3128");
@@ -98,7 +104,7 @@ TEST(proxy_of_the_environment_is_not_for_this_machine)
 TEST(proxy_that_cannot_be_one_is_refused_without_its_password)
 {
 	static const char *const rows[][2] = {
-		{"socks5://user:s3cret@p:1080", "the proxy is a socks5:// one"},
+		{"socks4://user:s3cret@p:1080", "the proxy is a socks4:// one"},
 		{"https://user:s3cret@p:1080", "the proxy is a https:// one"},
 		{"http://user:s3cret@", "no host"},
 		{"http://user:s3cret@p:99999", "the port"},

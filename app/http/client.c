@@ -257,10 +257,12 @@ static void stop_late(struct http_client *client, struct http_job *job, enum htt
 		[HTTP_CLOCK_SILENCE] = "no first byte in",
 		[HTTP_CLOCK_TOTAL] = "no complete answer in",
 	};
-	char detail[96];
+	const struct http_proxy *proxy = job->connected ? NULL : job->route.proxy;
+	char detail[160];
 	bool whole = limit % WEIR_SEC == 0, silent = clock == HTTP_CLOCK_SILENCE && job->answering;
-	snprintf(detail, sizeof detail, "%s %lld %s", silent ? "no byte for" : words[clock],
-		 (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)), whole ? "s" : "ms");
+	snprintf(detail, sizeof detail, "%s %lld %s%s%.80s", silent ? "no byte for" : words[clock],
+		 (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)), whole ? "s" : "ms",
+		 proxy ? " through the proxy " : "", proxy ? proxy->name : "");
 	http_transfer_stop(job->transfer, HTTP_TIMEOUT, detail);
 	job->response->clock = clock;
 	if (!job->connected)

@@ -92,6 +92,7 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 	}
 	if (self->has_head && memcmp(line, "HTTP/", n < 5 ? n : 5) != 0)
 		return n; /* a trailer: it decides nothing */
+	self->has_head = self->has_head || line[0] == '\r' || line[0] == '\n';
 	switch (line[0] | 0x20) {
 	case 'h':
 		if (n > 5 && !memcmp(line, "HTTP/", 5)) { /* an interim answer was before */
@@ -103,10 +104,6 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 			buf_clear(&self->location);
 			self->has_head = false;
 		}
-		break;
-	case '\r' | 0x20:
-	case '\n' | 0x20:
-		self->has_head = true;
 		break;
 	case 'l':
 		if (!self->location.len && (value = header_value(line, n, "location", &value_bytes)))

@@ -7,7 +7,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyou
 
 # Answers plain requests itself, as its log tells; a CONNECT by the name of the host.
 cat >proxy.py <<'PY'
-import base64, json, os, socket, ssl, threading
+import base64, json, os, socket, ssl, threading, time
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("tls.pem", "tls.key")
@@ -60,6 +60,8 @@ def serve(connection):
         counts[word] = counts.get(word, 0) + 1
         if word in statuses and not (word == "password" and user == "user:s3cret"):
             return say(connection, statuses[word], {})
+        if word == "slow":
+            time.sleep(9)
         if word == "once" and counts[word] == 1 or word == "cut":
             return
         if method != "CONNECT":
@@ -131,6 +133,8 @@ refuses cut 2 "^proxy: $at closed the connection before it had one to cut.exampl
 refuses broken 2 "^(tls|reset): .*\\\\(through the proxy $at\\\\)\$"
 refuses a 2 '^connect: proxy 127.0.0.1:1: refused$' 127.0.0.1:1
 refuses a 2 '^dns: proxy nowhere.invalid:3128: ' nowhere.invalid:3128
+get https://slow.example/ --proxy "$at" --attempts 1 --timeout 300ms
+expect_json stdout ".error | test(\"^timeout: .* in 300 ms through the proxy $at\")"
 get http://password.example/ --proxy "$at"
 expect_json stdout '.attempts == 1 and (.error | test("^status: 407: the proxy wants another user"))'
 get http://once.example/ --proxy "$at"

@@ -46,6 +46,7 @@ struct http_client_options {
 	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
+	bool http2; /* with https servers that offer it; one request at a time on a connection all the same */
 	struct http_tls tls;
 	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
 };

@@ -73,6 +73,8 @@ const struct key step_http_keys[] = {
 	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
+	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2", .flags = KEY_PACE,
+	 .text = "Version of HTTP; 2: HTTP/2 with https servers that offer it, 1.1 with others"},
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
 	 .text = "How https servers are verified, and weir by them"},
 	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,

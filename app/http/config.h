@@ -9,6 +9,7 @@
 #include "port/key.h"
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
+enum { STEP_HTTP_1_1, STEP_HTTP_2 };
 enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 
@@ -24,6 +25,7 @@ struct step_http_config {
 	char *proxy;
 	int expect;
 	int compress;
+	int http;
 	int64_t follow;
 	bool record;
 	char *into; /* NULL: the answer takes the item's place */

@@ -51,6 +51,7 @@ struct transfer {
 	const struct http_origin *origin; /* of the request; borrowed as long as the response */
 	const struct http_proxy *proxy;   /* what libcurl was told last */
 	bool is_connected;                /* to the host, through a proxy or not */
+	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
 	bool has_head;                    /* the header of the answer is complete */
 	struct http_limits limits;
 	struct buf location;

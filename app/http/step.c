@@ -110,6 +110,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.timeout = config->timeout,
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
+		.http2 = config->http == STEP_HTTP_2,
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,

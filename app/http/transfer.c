@@ -95,6 +95,8 @@ static enum http_failure failure_of(CURLcode code)
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
 		return HTTP_RESET;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_ENGINE_NOTFOUND:
@@ -132,7 +134,7 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 	else if (code == CURLE_PARTIAL_FILE)
 		text = "body truncated";
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
-		text = "the answer is not HTTP/1.x";
+		text = "the answer is not HTTP";
 	else if (code == CURLE_COULDNT_CONNECT && os_error)
 		text = os_error == ECONNREFUSED ? "refused" : weir_strerror(-(int)os_error);
 	else if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && os_error == ECONNRESET)
@@ -194,7 +196,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 		response->location = buf_take(&self->location, NULL);
 	response->headers = self->telling.len ? buf_take(&self->telling, NULL) : NULL;
 	response->sent = true;
-	response->length_known = self->length >= 0 || self->chunked || self->head;
+	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	if (status < 400)
@@ -234,7 +236,8 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+			 all->opts->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
@@ -459,7 +462,7 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->has_head = false;
+	self->chunked = self->base.closed = self->has_head = self->framed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);

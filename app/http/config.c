@@ -90,6 +90,8 @@ const struct key step_http_keys[] = {
 	 .text = "Whether to ask for compressed answers (gzip, deflate, br, zstd). They are decoded, asked for or not; "
 		 "a "
 		 "header Accept-Encoding in headers is sent instead"},
+	{"compress_body", KEY_ENUM, FIELD(compress_body), "none", .choices = "none|gzip", .flags = KEY_PACE,
+	 .text = "Whether to send the body compressed, for servers that take it so"},
 	{"record", KEY_BOOL, FIELD(record), "false",
 	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, final_url "
 		 "after redirects, status, ok, latency_ms, bytes, attempts, error, body"},
@@ -333,6 +335,11 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	int error = check_auth(config, ret_key, err);
 	if (error == 0)
 		error = check_body(config, ret_key, err);
+	if (error == 0 && config->compress_body && step_http_header(config, "content-encoding")) {
+		*ret_key = "compress_body";
+		error = weir_error_set(err, WEIR_EINVAL,
+				       "compress_body beside a header Content-Encoding; remove one of them");
+	}
 	if (error == 0)
 		error = check_into(config, ret_key, err);
 	if (error == 0)

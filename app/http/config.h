@@ -25,6 +25,7 @@ struct step_http_config {
 	char *proxy;
 	int expect;
 	int compress;
+	int compress_body; /* an enum codec */
 	int http;
 	int64_t follow;
 	bool record;

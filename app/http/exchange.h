@@ -23,6 +23,7 @@ struct http_step {
 
 struct exchange {
 	struct buf url, body;
+	struct buf packed; /* what is sent of the body, if it is compressed */
 	struct buf around; /* the item, if the answer goes into it */
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled */

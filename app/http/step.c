@@ -7,6 +7,7 @@
  */
 #include "http/exchange.h"
 
+#include "codec/codec.h"
 #include "data/json_writer.h"
 #include "http/connection.h"
 #include "http/encoding.h"
@@ -73,6 +74,11 @@ static int make_constant_headers(const struct http_step *step, char **lines, siz
 		buf_add_str(&line, "Content-Type: application/json");
 		error = add_line(lines, n, &line);
 	}
+	if (error == 0 && config->compress_body && step_http_body(config)) {
+		buf_clear(&line);
+		buf_addf(&line, "Content-Encoding: %s", codec_name((enum codec)config->compress_body));
+		error = add_line(lines, n, &line);
+	}
 	if (error == 0 && config->compress == STEP_HTTP_COMPRESSED && !step_http_header(config, "accept-encoding")) {
 		buf_clear(&line);
 		buf_add_str(&line, "Accept-Encoding: " HTTP_ENCODINGS);
@@ -95,7 +101,7 @@ static int make_constant_headers(const struct http_step *step, char **lines, siz
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	char **lines = calloc(config->headers.n + 4, sizeof(char *));
+	char **lines = calloc(config->headers.n + 5, sizeof(char *));
 	size_t n = 0;
 	struct http_tls tls = {0};
 	int error = lines ? step_http_find_tls(config, env, &tls, err) : WEIR_ENOMEM;
@@ -284,6 +290,9 @@ static int render(const struct http_step *step, struct exchange *x, const struct
 	if (error == 0 && body)
 		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
 					      : template_render(body, input, &x->body, err);
+	if (error == 0 && body && step->config->compress_body)
+		error = codec_pack((enum codec)step->config->compress_body, x->body.data ? x->body.data : "",
+				   x->body.len, &x->packed);
 	if (error == 0 && (x->url.failed || x->body.failed))
 		error = WEIR_ENOMEM;
 	return error;
@@ -362,6 +371,7 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 static struct http_request make_request(const struct http_step *step, const struct exchange *x)
 {
 	const struct http_hop *hop = x->hop;
+	const struct buf *body = step->config->compress_body ? &x->packed : &x->body;
 	bool is_emptied = hop && hop->is_emptied, has_body = step_http_body(step->config) && !is_emptied;
 	return (struct http_request){
 		.method = is_emptied ? "GET" : methods[step->config->method],
@@ -369,8 +379,8 @@ static struct http_request make_request(const struct http_step *step, const stru
 		.origin = hop ? &hop->origin : &x->origin,
 		.headers = (const char *const *)x->lines,
 		.header_count = x->line_count,
-		.body = has_body ? (x->body.data ? x->body.data : "") : NULL,
-		.body_bytes = has_body ? x->body.len : 0,
+		.body = has_body ? (body->data ? body->data : "") : NULL,
+		.body_bytes = has_body ? body->len : 0,
 		.is_foreign = hop && hop->is_foreign,
 		.is_emptied = is_emptied,
 	};
@@ -444,6 +454,7 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	free(x.lines);
 	buf_fini(&x.url);
 	buf_fini(&x.body);
+	buf_fini(&x.packed);
 	buf_fini(&x.around);
 	free(x.hop);
 	http_response_fini(&x.response);

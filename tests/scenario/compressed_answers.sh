@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Compressed answers are asked for and decoded, and decoded when nobody asked.  One that is damaged is tried again and
-# then dead with the reason; a few KiB that stand for gigabytes end at max_body.
+# then dead with the reason; a few KiB that stand for gigabytes end at max_body.  Bodies of requests go compressed where
+# that is set.
 cat >server.py <<'PY'
 import gzip, http.server, json, zlib
 
@@ -27,6 +28,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(packed)))
         self.end_headers()
         self.wfile.write(packed)
+
+    def do_POST(self):
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        encoding = self.headers.get("Content-Encoding", "")
+        text = gzip.decompress(sent) if encoding == "gzip" else sent
+        body = json.dumps({"encoding": encoding, "sent": len(sent), "text": text.decode()}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_):
         pass
@@ -88,3 +99,10 @@ fetch 'compress: none' unasked
 expect_json out.jsonl '.asked == ""'
 fetch "headers: { Accept-Encoding: 'gzip;q=0.5' }" asked
 expect_json out.jsonl '.asked == "gzip;q=0.5"'
+
+# Bodies of requests, too, where that is asked for.
+pad=$(printf 'x%.0s' {1..1000})
+fetch "compress_body: gzip, method: POST, json: { id: '\${.}', pad: $pad }" x
+expect_json out.jsonl '.encoding == "gzip" and .sent < 200 and (.text | fromjson | .id == 1 and (.pad | length) == 1000)'
+fetch "method: POST, json: { id: '\${.}' }" x
+expect_json out.jsonl '.encoding == "" and .text == "{\"id\":1}"'

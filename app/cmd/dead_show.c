@@ -206,6 +206,12 @@ static void print_request(const struct json *evidence)
 		print_text(json_member_text(evidence, "url"), strlen(json_member_text(evidence, "url")));
 	}
 	putchar('\n');
+	const char *key = json_member_text(evidence, "key");
+	if (*key) {
+		fputs("  Idempotency-Key: ", stdout);
+		print_text(key, strlen(key));
+		putchar('\n');
+	}
 	print_part(evidence, NULL, "sent");
 }
 

@@ -156,13 +156,19 @@ static size_t match(const char *text, size_t left)
 	return 0;
 }
 
+/* Where the text may have been cut: at its end, or before the dots that say so. */
+static size_t find_cut(const char *text, size_t n)
+{
+	return n > 3 && !memcmp(text + n - 3, "...", 3) ? n - 3 : n;
+}
+
 size_t secret_hide(char *text, size_t n)
 {
-	size_t to = 0;
+	size_t to = 0, cut = find_cut(text, n);
 	if (!secrets.n)
 		return n;
 	for (size_t at = 0; at < n;) {
-		size_t found = match(text + at, n - at);
+		size_t found = match(text + at, at < cut ? cut - at : n - at);
 		if (found) {
 			memcpy(text + to, "***", 3);
 			to += 3;

@@ -21,7 +21,7 @@
 int secret_add(const char *value, size_t n);
 
 /* Replaces each secret in the n bytes by "***", in place: the new length, which is never more.  A beginning of a secret
- * at the end of the text counts too, from SECRET_BYTES_MIN on: the text may have been cut there. */
+ * at the end of the text, or before "..." there, counts too, from SECRET_BYTES_MIN on: the text may have been cut. */
 size_t secret_hide(char *text, size_t n);
 
 /* The same for a text that ends with a NUL. */

@@ -35,8 +35,10 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 	*ret_exit = EX_UNAVAILABLE;
 	if (!engine->steps.all)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	for (size_t i = 0; i < plan->step_count; i++) {
+	for (size_t i = 0, calls = 0; i < plan->step_count; i++) {
 		const struct plan_adapter *step = &plan->steps[i];
+		env.key_number = calls ? i + 1 : 0;
+		calls += step->adapter->step->upstream != NULL;
 		int code = step->adapter->step->open(step->config, &env, &engine->steps.all[i], err);
 		if (!code && step->concurrency && weir_sem_new((uint64_t)step->concurrency, &engine->steps.places[i]))
 			code = weir_error_set(err, WEIR_ENOMEM, "out of memory");

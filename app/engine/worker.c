@@ -74,6 +74,7 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 	enum step_verdict verdict = STEP_OK;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
 		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
+		call->value = job->value;
 		if (!may_run(engine, job, call))
 			return STEP_OK;
 		verdict = run_value(engine, job->step, call);
@@ -171,10 +172,15 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		engine->load.starving = false;
 		if (!item)
 			return code;
-		if (!item->bad) {
+		code = item->bad ? WEIR_EDATA : engine_make_key(engine->life.plan, item);
+		if (!code) {
 			*job = (struct engine_job){.item = item, .named = true};
 			engine->load.under_way++;
 			return 0;
+		}
+		if (code == WEIR_ENOMEM) {
+			engine_give_back(&engine->store, item);
+			return code;
 		}
 		engine_set_evidence(item, "\"source\"", engine->life.plan->source.adapter->name, NULL);
 		engine_bury(engine, item);

@@ -81,6 +81,8 @@ void step_http_explain(const struct step_call *call, const struct exchange *x, c
 		evidence_add_text(out, "url", x->url.data, x->url.len);
 	else /* it could not be made of this */
 		evidence_add_text(out, "input", call->input->data, call->input->len);
+	if (x->key)
+		evidence_add_text(out, "key", x->key, strlen(x->key));
 	add_answer(out, &x->response);
 	if (x->body.len)
 		evidence_add_text(out, "sent", x->body.data, x->body.len);

@@ -17,6 +17,8 @@ struct http_step {
 	bool needs_meta;           /* one of them asks for more than the item */
 	bool tells_meta;           /* some step wants to know of its answers */
 	bool is_list;              /* env->url_list */
+	bool sends_key;            /* its requests carry the idempotency key, with … */
+	size_t key_number;         /* … this behind it; 0: nothing */
 };
 
 struct exchange {
@@ -25,6 +27,7 @@ struct exchange {
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled */
 	size_t line_count;
+	const char *key; /* sent in one of them; NULL: none */
 	struct http_origin origin;
 	struct http_response response;
 };

@@ -47,7 +47,8 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 	struct buf line = {0};
 	int error = 0;
 	for (size_t i = 0; i < config->headers.n && error == 0; i++) {
-		if (!template_is_constant(config->headers.headers[i].value))
+		if (!template_is_constant(config->headers.headers[i].value) ||
+		    step_http_leaves_out(&config->headers.headers[i]))
 			continue;
 		buf_clear(&line);
 		error = write_header(&config->headers.headers[i], &(struct template_input){0}, &line, err);
@@ -170,6 +171,8 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	step->config = config;
 	step->tells_meta = env->meta;
 	step->is_list = env->url_list;
+	step->sends_key = step_http_sends_key(step->config);
+	step->key_number = env->key_number;
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
@@ -239,12 +242,28 @@ static int render_url(const struct http_step *step, const struct template_input 
 	return error ? error : encode_beyond_ascii(url);
 }
 
-static int write_varying_headers(const struct http_step *step, struct exchange *x, const struct template_input *input,
-				 struct weir_error *err)
+/* The same in each attempt, so that a server that knows it does nothing twice. */
+static int write_key(const struct http_step *step, const struct step_call *call, struct exchange *x)
+{
+	struct buf line = {0};
+	buf_add_str(&line, STEP_HTTP_KEY ": ");
+	step_put_key(call, &line);
+	if (step->key_number)
+		buf_addf(&line, "-%zu", step->key_number);
+	char *text = buf_take(&line, NULL);
+	if (!text)
+		return WEIR_ENOMEM;
+	x->lines[x->line_count++] = text;
+	x->key = text + strlen(STEP_HTTP_KEY ": ");
+	return 0;
+}
+
+static int write_varying_headers(const struct http_step *step, const struct step_call *call, struct exchange *x,
+				 const struct template_input *input, struct weir_error *err)
 {
 	const struct key_headers *headers = &step->config->headers;
-	x->lines = calloc(step->varying_headers, sizeof(char *));
-	if (!x->lines)
+	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
+	if (!x->lines || (step->sends_key && write_key(step, call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
 		if (template_is_constant(headers->headers[i].value))
@@ -275,12 +294,12 @@ static bool body_is_json(const struct http_step *step, const struct exchange *x)
 	return false;
 }
 
-static int render(const struct http_step *step, struct exchange *x, const struct template_input *input,
-		  struct weir_error *err)
+static int render(const struct http_step *step, const struct step_call *call, struct exchange *x,
+		  const struct template_input *input, struct weir_error *err)
 {
 	int error = render_url(step, input, &x->url, err);
-	if (error == 0 && step->varying_headers)
-		error = write_varying_headers(step, x, input, err);
+	if (error == 0 && (step->varying_headers || step->sends_key))
+		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
 	if (error == 0 && body)
 		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
@@ -344,7 +363,7 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	struct template_input input = {0};
 	int error = find_input(step, call, &input, &meta, &err);
 	if (error == 0)
-		error = render(step, x, &input, &err);
+		error = render(step, call, x, &input, &err);
 	json_free(meta);
 	if (error == 0 && step->config->into &&
 	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)

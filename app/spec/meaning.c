@@ -166,6 +166,7 @@ static void add_processing(struct writer *writer, const struct spec_node *root)
 {
 	const struct spec_node *steps = spec_node_member(root, "steps");
 	const struct spec_node *step = steps && steps->kind == SPEC_LIST ? steps->children : NULL;
+	add_rows(writer, spec_key_keys, root, false);
 	size_t n = enter(writer, "steps");
 	for (unsigned i = 1; step; step = step->next, i++) {
 		char number[16];

@@ -23,9 +23,11 @@ struct plan_adapter {
 	int64_t concurrency; /* of a step: most items in it at once; 0: any number */
 };
 
-/* Filled from the tables of keys in spec/plan.c and spec/flow.c, as an adapter's config is from its own. */
+/* Filled from the tables of keys in spec/plan.c, spec/flow.c and spec/idempotency.c, as an adapter's config is from its
+ * own. */
 struct plan_settings {
-	char *name; /* [A-Za-z0-9_-]+; default: the file's name without its ending */
+	char *name;           /* [A-Za-z0-9_-]+; default: the file's name without its ending */
+	struct template *key; /* an item's idempotency key, of values of the item; NULL: run and number */
 
 	/* flow: what is not written follows from the pattern */
 	int pattern;                 /* flow.pattern: enum weir_pattern, default auto */

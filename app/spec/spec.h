@@ -104,6 +104,10 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 
+/* idempotency.c: the key `key` of the top. */
+extern const struct key spec_key_keys[];
+int spec_key_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+
 /* flow.c: the section `flow`.  Its table, of which the defaults are those of the pattern that the section names, and
  * what the table cannot say: keys that contradict each other. */
 extern const struct key spec_flow_keys[];

@@ -53,6 +53,10 @@ TEST(secret_that_was_cut_at_the_end_is_hidden)
 	ck_assert_str_eq(hidden("Bearer c4n4ry-77"), "Bearer ***");
 	ck_assert_str_eq(hidden("Bearer c4n4"), "Bearer ***");
 	ck_assert_str_eq(hidden("Bearer c4n"), "Bearer c4n");
+	ck_assert_str_eq(hidden("Bearer c4n4ry-77..."), "Bearer ***...");
+	ck_assert_str_eq(hidden("Bearer c4n4ry-7731..."), "Bearer ***...");
+	ck_assert_str_eq(hidden("Bearer c4n4ry-77.."), "Bearer c4n4ry-77..");
+	ck_assert_str_eq(hidden("..."), "...");
 	struct item *item = item_new();
 	item_set_why(item, "%0250d c4n4ry-7731", 0);
 	ck_assert_ptr_null(strstr(item_why(item), "c4n4"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/names.h"
+#include "data/template.h"
 #include "spec/plan.h"
 #include "spec/spec.h"
 #include "support/test.h"
@@ -124,6 +125,24 @@ TEST(spec_fills_in_defaults)
 	ck_assert_int_eq(s->batch_period, 20 * WEIR_MSEC);
 	ck_assert_int_eq(s->drain, 30 * WEIR_SEC);
 	plan_free(plan);
+}
+
+TEST(spec_takes_a_key_of_values_of_the_item)
+{
+	struct plan *plan = loaded(ENDS);
+	ck_assert_ptr_null(plan->settings.key);
+	plan_free(plan);
+	plan = loaded("key:\n" ENDS);
+	ck_assert_ptr_null(plan->settings.key);
+	plan_free(plan);
+	plan = loaded("key: 'o-${.order_id}'\n" ENDS);
+	ck_assert_str_eq(template_text(plan->settings.key), "o-${.order_id}");
+	ck_assert_ptr_nonnull(strstr(plan->explained, "key: \"o-${.order_id}\"\n"));
+	plan_free(plan);
+	expect_error("key: order\n" ENDS, 1, 6, "key has no ${...}: every item would have the same key");
+	expect_error("key: '${.id}-${meta.attempt}'\n" ENDS, 1, 6, "expected values of the item, such as ${.id}");
+	expect_error("key: '${id}'\n" ENDS, 1, 7, "did you mean ${.id}?");
+	expect_error("key: [a]\n" ENDS, 1, 6, "key is a list");
 }
 
 TEST(spec_takes_nothing_for_an_empty_map_or_list)

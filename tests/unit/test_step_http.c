@@ -21,6 +21,8 @@ struct bed {
 	struct step_http_config config;
 	struct step_env env;
 	struct step *step;
+	struct item item; /* of all calls: what is known of it */
+	size_t value;
 	weir_nsec longest;
 };
 
@@ -50,6 +52,7 @@ static struct bed *make_bed(const char *url)
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
 	bed->env = (struct step_env){.concurrency = 10};
+	bed->item = (struct item){.id = 300, .position = 7};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
 }
@@ -116,7 +119,10 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 	if (!bed->step)
 		ck_assert_int_eq(step_http_adapter.step->open(&bed->config, &bed->env, &bed->step, NULL), 0);
 	struct buf evidence = {0};
-	outcome.call = (struct step_call){.input = &input,
+	outcome.call = (struct step_call){.run = "0123456789abcdef0123456789abcdef",
+					  .item = &bed->item,
+					  .input = &input,
+					  .value = bed->value,
 					  .attempt = attempt,
 					  .last_attempt = last,
 					  .may_die = last,
@@ -312,6 +318,73 @@ LOOP_TEST(step_http_puts_values_into_json_bodies_as_json)
 	free_bed(bed);
 }
 
+/* The header that the step sends; "": none. */
+static void expect_key(struct bed *bed, const char *key)
+{
+	struct outcome got = run(bed, "{\"id\":\"o-7\"}");
+	struct json *json;
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
+	ck_assert_str_eq(json_member_text(json_member(json, "headers"), "idempotency-key"), key);
+	json_free(json);
+	step_http_adapter.step->close(bed->step);
+	bed->step = NULL;
+}
+
+LOOP_TEST(step_http_sends_the_key_of_the_item_with_methods_that_are_not_idempotent)
+{
+	static const int methods[] = {STEP_HTTP_POST, STEP_HTTP_PATCH, STEP_HTTP_GET, STEP_HTTP_PUT, STEP_HTTP_DELETE};
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+		bed->config.method = methods[i];
+		expect_key(bed, i < 2 ? "0123456789abcdef0123456789abcdef-300" : "");
+	}
+	bed->config.method = STEP_HTTP_POST;
+	bed->item.number = 257; /* it is a dead letter that was replayed */
+	expect_key(bed, "0123456789abcdef0123456789abcdef-257");
+	bed->item.key = (char *)(uintptr_t) "order o-7";
+	expect_key(bed, "order o-7");
+	bed->value = 1;
+	expect_key(bed, "order o-7.2");
+	bed->env.key_number = 3;
+	expect_key(bed, "order o-7.2-3");
+	bed->value = 0;
+	expect_key(bed, "order o-7-3");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_takes_a_key_of_the_config_instead_and_an_empty_one_for_none)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	static const char *const values[][2] = {{"mine", "mine"},
+						{"${.id}-b", "o-7-b"},
+						{"\"${meta.key}\"", "\"0123456789abcdef0123456789abcdef-300\""},
+						{"", ""}};
+	struct key_header header = {.name = "idempotency-KEY"};
+	bed->config.method = STEP_HTTP_POST;
+	bed->env.key_number = 2; /* ${meta.key} is that of the item */
+	bed->config.headers = (struct key_headers){.headers = &header, .n = 1};
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		template_free(header.value);
+		header.value = make_template(values[i][0], TEMPLATE_HEADER);
+		expect_key(bed, values[i][1]);
+	}
+	struct outcome got = run(bed, "{\"id\":1}");
+	ck_assert_msg(!strcasestr(got.text, "idempotency"), "%s", got.text);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_dead_letters_have_the_key_that_was_sent)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/422");
+	bed->config.method = STEP_HTTP_POST;
+	bed->item.key = (char *)(uintptr_t) "o-7";
+	struct outcome got = run(bed, "1");
+	ck_assert_int_eq(got.verdict, STEP_DEAD);
+	ck_assert_msg(strstr(got.evidence, "\"key\":\"o-7\""), "%s", got.evidence);
+	free_bed(bed);
+}
+
 /* The body with ${.t} between quotes, as it was sent with that header; the item has `"` there. */
 static void expect_body(const char *type, const char *body)
 {
@@ -481,7 +554,9 @@ LOOP_TEST(step_http_explains_a_dead_letter)
 	struct outcome got = run(bed, "{\"s\":404}");
 	ck_assert_int_eq(got.verdict, STEP_DEAD);
 	expect_evidence(&got, "\"method\":\"POST\",\"url\":\"http://127.0.0.1:");
-	expect_evidence(&got, "/status/404?key=***\",\"status\":404,\"headers\":{");
+	expect_evidence(
+		&got,
+		"/status/404?key=***\",\"key\":\"0123456789abcdef0123456789abcdef-300\",\"status\":404,\"headers\":{");
 	expect_evidence(&got, "\"content-type\":\"");
 	expect_evidence(&got, ",\"answer\":\"");
 	expect_evidence(&got, ",\"sent\":\"{\\\"s\\\":404,\\\"token\\\":\\\"***\\\"}\"");

@@ -9,6 +9,10 @@
  *        "error": "email is not valid", "answer": "{…", "answer_bytes": 90412, "sent": "{…"
  *     }
  *
+ * Of a call that somebody looks at (step_call.explain) http adds what it sent, and the request as a command line:
+ *
+ *     , "sent_headers": {"Accept": "text/html"}, "curl": "curl http://…"
+ *
  * Texts are cut, and say then how long they were (NAME_bytes); secrets in them are hidden.
  */
 #ifndef PORT_EVIDENCE_H

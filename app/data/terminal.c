@@ -131,6 +131,17 @@ size_t terminal_add_cut(struct buf *out, const struct terminal *terminal, const 
 	return fits || columns < 3 ? width : width + 3;
 }
 
+size_t terminal_take(const char *text, size_t n, size_t columns)
+{
+	size_t at = 0, width = 0;
+	while (at < n && (!at || width + columns_of(text[at]) <= columns)) {
+		size_t length = utf8_length(text + at, n - at);
+		width += columns_of(text[at]);
+		at += length ? length : 1;
+	}
+	return at;
+}
+
 size_t terminal_fold(const char *text, size_t columns)
 {
 	size_t n = strlen(text), at = columns;

@@ -368,16 +368,49 @@ static void add_item(const struct trial_view *view, const struct json *item, str
 	buf_fini(&value);
 }
 
-void trial_show(const struct trial_view *view, const struct json *item, struct buf *out)
+static bool is_failure(const struct json *step)
 {
-	const struct json *steps = json_member(item, "steps"), *step;
+	const char *verdict = json_member_text(step, "verdict");
+	return strcmp(verdict, "ok") != 0 && strcmp(verdict, "dropped") != 0;
+}
+
+static void add_skipped(size_t skipped, int64_t step, struct buf *out)
+{
+	char number[32];
+	if (skipped)
+		buf_addf(out, "%*sstep %" PRId64 " with %s more values\n", STEP_INDENT, "", step,
+			 units_number_text(skipped, number));
+}
+
+/* A step that is run with many values is shown with a few; a failure always is.  Returns whether there was one. */
+static bool add_steps(const struct trial_view *view, const struct json *steps, struct buf *out)
+{
+	const struct json *step;
+	size_t pos = 0, runs = 0, skipped = 0;
+	int64_t number = 0;
 	bool failed = false;
-	size_t pos = 0;
-	add_item(view, item, out);
 	while ((step = json_next(steps, &pos, NULL))) {
-		const char *verdict = json_member_text(step, "verdict");
-		failed = strcmp(verdict, "ok") != 0 && strcmp(verdict, "dropped") != 0;
+		if (json_member_int(step, "step") != number) {
+			add_skipped(skipped, number, out);
+			number = json_member_int(step, "step");
+			runs = skipped = 0;
+		}
+		failed = is_failure(step);
+		if (runs++ >= VALUES_SHOWN && !failed) {
+			skipped++;
+			continue;
+		}
+		add_skipped(skipped, number, out);
+		skipped = 0;
 		add_step(view, step, out);
 	}
+	add_skipped(skipped, number, out);
+	return failed;
+}
+
+void trial_show(const struct trial_view *view, const struct json *item, struct buf *out)
+{
+	add_item(view, item, out);
+	bool failed = add_steps(view, json_member(item, "steps"), out);
 	add_end(view, item, failed, out);
 }

@@ -90,6 +90,16 @@ in_utf8 try -n 1 lines.yaml
 expect_code 0
 keep 'stdout'
 
+# A step that is run with many values.
+cat >many.yaml <<YAML
+source: { range: 1-1 }
+steps: [ jq: 'range(1000)', jq: 'if . == 900 then error("no \\(.)") else . end' ]
+sink: stdout
+YAML
+weir try many.yaml
+expect_code 3
+keep 'many values'
+
 # Nobody answers; and a run that has one attempt.
 sed -e "s|$MOCK_URL|$(refused_url)|" -e '$a flow: { retry: { attempts: 1 } }' pipeline.yaml >down.yaml
 in_utf8 try -n 1 down.yaml

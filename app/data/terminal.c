@@ -26,7 +26,7 @@ static int put(FILE *to, const char *text, size_t n, bool lines)
 {
 	struct buf out = {0};
 	int code = buf_add_visible(&out, text, n, lines);
-	if (!code && fwrite(out.data, 1, out.len, to) != out.len)
+	if (!code && out.len && fwrite(out.data, 1, out.len, to) != out.len)
 		code = -errno;
 	buf_fini(&out);
 	return code;

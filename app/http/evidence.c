@@ -89,16 +89,24 @@ static void add_lines(struct buf *out, char *const *lines, size_t n)
 	}
 }
 
-/* All that was sent. */
-static void add_sent(const struct http_step *step, const struct exchange *x, const char *method, struct buf *out)
+static void add_sent_headers(const struct http_step *step, const struct exchange *x, struct buf *out)
 {
-	struct buf curl = {0};
 	json_open(out, "sent_headers", '{');
 	add_lines(out, x->lines, x->line_count);
 	add_lines(out, step->lines, step->line_count);
 	json_close(out, '}');
+}
+
+/* A dead letter has it if it sends all of the request, and is not too long to be kept. */
+static void add_curl(const struct http_step *step, const struct exchange *x, const char *method, bool always,
+		     struct buf *out)
+{
+	struct buf curl = {0};
+	if (!always && x->body.len > EVIDENCE_TEXT_BYTES)
+		return;
 	step_http_add_curl(step, x, method, &curl);
-	json_put_bytes(out, "curl", curl.data, curl.len);
+	if (always || curl.len <= EVIDENCE_TEXT_BYTES)
+		json_put_bytes(out, "curl", curl.data, curl.len);
 	out->failed = out->failed || curl.failed;
 	buf_fini(&curl);
 }
@@ -115,6 +123,8 @@ void step_http_explain(const struct http_step *step, const struct step_call *cal
 	add_answer(out, &x->response);
 	if (x->body.len)
 		evidence_add_text(out, "sent", x->body.data, x->body.len);
-	if (call->explain && x->url.len)
-		add_sent(step, x, method, out);
+	if (call->explain)
+		add_sent_headers(step, x, out);
+	if (x->url.len)
+		add_curl(step, x, method, call->explain, out);
 }

@@ -487,6 +487,8 @@ LOOP_TEST(step_http_explains_a_dead_letter)
 	expect_evidence(&got, "\"content-type\":\"");
 	expect_evidence(&got, ",\"answer\":\"");
 	expect_evidence(&got, ",\"sent\":\"{\\\"s\\\":404,\\\"token\\\":\\\"***\\\"}\"");
+	expect_evidence(&got, ",\"curl\":\"curl ");
+	ck_assert_ptr_null(strstr(got.evidence, "sent_headers"));
 	secret_clear();
 	free_bed(bed);
 }
@@ -585,6 +587,25 @@ LOOP_TEST(step_http_curl_takes_a_long_body_from_its_input)
 	char item[6000];
 	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
 	expect_curl(bed, item, "--data-binary @-");
+	free_bed(bed);
+}
+
+/* It would not send all of it. */
+LOOP_TEST(step_http_dead_letter_has_no_curl_for_a_long_request)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/404?v=${.v}");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	struct outcome got = run(bed, item);
+	expect_evidence(&got, "\"url_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
+	free_bed(bed);
+	bed = make_bed("http://127.0.0.1:%u/status/404");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	got = run(bed, item);
+	expect_evidence(&got, "\"sent_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
 	free_bed(bed);
 }
 

@@ -47,6 +47,11 @@ struct trial {
 	bool is_refused;
 };
 
+static void tell(const struct trial *trial, enum trial_event event)
+{
+	trial->opts.noted(trial->opts.arg, event, &trial->note.json);
+}
+
 static void begin_item(struct trial *trial, const struct item *item)
 {
 	trial->under_way = true;
@@ -54,12 +59,13 @@ static void begin_item(struct trial *trial, const struct item *item)
 	trial->pending = 1;
 	trial->made = 0;
 	trial_note_begin(&trial->note, item);
+	tell(trial, TRIAL_ITEM);
 }
 
 static void end_item(struct trial *trial, const char *result, const char *why)
 {
 	trial_note_end(&trial->note, result, why);
-	trial->opts.ended(trial->opts.arg, &trial->note.json);
+	tell(trial, TRIAL_END);
 	trial->under_way = false;
 	weir_event_set(trial->over);
 }
@@ -203,8 +209,10 @@ static enum step_verdict step_run(struct step *handle, struct step_call *call)
 				      .verdict = verdict,
 				      .evidence = &evidence,
 				      .took = weir_clock() - begun};
-	if (verdict != STEP_CANCELED)
+	if (verdict != STEP_CANCELED) {
 		trial_note_step(&trial->note, &run);
+		tell(trial, TRIAL_STEP);
+	}
 	call->evidence = wanted;
 	call->explain = false;
 	buf_fini(&evidence);

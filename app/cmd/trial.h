@@ -16,13 +16,16 @@
 
 struct trial;
 
+enum trial_event { TRIAL_ITEM, TRIAL_STEP, TRIAL_END };
+
 struct trial_options {
 	const struct plan *plan; /* borrowed for the life of the trial */
 	uint64_t items;          /* most of the source */
 	const char *item;        /* JSON, one line: this one instead; NULL */
 
-	/* What became of an item, once it has reached its end (trial_note.h). */
-	void (*ended)(void *arg, const struct buf *json);
+	/* What is noted (trial_note.h): an item when it is taken, a step that was run with a value, and all of an item
+	 * that has reached its end. */
+	void (*noted)(void *arg, enum trial_event event, const struct buf *json);
 	void *arg;
 };
 

@@ -82,9 +82,10 @@ static void put_outputs(struct buf *out, const struct trial_run *run, size_t mad
 
 void trial_note_step(struct trial_note *note, const struct trial_run *run)
 {
-	struct buf *out = &note->steps, object = {0};
+	struct buf *out = &note->json, object = {0};
 	struct json *json = NULL;
 	size_t made = run->verdict == STEP_OK ? run->call->outputs->n - run->before : 0;
+	buf_clear(out);
 	json_open(out, NULL, '{');
 	json_put_uint(out, "step", run->step);
 	json_put_text(out, "kind", run->kind);
@@ -100,19 +101,30 @@ void trial_note_step(struct trial_note *note, const struct trial_run *run)
 	put_outputs(out, run, made);
 	json_put_real(out, "ms", in_ms(run->took), 1);
 	json_close(out, '}');
+	json_put_raw(&note->steps, NULL, out->data, out->len);
+	note->steps.failed = note->steps.failed || out->failed;
 	json_free(json);
 	buf_fini(&object);
+}
+
+static void open_whole(struct trial_note *note)
+{
+	buf_clear(&note->json);
+	json_open(&note->json, NULL, '{');
+	json_put_raw(&note->json, NULL, note->item.data, note->item.len);
+	note->json.failed = note->json.failed || note->item.failed;
 }
 
 void trial_note_begin(struct trial_note *note, const struct item *item)
 {
 	note->begun = weir_clock();
-	buf_clear(&note->json);
+	buf_clear(&note->item);
 	buf_clear(&note->steps);
 	buf_clear(&note->rows);
-	json_open(&note->json, NULL, '{');
-	put_hidden(&note->json, "item", item->source.data, item->source.len);
-	json_put_uint(&note->json, "position", item->position);
+	put_hidden(&note->item, "item", item->source.data, item->source.len);
+	json_put_uint(&note->item, "position", item->position);
+	open_whole(note);
+	json_close(&note->json, '}');
 }
 
 void trial_note_row(struct trial_note *note, const char *row, size_t n)
@@ -128,6 +140,7 @@ void trial_note_no_rows(struct trial_note *note)
 void trial_note_end(struct trial_note *note, const char *result, const char *why)
 {
 	struct buf *out = &note->json;
+	open_whole(note);
 	json_open(out, "steps", '[');
 	json_put_raw(out, NULL, note->steps.data, note->steps.len);
 	json_close(out, ']');
@@ -144,6 +157,7 @@ void trial_note_end(struct trial_note *note, const char *result, const char *why
 void trial_note_fini(struct trial_note *note)
 {
 	buf_fini(&note->json);
+	buf_fini(&note->item);
 	buf_fini(&note->steps);
 	buf_fini(&note->rows);
 }

@@ -15,8 +15,9 @@
 #include "port/step.h"
 
 struct trial_note {
-	struct buf json; /* whole, once the item has reached its end; `failed`: out of memory */
-	struct buf steps, rows;
+	struct buf json; /* what was noted last: of `item` and `position`, of a step, or all of it at the item's end;
+			  * `failed`: out of memory */
+	struct buf item, steps, rows;
 	weir_nsec begun;
 };
 

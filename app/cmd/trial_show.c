@@ -345,10 +345,10 @@ static void add_rows_of(const struct trial_view *view, const struct json *rows, 
 /* ---- the item */
 
 /* That a step failed was said there; what else can fail is the source, and the sink. */
-static void add_end(const struct trial_view *view, const struct json *item, bool step_failed, struct buf *out)
+static void add_end(const struct trial_view *view, const struct json *item, struct buf *out)
 {
 	const char *result = json_member_text(item, "result"), *why = json_member_text(item, "why");
-	if (!strcmp(result, "failed") && !step_failed)
+	if (!strcmp(result, "failed") && !view->failed)
 		add_verdict(view, INK_RED, STEP_INDENT, why, "a dead letter", out);
 	add_rows_of(view, json_member(item, "rows"), out);
 	buf_add_char(out, '\n');
@@ -374,43 +374,47 @@ static bool is_failure(const struct json *step)
 	return strcmp(verdict, "ok") != 0 && strcmp(verdict, "dropped") != 0;
 }
 
-static void add_skipped(size_t skipped, int64_t step, struct buf *out)
+static void add_skipped(struct trial_view *view, struct buf *out)
 {
 	char number[32];
-	if (skipped)
-		buf_addf(out, "%*sstep %" PRId64 " with %s more values\n", STEP_INDENT, "", step,
-			 units_number_text(skipped, number));
+	if (view->skipped)
+		buf_addf(out, "%*sstep %" PRId64 " with %s more values\n", STEP_INDENT, "", view->step,
+			 units_number_text(view->skipped, number));
+	view->skipped = 0;
 }
 
-/* A step that is run with many values is shown with a few; a failure always is.  Returns whether there was one. */
-static bool add_steps(const struct trial_view *view, const struct json *steps, struct buf *out)
+/* A step that is run with many values is shown with a few; a failure always is. */
+static void show_step(struct trial_view *view, const struct json *step, struct buf *out)
 {
-	const struct json *step;
-	size_t pos = 0, runs = 0, skipped = 0;
-	int64_t number = 0;
-	bool failed = false;
-	while ((step = json_next(steps, &pos, NULL))) {
-		if (json_member_int(step, "step") != number) {
-			add_skipped(skipped, number, out);
-			number = json_member_int(step, "step");
-			runs = skipped = 0;
-		}
-		failed = is_failure(step);
-		if (runs++ >= VALUES_SHOWN && !failed) {
-			skipped++;
-			continue;
-		}
-		add_skipped(skipped, number, out);
-		skipped = 0;
-		add_step(view, step, out);
+	view->failed = is_failure(step);
+	if (json_member_int(step, "step") != view->step) {
+		add_skipped(view, out);
+		view->step = json_member_int(step, "step");
+		view->runs = 0;
 	}
-	add_skipped(skipped, number, out);
-	return failed;
+	if (view->runs++ >= VALUES_SHOWN && !view->failed) {
+		view->skipped++;
+		return;
+	}
+	add_skipped(view, out);
+	add_step(view, step, out);
 }
 
-void trial_show(const struct trial_view *view, const struct json *item, struct buf *out)
+void trial_show(struct trial_view *view, enum trial_event event, const struct json *json, struct buf *out)
 {
-	add_item(view, item, out);
-	bool failed = add_steps(view, json_member(item, "steps"), out);
-	add_end(view, item, failed, out);
+	switch (event) {
+	case TRIAL_ITEM:
+		view->step = 0;
+		view->runs = view->skipped = 0;
+		view->failed = false;
+		add_item(view, json, out);
+		break;
+	case TRIAL_STEP:
+		show_step(view, json, out);
+		break;
+	case TRIAL_END:
+		add_skipped(view, out);
+		add_end(view, json, out);
+		break;
+	}
 }

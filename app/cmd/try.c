@@ -27,36 +27,36 @@ struct
 try {
 	const struct try_options *opts;
 	struct trial_view view;
-	uint64_t shown;
-	bool failed; /* something could not be shown */
+	uint64_t items; /* that were taken */
+	bool failed;    /* something could not be shown */
 };
 
-static void show_text(struct try *try, const struct buf *json)
+static void show_text(struct try *try, enum trial_event event, const struct buf *json)
 {
 	struct buf out = {0};
-	struct json *item = NULL;
-	try->failed = try->failed || json_parse(json->data, json->len, &item, NULL);
-	if (item)
-		trial_show(&try->view, item, &out);
-	json_free(item);
+	struct json *noted = NULL;
+	try->failed = try->failed || json_parse(json->data, json->len, &noted, NULL);
+	if (noted)
+		trial_show(&try->view, event, noted, &out);
+	json_free(noted);
 	try->failed = try->failed || out.failed;
 	if (!out.failed && out.len)
 		fwrite(out.data, 1, out.len, stdout);
 	buf_fini(&out);
 }
 
-/* Shown as it ends: the next one may take long. */
-static void show(void *arg, const struct buf *json)
+/* As it comes: what is next may take long. */
+static void show(void *arg, enum trial_event event, const struct buf *json)
 {
 	struct try *try = arg;
-	try->shown++;
+	try->items += event == TRIAL_ITEM;
 	if (json->failed) {
 		try->failed = true;
-	} else if (try->opts->json) {
+	} else if (!try->opts->json) {
+		show_text(try, event, json);
+	} else if (event == TRIAL_END) {
 		terminal_put_exact(stdout, json->data, json->len);
 		putchar('\n');
-	} else {
-		show_text(try, json);
 	}
 	fflush(stdout);
 }
@@ -66,9 +66,9 @@ static void say_end(const struct try *try, const struct trial *trial, const char
 	bool ended = code == EXIT_DONE || code == EXIT_DEAD_LETTERS;
 	if (trial_was_refused(trial))
 		terminal_complain("weir try", "the upstream asks to come back later, so no further item was sent");
-	if (ended && !try->shown)
+	if (ended && !try->items)
 		terminal_complain("weir try", "%s: the source has no items", file);
-	if (ended && try->shown && !try->opts->json) {
+	if (ended && try->items && !try->opts->json) {
 		fputs("Nothing was stored.  All items: weir run ", stdout);
 		terminal_put(stdout, file);
 		putchar('\n');
@@ -83,7 +83,7 @@ static int try_plan(const struct plan *plan, const struct try_options *opts)
 	const struct trial_options trial_opts = {.plan = plan,
 						 .items = opts->items ? opts->items : ITEMS,
 						 .item = opts->item,
-						 .ended = show,
+						 .noted = show,
 						 .arg = &try};
 	int code = EX_UNAVAILABLE;
 	try.view.sink = sink;

@@ -72,3 +72,4 @@ kill -INT "$started_pid"
 finish
 expect_code 5
 expect_err 'stopped: SIGINT; 1 unfinished'
+expect_out '^item 1: {"id":1}' # it was shown before its call had ended

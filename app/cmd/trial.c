@@ -196,15 +196,16 @@ static enum step_verdict step_run(struct step *handle, struct step_call *call)
 {
 	const struct open_step *open = (const struct open_step *)handle;
 	struct trial *trial = open->of->trial;
-	struct buf evidence = {0}, *wanted = call->evidence;
+	struct buf evidence = {0};
+	struct step_call inner = *call;
 	size_t before = call->outputs->n;
-	call->evidence = &evidence;
-	call->explain = true;
+	inner.evidence = &evidence;
+	inner.explain = true;
 	weir_nsec begun = weir_clock();
-	enum step_verdict verdict = inner_ops(open->of)->run(open->inner, call);
+	enum step_verdict verdict = inner_ops(open->of)->run(open->inner, &inner);
 	const struct trial_run run = {.step = open->of->number,
 				      .kind = open->of->adapter.name,
-				      .call = call,
+				      .call = &inner,
 				      .before = before,
 				      .verdict = verdict,
 				      .evidence = &evidence,
@@ -213,8 +214,9 @@ static enum step_verdict step_run(struct step *handle, struct step_call *call)
 		trial_note_step(&trial->note, &run);
 		tell(trial, TRIAL_STEP);
 	}
-	call->evidence = wanted;
-	call->explain = false;
+	inner.evidence = call->evidence;
+	inner.explain = call->explain;
+	*call = inner;
 	buf_fini(&evidence);
 	if (verdict == STEP_OK)
 		count_value(trial, call->outputs->n - before);

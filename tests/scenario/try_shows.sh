@@ -54,7 +54,8 @@ expect_err 'pipeline.yaml: 5 of 8 items failed'
 keep 'all that may happen'
 [ "$(mock_stat .requests)" = 7 ] || fail "$(mock_stat .requests) requests, expected 7"
 [ ! -e out.db ] || fail "there is an out.db"
-[ ! -e .weir ] && [ ! -e dead.jsonl ] || fail "there is a state"
+[ ! -e .weir ] || fail "there is a state"
+[ ! -e dead.jsonl ] || fail "there is a dead.jsonl"
 
 # What was copied sends the same.
 weir try --json pipeline.yaml --item '{"id": 1, "path": "echo", "name": "O'"'"'Neill $HOME"}'

@@ -213,6 +213,11 @@ static void print_request(const struct json *evidence)
 		putchar('\n');
 	}
 	print_part(evidence, NULL, "sent");
+	const char *curl = json_member_text(evidence, "curl");
+	if (!*curl)
+		return;
+	puts("\nto send it again");
+	print_lines(curl, strlen(curl));
 }
 
 static void print_answer(const struct json *evidence)

@@ -105,10 +105,9 @@ static int check_ca(const char *path, struct weir_error *err)
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	char **lines = calloc(config->headers.n + 2, sizeof(char *));
-	size_t n = 0;
 	const char *ca = find_ca(step, env);
-	int error = lines ? make_constant_headers(config, lines, &n, err) : WEIR_ENOMEM;
+	step->lines = calloc(config->headers.n + 2, sizeof(char *));
+	int error = step->lines ? make_constant_headers(config, step->lines, &step->line_count, err) : WEIR_ENOMEM;
 	const struct http_client_options opts = {
 		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
 		.expected = env->concurrency,
@@ -120,16 +119,13 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.body_bytes = (size_t)config->max_body,
 		.all_headers = env->meta,
 		.public_only = !env->allow_private && !step->origin.name[0],
-		.headers = (const char *const *)lines,
-		.header_count = n,
+		.headers = (const char *const *)step->lines,
+		.header_count = step->line_count,
 	};
 	if (error == 0 && ca)
 		error = check_ca(ca, err);
 	if (error == 0)
 		error = http_client_new(&opts, &step->client);
-	for (size_t i = 0; i < n; i++)
-		free(lines[i]);
-	free(lines);
 	return error;
 }
 
@@ -139,6 +135,9 @@ static void http_close(struct step *handle)
 	if (!step)
 		return;
 	http_client_free(step->client);
+	for (size_t i = 0; i < step->line_count; i++)
+		free(step->lines[i]);
+	free(step->lines);
 	free(step);
 }
 
@@ -394,6 +393,10 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
 	step_http_leave(step, call, x, error);
+	if (call->explain) { /* the judge takes the body of a good answer */
+		step_http_explain(step, call, x, request.method);
+		x->explained = true;
+	}
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error == WEIR_ETIMEDOUT)
@@ -435,8 +438,8 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	bool nothing = verdict == STEP_OK && is_nothing(step, &x);
 	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
-	if (step_wants_evidence(call, verdict))
-		step_http_explain(call, &x, methods[step->config->method]);
+	if (step_wants_evidence(call, verdict) && !x.explained)
+		step_http_explain(step, call, &x, methods[step->config->method]);
 	if (verdict == STEP_OK && !nothing && step->config->into)
 		verdict = put_into(call, &x);
 	if (verdict == STEP_OK && !nothing && step->tells_meta)

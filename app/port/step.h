@@ -35,6 +35,7 @@ struct step_call {
 	 * ended.  Without one (`cut`) it makes none, and says why. */
 	struct weir_attempt *permit;
 	struct buf *evidence; /* to append pairs to (evidence.h) if step_wants_evidence(); NULL: nobody wants it */
+	bool explain;         /* it is wanted whatever the verdict is, with all that was sent (`weir try`) */
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
@@ -54,11 +55,12 @@ void step_put_key(const struct step_call *call, struct buf *out);
 /* Appends what is known of the item as a JSON object: $meta of jq, ${meta.position} of templates. */
 void step_put_meta(const struct step_call *call, struct buf *out);
 
-/* Whether this failure may make a dead letter, which is then to be explained.  A success or a retry costs nothing. */
+/* Whether this failure may make a dead letter, which is then to be explained.  A success or a retry costs nothing,
+ * unless somebody looks on (explain). */
 static inline bool step_wants_evidence(const struct step_call *call, enum step_verdict verdict)
 {
 	bool again = verdict == STEP_RETRY || verdict == STEP_REFUSED;
-	return call->evidence && (verdict == STEP_DEAD || (again && call->may_die));
+	return call->evidence && (call->explain || verdict == STEP_DEAD || (again && call->may_die));
 }
 
 /* What all steps of a pipeline are given when opened. */

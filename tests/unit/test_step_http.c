@@ -24,6 +24,7 @@ struct bed {
 	struct item item; /* of all calls: what is known of it */
 	size_t value;
 	weir_nsec longest;
+	bool explain; /* step_call.explain */
 };
 
 static struct template *make_template(const char *text, unsigned flags)
@@ -127,6 +128,7 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 					  .last_attempt = last,
 					  .may_die = last,
 					  .evidence = &evidence,
+					  .explain = bed->explain,
 					  .outputs = &outcome.outputs};
 	call_upstream(bed, &outcome);
 	outcome.evidence = test_format("%s", evidence.data ? evidence.data : "");
@@ -560,6 +562,8 @@ LOOP_TEST(step_http_explains_a_dead_letter)
 	expect_evidence(&got, "\"content-type\":\"");
 	expect_evidence(&got, ",\"answer\":\"");
 	expect_evidence(&got, ",\"sent\":\"{\\\"s\\\":404,\\\"token\\\":\\\"***\\\"}\"");
+	expect_evidence(&got, ",\"curl\":\"curl ");
+	ck_assert_ptr_null(strstr(got.evidence, "sent_headers"));
 	secret_clear();
 	free_bed(bed);
 }
@@ -582,6 +586,101 @@ LOOP_TEST(step_http_explains_what_could_not_be_sent)
 	struct outcome got = run(bed, "{\"no_id\":7}");
 	ck_assert_int_eq(got.verdict, STEP_DEAD);
 	ck_assert_str_eq(got.evidence, "\"method\":\"GET\",\"input\":\"{\\\"no_id\\\":7}\"");
+	free_bed(bed);
+}
+
+/* ---- for who looks on */
+
+LOOP_TEST(step_http_explains_a_success_if_asked_to)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/orders/7?key=c4n4ry-7731");
+	ck_assert_int_eq(secret_add_reference("c4n4ry-7731", 11, "${env:TOKEN}"), 0);
+	bed->explain = true;
+	bed->config.bearer = (char[]){"c4n4ry-7731"};
+	struct outcome got = run(bed, "{\"id\":7}");
+	ck_assert_msg(got.verdict == STEP_OK && strstr(got.text, "\"id\":7"), "%s", got.call.why);
+	expect_evidence(&got, "/orders/7?key=***\",\"status\":200,\"headers\":{");
+	expect_evidence(&got, "\"answer\":\"{\\\"id\\\":7,");
+	expect_evidence(&got, "\"sent_headers\":{\"Authorization\":\"Bearer ***\"}");
+	expect_evidence(&got,
+			"/orders/7?key=$TOKEN\\\" \\\\\\n  -H \\\"Authorization: Bearer $TOKEN\\\" \\\\\\n  -A weir\"");
+	ck_assert_ptr_null(strstr(got.evidence, "c4n4ry"));
+	secret_clear();
+	free_bed(bed);
+}
+
+static const char *curl_of(struct bed *bed, const char *item)
+{
+	struct buf object = {0};
+	struct json *json = NULL;
+	bed->explain = true;
+	struct outcome got = run(bed, item);
+	buf_addf(&object, "{%s}", got.evidence);
+	ck_assert_int_eq(json_parse(object.data, object.len, &json, NULL), 0);
+	const char *kept = test_format("%s", json_member_text(json, "curl"));
+	json_free(json);
+	buf_fini(&object);
+	return kept;
+}
+
+static void expect_curl(struct bed *bed, const char *item, const char *part)
+{
+	const char *curl = curl_of(bed, item);
+	ck_assert_msg(strstr(curl, part) != NULL, "no %s in %s", part, curl);
+}
+
+LOOP_TEST(step_http_curl_sends_the_same)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo?v=${raw:.v}");
+	struct key_header headers[] = {{"X-Id", make_template("n${.id}", TEMPLATE_HEADER)},
+				       {"X-Empty", make_template("", TEMPLATE_HEADER)},
+				       {"User-Agent", make_template("me", TEMPLATE_HEADER)}};
+	bed->config.headers = (struct key_headers){.headers = headers, .n = 3};
+	bed->config.basic = (char[]){"Aladdin:open sesame"};
+	bed->config.expect = STEP_HTTP_TEXT;
+	expect_curl(bed, "{\"id\":7,\"v\":\"a[1]/../b\"}", "curl -g --path-as-is 'http://127.0.0.1:");
+	expect_curl(bed, "{\"id\":7,\"v\":1}",
+		    "/echo?v=1' \\\n  -u 'Aladdin:open sesame' \\\n  -H 'X-Id: n7' \\\n  -H 'X-Empty;'"
+		    " \\\n  -H 'User-Agent: me'");
+	ck_assert_ptr_null(strstr(curl_of(bed, "{\"id\":7,\"v\":1}"), "weir"));
+	bed->config.method = STEP_HTTP_HEAD;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -I ");
+	bed->config.method = STEP_HTTP_DELETE;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -X DELETE ");
+	bed->config.method = STEP_HTTP_PUT;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -X PUT ");
+	expect_curl(bed, "{\"id\":7,\"v\":1}", " --data-raw ''");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_curl_takes_a_long_body_from_its_input)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	expect_curl(bed, "{\"v\":\"it's\"}", "--data-raw '{\"v\":\"it'\\''s\"}'");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	expect_curl(bed, item, "--data-binary @-");
+	free_bed(bed);
+}
+
+/* It would not send all of it. */
+LOOP_TEST(step_http_dead_letter_has_no_curl_for_a_long_request)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/404?v=${.v}");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	struct outcome got = run(bed, item);
+	expect_evidence(&got, "\"url_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
+	free_bed(bed);
+	bed = make_bed("http://127.0.0.1:%u/status/404");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	got = run(bed, item);
+	expect_evidence(&got, "\"sent_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
 	free_bed(bed);
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <weir/weir.h>
 
-enum { ORDER_BYTES = 32 * 1024 * 1024, ORDER_SHARES = 2 };
+enum { ORDER_BYTES = 64 * 1024 * 1024 };
 
 struct engine_order {
 	struct engine_store *store;
@@ -35,7 +35,7 @@ int engine_order_open(struct engine_store *store, const struct engine_load *load
 	}
 	order->store = store;
 	order->load = load;
-	reorder_init(&order->reorder, engine_queue_bytes(plan, ORDER_BYTES) * ORDER_SHARES);
+	reorder_init(&order->reorder, engine_queue_bytes(plan, ORDER_BYTES));
 	store->reorder = &order->reorder;
 	*ret_order = order;
 	return 0;

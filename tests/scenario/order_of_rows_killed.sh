@@ -31,7 +31,10 @@ for n in 1000 3000 6000; do
 	kill_run
 	in_order
 done
-stop_after 0.3
+start_run
+wait_until 10 lines 7500
+kill -TERM "$started_pid"
+finish
 expect_code 5
 in_order
 run

@@ -335,6 +335,8 @@ static struct plan_settings settings_of(const struct order_flow *flow)
 		.retry_throttled = flow->jobs % 3 ? 0 : 20 * WEIR_SEC,
 		.breaker_give_up = flow->jobs % 4 ? 0 : 40 * WEIR_SEC,
 		.order = is_in_order() ? ORDER_SOURCE : ORDER_COMPLETION,
+		/* Of some in order: no memory at all, so that one item at a time may begin. */
+		.max_memory = flow->jobs % 10 == 1,
 	};
 	if (s.retry_backoff[1] < s.retry_backoff[0])
 		s.retry_backoff[1] = s.retry_backoff[0];

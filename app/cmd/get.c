@@ -26,7 +26,7 @@ struct get_options {
 	const char *input, *range, *url, *output;
 	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled;
 	char name[72]; /* of the run */
-	bool durable;
+	bool durable, ordered;
 	struct get_header {
 		const char *name, *value;
 		size_t name_len;
@@ -111,6 +111,8 @@ static void write_pipeline(const struct get_options *get, struct buf *yaml)
 	} else {
 		buf_add_str(yaml, "  stdout: {}\n");
 	}
+	if (get->ordered)
+		buf_add_str(yaml, "  order: source\n");
 }
 
 /* Its name and whether it is durable, by where the records go: .weir/get-out beside out.jsonl. */
@@ -201,6 +203,7 @@ static const struct cmd_option options[] = {
 	{"input", "FILE", "file of URLs, one a line; - is the standard input", AT(input), .letter = 'i'},
 	{"range", "FROM-TO", "numbers to put in place of {} in URL", AT(range)},
 	{"output", "FILE", "file of records (default: the standard output)", AT(output), .letter = 'o'},
+	{"ordered", NULL, "records in the order of the URLs (default: as the answers come)", AT(ordered)},
 	{"on-start", "WORD",
 	 "append or replace: what to do with an OUT that another program wrote (default: refuse to run)", AT(on_start)},
 	{"fresh", "[=discard]", "start over and replace the records of an earlier run", AT(session.fresh)},

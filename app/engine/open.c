@@ -115,6 +115,18 @@ static bool has_no_room_for_retries(void *arg)
 	return !weir_policy_may_retry(engine->pace.policy);
 }
 
+static void came(void *arg, struct item *item)
+{
+	const struct engine *engine = arg;
+	engine_order_came(engine->order, item);
+}
+
+static const struct item *only(void *arg)
+{
+	const struct engine *engine = arg;
+	return engine_order_only(engine->order);
+}
+
 /* 32 hexadecimal digits that nothing else has. */
 static int make_name(char name[33], struct weir_error *err)
 {
@@ -141,6 +153,8 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 		.aging = plan->settings.priority_aging,
 		/* Those of an ordering key come in their order, whatever room there is. */
 		.fresh_first = plan->settings.order_by ? NULL : has_no_room_for_retries,
+		.came = engine->order ? came : NULL,
+		.only = engine->order ? only : NULL,
 	};
 	size_t most = opts.capacity_items / 2;
 	engine->input.put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
@@ -251,7 +265,8 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 	if (code || !works)
 		return code;
 	engine->sinks.exact = is_exact(engine);
-	return for_outputs(engine, output_start, err);
+	code = for_outputs(engine, output_start, err);
+	return code ? code : engine_order_start(engine->order, engine->sinks.outputs[OUTLET_SINK], err);
 }
 
 /* What was done before decides what is opened, and how. */
@@ -337,6 +352,10 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 		code = engine_flow_open(engine, err);
 	if (!code)
 		engine_upstreams_recall(engine->pace.upstreams, engine->pace.policy);
+	if (!code) {
+		code = engine_order_open(&engine->store, &engine->load, &engine->order, err);
+		*ret_exit = exit_of_opening(code);
+	}
 	if (!code)
 		code = open_all(engine, ret_exit, err);
 	if (code) {

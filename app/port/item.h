@@ -20,6 +20,9 @@
 
 enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
 
+/* Where it is in the order of the sink: not in it; others wait for it; it waits for others. */
+enum item_turn { TURN_NONE, TURN_AWAITED, TURN_HELD };
+
 #define FATES          (FATE_DEAD + 1)
 #define ITEM_WHY_BYTES 256 /* with its NUL */
 
@@ -42,6 +45,8 @@ struct item {
 		waiting;           /* the broker's, while the item waits for its next attempt, or is in line for it */
 	STAILQ_ENTRY(item) behind; /* the broker's: in line */
 	weir_nsec place;           /* the broker's: its place in line, which it keeps: when it came */
+	TAILQ_ENTRY(item) order;   /* the engine's: the order of the sink */
+	enum item_turn turn;       /* the engine's */
 	size_t pending;            /* the broker's: its place among what is to be stored, from 1; 0: none */
 	bool retried;              /* the broker's: it was stored that it came back */
 	char *key;                 /* what `key` of the pipeline makes of it; NULL: nothing, or nobody has asked yet */

@@ -71,10 +71,13 @@ struct plan_settings {
 	int64_t batch_items;    /* sink batch.items: default 500 */
 	uint64_t batch_bytes;   /* sink batch.bytes: default 1MiB */
 	weir_nsec batch_period; /* sink batch.period: default 20ms */
+	int order;              /* sink order: enum plan_order */
 	weir_nsec drain;        /* shutdown.drain: default 30s */
 };
 
 enum plan_when_open { WHEN_OPEN_DEFER, WHEN_OPEN_REJECT }; /* the order of the choices of flow.breaker.when_open */
+
+enum plan_order { ORDER_COMPLETION, ORDER_SOURCE }; /* the order of the choices of the sink's order */
 
 struct plan {
 	char *file;   /* as it was named; "-" or a label for text */

@@ -107,6 +107,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "sink.table = t\n"
 				       "sink.key = id\n"
 				       "sink.on_start ! refuse\n"
+				       "sink.order ~ completion\n"
 				       "dead_letter = jsonl\n"
 				       "dead_letter.path = dead.jsonl\n"
 				       "dead_letter.on_start ! append\n"

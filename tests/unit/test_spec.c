@@ -237,6 +237,25 @@ TEST(spec_explained_marks_defaults_and_hides_secrets)
 	plan_free(plan);
 }
 
+TEST(spec_reads_the_order_of_the_sink)
+{
+	struct plan *plan = loaded(ENDS);
+	ck_assert_int_eq(plan->settings.order, ORDER_COMPLETION);
+	ck_assert_ptr_nonnull(strstr(plan->explained, "\n  order: completion # default\n"));
+	plan_free(plan);
+	plan = loaded("source: {range: 1-3}\nsink: {order: source, stdout: {}, batch: {items: 1}}\n");
+	ck_assert_int_eq(plan->settings.order, ORDER_SOURCE);
+	ck_assert_ptr_nonnull(strstr(plan->explained, "\n  order: source\n"));
+	ck_assert_str_eq(plan->warnings, "");
+	plan_free(plan);
+	plan = loaded("source: {range: 1-3}\nsink: {stdout: {}, order: source}\nflow: {priority: {field: .x}}\n");
+	ck_assert_ptr_nonnull(strstr(plan->warnings, "t.yaml:2:20: warning: order: source with flow.priority"));
+	plan_free(plan);
+	expect_error("source: {range: 1-3}\nsink: {stdout: {}, order: random}\n", 2, 27,
+		     "expected one of completion, source");
+	expect_error(ENDS "dead_letter: {stdout: {}, order: source}\n", 3, 27, "both \"order\" and \"stdout\"");
+}
+
 /* What is allowed, but most often a mistake. */
 
 static void expect_warning(const char *http, const char *warning)

@@ -35,6 +35,7 @@ no JSON
 JSON
 pipeline <<YAML
 source: { jsonl: items.jsonl }
+key: 'job-\${.path}'
 steps:
   - http:
       url: '$MOCK_URL/\${raw:.path}?key=\${env:TOKEN}'
@@ -111,6 +112,7 @@ keep 'nobody answers'
 # A long answer, a long body, and what would act on a terminal.
 cat >long.yaml <<YAML
 source: { range: 1-2 }
+key: 'job-\${.}'
 steps:
   - http: { url: '$MOCK_URL/echo', method: POST, body: "\${.}\\u001b[31m$(head -c 5000 /dev/zero | tr '\0' x)", headers: { Content-Type: text/plain } }
   - jq: '{body: ("\u001b[31m" + .body)}'

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an answer means.
+ * What becomes of an item by what its answer means (verdict.c).
  *
- *     a good status      output, if the body is what was expected (where JSON is, none is null); else a dead letter
- *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up.  A 403, too, that says when to come back
- *                        or that nothing is left of the quota: so GitHub says it
- *     408 425 5xx        tried again (not 501 and 505: they stay as they are)
- *     other 4xx, 3xx     dead
+ *     a good answer      output, if the body is what was expected (where JSON is, none is null); else a dead letter
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
  *
  * A body whose length nobody stated may have been cut without a trace.  If it is no JSON it may have been a transport
@@ -75,28 +71,10 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 
 /* ---- statuses ---- */
 
-bool step_http_is_good(const struct step_http_config *config, int status)
+static enum step_verdict judge_status(struct step_call *call, enum step_verdict verdict, int status)
 {
-	for (size_t i = 0; i < config->ok.n; i++)
-		if (config->ok.values[i] == status)
-			return true;
-	return config->ok.n == 0 && status >= 200 && status <= 299;
-}
-
-bool step_http_is_throttled(const struct http_response *response)
-{
-	const struct weir_hint *hint = &response->hint;
-	bool used_up = hint->counts && !hint->left;
-	return response->status == 429 || (response->status == 503 && hint->retry_after > 0) ||
-	       (response->status == 403 && (hint->retry_after > 0 || used_up));
-}
-
-static enum step_verdict judge_status(struct step_call *call, int status)
-{
-	bool passing = status == 408 || status == 425 || (status >= 500 && status != 501 && status != 505);
-	bool redirect = status >= 300 && status <= 399 && status != 304;
-	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d%s", status,
-			redirect ? " (redirects are not followed)" : "");
+	bool redirect = verdict == STEP_DEAD && status >= 300 && status <= 399 && status != 304;
+	return step_say(call, verdict, "status: %d%s", status, redirect ? " (redirects are not followed)" : "");
 }
 
 /* ---- bodies ---- */
@@ -232,12 +210,12 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 	call->sent = response->sent;
 	if (response->failure != HTTP_ANSWERED)
 		return judge_failure(step, call, response);
-	const int status = response->status;
-	bool good = step_http_is_good(step->config, status);
-	if (!good && step_http_is_throttled(response))
-		return step_say(call, STEP_REFUSED, "status: %d", status);
-	if (!good)
-		return judge_status(call, status);
+	if (x->verdict.then == STEP_HTTP_RETRY)
+		return judge_status(call, STEP_RETRY, response->status);
+	if (x->verdict.then == STEP_HTTP_THROTTLED)
+		return judge_status(call, STEP_REFUSED, response->status);
+	if (x->verdict.then == STEP_HTTP_DEAD)
+		return judge_status(call, STEP_DEAD, response->status);
 	if (step->config->expect == STEP_HTTP_JSON)
 		return take_json(call, response);
 	if (step->config->record)

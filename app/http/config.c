@@ -74,6 +74,11 @@ const struct key step_http_keys[] = {
 		 "answer "
 		 "takes the place of the item"},
 	{"ok", KEY_COUNTS, FIELD(ok), NULL, 100, 599, .text = "Statuses that count as success; default: every 2xx"},
+	{"retry_on", KEY_COUNTS, FIELD(retry_on), NULL, 100, 599,
+	 .text = "Statuses that are tried again, besides 408, 425 and 5xx"},
+	{"throttled_on", KEY_COUNTS, FIELD(throttled_on), NULL, 100, 599,
+	 .text = "Statuses that mean \"too many calls\", besides 429: no call goes to the upstream for a while, and the "
+		 "item is tried again without using up an attempt"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
@@ -246,6 +251,30 @@ static int check_label(const struct step_http_config *config, const char **ret_k
 	return 0;
 }
 
+/* Two lists that have a status in common. */
+static int check_lists(const struct key_counts *one, const char *name, const struct key_counts *other,
+		       const char *other_name, struct weir_error *err)
+{
+	for (size_t i = 0; i < one->n; i++)
+		for (size_t k = 0; k < other->n; k++)
+			if (one->values[i] == other->values[k])
+				return weir_error_set(err, WEIR_EINVAL, "%lld is in %s and in %s; expected one of them",
+						      (long long)one->values[i], other_name, name);
+	return 0;
+}
+
+static int check_statuses(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	*ret_key = "retry_on";
+	int error = check_lists(&config->retry_on, "retry_on", &config->ok, "ok", err);
+	if (error < 0)
+		return error;
+	*ret_key = "throttled_on";
+	error = check_lists(&config->throttled_on, "throttled_on", &config->ok, "ok", err);
+	return error ? error
+		     : check_lists(&config->throttled_on, "throttled_on", &config->retry_on, "retry_on", err);
+}
+
 static int check_url(const struct step_http_config *config, struct weir_error *err)
 {
 	struct http_origin origin;
@@ -280,6 +309,8 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_timeout(config, ret_key, err);
 	if (error == 0)
 		error = check_headers(config, ret_key, err);
+	if (error == 0)
+		error = check_statuses(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
 	if (error < 0 || !is_same_for_all(config))

@@ -10,6 +10,14 @@
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 
+/* What an answer means for its item. */
+enum step_http_then {
+	STEP_HTTP_OK,        /* a good one: its body is taken */
+	STEP_HTTP_RETRY,     /* tried again, which uses up an attempt */
+	STEP_HTTP_THROTTLED, /* tried again, which uses up none; nobody calls the upstream until then */
+	STEP_HTTP_DEAD,
+};
+
 struct step_http_config {
 	struct template *url;
 	int method;
@@ -22,7 +30,7 @@ struct step_http_config {
 	int expect;
 	bool record;
 	char *into; /* NULL: the answer takes the item's place */
-	struct key_counts ok;
+	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
 	int64_t max_connections;
 	char *label;
 	uint64_t max_body;

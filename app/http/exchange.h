@@ -23,6 +23,12 @@ struct http_step {
 	size_t line_count;
 };
 
+/* What an answer means. */
+struct http_verdict {
+	enum step_http_then then;
+	bool is_said; /* the config says so of this answer */
+};
+
 struct exchange {
 	struct buf url, body;
 	struct buf around; /* the item, if the answer goes into it */
@@ -33,15 +39,17 @@ struct exchange {
 	struct http_origin origin;
 	struct http_response response;
 	bool explained; /* before the answer was taken apart */
+	struct http_verdict verdict; /* of a whole answer */
 };
+
+/* ---- verdict.c */
+
+struct http_verdict step_http_by_status(const struct step_http_config *config, const struct http_response *response);
 
 /* ---- answer.c */
 
-bool step_http_is_good(const struct step_http_config *config, int status);
-bool step_http_is_throttled(const struct http_response *response); /* "too much", or "come back later" */
-
-/* What the answer, or the failure, means for the item; adds the output of a good one, but for
- * a record only if JSON is expected. */
+/* What becomes of the item by that verdict, or of a failure; adds the output of a good answer, but for a record only if
+ * JSON is expected. */
 enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x);
 
 /* Adds the record about the request, with that output in it. */
@@ -68,7 +76,7 @@ enum step_verdict step_http_turned_away(struct step_call *call);
 
 /* The call has ended.  error: of the fetch.  Without one there is a response, good or bad; WEIR_ETIMEDOUT: none came in
  * the attempt's time; else it says nothing. */
-void step_http_leave(const struct http_step *step, struct step_call *call, const struct exchange *x, int error);
+void step_http_leave(struct step_call *call, const struct exchange *x, int error);
 
 /* After that: the verdict; or STEP_REFUSED instead when the item is not to blame, or STEP_DEAD when it has waited for
  * too long. */

@@ -392,7 +392,9 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		.body_bytes = x->body.len,
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
-	step_http_leave(step, call, x, error);
+	if (error == 0)
+		x->verdict = step_http_by_status(step->config, &x->response);
+	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x, request.method);
 		x->explained = true;

@@ -413,6 +413,12 @@ TEST(spec_refuses_http_steps_that_contradict_themselves)
 	plan_free(loaded(test_format("%sbody: 'a=${.a}', headers: {content-type: text/plain}}\n", step)));
 	plan_free(loaded(test_format("%sbody: '{\"${.a}\": ${.b}, \"${.c}\": [\"x${.d}\"]}'}\n", step)));
 	plan_free(loaded(test_format("%sbody: 'constant'}\n", step)));
+	expect_error(test_format("%sok: [200, 404], retry_on: [409, 404]}\n", step), 4, 56,
+		     "404 is in ok and in retry_on; expected one of them");
+	expect_error(test_format("%sok: [401], throttled_on: [401]}\n", step), 4, 55, "401 is in ok and in throttled_on");
+	expect_error(test_format("%sretry_on: [409], throttled_on: [409]}\n", step), 4, 61,
+		     "409 is in retry_on and in throttled_on");
+	plan_free(loaded(test_format("%sok: [200], retry_on: [409], throttled_on: [401]}\n", step)));
 }
 
 TEST(names_closest_is_two_typing_errors_away_at_most)

@@ -81,6 +81,7 @@ struct outcome {
 	const char *text;     /* of the only output; "" if there is none */
 	const char *evidence; /* its pairs; "" if there are none */
 	weir_nsec shut;       /* for so long nobody may call its upstream */
+	enum weir_outcome told;
 };
 
 struct call {
@@ -97,6 +98,7 @@ static int run_step(void *arg_call, struct weir_attempt *attempt, void *arg)
 	outcome->call.permit = attempt;
 	outcome->verdict = step_http_adapter.step->run(call->bed->step, &outcome->call);
 	outcome->shut = weir__gate_shut_until(attempt->gate) ? weir__gate_shut_until(attempt->gate) - weir_now() : 0;
+	outcome->told = attempt->outcome;
 	attempt->permanent = true;
 	return outcome->verdict == STEP_OK ? 0 : WEIR_EIO;
 }
@@ -196,6 +198,29 @@ LOOP_TEST(step_http_takes_only_the_statuses_in_ok_when_given)
 	free_bed(bed);
 }
 
+LOOP_TEST(step_http_lists_say_what_is_tried_again_and_what_is_throttled)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	int64_t again[] = {409, 202}, throttled[] = {401};
+	bed->config.retry_on = (struct key_counts){.values = again, .n = 2};
+	bed->config.throttled_on = (struct key_counts){.values = throttled, .n = 1};
+	static const struct {
+		int status;
+		enum step_verdict verdict;
+		enum weir_outcome outcome; /* what the upstream's gate is told */
+	} rows[] = {{409, STEP_RETRY, WEIR_OUTCOME_GOOD},        {202, STEP_RETRY, WEIR_OUTCOME_GOOD},
+		    {401, STEP_REFUSED, WEIR_OUTCOME_THROTTLED}, {429, STEP_REFUSED, WEIR_OUTCOME_THROTTLED},
+		    {423, STEP_DEAD, WEIR_OUTCOME_GOOD},         {403, STEP_DEAD, WEIR_OUTCOME_DENIED},
+		    {500, STEP_RETRY, WEIR_OUTCOME_ERROR},       {503, STEP_RETRY, WEIR_OUTCOME_FAILED}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, test_format("{\"s\":%d}", rows[i].status));
+		ck_assert_msg(got.verdict == rows[i].verdict && got.told == rows[i].outcome, "%d: %d %d %s",
+			      rows[i].status, got.verdict, got.told, got.call.why);
+		ck_assert_str_eq(got.call.why, test_format("status: %d", rows[i].status));
+	}
+	free_bed(bed);
+}
+
 LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
@@ -247,11 +272,12 @@ LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
 	ck_assert_int_le(pause, 8 * WEIR_SEC);
 	/* and GitHub's: nothing is left of the quota */
 	struct http_response response = {.status = 403, .hint = {.counts = true, .left = 1, .reset = WEIR_SEC}};
-	ck_assert(!step_http_is_throttled(&response));
+	const struct step_http_config config = {0};
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 	response.hint.left = 0;
-	ck_assert(step_http_is_throttled(&response));
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_THROTTLED);
 	response.status = 404;
-	ck_assert(!step_http_is_throttled(&response));
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 }
 
 LOOP_TEST(step_http_judges_faults)

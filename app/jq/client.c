@@ -21,8 +21,10 @@ enum {
 	LINE_MOST = 16 * 1024 * 1024 - 1, /* what weir-jq takes, without the newline */
 	SEPARATOR = 0x1e,
 	ANSWER_MOST = 10 * 1024 * 1024, /* what weir-jq sends; and next */
-	MESSAGE_MOST = 220,
+	MESSAGE_MOST = 240,
 };
+
+#define AFTER_MOST_MS (366ull * 24 * 3600 * 1000)
 
 struct jq_client {
 	struct weir_child *children; /* NULL: the program is "." */
@@ -46,11 +48,17 @@ static char *helper_path(const char *exe_path)
 	return n < 0 ? NULL : path;
 }
 
-/* Whether the n bytes of an answer are outputs, or an error as weir-jq writes it. */
+/* No JSON text begins so. */
+static bool is_failure(const char *answer, size_t n)
+{
+	return n && (answer[0] == '!' || answer[0] == '?');
+}
+
+/* Whether the n bytes of an answer are outputs, or a failure as weir-jq writes it. */
 static bool is_answer(void *arg, const char *answer, size_t n)
 {
 	const struct jq_client *client = arg;
-	if (n && answer[0] == '!')
+	if (is_failure(answer, n))
 		return n <= MESSAGE_MOST && json_utf8_valid(answer, n);
 	int64_t outputs = 0;
 	for (const char *at = answer, *end = answer + n; n && at <= end;) {
@@ -207,17 +215,25 @@ static enum step_verdict fail_late(struct step_call *call, weir_nsec timeout)
 	return STEP_DEAD;
 }
 
+/* "!message", or "?after message" of one that asks to try again. */
+static enum step_verdict judge_failure(struct step_call *call, const char *answer)
+{
+	char *message;
+	if (answer[0] == '!')
+		return fail(call, STEP_DEAD, answer + 1);
+	unsigned long long ms = strtoull(answer + 1, &message, 10);
+	call->after = (weir_nsec)(ms < AFTER_MOST_MS ? ms : AFTER_MOST_MS) * WEIR_MSEC;
+	return fail(call, STEP_RETRY, message + (*message == ' '));
+}
+
 /* Takes the answer over. */
 static enum step_verdict judge(struct step_call *call, char *answer, size_t n, struct value_list *outputs)
 {
-	enum step_verdict verdict = STEP_OK;
-	if (answer[0] == '!')
-		verdict = fail(call, STEP_DEAD, answer + 1);
-	if (answer[0] == '!' || !n) {
-		free(answer);
-		return verdict;
-	}
-	return add_outputs(outputs, answer, n) ? fail(call, STEP_RETRY, "out of memory") : STEP_OK;
+	if (n && !is_failure(answer, n))
+		return add_outputs(outputs, answer, n) ? fail(call, STEP_RETRY, "out of memory") : STEP_OK;
+	enum step_verdict verdict = n ? judge_failure(call, answer) : STEP_OK;
+	free(answer);
+	return verdict;
 }
 
 static enum step_verdict pass_through(struct step_call *call, const struct value *input, struct value_list *outputs)

@@ -94,6 +94,7 @@ struct job {
 	enum step_verdict verdict;
 	struct value_list outputs;
 	char why[256];
+	weir_nsec after;
 	struct buf *evidence;
 };
 
@@ -106,6 +107,7 @@ static int run_job(void *arg)
 		.item = &item, .input = &input, .attempt = 2, .outputs = &job->outputs, .evidence = job->evidence};
 	job->verdict = step_jq_adapter.step->run(job->step, &call);
 	memcpy(job->why, call.why, sizeof job->why);
+	job->after = call.after;
 	return 0;
 }
 
@@ -248,6 +250,39 @@ LOOP_TEST(jq_errors_are_dead_letters_with_their_text)
 	try_dead("error(\"it is\\nwrong\")", "1", "jq: it is wrong");
 	try_dead(".a.b", "{\"a\":[1]}", "jq: Cannot index array with string \"b\"");
 	try_dead("1, 2, error", "{\"a\":1}", "jq: {\"a\":1}");
+}
+
+static void try_again(const char *program, const char *why, weir_nsec after)
+{
+	struct setup setup = open_default(program);
+	struct job job = run_one(&setup, "{\"n\":9007199254740993, \"wait\": 1.5}");
+	ck_assert_msg(job.verdict == STEP_RETRY && job.after == after && job.outputs.n == 0, "%s: %d, %lld ns, %s", program,
+		      job.verdict, (long long)job.after, job.why);
+	ck_assert_str_eq(job.why, why);
+	close_step(&setup);
+}
+
+LOOP_TEST(jq_error_with_retry_is_tried_again_not_before_its_time)
+{
+	try_again("error({retry: true, after: 2, why: \"not ready\"})", "jq: not ready", 2 * WEIR_SEC);
+	try_again("1, error({retry: true, after: .wait, why: \"a\\nb \\(.n)\"})", "jq: a b 9007199254740993",
+		  1500 * WEIR_MSEC);
+	try_again("error({retry: true, after: 0.0001})", "jq: the program asks to try again", WEIR_MSEC);
+	try_again("error({retry: true})", "jq: the program asks to try again", 0);
+	try_again("error({retry: true, after: null, why: {code: 7}})", "jq: {\"code\":7}", 0);
+	try_again("error({retry: true, after: -3})", "jq: the program asks to try again", 0);
+	try_again("error({retry: true, after: 1e300})", "jq: the program asks to try again",
+		  (weir_nsec)366 * 24 * 3600 * WEIR_SEC);
+}
+
+LOOP_TEST(jq_error_without_retry_is_final)
+{
+	try_dead("error({retry: false, after: 2})", "1", "jq: {\"retry\":false,\"after\":2}");
+	try_dead("error({retry: \"true\"})", "1", "jq: {\"retry\":\"true\"}");
+	try_dead("error({retry: true} | tojson)", "1", "jq: {\"retry\":true}");
+	try_dead("error({retry: true, after: \"2s\"})", "1",
+		 "jq: the error asks to try again, but `after` is not a number of seconds");
+	try_program("try error({retry: true}) catch .retry", "1", "true");
 }
 
 LOOP_TEST(jq_dead_letters_have_the_value_that_was_given)
@@ -416,6 +451,7 @@ LOOP_TEST(jq_answers_that_are_no_json_of_their_request_are_not_believed)
 		"print \"$n \", join(\"\\x1e\", (1) x 6001), \"\\n\"",   /* too many outputs */
 		"print \"$n !\", 'x' x 300, \"\\n\"",                    /* more words than weir-jq has */
 		"print \"$n !\\xff\\n\"",                                /* an error that is no text */
+		"print \"$n ?1 \\xff\\n\"",                              /* the same, to try again */
 		"print \"$n \", '[' x 600, '1', ']' x 600, \"\\n\"",     /* nested too deep */
 		"print \"$n 1\\n$n 1\\n\"; exec '/bin/false' if $n > 1", /* one that nobody asked for */
 	};

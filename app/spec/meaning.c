@@ -115,6 +115,18 @@ static void add_fallback(struct writer *writer, const struct key *key, char mark
 
 static void add_rows(struct writer *writer, const struct key *keys, const struct spec_node *map, bool pace);
 
+static void add_elements(struct writer *writer, const struct key *key, const struct spec_node *list, bool pace)
+{
+	unsigned i = 1;
+	for (const struct spec_node *child = list->children; child; child = child->next, i++) {
+		char number[16];
+		snprintf(number, sizeof number, "%u", i);
+		size_t n = enter(writer, number);
+		add_rows(writer, key->group, child, pace);
+		leave(writer, n);
+	}
+}
+
 static void add_row(struct writer *writer, const struct key *key, const struct spec_node *node, bool pace)
 {
 	struct spec_single single;
@@ -124,6 +136,8 @@ static void add_row(struct writer *writer, const struct key *key, const struct s
 		node = spec_node_single(&single, key->shorthand, node);
 	if (key->type == KEY_GROUP && (!node || node->kind == SPEC_MAP))
 		add_rows(writer, key->group, node, pace);
+	else if (key->type == KEY_LIST && node && node->kind == SPEC_LIST)
+		add_elements(writer, key, node, pace);
 	else if (node)
 		add_value(writer, key, node, pace ? '!' : '=');
 	else if (key->fallback)

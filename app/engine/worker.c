@@ -237,6 +237,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 	case STEP_REFUSED:
 		engine->tally.refused++;
 		attempt->refund = true;
+		if (call->pause)
+			engine_pause(engine, item_why(item));
 		return WEIR_EIO;
 	case STEP_DEAD:
 		attempt->permanent = true;

@@ -162,8 +162,8 @@ struct engine_flow {
 	bool adaptive;      /* it is found */
 	bool paused;
 	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
-	size_t gates;       /* upstreams */
-	char upstream[128]; /* the one that is spoken of */
+	size_t gates;                   /* upstreams */
+	char upstream[128];             /* the one that is spoken of */
 	struct key_rate own_rate;
 	double per_sec; /* the rate that it is held to; 0: none */
 	enum engine_rate_from rate_from;

@@ -69,11 +69,37 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 			response->failure == HTTP_TIMEOUT ? name_clock(step, response->clock) : "");
 }
 
-/* ---- statuses ---- */
+/* ---- answers that are not good ---- */
 
-static enum step_verdict judge_status(struct step_call *call, enum step_verdict verdict, int status)
+/* What the answer itself says is wrong, as a JSON text after ": ". */
+static void add_error(struct buf *out, const struct http_response *response)
 {
-	bool redirect = verdict == STEP_DEAD && status >= 300 && status <= 399 && status != 304;
+	static const char name[] = "\"error\":";
+	struct buf pair = {0};
+	evidence_add_error(&pair, response->body, response->body_bytes);
+	if (pair.len > sizeof name - 1 && !pair.failed)
+		buf_addf(out, ": %s", pair.data + sizeof name - 1);
+	buf_fini(&pair);
+}
+
+/* The run will tell it to somebody who has to do something. */
+static enum step_verdict ask_for_a_pause(struct step_call *call, const struct exchange *x)
+{
+	struct buf error = {0};
+	add_error(&error, &x->response);
+	call->pause = true;
+	step_say(call, STEP_REFUSED, "status: %d (rule %zu of when)%.160s", x->response.status, x->verdict.rule,
+		 error.data ? error.data : "");
+	buf_fini(&error);
+	return STEP_REFUSED;
+}
+
+static enum step_verdict judge_status(struct step_call *call, enum step_verdict verdict, const struct exchange *x)
+{
+	int status = x->response.status;
+	bool redirect = status >= 300 && status <= 399 && status != 304 && !x->verdict.is_said;
+	if (x->verdict.rule)
+		return step_say(call, verdict, "status: %d (rule %zu of when)", status, x->verdict.rule);
 	return step_say(call, verdict, "status: %d%s", status, redirect ? " (redirects are not followed)" : "");
 }
 
@@ -149,14 +175,23 @@ static void fold_json(struct value *value)
 		*c = ' ';
 }
 
+const char *step_http_text(const struct http_response *response, size_t *ret_n)
+{
+	const char *body = response->body ? response->body : "";
+	size_t mark = response->body_bytes >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0;
+	*ret_n = response->body_bytes - mark;
+	return body + mark;
+}
+
 static enum step_verdict take_json(struct step_call *call, struct http_response *response)
 {
 	struct value value = {.data = response->body, .len = response->body_bytes};
 	if (value.len == 0)
 		return add_text(call, "null");
-	size_t mark = value.len >= 3 && !memcmp(value.data, "\xef\xbb\xbf", 3) ? 3 : 0;
+	size_t n;
+	const char *text = step_http_text(response, &n);
 	struct json *json = NULL;
-	int error = json_parse(value.data + mark, value.len - mark, &json, NULL);
+	int error = json_parse(text, n, &json, NULL);
 	if (error == WEIR_ENOMEM)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
 	if (error < 0 && response->encoding[0])
@@ -206,16 +241,23 @@ static enum step_verdict take_bytes(struct step_call *call, const struct http_re
 enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct http_response *response = &x->response;
-	call->took = response->took;
-	call->sent = response->sent;
 	if (response->failure != HTTP_ANSWERED)
 		return judge_failure(step, call, response);
-	if (x->verdict.then == STEP_HTTP_RETRY)
-		return judge_status(call, STEP_RETRY, response->status);
-	if (x->verdict.then == STEP_HTTP_THROTTLED)
-		return judge_status(call, STEP_REFUSED, response->status);
-	if (x->verdict.then == STEP_HTTP_DEAD)
-		return judge_status(call, STEP_DEAD, response->status);
+	switch (x->verdict.then) {
+	case STEP_HTTP_OK:
+		break;
+	case STEP_HTTP_RETRY:
+		call->after = x->verdict.after;
+		return judge_status(call, STEP_RETRY, x);
+	case STEP_HTTP_THROTTLED:
+		return judge_status(call, STEP_REFUSED, x);
+	case STEP_HTTP_DEAD:
+		return judge_status(call, STEP_DEAD, x);
+	case STEP_HTTP_DROP:
+		return STEP_OK;
+	case STEP_HTTP_PAUSE:
+		return ask_for_a_pause(call, x);
+	}
 	if (step->config->expect == STEP_HTTP_JSON)
 		return take_json(call, response);
 	if (step->config->record)

@@ -43,6 +43,25 @@ static const struct key tls_keys[] = {
 	{0},
 };
 
+static const struct key rule_keys[] = {
+	{"if", KEY_JQ, offsetof(struct step_http_rule, condition), .flags = KEY_REQUIRED | KEY_INNER,
+	 .text = "Whether the rule holds: a jq expression over status, headers (names in small letters), body (JSON, "
+		 "or "
+		 "text) and attempt"},
+	{"then", KEY_ENUM, offsetof(struct step_http_rule, then), .flags = KEY_REQUIRED,
+	 .choices = "ok|retry|throttled|dead|drop|pause",
+	 .text = "What the answer means. Ok: success; retry: tried again; throttled: too many calls, as a 429; dead: a "
+		 "dead "
+		 "letter; drop: the item is dropped; pause: the run is paused until `weir resume`, and the item is "
+		 "tried "
+		 "again"},
+	{"after", KEY_WAIT, offsetof(struct step_http_rule, after), NULL, 0, 24 * 3600 * WEIR_SEC,
+	 .text = "With retry: no attempt begins sooner; with throttled: no call goes to the upstream for so long. Cut "
+		 "to "
+		 "flow.retry.max_retry_after"},
+	{0},
+};
+
 const struct key step_http_keys[] = {
 	{"url", KEY_URL, FIELD(url), .flags = KEY_REQUIRED,
 	 .text = "Where to send the request. Values of the item are percent-encoded, and may not make a part of the "
@@ -77,8 +96,11 @@ const struct key step_http_keys[] = {
 	{"retry_on", KEY_COUNTS, FIELD(retry_on), NULL, 100, 599,
 	 .text = "Statuses that are tried again, besides 408, 425 and 5xx"},
 	{"throttled_on", KEY_COUNTS, FIELD(throttled_on), NULL, 100, 599,
-	 .text = "Statuses that mean \"too many calls\", besides 429: no call goes to the upstream for a while, and the "
+	 .text = "Statuses that mean \"too many calls\", besides 429: no call goes to the upstream for a while, and "
+		 "the "
 		 "item is tried again without using up an attempt"},
+	{"when", KEY_LIST, FIELD(when), .group = rule_keys, .element_bytes = sizeof(struct step_http_rule),
+	 .text = "Rules that say what an answer means; the first that holds decides. If none does, the status does"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
@@ -251,6 +273,30 @@ static int check_label(const struct step_http_config *config, const char **ret_k
 	return 0;
 }
 
+enum { RULES_MOST = 32, RULES_BYTES_MOST = 500000 };
+
+static int check_rules(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	const struct step_http_rule *rules = config->when.elements;
+	size_t bytes = 0;
+	*ret_key = "when";
+	if (config->when.n > RULES_MOST)
+		return weir_error_set(err, WEIR_EINVAL, "when has %zu rules, expected at most %d", config->when.n,
+				      RULES_MOST);
+	for (size_t i = 0; i < config->when.n; i++) {
+		const struct key_wait *after = &rules[i].after;
+		bool waits = rules[i].then == STEP_HTTP_RETRY || rules[i].then == STEP_HTTP_THROTTLED;
+		if (!waits && (after->program || after->time))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "when: rule %zu has after, which is for retry and throttled; remove it",
+					      i + 1);
+		bytes += strlen(rules[i].condition) + (after->program ? strlen(after->program) : 0);
+	}
+	return bytes > RULES_BYTES_MOST
+		       ? weir_error_set(err, WEIR_EINVAL, "when has more than %d bytes of jq", RULES_BYTES_MOST)
+		       : 0;
+}
+
 /* Two lists that have a status in common. */
 static int check_lists(const struct key_counts *one, const char *name, const struct key_counts *other,
 		       const char *other_name, struct weir_error *err)
@@ -271,8 +317,7 @@ static int check_statuses(const struct step_http_config *config, const char **re
 		return error;
 	*ret_key = "throttled_on";
 	error = check_lists(&config->throttled_on, "throttled_on", &config->ok, "ok", err);
-	return error ? error
-		     : check_lists(&config->throttled_on, "throttled_on", &config->retry_on, "retry_on", err);
+	return error ? error : check_lists(&config->throttled_on, "throttled_on", &config->retry_on, "retry_on", err);
 }
 
 static int check_url(const struct step_http_config *config, struct weir_error *err)
@@ -311,6 +356,8 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_headers(config, ret_key, err);
 	if (error == 0)
 		error = check_statuses(config, ret_key, err);
+	if (error == 0)
+		error = check_rules(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
 	if (error < 0 || !is_same_for_all(config))

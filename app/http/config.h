@@ -16,6 +16,15 @@ enum step_http_then {
 	STEP_HTTP_RETRY,     /* tried again, which uses up an attempt */
 	STEP_HTTP_THROTTLED, /* tried again, which uses up none; nobody calls the upstream until then */
 	STEP_HTTP_DEAD,
+	STEP_HTTP_DROP,  /* the item is dropped */
+	STEP_HTTP_PAUSE, /* the run is paused; tried again once it is resumed, which uses up no attempt */
+};
+
+/* An element of `when`. */
+struct step_http_rule {
+	char *condition; /* a jq expression over the answer */
+	int then;        /* enum step_http_then */
+	struct key_wait after;
 };
 
 struct step_http_config {
@@ -29,8 +38,9 @@ struct step_http_config {
 	char *tls_ca;
 	int expect;
 	bool record;
-	char *into; /* NULL: the answer takes the item's place */
+	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
+	struct key_list when;                         /* of struct step_http_rule */
 	int64_t max_connections;
 	char *label;
 	uint64_t max_body;

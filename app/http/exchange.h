@@ -6,6 +6,7 @@
 #include "http/client.h"
 #include "http/config.h"
 #include "http/origin.h"
+#include "http/rules.h"
 #include "port/adapter.h"
 
 struct http_step {
@@ -21,12 +22,15 @@ struct http_step {
 	size_t key_number;         /* … this behind it; 0: nothing */
 	char **lines;              /* headers of every request, "Name: value" */
 	size_t line_count;
+	struct http_rules *rules;  /* NULL: there are none */
 };
 
 /* What an answer means. */
 struct http_verdict {
 	enum step_http_then then;
-	bool is_said; /* the config says so of this answer */
+	bool is_said;    /* the config says so of this answer: */
+	size_t rule;     /* by the rule with this number, from 1; 0: by a list */
+	weir_nsec after; /* it says so of the time, too; 0 */
 };
 
 struct exchange {
@@ -46,6 +50,9 @@ struct exchange {
 
 struct http_verdict step_http_by_status(const struct step_http_config *config, const struct http_response *response);
 
+/* Decides on x->verdict.  STEP_OK, or call->why says what is wrong with a rule.  Suspends if there are rules. */
+enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x);
+
 /* ---- answer.c */
 
 /* What becomes of the item by that verdict, or of a failure; adds the output of a good answer, but for a record only if
@@ -56,7 +63,12 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
 				   enum step_verdict verdict);
 
+/* The body without a byte order mark; "" and 0: it is empty. */
+const char *step_http_text(const struct http_response *response, size_t *ret_n);
+
 /* ---- evidence.c */
+
+void step_http_put_headers(struct buf *out, const struct http_response *response); /* as "headers": {…} */
 
 /* Writes what is known of a call to call->evidence. */
 void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x,

@@ -8,6 +8,7 @@
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
+#include "jq/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.silence_timeout = config->timeout_first_byte,
 		.ca_file = ca,
 		.body_bytes = (size_t)config->max_body,
-		.all_headers = env->meta,
+		.all_headers = env->meta || config->when.n,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.headers = (const char *const *)step->lines,
 		.header_count = step->line_count,
@@ -134,6 +135,7 @@ static void http_close(struct step *handle)
 	struct http_step *step = (struct http_step *)handle;
 	if (!step)
 		return;
+	step_http_rules_close(step->rules);
 	http_client_free(step->client);
 	for (size_t i = 0; i < step->line_count; i++)
 		free(step->lines[i]);
@@ -145,7 +147,8 @@ static bool http_reads_meta(const void *arg)
 {
 	const struct step_http_config *config = arg;
 	const struct template *body = step_http_body(config);
-	bool reads = template_has_meta(config->url) || (body && template_has_meta(body));
+	bool reads = template_has_meta(config->url) || (body && template_has_meta(body)) ||
+		     step_http_rules_read_meta(config);
 	for (size_t i = 0; i < config->headers.n; i++)
 		reads = reads || template_has_meta(config->headers.headers[i].value);
 	return reads;
@@ -175,6 +178,8 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
+	if (error == 0)
+		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
 	if (error < 0) {
 		http_close((struct step *)step);
 		return err && err->text[0] ? error : weir_error_set(err, error, "step http: %s", weir_strerror(error));
@@ -392,8 +397,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		.body_bytes = x->body.len,
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
-	if (error == 0)
-		x->verdict = step_http_by_status(step->config, &x->response);
+	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x, request.method);
@@ -405,7 +409,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	return step_http_excuse(call, step_http_judge(step, call, x));
+	return step_http_excuse(call, verdict == STEP_OK ? step_http_judge(step, call, x) : verdict);
 }
 
 /* Puts the item around the answer. */
@@ -437,7 +441,7 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	struct exchange x = {0};
 	enum step_verdict verdict = exchange(step, call, &x);
 	bool last = verdict == STEP_OK || verdict == STEP_DEAD || (verdict == STEP_RETRY && call->last_attempt);
-	bool nothing = verdict == STEP_OK && is_nothing(step, &x);
+	bool nothing = verdict == STEP_OK && (is_nothing(step, &x) || x.verdict.then == STEP_HTTP_DROP);
 	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
 	if (step_wants_evidence(call, verdict) && !x.explained)
@@ -467,10 +471,10 @@ static void http_figures(const struct step *handle, struct buf *json)
 }
 
 /* To wait for all connections, and to look up a host. */
-static unsigned http_held(const void *config)
+static unsigned http_held(const void *arg)
 {
-	(void)config;
-	return 5;
+	const struct step_http_config *config = arg;
+	return 5 + (config->when.n ? jq_client_held(1) : 0);
 }
 
 static const struct step_ops http_ops = {

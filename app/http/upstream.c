@@ -63,8 +63,10 @@ static bool is_of_no_service(int status)
 
 static enum weir_outcome outcome_of_answer(const struct http_verdict *verdict, int status)
 {
-	if (verdict->then == STEP_HTTP_OK)
+	if (verdict->then == STEP_HTTP_OK || verdict->then == STEP_HTTP_DROP)
 		return WEIR_OUTCOME_GOOD;
+	if (verdict->then == STEP_HTTP_PAUSE) /* the item is to lose nothing by it */
+		return WEIR_OUTCOME_RELEASED;
 	if (verdict->then == STEP_HTTP_THROTTLED)
 		return WEIR_OUTCOME_THROTTLED;
 	if ((status == 401 || status == 403) && !verdict->is_said)
@@ -100,6 +102,8 @@ void step_http_leave(struct step_call *call, const struct exchange *x, int error
 	if (error == 0) {
 		permit->outcome = outcome_of(x);
 		permit->hint = x->response.hint;
+		if (x->verdict.then == STEP_HTTP_THROTTLED && x->verdict.after)
+			permit->hint.retry_after = x->verdict.after;
 		permit->took = x->response.took;
 	} else if (error == WEIR_ETIMEDOUT) {
 		permit->outcome = WEIR_OUTCOME_TIMED_OUT;

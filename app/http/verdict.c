@@ -8,6 +8,8 @@
  *                                        when to come back or that nothing is left of the quota: so GitHub says it
  *     408 425 5xx                        tried again (not 501 and 505: they stay as they are)
  *     other 4xx, 3xx                     dead
+ *
+ * A rule of `when` that holds goes before all that.
  */
 #include "http/exchange.h"
 
@@ -46,4 +48,24 @@ struct http_verdict step_http_by_status(const struct step_http_config *config, c
 	if (is_throttled(response))
 		return (struct http_verdict){STEP_HTTP_THROTTLED};
 	return (struct http_verdict){is_passing(status) ? STEP_HTTP_RETRY : STEP_HTTP_DEAD};
+}
+
+enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x)
+{
+	size_t number = 0;
+	weir_nsec after = 0;
+	call->took = x->response.took;
+	call->sent = x->response.sent;
+	x->verdict = step_http_by_status(step->config, &x->response);
+	if (!step->rules || x->response.failure != HTTP_ANSWERED)
+		return STEP_OK;
+	enum step_verdict verdict = step_http_rules_ask(step->rules, call, &x->response, &number, &after);
+	if (verdict == STEP_OK && number) {
+		const struct step_http_rule *rules = step->config->when.elements;
+		x->verdict = (struct http_verdict){.then = (enum step_http_then)rules[number - 1].then,
+						   .is_said = true,
+						   .rule = number,
+						   .after = after};
+	}
+	return verdict;
 }

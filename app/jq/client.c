@@ -2,7 +2,8 @@
 /*
  * See client.h; weir-jq.c tells the protocol.
  *
- * An input is one line there: line breaks between tokens become blanks; inside JSON strings there are none.  The program
+ * An input is one line there: line breaks between tokens become blanks; inside JSON strings there are none.  The
+ * program
  * "." is not run: the value passes as it is.  A child that takes too long is killed together with the one input that
  * made it so.  One that dies leaves its input to be tried once more: it may have been killed from outside.
  *
@@ -160,8 +161,8 @@ static int add_folded(struct buf *line, const struct value *value)
 }
 
 /* The request; *ret_line is the input itself where that will do. */
-static int write_request(const struct jq_client *client, const struct step_call *call,
-			 const struct value *input, struct buf *room, struct value *ret_line)
+static int write_request(const struct jq_client *client, const struct step_call *call, const struct value *input,
+			 struct buf *room, struct value *ret_line)
 {
 	if (!client->vars && !memchr(input->data, '\n', input->len)) {
 		*ret_line = (struct value){.data = input->data, .len = input->len};

@@ -3,8 +3,8 @@
  * A jq program in child processes (weir-jq.c): the step jq, and what other steps ask of an expression.  Belongs to the
  * loop that made it; any number of its fibers may run the program concurrently.
  *
- * One child is enough for most: at 13 us an input it is faster than one loop fetches them, and it then has a core of its
- * own beside the loop.  More only help with programs that take longer.
+ * One child is enough for most: at 13 us an input it is faster than one loop fetches them, and it then has a core of
+ * its own beside the loop.  More only help with programs that take longer.
  */
 #ifndef JQ_CLIENT_H
 #define JQ_CLIENT_H

@@ -44,7 +44,7 @@ static const char *canonical(enum key_type type, const char *text, char room[64]
 	uint64_t size;
 	size_t n = strlen(text);
 	bool is_count = type == KEY_COUNT || type == KEY_COUNTS;
-	if (type == KEY_DURATION && units_duration(text, n, pair))
+	if ((type == KEY_DURATION || type == KEY_WAIT) && units_duration(text, n, pair))
 		snprintf(room, 64, "%lldns", (long long)pair[0]);
 	else if (type == KEY_SIZE && units_size(text, n, &size))
 		snprintf(room, 64, "%lluB", (unsigned long long)size);

@@ -70,7 +70,7 @@ static enum step_verdict exchange(const struct http_step *step, struct step_call
 	if (call->permit->cut)
 		return step_http_turned_away(call);
 	int error = fetch(call, (int)call->item->position, &x.response);
-	x.verdict = step_http_by_status(step->config, &x.response);
+	step_http_decide(step, call, &x);
 	step_http_leave(call, &x, error);
 	enum step_verdict verdict = error ? STEP_CANCELED : step_http_excuse(call, step_http_judge(step, call, &x));
 	http_response_fini(&x.response);

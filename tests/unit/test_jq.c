@@ -2,6 +2,7 @@
 /* The step jq with the real weir-jq: the one WEIR_JQ names, else that of the build folder. */
 #include "port/adapters.h"
 #include "support/test.h"
+#include "unit/jq_path.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -23,19 +24,6 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
-
-static const char *jq_path(void)
-{
-	const char *given = getenv("WEIR_JQ");
-	if (given)
-		return given;
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-	ck_assert_int_gt(n, 0);
-	exe[n] = 0;
-	*strrchr(exe, '/') = 0;
-	return test_format("%s/../weir-jq", exe);
-}
 
 static void *field(void *config, const char *name)
 {
@@ -71,9 +59,7 @@ static struct setup open_step_of(const char *exe_path, const char *program, int6
 
 static struct setup open_step(const char *program, int64_t workers, weir_nsec timeout, uint64_t memory)
 {
-	const char *slash = strrchr(jq_path(), '/');
-	const char *exe_path = test_format("%.*sweir", (int)(slash - jq_path()) + 1, jq_path());
-	return open_step_of(exe_path, program, workers, timeout, memory);
+	return open_step_of(exe_path(), program, workers, timeout, memory);
 }
 
 static struct setup open_default(const char *program)
@@ -256,8 +242,8 @@ static void try_again(const char *program, const char *why, weir_nsec after)
 {
 	struct setup setup = open_default(program);
 	struct job job = run_one(&setup, "{\"n\":9007199254740993, \"wait\": 1.5}");
-	ck_assert_msg(job.verdict == STEP_RETRY && job.after == after && job.outputs.n == 0, "%s: %d, %lld ns, %s", program,
-		      job.verdict, (long long)job.after, job.why);
+	ck_assert_msg(job.verdict == STEP_RETRY && job.after == after && job.outputs.n == 0, "%s: %d, %lld ns, %s",
+		      program, job.verdict, (long long)job.after, job.why);
 	ck_assert_str_eq(job.why, why);
 	close_step(&setup);
 }

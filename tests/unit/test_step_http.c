@@ -11,6 +11,7 @@
 #include "mock/server.h"
 #include "support/test.h"
 #include "sync/gate.h"
+#include "unit/jq_path.h"
 
 extern const struct adapter step_http_adapter;
 
@@ -52,7 +53,7 @@ static struct bed *make_bed(const char *url)
 		 mark ? mark + 2 : "");
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
-	bed->env = (struct step_env){.concurrency = 10};
+	bed->env = (struct step_env){.concurrency = 10, .exe_path = exe_path()};
 	bed->item = (struct item){.id = 300, .position = 7};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
@@ -219,6 +220,117 @@ LOOP_TEST(step_http_lists_say_what_is_tried_again_and_what_is_throttled)
 		ck_assert_str_eq(got.call.why, test_format("status: %d", rows[i].status));
 	}
 	free_bed(bed);
+}
+
+/* The mock answers with what it is sent: {"body": ITEM, …} as a text. */
+static struct bed *make_bed_with_rules(const struct step_http_rule *rules, size_t n)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("${.}", 0);
+	bed->config.when = (struct key_list){.elements = (void *)(uintptr_t)rules, .n = n};
+	return bed;
+}
+
+#define SENT ".body.body | fromjson"
+
+LOOP_TEST(step_http_first_rule_that_holds_says_what_an_answer_means)
+{
+	struct step_http_rule rules[] = {
+		{(char[]){SENT " | .state == \"pending\" # not ready"}, STEP_HTTP_RETRY, {.time = 7 * WEIR_SEC}},
+		{(char[]){"def code: " SENT " | .code; code == \"THROTTLED\""},
+		 STEP_HTTP_THROTTLED,
+		 {.program = (char[]){SENT " | .cost / 2 # s"}}},
+		{(char[]){SENT " | .gone"}, STEP_HTTP_DROP},
+		{(char[]){".headers[\"content-type\"] == \"application/json\" and .status == 200 and (" SENT
+			  " | .bad)"},
+		 STEP_HTTP_DEAD},
+		{(char[]){SENT " | .code == \"QUOTA\""}, STEP_HTTP_PAUSE},
+		{(char[]){".attempt == 3"}, STEP_HTTP_DEAD},
+		{(char[]){SENT " | .state == \"pending\""}, STEP_HTTP_DEAD},
+	};
+	static const struct {
+		const char *item;
+		enum step_verdict verdict;
+		const char *why;
+		weir_nsec after;
+		enum weir_outcome told;
+	} rows[] = {
+		{"{\"state\":\"pending\"}", STEP_RETRY, "status: 200 (rule 1 of when)", 7 * WEIR_SEC,
+		 WEIR_OUTCOME_GOOD},
+		{"{\"code\":\"THROTTLED\",\"cost\":40}", STEP_REFUSED, "status: 200 (rule 2 of when)", 0,
+		 WEIR_OUTCOME_THROTTLED},
+		{"{\"code\":\"THROTTLED\",\"cost\":-40}", STEP_REFUSED, "status: 200 (rule 2 of when)", 0,
+		 WEIR_OUTCOME_THROTTLED},
+		{"{\"gone\":true}", STEP_OK, "", 0, WEIR_OUTCOME_GOOD},
+		{"{\"bad\":true}", STEP_DEAD, "status: 200 (rule 4 of when)", 0, WEIR_OUTCOME_GOOD},
+		{"{\"code\":\"QUOTA\"}", STEP_REFUSED, "status: 200 (rule 5 of when)", 0, WEIR_OUTCOME_RELEASED},
+	};
+	struct bed *bed = make_bed_with_rules(rules, sizeof rules / sizeof *rules);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, rows[i].item);
+		ck_assert_msg(got.verdict == rows[i].verdict && got.call.after == rows[i].after &&
+				      got.told == rows[i].told && got.outputs.n == 0,
+			      "%s: %d, %d, %lld, %s", rows[i].item, got.verdict, got.told, (long long)got.call.after,
+			      got.call.why);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+		ck_assert(got.call.pause == (rows[i].told == WEIR_OUTCOME_RELEASED) && got.call.sent == 1);
+		if (i == 1)
+			ck_assert(got.shut > 19 * WEIR_SEC && got.shut < 22 * WEIR_SEC);
+	}
+	/* None holds: as the status says. */
+	ck_assert_int_eq(run(bed, "{}").verdict, STEP_OK);
+	ck_assert_int_eq(run_attempt(bed, "{}", 3, false).verdict, STEP_DEAD);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_rule_goes_before_the_status)
+{
+	struct step_http_rule rules[] = {
+		{(char[]){".status == 404 and (.body | type) == \"object\""}, STEP_HTTP_OK},
+		{(char[]){".status == 503"}, STEP_HTTP_DEAD},
+		{(char[]){".status == 401"}, STEP_HTTP_RETRY},
+	};
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	bed->config.expect = STEP_HTTP_TEXT;
+	bed->config.when = (struct key_list){.elements = rules, .n = 3};
+	ck_assert_int_eq(run(bed, "{\"s\":404}").verdict, STEP_OK);
+	struct outcome got = run(bed, "{\"s\":503}");
+	ck_assert(got.verdict == STEP_DEAD && got.told == WEIR_OUTCOME_FAILED);
+	got = run(bed, "{\"s\":401}");
+	ck_assert(got.verdict == STEP_RETRY && got.told == WEIR_OUTCOME_GOOD);
+	ck_assert_int_eq(run(bed, "{\"s\":500}").verdict, STEP_RETRY);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_rule_that_cannot_be_asked_is_named)
+{
+	static const struct {
+		const char *condition, *after, *why;
+	} rows[] = {
+		{".body.nix.x | error(\"no x\")", NULL, "when: rule 2: if: no x"},
+		{".body[0]", NULL, "when: rule 2: if: Cannot index object with number"},
+		{".status", NULL, "when: rule 2: if gives number, expected true or false"},
+		{"empty", NULL, "when: rule 2: if gives 0 outputs, expected one"},
+		{"true, false", NULL, "when: rule 2: if gives 2 outputs, expected one"},
+		{"true", "\"2s\"", "when: rule 2: after gives string, expected seconds"},
+		{"true", "1, 2", "when: rule 2: after gives 2 outputs, expected one"},
+		{"true", "error({code: 7})", "when: rule 2: after: {\"code\":7}"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct step_http_rule rules[] = {
+			{(char[]){"null"}, STEP_HTTP_DROP},
+			{(char *)(uintptr_t)rows[i].condition,
+			 STEP_HTTP_RETRY,
+			 {.program = (char *)(uintptr_t)rows[i].after}},
+			{(char[]){"true"}, STEP_HTTP_OK},
+		};
+		struct bed *bed = make_bed_with_rules(rules, 3);
+		struct outcome got = run(bed, "{}");
+		ck_assert_int_eq(got.verdict, STEP_DEAD);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+		free_bed(bed);
+	}
 }
 
 LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)

@@ -74,9 +74,11 @@ const struct key step_http_keys[] = {
 	 .text = "What to send. It is JSON unless the header Content-Type says otherwise: then a value of the item is "
 		 "escaped between quotes, and written as JSON elsewhere; `${.}` is the whole item"},
 	{"json", KEY_JSON, FIELD(json),
-	 .text = "What to send as JSON, written as YAML. A text that is a `${.path}` alone becomes the value, whatever "
+	 .text = "What to send as JSON. Written as YAML, a text that is a `${.path}` alone becomes the value, whatever "
 		 "its "
-		 "type; in another text its value is text"},
+		 "type; in another text its value is text. Written as a text, it is a jq program over the item, as in "
+		 "a "
+		 "step jq, with exactly one output"},
 	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
@@ -210,7 +212,12 @@ bool step_http_is_json(const char *content_type)
 
 const struct template *step_http_body(const struct step_http_config *config)
 {
-	return config->json ? config->json : config->body;
+	return config->json.template ? config->json.template : config->body;
+}
+
+bool step_http_has_body(const struct step_http_config *config)
+{
+	return step_http_body(config) || config->json.program;
 }
 
 static int check_body(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
@@ -218,7 +225,7 @@ static int check_body(const struct step_http_config *config, const char **ret_ke
 	struct weir_error why = {0};
 	struct buf sample = {0};
 	struct json *json = NULL;
-	if (config->body && config->json) {
+	if (config->body && (config->json.template || config->json.program)) {
 		*ret_key = "json";
 		return weir_error_set(err, WEIR_EINVAL, "json beside body; expected one of them");
 	}
@@ -333,7 +340,8 @@ static bool is_same_for_all(const struct step_http_config *config)
 	for (size_t i = 0; i < config->headers.n; i++)
 		if (!template_is_constant(config->headers.headers[i].value))
 			return false;
-	return !config->body && template_is_constant(config->url) && !strpbrk(template_text(config->url), "${");
+	return !step_http_has_body(config) && template_is_constant(config->url) &&
+	       !strpbrk(template_text(config->url), "${");
 }
 
 int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)

@@ -31,7 +31,8 @@ struct step_http_config {
 	struct template *url;
 	int method;
 	struct key_headers headers;
-	struct template *body, *json; /* one of them at most */
+	struct template *body; /* one of them at most */
+	struct key_json json;
 	char *basic, *bearer;
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
@@ -53,8 +54,9 @@ int step_http_check(const void *config, const char **ret_key, struct weir_error 
  * that is, *ret_origin; NULL and a name of "" if the items say; or what is wrong with it. */
 const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin);
 
-/* What makes the body, NULL: it has none. */
+/* What makes the body: a template (NULL: none does), or a jq program; and whether there is one at all. */
 const struct template *step_http_body(const struct step_http_config *config);
+bool step_http_has_body(const struct step_http_config *config);
 
 /* The header Content-Type, or NULL; and whether such a value of it means JSON. */
 const struct key_header *step_http_content_type(const struct step_http_config *config);

@@ -23,6 +23,7 @@ struct http_step {
 	char **lines;              /* headers of every request, "Name: value" */
 	size_t line_count;
 	struct http_rules *rules;  /* NULL: there are none */
+	struct jq_client *body;    /* the program that makes the body; NULL: none does */
 };
 
 /* What an answer means. */

@@ -16,6 +16,10 @@
 #include <strings.h>
 #include <weir/run.h>
 
+#define BODY_TIMEOUT WEIR_SEC
+#define BODY_MEMORY  ((uint64_t)256 << 20)
+#define BODY_OUTPUTS 100000
+
 static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
 
 /* ---- opening ---- */
@@ -65,7 +69,7 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 			buf_add_str(&line, config->bearer);
 		error = add_line(lines, n, &line);
 	}
-	if (error == 0 && step_http_body(config) && !step_http_content_type(config)) {
+	if (error == 0 && step_http_has_body(config) && !step_http_content_type(config)) {
 		buf_clear(&line);
 		buf_add_str(&line, "Content-Type: application/json");
 		error = add_line(lines, n, &line);
@@ -135,6 +139,7 @@ static void http_close(struct step *handle)
 	struct http_step *step = (struct http_step *)handle;
 	if (!step)
 		return;
+	jq_client_free(step->body);
 	step_http_rules_close(step->rules);
 	http_client_free(step->client);
 	for (size_t i = 0; i < step->line_count; i++)
@@ -148,7 +153,7 @@ static bool http_reads_meta(const void *arg)
 	const struct step_http_config *config = arg;
 	const struct template *body = step_http_body(config);
 	bool reads = template_has_meta(config->url) || (body && template_has_meta(body)) ||
-		     step_http_rules_read_meta(config);
+		     (config->json.program && jq_reads_meta(config->json.program)) || step_http_rules_read_meta(config);
 	for (size_t i = 0; i < config->headers.n; i++)
 		reads = reads || template_has_meta(config->headers.headers[i].value);
 	return reads;
@@ -165,12 +170,24 @@ static void find_needs(struct http_step *step)
 			   step->varying_headers || config->into;
 }
 
-static int http_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
+/* What makes an item's body takes what a step jq may take by default. */
+static int open_body(struct http_step *step, const struct step_env *env, struct weir_error *err)
+{
+	const struct jq_client_options opts = {.program = step->config->json.program,
+					       .exe_path = env->exe_path,
+					       .workers = 1,
+					       .timeout = BODY_TIMEOUT,
+					       .memory = BODY_MEMORY,
+					       .max_outputs = BODY_OUTPUTS};
+	return opts.program ? jq_client_new(&opts, &step->body, err) : 0;
+}
+
+static int http_open(const void *arg, const struct step_env *env, struct step **ret_step, struct weir_error *err)
 {
 	struct http_step *step = calloc(1, sizeof *step);
 	if (!step)
 		return weir_error_set(err, WEIR_ENOMEM, "step http: out of memory");
-	step->config = config;
+	const struct step_http_config *config = step->config = arg;
 	step->tells_meta = env->meta;
 	step->is_list = env->url_list;
 	step->sends_key = step_http_sends_key(step->config);
@@ -180,6 +197,8 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	int error = open_client(step, env, err);
 	if (error == 0)
 		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
+	if (error == 0)
+		error = open_body(step, env, err);
 	if (error < 0) {
 		http_close((struct step *)step);
 		return err && err->text[0] ? error : weir_error_set(err, error, "step http: %s", weir_strerror(error));
@@ -288,7 +307,7 @@ static int write_varying_headers(const struct http_step *step, const struct step
 static bool body_is_json(const struct http_step *step, const struct exchange *x)
 {
 	const struct key_header *type = step_http_content_type(step->config);
-	if (!type || step->config->json)
+	if (!type || step->config->json.template)
 		return true;
 	if (template_is_constant(type->value))
 		return step_http_is_json(template_text(type->value));
@@ -359,7 +378,24 @@ static bool is_nothing(const struct http_step *step, const struct exchange *x)
 	return step->is_list && !x->url.len;
 }
 
-/* STEP_OK, or STEP_DEAD with the reason. */
+/* The body that the program makes of the item. */
+static enum step_verdict make_body(const struct http_step *step, struct step_call *call, struct exchange *x)
+{
+	struct value_list made = {0};
+	char why[sizeof call->why];
+	enum step_verdict verdict = jq_client_run(step->body, call, call->input, &made);
+	memcpy(why, call->why, sizeof why);
+	if (verdict != STEP_OK)
+		step_say(call, verdict, "json: %.240s", why);
+	else if (made.n != 1)
+		verdict = step_say(call, STEP_DEAD, "json: the program gives %zu outputs, expected one", made.n);
+	else if (buf_add(&x->body, made.values[0].data, made.values[0].len))
+		verdict = step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
+	value_list_fini(&made);
+	return verdict;
+}
+
+/* STEP_OK, or what there is instead of a request, with the reason. */
 static enum step_verdict prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct weir_error err = {0};
@@ -377,7 +413,9 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	if (error < 0)
 		return step_say(call, STEP_DEAD, "template: %.200s", err.text);
 	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
-	return wrong ? step_say(call, STEP_DEAD, "url: %s", wrong) : STEP_OK;
+	if (wrong)
+		return step_say(call, STEP_DEAD, "url: %s", wrong);
+	return step->body ? make_body(step, call, x) : STEP_OK;
 }
 
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
@@ -393,7 +431,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		.origin = &x->origin,
 		.headers = (const char *const *)x->lines,
 		.header_count = x->line_count,
-		.body = step_http_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
+		.body = step_http_has_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
 		.body_bytes = x->body.len,
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
@@ -474,7 +512,7 @@ static void http_figures(const struct step *handle, struct buf *json)
 static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
-	return 5 + (config->when.n ? jq_client_held(1) : 0);
+	return 5 + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
 }
 
 static const struct step_ops http_ops = {

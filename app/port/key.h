@@ -17,10 +17,10 @@
 enum key_type {               /* written as            field in the config struct */
 		KEY_STRING,   /* text                  char *, NULL if absent */
 		KEY_TEMPLATE, /* text with ${.path}    struct template * */
-		KEY_JSON,     /* a map or a list, whose texts are templates; the text of a JSON document
-							struct template * */
-		KEY_URL, /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
-			    value                 struct template * (TEMPLATE_URL) */
+		KEY_JSON, /* a map or a list, whose texts are templates: the text of a JSON document; or a text, which
+			     is a jq program               struct key_json */
+		KEY_URL,  /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
+			     value                 struct template * (TEMPLATE_URL) */
 		KEY_PATH_IN,   /* path of a file that must exist and be readable; relative to the config file
 							char *, made absolute or relative to the working directory */
 		KEY_PATH_OUT,  /* path whose folder must exist            char * */
@@ -75,6 +75,11 @@ struct key_times {
 		weir_nsec time;
 	} * times;
 	size_t n;
+};
+
+struct key_json {
+	struct template *template; /* one of them, or none */
+	char *program;
 };
 
 struct key_wait {

@@ -21,7 +21,7 @@ bool spec_shorthand(const struct key *group, struct key *ret_key)
 static const char *const type_words[] = {
 	[KEY_STRING] = "text",
 	[KEY_TEMPLATE] = "text, which may contain ${.path}",
-	[KEY_JSON] = "a map or a list, whose texts may contain ${.path}",
+	[KEY_JSON] = "a map or a list, whose texts may contain ${.path}, or a jq program",
 	[KEY_URL] = "a URL that begins with http:// or https:// and may contain ${.path}",
 	[KEY_PATH_IN] = "the path of a readable file",
 	[KEY_PATH_OUT] = "a path in a folder that exists",

@@ -205,8 +205,11 @@ void spec_release(const struct key *keys, void *config)
 		case KEY_JQ:
 			free(*(char **)field);
 			break;
-		case KEY_TEMPLATE:
 		case KEY_JSON:
+			template_free(((struct key_json *)field)->template);
+			free(((struct key_json *)field)->program);
+			break;
+		case KEY_TEMPLATE:
 		case KEY_URL:
 			template_free(*(struct template **)field);
 			break;

@@ -276,6 +276,8 @@ TEST(spec_warns_of_urls_that_no_item_changes)
 	expect_warning("url: 'http://h/${.id}'", "");
 	expect_warning("url: 'http://h/a', method: POST, body: '{}'", "");
 	expect_warning("url: 'http://h/a', headers: {X-Id: '${.id}'}", "");
+	expect_warning("url: 'http://h/a', method: POST, json: {id: '${.id}'}", "");
+	expect_warning("url: 'http://h/a', method: POST, json: '{id}'", "");
 }
 
 TEST(spec_warns_of_templates_of_other_languages)
@@ -289,6 +291,8 @@ TEST(spec_warns_of_templates_of_other_languages)
 	expect_warning("url: 'http://h/${.a}?$top=10&$$x=1'", "");
 	expect_warning("url: 'http://h/a', body: '{\"a\": \"{{.b}}\", \"c\": \"$5\"}'",
 		       "t.yaml:4:37: warning: body has \"{{.b}}\", which is sent as it stands; did you mean ${.b}?\n");
+	expect_warning("url: 'http://h/a', json: {a: .b.c, d: ., e: .5, f: '.x y'}",
+		       "t.yaml:4:41: warning: json has \".b.c\", which is sent as it stands; did you mean ${.b.c}?\n");
 }
 
 TEST(spec_warns_of_secrets_in_plain_text)

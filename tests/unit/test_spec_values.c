@@ -22,7 +22,7 @@ struct all_types {
 	struct key_counts counts;
 	struct key_strings strings;
 	struct key_headers headers;
-	struct template *json;
+	struct key_json json;
 	struct key_times times;
 	int64_t inner;
 	weir_nsec first, all;
@@ -298,7 +298,7 @@ static void expect_json_template(const char *yaml, const char *expected)
 	struct weir_error err = {0};
 	int code = fill_all(test_format("json: %s\n", yaml), &c, NULL, &err);
 	ck_assert_msg(code == 0, "%s: %d:%d %s", yaml, err.line, err.column, err.text);
-	ck_assert_str_eq(template_text(c.json), expected);
+	ck_assert_str_eq(template_text(c.json.template), expected);
 	spec_release(all_keys, &c);
 }
 
@@ -312,8 +312,20 @@ TEST(spec_json_is_the_text_of_a_document)
 			     "[1,-2.50,\"3\",true,\"true\",null,null,\"yes\",\"0x10\",[],{},\"a\\nb\"]");
 	expect_json_template("\n  - a: ${.a.b[0]}\n    b:\n  - ${meta.key}",
 			     "[{\"a\":${.a.b[0]},\"b\":null},${meta.key}]");
-	expect_value_error("json: text", 7, "expected a map or a list, whose texts may contain ${.path}");
+	expect_value_error("json: '{id: ${.id}}'", 7, "a ${.path} cannot be used in it; write .path");
 	expect_value_error("json: {a: '${id}'}", 7, "did you mean ${.id}?");
+}
+
+TEST(spec_json_that_is_a_text_is_a_program)
+{
+	struct all_types c;
+	char *explained;
+	ck_assert_int_eq(fill_all("json: '{id, $x} # \"'", &c, &explained, NULL), 0);
+	ck_assert_ptr_null(c.json.template);
+	ck_assert_str_eq(c.json.program, "{id, $x} # \"");
+	ck_assert_msg(strstr(explained, "json: \"{id, $x} # \\\"\"\n"), "%s", explained);
+	spec_release(all_keys, &c);
+	free(explained);
 }
 
 TEST(spec_json_is_explained_as_it_can_be_read)
@@ -326,7 +338,7 @@ TEST(spec_json_is_explained_as_it_can_be_read)
 	ck_assert_msg(strstr(explained, "json: {\"a\":[\"${.x}\",1],\"b c\":\"***\"}\n"), "%s", explained);
 	spec_release(all_keys, &c);
 	ck_assert_int_eq(fill_all(explained, &c, &again, &err), 0);
-	ck_assert_str_eq(template_text(c.json), "{\"a\":[${.x},1],\"b c\":\"***\"}");
+	ck_assert_str_eq(template_text(c.json.template), "{\"a\":[${.x},1],\"b c\":\"***\"}");
 	spec_release(all_keys, &c);
 	free(explained);
 	free(again);

@@ -54,7 +54,8 @@ static struct bed *make_bed(const char *url)
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
 	bed->env = (struct step_env){.concurrency = 10, .exe_path = exe_path()};
-	bed->item = (struct item){.id = 300, .position = 7};
+	bed->item = (struct item){
+		.id = 300, .position = 7, .source = {.data = (char *)(uintptr_t)"\"line\"", .len = 6}};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
 }
@@ -69,7 +70,7 @@ static void free_bed(struct bed *bed)
 	mock_config_fini(&bed->mock_config);
 	template_free(bed->config.url);
 	template_free(bed->config.body);
-	template_free(bed->config.json);
+	template_free(bed->config.json.template);
 	for (size_t i = 0; i < bed->config.headers.n; i++)
 		template_free(bed->config.headers.headers[i].value);
 	free(bed);
@@ -539,6 +540,30 @@ static void expect_body(const char *type, const char *body)
 	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
 	ck_assert_str_eq(json_text(json_member(json, "body"), &n), body);
 	json_free(json);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_sends_what_an_expression_makes_of_the_item)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.json.program =
+		(char[]){"select(.n) | {text: \"<\\(.q)>\", n: .n[], from: $source, attempt: $meta.attempt}"};
+	struct outcome got = run(bed, "{\"q\":\"a\\\"b\",\"n\":[9007199254740993]}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_ptr_nonnull(strstr(got.text, "{\\\"text\\\":\\\"<a\\\\\\\"b>\\\",\\\"n\\\":9007199254740993,"
+					       "\\\"from\\\":\\\"line\\\",\\\"attempt\\\":1}"));
+	ck_assert_ptr_nonnull(strstr(got.text, "application/json"));
+	static const struct {
+		const char *item, *why;
+	} rows[] = {{"{\"q\":1}", "json: the program gives 0 outputs, expected one"},
+		    {"{\"n\":[1,2]}", "json: the program gives 2 outputs, expected one"},
+		    {"{\"n\":7}", "json: jq: Cannot iterate over number (7)"}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		got = run(bed, rows[i].item);
+		ck_assert(got.verdict == STEP_DEAD && !got.call.sent);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+	}
 	free_bed(bed);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <weir/run.h>
 
 #include "http/exchange.h"
@@ -105,6 +106,14 @@ static enum step_verdict judge_status(struct step_call *call, enum step_verdict 
 
 /* ---- bodies ---- */
 
+const char *step_http_text(const struct http_response *response, size_t *ret_n)
+{
+	const char *body = response->body ? response->body : "";
+	size_t mark = response->body_bytes >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0;
+	*ret_n = response->body_bytes - mark;
+	return body + mark;
+}
+
 /* Nobody asked for it: no Accept-Encoding is sent. */
 static enum step_verdict is_encoded(struct step_call *call, const char *what, const char *encoding)
 {
@@ -112,22 +121,68 @@ static enum step_verdict is_encoded(struct step_call *call, const char *what, co
 			encoding);
 }
 
-/* The beginning of a body as one line of ASCII. */
-static enum step_verdict not_json(struct step_call *call, enum step_verdict verdict, const char *body, size_t n)
+static bool is_space(char c)
 {
-	char excerpt[EXCERPT_BYTES + 8];
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Bytes of a body as one line of ASCII, as many as there is room for. */
+static void write_excerpt(char text[EXCERPT_BYTES + 8], const char *bytes, size_t n)
+{
 	size_t used = 0;
 	for (size_t i = 0; i < n && used < EXCERPT_BYTES; i++) {
-		unsigned char c = (unsigned char)body[i];
+		unsigned char c = (unsigned char)bytes[i];
 		if (c >= ' ' && c < 0x7f)
-			excerpt[used++] = (char)c;
+			text[used++] = (char)c;
 		else if (c == '\n' || c == '\r' || c == '\t')
-			excerpt[used++] = ' ';
+			text[used++] = ' ';
 		else
-			used += (size_t)snprintf(excerpt + used, 5, "\\x%02x", c);
+			used += (size_t)snprintf(text + used, 5, "\\x%02x", c);
 	}
-	excerpt[used] = '\0';
-	return step_say(call, verdict, "not json: %s", excerpt);
+	text[used] = '\0';
+}
+
+static bool begins_with(const char *text, size_t n, const char *tag)
+{
+	return n >= strlen(tag) && !strncasecmp(text, tag, strlen(tag));
+}
+
+/* Where the parser's error is, in bytes. */
+static size_t place_of(const struct weir_error *err, const char *text, size_t n)
+{
+	const char *line = text;
+	for (int i = 1; i < err->line; i++)
+		line = (const char *)memchr(line, '\n', n - (size_t)(line - text)) + 1;
+	size_t at = (size_t)(line - text) + (err->column > 0 ? (size_t)err->column - 1 : 0);
+	return at < n ? at : n;
+}
+
+/* A page, some text from its beginning, or JSON with a mistake in it: then the bytes around that.  They stand in
+ * parentheses, for they differ from item to item (port/cause.h). */
+static enum step_verdict not_json(struct step_call *call, enum step_verdict verdict,
+				  const struct http_response *response, const struct weir_error *err)
+{
+	char excerpt[EXCERPT_BYTES + 8];
+	size_t n, begin = 0;
+	const char *text = step_http_text(response, &n);
+	size_t at = place_of(err, text, n);
+	while (begin < n && is_space(text[begin]))
+		begin++;
+	if (begins_with(text + begin, n - begin, "<!doctype html") || begins_with(text + begin, n - begin, "<html")) {
+		struct buf title = {0};
+		add_error(&title, response);
+		step_say(call, verdict, "not json: an HTML page%.160s", title.data ? title.data : "");
+		buf_fini(&title);
+		return verdict;
+	}
+	if (at <= begin) {
+		write_excerpt(excerpt, text, n);
+		return step_say(call, verdict, "not json: %s", excerpt);
+	}
+	size_t from = at > EXCERPT_BYTES / 2 ? at - EXCERPT_BYTES / 2 : 0;
+	write_excerpt(excerpt, text + from, n - from);
+	return step_say(call, verdict, "not json: %.80s (line %d, column %d: %s%s)", err->text, err->line, err->column,
+			from ? "..." : "", excerpt);
 }
 
 /* Takes the body over. */
@@ -154,11 +209,6 @@ static enum step_verdict add_text(struct step_call *call, const char *text)
 	return add_output(call, &value);
 }
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 /* Without byte order mark and white space around it, and as one line: in valid JSON a raw line end is white space. */
 static void fold_json(struct value *value)
 {
@@ -175,14 +225,6 @@ static void fold_json(struct value *value)
 		*c = ' ';
 }
 
-const char *step_http_text(const struct http_response *response, size_t *ret_n)
-{
-	const char *body = response->body ? response->body : "";
-	size_t mark = response->body_bytes >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0;
-	*ret_n = response->body_bytes - mark;
-	return body + mark;
-}
-
 static enum step_verdict take_json(struct step_call *call, struct http_response *response)
 {
 	struct value value = {.data = response->body, .len = response->body_bytes};
@@ -191,14 +233,15 @@ static enum step_verdict take_json(struct step_call *call, struct http_response 
 	size_t n;
 	const char *text = step_http_text(response, &n);
 	struct json *json = NULL;
-	int error = json_parse(text, n, &json, NULL);
+	struct weir_error err = {0};
+	int error = json_parse(text, n, &json, &err);
 	if (error == WEIR_ENOMEM)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
 	if (error < 0 && response->encoding[0])
 		return is_encoded(call, "not json", response->encoding);
 	if (error < 0) {
 		bool doubtful = !response->length_known && call->attempt < DOUBTFUL_ATTEMPTS;
-		return not_json(call, doubtful ? STEP_RETRY : STEP_DEAD, value.data, value.len);
+		return not_json(call, doubtful ? STEP_RETRY : STEP_DEAD, response, &err);
 	}
 	response->body = NULL;
 	fold_json(&value);

@@ -126,6 +126,9 @@ void evidence_add_error(struct buf *out, const char *body, size_t n)
 	struct json *json = NULL;
 	size_t found_n = 0;
 	const char *found = NULL;
+	size_t mark = n >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0; /* of the byte order */
+	body += mark;
+	n -= mark;
 	if (!n)
 		return;
 	if (n <= JSON_BYTES_MAX && json_parse(body, n, &json, NULL) == 0)

@@ -44,7 +44,7 @@ struct step_call {
 			    run; why says what is to be done */
 	bool given_up;   /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
 	char why[256];   /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
-			    "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
+			    "timeout: no first byte in 10 s", "connect: refused", "not json: an HTML page" */
 };
 
 /* Writes call->why, cut to its room and without secrets, and returns the verdict. */

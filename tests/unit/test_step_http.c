@@ -402,7 +402,7 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "half", 1, STEP_RETRY, "reset: ");
 	expect(bed, "chunk-cut", 1, STEP_RETRY, "reset: ");
 	expect(bed, "wrong-length", 9, STEP_RETRY, "reset: ");
-	expect(bed, "html", 1, STEP_DEAD, "not json: <");
+	expect(bed, "html", 1, STEP_DEAD, "not json: an HTML page: \"");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
 	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 64 KiB");
@@ -614,6 +614,37 @@ TEST(step_http_names_the_encoding_of_a_body_that_it_cannot_read)
 	ck_assert_int_eq(judge_encoded(STEP_HTTP_BYTES, "gzip", "\x1f\x8b\x08", why), STEP_OK);
 	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", "\x1f\x8b\x08", why), STEP_DEAD);
 	ck_assert_str_eq(why, "not json: \\x1f\\x8b\\x08");
+}
+
+/* What is said of a good answer with that body, where JSON is expected. */
+static const char *why_not_json(const char *body)
+{
+	static char why[256];
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", body, why), STEP_DEAD);
+	return why;
+}
+
+TEST(step_http_says_what_is_no_json_and_where)
+{
+	static const char page[] = "not json: an HTML page: \"502 Bad Gateway\"";
+	ck_assert_str_eq(why_not_json("\xef\xbb\xbf\n <!DOCTYPE html>\n<html><title>502 Bad Gateway</title>"), page);
+	ck_assert_str_eq(why_not_json("<HTML lang=de><head><title> 502 Bad Gateway\n</title></head>"), page);
+	ck_assert_str_eq(why_not_json("<html></html>"), "not json: an HTML page");
+	ck_assert_str_eq(why_not_json(" upstream timed out\nat 7"), "not json:  upstream timed out at 7");
+	ck_assert_str_eq(why_not_json("<?xml version='1.0'?>"), "not json: <?xml version='1.0'?>");
+	ck_assert_str_eq(why_not_json("{\"a\":\n\t[1, NaN]}"),
+			 "not json: expected a value, found 'N' (line 2, column 6: {\"a\":  [1, NaN]})");
+	ck_assert_str_eq(why_not_json("{\"a\": 1"),
+			 "not json: expected ',' or '}', found the end (line 1, column 8: {\"a\": 1)");
+	char large[40001], *at = large;
+	memset(large, ' ', sizeof large - 1);
+	large[sizeof large - 1] = 0;
+	memcpy(large, "{\"items\": [", 11);
+	at = large + 20000;
+	memcpy(at, "{\"id\": 700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"", 74);
+	ck_assert_str_eq(why_not_json(large),
+			 "not json: expected a value, found 'N' (line 1, column 20038: ...   {\"id\": "
+			 "700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\")");
 }
 
 LOOP_TEST(step_http_accepts_a_byte_order_mark)

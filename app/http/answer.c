@@ -72,27 +72,22 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 
 /* ---- answers that are not good ---- */
 
-/* What the answer itself says is wrong, as a JSON text after ": ". */
-static void add_error(struct buf *out, const struct http_response *response)
+/* What the answer itself says is wrong, in quotes behind a colon; "" if it says nothing. */
+static const char *say_error(const struct http_response *response, char text[EVIDENCE_ERROR_BYTES + 8])
 {
-	static const char name[] = "\"error\":";
-	struct buf pair = {0};
-	evidence_add_error(&pair, response->body, response->body_bytes);
-	if (pair.len > sizeof name - 1 && !pair.failed)
-		buf_addf(out, ": %s", pair.data + sizeof name - 1);
-	buf_fini(&pair);
+	char line[EVIDENCE_ERROR_BYTES];
+	size_t n = evidence_find_error(response->body, response->body_bytes, line);
+	snprintf(text, EVIDENCE_ERROR_BYTES + 8, n ? ": \"%s\"" : "%s", line);
+	return text;
 }
 
 /* The run will tell it to somebody who has to do something. */
 static enum step_verdict ask_for_a_pause(struct step_call *call, const struct exchange *x)
 {
-	struct buf error = {0};
-	add_error(&error, &x->response);
+	char error[EVIDENCE_ERROR_BYTES + 8];
 	call->pause = true;
-	step_say(call, STEP_REFUSED, "status: %d (rule %zu of when)%.160s", x->response.status, x->verdict.rule,
-		 error.data ? error.data : "");
-	buf_fini(&error);
-	return STEP_REFUSED;
+	return step_say(call, STEP_REFUSED, "status: %d (rule %zu of when)%.200s", x->response.status, x->verdict.rule,
+			say_error(&x->response, error));
 }
 
 static enum step_verdict judge_status(struct step_call *call, enum step_verdict verdict, const struct exchange *x)
@@ -169,11 +164,8 @@ static enum step_verdict not_json(struct step_call *call, enum step_verdict verd
 	while (begin < n && is_space(text[begin]))
 		begin++;
 	if (begins_with(text + begin, n - begin, "<!doctype html") || begins_with(text + begin, n - begin, "<html")) {
-		struct buf title = {0};
-		add_error(&title, response);
-		step_say(call, verdict, "not json: an HTML page%.160s", title.data ? title.data : "");
-		buf_fini(&title);
-		return verdict;
+		char title[EVIDENCE_ERROR_BYTES + 8];
+		return step_say(call, verdict, "not json: an HTML page%.200s", say_error(response, title));
 	}
 	if (at <= begin) {
 		write_excerpt(excerpt, text, n);

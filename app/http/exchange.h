@@ -9,6 +9,8 @@
 #include "http/rules.h"
 #include "port/adapter.h"
 
+struct jq_client;
+
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
@@ -46,6 +48,15 @@ struct exchange {
 	bool explained; /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
 };
+
+/* ---- body.c */
+
+/* On a fiber.  *ret_body: NULL if no program makes bodies. */
+int step_http_body_open(const struct step_http_config *config, const char *exe_path, struct jq_client **ret_body,
+			struct weir_error *err);
+
+/* Makes x->body of the call's input.  STEP_OK, or call->why says why there is none.  Suspends. */
+enum step_verdict step_http_body_make(const struct http_step *step, struct step_call *call, struct exchange *x);
 
 /* ---- verdict.c */
 

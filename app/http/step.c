@@ -16,10 +16,6 @@
 #include <strings.h>
 #include <weir/run.h>
 
-#define BODY_TIMEOUT WEIR_SEC
-#define BODY_MEMORY  ((uint64_t)256 << 20)
-#define BODY_OUTPUTS 100000
-
 static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
 
 /* ---- opening ---- */
@@ -170,18 +166,6 @@ static void find_needs(struct http_step *step)
 			   step->varying_headers || config->into;
 }
 
-/* What makes an item's body takes what a step jq may take by default. */
-static int open_body(struct http_step *step, const struct step_env *env, struct weir_error *err)
-{
-	const struct jq_client_options opts = {.program = step->config->json.program,
-					       .exe_path = env->exe_path,
-					       .workers = 1,
-					       .timeout = BODY_TIMEOUT,
-					       .memory = BODY_MEMORY,
-					       .max_outputs = BODY_OUTPUTS};
-	return opts.program ? jq_client_new(&opts, &step->body, err) : 0;
-}
-
 static int http_open(const void *arg, const struct step_env *env, struct step **ret_step, struct weir_error *err)
 {
 	struct http_step *step = calloc(1, sizeof *step);
@@ -198,7 +182,7 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 	if (error == 0)
 		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
 	if (error == 0)
-		error = open_body(step, env, err);
+		error = step_http_body_open(config, env->exe_path, &step->body, err);
 	if (error < 0) {
 		http_close((struct step *)step);
 		return err && err->text[0] ? error : weir_error_set(err, error, "step http: %s", weir_strerror(error));
@@ -378,23 +362,6 @@ static bool is_nothing(const struct http_step *step, const struct exchange *x)
 	return step->is_list && !x->url.len;
 }
 
-/* The body that the program makes of the item. */
-static enum step_verdict make_body(const struct http_step *step, struct step_call *call, struct exchange *x)
-{
-	struct value_list made = {0};
-	char why[sizeof call->why];
-	enum step_verdict verdict = jq_client_run(step->body, call, call->input, &made);
-	memcpy(why, call->why, sizeof why);
-	if (verdict != STEP_OK)
-		step_say(call, verdict, "json: %.240s", why);
-	else if (made.n != 1)
-		verdict = step_say(call, STEP_DEAD, "json: the program gives %zu outputs, expected one", made.n);
-	else if (buf_add(&x->body, made.values[0].data, made.values[0].len))
-		verdict = step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
-	value_list_fini(&made);
-	return verdict;
-}
-
 /* STEP_OK, or what there is instead of a request, with the reason. */
 static enum step_verdict prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
@@ -415,7 +382,7 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
 	if (wrong)
 		return step_say(call, STEP_DEAD, "url: %s", wrong);
-	return step->body ? make_body(step, call, x) : STEP_OK;
+	return step->body ? step_http_body_make(step, call, x) : STEP_OK;
 }
 
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)

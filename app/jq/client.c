@@ -216,6 +216,17 @@ static enum step_verdict fail_late(struct step_call *call, weir_nsec timeout)
 	return STEP_DEAD;
 }
 
+/* The attempt's time is up, which may have gone elsewhere: the input is not to blame. */
+static bool is_out_of_time(const struct step_call *call)
+{
+	return call->permit && call->permit->deadline <= weir_now();
+}
+
+static enum step_verdict fail_for_now(struct step_call *call)
+{
+	return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
+}
+
 /* "!message", or "?after message" of one that asks to try again. */
 static enum step_verdict judge_failure(struct step_call *call, const char *answer)
 {
@@ -269,7 +280,7 @@ enum step_verdict jq_client_run(struct jq_client *client, struct step_call *call
 	case 0:
 		return judge(call, answer, n, outputs);
 	case WEIR_ETIMEDOUT:
-		return fail_late(call, client->timeout);
+		return is_out_of_time(call) ? fail_for_now(call) : fail_late(call, client->timeout);
 	case WEIR_EDIED:
 		return fail(call, STEP_DEAD, err.text);
 	case WEIR_ECANCELED:

@@ -82,6 +82,7 @@ struct job {
 	char why[256];
 	weir_nsec after;
 	struct buf *evidence;
+	struct weir_attempt *permit;
 };
 
 static int run_job(void *arg)
@@ -89,8 +90,12 @@ static int run_job(void *arg)
 	struct job *job = arg;
 	struct value input = {(char *)job->input, strlen(job->input)};
 	struct item item = {.position = 7, .source = {"{\"from\":\n\"source\"}", 18}};
-	struct step_call call = {
-		.item = &item, .input = &input, .attempt = 2, .outputs = &job->outputs, .evidence = job->evidence};
+	struct step_call call = {.item = &item,
+				 .input = &input,
+				 .attempt = 2,
+				 .outputs = &job->outputs,
+				 .evidence = job->evidence,
+				 .permit = job->permit};
 	job->verdict = step_jq_adapter.step->run(job->step, &call);
 	memcpy(job->why, call.why, sizeof job->why);
 	job->after = call.after;
@@ -348,6 +353,20 @@ LOOP_TEST(jq_endless_program_is_killed_and_only_its_item_is_dead)
 		else
 			expect_ok(&jobs[i], test_format("%d", i * 10));
 	}
+	close_step(&setup);
+}
+
+LOOP_TEST(jq_program_cut_short_by_the_attempts_time_is_tried_again)
+{
+	struct setup setup = open_step("def f: f; f", 1, 2 * WEIR_SEC, (uint64_t)256 << 20);
+	struct weir_attempt attempt = {.deadline = weir_now() + 100 * WEIR_MSEC};
+	struct job job = {.step = setup.step, .input = "1", .permit = &attempt};
+	struct weir_deadline scope;
+	weir_deadline_enter(&scope, attempt.deadline);
+	run_job(&job);
+	weir_deadline_leave(&scope);
+	ck_assert_int_eq(job.verdict, STEP_RETRY);
+	ck_assert_str_eq(job.why, "timeout: the attempt took too long (flow.timeout.attempt)");
 	close_step(&setup);
 }
 

@@ -173,8 +173,8 @@ static enum step_verdict not_json(struct step_call *call, enum step_verdict verd
 	}
 	size_t from = at > EXCERPT_BYTES / 2 ? at - EXCERPT_BYTES / 2 : 0;
 	write_excerpt(excerpt, text + from, n - from);
-	return step_say(call, verdict, "not json: %.80s (line %d, column %d: %s%s)", err->text, err->line, err->column,
-			from ? "..." : "", excerpt);
+	return step_say(call, verdict, "not json: %.80s (line %d, column %d: %s%s%s)", err->text, err->line,
+			err->column, from ? "..." : "", excerpt, n - from > EXCERPT_BYTES ? "..." : "");
 }
 
 /* Takes the body over. */

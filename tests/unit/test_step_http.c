@@ -643,10 +643,10 @@ TEST(step_http_says_what_is_no_json_and_where)
 	large[sizeof large - 1] = 0;
 	memcpy(large, "{\"items\": [", 11);
 	at = large + 20000;
-	memcpy(at, "{\"id\": 700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"", 74);
+	memcpy(at, "{\"id\": 700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"", 73);
 	ck_assert_str_eq(why_not_json(large),
 			 "not json: expected a value, found 'N' (line 1, column 20038: ...   {\"id\": "
-			 "700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\")");
+			 "700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"    ...)");
 }
 
 LOOP_TEST(step_http_accepts_a_byte_order_mark)

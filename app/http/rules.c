@@ -10,6 +10,7 @@
  */
 #include "http/rules.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,17 @@ static void write_answer(const struct step_call *call, const struct http_respons
 	json_close(out, '}');
 }
 
+/* What the program says is wrong, on one line. */
+static enum step_verdict fail_rule(struct step_call *call, size_t number, const char *why)
+{
+	char line[200];
+	snprintf(line, sizeof line, "%s", why);
+	for (char *at = line; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+	return step_say(call, STEP_DEAD, "when: rule %zu: %s", number, line);
+}
+
 /* What the program gave; see the top. */
 static enum step_verdict read_decision(const struct http_rules *rules, struct step_call *call, const struct json *given,
 				       size_t *ret_number, weir_nsec *ret_after)
@@ -140,7 +152,7 @@ static enum step_verdict read_decision(const struct http_rules *rules, struct st
 	const char *why = json_member_text(given, "why");
 	double seconds = json_member_real(given, "after"); /* NAN: nothing */
 	if (*why)
-		return step_say(call, STEP_DEAD, "when: rule %zu: %.200s", number, why);
+		return fail_rule(call, number, why);
 	*ret_number = number <= rules->n ? number : 0;
 	*ret_after = seconds > 0 ? (weir_nsec)((seconds < AFTER_MOST ? seconds : AFTER_MOST) * (double)WEIR_SEC) : 0;
 	if (*ret_number && !rules->all[number - 1].after.program)

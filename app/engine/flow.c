@@ -170,9 +170,19 @@ int engine_change(struct engine *engine, const struct engine_changes *changes, s
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (changes->has_pause) {
 		engine->pace.paused = changes->paused;
+		engine->pace.pause[0] = 0;
 		weir_policy_pause(engine->pace.policy, changes->paused);
 	}
 	return 0;
+}
+
+void engine_pause(struct engine *engine, const char *why)
+{
+	const struct engine_changes changes = {.has_pause = true, .paused = true};
+	if (engine->pace.paused || engine_change(engine, &changes, NULL))
+		return;
+	snprintf(engine->pace.pause, sizeof engine->pace.pause, "%s", why);
+	engine_note(&engine->life, "paused: %s", why);
 }
 
 /* ---- looking at it */
@@ -300,6 +310,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 		ret_flow->adaptive = false;
 	}
 	ret_flow->paused = engine->pace.paused;
+	snprintf(ret_flow->pause, sizeof ret_flow->pause, "%s", engine->pace.pause);
 	ret_flow->own_rate = engine->pace.rate;
 	ret_flow->pattern = engine->life.plan->settings.pattern;
 	ret_flow->chosen = stats.chosen;

@@ -46,6 +46,7 @@ struct engine_pace {
 	size_t most;          /* that it may ever be */
 	struct key_rate rate; /* of one's own, now */
 	bool paused;
+	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
 	struct upstreams *upstreams;
 	uint64_t whys[WHYS];    /* how often each was seen */
 	char last_failure[256]; /* of an attempt that is repeated: what it said */
@@ -109,6 +110,9 @@ int engine_watch(void *arg);
 int engine_flow_open(struct engine *engine, struct weir_error *err);
 size_t engine_places(const struct engine *engine, size_t concurrency);
 void engine_make_places(const struct engine *engine, size_t concurrency);
+
+/* flow.c: as somebody would, and says why. */
+void engine_pause(struct engine *engine, const char *why);
 
 /* outcome.c: where an item leaves its worker.  Through the steps: to the sink (its outputs), or only to be acked when
  * it has none.  Failed for good, with item->why: to the dead letters. */

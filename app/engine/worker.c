@@ -205,6 +205,13 @@ static void set_outcome(const struct engine *engine, const struct engine_job *jo
 		attempt->outcome = WEIR_OUTCOME_RELEASED;
 }
 
+/* As what a server asks for is. */
+static weir_nsec cut_after(const struct engine *engine, weir_nsec after)
+{
+	weir_nsec most = engine->life.plan->settings.max_retry_after;
+	return most && after > most ? most : after;
+}
+
 /* What the verdict is called in the words of the library. */
 static int answer(struct engine *engine, const struct engine_job *job, struct weir_attempt *attempt,
 		  const struct step_call *call, enum step_verdict verdict)
@@ -218,6 +225,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 		return 0;
 	item_set_why(item, "%s", call->why);
 	set_outcome(engine, job, attempt, verdict);
+	if (call->after > 0)
+		attempt->not_before = weir_now() + cut_after(engine, call->after);
 	if (verdict == STEP_RETRY && engine->life.plan->settings.order_by)
 		engine_note_attempt(&engine->store, item);
 	switch (verdict) {
@@ -228,6 +237,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 	case STEP_REFUSED:
 		engine->tally.refused++;
 		attempt->refund = true;
+		if (call->pause)
+			engine_pause(engine, item_why(item));
 		return WEIR_EIO;
 	case STEP_DEAD:
 		attempt->permanent = true;

@@ -64,6 +64,11 @@ static void add_answer(struct buf *out, const struct http_response *response)
 	evidence_add_text(out, "answer", response->body, response->body_bytes);
 }
 
+void step_http_put_headers(struct buf *out, const struct http_response *response)
+{
+	add_headers(out, response->headers ? response->headers : "", true);
+}
+
 char *step_http_meta(const struct exchange *x)
 {
 	const struct http_response *response = &x->response;
@@ -71,7 +76,7 @@ char *step_http_meta(const struct exchange *x)
 	json_put_int(&out, "status", response->status);
 	json_put_bytes(&out, "url", x->url.data, x->url.len);
 	json_put_real(&out, "latency_ms", (double)response->took / (double)WEIR_MSEC, 1);
-	add_headers(&out, response->headers ? response->headers : "", true);
+	step_http_put_headers(&out, response);
 	return buf_take(&out, NULL);
 }
 

@@ -8,6 +8,7 @@
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
+#include "jq/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 			buf_add_str(&line, config->bearer);
 		error = add_line(lines, n, &line);
 	}
-	if (error == 0 && step_http_body(config) && !step_http_content_type(config)) {
+	if (error == 0 && step_http_has_body(config) && !step_http_content_type(config)) {
 		buf_clear(&line);
 		buf_add_str(&line, "Content-Type: application/json");
 		error = add_line(lines, n, &line);
@@ -117,7 +118,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.silence_timeout = config->timeout_first_byte,
 		.ca_file = ca,
 		.body_bytes = (size_t)config->max_body,
-		.all_headers = env->meta,
+		.all_headers = env->meta || config->when.n,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.headers = (const char *const *)step->lines,
 		.header_count = step->line_count,
@@ -134,6 +135,8 @@ static void http_close(struct step *handle)
 	struct http_step *step = (struct http_step *)handle;
 	if (!step)
 		return;
+	jq_client_free(step->body);
+	step_http_rules_close(step->rules);
 	http_client_free(step->client);
 	for (size_t i = 0; i < step->line_count; i++)
 		free(step->lines[i]);
@@ -145,7 +148,8 @@ static bool http_reads_meta(const void *arg)
 {
 	const struct step_http_config *config = arg;
 	const struct template *body = step_http_body(config);
-	bool reads = template_has_meta(config->url) || (body && template_has_meta(body));
+	bool reads = template_has_meta(config->url) || (body && template_has_meta(body)) ||
+		     (config->json.program && jq_reads_meta(config->json.program)) || step_http_rules_read_meta(config);
 	for (size_t i = 0; i < config->headers.n; i++)
 		reads = reads || template_has_meta(config->headers.headers[i].value);
 	return reads;
@@ -162,12 +166,12 @@ static void find_needs(struct http_step *step)
 			   step->varying_headers || config->into;
 }
 
-static int http_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
+static int http_open(const void *arg, const struct step_env *env, struct step **ret_step, struct weir_error *err)
 {
 	struct http_step *step = calloc(1, sizeof *step);
 	if (!step)
 		return weir_error_set(err, WEIR_ENOMEM, "step http: out of memory");
-	step->config = config;
+	const struct step_http_config *config = step->config = arg;
 	step->tells_meta = env->meta;
 	step->is_list = env->url_list;
 	step->sends_key = step_http_sends_key(step->config);
@@ -175,6 +179,10 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
+	if (error == 0)
+		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
+	if (error == 0)
+		error = step_http_body_open(config, env->exe_path, &step->body, err);
 	if (error < 0) {
 		http_close((struct step *)step);
 		return err && err->text[0] ? error : weir_error_set(err, error, "step http: %s", weir_strerror(error));
@@ -283,7 +291,7 @@ static int write_varying_headers(const struct http_step *step, const struct step
 static bool body_is_json(const struct http_step *step, const struct exchange *x)
 {
 	const struct key_header *type = step_http_content_type(step->config);
-	if (!type || step->config->json)
+	if (!type || step->config->json.template)
 		return true;
 	if (template_is_constant(type->value))
 		return step_http_is_json(template_text(type->value));
@@ -354,7 +362,7 @@ static bool is_nothing(const struct http_step *step, const struct exchange *x)
 	return step->is_list && !x->url.len;
 }
 
-/* STEP_OK, or STEP_DEAD with the reason. */
+/* STEP_OK, or what there is instead of a request, with the reason. */
 static enum step_verdict prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct weir_error err = {0};
@@ -372,7 +380,9 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	if (error < 0)
 		return step_say(call, STEP_DEAD, "template: %.200s", err.text);
 	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
-	return wrong ? step_say(call, STEP_DEAD, "url: %s", wrong) : STEP_OK;
+	if (wrong)
+		return step_say(call, STEP_DEAD, "url: %s", wrong);
+	return step->body ? step_http_body_make(step, call, x) : STEP_OK;
 }
 
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
@@ -388,11 +398,12 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		.origin = &x->origin,
 		.headers = (const char *const *)x->lines,
 		.header_count = x->line_count,
-		.body = step_http_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
+		.body = step_http_has_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
 		.body_bytes = x->body.len,
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
-	step_http_leave(step, call, x, error);
+	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
+	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x, request.method);
 		x->explained = true;
@@ -403,7 +414,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	return step_http_excuse(call, step_http_judge(step, call, x));
+	return step_http_excuse(call, verdict == STEP_OK ? step_http_judge(step, call, x) : verdict);
 }
 
 /* Puts the item around the answer. */
@@ -435,7 +446,7 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	struct exchange x = {0};
 	enum step_verdict verdict = exchange(step, call, &x);
 	bool last = verdict == STEP_OK || verdict == STEP_DEAD || (verdict == STEP_RETRY && call->last_attempt);
-	bool nothing = verdict == STEP_OK && is_nothing(step, &x);
+	bool nothing = verdict == STEP_OK && (is_nothing(step, &x) || x.verdict.then == STEP_HTTP_DROP);
 	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
 	if (step_wants_evidence(call, verdict) && !x.explained)
@@ -465,10 +476,10 @@ static void http_figures(const struct step *handle, struct buf *json)
 }
 
 /* To wait for all connections, and to look up a host. */
-static unsigned http_held(const void *config)
+static unsigned http_held(const void *arg)
 {
-	(void)config;
-	return 5;
+	const struct step_http_config *config = arg;
+	return 5 + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
 }
 
 static const struct step_ops http_ops = {

@@ -22,14 +22,17 @@
 struct buf;
 
 #define EVIDENCE_TEXT_BYTES  ((size_t)4096) /* of a body or a value */
-#define EVIDENCE_ERROR_BYTES ((size_t)240)
+#define EVIDENCE_ERROR_BYTES ((size_t)241)  /* of a line that says what is wrong, and its end */
 
 /* Appends `"name":"text"`; of a longer text its beginning, and `"name_bytes":n`. */
 void evidence_add_text(struct buf *out, const char *name, const char *text, size_t n);
 
-/* Appends `"error":"…"`: what an answer itself says is wrong.  Of JSON that is .error.message, .error, .message,
- * .errors[0].message, .errors[0], .detail or .title, or the whole if it is a text; of HTML the title; of other text its
- * first line.  Nothing if there is none of that. */
+/* What an answer itself says is wrong, as a line of text; its length, 0 if it says nothing.  Of JSON that is
+ * .error.message, .error, .message, .errors[0].message, .errors[0], .detail or .title, or the whole if it is a text; of
+ * HTML the title; of other text its first line. */
+size_t evidence_find_error(const char *body, size_t n, char ret_line[EVIDENCE_ERROR_BYTES]);
+
+/* Appends that as `"error":"…"`; nothing if it says nothing. */
 void evidence_add_error(struct buf *out, const char *body, size_t n);
 
 #endif

@@ -39,9 +39,12 @@ struct step_call {
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
-	bool given_up;              /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
-	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
-				       "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
+	weir_nsec after; /* set by the step with STEP_RETRY: it is not tried again sooner; 0: when the backoff says */
+	bool pause;      /* set by the step with STEP_REFUSED: nothing is to be attempted until somebody resumes the
+			    run; why says what is to be done */
+	bool given_up;   /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
+	char why[256];   /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
+			    "timeout: no first byte in 10 s", "connect: refused", "not json: an HTML page" */
 };
 
 /* Writes call->why, cut to its room and without secrets, and returns the verdict. */

@@ -44,7 +44,7 @@ static const char *canonical(enum key_type type, const char *text, char room[64]
 	uint64_t size;
 	size_t n = strlen(text);
 	bool is_count = type == KEY_COUNT || type == KEY_COUNTS;
-	if (type == KEY_DURATION && units_duration(text, n, pair))
+	if ((type == KEY_DURATION || type == KEY_WAIT) && units_duration(text, n, pair))
 		snprintf(room, 64, "%lldns", (long long)pair[0]);
 	else if (type == KEY_SIZE && units_size(text, n, &size))
 		snprintf(room, 64, "%lluB", (unsigned long long)size);
@@ -115,6 +115,18 @@ static void add_fallback(struct writer *writer, const struct key *key, char mark
 
 static void add_rows(struct writer *writer, const struct key *keys, const struct spec_node *map, bool pace);
 
+static void add_elements(struct writer *writer, const struct key *key, const struct spec_node *list, bool pace)
+{
+	unsigned i = 1;
+	for (const struct spec_node *child = list->children; child; child = child->next, i++) {
+		char number[16];
+		snprintf(number, sizeof number, "%u", i);
+		size_t n = enter(writer, number);
+		add_rows(writer, key->group, child, pace);
+		leave(writer, n);
+	}
+}
+
 static void add_row(struct writer *writer, const struct key *key, const struct spec_node *node, bool pace)
 {
 	struct spec_single single;
@@ -124,6 +136,8 @@ static void add_row(struct writer *writer, const struct key *key, const struct s
 		node = spec_node_single(&single, key->shorthand, node);
 	if (key->type == KEY_GROUP && (!node || node->kind == SPEC_MAP))
 		add_rows(writer, key->group, node, pace);
+	else if (key->type == KEY_LIST && node && node->kind == SPEC_LIST)
+		add_elements(writer, key, node, pace);
 	else if (node)
 		add_value(writer, key, node, pace ? '!' : '=');
 	else if (key->fallback)

@@ -92,6 +92,7 @@ int spec_json_show(const struct key *key, const struct spec_node *node, struct b
 void spec_explain_key(struct spec_load *load, const char *name); /* `name:` */
 void spec_explain_value(struct spec_load *load, const struct key *key, const struct spec_node *node, bool fallback);
 void spec_explain_absent(struct spec_load *load, const char *name);
+void spec_explain_element(struct spec_load *load); /* of a list begins */
 
 /* doubt.c: whether a value may not be shown. */
 bool spec_is_hidden(const struct key *key, const struct spec_node *node);
@@ -120,8 +121,8 @@ int spec_flow_fill(struct spec_load *load, const struct spec_node *root, struct 
 int spec_files_add(struct spec_load *load, const struct plan_adapter *at, const struct spec_node *map,
 		   const char *what);
 
-/* jq.c: compiles the programs that were collected. */
-int spec_programs_add(struct spec_load *load, const char *program, int line, int column);
+/* jq.c: compiles the programs that were collected.  inner: as a part of a larger one. */
+int spec_programs_add(struct spec_load *load, const char *program, bool inner, int line, int column);
 int spec_programs_check(struct spec_load *load);
 void spec_programs_free(struct spec_load *load);
 

@@ -185,7 +185,8 @@ static enum step_verdict fetch(const struct http_step *step, struct step_call *c
 	run.watch.progress++;
 	if (!error)
 		respond(&answer, id, call->input, &x->response);
-	step_http_leave(step, call, x, error);
+	step_http_decide(step, call, x);
+	step_http_leave(call, x, error);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error)

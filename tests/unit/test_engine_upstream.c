@@ -70,7 +70,8 @@ static enum step_verdict exchange(const struct http_step *step, struct step_call
 	if (call->permit->cut)
 		return step_http_turned_away(call);
 	int error = fetch(call, (int)call->item->position, &x.response);
-	step_http_leave(step, call, &x, error);
+	step_http_decide(step, call, &x);
+	step_http_leave(call, &x, error);
 	enum step_verdict verdict = error ? STEP_CANCELED : step_http_excuse(call, step_http_judge(step, call, &x));
 	http_response_fini(&x.response);
 	return verdict;

@@ -71,6 +71,7 @@ static char *edited(const char *text, const char *from, const char *to)
 	"steps:\n"                                                                                                     \
 	"  - http: {url: 'http://h/${.id}', headers: {X-Key: '${env:HOME}', X-Kind: order}, ok: [200, 404], "          \
 	"json: {id: '${.id}', to: ['${env:HOME}']}, "                                                                  \
+	"when: [{if: .a, then: retry, after: 2s}, {if: .b, then: throttled, after: .c}], "                             \
 	"auth: {bearer: secret}}\n"                                                                                    \
 	"    concurrency: 9\n"                                                                                         \
 	"  - jq: \"{id,\\n a: \\\"b\\\"}\"\n"                                                                          \
@@ -93,6 +94,12 @@ TEST(meaning_has_a_line_for_each_key)
 				       "steps.1.expect ~ json\n"
 				       "steps.1.record ~ false\n"
 				       "steps.1.ok = [200, 404]\n"
+				       "steps.1.when.1.if = .a\n"
+				       "steps.1.when.1.then = retry\n"
+				       "steps.1.when.1.after = 2000000000ns\n"
+				       "steps.1.when.2.if = .b\n"
+				       "steps.1.when.2.then = throttled\n"
+				       "steps.1.when.2.after = .c\n"
 				       "steps.1.max_connections ! 0\n"
 				       "steps.1.max_body ! 10485760B\n"
 				       "steps.1.concurrency ! 9\n"

@@ -276,6 +276,8 @@ TEST(spec_warns_of_urls_that_no_item_changes)
 	expect_warning("url: 'http://h/${.id}'", "");
 	expect_warning("url: 'http://h/a', method: POST, body: '{}'", "");
 	expect_warning("url: 'http://h/a', headers: {X-Id: '${.id}'}", "");
+	expect_warning("url: 'http://h/a', method: POST, json: {id: '${.id}'}", "");
+	expect_warning("url: 'http://h/a', method: POST, json: '{id}'", "");
 }
 
 TEST(spec_warns_of_templates_of_other_languages)
@@ -289,6 +291,8 @@ TEST(spec_warns_of_templates_of_other_languages)
 	expect_warning("url: 'http://h/${.a}?$top=10&$$x=1'", "");
 	expect_warning("url: 'http://h/a', body: '{\"a\": \"{{.b}}\", \"c\": \"$5\"}'",
 		       "t.yaml:4:37: warning: body has \"{{.b}}\", which is sent as it stands; did you mean ${.b}?\n");
+	expect_warning("url: 'http://h/a', json: {a: .b.c, d: ., e: .5, f: '.x y'}",
+		       "t.yaml:4:41: warning: json has \".b.c\", which is sent as it stands; did you mean ${.b.c}?\n");
 }
 
 TEST(spec_warns_of_secrets_in_plain_text)
@@ -413,6 +417,21 @@ TEST(spec_refuses_http_steps_that_contradict_themselves)
 	plan_free(loaded(test_format("%sbody: 'a=${.a}', headers: {content-type: text/plain}}\n", step)));
 	plan_free(loaded(test_format("%sbody: '{\"${.a}\": ${.b}, \"${.c}\": [\"x${.d}\"]}'}\n", step)));
 	plan_free(loaded(test_format("%sbody: 'constant'}\n", step)));
+	expect_error(test_format("%sok: [200, 404], retry_on: [409, 404]}\n", step), 4, 56,
+		     "404 is in ok and in retry_on; expected one of them");
+	expect_error(test_format("%sok: [401], throttled_on: [401]}\n", step), 4, 55,
+		     "401 is in ok and in throttled_on");
+	expect_error(test_format("%sretry_on: [409], throttled_on: [409]}\n", step), 4, 61,
+		     "409 is in retry_on and in throttled_on");
+	plan_free(loaded(test_format("%sok: [200], retry_on: [409], throttled_on: [401]}\n", step)));
+	expect_error(test_format("%swhen: [{if: '.a', then: drop, after: 2s}]}\n", step), 4, 36,
+		     "rule 1 has after, which is for retry and throttled");
+	expect_error(test_format("%swhen: [{if: '.a', then: again}]}\n", step), 4, 54,
+		     "then is \"again\", expected one of ok, retry");
+	expect_error(test_format("%swhen: [{then: ok}]}\n", step), 4, 37, "when: \"if\" is required");
+	expect_error(test_format("%swhen: {if: '.a', then: ok}}\n", step), 4, 36,
+		     "when is a map, expected a list of maps");
+	plan_free(loaded(test_format("%swhen: [{if: '.a', then: retry, after: 2s}]}\n", step)));
 }
 
 TEST(names_closest_is_two_typing_errors_away_at_most)

@@ -11,6 +11,7 @@
 #include "mock/server.h"
 #include "support/test.h"
 #include "sync/gate.h"
+#include "unit/jq_path.h"
 
 extern const struct adapter step_http_adapter;
 
@@ -52,8 +53,9 @@ static struct bed *make_bed(const char *url)
 		 mark ? mark + 2 : "");
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
-	bed->env = (struct step_env){.concurrency = 10};
-	bed->item = (struct item){.id = 300, .position = 7};
+	bed->env = (struct step_env){.concurrency = 10, .exe_path = exe_path()};
+	bed->item = (struct item){
+		.id = 300, .position = 7, .source = {.data = (char *)(uintptr_t)"\"line\"", .len = 6}};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
 }
@@ -68,7 +70,7 @@ static void free_bed(struct bed *bed)
 	mock_config_fini(&bed->mock_config);
 	template_free(bed->config.url);
 	template_free(bed->config.body);
-	template_free(bed->config.json);
+	template_free(bed->config.json.template);
 	for (size_t i = 0; i < bed->config.headers.n; i++)
 		template_free(bed->config.headers.headers[i].value);
 	free(bed);
@@ -81,6 +83,7 @@ struct outcome {
 	const char *text;     /* of the only output; "" if there is none */
 	const char *evidence; /* its pairs; "" if there are none */
 	weir_nsec shut;       /* for so long nobody may call its upstream */
+	enum weir_outcome told;
 };
 
 struct call {
@@ -97,6 +100,7 @@ static int run_step(void *arg_call, struct weir_attempt *attempt, void *arg)
 	outcome->call.permit = attempt;
 	outcome->verdict = step_http_adapter.step->run(call->bed->step, &outcome->call);
 	outcome->shut = weir__gate_shut_until(attempt->gate) ? weir__gate_shut_until(attempt->gate) - weir_now() : 0;
+	outcome->told = attempt->outcome;
 	attempt->permanent = true;
 	return outcome->verdict == STEP_OK ? 0 : WEIR_EIO;
 }
@@ -196,6 +200,142 @@ LOOP_TEST(step_http_takes_only_the_statuses_in_ok_when_given)
 	free_bed(bed);
 }
 
+LOOP_TEST(step_http_lists_say_what_is_tried_again_and_what_is_throttled)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	int64_t again[] = {409, 202}, throttled[] = {401};
+	bed->config.retry_on = (struct key_counts){.values = again, .n = 2};
+	bed->config.throttled_on = (struct key_counts){.values = throttled, .n = 1};
+	static const struct {
+		int status;
+		enum step_verdict verdict;
+		enum weir_outcome outcome; /* what the upstream's gate is told */
+	} rows[] = {{409, STEP_RETRY, WEIR_OUTCOME_GOOD},        {202, STEP_RETRY, WEIR_OUTCOME_GOOD},
+		    {401, STEP_REFUSED, WEIR_OUTCOME_THROTTLED}, {429, STEP_REFUSED, WEIR_OUTCOME_THROTTLED},
+		    {423, STEP_DEAD, WEIR_OUTCOME_GOOD},         {403, STEP_DEAD, WEIR_OUTCOME_DENIED},
+		    {500, STEP_RETRY, WEIR_OUTCOME_ERROR},       {503, STEP_RETRY, WEIR_OUTCOME_FAILED}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, test_format("{\"s\":%d}", rows[i].status));
+		ck_assert_msg(got.verdict == rows[i].verdict && got.told == rows[i].outcome, "%d: %d %d %s",
+			      rows[i].status, got.verdict, got.told, got.call.why);
+		ck_assert_str_eq(got.call.why, test_format("status: %d", rows[i].status));
+	}
+	free_bed(bed);
+}
+
+/* The mock answers with what it is sent: {"body": ITEM, …} as a text. */
+static struct bed *make_bed_with_rules(const struct step_http_rule *rules, size_t n)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("${.}", 0);
+	bed->config.when = (struct key_list){.elements = (void *)(uintptr_t)rules, .n = n};
+	return bed;
+}
+
+#define SENT ".body.body | fromjson"
+
+LOOP_TEST(step_http_first_rule_that_holds_says_what_an_answer_means)
+{
+	struct step_http_rule rules[] = {
+		{(char[]){SENT " | .state == \"pending\" # not ready"}, STEP_HTTP_RETRY, {.time = 7 * WEIR_SEC}},
+		{(char[]){"def code: " SENT " | .code; code == \"THROTTLED\""},
+		 STEP_HTTP_THROTTLED,
+		 {.program = (char[]){SENT " | .cost / 2 # s"}}},
+		{(char[]){SENT " | .gone"}, STEP_HTTP_DROP},
+		{(char[]){".headers[\"content-type\"] == \"application/json\" and .status == 200 and (" SENT
+			  " | .bad)"},
+		 STEP_HTTP_DEAD},
+		{(char[]){SENT " | .code == \"QUOTA\""}, STEP_HTTP_PAUSE},
+		{(char[]){".attempt == 3"}, STEP_HTTP_DEAD},
+		{(char[]){SENT " | .state == \"pending\""}, STEP_HTTP_DEAD},
+	};
+	static const struct {
+		const char *item;
+		enum step_verdict verdict;
+		const char *why;
+		weir_nsec after;
+		enum weir_outcome told;
+	} rows[] = {
+		{"{\"state\":\"pending\"}", STEP_RETRY, "status: 200 (rule 1 of when)", 7 * WEIR_SEC,
+		 WEIR_OUTCOME_GOOD},
+		{"{\"state\":\"pending\",\"id\":9007199254740993}", STEP_RETRY, "status: 200 (rule 1 of when)",
+		 7 * WEIR_SEC, WEIR_OUTCOME_GOOD},
+		{"{\"code\":\"THROTTLED\",\"cost\":40}", STEP_REFUSED, "status: 200 (rule 2 of when)", 0,
+		 WEIR_OUTCOME_THROTTLED},
+		{"{\"code\":\"THROTTLED\",\"cost\":-40}", STEP_REFUSED, "status: 200 (rule 2 of when)", 0,
+		 WEIR_OUTCOME_THROTTLED},
+		{"{\"gone\":true}", STEP_OK, "", 0, WEIR_OUTCOME_GOOD},
+		{"{\"bad\":true}", STEP_DEAD, "status: 200 (rule 4 of when)", 0, WEIR_OUTCOME_GOOD},
+		{"{\"code\":\"QUOTA\"}", STEP_REFUSED, "status: 200 (rule 5 of when)", 0, WEIR_OUTCOME_RELEASED},
+	};
+	struct bed *bed = make_bed_with_rules(rules, sizeof rules / sizeof *rules);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, rows[i].item);
+		ck_assert_msg(got.verdict == rows[i].verdict && got.call.after == rows[i].after &&
+				      got.told == rows[i].told && got.outputs.n == 0,
+			      "%s: %d, %d, %lld, %s", rows[i].item, got.verdict, got.told, (long long)got.call.after,
+			      got.call.why);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+		ck_assert(got.call.pause == (rows[i].told == WEIR_OUTCOME_RELEASED) && got.call.sent == 1);
+		if (i == 2)
+			ck_assert(got.shut > 19 * WEIR_SEC && got.shut < 22 * WEIR_SEC);
+	}
+	/* None holds: as the status says. */
+	ck_assert_int_eq(run(bed, "{}").verdict, STEP_OK);
+	ck_assert_int_eq(run_attempt(bed, "{}", 3, false).verdict, STEP_DEAD);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_rule_goes_before_the_status)
+{
+	struct step_http_rule rules[] = {
+		{(char[]){".status == 404 and (.body | type) == \"object\""}, STEP_HTTP_OK},
+		{(char[]){".status == 503"}, STEP_HTTP_DEAD},
+		{(char[]){".status == 401"}, STEP_HTTP_RETRY},
+	};
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	bed->config.expect = STEP_HTTP_TEXT;
+	bed->config.when = (struct key_list){.elements = rules, .n = 3};
+	ck_assert_int_eq(run(bed, "{\"s\":404}").verdict, STEP_OK);
+	struct outcome got = run(bed, "{\"s\":503}");
+	ck_assert(got.verdict == STEP_DEAD && got.told == WEIR_OUTCOME_FAILED);
+	got = run(bed, "{\"s\":401}");
+	ck_assert(got.verdict == STEP_RETRY && got.told == WEIR_OUTCOME_GOOD);
+	ck_assert_int_eq(run(bed, "{\"s\":500}").verdict, STEP_RETRY);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_rule_that_cannot_be_asked_is_named)
+{
+	static const struct {
+		const char *condition, *after, *why;
+	} rows[] = {
+		{".body.nix.x | error(\"no\\nx\")", NULL, "when: rule 2: if: no x"},
+		{".body[0]", NULL, "when: rule 2: if: Cannot index object with number"},
+		{".status", NULL, "when: rule 2: if gives number, expected true or false"},
+		{"empty", NULL, "when: rule 2: if gives 0 outputs, expected one"},
+		{"true, false", NULL, "when: rule 2: if gives 2 outputs, expected one"},
+		{"true", "\"2s\"", "when: rule 2: after gives string, expected seconds"},
+		{"true", "1, 2", "when: rule 2: after gives 2 outputs, expected one"},
+		{"true", "error({code: 7})", "when: rule 2: after: {\"code\":7}"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct step_http_rule rules[] = {
+			{(char[]){"null"}, STEP_HTTP_DROP},
+			{(char *)(uintptr_t)rows[i].condition,
+			 STEP_HTTP_RETRY,
+			 {.program = (char *)(uintptr_t)rows[i].after}},
+			{(char[]){"true"}, STEP_HTTP_OK},
+		};
+		struct bed *bed = make_bed_with_rules(rules, 3);
+		struct outcome got = run(bed, "{}");
+		ck_assert_int_eq(got.verdict, STEP_DEAD);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+		free_bed(bed);
+	}
+}
+
 LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
@@ -247,11 +387,12 @@ LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
 	ck_assert_int_le(pause, 8 * WEIR_SEC);
 	/* and GitHub's: nothing is left of the quota */
 	struct http_response response = {.status = 403, .hint = {.counts = true, .left = 1, .reset = WEIR_SEC}};
-	ck_assert(!step_http_is_throttled(&response));
+	const struct step_http_config config = {0};
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 	response.hint.left = 0;
-	ck_assert(step_http_is_throttled(&response));
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_THROTTLED);
 	response.status = 404;
-	ck_assert(!step_http_is_throttled(&response));
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 }
 
 LOOP_TEST(step_http_judges_faults)
@@ -263,7 +404,7 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "half", 1, STEP_RETRY, "reset: ");
 	expect(bed, "chunk-cut", 1, STEP_RETRY, "reset: ");
 	expect(bed, "wrong-length", 9, STEP_RETRY, "reset: ");
-	expect(bed, "html", 1, STEP_DEAD, "not json: <");
+	expect(bed, "html", 1, STEP_DEAD, "not json: an HTML page: \"");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
 	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 64 KiB");
@@ -404,6 +545,30 @@ static void expect_body(const char *type, const char *body)
 	free_bed(bed);
 }
 
+LOOP_TEST(step_http_sends_what_an_expression_makes_of_the_item)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.json.program =
+		(char[]){"select(.n) | {text: \"<\\(.q)>\", n: .n[], from: $source, attempt: $meta.attempt}"};
+	struct outcome got = run(bed, "{\"q\":\"a\\\"b\",\"n\":[9007199254740993]}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_ptr_nonnull(strstr(got.text, "{\\\"text\\\":\\\"<a\\\\\\\"b>\\\",\\\"n\\\":9007199254740993,"
+					       "\\\"from\\\":\\\"line\\\",\\\"attempt\\\":1}"));
+	ck_assert_ptr_nonnull(strstr(got.text, "application/json"));
+	static const struct {
+		const char *item, *why;
+	} rows[] = {{"{\"q\":1}", "json: the program gives 0 outputs, expected one"},
+		    {"{\"n\":[1,2]}", "json: the program gives 2 outputs, expected one"},
+		    {"{\"n\":7}", "json: jq: Cannot iterate over number (7)"}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		got = run(bed, rows[i].item);
+		ck_assert(got.verdict == STEP_DEAD && !got.call.sent);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+	}
+	free_bed(bed);
+}
+
 LOOP_TEST(step_http_asks_the_header_whether_a_body_is_json)
 {
 	expect_body("application/json", "\"\\\"\"");
@@ -451,6 +616,37 @@ TEST(step_http_names_the_encoding_of_a_body_that_it_cannot_read)
 	ck_assert_int_eq(judge_encoded(STEP_HTTP_BYTES, "gzip", "\x1f\x8b\x08", why), STEP_OK);
 	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", "\x1f\x8b\x08", why), STEP_DEAD);
 	ck_assert_str_eq(why, "not json: \\x1f\\x8b\\x08");
+}
+
+/* What is said of a good answer with that body, where JSON is expected. */
+static const char *why_not_json(const char *body)
+{
+	static char why[256];
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", body, why), STEP_DEAD);
+	return why;
+}
+
+TEST(step_http_says_what_is_no_json_and_where)
+{
+	static const char page[] = "not json: an HTML page: \"502 Bad Gateway\"";
+	ck_assert_str_eq(why_not_json("\xef\xbb\xbf\n <!DOCTYPE html>\n<html><title>502 Bad Gateway</title>"), page);
+	ck_assert_str_eq(why_not_json("<HTML lang=de><head><title> 502 Bad Gateway\n</title></head>"), page);
+	ck_assert_str_eq(why_not_json("<html></html>"), "not json: an HTML page");
+	ck_assert_str_eq(why_not_json(" upstream timed out\nat 7"), "not json:  upstream timed out at 7");
+	ck_assert_str_eq(why_not_json("<?xml version='1.0'?>"), "not json: <?xml version='1.0'?>");
+	ck_assert_str_eq(why_not_json("{\"a\":\n\t[1, NaN]}"),
+			 "not json: expected a value, found 'N' (line 2, column 6: {\"a\":  [1, NaN]})");
+	ck_assert_str_eq(why_not_json("{\"a\": 1"),
+			 "not json: expected ',' or '}', found the end (line 1, column 8: {\"a\": 1)");
+	char large[40001], *at = large;
+	memset(large, ' ', sizeof large - 1);
+	large[sizeof large - 1] = 0;
+	memcpy(large, "{\"items\": [", 11);
+	at = large + 20000;
+	memcpy(at, "{\"id\": 700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"", 73);
+	ck_assert_str_eq(why_not_json(large),
+			 "not json: expected a value, found 'N' (line 1, column 20038: ...   {\"id\": "
+			 "700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"    ...)");
 }
 
 LOOP_TEST(step_http_accepts_a_byte_order_mark)

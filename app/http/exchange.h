@@ -24,8 +24,8 @@ struct http_step {
 	size_t key_number;         /* … this behind it; 0: nothing */
 	char **lines;              /* headers of every request, "Name: value" */
 	size_t line_count;
-	struct http_rules *rules;  /* NULL: there are none */
-	struct jq_client *body;    /* the program that makes the body; NULL: none does */
+	struct http_rules *rules; /* NULL: there are none */
+	struct jq_client *body;   /* the program that makes the body; NULL: none does */
 };
 
 /* What an answer means. */
@@ -45,7 +45,7 @@ struct exchange {
 	const char *key; /* sent in one of them; NULL: none */
 	struct http_origin origin;
 	struct http_response response;
-	bool explained; /* before the answer was taken apart */
+	bool explained;              /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
 };
 

@@ -54,8 +54,8 @@ static struct bed *make_bed(const char *url)
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
 	bed->env = (struct step_env){.concurrency = 10, .exe_path = exe_path()};
-	bed->item = (struct item){
-		.id = 300, .position = 7, .source = {.data = (char *)(uintptr_t)"\"line\"", .len = 6}};
+	bed->item =
+		(struct item){.id = 300, .position = 7, .source = {.data = (char *)(uintptr_t) "\"line\"", .len = 6}};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
 }

@@ -58,15 +58,15 @@ static void put_exchange(struct buf *out, const struct json *evidence, const str
 	json_put_uint(out, "attempts", call->sent);
 }
 
-static const char *name_verdict(enum step_verdict verdict, size_t outputs)
+static const char *name_verdict(const struct trial_run *run, size_t outputs)
 {
-	switch (verdict) {
+	switch (run->verdict) {
 	case STEP_OK:
 		return outputs ? "ok" : "dropped";
 	case STEP_RETRY:
 		return "retry";
 	case STEP_REFUSED:
-		return "refused";
+		return run->call->pause ? "pause" : "refused";
 	default:
 		return "dead";
 	}
@@ -96,7 +96,7 @@ void trial_note_step(struct trial_note *note, const struct trial_run *run)
 		out->failed = true;
 	else if (json_parse(object.data, object.len, &json, NULL) == 0)
 		put_exchange(out, json, run->call);
-	json_put_text(out, "verdict", name_verdict(run->verdict, made));
+	json_put_text(out, "verdict", name_verdict(run, made));
 	json_put_text(out, "why", run->verdict == STEP_OK ? NULL : run->call->why);
 	put_outputs(out, run, made);
 	json_put_real(out, "ms", in_ms(run->took), 1);

@@ -141,6 +141,8 @@ static void add_step_verdict(const struct trial_view *view, const struct json *s
 			    again ? "a run would try again" : "a dead letter (flow.retry.attempts is 1)", out);
 	else if (!strcmp(verdict, "refused"))
 		add_verdict(view, INK_YELLOW, TEXT_INDENT, why, "a run would wait, and try again", out);
+	else if (!strcmp(verdict, "pause"))
+		add_verdict(view, INK_YELLOW, TEXT_INDENT, why, "a run would pause, until you resume it", out);
 	else if (!strcmp(verdict, "dead"))
 		add_verdict(view, INK_RED, TEXT_INDENT, why, "a dead letter", out);
 }

@@ -65,7 +65,7 @@ static void say_end(const struct try *try, const struct trial *trial, const char
 {
 	bool ended = code == EXIT_DONE || code == EXIT_DEAD_LETTERS;
 	if (trial_was_refused(trial))
-		terminal_complain("weir try", "the upstream asks to come back later, so no further item was sent");
+		terminal_complain("weir try", "a run would wait before its next call, so no further item was sent");
 	if (ended && !try->items)
 		terminal_complain("weir try", "%s: the source has no items", file);
 	if (ended && try->items && !try->opts->json) {

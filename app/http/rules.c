@@ -4,7 +4,7 @@
  *
  *     null                              no rule holds
  *     {"rule": 2, "after": 1.5}         rule 2 does, and says 1.5 s; null: it says nothing of the time
- *     {"rule": 2, "why": "if gives …"}  nobody can say whether rule 2 holds, or what time it means
+ *     {"rule": 2, "why": "if: …"}       nobody can say whether rule 2 holds, or what time it means
  *
  * Expressions stand in parentheses with a line end before the closing one, for a comment may be at their end.
  */
@@ -33,11 +33,8 @@ static const char definitions[] =
 	"  | if $why then {rule: $n, why: $why}"
 	"    elif $type == \"null\" or $type == \"number\" then {rule: $n, after: $r.of[0]}"
 	"    else {rule: $n, why: \"after gives \\($type), expected seconds\"} end;"
-	"def rule($n; f; g): rule_try(f) as $r | rule_one($r; \"if\") as $why | ($r.of[0] | type) as $type"
-	"  | if $why then {rule: $n, why: $why}"
-	"    elif $type == \"null\" or $r.of[0] == false then empty"
-	"    elif $type == \"boolean\" then rule_after($n; g)"
-	"    else {rule: $n, why: \"if gives \\($type), expected true or false\"} end;";
+	"def rule($n; f; g): rule_try(f) as $r | rule_one($r; \"if\") as $why"
+	"  | if $why then {rule: $n, why: $why} elif $r.of[0] then rule_after($n; g) else empty end;";
 
 struct http_rules {
 	const struct step_http_rule *all;

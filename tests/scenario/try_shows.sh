@@ -75,7 +75,7 @@ sed -n '8,9p' items.jsonl >late.jsonl
 sed 's/items.jsonl/late.jsonl/' pipeline.yaml >late.yaml
 in_utf8 try late.yaml
 expect_code 3
-expect_err 'the upstream asks to come back later, so no further item was sent'
+expect_err 'a run would wait before its next call, so no further item was sent'
 keep 'throttled'
 [ "$(mock_stat .requests)" = $((before + 1)) ] || fail "a request after a refusal"
 
@@ -108,6 +108,16 @@ sed -e "s|$MOCK_URL|$(refused_url)|" -e '$a flow: { retry: { attempts: 1 } }' pi
 in_utf8 try -n 1 down.yaml
 expect_code 3
 keep 'nobody answers'
+
+# A rule that pauses the run.
+cat >pause.yaml <<YAML
+source: { range: 404-405 }
+steps: [ http: { url: '$MOCK_URL/status/\${.}', when: [ { if: .status == 404, then: pause } ] } ]
+sink: stdout
+YAML
+weir try pause.yaml
+expect_code 3
+keep 'a rule that pauses'
 
 # A long answer, a long body, and what would act on a terminal.
 cat >long.yaml <<YAML

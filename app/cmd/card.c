@@ -168,8 +168,8 @@ static void add_items(const struct report *report, const struct terminal *termin
 	add_failed(report, terminal, out);
 	if (now->dropped) {
 		add_row("filtered", now->dropped, out);
-		buf_add_str(out, now->dropped == report_settled(report) ? "all of them: no step made an output"
-									: "a step made no output");
+		/* Of a run without a result a note has said which step it was. */
+		buf_add_str(out, now->succeeded ? "a step made no output" : "");
 		end_row(out);
 	}
 	if (now->unfinished) {

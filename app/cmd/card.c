@@ -189,7 +189,7 @@ static void add_attempts(const struct report *report, struct buf *out)
 		return;
 	add_row("attempts", now->attempts, out);
 	if (now->retries)
-		buf_addf(out, "%s retries, ", units_number_text(now->retries, a));
+		buf_addf(out, "%s retr%s, ", units_number_text(now->retries, a), now->retries == 1 ? "y" : "ies");
 	if (report->flow.throttled)
 		buf_addf(out, "%s rate-limited (429), ", units_number_text(report->flow.throttled, a));
 	buf_addf(out, "p50 %s, p99 %s", units_latency_text(weir_histogram_quantile(now->attempt_ns, 0.5), a),

@@ -23,6 +23,7 @@ static const char *const limits[WHYS] = {
 	[WHY_DISK] = "a full disk",
 	[WHY_MEMORY] = "flow.max_memory",
 	[WHY_SOURCE] = "the source",
+	[WHY_ORDER] = "the order of the sink: rows wait for an earlier item",
 	[WHY_SINK] = "the sink",
 };
 

@@ -26,7 +26,7 @@ struct get_options {
 	const char *input, *range, *url, *output;
 	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled;
 	char name[72]; /* of the run */
-	bool durable;
+	bool durable, ordered;
 	struct get_header {
 		const char *name, *value;
 		size_t name_len;
@@ -112,9 +112,11 @@ static void add_flow(struct buf *yaml, const struct get_options *get)
 static void add_sink(struct buf *yaml, const struct get_options *get)
 {
 	bool is_stdout = !strcmp(get->output, "-");
-	buf_add_str(yaml, is_stdout ? "sink: stdout\n" : "sink:\n");
+	buf_add_str(yaml, is_stdout ? "sink:\n  stdout: {}\n" : "sink:\n");
 	add(yaml, "  jsonl:\n    path: ", is_stdout ? NULL : get->output, "-o");
 	add(yaml, "    on_start: ", is_stdout ? NULL : get->on_start, "--on-start");
+	if (get->ordered)
+		buf_add_str(yaml, "  order: source # --ordered\n");
 }
 
 static void write_pipeline(const struct get_options *get, struct buf *yaml)
@@ -240,6 +242,7 @@ static const struct cmd_option options[] = {
 	{"input", "FILE", "file of URLs, one a line; - is the standard input", AT(input), .letter = 'i'},
 	{"range", "FROM-TO", "numbers to put in place of {} in URL", AT(range)},
 	{"output", "FILE", "file of records (default: the standard output)", AT(output), .letter = 'o'},
+	{"ordered", NULL, "records in the order of the URLs (default: as the answers come)", AT(ordered)},
 	{"on-start", "WORD",
 	 "append or replace: what to do with an OUT that another program wrote (default: refuse to run)", AT(on_start)},
 	{"fresh", "[=discard]", "start over and replace the records of an earlier run", AT(session.fresh)},

@@ -139,6 +139,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
 	X(WHY_DISK, "disk full")                                                                                       \
 	X(WHY_MEMORY, "max_memory")                                                                                    \
 	X(WHY_SOURCE, "source")                                                                                        \
+	X(WHY_ORDER, "order of the sink")                                                                              \
 	X(WHY_SINK, "sink")
 
 enum engine_why {

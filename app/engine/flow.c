@@ -274,10 +274,12 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_MEMORY;
 	if (engine->sinks.outputs[OUTLET_SINK] && output_is_full(engine->sinks.outputs[OUTLET_SINK]))
 		return WHY_SINK;
+	if (engine_order_is_full(engine->order))
+		return WHY_ORDER;
 	enum engine_why why = why_of_gate(engine, flow);
 	engine_counts(&engine->store, &counts);
 	if (why == WHY_END && !counts.ready && engine->input.source && !engine->input.ended)
-		return WHY_SOURCE;
+		return engine->input.putting && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
 	if (why == WHY_END && !counts.ready && !engine->load.in_flight && counts.waiting)
 		return flow->is_throttled ? WHY_THROTTLED : WHY_RETRIES;
 	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;

@@ -3,6 +3,7 @@
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 
+#include "engine/order.h"
 #include "engine/output.h"
 #include "engine/parts.h"
 
@@ -18,6 +19,7 @@ struct engine_input {
 	size_t put_most;             /* items of a put */
 	int64_t total;               /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
+	bool putting; /* into the broker, which may have no room */
 	weir_nsec stalled;
 };
 
@@ -73,6 +75,7 @@ struct engine {
 	struct engine_input input;
 	struct engine_steps steps;
 	struct engine_sinks sinks;
+	struct engine_order *order; /* NULL: rows are written as their items are done */
 	struct engine_load load;
 	struct engine_pace pace;
 	struct engine_tally tally;

@@ -135,4 +135,8 @@ void engine_set_row_evidence(struct item *item, const char *kind);
 int64_t engine_class_of(const struct plan *plan, const struct item *item);
 uint64_t engine_ordering_key(const struct plan *plan, uint64_t seed, const struct item *item);
 
+/* Fills item->key, unless the pipeline has no `key`.  WEIR_EDATA with item->why when the item has no such value, or
+ * none that can be a key; WEIR_ENOMEM. */
+int engine_make_key(const struct plan *plan, struct item *item);
+
 #endif

@@ -74,6 +74,7 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 	enum step_verdict verdict = STEP_OK;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
 		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
+		call->value = job->value;
 		if (!may_run(engine, job, call))
 			return STEP_OK;
 		verdict = run_value(engine, job->step, call);
@@ -145,6 +146,7 @@ static void leave(struct engine *engine, struct item *item)
 	value_forget(&item->source);
 	engine->load.under_way--;
 	engine->load.memory.ended++;
+	engine_order_look(engine->order);
 	if (engine->load.under_way < places(engine))
 		weir_event_set(engine->load.has_room);
 }
@@ -172,10 +174,15 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		engine->load.starving = false;
 		if (!item)
 			return code;
-		if (!item->bad) {
+		code = item->bad ? WEIR_EDATA : engine_make_key(engine->life.plan, item);
+		if (!code) {
 			*job = (struct engine_job){.item = item, .named = true};
 			engine->load.under_way++;
 			return 0;
+		}
+		if (code == WEIR_ENOMEM) {
+			engine_give_back(&engine->store, item);
+			return code;
 		}
 		engine_set_evidence(item, "\"source\"", engine->life.plan->source.adapter->name, NULL);
 		engine_bury(engine, item);

@@ -49,7 +49,8 @@ const struct key step_http_keys[] = {
 		 "path `.`, `..` or empty; a host that comes from the item must have a public address"},
 	{"method", KEY_ENUM, FIELD(method), "GET", .choices = "GET|POST|PUT|PATCH|DELETE|HEAD",
 	 .text = "Method of the request"},
-	{"headers", KEY_HEADERS, FIELD(headers), .text = "Headers to send"},
+	{"headers", KEY_HEADERS, FIELD(headers),
+	 .text = "Headers to send. POST and PATCH send `Idempotency-Key` unless it is here; `\"\"` leaves it out"},
 	{"body", KEY_TEMPLATE, FIELD(body),
 	 .text = "What to send. It is JSON unless the header Content-Type says otherwise: then a value of the item is "
 		 "escaped between quotes, and written as JSON elsewhere; `${.}` is the whole item"},
@@ -150,12 +151,28 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-const struct key_header *step_http_content_type(const struct step_http_config *config)
+static const struct key_header *find_header(const struct step_http_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->headers.n; i++)
-		if (!strcasecmp(config->headers.headers[i].name, "content-type"))
+		if (!strcasecmp(config->headers.headers[i].name, name))
 			return &config->headers.headers[i];
 	return NULL;
+}
+
+const struct key_header *step_http_content_type(const struct step_http_config *config)
+{
+	return find_header(config, "content-type");
+}
+
+bool step_http_sends_key(const struct step_http_config *config)
+{
+	bool adds = config->method == STEP_HTTP_POST || config->method == STEP_HTTP_PATCH;
+	return adds && !find_header(config, STEP_HTTP_KEY);
+}
+
+bool step_http_leaves_out(const struct key_header *header)
+{
+	return !strcasecmp(header->name, STEP_HTTP_KEY) && !template_text(header->value)[0];
 }
 
 bool step_http_is_json(const char *content_type)

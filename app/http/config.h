@@ -42,4 +42,10 @@ const struct template *step_http_body(const struct step_http_config *config);
 const struct key_header *step_http_content_type(const struct step_http_config *config);
 bool step_http_is_json(const char *content_type);
 
+/* Whether its requests carry the idempotency key: those of a method that is not idempotent, unless `headers` has that
+ * header.  And whether a header is that one and empty: then it is not sent. */
+#define STEP_HTTP_KEY "Idempotency-Key"
+bool step_http_sends_key(const struct step_http_config *config);
+bool step_http_leaves_out(const struct key_header *header);
+
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes with a dead letter of the step http: what was asked, and what came back. */
+/* What goes with a dead letter of the step http, or is looked at (step_call.explain): what was asked, and what came
+ * back. */
 #include "http/exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "data/json_writer.h"
@@ -73,7 +75,44 @@ char *step_http_meta(const struct exchange *x)
 	return buf_take(&out, NULL);
 }
 
-void step_http_explain(const struct step_call *call, const struct exchange *x, const char *method)
+static void add_lines(struct buf *out, char *const *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t name = strcspn(lines[i], ":;");
+		char *key = strndup(lines[i], name);
+		const char *value = lines[i] + name + (lines[i][name] != 0);
+		struct buf text = {0};
+		buf_add_str(&text, value + strspn(value, " "));
+		json_put_bytes(out, key ? key : "", text.data, secret_hide(text.data, text.len));
+		buf_fini(&text);
+		free(key);
+	}
+}
+
+static void add_sent_headers(const struct http_step *step, const struct exchange *x, struct buf *out)
+{
+	json_open(out, "sent_headers", '{');
+	add_lines(out, x->lines, x->line_count);
+	add_lines(out, step->lines, step->line_count);
+	json_close(out, '}');
+}
+
+/* A dead letter has it if it sends all of the request, and is not too long to be kept. */
+static void add_curl(const struct http_step *step, const struct exchange *x, const char *method, bool always,
+		     struct buf *out)
+{
+	struct buf curl = {0};
+	if (!always && x->body.len > EVIDENCE_TEXT_BYTES)
+		return;
+	step_http_add_curl(step, x, method, &curl);
+	if (always || curl.len <= EVIDENCE_TEXT_BYTES)
+		json_put_bytes(out, "curl", curl.data, curl.len);
+	out->failed = out->failed || curl.failed;
+	buf_fini(&curl);
+}
+
+void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x,
+		       const char *method)
 {
 	struct buf *out = call->evidence;
 	json_put_text(out, "method", method);
@@ -81,7 +120,13 @@ void step_http_explain(const struct step_call *call, const struct exchange *x, c
 		evidence_add_text(out, "url", x->url.data, x->url.len);
 	else /* it could not be made of this */
 		evidence_add_text(out, "input", call->input->data, call->input->len);
+	if (x->key)
+		evidence_add_text(out, "key", x->key, strlen(x->key));
 	add_answer(out, &x->response);
 	if (x->body.len)
 		evidence_add_text(out, "sent", x->body.data, x->body.len);
+	if (call->explain)
+		add_sent_headers(step, x, out);
+	if (x->url.len)
+		add_curl(step, x, method, call->explain, out);
 }

@@ -17,6 +17,10 @@ struct http_step {
 	bool needs_meta;           /* one of them asks for more than the item */
 	bool tells_meta;           /* some step wants to know of its answers */
 	bool is_list;              /* env->url_list */
+	bool sends_key;            /* its requests carry the idempotency key, with … */
+	size_t key_number;         /* … this behind it; 0: nothing */
+	char **lines;              /* headers of every request, "Name: value" */
+	size_t line_count;
 };
 
 struct exchange {
@@ -25,8 +29,10 @@ struct exchange {
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled */
 	size_t line_count;
+	const char *key; /* sent in one of them; NULL: none */
 	struct http_origin origin;
 	struct http_response response;
+	bool explained; /* before the answer was taken apart */
 };
 
 /* ---- answer.c */
@@ -44,11 +50,16 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 
 /* ---- evidence.c */
 
-/* Writes what is known of a failure to call->evidence. */
-void step_http_explain(const struct step_call *call, const struct exchange *x, const char *method);
+/* Writes what is known of a call to call->evidence. */
+void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x,
+		       const char *method);
 
 /* What is known of a good answer, value->meta; NULL if out of memory. */
 char *step_http_meta(const struct exchange *x);
+
+/* ---- curl.c: appends the request as a command line for a shell, an option a line if it is long.  A body that is too
+ * long for that comes from the standard input. */
+void step_http_add_curl(const struct http_step *step, const struct exchange *x, const char *method, struct buf *out);
 
 /* ---- upstream.c: the permit of the upstream (call->permit) */
 

@@ -47,6 +47,7 @@ struct transfer {
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head;
+	bool was_sent; /* the request, or it is about to be */
 	struct http_limits limits;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */
 	int socket_errno;

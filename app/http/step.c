@@ -47,7 +47,8 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 	struct buf line = {0};
 	int error = 0;
 	for (size_t i = 0; i < config->headers.n && error == 0; i++) {
-		if (!template_is_constant(config->headers.headers[i].value))
+		if (!template_is_constant(config->headers.headers[i].value) ||
+		    step_http_leaves_out(&config->headers.headers[i]))
 			continue;
 		buf_clear(&line);
 		error = write_header(&config->headers.headers[i], &(struct template_input){0}, &line, err);
@@ -104,10 +105,9 @@ static int check_ca(const char *path, struct weir_error *err)
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	char **lines = calloc(config->headers.n + 2, sizeof(char *));
-	size_t n = 0;
 	const char *ca = find_ca(step, env);
-	int error = lines ? make_constant_headers(config, lines, &n, err) : WEIR_ENOMEM;
+	step->lines = calloc(config->headers.n + 2, sizeof(char *));
+	int error = step->lines ? make_constant_headers(config, step->lines, &step->line_count, err) : WEIR_ENOMEM;
 	const struct http_client_options opts = {
 		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
 		.expected = env->concurrency,
@@ -119,16 +119,13 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.body_bytes = (size_t)config->max_body,
 		.all_headers = env->meta,
 		.public_only = !env->allow_private && !step->origin.name[0],
-		.headers = (const char *const *)lines,
-		.header_count = n,
+		.headers = (const char *const *)step->lines,
+		.header_count = step->line_count,
 	};
 	if (error == 0 && ca)
 		error = check_ca(ca, err);
 	if (error == 0)
 		error = http_client_new(&opts, &step->client);
-	for (size_t i = 0; i < n; i++)
-		free(lines[i]);
-	free(lines);
 	return error;
 }
 
@@ -138,6 +135,9 @@ static void http_close(struct step *handle)
 	if (!step)
 		return;
 	http_client_free(step->client);
+	for (size_t i = 0; i < step->line_count; i++)
+		free(step->lines[i]);
+	free(step->lines);
 	free(step);
 }
 
@@ -170,6 +170,8 @@ static int http_open(const void *config, const struct step_env *env, struct step
 	step->config = config;
 	step->tells_meta = env->meta;
 	step->is_list = env->url_list;
+	step->sends_key = step_http_sends_key(step->config);
+	step->key_number = env->key_number;
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
@@ -239,12 +241,28 @@ static int render_url(const struct http_step *step, const struct template_input 
 	return error ? error : encode_beyond_ascii(url);
 }
 
-static int write_varying_headers(const struct http_step *step, struct exchange *x, const struct template_input *input,
-				 struct weir_error *err)
+/* The same in each attempt, so that a server that knows it does nothing twice. */
+static int write_key(const struct http_step *step, const struct step_call *call, struct exchange *x)
+{
+	struct buf line = {0};
+	buf_add_str(&line, STEP_HTTP_KEY ": ");
+	step_put_key(call, &line);
+	if (step->key_number)
+		buf_addf(&line, "-%zu", step->key_number);
+	char *text = buf_take(&line, NULL);
+	if (!text)
+		return WEIR_ENOMEM;
+	x->lines[x->line_count++] = text;
+	x->key = text + strlen(STEP_HTTP_KEY ": ");
+	return 0;
+}
+
+static int write_varying_headers(const struct http_step *step, const struct step_call *call, struct exchange *x,
+				 const struct template_input *input, struct weir_error *err)
 {
 	const struct key_headers *headers = &step->config->headers;
-	x->lines = calloc(step->varying_headers, sizeof(char *));
-	if (!x->lines)
+	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
+	if (!x->lines || (step->sends_key && write_key(step, call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
 		if (template_is_constant(headers->headers[i].value))
@@ -275,12 +293,12 @@ static bool body_is_json(const struct http_step *step, const struct exchange *x)
 	return false;
 }
 
-static int render(const struct http_step *step, struct exchange *x, const struct template_input *input,
-		  struct weir_error *err)
+static int render(const struct http_step *step, const struct step_call *call, struct exchange *x,
+		  const struct template_input *input, struct weir_error *err)
 {
 	int error = render_url(step, input, &x->url, err);
-	if (error == 0 && step->varying_headers)
-		error = write_varying_headers(step, x, input, err);
+	if (error == 0 && (step->varying_headers || step->sends_key))
+		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
 	if (error == 0 && body)
 		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
@@ -344,7 +362,7 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	struct template_input input = {0};
 	int error = find_input(step, call, &input, &meta, &err);
 	if (error == 0)
-		error = render(step, x, &input, &err);
+		error = render(step, call, x, &input, &err);
 	json_free(meta);
 	if (error == 0 && step->config->into &&
 	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
@@ -375,6 +393,10 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	};
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
 	step_http_leave(step, call, x, error);
+	if (call->explain) { /* the judge takes the body of a good answer */
+		step_http_explain(step, call, x, request.method);
+		x->explained = true;
+	}
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error == WEIR_ETIMEDOUT)
@@ -416,8 +438,8 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	bool nothing = verdict == STEP_OK && is_nothing(step, &x);
 	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
-	if (step_wants_evidence(call, verdict))
-		step_http_explain(call, &x, methods[step->config->method]);
+	if (step_wants_evidence(call, verdict) && !x.explained)
+		step_http_explain(step, call, &x, methods[step->config->method]);
 	if (verdict == STEP_OK && !nothing && step->config->into)
 		verdict = put_into(call, &x);
 	if (verdict == STEP_OK && !nothing && step->tells_meta)

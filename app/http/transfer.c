@@ -21,10 +21,24 @@
 #include <time.h>
 #include <weir/run.h>
 
+static const char closed_unanswered[] = "connection closed without an answer";
+
 static void refuse(struct transfer *self, enum http_failure failure, const char *detail)
 {
 	self->failure = failure;
 	self->detail = detail;
+}
+
+/*
+ * When a connection that was used before ends without a byte of an answer, libcurl sends the request once more on
+ * another one, up to five times, and says nothing of it.  The server may have acted, and those who count calls would
+ * count too few: so that ends the request instead, and whether there is another attempt the caller decides.
+ */
+static bool is_sent_again(struct transfer *self)
+{
+	if (self->was_sent)
+		refuse(self, HTTP_RESET, closed_unanswered);
+	return self->was_sent;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -32,6 +46,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	(void)purpose;
 	struct transfer *self = arg;
 	struct http_transfers *all = self->shard->all;
+	if (is_sent_again(self))
+		return CURL_SOCKET_BAD;
 	if (all->opts->public_only && !http_address_is_public(&address->addr)) {
 		refuse(self, HTTP_NOT_ALLOWED, "the host has a private address; --allow-private permits it");
 		return CURL_SOCKET_BAD;
@@ -50,6 +66,9 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 {
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
 	struct transfer *self = arg;
+	if (is_sent_again(self))
+		return CURL_PREREQFUNC_ABORT;
+	self->was_sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
 }
@@ -241,7 +260,7 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 		curl_easy_getinfo(self->easy, CURLINFO_OS_ERRNO, &os_error);
 	const char *text = self->error[0] ? self->error : curl_easy_strerror(code);
 	if (code == CURLE_GOT_NOTHING)
-		text = "connection closed without an answer";
+		text = closed_unanswered;
 	else if (code == CURLE_PARTIAL_FILE)
 		text = "body truncated";
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
@@ -428,7 +447,7 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = false;
+	self->chunked = self->base.closed = self->was_sent = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	self->socket_errno = 0;

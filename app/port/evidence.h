@@ -6,8 +6,11 @@
  *     {"step": 1, "kind": "http"                                        the engine: a number, "source" or "sink"
  *      , "method": "POST", "url": "http://…", "status": 422,            the step
  *        "headers": {"content-type": "application/json", "x-request-id": "…"},
- *        "error": "email is not valid", "answer": "{…", "answer_bytes": 90412, "sent": "{…"
+ *        "error": "email is not valid", "answer": "{…", "answer_bytes": 90412, "sent": "{…",
+ *        "curl": "curl http://…"                                       the request as a command line
  *     }
+ *
+ * Of a call that somebody looks at (step_call.explain) there is also "sent_headers": {"Accept": "text/html"}.
  *
  * Texts are cut, and say then how long they were (NAME_bytes); secrets in them are hidden.
  */

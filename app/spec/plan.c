@@ -52,7 +52,7 @@ const struct key spec_section_keys[] = {
 	{0},
 };
 
-static const char *const top_names[] = {"name", "source",      "broker",    "steps",    "flow",
+static const char *const top_names[] = {"name", "source",      "broker",    "key",      "steps", "flow",
 					"sink", "dead_letter", "stop_when", "shutdown", NULL};
 
 /* "; it belongs under flow.retry" for a key of a group that stands at the top. */
@@ -147,6 +147,8 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 	if (code == 0)
 		code = spec_broker_fill(load, root, plan);
 	if (code == 0)
+		code = spec_key_fill(load, root, plan);
+	if (code == 0)
 		code = spec_steps_fill(load, root, plan);
 	if (code == 0)
 		code = spec_flow_fill(load, root, plan);
@@ -235,6 +237,7 @@ void plan_free(struct plan *plan)
 		release_adapter(&plan->steps[i]);
 	free(plan->steps);
 	spec_release(spec_flow_keys, &plan->settings);
+	spec_release(spec_key_keys, &plan->settings);
 	free(plan->settings.name);
 	files_fini(&plan->files);
 	free(plan->explained);

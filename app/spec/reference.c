@@ -72,6 +72,7 @@ static void find_tables(void)
 	for (const struct key *group = spec_section_keys; group->name; group++)
 		add_table("", group->name, group->group, NULL, NULL);
 	add_table("", "step", spec_step_keys, NULL, NULL);
+	add_table("", "sink", spec_sink_keys, NULL, NULL);
 }
 
 /* A | would end a cell. */

@@ -99,13 +99,20 @@ void spec_explain_absent(struct spec_load *load, const char *name);
 /* doubt.c: whether a value may not be shown. */
 bool spec_is_hidden(const struct key *key, const struct spec_node *node);
 
-/* adapters.c: what may stand beside the name of any step, and the parts of a plan that name an adapter. */
-extern const struct key spec_step_keys[];
+/* adapters.c: what may stand beside the name of any step (a config of struct plan_adapter) and of the sink (of struct
+ * plan_settings; and there the section `batch`), and the parts of a plan that name an adapter. */
+extern const struct key spec_step_keys[], spec_sink_keys[];
+extern const char *const spec_beside_step[], *const spec_beside_sink[]; /* all such names, ended by NULL */
+bool spec_is_beside(const char *const *beside, const char *name);       /* beside: one of these, or NULL */
 int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+
+/* idempotency.c: the key `key` of the top. */
+extern const struct key spec_key_keys[];
+int spec_key_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 
 /* flow.c: the section `flow`.  Its table, of which the defaults are those of the pattern that the section names, and
  * what the table cannot say: keys that contradict each other. */

@@ -369,6 +369,22 @@ static int fill_times(struct spec_load *load, const struct key *key, const struc
 	return 0;
 }
 
+/* What is written there hides nothing: variables, with ":" between them. */
+static bool is_made_of_variables(const char *text)
+{
+	while (strncmp(text, "${env:", 6) == 0 && strchr(text, '}')) {
+		text = strchr(text, '}') + 1;
+		text += *text == ':';
+	}
+	return !*text;
+}
+
+static int keep_secret(const struct spec_node *node, const char *value)
+{
+	return is_made_of_variables(node->text) ? secret_add_reference(value, strlen(value), node->text)
+						: secret_add(value, strlen(value));
+}
+
 int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
 {
 	void *field = (char *)config + key->offset;
@@ -389,7 +405,7 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 	int code = spec_expand(load, key, node, &text);
 	if (code < 0)
 		return code;
-	if ((key->flags & KEY_SECRET) && secret_add(text, strlen(text)))
+	if ((key->flags & KEY_SECRET) && keep_secret(node, text))
 		code = spec_fail_memory(load);
 	if (code == 0)
 		code = read_text(load, key, node, text, field);

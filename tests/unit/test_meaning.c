@@ -107,6 +107,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "sink.table = t\n"
 				       "sink.key = id\n"
 				       "sink.on_start ! refuse\n"
+				       "sink.order ~ completion\n"
 				       "dead_letter = jsonl\n"
 				       "dead_letter.path = dead.jsonl\n"
 				       "dead_letter.on_start ! append\n"
@@ -166,6 +167,8 @@ TEST(meaning_names_what_has_changed)
 		 "it was \"steps.1.program: .a\", now it is \"steps.1.program: .b\""},
 		{"steps:\n  - jq: .a\n", "steps:\n  - jq: .a\n  - jq: .b\n",
 		 "it was absent, now it is \"steps.2: jq\""},
+		{"key: '${.a}'\n", "key: '${.b}'\n", "it was \"key: ${.a}\", now it is \"key: ${.b}\""},
+		{"", "key: '${.a}'\n", "it was absent, now it is \"key: ${.a}\""},
 		{"steps:\n  - jq: .a\n", "", "it was \"steps.1: jq\", now it is absent"},
 		{"steps:\n  - http: {url: 'http://h/'}\n", "steps:\n  - http: {url: 'http://h/', method: PUT}\n",
 		 "it was \"steps.1.method: GET\", now it is \"steps.1.method: PUT\""},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/names.h"
+#include "data/template.h"
 #include "spec/plan.h"
 #include "spec/spec.h"
 #include "support/test.h"
@@ -126,6 +127,24 @@ TEST(spec_fills_in_defaults)
 	plan_free(plan);
 }
 
+TEST(spec_takes_a_key_of_values_of_the_item)
+{
+	struct plan *plan = loaded(ENDS);
+	ck_assert_ptr_null(plan->settings.key);
+	plan_free(plan);
+	plan = loaded("key:\n" ENDS);
+	ck_assert_ptr_null(plan->settings.key);
+	plan_free(plan);
+	plan = loaded("key: 'o-${.order_id}'\n" ENDS);
+	ck_assert_str_eq(template_text(plan->settings.key), "o-${.order_id}");
+	ck_assert_ptr_nonnull(strstr(plan->explained, "key: \"o-${.order_id}\"\n"));
+	plan_free(plan);
+	expect_error("key: order\n" ENDS, 1, 6, "key has no ${...}: every item would have the same key");
+	expect_error("key: '${.id}-${meta.attempt}'\n" ENDS, 1, 6, "expected values of the item, such as ${.id}");
+	expect_error("key: '${id}'\n" ENDS, 1, 7, "did you mean ${.id}?");
+	expect_error("key: [a]\n" ENDS, 1, 6, "key is a list");
+}
+
 TEST(spec_takes_nothing_for_an_empty_map_or_list)
 {
 	plan_free(loaded("source: {range: 1..3}\nsink:\n  stdout:\nsteps:\nbroker:\ndead_letter: ~\nflow:\n"));
@@ -216,6 +235,26 @@ TEST(spec_explained_marks_defaults_and_hides_secrets)
 	ck_assert_ptr_null(strstr(plan->explained, "literal-token"));
 	ck_assert_ptr_nonnull(strstr(plan->explained, "X-Api-Key: \"***\"\n"));
 	plan_free(plan);
+}
+
+TEST(spec_reads_the_order_of_the_sink)
+{
+	struct plan *plan = loaded(ENDS);
+	ck_assert_int_eq(plan->settings.order, ORDER_COMPLETION);
+	ck_assert_ptr_nonnull(strstr(plan->explained, "\n  order: completion # default\n"));
+	plan_free(plan);
+	plan = loaded("source: {range: 1-3}\nsink: {order: source, stdout: {}, batch: {items: 1}}\n");
+	ck_assert_int_eq(plan->settings.order, ORDER_SOURCE);
+	ck_assert_ptr_nonnull(strstr(plan->explained, "\n  order: source\n"));
+	ck_assert_str_eq(plan->warnings, "");
+	plan_free(plan);
+	plan = loaded("source: {range: 1-3}\nsink: {stdout: {}, order: source}\nflow: {priority: {field: .x}}\n");
+	ck_assert_ptr_nonnull(strstr(plan->warnings, "t.yaml:2:20: warning: order: source with flow.priority"));
+	plan_free(plan);
+	expect_error("source: {range: 1-3}\nsink: {stdout: {}, order: random}\n", 2, 27,
+		     "expected one of completion, source");
+	expect_error(ENDS "dead_letter: {stdout: {}, order: source}\n", 3, 27,
+		     "\"order\" stands beside \"stdout\"; if it is");
 }
 
 /* What is allowed, but most often a mistake. */

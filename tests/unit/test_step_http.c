@@ -21,7 +21,10 @@ struct bed {
 	struct step_http_config config;
 	struct step_env env;
 	struct step *step;
+	struct item item; /* of all calls: what is known of it */
+	size_t value;
 	weir_nsec longest;
+	bool explain; /* step_call.explain */
 };
 
 static struct template *make_template(const char *text, unsigned flags)
@@ -50,6 +53,7 @@ static struct bed *make_bed(const char *url)
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
 	bed->env = (struct step_env){.concurrency = 10};
+	bed->item = (struct item){.id = 300, .position = 7};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
 }
@@ -116,11 +120,15 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 	if (!bed->step)
 		ck_assert_int_eq(step_http_adapter.step->open(&bed->config, &bed->env, &bed->step, NULL), 0);
 	struct buf evidence = {0};
-	outcome.call = (struct step_call){.input = &input,
+	outcome.call = (struct step_call){.run = "0123456789abcdef0123456789abcdef",
+					  .item = &bed->item,
+					  .input = &input,
+					  .value = bed->value,
 					  .attempt = attempt,
 					  .last_attempt = last,
 					  .may_die = last,
 					  .evidence = &evidence,
+					  .explain = bed->explain,
 					  .outputs = &outcome.outputs};
 	call_upstream(bed, &outcome);
 	outcome.evidence = test_format("%s", evidence.data ? evidence.data : "");
@@ -312,6 +320,73 @@ LOOP_TEST(step_http_puts_values_into_json_bodies_as_json)
 	free_bed(bed);
 }
 
+/* The header that the step sends; "": none. */
+static void expect_key(struct bed *bed, const char *key)
+{
+	struct outcome got = run(bed, "{\"id\":\"o-7\"}");
+	struct json *json;
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
+	ck_assert_str_eq(json_member_text(json_member(json, "headers"), "idempotency-key"), key);
+	json_free(json);
+	step_http_adapter.step->close(bed->step);
+	bed->step = NULL;
+}
+
+LOOP_TEST(step_http_sends_the_key_of_the_item_with_methods_that_are_not_idempotent)
+{
+	static const int methods[] = {STEP_HTTP_POST, STEP_HTTP_PATCH, STEP_HTTP_GET, STEP_HTTP_PUT, STEP_HTTP_DELETE};
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+		bed->config.method = methods[i];
+		expect_key(bed, i < 2 ? "0123456789abcdef0123456789abcdef-300" : "");
+	}
+	bed->config.method = STEP_HTTP_POST;
+	bed->item.number = 257; /* it is a dead letter that was replayed */
+	expect_key(bed, "0123456789abcdef0123456789abcdef-257");
+	bed->item.key = (char *)(uintptr_t) "order o-7";
+	expect_key(bed, "order o-7");
+	bed->value = 1;
+	expect_key(bed, "order o-7.2");
+	bed->env.key_number = 3;
+	expect_key(bed, "order o-7.2-3");
+	bed->value = 0;
+	expect_key(bed, "order o-7-3");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_takes_a_key_of_the_config_instead_and_an_empty_one_for_none)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	static const char *const values[][2] = {{"mine", "mine"},
+						{"${.id}-b", "o-7-b"},
+						{"\"${meta.key}\"", "\"0123456789abcdef0123456789abcdef-300\""},
+						{"", ""}};
+	struct key_header header = {.name = "idempotency-KEY"};
+	bed->config.method = STEP_HTTP_POST;
+	bed->env.key_number = 2; /* ${meta.key} is that of the item */
+	bed->config.headers = (struct key_headers){.headers = &header, .n = 1};
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		template_free(header.value);
+		header.value = make_template(values[i][0], TEMPLATE_HEADER);
+		expect_key(bed, values[i][1]);
+	}
+	struct outcome got = run(bed, "{\"id\":1}");
+	ck_assert_msg(!strcasestr(got.text, "idempotency"), "%s", got.text);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_dead_letters_have_the_key_that_was_sent)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/422");
+	bed->config.method = STEP_HTTP_POST;
+	bed->item.key = (char *)(uintptr_t) "o-7";
+	struct outcome got = run(bed, "1");
+	ck_assert_int_eq(got.verdict, STEP_DEAD);
+	ck_assert_msg(strstr(got.evidence, "\"key\":\"o-7\""), "%s", got.evidence);
+	free_bed(bed);
+}
+
 /* The body with ${.t} between quotes, as it was sent with that header; the item has `"` there. */
 static void expect_body(const char *type, const char *body)
 {
@@ -481,10 +556,14 @@ LOOP_TEST(step_http_explains_a_dead_letter)
 	struct outcome got = run(bed, "{\"s\":404}");
 	ck_assert_int_eq(got.verdict, STEP_DEAD);
 	expect_evidence(&got, "\"method\":\"POST\",\"url\":\"http://127.0.0.1:");
-	expect_evidence(&got, "/status/404?key=***\",\"status\":404,\"headers\":{");
+	expect_evidence(
+		&got,
+		"/status/404?key=***\",\"key\":\"0123456789abcdef0123456789abcdef-300\",\"status\":404,\"headers\":{");
 	expect_evidence(&got, "\"content-type\":\"");
 	expect_evidence(&got, ",\"answer\":\"");
 	expect_evidence(&got, ",\"sent\":\"{\\\"s\\\":404,\\\"token\\\":\\\"***\\\"}\"");
+	expect_evidence(&got, ",\"curl\":\"curl ");
+	ck_assert_ptr_null(strstr(got.evidence, "sent_headers"));
 	secret_clear();
 	free_bed(bed);
 }
@@ -507,6 +586,101 @@ LOOP_TEST(step_http_explains_what_could_not_be_sent)
 	struct outcome got = run(bed, "{\"no_id\":7}");
 	ck_assert_int_eq(got.verdict, STEP_DEAD);
 	ck_assert_str_eq(got.evidence, "\"method\":\"GET\",\"input\":\"{\\\"no_id\\\":7}\"");
+	free_bed(bed);
+}
+
+/* ---- for who looks on */
+
+LOOP_TEST(step_http_explains_a_success_if_asked_to)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/orders/7?key=c4n4ry-7731");
+	ck_assert_int_eq(secret_add_reference("c4n4ry-7731", 11, "${env:TOKEN}"), 0);
+	bed->explain = true;
+	bed->config.bearer = (char[]){"c4n4ry-7731"};
+	struct outcome got = run(bed, "{\"id\":7}");
+	ck_assert_msg(got.verdict == STEP_OK && strstr(got.text, "\"id\":7"), "%s", got.call.why);
+	expect_evidence(&got, "/orders/7?key=***\",\"status\":200,\"headers\":{");
+	expect_evidence(&got, "\"answer\":\"{\\\"id\\\":7,");
+	expect_evidence(&got, "\"sent_headers\":{\"Authorization\":\"Bearer ***\"}");
+	expect_evidence(&got,
+			"/orders/7?key=$TOKEN\\\" \\\\\\n  -H \\\"Authorization: Bearer $TOKEN\\\" \\\\\\n  -A weir\"");
+	ck_assert_ptr_null(strstr(got.evidence, "c4n4ry"));
+	secret_clear();
+	free_bed(bed);
+}
+
+static const char *curl_of(struct bed *bed, const char *item)
+{
+	struct buf object = {0};
+	struct json *json = NULL;
+	bed->explain = true;
+	struct outcome got = run(bed, item);
+	buf_addf(&object, "{%s}", got.evidence);
+	ck_assert_int_eq(json_parse(object.data, object.len, &json, NULL), 0);
+	const char *kept = test_format("%s", json_member_text(json, "curl"));
+	json_free(json);
+	buf_fini(&object);
+	return kept;
+}
+
+static void expect_curl(struct bed *bed, const char *item, const char *part)
+{
+	const char *curl = curl_of(bed, item);
+	ck_assert_msg(strstr(curl, part) != NULL, "no %s in %s", part, curl);
+}
+
+LOOP_TEST(step_http_curl_sends_the_same)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo?v=${raw:.v}");
+	struct key_header headers[] = {{"X-Id", make_template("n${.id}", TEMPLATE_HEADER)},
+				       {"X-Empty", make_template("", TEMPLATE_HEADER)},
+				       {"User-Agent", make_template("me", TEMPLATE_HEADER)}};
+	bed->config.headers = (struct key_headers){.headers = headers, .n = 3};
+	bed->config.basic = (char[]){"Aladdin:open sesame"};
+	bed->config.expect = STEP_HTTP_TEXT;
+	expect_curl(bed, "{\"id\":7,\"v\":\"a[1]/../b\"}", "curl -g --path-as-is 'http://127.0.0.1:");
+	expect_curl(bed, "{\"id\":7,\"v\":1}",
+		    "/echo?v=1' \\\n  -u 'Aladdin:open sesame' \\\n  -H 'X-Id: n7' \\\n  -H 'X-Empty;'"
+		    " \\\n  -H 'User-Agent: me'");
+	ck_assert_ptr_null(strstr(curl_of(bed, "{\"id\":7,\"v\":1}"), "weir"));
+	bed->config.method = STEP_HTTP_HEAD;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -I ");
+	bed->config.method = STEP_HTTP_DELETE;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -X DELETE ");
+	bed->config.method = STEP_HTTP_PUT;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -X PUT ");
+	expect_curl(bed, "{\"id\":7,\"v\":1}", " --data-raw ''");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_curl_takes_a_long_body_from_its_input)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	expect_curl(bed, "{\"v\":\"it's\"}", "--data-raw '{\"v\":\"it'\\''s\"}'");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	expect_curl(bed, item, "--data-binary @-");
+	free_bed(bed);
+}
+
+/* It would not send all of it. */
+LOOP_TEST(step_http_dead_letter_has_no_curl_for_a_long_request)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/404?v=${.v}");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	struct outcome got = run(bed, item);
+	expect_evidence(&got, "\"url_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
+	free_bed(bed);
+	bed = make_bed("http://127.0.0.1:%u/status/404");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	got = run(bed, item);
+	expect_evidence(&got, "\"sent_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
 	free_bed(bed);
 }
 

@@ -16,6 +16,7 @@
 struct engine_memory {
 	uint64_t most, base, used; /* bytes: allowed, at the beginning, now */
 	size_t room;               /* items that may be under way; SIZE_MAX: any number */
+	size_t ended;              /* items since the room was changed: what those take is known */
 	bool full;                 /* it was too much once */
 };
 

@@ -145,6 +145,7 @@ static void leave(struct engine *engine, struct item *item)
 {
 	value_forget(&item->source);
 	engine->load.under_way--;
+	engine->load.memory.ended++;
 	engine_order_look(engine->order);
 	if (engine->load.under_way < places(engine))
 		weir_event_set(engine->load.has_room);

@@ -243,6 +243,16 @@ static void copy_clean(char *to, size_t room, const char *from)
 	to[i] = '\0';
 }
 
+/* Of a certificate that nobody known has signed; the numbers are OpenSSL's. */
+static bool lacks_authority(const struct transfer *self, CURLcode code)
+{
+	enum { SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN, NO_ISSUER };
+	long result = 0;
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		curl_easy_getinfo(self->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+	return result >= SELF_SIGNED && result <= NO_ISSUER;
+}
+
 static void describe_failure(const struct transfer *self, CURLcode code, struct http_response *response)
 {
 	long os_error = self->socket_errno;
@@ -260,6 +270,10 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 	else if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && os_error == ECONNRESET)
 		text = "connection reset";
 	copy_clean(response->detail, sizeof response->detail, text);
+	size_t n = strlen(response->detail);
+	if (lacks_authority(self, code))
+		snprintf(response->detail + n, sizeof response->detail - n,
+			 "; tls.ca, or --ca of weir get, names the authority to trust");
 }
 
 /* Fills the response's rest and forgets the request. */

@@ -32,6 +32,8 @@ static int fail_adapter(struct spec_load *load, enum adapter_kind kind, int line
 	if (name[0])
 		buf_addf(&text, " \"%.80s\"", name);
 	names_describe(&names, name, &text);
+	if (strchr(name, '.') && (kind == ADAPTER_SOURCE || kind == ADAPTER_SINK))
+		buf_addf(&text, "; a file stands behind its format: { jsonl: %.80s }", name);
 	return spec_fail_text(load, line, column, &text);
 }
 
@@ -43,6 +45,25 @@ bool spec_is_beside(const char *const *beside, const char *name)
 	while (beside && *beside && strcmp(*beside, name) != 0)
 		beside++;
 	return beside && *beside;
+}
+
+/* Two adapters where one should be, or a key beside the adapter that it is of. */
+static int fail_second(struct spec_load *load, enum adapter_kind kind, const char *const *beside,
+		       const struct spec_node *first, const struct spec_node *second)
+{
+	struct names names = {0};
+	char meant[80];
+	for (; beside && *beside; beside++)
+		names_add(&names, *beside);
+	if (adapter_find(kind, second->key))
+		return spec_fail(load, second->key_line, second->key_column,
+				 "both \"%.80s\" and \"%.80s\", expected one %s%s", second->key, first->key,
+				 adapter_kind_name(kind), kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
+	return spec_fail(
+		load, second->key_line, second->key_column,
+		"\"%.80s\" stands beside \"%.80s\"; if it is a key of %.80s, indent it further or move it into "
+		"the braces%s",
+		second->key, first->key, first->key, names_hint(&names, second->key, meant));
 }
 
 /* The only child of a map (spec_node_named), but for those that may stand beside it. */
@@ -59,9 +80,7 @@ static int find_only(struct spec_load *load, enum adapter_kind kind, const struc
 		if (spec_is_beside(beside, child->key))
 			continue;
 		if (only)
-			return spec_fail(load, child->key_line, child->key_column,
-					 "both \"%.80s\" and \"%.80s\", expected one %s%s", child->key, only->key, noun,
-					 kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
+			return fail_second(load, kind, beside, only, child);
 		only = child;
 	}
 	snprintf(what, sizeof what, "the %s is missing", noun);
@@ -105,6 +124,16 @@ static int call_check(struct spec_load *load, const struct plan_adapter *at, con
 	return 0;
 }
 
+static int fail_text(struct spec_load *load, const struct adapter *adapter, const struct spec_node *node)
+{
+	struct buf text = {0};
+	buf_addf(&text, "%s is %s, expected a map of its keys", adapter->name,
+		 node->kind == SPEC_LIST ? "a list" : "text");
+	if (adapter->keys)
+		spec_key_names(adapter->keys, &text);
+	return spec_fail_text(load, node->line, node->column, &text);
+}
+
 static int fill_config(struct spec_load *load, const struct spec_node *node, const char *what, struct plan_adapter *at)
 {
 	const struct adapter *adapter = at->adapter;
@@ -115,8 +144,7 @@ static int fill_config(struct spec_load *load, const struct spec_node *node, con
 		return spec_fail(load, node->line, node->column, "%s is %s; put the jq program in single quotes",
 				 adapter->name, node->kind == SPEC_MAP ? "a map" : "a list");
 	if (node->kind != SPEC_MAP && !spec_node_is_null(node) && !adapter->shorthand)
-		return spec_fail(load, node->line, node->column, "%s is %s, expected a map of its keys", adapter->name,
-				 node->kind == SPEC_LIST ? "a list" : "text");
+		return fail_text(load, adapter, node);
 	if (node->kind != SPEC_MAP)
 		node = spec_node_single(&single, adapter->shorthand, node);
 	int code = spec_fill(load, keys, node, &where, at->config);

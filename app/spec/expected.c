@@ -69,6 +69,13 @@ void spec_bounds(const struct key *key, struct buf *out)
 		buf_addf(out, ", at least %s", min);
 }
 
+void spec_key_names(const struct key *keys, struct buf *out)
+{
+	for (const struct key *key = keys; key->name; key++)
+		buf_addf(out, "%s%s", key == keys ? " (" : ", ", key->name);
+	buf_add_char(out, ')');
+}
+
 void spec_expected(const struct key *key, struct buf *out)
 {
 	struct key plain;

@@ -67,6 +67,15 @@ static void add_home(const struct key *groups, const char *parent, const char *n
 	}
 }
 
+/* `source { jsonl: a }` has no key `source`. */
+static void add_colon(const struct names *names, const char *key, struct buf *out)
+{
+	char word[32];
+	snprintf(word, sizeof word, "%.*s", (int)strcspn(key, " "), key);
+	if (key[strlen(word)] && names_have(names, word))
+		buf_addf(out, "; a colon is missing behind \"%s\"", word);
+}
+
 static int check_top(struct spec_load *load, const struct spec_node *root)
 {
 	struct names names = {0};
@@ -82,6 +91,7 @@ static int check_top(struct spec_load *load, const struct spec_node *root)
 		struct buf text = {0};
 		buf_addf(&text, "unknown key \"%.80s\"", child->key);
 		size_t said = text.len;
+		add_colon(&names, child->key, &text);
 		add_home(spec_section_keys, "", child->key, &text);
 		if (text.len == said)
 			names_describe(&names, child->key, &text);

@@ -81,6 +81,9 @@ char *spec_resolve(const struct spec_load *load, const char *path); /* from the 
  * a key may be, for messages and reference ("a duration with a unit, such as 10s, from 1ms to 1h"). */
 bool spec_shorthand(const struct key *group, struct key *ret_key);
 void spec_expected(const struct key *key, struct buf *out);
+
+/* The same of a value that should be a map: " (url, method, headers)". */
+void spec_key_names(const struct key *keys, struct buf *out);
 void spec_bounds(const struct key *key, struct buf *out); /* of it ", from 1ms to 1h", or nothing */
 
 /* json.c: a map or list as JSON text, a template; and as it is shown, which can be read again as YAML. */

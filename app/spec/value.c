@@ -34,6 +34,8 @@ static int fail_value(struct spec_load *load, const struct key *key, const struc
 		buf_addf(&text, "\"%.80s%s\"", node->text, strlen(node->text) > 80 ? "..." : "");
 	buf_add_str(&text, ", expected ");
 	spec_expected(key, &text);
+	if (key->type == KEY_GROUP)
+		spec_key_names(key->group, &text);
 	if (hint)
 		buf_add_str(&text, hint);
 	return spec_fail_text(load, node->line, node->column, &text);

@@ -253,7 +253,8 @@ TEST(spec_reads_the_order_of_the_sink)
 	plan_free(plan);
 	expect_error("source: {range: 1-3}\nsink: {stdout: {}, order: random}\n", 2, 27,
 		     "expected one of completion, source");
-	expect_error(ENDS "dead_letter: {stdout: {}, order: source}\n", 3, 27, "both \"order\" and \"stdout\"");
+	expect_error(ENDS "dead_letter: {stdout: {}, order: source}\n", 3, 27,
+		     "\"order\" stands beside \"stdout\"; if it is");
 }
 
 /* What is allowed, but most often a mistake. */
@@ -381,8 +382,18 @@ TEST(spec_errors_of_structure_have_a_place)
 	expect_error("source: {rnge: 1-3}\n", 1, 10, "unknown source \"rnge\"");
 	expect_error("source: {rnge: 1-3}\n", 1, 10, "did you mean \"range\"?");
 	expect_error("source: {range: 1-3}\nsink: {sdtout: {}}\n", 2, 8, "did you mean \"stdout\"?");
-	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20, "both");
+	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20,
+		     "\"bath\" stands beside \"stdout\"; if it is a key of stdout, indent it further or move it into "
+		     "the braces; "
+		     "did you mean \"batch\"?");
 	expect_error("source: {range: 1-3}\nsink: {stdout: x}\n", 2, 16, "stdout is text, expected a map");
+	expect_error("source: {range: 1-3}\nsink: {csv: x.csv}\n", 2, 13,
+		     "expected a map of its keys (path, columns, ");
+	expect_error("source: in.jsonl\n", 1, 9, "; a file stands behind its format: { jsonl: in.jsonl }");
+	expect_error("source { range: 1-3 }\n", 1, 1, "; a colon is missing behind \"source\"");
+	expect_error(ENDS "steps:\n  - http:\n    url: x\n", 5, 5,
+		     "\"url\" stands beside \"http\"; if it is a key of http");
+	expect_error(ENDS "flow: { retry: 3 }\n", 3, 16, "retry is \"3\", expected a map of keys (attempts, backoff, ");
 	expect_error("source: {range: 1-3}\nsink: {batch: {items: 1}}\n", 2, 7, "the sink is missing");
 	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10, "unknown broker \"kafka\", expected one of sqlite, memory");
 	expect_error(ENDS "steps: {jq: .}\n", 3, 8, "steps is a map, expected a list");

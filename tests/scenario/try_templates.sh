@@ -24,7 +24,7 @@ tries() {
 for name in $names; do
 	weir init "$name"
 	expect_code 0
-	expect_out "next: weir try $name.yaml"
+	expect_out "weir try $name.yaml"
 	grep -q "^#.* weir try $name.yaml" "$name.yaml" || fail "$name.yaml does not say how to try it"
 	sed -i "s|http://127.0.0.1:8080/|$MOCK_URL/|" "$name.yaml"
 	items=$(sed -n "s/^#.*\(seq .*\) | weir run $name.yaml/\1/p" "$name.yaml")

@@ -211,6 +211,11 @@ measure_start() {
 	first_requests
 }
 
+# A figure of the run in ./state; before 0.2 the folder was an option.
+stored_count() {
+	{ "$weir" status --json state || "$weir" status --json --state state; } 2>/dev/null | jq ".$1"
+}
+
 # A million items came through a pipe, and none was settled when the run was killed.
 store_items() {
 	local pid
@@ -219,10 +224,10 @@ store_items() {
 	"$weir" run pipeline.yaml --state state --quiet >/dev/null 2>&1 < <(cat orders.jsonl) &
 	pid=$!
 	for _ in $(seq 600); do
-		[ "$("$weir" status --json state 2>/dev/null | jq .read)" != "$stored_items" ] || break
+		[ "$(stored_count read)" != "$stored_items" ] || break
 		sleep 0.1
 	done
-	[ "$("$weir" status --json state | jq .unfinished)" = "$stored_items" ] ||
+	[ "$(stored_count unfinished)" = "$stored_items" ] ||
 		die "$stored_items items are not there"
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null || true

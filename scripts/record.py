@@ -131,7 +131,7 @@ def draw(frames):
         at += seconds
     last = f"translateY({-(len(frames) - 1) * height}px)"
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" width="{width:g}" height="{height}">'
-    yield "<title>weir run is killed with kill -9, started again, and ends with each row once</title>"
+    yield "<title>weir run is killed with kill -9, started again, and ends with exactly one row per item</title>"
     yield ("<style>text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;"
            "fill:#e6edf3;white-space:pre}" + f"#film{{animation:film {total:.1f}s step-end infinite}}"
            f"@keyframes film{{{''.join(steps)}100%{{transform:{last}}}}}"

@@ -19,10 +19,11 @@ static const char *const limits[WHYS] = {
 	[WHY_BREAKER] = "an upstream that fails",
 	[WHY_DENIED] = "an upstream that denies calls",
 	[WHY_RETRIES] = "items that wait for their next attempt",
-	[WHY_PAUSED] = "your pause",
+	[WHY_PAUSED] = "a pause",
 	[WHY_DISK] = "a full disk",
 	[WHY_MEMORY] = "flow.max_memory",
 	[WHY_SOURCE] = "the source",
+	[WHY_ORDER] = "the order of the sink: rows wait for an earlier item",
 	[WHY_SINK] = "the sink",
 };
 
@@ -52,7 +53,8 @@ bool bottleneck_say(const struct report *report, struct buf *out)
 	if (report->now.state == ENGINE_DRAINING)
 		buf_addf(out, "stopping: %s in flight", units_number_text(report->now.in_flight, n));
 	else if (flow->paused)
-		buf_addf(out, "paused; weir resume %s continues", report->where ? report->where : report->name);
+		buf_addf(out, "paused%s%s; weir resume %s continues", flow->pause[0] ? ": " : "", flow->pause,
+			 report->where ? report->where : report->name);
 	else if (flow->disk[0])
 		buf_addf(out, "disk full: cannot write to %s", flow->disk);
 	else if (flow->trouble[0])

@@ -168,8 +168,8 @@ static void add_items(const struct report *report, const struct terminal *termin
 	add_failed(report, terminal, out);
 	if (now->dropped) {
 		add_row("filtered", now->dropped, out);
-		buf_add_str(out, now->dropped == report_settled(report) ? "all of them: no step made an output"
-									: "a step made no output");
+		/* Of a run without a result a note has said which step it was. */
+		buf_add_str(out, now->succeeded ? "a step made no output" : "");
 		end_row(out);
 	}
 	if (now->unfinished) {
@@ -189,7 +189,7 @@ static void add_attempts(const struct report *report, struct buf *out)
 		return;
 	add_row("attempts", now->attempts, out);
 	if (now->retries)
-		buf_addf(out, "%s retries, ", units_number_text(now->retries, a));
+		buf_addf(out, "%s retr%s, ", units_number_text(now->retries, a), now->retries == 1 ? "y" : "ies");
 	if (report->flow.throttled)
 		buf_addf(out, "%s rate-limited (429), ", units_number_text(report->flow.throttled, a));
 	buf_addf(out, "p50 %s, p99 %s", units_latency_text(weir_histogram_quantile(now->attempt_ns, 0.5), a),

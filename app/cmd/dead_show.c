@@ -206,7 +206,18 @@ static void print_request(const struct json *evidence)
 		print_text(json_member_text(evidence, "url"), strlen(json_member_text(evidence, "url")));
 	}
 	putchar('\n');
+	const char *key = json_member_text(evidence, "key");
+	if (*key) {
+		fputs("  Idempotency-Key: ", stdout);
+		print_text(key, strlen(key));
+		putchar('\n');
+	}
 	print_part(evidence, NULL, "sent");
+	const char *curl = json_member_text(evidence, "curl");
+	if (!*curl)
+		return;
+	puts("\nto send it again");
+	print_lines(curl, strlen(curl));
 }
 
 static void print_answer(const struct json *evidence)

@@ -98,6 +98,7 @@ static double per_second(const struct report *report)
 	  "Maximum items in flight, over all upstreams.")                                                              \
 	X(flow, auto, NULL, FLAG, true, flow->adaptive, "Whether weir adapts the concurrency.")                        \
 	X(flow, paused, NULL, FLAG, true, flow->paused, "Whether the run is paused.")                                  \
+	X(flow, pause, NULL, TEXT, flow->pause[0], flow->pause, "Why a step has paused the run.")                      \
 	X(flow, rate, NULL, GAUGE, true, flow->per_sec, "Rate limit of the upstream, calls a second; 0: none.")        \
 	X(flow, rate_from, NULL, TEXT, true, rates_from[flow->rate_from],                                              \
 	  "Origin of the rate limit: none, yours, hint (of the server) or found.")                                     \

@@ -27,7 +27,7 @@ struct get_options {
 	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled, *follow,
 		*max_body, *proxy;
 	char name[72]; /* of the run */
-	bool durable;
+	bool durable, ordered;
 	struct get_header {
 		const char *name, *value;
 		size_t name_len;
@@ -36,85 +36,122 @@ struct get_options {
 	struct session_options session;
 };
 
-/* What is before a value, and the value, unless it is NULL. */
-static void add(struct buf *yaml, const char *before, const char *value)
+static const struct cmd_usage usage; /* below */
+
+/* A line of the pipeline: what is before a value, the value, and behind # the option that it comes from; nothing if the
+ * value is NULL. */
+static void add(struct buf *yaml, const char *before, const char *value, const char *option)
 {
 	if (!value)
 		return;
 	buf_add_str(yaml, before);
 	buf_add_json_str(yaml, value, strlen(value)); /* a JSON string is a YAML one */
+	buf_addf(yaml, " # %s\n", option);
 }
 
-/* "{}" in a URL stands for the number. */
+/* "{}" in a URL stands for the number; "${" has no meaning there.  As in a list, http:// may be left out. */
 static void add_url(struct buf *yaml, const char *url)
 {
-	const char *hole = url ? strstr(url, "{}") : NULL;
 	struct buf text = {0};
-	if (hole) {
-		buf_add(&text, url, (size_t)(hole - url));
-		buf_addf(&text, "${.}%s", hole + 2);
-	} else {
-		buf_add_str(&text, "${.}");
+	if (url && !strstr(url, "://"))
+		buf_add_str(&text, "http://");
+	for (const char *p = url ? url : "{}"; *p; p++) {
+		if (!strncmp(p, "{}", 2))
+			buf_add_str(&text, "${.}"), p++;
+		else if (!strncmp(p, "${", 2))
+			buf_add_str(&text, "$$");
+		else
+			buf_add_char(&text, *p);
 	}
 	yaml->failed |= text.failed;
-	add(yaml, "", text.data ? text.data : "");
+	add(yaml, "      url: ", text.data ? text.data : "", "URL");
 	buf_fini(&text);
 }
 
 static void add_headers(struct buf *yaml, const struct get_options *get)
 {
-	if (!get->header_count)
-		return;
-	buf_add_str(yaml, "      headers:\n");
+	if (get->header_count)
+		buf_add_str(yaml, "      headers:\n");
 	for (size_t i = 0; i < get->header_count; i++) {
 		buf_add_str(yaml, "        ");
 		buf_add_json_str(yaml, get->headers[i].name, get->headers[i].name_len);
-		add(yaml, ": ", get->headers[i].value);
-		buf_add_char(yaml, '\n');
+		add(yaml, ": ", get->headers[i].value, "--header");
 	}
 }
 
 static void add_source(struct buf *yaml, const struct get_options *get)
 {
-	if (get->input && !strcmp(get->input, "-")) {
-		buf_add_str(yaml, "  stdin: { format: lines }");
-	} else if (get->input) {
-		add(yaml, "  lines: { path: ", get->input);
-		buf_add_str(yaml, " }");
-	}
-	add(yaml, "  range: ", get->range);
+	bool is_stdin = get->input && !strcmp(get->input, "-");
+	buf_add_str(yaml, is_stdin ? "source:\n  stdin: { format: lines }\n" : "source:\n");
+	add(yaml, "  lines:\n    path: ", is_stdin ? NULL : get->input, "-i");
+	add(yaml, "  range: ", get->range, "--range");
+}
+
+static void add_step(struct buf *yaml, const struct get_options *get)
+{
+	buf_add_str(yaml, "steps:\n  - http:\n      record: true\n      expect: text\n");
+	add_url(yaml, get->url);
+	add(yaml, "      method: ", get->method, "--method");
+	add(yaml, "      follow: ", get->follow, "--follow");
+	add(yaml, "      max_body: ", get->max_body, "--max-body");
+	add(yaml, "      timeout: ", get->timeout, "--timeout");
+	add(yaml, "      proxy: ", get->proxy, "--proxy");
+	add(yaml, "      tls:\n        ca: ", *get->ca ? get->ca : NULL, "--ca");
+	add_headers(yaml, get);
+}
+
+static void add_flow(struct buf *yaml, const struct get_options *get)
+{
+	add(yaml, "flow:\n  concurrency: ", get->concurrency, "--concurrency");
+	add(yaml, "  rate: ", get->rate, "--rate");
+	/* A list comes to its end: what waits for a host that is down has its record after a while.  So has a page
+	 * that may not be seen, immediately. */
+	add(yaml, "  breaker:\n    denied: 0%\n    give_up: ", get->give_up, "--give-up");
+	add(yaml, "  retry:\n    attempts: ", get->attempts, "--attempts");
+	add(yaml, "    throttled: ", get->throttled, "--throttled");
+	/* Each URL has its record, whatever becomes of it: nothing to stop for. */
+	buf_add_str(yaml, "stop_when: { dead: 0% }\n");
+}
+
+static void add_sink(struct buf *yaml, const struct get_options *get)
+{
+	bool is_stdout = !strcmp(get->output, "-");
+	buf_add_str(yaml, is_stdout ? "sink:\n  stdout: {}\n" : "sink:\n");
+	add(yaml, "  jsonl:\n    path: ", is_stdout ? NULL : get->output, "-o");
+	add(yaml, "    on_start: ", is_stdout ? NULL : get->on_start, "--on-start");
+	if (get->ordered)
+		buf_add_str(yaml, "  order: source # --ordered\n");
 }
 
 static void write_pipeline(const struct get_options *get, struct buf *yaml)
 {
-	buf_addf(yaml, "name: %s\nsource:\n", get->name);
+	buf_addf(yaml, "name: %s\nbroker: %s\n", get->name, get->durable ? "sqlite" : "memory");
 	add_source(yaml, get);
-	buf_addf(yaml, "\nbroker: { %s: {} }\nsteps:\n  - http:\n      url: ", get->durable ? "sqlite" : "memory");
-	add_url(yaml, get->url);
-	add(yaml, "\n      record: true\n      expect: text\n      method: ", get->method);
-	add(yaml, "\n      follow: ", get->follow);
-	add(yaml, "\n      max_body: ", get->max_body);
-	add(yaml, "\n      timeout: ", get->timeout);
-	add(yaml, "\n      proxy: ", get->proxy);
-	add(yaml, "\n      tls: { ca: ", *get->ca ? get->ca : NULL);
-	buf_add_str(yaml, *get->ca ? " }\n" : "\n");
-	add_headers(yaml, get);
-	add(yaml, "flow:\n  concurrency: ", get->concurrency);
-	add(yaml, "\n  rate: ", get->rate);
-	/* A list comes to its end: what waits for a host that is down has its record after a while.  So has a page
-	 * that may not be seen, immediately. */
-	add(yaml, "\n  breaker: { denied: 0%, give_up: ", get->give_up);
-	add(yaml, " }\n  retry: { attempts: ", get->attempts);
-	add(yaml, ", throttled: ", get->throttled);
-	/* Each URL has its record, whatever becomes of it: nothing to stop for. */
-	buf_add_str(yaml, " }\nstop_when: { dead: 0% }\nsink:\n");
-	if (strcmp(get->output, "-")) {
-		add(yaml, "  jsonl: { path: ", get->output);
-		add(yaml, ", on_start: ", get->on_start);
-		buf_add_str(yaml, " }\n");
-	} else {
-		buf_add_str(yaml, "  stdout: {}\n");
-	}
+	add_step(yaml, get);
+	add_flow(yaml, get);
+	add_sink(yaml, get);
+}
+
+/* What is wrong with the pipeline is said of the option that the line comes from, instead of the key. */
+static int refuse_option(const struct get_options *get, const struct buf *yaml, const struct weir_error *err)
+{
+	const char *line = yaml->data, *end, *option = NULL;
+	for (int i = 1; i < err->line && line; i++)
+		line = (line = strchr(line, '\n')) ? line + 1 : NULL;
+	end = line && err->line ? strchr(line, '\n') : NULL;
+	for (const char *p = end; p && p > line && !option; p--)
+		if (*p == '#')
+			option = p + 2;
+	if (!option)
+		return cmd_refuse(&usage, "%s", err->text);
+	if (get->url && !strncmp(option, "URL", 3)) /* in the pipeline it is written in another way */
+		return cmd_refuse(&usage, "URL is \"%s\", expected http:// or https://, a host and no blanks",
+				  get->url);
+	size_t key = strspn(err->text, "abcdefghijklmnopqrstuvwxyz_");
+	const char *rest = err->text + key;
+	bool has_key = key && (!strncmp(rest, ": ", 2) || !strncmp(rest, " is ", 4));
+	return cmd_refuse(&usage, "%.*s%s%s", (int)(end - option), option, has_key ? "" : ": ",
+			  has_key ? rest : err->text);
 }
 
 /* Its name and whether it is durable, by where the records go: .weir/get-out beside out.jsonl. */
@@ -139,8 +176,6 @@ static int find_state(struct get_options *get, char **ret_state)
 	return n < 0 ? WEIR_ENOMEM : 0;
 }
 
-static const struct cmd_usage usage; /* below */
-
 static int run_get(struct get_options *get)
 {
 	struct weir_error err = {0};
@@ -153,12 +188,12 @@ static int run_get(struct get_options *get)
 	code = code || yaml.failed
 		       ? weir_error_set(&err, WEIR_ENOMEM, "out of memory")
 		       : spec_parse(yaml.data, yaml.len, "get", ".", &(struct spec_options){0}, &plan, &err);
+	int exit_code = code ? refuse_option(get, &yaml, &err) : EX_CONFIG;
 	buf_fini(&yaml);
 	if (code) {
 		free(state);
-		return cmd_refuse(&usage, "%s", err.text);
+		return exit_code;
 	}
-	int exit_code = EX_CONFIG;
 	if (cmd_files_check(plan, get->session.state, get->session.summary, &err))
 		terminal_complain("weir get", "%s", err.text);
 	else
@@ -171,14 +206,20 @@ static int run_get(struct get_options *get)
 /* What the options say about one another: NULL, or what is wrong. */
 static const char *check_options(const struct get_options *get)
 {
+	bool is_stdout = !strcmp(get->output, "-");
 	if (!get->input && !get->range)
-		return "-i FILE or --range is required";
+		return get->url ? "-i FILE or --range is required (for one URL: echo URL | weir get -i -)"
+				: "-i FILE or --range is required";
 	if (get->input && get->range)
 		return "-i and --range exclude each other";
 	if (get->range && (!get->url || !strstr(get->url, "{}")))
 		return "--range needs a URL with {} in it";
 	if (get->input && get->url)
 		return "-i FILE and a URL exclude each other; a URL needs --range";
+	if (is_stdout && get->on_start)
+		return "--on-start needs -o FILE";
+	if (is_stdout && get->session.state)
+		return "--state needs -o FILE: only a file can be continued";
 	return NULL;
 }
 
@@ -205,6 +246,7 @@ static const struct cmd_option options[] = {
 	{"input", "FILE", "file of URLs, one a line; - is the standard input", AT(input), .letter = 'i'},
 	{"range", "FROM-TO", "numbers to put in place of {} in URL", AT(range)},
 	{"output", "FILE", "file of records (default: the standard output)", AT(output), .letter = 'o'},
+	{"ordered", NULL, "records in the order of the URLs (default: as the answers come)", AT(ordered)},
 	{"on-start", "WORD",
 	 "append or replace: what to do with an OUT that another program wrote (default: refuse to run)", AT(on_start)},
 	{"fresh", "[=discard]", "start over and replace the records of an earlier run", AT(session.fresh)},
@@ -222,7 +264,8 @@ static const struct cmd_option options[] = {
 	{"method", "METHOD", "request method (default GET)", AT(method)},
 	{"follow", "N", "maximum redirects to follow for a URL; 0: none (default 5)", AT(follow)},
 	{"max-body", "SIZE", "maximum size of an answer (default 10MiB); a longer one fails", AT(max_body)},
-	{"header", "'NAME: VALUE'", "request header; may be repeated", .set = set_header},
+	{"header", "'NAME: VALUE'",
+	 "request header; may be repeated; ${env:NAME} stands for a variable of the environment", .set = set_header},
 	{"proxy", "URL",
 	 "proxy, http:// or socks5://[user:password@]host:port; or none (default env: HTTPS_PROXY, HTTP_PROXY, "
 	 "NO_PROXY)",
@@ -254,7 +297,6 @@ int cmd_get(int argc, char **argv)
 		.timeout = "30s",
 		.attempts = "5",
 		.method = "GET",
-		.on_start = "refuse",
 		.ca = "",
 		.follow = "5",
 		.max_body = "10MiB",

@@ -87,7 +87,7 @@ static int write_file(const char *path, const char *text)
 		unlink(path);
 		return fail_file(path, error);
 	}
-	printf("wrote %s; its first lines say how to run it; next: weir check %s\n", path, path);
+	printf("wrote %s; next: read it, then weir try %s\n", path, path);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ static const struct verb {
 	{"get", "fetch a list of URLs, one JSON record each", cmd_get},
 	{"init", "write a commented pipeline file to start from", cmd_init},
 	{"check", "check a pipeline file; --explain shows all settings", cmd_check},
+	{"try", "show what a pipeline does to its first items; stores nothing", cmd_try},
 	{"list", "show the components of a pipeline and their keys", cmd_list},
 	{"status", "show where runs stand, alive or not, and what to type next", cmd_status},
 	{"set", "change the limits of a running pipeline", cmd_set},

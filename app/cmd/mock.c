@@ -83,6 +83,7 @@ static const struct cmd_option options[] = {
 	{"max-connections", "N", "answer 503 on connections beyond N, and close", AT(config.max_connections),
 	 .least = 1, .most = 1000000},
 	{"fault", "PREFIX=FAULT[:PERCENT]", "inject a fault into requests below PREFIX; see below", .set = set_fault},
+	{"log", "FILE", "add each request to FILE, a line of the JSON that /echo answers", AT(config.log)},
 	{"seed", "N", "seed of random choices (default 0): the same seed and order of requests give the same answers",
 	 AT(config.seed), .most = INT64_MAX},
 	{0},

@@ -69,7 +69,7 @@ void words_status(const struct report *report, struct buf *out)
 	add_sentence(report, out);
 	words_classes(&report->now, out);
 	if (report->flow.chosen)
-		buf_addf(out, "  auto: %s\n", report->flow.choice);
+		buf_addf(out, "  auto's first choice: %s\n", report->flow.choice);
 }
 
 void words_limits(const struct report *report, struct buf *out)

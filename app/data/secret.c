@@ -16,6 +16,7 @@
 struct form {
 	char *text;
 	size_t n;
+	char *reference; /* what stands for it in a config; NULL: nothing */
 };
 
 static struct {
@@ -26,25 +27,27 @@ static struct {
 
 void secret_clear(void)
 {
-	for (size_t i = 0; i < secrets.n; i++)
+	for (size_t i = 0; i < secrets.n; i++) {
 		free(secrets.forms[i].text);
+		free(secrets.forms[i].reference);
+	}
 	free(secrets.forms);
 	memset(&secrets, 0, sizeof secrets);
 }
 
 /* ---- adding */
 
-static bool is_known(const char *text, size_t n)
+static struct form *find_form(const char *text, size_t n)
 {
 	for (size_t i = 0; i < secrets.n; i++)
 		if (secrets.forms[i].n == n && memcmp(secrets.forms[i].text, text, n) == 0)
-			return true;
-	return false;
+			return &secrets.forms[i];
+	return NULL;
 }
 
 static int add_form(const char *text, size_t n)
 {
-	if (n < SECRET_BYTES_MIN || is_known(text, n))
+	if (n < SECRET_BYTES_MIN || find_form(text, n))
 		return 0;
 	char *copy =
 		array_reserve(&secrets.forms, &secrets.room, secrets.n + 1, sizeof *secrets.forms) ? NULL : malloc(n);
@@ -54,7 +57,7 @@ static int add_form(const char *text, size_t n)
 	size_t at = secrets.n++;
 	for (; at && secrets.forms[at - 1].n < n; at--)
 		secrets.forms[at] = secrets.forms[at - 1];
-	secrets.forms[at] = (struct form){copy, n};
+	secrets.forms[at] = (struct form){.text = copy, .n = n};
 	secrets.first[(unsigned char)*text] = true;
 	return 0;
 }
@@ -140,30 +143,57 @@ int secret_add(const char *value, size_t n)
 	return code;
 }
 
+int secret_add_reference(const char *value, size_t n, const char *reference)
+{
+	int code = secret_add(value, n);
+	struct form *form = code ? NULL : find_form(value, n);
+	if (form && !form->reference && !(form->reference = strdup(reference)))
+		return WEIR_ENOMEM;
+	return code;
+}
+
 /* ---- hiding */
 
-/* How many bytes at text are a secret, or at its end the beginning of one. */
-static size_t match(const char *text, size_t left)
+/* Of which secret, or at the end of the text the beginning of which, the bytes at text are, *ret_n of them; or NULL. */
+static const struct form *match(const char *text, size_t left, size_t *ret_n)
 {
 	if (left < SECRET_BYTES_MIN || !secrets.first[(unsigned char)*text])
-		return 0;
+		return NULL;
 	for (size_t i = 0; i < secrets.n; i++) {
 		const struct form *form = &secrets.forms[i];
-		size_t n = form->n < left ? form->n : left;
-		if (memcmp(text, form->text, n) == 0)
-			return n;
+		*ret_n = form->n < left ? form->n : left;
+		if (memcmp(text, form->text, *ret_n) == 0)
+			return form;
 	}
-	return 0;
+	return NULL;
+}
+
+size_t secret_find(const char *text, size_t n, size_t *ret_bytes, const char **ret_reference)
+{
+	for (size_t at = 0; at < n; at++) {
+		const struct form *form = match(text + at, n - at, ret_bytes);
+		if (!form)
+			continue;
+		*ret_reference = *ret_bytes == form->n ? form->reference : NULL;
+		return at;
+	}
+	return n;
+}
+
+/* Where the text may have been cut: at its end, or before the dots that say so. */
+static size_t find_cut(const char *text, size_t n)
+{
+	return n > 3 && !memcmp(text + n - 3, "...", 3) ? n - 3 : n;
 }
 
 size_t secret_hide(char *text, size_t n)
 {
-	size_t to = 0;
+	size_t to = 0, cut = find_cut(text, n);
 	if (!secrets.n)
 		return n;
 	for (size_t at = 0; at < n;) {
-		size_t found = match(text + at, n - at);
-		if (found) {
+		size_t found;
+		if (match(text + at, at < cut ? cut - at : n - at, &found)) {
 			memcpy(text + to, "***", 3);
 			to += 3;
 			at += found;

@@ -20,12 +20,19 @@
  * origin alone ("http://host:8080"), which is an address and no secret.  WEIR_ENOMEM. */
 int secret_add(const char *value, size_t n);
 
+/* The same of a value that a reference stands for: "${env:TOKEN}", "${file:/path}", or several with ":" between. */
+int secret_add_reference(const char *value, size_t n, const char *reference);
+
 /* Replaces each secret in the n bytes by "***", in place: the new length, which is never more.  A beginning of a secret
- * at the end of the text counts too, from SECRET_BYTES_MIN on: the text may have been cut there. */
+ * at the end of the text, or before "..." there, counts too, from SECRET_BYTES_MIN on: the text may have been cut. */
 size_t secret_hide(char *text, size_t n);
 
 /* The same for a text that ends with a NUL. */
 void secret_hide_text(char *text);
+
+/* Where the first secret in the text begins (n: nowhere), its bytes, and the reference that stands for just these:
+ * borrowed; NULL: none does, as for another form or a beginning. */
+size_t secret_find(const char *text, size_t n, size_t *ret_bytes, const char **ret_reference);
 
 /* Forgets all; for tests. */
 void secret_clear(void);

@@ -26,7 +26,7 @@ static int put(FILE *to, const char *text, size_t n, bool lines)
 {
 	struct buf out = {0};
 	int code = buf_add_visible(&out, text, n, lines);
-	if (!code && fwrite(out.data, 1, out.len, to) != out.len)
+	if (!code && out.len && fwrite(out.data, 1, out.len, to) != out.len)
 		code = -errno;
 	buf_fini(&out);
 	return code;
@@ -129,6 +129,17 @@ size_t terminal_add_cut(struct buf *out, const struct terminal *terminal, const 
 		buf_add_str(out, "...");
 	buf_fini(&visible);
 	return fits || columns < 3 ? width : width + 3;
+}
+
+size_t terminal_take(const char *text, size_t n, size_t columns)
+{
+	size_t at = 0, width = 0;
+	while (at < n && (!at || width + columns_of(text[at]) <= columns)) {
+		size_t length = utf8_length(text + at, n - at);
+		width += columns_of(text[at]);
+		at += length ? length : 1;
+	}
+	return at;
 }
 
 size_t terminal_fold(const char *text, size_t columns)

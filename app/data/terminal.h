@@ -44,6 +44,9 @@ void terminal_add_ink(struct buf *out, const struct terminal *terminal, enum ter
  * without UTF-8 "?" stands for what is not ASCII.  Returns the columns taken. */
 size_t terminal_add_cut(struct buf *out, const struct terminal *terminal, const char *text, size_t n, size_t columns);
 
+/* How many bytes of a text in which all is visible have room in so many columns; at least one character. */
+size_t terminal_take(const char *text, size_t n, size_t columns);
+
 /* How many bytes of a text go on a line of so many columns: to the last blank that has room, if there is one. */
 size_t terminal_fold(const char *text, size_t columns);
 

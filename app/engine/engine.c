@@ -103,6 +103,7 @@ static void wait_for_fibers(struct engine *engine)
 /* The supervisor lives until the last batch was written: a sink may be what keeps a stopped run from ending. */
 static void finish_outputs(struct engine *engine)
 {
+	engine_order_finish(engine->order);
 	for (int i = 0; i < OUTLETS; i++)
 		if (engine->sinks.outputs[i])
 			output_finish(engine->sinks.outputs[i]);
@@ -259,6 +260,7 @@ void engine_free(struct engine *engine)
 	weir_event_free(engine->load.has_room);
 	for (size_t i = 0; i < engine->life.plan->step_count; i++)
 		weir_sem_free(engine->steps.places[i]);
+	engine_order_free(engine->order);
 	weir_policy_free(engine->pace.policy);
 	engine_upstreams_free(engine->pace.upstreams);
 	weir_histogram_free(engine->tally.attempt_ns);

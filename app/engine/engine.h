@@ -139,6 +139,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
 	X(WHY_DISK, "disk full")                                                                                       \
 	X(WHY_MEMORY, "max_memory")                                                                                    \
 	X(WHY_SOURCE, "source")                                                                                        \
+	X(WHY_ORDER, "order of the sink")                                                                              \
 	X(WHY_SINK, "sink")
 
 enum engine_why {
@@ -152,7 +153,7 @@ const char *engine_why_name(enum engine_why why);
 
 enum engine_rate_from { RATE_NONE, RATE_YOURS, RATE_HINT, RATE_FOUND };
 
-enum { ENGINE_DISK_BYTES = 160 };
+enum { ENGINE_DISK_BYTES = 160, ENGINE_PAUSE_BYTES = 200 };
 
 /* How fast it goes, and why.  Of several upstreams the figures are those of the one before which most wait. */
 struct engine_flow {
@@ -160,8 +161,9 @@ struct engine_flow {
 	size_t concurrency; /* at once, over all upstreams */
 	bool adaptive;      /* it is found */
 	bool paused;
-	size_t gates;       /* upstreams */
-	char upstream[128]; /* the one that is spoken of */
+	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
+	size_t gates;                   /* upstreams */
+	char upstream[128];             /* the one that is spoken of */
 	struct key_rate own_rate;
 	double per_sec; /* the rate that it is held to; 0: none */
 	enum engine_rate_from rate_from;

@@ -170,9 +170,19 @@ int engine_change(struct engine *engine, const struct engine_changes *changes, s
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (changes->has_pause) {
 		engine->pace.paused = changes->paused;
+		engine->pace.pause[0] = 0;
 		weir_policy_pause(engine->pace.policy, changes->paused);
 	}
 	return 0;
+}
+
+void engine_pause(struct engine *engine, const char *why)
+{
+	const struct engine_changes changes = {.has_pause = true, .paused = true};
+	if (engine->pace.paused || engine_change(engine, &changes, NULL))
+		return;
+	snprintf(engine->pace.pause, sizeof engine->pace.pause, "%s", why);
+	engine_note(&engine->life, "paused: %s", why);
 }
 
 /* ---- looking at it */
@@ -274,10 +284,12 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_MEMORY;
 	if (engine->sinks.outputs[OUTLET_SINK] && output_is_full(engine->sinks.outputs[OUTLET_SINK]))
 		return WHY_SINK;
+	if (engine_order_is_full(engine->order))
+		return WHY_ORDER;
 	enum engine_why why = why_of_gate(engine, flow);
 	engine_counts(&engine->store, &counts);
 	if (why == WHY_END && !counts.ready && engine->input.source && !engine->input.ended)
-		return WHY_SOURCE;
+		return engine->input.putting && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
 	if (why == WHY_END && !counts.ready && !engine->load.in_flight && counts.waiting)
 		return flow->is_throttled ? WHY_THROTTLED : WHY_RETRIES;
 	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;
@@ -298,6 +310,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 		ret_flow->adaptive = false;
 	}
 	ret_flow->paused = engine->pace.paused;
+	snprintf(ret_flow->pause, sizeof ret_flow->pause, "%s", engine->pace.pause);
 	ret_flow->own_rate = engine->pace.rate;
 	ret_flow->pattern = engine->life.plan->settings.pattern;
 	ret_flow->chosen = stats.chosen;

@@ -3,6 +3,7 @@
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 
+#include "engine/order.h"
 #include "engine/output.h"
 #include "engine/parts.h"
 
@@ -18,6 +19,7 @@ struct engine_input {
 	size_t put_most;             /* items of a put */
 	int64_t total;               /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
+	bool putting; /* into the broker, which may have no room */
 	weir_nsec stalled;
 };
 
@@ -44,6 +46,7 @@ struct engine_pace {
 	size_t most;          /* that it may ever be */
 	struct key_rate rate; /* of one's own, now */
 	bool paused;
+	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
 	struct upstreams *upstreams;
 	uint64_t whys[WHYS];    /* how often each was seen */
 	char last_failure[256]; /* of an attempt that is repeated: what it said */
@@ -73,6 +76,7 @@ struct engine {
 	struct engine_input input;
 	struct engine_steps steps;
 	struct engine_sinks sinks;
+	struct engine_order *order; /* NULL: rows are written as their items are done */
 	struct engine_load load;
 	struct engine_pace pace;
 	struct engine_tally tally;
@@ -106,6 +110,9 @@ int engine_watch(void *arg);
 int engine_flow_open(struct engine *engine, struct weir_error *err);
 size_t engine_places(const struct engine *engine, size_t concurrency);
 void engine_make_places(const struct engine *engine, size_t concurrency);
+
+/* flow.c: as somebody would, and says why. */
+void engine_pause(struct engine *engine, const char *why);
 
 /* outcome.c: where an item leaves its worker.  Through the steps: to the sink (its outputs), or only to be acked when
  * it has none.  Failed for good, with item->why: to the dead letters. */

@@ -4,7 +4,8 @@
  *
  * Ten times a second what they hold is looked up in /proc.  The number of items that may be under way begins small and
  * doubles, until what an item takes can be told; over nine tenths of what is allowed it shrinks by a quarter, below
- * three quarters it grows by an eighth.  Items that are under way go on: nothing is thrown away for it.
+ * three quarters it grows by an eighth.  Before it grows, half as many items must have ended: while an upstream has not
+ * answered yet, items take nothing.  Items that are under way go on: nothing is thrown away for it.
  *
  * What was freed may still be held by the allocator, so it is asked to give that back first.
  */
@@ -67,11 +68,14 @@ void engine_memory_look(struct engine_memory *memory, size_t under_way, uint64_t
 		room = from - from / 4;
 		room -= room == from && room > 1;
 		memory->full = true;
-	} else if (used < memory->most / 4 * 3 && under_way >= room / 2) {
+	} else if (used < memory->most / 4 * 3 && under_way >= room / 2 && memory->ended >= room / 2) {
 		size_t more = memory->full ? room / 8 + 1 : room, most = room_by_size(memory, under_way, used);
 		room = room + more < most ? room + more : most > room ? most : room;
 	}
-	memory->room = room ? room : 1;
+	room = room ? room : 1;
+	if (room != memory->room)
+		memory->ended = 0;
+	memory->room = room;
 }
 
 void engine_memory_begin(struct engine_memory *memory, uint64_t most)

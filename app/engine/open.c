@@ -35,8 +35,10 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 	*ret_exit = EX_UNAVAILABLE;
 	if (!engine->steps.all)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	for (size_t i = 0; i < plan->step_count; i++) {
+	for (size_t i = 0, calls = 0; i < plan->step_count; i++) {
 		const struct plan_adapter *step = &plan->steps[i];
+		env.key_number = calls ? i + 1 : 0;
+		calls += step->adapter->step->upstream != NULL;
 		int code = step->adapter->step->open(step->config, &env, &engine->steps.all[i], err);
 		if (!code && step->concurrency && weir_sem_new((uint64_t)step->concurrency, &engine->steps.places[i]))
 			code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
@@ -113,6 +115,18 @@ static bool has_no_room_for_retries(void *arg)
 	return !weir_policy_may_retry(engine->pace.policy);
 }
 
+static void came(void *arg, struct item *item)
+{
+	const struct engine *engine = arg;
+	engine_order_came(engine->order, item);
+}
+
+static const struct item *only(void *arg)
+{
+	const struct engine *engine = arg;
+	return engine_order_only(engine->order);
+}
+
 /* 32 hexadecimal digits that nothing else has. */
 static int make_name(char name[33], struct weir_error *err)
 {
@@ -139,6 +153,8 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 		.aging = plan->settings.priority_aging,
 		/* Those of an ordering key come in their order, whatever room there is. */
 		.fresh_first = plan->settings.order_by ? NULL : has_no_room_for_retries,
+		.came = engine->order ? came : NULL,
+		.only = engine->order ? only : NULL,
 	};
 	size_t most = opts.capacity_items / 2;
 	engine->input.put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
@@ -249,7 +265,8 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 	if (code || !works)
 		return code;
 	engine->sinks.exact = is_exact(engine);
-	return for_outputs(engine, output_start, err);
+	code = for_outputs(engine, output_start, err);
+	return code ? code : engine_order_start(engine->order, engine->sinks.outputs[OUTLET_SINK], err);
 }
 
 /* What was done before decides what is opened, and how. */
@@ -335,6 +352,10 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 		code = engine_flow_open(engine, err);
 	if (!code)
 		engine_upstreams_recall(engine->pace.upstreams, engine->pace.policy);
+	if (!code) {
+		code = engine_order_open(&engine->store, &engine->load, &engine->order, err);
+		*ret_exit = exit_of_opening(code);
+	}
 	if (!code)
 		code = open_all(engine, ret_exit, err);
 	if (code) {

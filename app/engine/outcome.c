@@ -9,8 +9,14 @@
 
 static void send(struct engine *engine, struct output *output, struct item *item, enum fate fate)
 {
+	bool is_row = output == engine->sinks.outputs[OUTLET_SINK] && item->outputs.n;
 	weir_nsec begun = weir_now();
 	item->fate = fate;
+	if (engine->order && is_row) {
+		engine_order_put(engine->order, item);
+		return;
+	}
+	engine_order_skip(engine->order, item);
 	int code = output_put(output, item, WEIR_FOREVER);
 	engine->sinks.stalled += weir_now() - begun;
 	if (code)
@@ -53,12 +59,14 @@ void engine_bury(struct engine *engine, struct item *item)
 	bool is_record = engine->life.opts.dead_to_sink && item->outputs.n;
 	engine_left(&engine->left, true);
 	engine_cause_count(&engine->causes, item);
-	if (!engine->sinks.dead)
+	if (!engine->sinks.dead) {
+		engine_order_skip(engine->order, item);
 		engine_keep_letter(&engine->store, item);
-	else if (!is_record && make_letter(item))
+	} else if (!is_record && make_letter(item)) {
 		engine_give_back(&engine->store, item);
-	else
+	} else {
 		send(engine, engine->sinks.dead, item, FATE_DEAD);
+	}
 }
 
 void engine_refused(void *arg, struct item *item)

@@ -16,6 +16,7 @@
 struct engine_memory {
 	uint64_t most, base, used; /* bytes: allowed, at the beginning, now */
 	size_t room;               /* items that may be under way; SIZE_MAX: any number */
+	size_t ended;              /* items since the room was changed: what those take is known */
 	bool full;                 /* it was too much once */
 };
 
@@ -133,5 +134,9 @@ void engine_set_row_evidence(struct item *item, const char *kind);
 /* ---- fields.c: how urgent an item is, and its ordering key; 0: none. */
 int64_t engine_class_of(const struct plan *plan, const struct item *item);
 uint64_t engine_ordering_key(const struct plan *plan, uint64_t seed, const struct item *item);
+
+/* Fills item->key, unless the pipeline has no `key`.  WEIR_EDATA with item->why when the item has no such value, or
+ * none that can be a key; WEIR_ENOMEM. */
+int engine_make_key(const struct plan *plan, struct item *item);
 
 #endif

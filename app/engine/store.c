@@ -101,8 +101,10 @@ static bool hand_over(struct engine_store *store, struct item *item, enum handin
 		return true;
 	if (!weir_canceled())
 		engine_fail(store->life, engine_exit_of(code), &err);
-	if (how != EXTEND)
+	if (how != EXTEND) {
+		reorder_remove(store->reorder, item);
 		item_free(item);
+	}
 	return false;
 }
 

@@ -7,6 +7,7 @@
 #define ENGINE_STORE_H
 
 #include "engine/life.h"
+#include "engine/reorder.h"
 #include "port/broker.h"
 
 #include <weir/histogram.h>
@@ -24,6 +25,7 @@ struct engine_store {
 	struct broker_accounts mine;    /* what this process has done; all the rest is the broker's to know */
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	struct weir_histogram *item_ns; /* from read to commit */
+	struct reorder *reorder;        /* in which items may be that end here; NULL */
 };
 
 /* What is inside; of a broker that is closed what was at its end. */

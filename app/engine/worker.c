@@ -77,6 +77,7 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 	enum step_verdict verdict = STEP_OK;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
 		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
+		call->value = job->value;
 		if (!may_run(engine, job, call))
 			return STEP_OK;
 		verdict = run_value(engine, job->step, call);
@@ -156,6 +157,8 @@ static void leave(struct engine *engine, struct item *item)
 {
 	value_forget(&item->source);
 	engine->load.under_way--;
+	engine->load.memory.ended++;
+	engine_order_look(engine->order);
 	if (engine->load.under_way < places(engine))
 		weir_event_set(engine->load.has_room);
 }
@@ -183,10 +186,15 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		engine->load.starving = false;
 		if (!item)
 			return code;
-		if (!item->bad) {
+		code = item->bad ? WEIR_EDATA : engine_make_key(engine->life.plan, item);
+		if (!code) {
 			*job = (struct engine_job){.item = item, .named = true};
 			engine->load.under_way++;
 			return 0;
+		}
+		if (code == WEIR_ENOMEM) {
+			engine_give_back(&engine->store, item);
+			return code;
 		}
 		engine_set_evidence(item, "\"source\"", engine->life.plan->source.adapter->name, NULL);
 		engine_bury(engine, item);
@@ -210,6 +218,13 @@ static void set_outcome(const struct engine *engine, const struct engine_job *jo
 		attempt->outcome = WEIR_OUTCOME_RELEASED;
 }
 
+/* As what a server asks for is. */
+static weir_nsec cut_after(const struct engine *engine, weir_nsec after)
+{
+	weir_nsec most = engine->life.plan->settings.max_retry_after;
+	return most && after > most ? most : after;
+}
+
 /* What the verdict is called in the words of the library. */
 static int answer(struct engine *engine, const struct engine_job *job, struct weir_attempt *attempt,
 		  const struct step_call *call, enum step_verdict verdict)
@@ -223,6 +238,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 		return 0;
 	item_set_why(item, "%s", call->why);
 	set_outcome(engine, job, attempt, verdict);
+	if (call->after > 0)
+		attempt->not_before = weir_now() + cut_after(engine, call->after);
 	if (verdict == STEP_RETRY && engine->life.plan->settings.order_by)
 		engine_note_attempt(&engine->store, item);
 	switch (verdict) {
@@ -233,6 +250,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 	case STEP_REFUSED:
 		engine->tally.refused++;
 		attempt->refund = true;
+		if (call->pause)
+			engine_pause(engine, item_why(item));
 		return WEIR_EIO;
 	case STEP_DEAD:
 		attempt->permanent = true;

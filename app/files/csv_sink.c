@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "data/json.h"
+#include "data/json_writer.h"
 #include "files/writer.h"
 #include "port/adapters.h"
 
@@ -146,20 +147,26 @@ static int add_field(const struct csv_sink_config *config, size_t column, const 
 	return 0;
 }
 
-static int add_row(const void *any, const struct value *output, struct buf *out, char why[200])
+static int parse_output(const struct csv_sink_config *config, const struct value *output, const struct json **ret_json,
+			char why[200])
 {
-	const struct csv_sink_config *config = any;
 	struct weir_error err = {0};
-	const struct json *json;
-	int code = value_json(output, &json, &err);
+	int code = value_json(output, ret_json, &err);
 	if (code) {
 		snprintf(why, 200, "the output is not JSON: %.150s", err.text);
 		return code;
 	}
-	if (json_type(json) != JSON_OBJECT) {
-		snprintf(why, 200, "the output is not an object, so it has no field %.150s", config->columns.values[0]);
-		code = WEIR_EDATA;
-	}
+	if (json_type(*ret_json) == JSON_OBJECT)
+		return 0;
+	snprintf(why, 200, "the output is not an object, so it has no field %.150s", config->columns.values[0]);
+	return WEIR_EDATA;
+}
+
+static int add_row(const void *any, const struct value *output, struct buf *out, char why[200])
+{
+	const struct csv_sink_config *config = any;
+	const struct json *json;
+	int code = parse_output(config, output, &json, why);
 	for (size_t i = 0; i < config->columns.n && !code; i++) {
 		if (i)
 			buf_add_char(out, config->delimiter[0]);
@@ -167,6 +174,27 @@ static int add_row(const void *any, const struct value *output, struct buf *out,
 	}
 	value_forget(output);
 	buf_add_char(out, '\n');
+	return out->failed ? WEIR_ENOMEM : code;
+}
+
+/* Each field as it stands in the file. */
+static int show_row(const void *any, const struct value *output, struct buf *out, char why[200])
+{
+	const struct csv_sink_config *config = any;
+	const struct json *json;
+	struct buf field = {0};
+	int code = parse_output(config, output, &json, why);
+	json_open(out, NULL, '{');
+	for (size_t i = 0; i < config->columns.n && !code; i++) {
+		const char *name = config->columns.values[i];
+		buf_clear(&field);
+		buf_add_str(&field, "");
+		code = add_field(config, i, json_member(json, name), &field, why);
+		json_put_bytes(out, name, field.data, field.len);
+	}
+	json_close(out, '}');
+	code = code || !field.failed ? code : WEIR_ENOMEM;
+	buf_fini(&field);
 	return out->failed ? WEIR_ENOMEM : code;
 }
 
@@ -225,7 +253,7 @@ static const struct key_strings *columns_of(const void *config)
 	return &((const struct csv_sink_config *)config)->columns;
 }
 
-static const struct sink_ops ops = SINK_WRITER_OPS(open_csv, columns_of);
+static const struct sink_ops ops = SINK_WRITER_OPS(open_csv, columns_of, show_row);
 
 const struct adapter sink_csv_adapter = {
 	.kind = ADAPTER_SINK,

@@ -28,7 +28,7 @@ static const struct key keys[] = {
 	{0},
 };
 
-static const struct sink_ops ops = SINK_WRITER_OPS(open_jsonl, NULL);
+static const struct sink_ops ops = SINK_WRITER_OPS(open_jsonl, NULL, NULL);
 
 const struct adapter sink_jsonl_adapter = {
 	.kind = ADAPTER_SINK,

@@ -11,7 +11,7 @@ static int open_stdout(const void *config, const struct sink_env *env, struct si
 	return sink_writer_open(&opts, ret_sink, err);
 }
 
-static const struct sink_ops ops = SINK_WRITER_OPS(open_stdout, NULL);
+static const struct sink_ops ops = SINK_WRITER_OPS(open_stdout, NULL, NULL);
 
 const struct adapter sink_stdout_adapter = {
 	.kind = ADAPTER_SINK,

@@ -42,10 +42,11 @@ enum sink_exactness sink_writer_exactness(const struct sink *sink);
 void sink_writer_position(const struct sink *sink, struct buf *out);
 
 /* The port's table of such a sink. */
-#define SINK_WRITER_OPS(open_fn, columns_fn)                                                                           \
+#define SINK_WRITER_OPS(open_fn, columns_fn, row_fn)                                                                   \
 	{                                                                                                              \
-		.columns = (columns_fn), .open = (open_fn), .start = sink_writer_start, .write = sink_writer_write,    \
-		.close = sink_writer_close, .exactness = sink_writer_exactness, .position = sink_writer_position       \
+		.columns = (columns_fn), .row = (row_fn), .open = (open_fn), .start = sink_writer_start,               \
+		.write = sink_writer_write, .close = sink_writer_close, .exactness = sink_writer_exactness,            \
+		.position = sink_writer_position                                                                       \
 	}
 
 #endif

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an answer means.
+ * What becomes of an item by what its answer means (verdict.c).
  *
- *     a good status      output, if the body is what was expected (where JSON is, none is null); else a dead letter
- *     429, 503 + Retry-After   its gate shuts; refused: no attempt is used up.  A 403, too, that says when to come back
- *                        or that nothing is left of the quota: so GitHub says it
- *     408 425 5xx        tried again (not 501 and 505: they stay as they are)
- *     other 4xx, 3xx     dead (a redirect that is followed does not come here)
+ *     a good answer      output, if the body is what was expected (where JSON is, none is null); else a dead letter
+ *     a redirect         followed (follow.c), or dead
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
  *
  * A body whose length nobody stated may have been cut without a trace.  If it is no JSON it may have been a transport
- * error; so, too, an answer that is not HTTP, or a compressed body that is damaged.  Those are tried twice.
+ * error; so, too, an answer that is not HTTP, or a compressed body that is damaged.  Those are tried twice.  Bytes of
+ * an answer before say nothing of this one.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <weir/run.h>
 
 #include "http/encoding.h"
@@ -77,7 +76,7 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 		verdict = STEP_DEAD;
 		break;
 	case HTTP_PROTOCOL:
-		verdict = call->attempt < DOUBTFUL_ATTEMPTS ? STEP_RETRY : STEP_DEAD;
+		verdict = response->is_stray || call->attempt < DOUBTFUL_ATTEMPTS ? STEP_RETRY : STEP_DEAD;
 		break;
 	default:
 		break;
@@ -86,24 +85,27 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 			response->failure == HTTP_TIMEOUT ? name_clock(step, response->clock) : "");
 }
 
-/* ---- statuses ---- */
+/* ---- answers that are not good ---- */
 
-bool step_http_is_good(const struct step_http_config *config, int status)
+/* What the answer itself says is wrong, in quotes behind a colon; "" if it says nothing. */
+static const char *say_error(const struct http_response *response, char text[EVIDENCE_ERROR_BYTES + 8])
 {
-	for (size_t i = 0; i < config->ok.n; i++)
-		if (config->ok.values[i] == status)
-			return true;
-	return config->ok.n == 0 && status >= 200 && status <= 299;
+	char line[EVIDENCE_ERROR_BYTES];
+	size_t n = evidence_find_error(response->body, response->body_bytes, line);
+	snprintf(text, EVIDENCE_ERROR_BYTES + 8, n ? ": \"%s\"" : "%s", line);
+	return text;
 }
 
-bool step_http_is_throttled(const struct http_response *response)
+/* The run will tell it to somebody who has to do something. */
+static enum step_verdict ask_for_a_pause(struct step_call *call, const struct exchange *x)
 {
-	const struct weir_hint *hint = &response->hint;
-	bool used_up = hint->counts && !hint->left;
-	return response->status == 429 || (response->status == 503 && hint->retry_after > 0) ||
-	       (response->status == 403 && (hint->retry_after > 0 || used_up));
+	char error[EVIDENCE_ERROR_BYTES + 8];
+	call->pause = true;
+	return step_say(call, STEP_REFUSED, "status: %d (rule %zu of when)%.200s", x->response.status, x->verdict.rule,
+			say_error(&x->response, error));
 }
 
+/* Of one that is not followed. */
 static enum step_verdict judge_redirect(const struct http_step *step, struct step_call *call, int status,
 					const char *location)
 {
@@ -117,14 +119,27 @@ static enum step_verdict judge_redirect(const struct http_step *step, struct ste
 			step->is_list ? "--follow 5 follows it" : "set follow: 5 to follow it");
 }
 
-static enum step_verdict judge_status(struct step_call *call, int status)
+static enum step_verdict judge_status(const struct http_step *step, struct step_call *call, enum step_verdict verdict,
+				      const struct exchange *x)
 {
-	bool passing = status == 408 || status == 425 || (status >= 500 && status != 501 && status != 505);
-	return step_say(call, passing ? STEP_RETRY : STEP_DEAD, "status: %d%s", status,
+	int status = x->response.status;
+	if (x->verdict.rule)
+		return step_say(call, verdict, "status: %d (rule %zu of when)", status, x->verdict.rule);
+	if (!x->verdict.is_said && http_is_redirect(status))
+		return judge_redirect(step, call, status, x->response.location);
+	return step_say(call, verdict, "status: %d%s", status,
 			status == 407 ? ": the proxy wants another user and password (proxy)" : "");
 }
 
 /* ---- bodies ---- */
+
+const char *step_http_text(const struct http_response *response, size_t *ret_n)
+{
+	const char *body = response->body ? response->body : "";
+	size_t mark = response->body_bytes >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0;
+	*ret_n = response->body_bytes - mark;
+	return body + mark;
+}
 
 static enum step_verdict is_encoded(struct step_call *call, const char *what, const char *encoding)
 {
@@ -132,22 +147,65 @@ static enum step_verdict is_encoded(struct step_call *call, const char *what, co
 			encoding);
 }
 
-/* The beginning of a body as one line of ASCII. */
-static enum step_verdict not_json(struct step_call *call, enum step_verdict verdict, const char *body, size_t n)
+static bool is_space(char c)
 {
-	char excerpt[EXCERPT_BYTES + 8];
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Bytes of a body as one line of ASCII, as many as there is room for. */
+static void write_excerpt(char text[EXCERPT_BYTES + 8], const char *bytes, size_t n)
+{
 	size_t used = 0;
 	for (size_t i = 0; i < n && used < EXCERPT_BYTES; i++) {
-		unsigned char c = (unsigned char)body[i];
+		unsigned char c = (unsigned char)bytes[i];
 		if (c >= ' ' && c < 0x7f)
-			excerpt[used++] = (char)c;
+			text[used++] = (char)c;
 		else if (c == '\n' || c == '\r' || c == '\t')
-			excerpt[used++] = ' ';
+			text[used++] = ' ';
 		else
-			used += (size_t)snprintf(excerpt + used, 5, "\\x%02x", c);
+			used += (size_t)snprintf(text + used, 5, "\\x%02x", c);
 	}
-	excerpt[used] = '\0';
-	return step_say(call, verdict, "not json: %s", excerpt);
+	text[used] = '\0';
+}
+
+static bool begins_with(const char *text, size_t n, const char *tag)
+{
+	return n >= strlen(tag) && !strncasecmp(text, tag, strlen(tag));
+}
+
+/* Where the parser's error is, in bytes. */
+static size_t place_of(const struct weir_error *err, const char *text, size_t n)
+{
+	const char *line = text;
+	for (int i = 1; i < err->line; i++)
+		line = (const char *)memchr(line, '\n', n - (size_t)(line - text)) + 1;
+	size_t at = (size_t)(line - text) + (err->column > 0 ? (size_t)err->column - 1 : 0);
+	return at < n ? at : n;
+}
+
+/* A page, some text from its beginning, or JSON with a mistake in it: then the bytes around that.  They stand in
+ * parentheses, for they differ from item to item (port/cause.h). */
+static enum step_verdict not_json(struct step_call *call, enum step_verdict verdict,
+				  const struct http_response *response, const struct weir_error *err)
+{
+	char excerpt[EXCERPT_BYTES + 8];
+	size_t n, begin = 0;
+	const char *text = step_http_text(response, &n);
+	size_t at = place_of(err, text, n);
+	while (begin < n && is_space(text[begin]))
+		begin++;
+	if (begins_with(text + begin, n - begin, "<!doctype html") || begins_with(text + begin, n - begin, "<html")) {
+		char title[EVIDENCE_ERROR_BYTES + 8];
+		return step_say(call, verdict, "not json: an HTML page%.200s", say_error(response, title));
+	}
+	if (at <= begin) {
+		write_excerpt(excerpt, text, n);
+		return step_say(call, verdict, "not json: %s", excerpt);
+	}
+	size_t from = at > EXCERPT_BYTES / 2 ? at - EXCERPT_BYTES / 2 : 0;
+	write_excerpt(excerpt, text + from, n - from);
+	return step_say(call, verdict, "not json: %.80s (line %d, column %d: %s%s%s)", err->text, err->line,
+			err->column, from ? "..." : "", excerpt, n - from > EXCERPT_BYTES ? "..." : "");
 }
 
 /* Takes the body over. */
@@ -174,11 +232,6 @@ static enum step_verdict add_text(struct step_call *call, const char *text)
 	return add_output(call, &value);
 }
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 /* Without byte order mark and white space around it, and as one line: in valid JSON a raw line end is white space. */
 static void fold_json(struct value *value)
 {
@@ -200,16 +253,18 @@ static enum step_verdict take_json(struct step_call *call, struct http_response 
 	struct value value = {.data = response->body, .len = response->body_bytes};
 	if (value.len == 0)
 		return add_text(call, "null");
-	size_t mark = value.len >= 3 && !memcmp(value.data, "\xef\xbb\xbf", 3) ? 3 : 0;
+	size_t n;
+	const char *text = step_http_text(response, &n);
 	struct json *json = NULL;
-	int error = json_parse(value.data + mark, value.len - mark, &json, NULL);
+	struct weir_error err = {0};
+	int error = json_parse(text, n, &json, &err);
 	if (error == WEIR_ENOMEM)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
 	if (error < 0 && response->encoding[0] && !response->encoded_bytes)
 		return is_encoded(call, "not json", response->encoding);
 	if (error < 0) {
 		bool doubtful = !response->length_known && call->attempt < DOUBTFUL_ATTEMPTS;
-		return not_json(call, doubtful ? STEP_RETRY : STEP_DEAD, value.data, value.len);
+		return not_json(call, doubtful ? STEP_RETRY : STEP_DEAD, response, &err);
 	}
 	response->body = NULL;
 	fold_json(&value);
@@ -252,18 +307,23 @@ static enum step_verdict take_bytes(struct step_call *call, const struct http_re
 enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct http_response *response = &x->response;
-	call->took = response->took;
-	call->sent = response->sent;
 	if (response->failure != HTTP_ANSWERED)
 		return judge_failure(step, call, response);
-	const int status = response->status;
-	bool good = step_http_is_good(step->config, status);
-	if (!good && step_http_is_throttled(response))
-		return step_say(call, STEP_REFUSED, "status: %d", status);
-	if (!good && http_is_redirect(status))
-		return judge_redirect(step, call, status, response->location);
-	if (!good)
-		return judge_status(call, status);
+	switch (x->verdict.then) {
+	case STEP_HTTP_OK:
+		break;
+	case STEP_HTTP_RETRY:
+		call->after = x->verdict.after;
+		return judge_status(step, call, STEP_RETRY, x);
+	case STEP_HTTP_THROTTLED:
+		return judge_status(step, call, STEP_REFUSED, x);
+	case STEP_HTTP_DEAD:
+		return judge_status(step, call, STEP_DEAD, x);
+	case STEP_HTTP_DROP:
+		return STEP_OK;
+	case STEP_HTTP_PAUSE:
+		return ask_for_a_pause(call, x);
+	}
 	if (step->config->expect == STEP_HTTP_JSON)
 		return take_json(call, response);
 	if (step->config->record)
@@ -295,6 +355,7 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 				   enum step_verdict verdict)
 {
 	const struct http_response *response = &x->response;
+	weir_nsec took = call->took + (x->hop ? x->hop->took : 0);
 	struct buf out = {0};
 	json_open(&out, NULL, '{');
 	json_put_bytes(&out, "url", x->url.data ? x->url.data : "", x->url.len);
@@ -305,7 +366,7 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 	else
 		json_put_text(&out, "status", NULL);
 	json_put_bool(&out, "ok", verdict == STEP_OK);
-	json_put_real(&out, "latency_ms", (double)call->took / (double)WEIR_MSEC, 1);
+	json_put_real(&out, "latency_ms", (double)took / (double)WEIR_MSEC, 1);
 	json_put_uint(&out, "bytes", response->body_bytes);
 	json_put_uint(&out, "attempts", call->attempt - call->given_up);
 	json_put_text(&out, "error", verdict == STEP_OK ? NULL : call->why);

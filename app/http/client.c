@@ -230,6 +230,9 @@ static void on_done(struct http_transfer *transfer, struct http_response *respon
 {
 	struct http_job *job = transfer->job;
 	struct http_host *dialled = job->dialled;
+	/* Some servers answer a HEAD with a body, and it comes when the connection carries the next request: from now
+	 * on each request has its own. */
+	job->host->is_messy = job->host->is_messy || response->is_stray;
 	/* Its addresses may have changed. */
 	if (response->failure == HTTP_CONNECT && dialled->looked_up + WEIR_SEC < weir_now())
 		dialled->fresh_until = 0;
@@ -392,14 +395,6 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	return error;
 }
 
-/* Some servers answer a HEAD with a body, and it comes when the connection carries the next request.  A harmless one is
- * sent again, on a connection of its own; and so are all to this host from now on. */
-static bool is_spoilt(const struct http_request *request, struct http_host *host, const struct http_response *response)
-{
-	host->is_messy = host->is_messy || response->is_stray;
-	return response->is_stray && (!strcmp(request->method, "GET") || !strcmp(request->method, "HEAD"));
-}
-
 /* Through a proxy a name is the proxy's to look up: of those that are private only this one is known. */
 static bool is_closed(const struct http_origin *origin, const struct http_proxy *proxy)
 {
@@ -420,13 +415,7 @@ static int fetch(struct http_client *client, const struct http_request *request,
 		fail_unsent(ret_response, dialled->addresses, parties->proxy);
 		return 0;
 	}
-	if (error == 0)
-		error = run_job(client, request, parties, ret_response, deadline);
-	if (error == 0 && is_spoilt(request, parties->host, ret_response)) {
-		http_response_fini(ret_response);
-		error = run_job(client, request, parties, ret_response, deadline);
-	}
-	return error;
+	return error ? error : run_job(client, request, parties, ret_response, deadline);
 }
 
 int http_client_fetch(struct http_client *client, const struct http_request *request,

@@ -56,20 +56,42 @@ static const struct key tls_keys[] = {
 	{0},
 };
 
+static const struct key rule_keys[] = {
+	{"if", KEY_JQ, offsetof(struct step_http_rule, condition), .flags = KEY_REQUIRED | KEY_INNER,
+	 .text = "Whether the rule holds: a jq expression over status, headers (names in small letters), body (JSON, "
+		 "or "
+		 "text) and attempt"},
+	{"then", KEY_ENUM, offsetof(struct step_http_rule, then), .flags = KEY_REQUIRED,
+	 .choices = "ok|retry|throttled|dead|drop|pause",
+	 .text = "What the answer means. Ok: success; retry: tried again; throttled: too many calls, as a 429; dead: a "
+		 "dead "
+		 "letter; drop: the item is dropped; pause: the run is paused until `weir resume`, and the item is "
+		 "tried "
+		 "again"},
+	{"after", KEY_WAIT, offsetof(struct step_http_rule, after), NULL, 0, 24 * 3600 * WEIR_SEC,
+	 .text = "With retry: no attempt begins sooner; with throttled: no call goes to the upstream for so long. Cut "
+		 "to "
+		 "flow.retry.max_retry_after"},
+	{0},
+};
+
 const struct key step_http_keys[] = {
 	{"url", KEY_URL, FIELD(url), .flags = KEY_REQUIRED,
 	 .text = "Where to send the request. Values of the item are percent-encoded, and may not make a part of the "
 		 "path `.`, `..` or empty; a host that comes from the item must have a public address"},
 	{"method", KEY_ENUM, FIELD(method), "GET", .choices = "GET|POST|PUT|PATCH|DELETE|HEAD",
 	 .text = "Method of the request"},
-	{"headers", KEY_HEADERS, FIELD(headers), .text = "Headers to send"},
+	{"headers", KEY_HEADERS, FIELD(headers),
+	 .text = "Headers to send. POST and PATCH send `Idempotency-Key` unless it is here; `\"\"` leaves it out"},
 	{"body", KEY_TEMPLATE, FIELD(body),
 	 .text = "What to send. It is JSON unless the header Content-Type says otherwise: then a value of the item is "
 		 "escaped between quotes, and written as JSON elsewhere; `${.}` is the whole item"},
 	{"json", KEY_JSON, FIELD(json),
-	 .text = "What to send as JSON, written as YAML. A text that is a `${.path}` alone becomes the value, whatever "
+	 .text = "What to send as JSON. Written as YAML, a text that is a `${.path}` alone becomes the value, whatever "
 		 "its "
-		 "type; in another text its value is text"},
+		 "type; in another text its value is text. Written as a text, it is a jq program over the item, as in "
+		 "a "
+		 "step jq, with exactly one output"},
 	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
@@ -101,10 +123,19 @@ const struct key step_http_keys[] = {
 		 "takes the place of the item"},
 	{"ok", KEY_COUNTS, FIELD(ok), NULL, 100, 599, .text = "Statuses that count as success; default: every 2xx"},
 	{"follow", KEY_COUNT, FIELD(follow), "0", 0, 20, .flags = KEY_PACE,
-	 .text = "Maximum redirects to follow, except those with a status in ok. A 303, and a 301 or 302 after a POST, "
-		 "is "
-		 "followed by a GET; from https to http never; other origins get no credentials, must have a public "
+	 .text = "Maximum redirects to follow, except those whose status is in ok, retry_on or throttled_on. A 303, "
+		 "and "
+		 "a 301 or 302 after a POST, is followed by a GET; from https to http never; other origins get no "
+		 "credentials, must have a public "
 		 "address, and have limits of their own"},
+	{"retry_on", KEY_COUNTS, FIELD(retry_on), NULL, 100, 599,
+	 .text = "Statuses that are tried again, besides 408, 425 and 5xx"},
+	{"throttled_on", KEY_COUNTS, FIELD(throttled_on), NULL, 100, 599,
+	 .text = "Statuses that mean \"too many calls\", besides 429: no call goes to the upstream for a while, and "
+		 "the "
+		 "item is tried again without using up an attempt"},
+	{"when", KEY_LIST, FIELD(when), .group = rule_keys, .element_bytes = sizeof(struct step_http_rule),
+	 .text = "Rules that say what an answer means; the first that holds decides. If none does, the status does"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
@@ -200,6 +231,17 @@ const struct key_header *step_http_content_type(const struct step_http_config *c
 	return step_http_header(config, "content-type");
 }
 
+bool step_http_sends_key(const struct step_http_config *config)
+{
+	bool adds = config->method == STEP_HTTP_POST || config->method == STEP_HTTP_PATCH;
+	return adds && !step_http_header(config, STEP_HTTP_KEY);
+}
+
+bool step_http_leaves_out(const struct key_header *header)
+{
+	return !strcasecmp(header->name, STEP_HTTP_KEY) && !template_text(header->value)[0];
+}
+
 bool step_http_is_json(const char *content_type)
 {
 	const char *json = strcasestr(content_type, "json");
@@ -214,7 +256,12 @@ const char *step_http_proxy(const struct step_http_config *config)
 
 const struct template *step_http_body(const struct step_http_config *config)
 {
-	return config->json ? config->json : config->body;
+	return config->json.template ? config->json.template : config->body;
+}
+
+bool step_http_has_body(const struct step_http_config *config)
+{
+	return step_http_body(config) || config->json.program;
 }
 
 static int check_body(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
@@ -222,7 +269,7 @@ static int check_body(const struct step_http_config *config, const char **ret_ke
 	struct weir_error why = {0};
 	struct buf sample = {0};
 	struct json *json = NULL;
-	if (config->body && config->json) {
+	if (config->body && (config->json.template || config->json.program)) {
 		*ret_key = "json";
 		return weir_error_set(err, WEIR_EINVAL, "json beside body; expected one of them");
 	}
@@ -307,6 +354,53 @@ static int check_label(const struct step_http_config *config, const char **ret_k
 	return 0;
 }
 
+enum { RULES_MOST = 32, RULES_BYTES_MOST = 500000 };
+
+static int check_rules(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	const struct step_http_rule *rules = config->when.elements;
+	size_t bytes = 0;
+	*ret_key = "when";
+	if (config->when.n > RULES_MOST)
+		return weir_error_set(err, WEIR_EINVAL, "when has %zu rules, expected at most %d", config->when.n,
+				      RULES_MOST);
+	for (size_t i = 0; i < config->when.n; i++) {
+		const struct key_wait *after = &rules[i].after;
+		bool waits = rules[i].then == STEP_HTTP_RETRY || rules[i].then == STEP_HTTP_THROTTLED;
+		if (!waits && (after->program || after->time))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "when: rule %zu has after, which is for retry and throttled; remove it",
+					      i + 1);
+		bytes += strlen(rules[i].condition) + (after->program ? strlen(after->program) : 0);
+	}
+	return bytes > RULES_BYTES_MOST
+		       ? weir_error_set(err, WEIR_EINVAL, "when has more than %d bytes of jq", RULES_BYTES_MOST)
+		       : 0;
+}
+
+/* Two lists that have a status in common. */
+static int check_lists(const struct key_counts *one, const char *name, const struct key_counts *other,
+		       const char *other_name, struct weir_error *err)
+{
+	for (size_t i = 0; i < one->n; i++)
+		for (size_t k = 0; k < other->n; k++)
+			if (one->values[i] == other->values[k])
+				return weir_error_set(err, WEIR_EINVAL, "%lld is in %s and in %s; expected one of them",
+						      (long long)one->values[i], other_name, name);
+	return 0;
+}
+
+static int check_statuses(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	*ret_key = "retry_on";
+	int error = check_lists(&config->retry_on, "retry_on", &config->ok, "ok", err);
+	if (error < 0)
+		return error;
+	*ret_key = "throttled_on";
+	error = check_lists(&config->throttled_on, "throttled_on", &config->ok, "ok", err);
+	return error ? error : check_lists(&config->throttled_on, "throttled_on", &config->retry_on, "retry_on", err);
+}
+
 static int check_url(const struct step_http_config *config, struct weir_error *err)
 {
 	struct http_origin origin;
@@ -320,7 +414,8 @@ static bool is_same_for_all(const struct step_http_config *config)
 	for (size_t i = 0; i < config->headers.n; i++)
 		if (!template_is_constant(config->headers.headers[i].value))
 			return false;
-	return !config->body && template_is_constant(config->url) && !strpbrk(template_text(config->url), "${");
+	return !step_http_has_body(config) && template_is_constant(config->url) &&
+	       !strpbrk(template_text(config->url), "${");
 }
 
 int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)
@@ -350,6 +445,10 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_timeout(config, ret_key, err);
 	if (error == 0)
 		error = check_headers(config, ret_key, err);
+	if (error == 0)
+		error = check_statuses(config, ret_key, err);
+	if (error == 0)
+		error = check_rules(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
 	if (error < 0 || !is_same_for_all(config))

@@ -13,11 +13,29 @@ enum { STEP_HTTP_1_1, STEP_HTTP_2 };
 enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 
+/* What an answer means for its item. */
+enum step_http_then {
+	STEP_HTTP_OK,        /* a good one: its body is taken */
+	STEP_HTTP_RETRY,     /* tried again, which uses up an attempt */
+	STEP_HTTP_THROTTLED, /* tried again, which uses up none; nobody calls the upstream until then */
+	STEP_HTTP_DEAD,
+	STEP_HTTP_DROP,  /* the item is dropped */
+	STEP_HTTP_PAUSE, /* the run is paused; tried again once it is resumed, which uses up no attempt */
+};
+
+/* An element of `when`. */
+struct step_http_rule {
+	char *condition; /* a jq expression over the answer */
+	int then;        /* enum step_http_then */
+	struct key_wait after;
+};
+
 struct step_http_config {
 	struct template *url;
 	int method;
 	struct key_headers headers;
-	struct template *body, *json; /* one of them at most */
+	struct template *body; /* one of them at most */
+	struct key_json json;
 	char *basic, *bearer;
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
@@ -29,8 +47,9 @@ struct step_http_config {
 	int http;
 	int64_t follow;
 	bool record;
-	char *into; /* NULL: the answer takes the item's place */
-	struct key_counts ok;
+	char *into;                                   /* NULL: the answer takes the item's place */
+	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
+	struct key_list when;                         /* of struct step_http_rule */
 	int64_t max_connections;
 	char *label;
 	uint64_t max_body;
@@ -46,8 +65,9 @@ const char *step_http_fixed_origin(const struct template *url, struct http_origi
 /* The proxy that is named; NULL: it is "env" or "none". */
 const char *step_http_proxy(const struct step_http_config *config);
 
-/* What makes the body, NULL: it has none. */
+/* What makes the body: a template (NULL: none does), or a jq program; and whether there is one at all. */
 const struct template *step_http_body(const struct step_http_config *config);
+bool step_http_has_body(const struct step_http_config *config);
 
 /* The header of that name that is set, or NULL. */
 const struct key_header *step_http_header(const struct step_http_config *config, const char *name);
@@ -55,5 +75,11 @@ const struct key_header *step_http_header(const struct step_http_config *config,
 /* The header Content-Type, or NULL; and whether such a value of it means JSON. */
 const struct key_header *step_http_content_type(const struct step_http_config *config);
 bool step_http_is_json(const char *content_type);
+
+/* Whether its requests carry the idempotency key: those of a method that is not idempotent, unless `headers` has that
+ * header.  And whether a header is that one and empty: then it is not sent. */
+#define STEP_HTTP_KEY "Idempotency-Key"
+bool step_http_sends_key(const struct step_http_config *config);
+bool step_http_leaves_out(const struct key_header *header);
 
 #endif

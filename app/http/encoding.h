@@ -7,7 +7,7 @@
 
 #define HTTP_RATIO      200                       /* a body stands for so many times its bytes at most, … */
 #define HTTP_RATIO_FROM ((size_t)10 << 20)        /* … unless it stands for no more than this */
-#define HTTP_ENCODINGS  "gzip, deflate, br, zstd" /* that http_decode() knows, as Accept-Encoding names them */
+#define HTTP_ENCODINGS  "deflate, gzip, br, zstd" /* that http_decode() knows, as curl --compressed names them */
 
 /* Puts what the body of a whole answer stands for in its place, and sets encoded_bytes.  An encoding that is not known
  * leaves it as it is.  A body that is damaged, or that would have more than `most` bytes or HTTP_RATIO times those that

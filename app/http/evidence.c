@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes with a dead letter of the step http: what was asked, and what came back. */
+/* What goes with a dead letter of the step http, or is looked at (step_call.explain): what was asked, and what came
+ * back. */
 #include "http/exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "data/json_writer.h"
@@ -62,6 +64,11 @@ static void add_answer(struct buf *out, const struct http_response *response)
 	evidence_add_text(out, "answer", response->body, response->body_bytes);
 }
 
+void step_http_put_headers(struct buf *out, const struct http_response *response)
+{
+	add_headers(out, response->headers ? response->headers : "", true);
+}
+
 char *step_http_meta(const struct exchange *x)
 {
 	const struct http_response *response = &x->response;
@@ -71,21 +78,64 @@ char *step_http_meta(const struct exchange *x)
 	if (x->hop)
 		json_put_text(&out, "final_url", x->hop->url);
 	json_put_real(&out, "latency_ms", (double)response->took / (double)WEIR_MSEC, 1);
-	add_headers(&out, response->headers ? response->headers : "", true);
+	step_http_put_headers(&out, response);
 	return buf_take(&out, NULL);
 }
 
-void step_http_explain(const struct step_call *call, const struct exchange *x, const char *method)
+static void add_lines(struct buf *out, const struct http_request *request, char *const *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!http_header_may_go(lines[i], request->is_foreign, request->is_emptied))
+			continue;
+		size_t name = strcspn(lines[i], ":;");
+		char *key = strndup(lines[i], name);
+		const char *value = lines[i] + name + (lines[i][name] != 0);
+		struct buf text = {0};
+		buf_add_str(&text, value + strspn(value, " "));
+		json_put_bytes(out, key ? key : "", text.data, secret_hide(text.data, text.len));
+		buf_fini(&text);
+		free(key);
+	}
+}
+
+static void add_sent_headers(const struct http_step *step, const struct exchange *x, struct buf *out)
+{
+	json_open(out, "sent_headers", '{');
+	add_lines(out, &x->request, x->lines, x->line_count);
+	add_lines(out, &x->request, step->lines, step->line_count);
+	json_close(out, '}');
+}
+
+/* A dead letter has it if it sends all of the request, and is not too long to be kept. */
+static void add_curl(const struct http_step *step, const struct exchange *x, bool always, struct buf *out)
+{
+	struct buf curl = {0};
+	if (!always && x->body.len > EVIDENCE_TEXT_BYTES)
+		return;
+	step_http_add_curl(step, x, &curl);
+	if (always || curl.len <= EVIDENCE_TEXT_BYTES)
+		json_put_bytes(out, "curl", curl.data, curl.len);
+	out->failed = out->failed || curl.failed;
+	buf_fini(&curl);
+}
+
+void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x)
 {
 	struct buf *out = call->evidence;
-	json_put_text(out, "method", method);
+	json_put_text(out, "method", x->request.method);
 	if (x->url.len)
 		evidence_add_text(out, "url", x->url.data, x->url.len);
 	if (x->hop)
 		evidence_add_text(out, "final_url", x->hop->url, strlen(x->hop->url));
 	if (!x->url.len) /* it could not be made of this */
 		evidence_add_text(out, "input", call->input->data, call->input->len);
+	if (x->key && !x->request.is_emptied)
+		evidence_add_text(out, "key", x->key, strlen(x->key));
 	add_answer(out, &x->response);
-	if (x->body.len)
+	if (x->body.len && !x->request.is_emptied)
 		evidence_add_text(out, "sent", x->body.data, x->body.len);
+	if (call->explain)
+		add_sent_headers(step, x, out);
+	if (x->url.len)
+		add_curl(step, x, call->explain, out);
 }

@@ -7,7 +7,10 @@
 #include "http/config.h"
 #include "http/origin.h"
 #include "http/redirect.h"
+#include "http/rules.h"
 #include "port/adapter.h"
+
+struct jq_client;
 
 struct http_step {
 	const struct step_http_config *config;
@@ -19,6 +22,20 @@ struct http_step {
 	bool needs_meta;              /* one of them asks for more than the item */
 	bool tells_meta;              /* some step wants to know of its answers */
 	bool is_list;                 /* env->url_list */
+	bool sends_key;               /* its requests carry the idempotency key, with … */
+	size_t key_number;            /* … this behind it; 0: nothing */
+	char **lines;                 /* headers of every request, "Name: value" */
+	size_t line_count;
+	struct http_rules *rules; /* NULL: there are none */
+	struct jq_client *body;   /* the program that makes the body; NULL: none does */
+};
+
+/* What an answer means. */
+struct http_verdict {
+	enum step_http_then then;
+	bool is_said;    /* the config says so of this answer: */
+	size_t rule;     /* by the rule with this number, from 1; 0: by a list */
+	weir_nsec after; /* it says so of the time, too; 0 */
 };
 
 struct exchange {
@@ -28,40 +45,65 @@ struct exchange {
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled */
 	size_t line_count;
+	const char *key; /* sent in one of them; NULL: none */
 	struct http_origin origin;
-	struct http_hop *hop; /* what is sent instead, since answers before this one said so; NULL: nothing */
+	struct http_hop *hop;        /* what is sent instead, since answers before this one said so; NULL: nothing */
+	struct http_request request; /* what is sent, or would be; it borrows from the above */
 	struct http_response response;
+	bool explained;              /* before the answer was taken apart */
+	struct http_verdict verdict; /* of a whole answer */
 };
+
+/* ---- body.c */
+
+/* On a fiber.  *ret_body: NULL if no program makes bodies. */
+int step_http_body_open(const struct step_http_config *config, const char *exe_path, struct jq_client **ret_body,
+			struct weir_error *err);
+
+/* Makes x->body of the call's input.  STEP_OK, or call->why says why there is none.  Suspends. */
+enum step_verdict step_http_body_make(const struct http_step *step, struct step_call *call, struct exchange *x);
+
+/* ---- verdict.c */
+
+struct http_verdict step_http_by_status(const struct step_http_config *config, const struct http_response *response);
+
+/* Decides on x->verdict.  STEP_OK, or call->why says what is wrong with a rule.  Suspends if there are rules. */
+enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x);
 
 /* ---- answer.c */
 
-bool step_http_is_good(const struct step_http_config *config, int status);
-bool step_http_is_throttled(const struct http_response *response); /* "too much", or "come back later" */
-
-/* What the answer, or the failure, means for the item; adds the output of a good one, but for
- * a record only if JSON is expected. */
+/* What becomes of the item by that verdict, or of a failure; adds the output of a good answer, but for a record only if
+ * JSON is expected. */
 enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x);
 
 /* Adds the record about the request, with that output in it. */
 enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
 				   enum step_verdict verdict);
 
+/* The body without a byte order mark; "" and 0: it is empty. */
+const char *step_http_text(const struct http_response *response, size_t *ret_n);
+
 /* ---- follow.c */
 
-/* Whether the answer is a redirect that is to be followed. */
+/* Whether the answer is a redirect that is to be followed: the config says nothing else of its status. */
 bool step_http_is_followed(const struct http_step *step, const struct step_call *call, const struct exchange *x);
 
 /* Asks for another leg, in which the request goes there; or says why not. */
-enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x,
-				   const struct http_request *request);
+enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x);
 
 /* ---- evidence.c */
 
-/* Writes what is known of a failure to call->evidence. */
-void step_http_explain(const struct step_call *call, const struct exchange *x, const char *method);
+void step_http_put_headers(struct buf *out, const struct http_response *response); /* as "headers": {…} */
+
+/* Writes what is known of a call to call->evidence. */
+void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x);
 
 /* What is known of a good answer, value->meta; NULL if out of memory. */
 char *step_http_meta(const struct exchange *x);
+
+/* ---- curl.c: appends the request as a command line for a shell, an option a line if it is long.  A body that is too
+ * long for that comes from the standard input. */
+void step_http_add_curl(const struct http_step *step, const struct exchange *x, struct buf *out);
 
 /* ---- upstream.c: the permit of the upstream (call->permit) */
 
@@ -70,7 +112,7 @@ enum step_verdict step_http_turned_away(struct step_call *call);
 
 /* The call has ended.  error: of the fetch.  Without one there is a response, good or bad; WEIR_ETIMEDOUT: none came in
  * the attempt's time; else it says nothing. */
-void step_http_leave(const struct http_step *step, struct step_call *call, const struct exchange *x, int error);
+void step_http_leave(struct step_call *call, const struct exchange *x, int error);
 
 /* After that: the verdict; or STEP_REFUSED instead when the item is not to blame, or STEP_DEAD when it has waited for
  * too long. */

@@ -13,13 +13,12 @@ bool step_http_is_followed(const struct http_step *step, const struct step_call 
 {
 	const struct http_response *response = &x->response;
 	return call->leg && response->failure == HTTP_ANSWERED && http_is_redirect(response->status) &&
-	       response->location && !step_http_is_good(step->config, response->status) &&
-	       (x->hop ? x->hop->number : 0) < step->config->follow;
+	       response->location && !x->verdict.is_said && (x->hop ? x->hop->number : 0) < step->config->follow;
 }
 
-enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x,
-				   const struct http_request *request)
+enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x)
 {
+	const struct http_request *request = &x->request;
 	const struct http_response *response = &x->response;
 	struct weir_error err = {0};
 	struct http_hop *next;

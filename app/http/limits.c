@@ -1,80 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines are read as they come, into numbers; only at the end, when Date and all names are known, is it decided what
- * they mean together.
- *
- * The reader of structured fields is a lenient one: a list of members with parameters, WORD=VALUE;NAME=VALUE, where
- * each part may be missing.  It takes each byte once and keeps nothing but numbers and a hash of the name, so that
- * there is nothing for a hostile server to make large.  Hashes that collide take one limit for another of the same
- * answer, no more.
- *
- * Only for a date is libcurl asked: its own reading of Retry-After takes garbage for 0 and gives negative and unbounded
- * times.
+ * they mean together.  Of a limit's name only a hash is kept: hashes that collide take one limit for another of the
+ * same answer, no more.
  */
 #include "http/limits.h"
 
-#include <curl/curl.h>
+#include "http/fields.h"
+
 #include <string.h>
 #include <strings.h>
 #include <weir/table.h>
 
-#define THOUSAND 1000
-#define LARGEST  ((int64_t)1000 * 1000 * 1000 * 1000 * 1000) /* epochs in milliseconds are below it */
-
-struct span {
-	const char *at;
-	size_t n;
-};
-
-static bool span_is(struct span span, const char *text)
-{
-	return span.n == strlen(text) && !strncasecmp(span.at, text, span.n);
-}
-
-static struct span trim(const char *from, const char *end)
-{
-	while (from < end && (*from == ' ' || *from == '\t'))
-		from++;
-	while (end > from && (unsigned char)end[-1] <= ' ')
-		end--;
-	return (struct span){from, (size_t)(end - from)};
-}
-
-/* A number without a sign as thousandths ("2", "2.0", "0.35"); what is too large is the largest.  -1: it is none. */
-static int64_t read_thousandths(struct span text)
-{
-	int64_t value = 0, unit = THOUSAND;
-	size_t i = 0;
-	for (; i < text.n && text.at[i] >= '0' && text.at[i] <= '9'; i++)
-		value = value < LARGEST ? value * 10 + (text.at[i] - '0') : LARGEST;
-	if (!i)
-		return -1;
-	value = (value < LARGEST ? value : LARGEST) * THOUSAND;
-	if (i == text.n)
-		return value;
-	if (text.at[i++] != '.' || i == text.n)
-		return -1;
-	for (; i < text.n && text.at[i] >= '0' && text.at[i] <= '9'; i++)
-		value += (unit /= 10) * (text.at[i] - '0');
-	return i == text.n ? value : -1;
-}
-
-/* Unix time of a date with its time of the day, from 1970 on, or -1. */
-static int64_t date_seconds(const char *text)
-{
-	time_t seconds = strchr(text, ':') ? curl_getdate(text, NULL) : -1;
-	return seconds < 0 ? -1 : seconds;
-}
-
-static int64_t span_date(struct span text)
-{
-	char copy[64];
-	if (text.n >= sizeof copy)
-		return -1;
-	memcpy(copy, text.at, text.n);
-	copy[text.n] = '\0';
-	return date_seconds(copy);
-}
+#define THOUSAND   1000
+#define NAME_BYTES 48 /* longer names are none of ours */
 
 static void take_date(struct http_limits *limits, struct span value)
 {
@@ -83,96 +22,15 @@ static void take_date(struct http_limits *limits, struct span value)
 	limits->date[n] = '\0';
 }
 
-static void take_retry_after(struct http_limits *limits, struct span value)
+static bool take_retry_after(struct http_limits *limits, struct span name, struct span value)
 {
-	int64_t ms = read_thousandths(value);
-	int64_t at = ms < 0 ? span_date(value) : -1;
-	if (ms > limits->retry_after_ms)
-		limits->retry_after_ms = ms;
-	if (at > limits->retry_after_at)
-		limits->retry_after_at = at;
-}
-
-/* ---- structured fields */
-
-struct member {
-	struct span word, value;
-	int64_t q, w, r, t; /* thousandths; -1: none */
-	bool other_unit;
-};
-
-struct cursor {
-	const char *at, *end;
-};
-
-static void skip_blanks(struct cursor *cursor)
-{
-	while (cursor->at < cursor->end && (unsigned char)*cursor->at <= ' ')
-		cursor->at++;
-}
-
-static bool is_next(struct cursor *cursor, char c)
-{
-	skip_blanks(cursor);
-	if (cursor->at == cursor->end || *cursor->at != c)
+	bool in_ms = span_is(name, "retry-after-ms") || span_is(name, "x-ms-retry-after-ms");
+	if (!in_ms && !span_is(name, "retry-after"))
 		return false;
-	cursor->at++;
-	return true;
-}
-
-/* The rest of a string behind its opening quote, the closing one not in it. */
-static struct span take_string(struct cursor *cursor)
-{
-	const char *from = cursor->at;
-	while (cursor->at < cursor->end && *cursor->at != '"')
-		cursor->at += *cursor->at == '\\' && cursor->end - cursor->at > 1 ? 2 : 1;
-	struct span string = {from, (size_t)(cursor->at - from)};
-	if (cursor->at < cursor->end)
-		cursor->at++;
-	return string;
-}
-
-/* A string without its quotes, or all up to one of `ends`. */
-static struct span take_word(struct cursor *cursor, const char *ends)
-{
-	if (is_next(cursor, '"'))
-		return take_string(cursor);
-	const char *from = cursor->at;
-	while (cursor->at < cursor->end && (!*cursor->at || !strchr(ends, *cursor->at)))
-		cursor->at++;
-	return trim(from, cursor->at);
-}
-
-static void take_parameter(struct cursor *cursor, struct member *member)
-{
-	struct span name = take_word(cursor, "=;,"), value = {"", 0};
-	if (is_next(cursor, '='))
-		value = take_word(cursor, ";,");
-	if (span_is(name, "q"))
-		member->q = read_thousandths(value);
-	else if (span_is(name, "w") || span_is(name, "window"))
-		member->w = read_thousandths(value);
-	else if (span_is(name, "r"))
-		member->r = read_thousandths(value);
-	else if (span_is(name, "t"))
-		member->t = read_thousandths(value);
-	else if (span_is(name, "qu"))
-		member->other_unit = !span_is(value, "requests");
-}
-
-static bool take_member(struct cursor *cursor, struct member *ret_member)
-{
-	skip_blanks(cursor);
-	if (cursor->at == cursor->end)
-		return false;
-	*ret_member = (struct member){.value = {"", 0}, .q = -1, .w = -1, .r = -1, .t = -1};
-	ret_member->word = take_word(cursor, "=;,");
-	if (is_next(cursor, '='))
-		ret_member->value = take_word(cursor, ";,");
-	while (is_next(cursor, ';'))
-		take_parameter(cursor, ret_member);
-	take_word(cursor, ","); /* what is left of it makes no sense */
-	is_next(cursor, ',');
+	int64_t time = in_ms ? field_number(value) / THOUSAND : field_time(value);
+	int64_t *kept = time > FIELD_POINT ? &limits->retry_after_at : &limits->retry_after;
+	if (time > *kept)
+		*kept = time;
 	return true;
 }
 
@@ -194,58 +52,57 @@ static void add_value(struct http_limits_row *row, int64_t thousandths)
 		row->values[row->n++] = thousandths;
 }
 
-static void add_policy(struct http_limits *limits, const struct member *member, int64_t quota)
+static void add_policy(struct http_limits *limits, const struct field_member *member, int64_t quota)
 {
-	if (quota < THOUSAND || limits->policies == HTTP_LIMITS_MOST)
+	if (quota < THOUSAND || limits->policies == HTTP_LIMITS_NAMES)
 		return;
-	unsigned i = limits->policies++;
-	limits->policy[i].name = hash(member->word);
-	limits->policy[i].other = member->other_unit;
-	limits->policy[i].quota = cut(quota / THOUSAND, HTTP_LIMITS_QUOTA);
-	limits->policy[i].window_s = member->w > 0 ? cut((member->w + THOUSAND - 1) / THOUSAND, HTTP_LIMITS_LONG) : 0;
+	limits->policy[limits->policies++] = (struct http_limits_policy){
+		.name = hash(member->word),
+		.other = member->other_unit,
+		.quota = cut(quota / THOUSAND, HTTP_LIMITS_QUOTA),
+		.window_s = member->w > 0 ? cut((member->w + THOUSAND - 1) / THOUSAND, HTTP_LIMITS_LONG) : 0,
+	};
 }
 
 static void take_policies(struct http_limits *limits, struct span value)
 {
-	struct cursor cursor = {value.at, value.at + value.n};
-	struct member member;
-	while (take_member(&cursor, &member))
-		add_policy(limits, &member, member.q >= 0 ? member.q : read_thousandths(member.word));
+	struct field_cursor cursor = field_begin(value);
+	struct field_member member;
+	while (field_next(&cursor, &member))
+		add_policy(limits, &member, member.q >= 0 ? member.q : field_number(member.word));
 }
 
-static void add_state(struct http_limits *limits, const struct member *member)
+static void add_state(struct http_limits *limits, const struct field_member *member)
 {
-	if (limits->states == HTTP_LIMITS_MOST)
+	if (limits->states == HTTP_LIMITS_NAMES)
 		return;
-	unsigned i = limits->states++;
-	limits->state[i].name = hash(member->word);
-	limits->state[i].left = cut(member->r / THOUSAND, HTTP_LIMITS_QUOTA);
-	limits->state[i].reset_s = member->t < 0 ? -1 : cut((member->t + THOUSAND - 1) / THOUSAND, HTTP_LIMITS_LONG);
+	limits->state[limits->states++] = (struct http_limits_state){
+		.name = hash(member->word), .left = cut(member->r / THOUSAND, HTTP_LIMITS_QUOTA), .reset = member->t};
 }
 
 static void take_states(struct http_limits *limits, struct http_limits_triple *triple, struct span value)
 {
-	struct cursor cursor = {value.at, value.at + value.n};
-	struct member member;
-	while (take_member(&cursor, &member)) {
+	struct field_cursor cursor = field_begin(value);
+	struct field_member member;
+	while (field_next(&cursor, &member)) {
 		if (member.r >= 0)
 			add_state(limits, &member);
 		else if (span_is(member.word, "limit"))
-			add_value(&triple->limit, read_thousandths(member.value));
+			add_value(&triple->limit, field_number(member.value));
 		else if (span_is(member.word, "remaining"))
-			add_value(&triple->remaining, read_thousandths(member.value));
+			add_value(&triple->remaining, field_number(member.value));
 		else if (span_is(member.word, "reset"))
-			add_value(&triple->reset, read_thousandths(member.value));
+			add_value(&triple->reset, field_time(member.value));
 	}
 }
 
 /* "100, 100;w=60": those without a window are limits, the others policies. */
 static void take_limits(struct http_limits *limits, struct http_limits_triple *triple, struct span value)
 {
-	struct cursor cursor = {value.at, value.at + value.n};
-	struct member member;
-	while (take_member(&cursor, &member)) {
-		int64_t limit = read_thousandths(member.word);
+	struct field_cursor cursor = field_begin(value);
+	struct field_member member;
+	while (field_next(&cursor, &member)) {
+		int64_t limit = field_number(member.word);
 		if (member.w > 0)
 			add_policy(limits, &member, limit);
 		else
@@ -255,14 +112,135 @@ static void take_limits(struct http_limits *limits, struct http_limits_triple *t
 
 static void take_numbers(struct http_limits_row *row, struct span value)
 {
-	struct cursor cursor = {value.at, value.at + value.n};
-	struct member member;
-	while (take_member(&cursor, &member))
-		add_value(row, read_thousandths(member.word));
+	struct field_cursor cursor = field_begin(value);
+	struct field_member member;
+	while (field_next(&cursor, &member))
+		add_value(row, field_number(member.word));
 }
 
+static void take_times(struct http_limits_row *row, struct span value)
+{
+	struct field_cursor cursor = field_begin(value);
+	struct field_member member;
+	while (field_next(&cursor, &member))
+		add_value(row, field_time(member.word));
+}
+
+/* ---- limits that the header's name tells apart: X-RateLimit-Remaining-Tokens, Anthropic-RateLimit-Tokens-Remaining */
+
+enum part { NO_PART, LIMIT, LEFT, RESET };
+
+struct scope {
+	struct span name;
+	bool known, other; /* other: it does not count requests */
+	int64_t window_s;
+};
+
+static enum part part_of(struct span word)
+{
+	if (span_is(word, "limit") || span_is(word, "max"))
+		return LIMIT;
+	return span_is(word, "remaining") ? LEFT : span_is(word, "reset") ? RESET : NO_PART;
+}
+
+static struct scope scope_of(struct span name)
+{
+	static const struct {
+		const char *name;
+		int64_t window_s;
+	} known[] = {{"requests", 0}, {"second", 1},  {"secondly", 1},  {"minute", 60},
+		     {"hour", 3600},  {"day", 86400}, {"daily", 86400}, {"month", (int64_t)30 * 86400}};
+	struct scope scope = {.name = name, .known = name.n >= 6 && memmem(name.at, name.n, "oken", 4)};
+	scope.other = scope.known;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (span_is(name, known[i].name)) {
+			scope.known = true;
+			scope.window_s = known[i].window_s;
+		}
+	return scope;
+}
+
+/* Splits "limit-tokens", "tokens-limit", "daily" (a limit) or "limit". */
+static enum part split_name(struct span name, struct scope *ret_scope)
+{
+	const char *end = name.at + name.n, *first = memchr(name.at, '-', name.n),
+		   *last = memrchr(name.at, '-', name.n);
+	enum part part = part_of(name);
+	*ret_scope = (struct scope){.name = {"", 0}, .known = part != NO_PART};
+	if (part == NO_PART && first && (part = part_of((struct span){name.at, (size_t)(first - name.at)})))
+		*ret_scope = scope_of((struct span){first + 1, (size_t)(end - first - 1)});
+	else if (part == NO_PART && last && (part = part_of((struct span){last + 1, (size_t)(end - last - 1)})))
+		*ret_scope = scope_of((struct span){name.at, (size_t)(last - name.at)});
+	else if (part == NO_PART && (*ret_scope = scope_of(name)).window_s)
+		part = LIMIT;
+	return ret_scope->known ? part : NO_PART;
+}
+
+static struct http_limits_policy *policy_named(struct http_limits *limits, uint32_t name)
+{
+	for (unsigned i = 0; i < limits->policies; i++)
+		if (limits->policy[i].name == name)
+			return &limits->policy[i];
+	if (limits->policies == HTTP_LIMITS_NAMES)
+		return NULL;
+	limits->policy[limits->policies].name = name;
+	return &limits->policy[limits->policies++];
+}
+
+static struct http_limits_state *state_named(struct http_limits *limits, uint32_t name)
+{
+	for (unsigned i = 0; i < limits->states; i++)
+		if (limits->state[i].name == name)
+			return &limits->state[i];
+	if (limits->states == HTTP_LIMITS_NAMES)
+		return NULL;
+	limits->state[limits->states] = (struct http_limits_state){.name = name, .left = -1, .reset = -1};
+	return &limits->state[limits->states++];
+}
+
+static void take_part(struct http_limits *limits, enum part part, const struct scope *scope, struct span value)
+{
+	int64_t number = part == RESET ? field_time(value) : field_number(value);
+	if (number < 0)
+		return;
+	struct http_limits_policy *policy = policy_named(limits, hash(scope->name));
+	struct http_limits_state *state = part == LIMIT ? NULL : state_named(limits, hash(scope->name));
+	if (policy) {
+		policy->other |= scope->other;
+		policy->window_s = scope->window_s ? scope->window_s : policy->window_s;
+	}
+	if (part == LIMIT && policy)
+		policy->quota = cut(number / THOUSAND, HTTP_LIMITS_QUOTA);
+	else if (part == LEFT && state)
+		state->left = cut(number / THOUSAND, HTTP_LIMITS_QUOTA);
+	else if (part == RESET && state)
+		state->reset = number;
+}
+
+/* "-Interval-Milliseconds" of HubSpot: the window of what it tells without another name. */
+static void take_interval(struct http_limits *limits, struct span value)
+{
+	struct http_limits_policy *policy = policy_named(limits, hash((struct span){"", 0}));
+	int64_t ms = field_number(value) / THOUSAND;
+	if (policy && ms > 0)
+		policy->window_s = cut((ms + THOUSAND - 1) / THOUSAND, HTTP_LIMITS_LONG);
+}
+
+/* "32/40" of Shopify: of a bucket of 40, which leaks empty in 20 seconds on every plan. */
+static bool take_bucket(struct http_limits *limits, struct span name, struct span value)
+{
+	const char *slash = memchr(value.at, '/', value.n);
+	struct scope scope = {.name = name, .window_s = 20};
+	if (!span_is(name, "x-shopify-shop-api-call-limit") || !slash)
+		return false;
+	take_part(limits, LIMIT, &scope, (struct span){slash + 1, (size_t)(value.at + value.n - slash - 1)});
+	return true;
+}
+
+/* ---- the headers' names */
+
 /* suffix: what follows in the header's name.  False: that is no header of a limit. */
-static bool take_suffix(struct http_limits *limits, struct http_limits_triple *triple, struct span suffix,
+static bool take_triple(struct http_limits *limits, struct http_limits_triple *triple, struct span suffix,
 			struct span value)
 {
 	if (!suffix.n)
@@ -273,21 +251,38 @@ static bool take_suffix(struct http_limits *limits, struct http_limits_triple *t
 		take_limits(limits, triple, value);
 	else if (span_is(suffix, "-remaining"))
 		take_numbers(&triple->remaining, value);
-	else if (span_is(suffix, "-reset"))
-		take_numbers(&triple->reset, value);
+	else if (span_is(suffix, "-reset") || span_is(suffix, "-reset-after"))
+		take_times(&triple->reset, value);
 	else
 		return false;
 	return true;
 }
 
+static bool take_named(struct http_limits *limits, struct span suffix, struct span value)
+{
+	struct scope scope;
+	if (suffix.n < 2 || suffix.at[0] != '-')
+		return false;
+	enum part part = split_name((struct span){suffix.at + 1, suffix.n - 1}, &scope);
+	if (part == NO_PART)
+		return false;
+	take_part(limits, part, &scope, value);
+	return true;
+}
+
 static bool take_rate_limit(struct http_limits *limits, struct span name, struct span value)
 {
-	static const char *const beginnings[] = {"x-ratelimit", "x-rate-limit", "ratelimit", "rate-limit"};
+	static const char *const beginnings[] = {"x-ratelimit", "x-rate-limit",        "ratelimit",
+						 "rate-limit",  "anthropic-ratelimit", "x-hubspot-ratelimit"};
 	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
 		size_t n = strlen(beginnings[i]);
-		if (name.n >= n && !strncasecmp(name.at, beginnings[i], n))
-			return take_suffix(limits, i < 2 ? &limits->x : &limits->plain,
-					   (struct span){name.at + n, name.n - n}, value);
+		if (name.n < n || strncasecmp(name.at, beginnings[i], n))
+			continue;
+		struct span suffix = {name.at + n, name.n - n};
+		if (span_is(suffix, "-interval-milliseconds"))
+			take_interval(limits, value);
+		return (i < 4 && take_triple(limits, i < 2 ? &limits->x : &limits->plain, suffix, value)) ||
+		       take_named(limits, suffix, value);
 	}
 	return false;
 }
@@ -295,33 +290,33 @@ static bool take_rate_limit(struct http_limits *limits, struct span name, struct
 void http_limits_line(struct http_limits *limits, const char *line, size_t bytes)
 {
 	char first = bytes ? (char)(line[0] | 0x20) : '\0';
-	if (first != 'r' && first != 'x' && first != 'd')
+	if (first != 'r' && first != 'x' && first != 'd' && first != 'a')
 		return;
-	const char *colon = memchr(line, ':', bytes < 32 ? bytes : 32);
+	const char *colon = memchr(line, ':', bytes < NAME_BYTES ? bytes : NAME_BYTES);
 	if (!colon)
 		return;
-	struct span name = {line, (size_t)(colon - line)}, value = trim(colon + 1, line + bytes);
-	if (span_is(name, "date")) {
+	struct span name = {line, (size_t)(colon - line)}, value = span_trim(colon + 1, line + bytes);
+	if (span_is(name, "date"))
 		take_date(limits, value);
-	} else if (span_is(name, "retry-after")) {
-		limits->any = true;
-		take_retry_after(limits, value);
-	} else if (take_rate_limit(limits, name, value)) {
-		limits->any = true;
-	}
+	else
+		limits->any |= take_retry_after(limits, name, value) || take_bucket(limits, name, value) ||
+			       take_rate_limit(limits, name, value);
 }
 
 /* ---- what they mean together */
 
-/* A Reset is a time from now or a point in time, as its size tells; in seconds, rounded up. */
-static int64_t reset_seconds(int64_t thousandths, int64_t wall)
+/* A time from now or a point in time, in thousandths of a second, as one from now; 0: it is none, or past. */
+static int64_t from_now(int64_t time, int64_t wall)
 {
-	int64_t ms = thousandths;
-	if (ms > (int64_t)1000 * 1000 * 1000 * 1000 * THOUSAND)
-		ms = ms / THOUSAND - wall * THOUSAND; /* it was in milliseconds */
-	else if (ms > (int64_t)1000 * 1000 * 1000 * THOUSAND)
-		ms -= wall * THOUSAND;
-	return ms <= 0 ? 0 : cut((ms + THOUSAND - 1) / THOUSAND, HTTP_LIMITS_LONG);
+	int64_t ms = time > FIELD_POINT ? time - wall * THOUSAND : time;
+	return ms > 0 ? ms : 0;
+}
+
+/* Rounded up; 0, too, if it makes no sense. */
+static int64_t reset_seconds(int64_t time, int64_t wall)
+{
+	int64_t seconds = (from_now(time, wall) + THOUSAND - 1) / THOUSAND;
+	return seconds <= HTTP_LIMITS_LONG ? seconds : 0;
 }
 
 /* Takes it for what is left unless that is stricter.  Without a time until the count starts anew it tells nothing. */
@@ -349,18 +344,20 @@ static void offer_quota(struct weir_hint *hint, int64_t quota, int64_t window_s)
 	hint->window = window_s * WEIR_SEC;
 }
 
-static void tell_states(const struct http_limits *limits, struct weir_hint *hint)
+/* Of what is no request it says only when the next one may come: how many it allows depends on their size. */
+static void tell_states(const struct http_limits *limits, int64_t wall, struct weir_hint *hint)
 {
 	for (unsigned i = 0; i < limits->states; i++) {
-		int64_t reset_s = limits->state[i].reset_s, window_s = 0;
+		const struct http_limits_state *state = &limits->state[i];
+		int64_t window_s = 0;
 		bool other = false;
 		for (unsigned k = 0; k < limits->policies; k++)
-			if (limits->policy[k].name == limits->state[i].name) {
+			if (limits->policy[k].name == state->name) {
 				window_s = limits->policy[k].window_s;
 				other = limits->policy[k].other;
 			}
-		if (!other)
-			offer_left(hint, limits->state[i].left, reset_s < 0 ? window_s : reset_s);
+		if (state->left == 0 || (state->left > 0 && !other))
+			offer_left(hint, state->left, state->reset < 0 ? window_s : reset_seconds(state->reset, wall));
 	}
 }
 
@@ -379,23 +376,20 @@ static void tell_triple(const struct http_limits_triple *triple, int64_t wall, s
 
 static weir_nsec retry_after(const struct http_limits *limits, int64_t wall)
 {
-	const int64_t most_ms = HTTP_LIMITS_LONG * THOUSAND;
-	int64_t ms = cut(limits->retry_after_ms, most_ms), until = limits->retry_after_at - wall;
-	if (limits->retry_after_at && until > 0 && cut(until, HTTP_LIMITS_LONG) * THOUSAND > ms)
-		ms = cut(until, HTTP_LIMITS_LONG) * THOUSAND;
-	return ms * WEIR_MSEC;
+	int64_t ms = from_now(limits->retry_after, wall), until = from_now(limits->retry_after_at, wall);
+	return cut(ms > until ? ms : until, HTTP_LIMITS_LONG * THOUSAND) * WEIR_MSEC;
 }
 
 void http_limits_hint(const struct http_limits *limits, int64_t wall_seconds, struct weir_hint *ret_hint)
 {
 	struct weir_hint hint = {0};
 	if (limits->any) {
-		int64_t date = date_seconds(limits->date), wall = date > 0 ? date : wall_seconds;
+		int64_t date = field_date(limits->date), wall = date > 0 ? date : wall_seconds;
 		hint.retry_after = retry_after(limits, wall);
 		for (unsigned i = 0; i < limits->policies; i++)
 			if (!limits->policy[i].other)
 				offer_quota(&hint, limits->policy[i].quota, limits->policy[i].window_s);
-		tell_states(limits, &hint);
+		tell_states(limits, wall, &hint);
 		tell_triple(&limits->plain, wall, &hint);
 		tell_triple(&limits->x, wall, &hint);
 	}

@@ -8,10 +8,19 @@
  *     RateLimit: limit=100, remaining=50, reset=30                             the same, -07
  *     RateLimit-Limit: 100, 100;w=60   RateLimit-Remaining   RateLimit-Reset   the same, -03
  *     X-RateLimit-Limit, -Remaining, -Reset; X-Rate-Limit-…                    no standard: GitHub, X, Envoy, …
+ *     X-RateLimit-Limit-Requests, -Tokens; -Minute, …; X-RateLimit-Reset-After OpenAI and Groq; Kong; Discord
+ *     Anthropic-RateLimit-Requests-Limit, -Tokens-Remaining, …                 Anthropic
+ *     X-HubSpot-RateLimit-Max, -Remaining, -Interval-Milliseconds; -Daily, …   HubSpot
+ *     X-Shopify-Shop-Api-Call-Limit: 32/40                                     Shopify: a bucket that leaks empty in 20
+ * s Retry-After-Ms, X-Ms-Retry-After-Ms: 2000                                OpenAI, Azure
  *
- * Where several limits are stated the strictest counts: the lowest rate.  An absolute time (a date, a Reset over 10^9)
- * is taken against the answer's own Date, so that a clock that is wrong here does no harm.  What makes no sense is as
- * if it were not there; what is too large is cut to 10 years, or 10^9 requests.
+ * A time is a number of seconds, a duration (6m0s, 20ms), or a point in time: RFC 3339, or a Unix time in s, ms, µs or
+ * ns, as its size tells.  A point in time is taken against the answer's own Date, so that a clock that is wrong here
+ * does no harm.
+ *
+ * Where several limits are stated the strictest counts: the lowest rate.  A limit of something else than requests
+ * (tokens, bytes) counts only while nothing of it is left.  What makes no sense is as if it were not there, a
+ * Reset more than 400 days away, too; another time is cut to as much, a number to 10^9 requests.
  */
 #ifndef HTTP_LIMITS_H
 #define HTTP_LIMITS_H
@@ -19,8 +28,9 @@
 #include <stddef.h>
 #include <weir/outcome.h>
 
-#define HTTP_LIMITS_MOST  4                           /* of each kind; more of them in one answer are not read */
-#define HTTP_LIMITS_LONG  ((int64_t)10 * 365 * 86400) /* s */
+#define HTTP_LIMITS_MOST  4                      /* values of a header; more in one answer are not read */
+#define HTTP_LIMITS_NAMES 6                      /* policies, and states, likewise */
+#define HTTP_LIMITS_LONG  ((int64_t)400 * 86400) /* s */
 #define HTTP_LIMITS_QUOTA ((int64_t)1000 * 1000 * 1000)
 
 /* Values of one header, in the order they came in. */
@@ -37,18 +47,18 @@ struct http_limits_triple {
 struct http_limits {
 	bool any;
 	unsigned policies, states;
-	struct {
-		uint32_t name; /* a hash */
-		bool other;    /* it does not count requests */
-		int64_t quota, window_s;
-	} policy[HTTP_LIMITS_MOST];
-	struct {
+	struct http_limits_policy {
+		uint32_t name;           /* a hash */
+		bool other;              /* it does not count requests */
+		int64_t quota, window_s; /* 0: not stated */
+	} policy[HTTP_LIMITS_NAMES];
+	struct http_limits_state {
 		uint32_t name;
-		int64_t left, reset_s; /* -1: not stated */
-	} state[HTTP_LIMITS_MOST];
-	struct http_limits_triple plain, x;     /* RateLimit-…; X-RateLimit-… */
-	char date[40];                          /* as it came, since few answers need it */
-	int64_t retry_after_ms, retry_after_at; /* 0: none */
+		int64_t left, reset; /* as in a row; -1: not stated */
+	} state[HTTP_LIMITS_NAMES];
+	struct http_limits_triple plain, x;  /* RateLimit-…; X-RateLimit-… */
+	char date[40];                       /* as it came, since few answers need it */
+	int64_t retry_after, retry_after_at; /* thousandths of a second: from now, a point in time; 0: none */
 };
 
 /* A line "Name: value", with or without its end; of any header: most are put aside at a look at the first letter. */

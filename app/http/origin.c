@@ -95,7 +95,7 @@ const char *http_origin_parse(const char *url, struct http_origin *ret_origin)
 		if ((unsigned char)*c <= ' ' || *c == 0x7f)
 			return "contains white space or control characters";
 	if (memchr(rest, '@', strcspn(rest, "/?#")))
-		return "contains a user or password";
+		return "contains a user or password; they belong in auth, or in a header";
 	if (!(rest = take_host(rest, &origin, &why)))
 		return why;
 	if (!(rest = take_port(rest, &origin)))

@@ -32,10 +32,13 @@ static bool becomes_get(int status, const char *method)
 
 bool http_header_may_go(const char *line, bool is_foreign, bool is_emptied)
 {
-	static const char *const plain[] = {"accept",           "accept-encoding",  "accept-language", "content-type",
-					    "content-encoding", "content-language", "user-agent",      "expect"};
+	static const char key[] = "idempotency-key"; /* it is of what is done to the item, wherever that is done */
+	static const char *const plain[] = {"accept",       "accept-encoding",  "accept-language",
+					    "content-type", "content-encoding", "content-language",
+					    "user-agent",   "expect",           key};
 	size_t n = strcspn(line, ":;");
-	if (is_emptied && !strncasecmp(line, "content-", 8))
+	bool is_key = n == strlen(key) && !strncasecmp(line, key, n);
+	if (is_emptied && (is_key || !strncasecmp(line, "content-", 8)))
 		return false;
 	if (!is_foreign)
 		return true;

@@ -25,7 +25,7 @@ int http_redirect(const struct http_response *response, const char *url, const s
 		  const char *method, const struct http_hop *before, struct http_hop **ret_hop, struct weir_error *err);
 
 /* Whether a header of the first request ("Name: value") may go along: foreign ones get those that say what may come and
- * what is sent, and no other, since any of the others may be a credential. */
+ * what is sent, and the idempotency key, and no other, since any of the others may be a credential. */
 bool http_header_may_go(const char *line, bool is_foreign, bool is_emptied);
 
 #endif

@@ -48,9 +48,9 @@ struct transfer {
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head, public_only, alone, certified;
+	bool was_sent;                    /* the request, or it is about to be: there is a connection to the host */
 	const struct http_origin *origin; /* of the request; borrowed as long as the response */
 	const struct http_proxy *proxy;   /* what libcurl was told last */
-	bool is_connected;                /* to the host, through a proxy or not */
 	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
 	bool has_head;                    /* the header of the answer is complete */
 	struct http_limits limits;

@@ -13,6 +13,7 @@
 #include "http/encoding.h"
 #include "http/idn.h"
 #include "http/proxy.h"
+#include "jq/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +25,11 @@ static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "
 
 /* ---- opening ---- */
 
-static int add_line(char **lines, size_t *n, const struct buf *line)
+static int add_line(struct http_step *step, const struct buf *line)
 {
-	if (line->failed || !(lines[*n] = strdup(line->data)))
+	if (line->failed || !(step->lines[step->line_count] = strdup(line->data)))
 		return WEIR_ENOMEM;
-	++*n;
+	step->line_count++;
 	return 0;
 }
 
@@ -47,18 +48,19 @@ static int write_header(const struct key_header *header, const struct template_i
 }
 
 /* The header lines that no item changes. */
-static int make_constant_headers(const struct http_step *step, char **lines, size_t *n, struct weir_error *err)
+static int make_constant_headers(struct http_step *step, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
 	struct buf line = {0};
-	int error = 0;
+	int error = (step->lines = calloc(config->headers.n + 5, sizeof(char *))) ? 0 : WEIR_ENOMEM;
 	for (size_t i = 0; i < config->headers.n && error == 0; i++) {
-		if (!template_is_constant(config->headers.headers[i].value))
+		if (!template_is_constant(config->headers.headers[i].value) ||
+		    step_http_leaves_out(&config->headers.headers[i]))
 			continue;
 		buf_clear(&line);
 		error = write_header(&config->headers.headers[i], &(struct template_input){0}, &line, err);
 		if (error == 0)
-			error = add_line(lines, n, &line);
+			error = add_line(step, &line);
 	}
 	if (error == 0 && (config->basic || config->bearer)) {
 		buf_clear(&line);
@@ -67,22 +69,22 @@ static int make_constant_headers(const struct http_step *step, char **lines, siz
 			buf_add_base64(&line, config->basic, strlen(config->basic));
 		else
 			buf_add_str(&line, config->bearer);
-		error = add_line(lines, n, &line);
+		error = add_line(step, &line);
 	}
-	if (error == 0 && step_http_body(config) && !step_http_content_type(config)) {
+	if (error == 0 && step_http_has_body(config) && !step_http_content_type(config)) {
 		buf_clear(&line);
 		buf_add_str(&line, "Content-Type: application/json");
-		error = add_line(lines, n, &line);
+		error = add_line(step, &line);
 	}
-	if (error == 0 && config->compress_body && step_http_body(config)) {
+	if (error == 0 && config->compress_body && step_http_has_body(config)) {
 		buf_clear(&line);
 		buf_addf(&line, "Content-Encoding: %s", codec_name((enum codec)config->compress_body));
-		error = add_line(lines, n, &line);
+		error = add_line(step, &line);
 	}
 	if (error == 0 && config->compress == STEP_HTTP_COMPRESSED && !step_http_header(config, "accept-encoding")) {
 		buf_clear(&line);
 		buf_add_str(&line, "Accept-Encoding: " HTTP_ENCODINGS);
-		error = add_line(lines, n, &line);
+		error = add_line(step, &line);
 	}
 	if (error == 0 && config->tls.server_name && !step_http_header(config, "host")) {
 		bool v6 = strchr(step->origin.host, ':');
@@ -90,7 +92,7 @@ static int make_constant_headers(const struct http_step *step, char **lines, siz
 		buf_addf(&line, v6 ? "Host: [%s]" : "Host: %s", step->origin.host);
 		if (step->origin.port != 443)
 			buf_addf(&line, ":%u", (unsigned)step->origin.port);
-		error = add_line(lines, n, &line);
+		error = add_line(step, &line);
 	}
 	if (line.data)
 		explicit_bzero(line.data, line.room);
@@ -101,14 +103,12 @@ static int make_constant_headers(const struct http_step *step, char **lines, siz
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	char **lines = calloc(config->headers.n + 5, sizeof(char *));
-	size_t n = 0;
 	struct http_tls tls = {0};
-	int error = lines ? step_http_find_tls(config, env, &tls, err) : WEIR_ENOMEM;
+	int error = step_http_find_tls(config, env, &tls, err);
 	if (error == 0)
 		error = step_http_find_proxies(config, env, &step->proxies, err);
 	if (error == 0)
-		error = make_constant_headers(step, lines, &n, err);
+		error = make_constant_headers(step, err);
 	const struct http_client_options opts = {
 		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
 		.expected = env->concurrency,
@@ -120,17 +120,14 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
-		.all_headers = env->meta,
+		.all_headers = env->meta || config->when.n,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.public_foreign = !env->allow_private,
-		.headers = (const char *const *)lines,
-		.header_count = n,
+		.headers = (const char *const *)step->lines,
+		.header_count = step->line_count,
 	};
 	if (error == 0)
 		error = http_client_new(&opts, &step->client);
-	for (size_t i = 0; i < n; i++)
-		free(lines[i]);
-	free(lines);
 	return error;
 }
 
@@ -139,8 +136,13 @@ static void http_close(struct step *handle)
 	struct http_step *step = (struct http_step *)handle;
 	if (!step)
 		return;
+	jq_client_free(step->body);
+	step_http_rules_close(step->rules);
 	http_client_free(step->client);
 	http_proxies_free(step->proxies);
+	for (size_t i = 0; i < step->line_count; i++)
+		free(step->lines[i]);
+	free(step->lines);
 	free(step);
 }
 
@@ -148,7 +150,8 @@ static bool http_reads_meta(const void *arg)
 {
 	const struct step_http_config *config = arg;
 	const struct template *body = step_http_body(config);
-	bool reads = template_has_meta(config->url) || (body && template_has_meta(body));
+	bool reads = template_has_meta(config->url) || (body && template_has_meta(body)) ||
+		     (config->json.program && jq_reads_meta(config->json.program)) || step_http_rules_read_meta(config);
 	for (size_t i = 0; i < config->headers.n; i++)
 		reads = reads || template_has_meta(config->headers.headers[i].value);
 	return reads;
@@ -165,17 +168,23 @@ static void find_needs(struct http_step *step)
 			   step->varying_headers || config->into;
 }
 
-static int http_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
+static int http_open(const void *arg, const struct step_env *env, struct step **ret_step, struct weir_error *err)
 {
 	struct http_step *step = calloc(1, sizeof *step);
 	if (!step)
 		return weir_error_set(err, WEIR_ENOMEM, "step http: out of memory");
-	step->config = config;
+	const struct step_http_config *config = step->config = arg;
 	step->tells_meta = env->meta;
 	step->is_list = env->url_list;
+	step->sends_key = step_http_sends_key(step->config);
+	step->key_number = env->key_number;
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
+	if (error == 0)
+		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
+	if (error == 0)
+		error = step_http_body_open(config, env->exe_path, &step->body, err);
 	if (error < 0) {
 		http_close((struct step *)step);
 		return err && err->text[0] ? error : weir_error_set(err, error, "step http: %s", weir_strerror(error));
@@ -244,12 +253,28 @@ static int render_url(const struct http_step *step, const struct template_input 
 	return error ? error : encode_beyond_ascii(url);
 }
 
-static int write_varying_headers(const struct http_step *step, struct exchange *x, const struct template_input *input,
-				 struct weir_error *err)
+/* The same in each attempt, so that a server that knows it does nothing twice. */
+static int write_key(const struct http_step *step, const struct step_call *call, struct exchange *x)
+{
+	struct buf line = {0};
+	buf_add_str(&line, STEP_HTTP_KEY ": ");
+	step_put_key(call, &line);
+	if (step->key_number)
+		buf_addf(&line, "-%zu", step->key_number);
+	char *text = buf_take(&line, NULL);
+	if (!text)
+		return WEIR_ENOMEM;
+	x->lines[x->line_count++] = text;
+	x->key = text + strlen(STEP_HTTP_KEY ": ");
+	return 0;
+}
+
+static int write_varying_headers(const struct http_step *step, const struct step_call *call, struct exchange *x,
+				 const struct template_input *input, struct weir_error *err)
 {
 	const struct key_headers *headers = &step->config->headers;
-	x->lines = calloc(step->varying_headers, sizeof(char *));
-	if (!x->lines)
+	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
+	if (!x->lines || (step->sends_key && write_key(step, call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
 		if (template_is_constant(headers->headers[i].value))
@@ -270,7 +295,7 @@ static int write_varying_headers(const struct http_step *step, struct exchange *
 static bool body_is_json(const struct http_step *step, const struct exchange *x)
 {
 	const struct key_header *type = step_http_content_type(step->config);
-	if (!type || step->config->json)
+	if (!type || step->config->json.template)
 		return true;
 	if (template_is_constant(type->value))
 		return step_http_is_json(template_text(type->value));
@@ -280,19 +305,16 @@ static bool body_is_json(const struct http_step *step, const struct exchange *x)
 	return false;
 }
 
-static int render(const struct http_step *step, struct exchange *x, const struct template_input *input,
-		  struct weir_error *err)
+static int render(const struct http_step *step, const struct step_call *call, struct exchange *x,
+		  const struct template_input *input, struct weir_error *err)
 {
 	int error = render_url(step, input, &x->url, err);
-	if (error == 0 && step->varying_headers)
-		error = write_varying_headers(step, x, input, err);
+	if (error == 0 && (step->varying_headers || step->sends_key))
+		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
 	if (error == 0 && body)
 		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
 					      : template_render(body, input, &x->body, err);
-	if (error == 0 && body && step->config->compress_body)
-		error = codec_pack((enum codec)step->config->compress_body, x->body.data ? x->body.data : "",
-				   x->body.len, &x->packed);
 	if (error == 0 && (x->url.failed || x->body.failed))
 		error = WEIR_ENOMEM;
 	return error;
@@ -347,7 +369,7 @@ static bool is_nothing(const struct http_step *step, const struct exchange *x)
 	return step->is_list && !x->url.len;
 }
 
-/* STEP_OK, or STEP_DEAD with the reason. */
+/* STEP_OK, or what there is instead of a request, with the reason. */
 static enum step_verdict prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct weir_error err = {0};
@@ -355,7 +377,7 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	struct template_input input = {0};
 	int error = find_input(step, call, &input, &meta, &err);
 	if (error == 0)
-		error = render(step, x, &input, &err);
+		error = render(step, call, x, &input, &err);
 	json_free(meta);
 	if (error == 0 && step->config->into &&
 	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
@@ -365,15 +387,22 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	if (error < 0)
 		return step_say(call, STEP_DEAD, "template: %.200s", err.text);
 	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
-	return wrong ? step_say(call, STEP_DEAD, "url: %s", wrong) : STEP_OK;
+	if (wrong)
+		return step_say(call, STEP_DEAD, "url: %s", wrong);
+	enum step_verdict verdict = step->body ? step_http_body_make(step, call, x) : STEP_OK;
+	if (verdict == STEP_OK && step->config->compress_body && step_http_has_body(step->config) &&
+	    codec_pack((enum codec)step->config->compress_body, x->body.data ? x->body.data : "", x->body.len,
+		       &x->packed))
+		verdict = step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
+	return verdict;
 }
 
-static struct http_request make_request(const struct http_step *step, const struct exchange *x)
+static void make_request(const struct http_step *step, struct exchange *x)
 {
 	const struct http_hop *hop = x->hop;
 	const struct buf *body = step->config->compress_body ? &x->packed : &x->body;
-	bool is_emptied = hop && hop->is_emptied, has_body = step_http_body(step->config) && !is_emptied;
-	return (struct http_request){
+	bool is_emptied = hop && hop->is_emptied, has_body = step_http_has_body(step->config) && !is_emptied;
+	x->request = (struct http_request){
 		.method = is_emptied ? "GET" : methods[step->config->method],
 		.url = hop ? hop->url : x->url.data,
 		.origin = hop ? &hop->origin : &x->origin,
@@ -389,24 +418,27 @@ static struct http_request make_request(const struct http_step *step, const stru
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	enum step_verdict verdict = prepare(step, call, x);
+	make_request(step, x);
 	if (verdict != STEP_OK || is_nothing(step, x))
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
-	const struct http_request request = make_request(step, x);
-	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
-	step_http_leave(step, call, x, error);
+	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
+	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
+	step_http_leave(call, x, error);
+	if (call->explain) { /* the judge takes the body of a good answer */
+		step_http_explain(step, call, x);
+		x->explained = true;
+	}
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error == WEIR_ETIMEDOUT)
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	if (step_http_is_followed(step, call, x))
-		return step_http_follow(step, call, x, &request);
-	verdict = step_http_judge(step, call, x);
-	call->took += x->hop ? x->hop->took : 0;
-	return step_http_excuse(call, verdict);
+	if (verdict == STEP_OK && step_http_is_followed(step, call, x))
+		return step_http_follow(step, call, x);
+	return step_http_excuse(call, verdict == STEP_OK ? step_http_judge(step, call, x) : verdict);
 }
 
 /* Puts the item around the answer. */
@@ -440,14 +472,15 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 		*call->leg = NULL;
 	enum step_verdict verdict = exchange(step, call, &x);
 	bool last = verdict == STEP_OK || verdict == STEP_DEAD || (verdict == STEP_RETRY && call->last_attempt);
-	bool answered = verdict != STEP_OK || (!is_nothing(step, &x) && !call->permit->next);
-	if (step->config->record && last && answered)
+	bool nothing =
+		verdict == STEP_OK && (is_nothing(step, &x) || x.verdict.then == STEP_HTTP_DROP || call->permit->next);
+	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
-	if (step_wants_evidence(call, verdict))
-		step_http_explain(call, &x, methods[step->config->method]);
-	if (verdict == STEP_OK && answered && step->config->into)
+	if (step_wants_evidence(call, verdict) && !x.explained)
+		step_http_explain(step, call, &x);
+	if (verdict == STEP_OK && !nothing && step->config->into)
 		verdict = put_into(call, &x);
-	if (verdict == STEP_OK && answered && step->tells_meta)
+	if (verdict == STEP_OK && !nothing && step->tells_meta)
 		verdict = put_meta(call, &x);
 	for (size_t i = 0; i < x.line_count; i++)
 		free(x.lines[i]);
@@ -472,10 +505,10 @@ static void http_figures(const struct step *handle, struct buf *json)
 }
 
 /* To wait for all connections, and to look up a host. */
-static unsigned http_held(const void *config)
+static unsigned http_held(const void *arg)
 {
-	(void)config;
-	return 5;
+	const struct step_http_config *config = arg;
+	return 5 + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
 }
 
 static const struct step_ops http_ops = {

@@ -20,11 +20,27 @@
 #include <time.h>
 #include <weir/run.h>
 
+static const char closed_unanswered[] = "connection closed without an answer";
+
+/*
+ * When a connection that was used before ends without a byte of an answer, libcurl sends the request once more on
+ * another one, up to five times, and says nothing of it.  The server may have acted, and those who count calls would
+ * count too few: so that ends the request instead, and whether there is another attempt the caller decides.
+ */
+static bool is_sent_again(struct transfer *self)
+{
+	if (self->was_sent)
+		http_transfer_refuse(self, HTTP_RESET, closed_unanswered);
+	return self->was_sent;
+}
+
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	(void)purpose;
 	struct transfer *self = arg;
 	struct http_transfers *all = self->shard->all;
+	if (is_sent_again(self))
+		return CURL_SOCKET_BAD;
 	if (self->public_only && !http_address_is_public(&address->addr)) {
 		http_transfer_refuse(self, HTTP_NOT_ALLOWED,
 				     "the host has a private address; --allow-private permits it");
@@ -45,7 +61,9 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 {
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
 	struct transfer *self = arg;
-	self->is_connected = true;
+	if (is_sent_again(self))
+		return CURL_PREREQFUNC_ABORT;
+	self->was_sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
 }
@@ -123,6 +141,16 @@ static void copy_clean(char *to, size_t room, const char *from)
 	to[i] = '\0';
 }
 
+/* Of a certificate that nobody known has signed; the numbers are OpenSSL's. */
+static bool lacks_authority(const struct transfer *self, CURLcode code)
+{
+	enum { SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN, NO_ISSUER };
+	long result = 0;
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		curl_easy_getinfo(self->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+	return result >= SELF_SIGNED && result <= NO_ISSUER;
+}
+
 static void describe_failure(const struct transfer *self, CURLcode code, struct http_response *response)
 {
 	long os_error = self->socket_errno;
@@ -130,16 +158,21 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 		curl_easy_getinfo(self->easy, CURLINFO_OS_ERRNO, &os_error);
 	const char *text = self->error[0] ? self->error : curl_easy_strerror(code);
 	if (code == CURLE_GOT_NOTHING)
-		text = "connection closed without an answer";
+		text = closed_unanswered;
 	else if (code == CURLE_PARTIAL_FILE)
 		text = "body truncated";
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
-		text = "the answer is not HTTP";
+		text = response->is_stray ? "bytes of an earlier answer were on the connection"
+					  : "the answer is not HTTP";
 	else if (code == CURLE_COULDNT_CONNECT && os_error)
 		text = os_error == ECONNREFUSED ? "refused" : weir_strerror(-(int)os_error);
 	else if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && os_error == ECONNRESET)
 		text = "connection reset";
 	copy_clean(response->detail, sizeof response->detail, text);
+	size_t n = strlen(response->detail);
+	if (lacks_authority(self, code))
+		snprintf(response->detail + n, sizeof response->detail - n,
+			 "; tls.ca, or --ca of weir get, names the authority to trust");
 }
 
 /* A failure before there was a connection to the host; what the proxy is to blame for says so. */
@@ -210,7 +243,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 		copy_clean(response->detail, sizeof response->detail, self->detail);
 	else if (code != CURLE_OK)
 		describe_failure(self, code, response);
-	if (code != CURLE_OK && self->proxy && !self->is_connected && self->failure == HTTP_ANSWERED)
+	if (code != CURLE_OK && self->proxy && !self->was_sent && self->failure == HTTP_ANSWERED)
 		describe_proxy(self, code, response);
 	if (code != CURLE_OK)
 		self->base.closed = true;
@@ -457,12 +490,11 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	*response = (struct http_response){0};
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
-	self->is_connected = false;
 	self->origin = request->origin;
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->has_head = self->framed = false;
+	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);

@@ -61,31 +61,32 @@ static bool is_of_no_service(int status)
 	return (status >= 502 && status <= 504) || status >= 520;
 }
 
-static enum weir_outcome outcome_of_status(const struct step_http_config *config, const struct http_response *response)
+static enum weir_outcome outcome_of_answer(const struct http_verdict *verdict, int status)
 {
-	int status = response->status;
-	if (step_http_is_good(config, status))
+	if (verdict->then == STEP_HTTP_OK || verdict->then == STEP_HTTP_DROP)
 		return WEIR_OUTCOME_GOOD;
-	if (step_http_is_throttled(response))
+	if (verdict->then == STEP_HTTP_PAUSE) /* the item is to lose nothing by it */
+		return WEIR_OUTCOME_RELEASED;
+	if (verdict->then == STEP_HTTP_THROTTLED)
 		return WEIR_OUTCOME_THROTTLED;
-	if (status == 401 || status == 403 || status == 407)
+	if ((status == 401 || status == 403 || status == 407) && !verdict->is_said)
 		return WEIR_OUTCOME_DENIED;
 	if (status < 500)
 		return WEIR_OUTCOME_GOOD;
 	return is_of_no_service(status) ? WEIR_OUTCOME_FAILED : WEIR_OUTCOME_ERROR;
 }
 
-static enum weir_outcome outcome_of(const struct step_http_config *config, const struct http_response *response)
+static enum weir_outcome outcome_of(const struct exchange *x)
 {
-	switch (response->failure) {
+	switch (x->response.failure) {
 	case HTTP_ANSWERED:
-		return outcome_of_status(config, response);
+		return outcome_of_answer(&x->verdict, x->response.status);
 	case HTTP_TOO_LARGE: /* it answers, and how */
 		return WEIR_OUTCOME_GOOD;
 	case HTTP_PROXY_DENIED:
 		return WEIR_OUTCOME_DENIED;
-	case HTTP_PROTOCOL:
-		return WEIR_OUTCOME_ERROR;
+	case HTTP_PROTOCOL: /* bytes of another answer say nothing of this one */
+		return x->response.is_stray ? WEIR_OUTCOME_RELEASED : WEIR_OUTCOME_ERROR;
 	case HTTP_TIMEOUT:
 		return WEIR_OUTCOME_TIMED_OUT;
 	case HTTP_NOT_ALLOWED: /* nobody was asked */
@@ -96,13 +97,15 @@ static enum weir_outcome outcome_of(const struct step_http_config *config, const
 	}
 }
 
-void step_http_leave(const struct http_step *step, struct step_call *call, const struct exchange *x, int error)
+void step_http_leave(struct step_call *call, const struct exchange *x, int error)
 {
 	struct weir_attempt *permit = call->permit;
 	permit->outcome = WEIR_OUTCOME_RELEASED;
 	if (error == 0) {
-		permit->outcome = outcome_of(step->config, &x->response);
+		permit->outcome = outcome_of(x);
 		permit->hint = x->response.hint;
+		if (x->verdict.then == STEP_HTTP_THROTTLED && x->verdict.after)
+			permit->hint.retry_after = x->verdict.after;
 		permit->took = x->response.took;
 	} else if (error == WEIR_ETIMEDOUT) {
 		permit->outcome = WEIR_OUTCOME_TIMED_OUT;

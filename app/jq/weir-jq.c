@@ -12,6 +12,7 @@
  *     request:  number value \n               with --vars:  number value RS source RS meta \n   ($source, $meta)
  *     answer:   number output (RS output)* \n  no output: nothing behind the number and its blank
  *               number ! message \n            an error; outputs before it do not count
+ *               number ? after message \n      the error asks to try again, so many milliseconds later
  *
  * RS is the byte 0x1e, which stands in no JSON text.  Each answer is written before the next request is begun, so the
  * first request without an answer is the one being worked on.  Out of memory, weir-jq answers the request with that and
@@ -43,6 +44,8 @@ enum {
 	MESSAGE_MOST = 200,
 	RS = 0x1e,
 };
+
+static const double AFTER_MOST_S = 1e9; /* beyond any wait */
 
 struct jq_worker {
 	jq_state *jq;
@@ -163,8 +166,8 @@ static jv parse_vars(struct jq_worker *worker, char *line, size_t n)
 	return all;
 }
 
-/* One line of valid UTF-8; consumes the message. */
-static void answer_error(struct buf *out, const char *before, jv message)
+/* Writes a mark and what goes with it, and the message (consumed) as one line of valid UTF-8. */
+static void answer_failure(struct buf *out, const char *mark, jv message)
 {
 	if (jv_get_kind(message) != JV_KIND_STRING)
 		message = jv_dump_string(message, 0);
@@ -175,8 +178,7 @@ static void answer_error(struct buf *out, const char *before, jv message)
 		for (keep = MESSAGE_MOST; keep && ((unsigned char)text[keep] & 0xC0) == 0x80; keep--)
 			;
 	out->len = number_bytes;
-	buf_add_char(out, '!');
-	buf_add_str(out, before);
+	buf_add_str(out, mark);
 	size_t start = out->len;
 	buf_add(out, text, keep);
 	for (char *p = out->data + start; p < out->data + out->len; p++)
@@ -185,6 +187,43 @@ static void answer_error(struct buf *out, const char *before, jv message)
 	if (keep < len)
 		buf_add_str(out, "...");
 	jv_free(message);
+}
+
+static void answer_error(struct buf *out, jv message)
+{
+	answer_failure(out, "!", message);
+}
+
+static bool asks_to_try_again(jv message)
+{
+	if (jv_get_kind(message) != JV_KIND_OBJECT)
+		return false;
+	jv retry = jv_object_get(jv_copy(message), jv_string("retry"));
+	bool asks = jv_get_kind(retry) == JV_KIND_TRUE;
+	jv_free(retry);
+	return asks;
+}
+
+/* What error({retry: true, after: 2, why: "..."}) says; consumes it.  after and why may be left out. */
+static void answer_retry(struct buf *out, jv message)
+{
+	jv after = jv_object_get(jv_copy(message), jv_string("after"));
+	jv why = jv_object_get(message, jv_string("why"));
+	jv_kind kind = jv_get_kind(after);
+	double seconds = kind == JV_KIND_NUMBER ? jv_number_value(after) : 0;
+	seconds = seconds > AFTER_MOST_S ? AFTER_MOST_S : seconds > 0 ? seconds : 0;
+	char mark[32];
+	snprintf(mark, sizeof mark, "?%lld ", (long long)(seconds * 1000 + 0.999));
+	if (kind != JV_KIND_NUMBER && kind != JV_KIND_NULL && kind != JV_KIND_INVALID) {
+		jv_free(why);
+		answer_error(out, jv_string("the error asks to try again, but `after` is not a number of seconds"));
+	} else if (jv_is_valid(why)) {
+		answer_failure(out, mark, why);
+	} else {
+		jv_free(why);
+		answer_failure(out, mark, jv_string("the program asks to try again"));
+	}
+	jv_free(after);
 }
 
 /* For what nests deeper than 256 jq 1.6 writes words in angle brackets, which differ from version to version. */
@@ -212,7 +251,7 @@ static void transform(struct jq_worker *worker, jq_state *jq, jv value)
 	while (jv_is_valid(output = jq_next(jq))) {
 		if (++outputs > worker->most) {
 			jv_free(output);
-			answer_error(out, "", jv_string_fmt("more than %ld outputs (max_outputs)", worker->most));
+			answer_error(out, jv_string_fmt("more than %ld outputs (max_outputs)", worker->most));
 			return;
 		}
 		if (outputs > 1)
@@ -221,12 +260,12 @@ static void transform(struct jq_worker *worker, jq_state *jq, jv value)
 		size_t len = (size_t)jv_string_length_bytes(jv_copy(text));
 		if (out->len + len > OUT_MOST) {
 			jv_free(text);
-			answer_error(out, "", jv_string("outputs over 10 MiB"));
+			answer_error(out, jv_string("outputs over 10 MiB"));
 			return;
 		}
 		if (is_cut(jv_string_value(text))) {
 			jv_free(text);
-			answer_error(out, "", jv_string("an output nested deeper than 256 levels"));
+			answer_error(out, jv_string("an output nested deeper than 256 levels"));
 			return;
 		}
 		buf_add(out, jv_string_value(text), len);
@@ -234,9 +273,10 @@ static void transform(struct jq_worker *worker, jq_state *jq, jv value)
 	}
 	if (jq_halted(jq)) {
 		jv_free(output);
-		answer_error(out, "", jv_string("the program halted"));
+		answer_error(out, jv_string("the program halted"));
 	} else if (jv_invalid_has_msg(jv_copy(output))) {
-		answer_error(out, "", jv_invalid_get_msg(output));
+		jv message = jv_invalid_get_msg(output);
+		asks_to_try_again(message) ? answer_retry(out, message) : answer_error(out, message);
 	} else {
 		jv_free(output);
 	}
@@ -269,7 +309,7 @@ static void answer_text(struct jq_worker *worker, jq_state *jq, char *text, size
 	if (jv_is_valid(value))
 		transform(worker, jq, value);
 	else
-		answer_error(&worker->out, "not json: ", without_place(jv_invalid_get_msg(value)));
+		answer_failure(&worker->out, "!not json: ", without_place(jv_invalid_get_msg(value)));
 }
 
 /* The program as it is compiled for this mark. */
@@ -307,7 +347,7 @@ static void answer_carefully(struct jq_worker *worker, char *text, size_t n)
 		answer_text(worker, worker->careful, to, n);
 		out->len = number_bytes + digits_restore(out->data + number_bytes, out->len - number_bytes, mark);
 	} else {
-		answer_error(out, "", jv_string("a number has more digits than jq keeps"));
+		answer_error(out, jv_string("a number has more digits than jq keeps"));
 	}
 	clear(marked);
 }

@@ -172,6 +172,11 @@ static void memory_grow(struct broker *handle, size_t capacity)
 	broker->capacity = capacity;
 }
 
+static void memory_look(struct broker *handle)
+{
+	broker_line_look(&((struct memory_broker *)handle)->line);
+}
+
 static void memory_counts(const struct broker *handle, struct broker_counts *ret_counts)
 {
 	const struct memory_broker *broker = (const struct memory_broker *)handle;
@@ -209,6 +214,7 @@ static const struct broker_ops memory_ops = {
 		  .nack = memory_nack,
 		  .stop = memory_stop,
 		  .grow = memory_grow,
+		  .look = memory_look,
 		  .counts = memory_counts},
 	.journal = {.recall = memory_recall, .begin = memory_begin, .audit = memory_audit},
 	.open = memory_open,

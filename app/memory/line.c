@@ -31,18 +31,42 @@ static int64_t key_of(const struct broker_line *line, const struct item *item)
 	return key;
 }
 
+/* The heap in which it is when it is ready; NULL: it is fresh, and there are no classes. */
+static struct weir_heap *heap_of(struct broker_line *line, const struct item *item)
+{
+	if (item->attempts)
+		return &line->again;
+	if (item->attempt_state.taken || item->due)
+		return &line->deferred;
+	return line->opts.class_of ? &line->ranked : NULL;
+}
+
 static void make_ready(struct broker_line *line, struct item *item)
 {
-	bool is_fresh = !item->attempts && !item->attempt_state.taken;
-	if (is_fresh && !line->opts.class_of)
-		STAILQ_INSERT_TAIL(&line->fresh, item, behind);
+	struct weir_heap *heap = heap_of(line, item);
+	if (heap)
+		weir_heap_add(heap, key_of(line, item), &item->waiting);
 	else
-		weir_heap_add(is_fresh         ? &line->ranked
-			      : item->attempts ? &line->again
-					       : &line->deferred,
-			      key_of(line, item), &item->waiting);
-	if (!line->n++)
+		STAILQ_INSERT_TAIL(&line->fresh, item, behind);
+	if (!line->n++ || line->opts.only)
 		weir_event_set(line->changed);
+}
+
+/* Takes that item if it is ready; else NULL.  No other in memory came before it, so of those that are fresh it is the
+ * first. */
+static struct item *take_only(struct broker_line *line, const struct item *only)
+{
+	struct weir_heap *heap = heap_of(line, only);
+	struct item *item = NULL;
+	size_t index = only->waiting.index;
+	if (heap && index && index <= heap->n && heap->entries[index].node == &only->waiting) {
+		item = item_of(heap->entries[index].node);
+		weir_heap_remove(heap, &item->waiting);
+	} else if (!heap && STAILQ_FIRST(&line->fresh) == only) {
+		item = STAILQ_FIRST(&line->fresh);
+		STAILQ_REMOVE_HEAD(&line->fresh, behind);
+	}
+	return item;
 }
 
 /* The one of two heaps whose top has the smaller key; NULL is an empty one. */
@@ -66,10 +90,15 @@ static struct item *next_item(struct broker_line *line)
 	return item;
 }
 
+/* NULL: there is none that may be handed out. */
 static struct item *take_one(struct broker_line *line)
 {
-	line->n--;
-	return next_item(line);
+	if (!line->n)
+		return NULL;
+	const struct item *only = line->opts.only ? line->opts.only(line->opts.arg) : NULL;
+	struct item *item = only ? take_only(line, only) : next_item(line);
+	line->n -= item != NULL;
+	return item;
 }
 
 int broker_line_take(struct broker_line *line, struct item **ret_items, size_t max, weir_nsec deadline)
@@ -77,7 +106,7 @@ int broker_line_take(struct broker_line *line, struct item **ret_items, size_t m
 	size_t n = 0;
 	if (weir_canceled())
 		return WEIR_ECANCELED;
-	while (!line->n) {
+	while (!(ret_items[0] = take_one(line))) {
 		if (line->closed)
 			return WEIR_ECLOSED;
 		weir_event_clear(line->changed);
@@ -85,8 +114,9 @@ int broker_line_take(struct broker_line *line, struct item **ret_items, size_t m
 		if (code)
 			return code;
 	}
-	while (n < max && line->n)
-		ret_items[n++] = take_one(line);
+	do
+		n++;
+	while (n < max && (ret_items[n] = take_one(line)));
 	line->leased += n;
 	return (int)n;
 }
@@ -128,6 +158,8 @@ void broker_line_add(struct broker_line *line, struct item *item)
 	line->last_place = now > line->last_place ? now : line->last_place + 1;
 	item->place = line->last_place;
 	item->class = line->opts.class_of ? line->opts.class_of(line->opts.arg, item) : 0;
+	if (line->opts.came)
+		line->opts.came(line->opts.arg, item);
 	if (item->due > now)
 		wait_until_due(line, item);
 	else
@@ -171,6 +203,7 @@ void broker_line_free(struct broker_line *line)
 		weir_group_wait(line->mover, WEIR_FOREVER);
 		weir_shield_leave();
 	}
+	line->opts.only = NULL;
 	while (line->n)
 		item_free(take_one(line));
 	while (line->waiting.n)

@@ -10,6 +10,7 @@
  *
  * By class all that are ready share one order, that of the classes and of when an item came first; else what came back
  * goes before what is fresh.  While there is no room for retries (options.fresh_first) those that are due go last.
+ * While options.only names an item, none but that is handed out.
  *
  * Nothing but broker_line_take() suspends, and no memory is needed to add an item or to take it back.  All calls belong
  * on fibers of one loop.
@@ -30,7 +31,7 @@ struct broker_line {
 	struct weir_heap waiting;                 /* by when they are due */
 	bool closed;
 	weir_nsec last_place;
-	struct weir_event *changed; /* an item is ready, or it was closed */
+	struct weir_event *changed; /* an item is ready, it was closed, or opts.only has changed */
 	struct weir_event *earlier; /* another one is the first that is due */
 	struct weir_group *mover;
 };
@@ -61,6 +62,12 @@ static inline void broker_line_forget(struct broker_line *line, size_t n)
 static inline size_t broker_line_items(const struct broker_line *line)
 {
 	return line->n + line->leased + line->waiting.n;
+}
+
+/* Who takes looks again, since opts.only may answer otherwise now. */
+static inline void broker_line_look(struct broker_line *line)
+{
+	weir_event_set(line->changed);
 }
 
 /* Nothing more will become ready. */

@@ -43,6 +43,7 @@ struct mock_config {
 	size_t max_connections; /* 0: no limit */
 	uint64_t error_status;
 	uint64_t seed;
+	const char *log;         /* file to which each request is added, as /echo shows it; NULL: none */
 	const char *retry_after; /* of a refusal: NULL: what the limit says, rounded up; "": none; else see
 				    mock_retry_after() */
 	bool retry_after_date;   /* what the limit says, as a date */

@@ -47,32 +47,51 @@ fail:
 			      strerror(error), error == EADDRINUSE ? "; --listen takes another address or port" : "");
 }
 
+/* -1: none is wanted. */
+static int open_log(const char *path, struct weir_error *err)
+{
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+	return path && fd < 0 ? weir_error_set(err, -errno, "cannot open %s: %s", path, strerror(errno)) : fd;
+}
+
 int mock_server_new(const struct mock_config *config, struct mock_server **ret_server, struct weir_error *err)
 {
 	struct mock_server *server = calloc(1, sizeof *server);
+	int result = WEIR_ENOMEM;
 	if (!server)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	server->fd = listen_at(&config->listen, err);
-	if (server->fd < 0) {
-		int result = server->fd;
-		free(server);
-		return result;
-	}
 	server->config = config;
 	server->reserve_fd = open_reserve();
+	server->log_fd = -1;
+	server->fd = listen_at(&config->listen, err);
+	if (server->fd < 0) {
+		result = server->fd;
+		goto fail;
+	}
+	server->log_fd = open_log(config->log, err);
+	if (config->log && server->log_fd < 0) {
+		result = server->log_fd;
+		goto fail;
+	}
 	if (mock_desk_init(&server->desk, config) < 0) {
-		mock_server_free(server);
-		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+		weir_error_set(err, result, "out of memory");
+		goto fail;
 	}
 	*ret_server = server;
 	return 0;
+fail:
+	mock_server_free(server);
+	return result;
 }
 
 void mock_server_free(struct mock_server *server)
 {
 	if (!server)
 		return;
-	close(server->fd);
+	if (server->fd >= 0)
+		close(server->fd);
+	if (server->log_fd >= 0)
+		close(server->log_fd);
 	if (server->reserve_fd >= 0)
 		close(server->reserve_fd);
 	mock_desk_fini(&server->desk);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "content.h"
+
 enum { OUT_BYTES = 64 * 1024, KEPT_BODY_BYTES = 64 * 1024 };
 
 static void refuse(struct mock_conn *conn, int status)
@@ -82,6 +84,23 @@ static bool deliver(struct mock_conn *conn, const struct mock_answer *answer, si
 	return conn->ready < OUT_BYTES || mock_conn_flush(conn) == 0;
 }
 
+/* Notes the request and decides on its answer; false: it cannot be noted. */
+static bool take(struct mock_conn *conn, const struct mock_request *request, const char *text,
+		 const struct buf *content, struct mock_answer *ret_answer)
+{
+	struct mock_server *server = conn->server;
+	struct buf line = {0};
+	bool noted = true;
+	if (server->log_fd >= 0) {
+		mock_content_echo(&line, request, text, content);
+		noted = !line.failed && write(server->log_fd, line.data, line.len) == (ssize_t)line.len;
+		buf_fini(&line);
+	}
+	if (noted)
+		mock_answer_make(&server->desk, request, text, content, ret_answer);
+	return noted;
+}
+
 static bool answer_body_request(struct mock_conn *conn, const struct mock_request *request,
 				struct mock_answer *ret_answer)
 {
@@ -89,8 +108,7 @@ static bool answer_body_request(struct mock_conn *conn, const struct mock_reques
 	bool good = buf_add(&head, conn->data + conn->at, request->head_bytes) == 0;
 	conn->at += request->head_bytes;
 	good = good && read_body(conn, request, &content);
-	if (good)
-		mock_answer_make(&conn->server->desk, request, head.data, &content, ret_answer);
+	good = good && take(conn, request, head.data, &content, ret_answer);
 	buf_fini(&head);
 	buf_fini(&content);
 	return good;
@@ -104,7 +122,8 @@ static bool answer(struct mock_conn *conn, const struct mock_request *request)
 		if (!answer_body_request(conn, request, &answer))
 			return false;
 	} else {
-		mock_answer_make(desk, request, conn->data + conn->at, NULL, &answer);
+		if (!take(conn, request, conn->data + conn->at, NULL, &answer))
+			return false;
 		conn->at += request->head_bytes;
 	}
 	size_t head_bytes = mock_answer_encode(&answer, &desk->body, &conn->out);

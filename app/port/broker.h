@@ -33,6 +33,12 @@ struct broker_options {
 	/* Whether there is no room for retries at the moment: then what is fresh goes before items that have used up an
 	 * attempt.  NULL: there always is. */
 	bool (*fresh_first)(void *arg);
+
+	/* For who keeps the order of the items, NULL: nobody does.  came: the item is in memory from now on; items come
+	 * in the order in which they were put.  only: the one item that may be handed out now; NULL: any.  When that
+	 * has changed look() (queue.h) is called. */
+	void (*came)(void *arg, struct item *item);
+	const struct item *(*only)(void *arg);
 };
 
 struct broker_ops {

@@ -101,10 +101,11 @@ uint32_t cause_of(const char *reason, const char *evidence, size_t evidence_byte
 {
 	struct json *json = parse(evidence, evidence_bytes);
 	const char *error = json ? json_member_text(json, "error") : "", *said = *error ? error : reason;
-	bool is_of_jq = json && !strcmp(json_member_text(json, "kind"), "jq");
+	bool quotes_values =
+		!strncmp(said, "not json: ", 10) || (json && !strcmp(json_member_text(json, "kind"), "jq"));
 	struct buf text = {0};
 	uint64_t sum = WEIR_HASH;
-	cause_normalize(said, strlen(said), is_of_jq, &text);
+	cause_normalize(said, strlen(said), quotes_values, &text);
 	sum = hash_member(sum, json, "step");
 	sum = hash_member(sum, json, "kind");
 	sum = hash_member(sum, json, "status");
@@ -147,7 +148,7 @@ void cause_say(const char *reason, const char *evidence, size_t evidence_bytes, 
 	if (json)
 		say_where(json, out);
 	buf_add_str(out, reason);
-	if (*error)
+	if (*error && !strstr(reason, error)) /* it may quote that already */
 		buf_addf(out, ": %s", error);
 	json_free(json);
 }

@@ -28,7 +28,8 @@ void cause_describe(const char *evidence, size_t evidence_bytes, struct buf *out
 void cause_say(const char *reason, const char *evidence, size_t evidence_bytes, struct buf *out);
 
 /* The text without what differs from item to item: words with a digit or an @ in them become #.  in_parentheses: what
- * stands in them, too (jq puts values there).  Appended to out, which is cut at CAUSE_TEXT_BYTES. */
+ * stands in them, too (jq puts values there, and "not json" the bytes around the mistake).  Appended to out, which is
+ * cut at CAUSE_TEXT_BYTES. */
 #define CAUSE_TEXT_BYTES 240
 void cause_normalize(const char *text, size_t n, bool in_parentheses, struct buf *out);
 

@@ -112,27 +112,29 @@ static const char *find_in_text(const char *body, size_t n, size_t *ret_n)
 	return body;
 }
 
-static void add_line(struct buf *out, const char *text, size_t n)
+size_t evidence_find_error(const char *body, size_t n, char ret_line[EVIDENCE_ERROR_BYTES])
 {
-	char line[EVIDENCE_ERROR_BYTES];
-	size_t kept = cut(text, n, sizeof line);
+	struct json *json = NULL;
+	size_t found_n = 0, mark = n >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0; /* of the byte order */
+	const char *found = NULL;
+	body += mark;
+	n -= mark;
+	if (n && n <= JSON_BYTES_MAX && json_parse(body, n, &json, NULL) == 0)
+		found = find_in_json(json, &found_n);
+	else if (n)
+		found = find_in_text(body, n, &found_n);
+	size_t kept = found ? cut(found, found_n, EVIDENCE_ERROR_BYTES - 1) : 0;
 	for (size_t i = 0; i < kept; i++)
-		line[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
-	add_hidden(out, "error", line, kept);
+		ret_line[i] = (unsigned char)found[i] < 0x20 ? ' ' : found[i];
+	ret_line[kept] = 0;
+	json_free(json);
+	return kept;
 }
 
 void evidence_add_error(struct buf *out, const char *body, size_t n)
 {
-	struct json *json = NULL;
-	size_t found_n = 0;
-	const char *found = NULL;
-	if (!n)
-		return;
-	if (n <= JSON_BYTES_MAX && json_parse(body, n, &json, NULL) == 0)
-		found = find_in_json(json, &found_n);
-	else
-		found = find_in_text(body, n, &found_n);
+	char line[EVIDENCE_ERROR_BYTES];
+	size_t found = evidence_find_error(body, n, line);
 	if (found)
-		add_line(out, found, found_n);
-	json_free(json);
+		add_hidden(out, "error", line, found);
 }

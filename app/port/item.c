@@ -23,6 +23,7 @@ void item_free(struct item *item)
 	value_list_fini(&item->outputs);
 	value_fini(&item->record);
 	value_fini(&item->evidence);
+	free(item->key);
 	item_forget_why(item);
 	free(item);
 }

@@ -20,11 +20,15 @@
 
 enum fate { FATE_SUCCEEDED, FATE_DROPPED, FATE_DEAD };
 
+/* Where it is in the order of the sink: not in it; others wait for it; it waits for others. */
+enum item_turn { TURN_NONE, TURN_AWAITED, TURN_HELD };
+
 #define FATES          (FATE_DEAD + 1)
 #define ITEM_WHY_BYTES 256 /* with its NUL */
 
 struct item {
 	uint64_t id;       /* the broker's name for it, from put on; never 0, never of another of the run */
+	uint64_t number;   /* the id that it was given first, if it was another one; see item_number() */
 	uint64_t position; /* in the source: line number from 1, or index */
 	unsigned attempts; /* that were used up */
 	bool bad;          /* the source found it unusable: why says why; goes to the dead letters */
@@ -41,8 +45,11 @@ struct item {
 		waiting;           /* the broker's, while the item waits for its next attempt, or is in line for it */
 	STAILQ_ENTRY(item) behind; /* the broker's: in line */
 	weir_nsec place;           /* the broker's: its place in line, which it keeps: when it came */
+	TAILQ_ENTRY(item) order;   /* the engine's: the order of the sink */
+	enum item_turn turn;       /* the engine's */
 	size_t pending;            /* the broker's: its place among what is to be stored, from 1; 0: none */
 	bool retried;              /* the broker's: it was stored that it came back */
+	char *key;                 /* what `key` of the pipeline makes of it; NULL: nothing, or nobody has asked yet */
 	char *why;                 /* the last failure: one line; NULL: none.  See item_why() */
 	struct value record;       /* what a step keeps of it for its next attempt, opaque; data is NULL: none */
 	struct value evidence; /* of a failure that makes a dead letter: a JSON object (letter.h); data is NULL: none */
@@ -56,6 +63,13 @@ struct item_ages {
 
 struct item_ages item_ages_of(const struct item *item);
 void item_set_ages(struct item *item, const struct item_ages *ages, weir_nsec after);
+
+/* What its idempotency key is made of: a dead letter that is replayed gets another id and keeps its number, unless its
+ * item has changed. */
+static inline uint64_t item_number(const struct item *item)
+{
+	return item->number ? item->number : item->id;
+}
 
 struct item *item_new(void); /* zeroed; NULL if out of memory */
 void item_free(struct item *item);

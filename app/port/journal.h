@@ -63,10 +63,11 @@ struct letter_mend {
 /* What is done to dead letters. */
 enum letters_verb {
 	LETTERS_LIST,   /* appends them as JSON lines (port/letter.h), oldest first */
-	LETTERS_REPLAY, /* puts them back among the ready, with their history */
+	LETTERS_REPLAY, /* puts them back among the ready, with their history and number (item_number()) */
 	LETTERS_PURGE,  /* forgets them, so that nothing of them is left on the disk */
 	LETTERS_GROUPS, /* appends a JSON line for each group (port/cause.h), the largest first, and one about all */
-	LETTERS_MEND,   /* replays letters with other items, and passes over those that are none any more */
+	LETTERS_MEND,   /* replays letters with other items, which get another number, and passes over those that are
+			 * none any more */
 };
 
 struct letters_request {

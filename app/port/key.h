@@ -17,15 +17,16 @@
 enum key_type {               /* written as            field in the config struct */
 		KEY_STRING,   /* text                  char *, NULL if absent */
 		KEY_TEMPLATE, /* text with ${.path}    struct template * */
-		KEY_JSON,     /* a map or a list, whose texts are templates; the text of a JSON document
-							struct template * */
-		KEY_URL, /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
-			    value                 struct template * (TEMPLATE_URL) */
+		KEY_JSON, /* a map or a list, whose texts are templates: the text of a JSON document; or a text, which
+			     is a jq program               struct key_json */
+		KEY_URL,  /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
+			     value                 struct template * (TEMPLATE_URL) */
 		KEY_PATH_IN,   /* path of a file that must exist and be readable; relative to the config file
 							char *, made absolute or relative to the working directory */
 		KEY_PATH_OUT,  /* path whose folder must exist            char * */
 		KEY_JQ,        /* a jq program, checked by compiling it   char * */
 		KEY_DURATION,  /* 10s 200ms 5m 1h 2d 100us                weir_nsec */
+		KEY_WAIT,      /* a duration, or a jq program that gives seconds   struct key_wait */
 		KEY_DURATIONS, /* a duration or a range of two: 200ms..30s   weir_nsec[2] */
 		KEY_SIZE,      /* bytes: 512, 64KiB 10MiB 1GiB, 64KB 10MB    uint64_t */
 		KEY_COUNT,     /* whole number, min..max; or the word in `choices`, which is 0    int64_t */
@@ -40,6 +41,8 @@ enum key_type {               /* written as            field in the config struc
 		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
 				  key_headers */
 		KEY_TIMES,     /* a map of whole numbers, min..max, to durations: { 0: 2s }   struct key_times */
+		KEY_LIST,      /* a list of maps of keys, `group`, each of which fills `element_bytes`   struct key_list
+				*/
 		KEY_GROUP,     /* a map of keys, `group`; its fields lie in the same struct, offsets from its
 				  start.  Or the word in `choices`, then the bool at its own offset is set; or a plain value
 				  for its key `shorthand`, whose default is then that of the group */
@@ -74,6 +77,21 @@ struct key_times {
 	size_t n;
 };
 
+struct key_json {
+	struct template *template; /* one of them, or none */
+	char *program;
+};
+
+struct key_wait {
+	char *program; /* NULL: */
+	weir_nsec time;
+};
+
+struct key_list {
+	void *elements;
+	size_t n;
+};
+
 enum key_flags {
 	KEY_REQUIRED = 1u << 0,
 	KEY_SECRET =
@@ -85,6 +103,7 @@ enum key_flags {
 	/* Changes nothing of what is done to an item: how fast, within which limits, or what happens before the first
 	 * one.  A run may resume with another value (spec/meaning.h).  Of a group: of all its keys */
 	KEY_PACE = 1u << 5,
+	KEY_INNER = 1u << 6, /* of KEY_JQ: an expression, which becomes a part of a larger program */
 };
 
 struct key {
@@ -95,7 +114,8 @@ struct key {
 	/* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any not negative */
 	int64_t min, max;
 	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
-	const struct key *group; /* of KEY_GROUP */
+	const struct key *group; /* of KEY_GROUP, KEY_LIST */
+	size_t element_bytes;    /* of KEY_LIST */
 	const char *shorthand;   /* of KEY_GROUP: the key in it that a plain value stands for; NULL: there is none */
 	unsigned flags;
 	const char *text; /* what it does, one sentence without a final stop */

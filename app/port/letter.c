@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/json.h"
 #include "data/json_writer.h"
 #include "port/cause.h"
 
@@ -19,6 +20,26 @@ struct letter letter_of(const struct item *item, int64_t at_unix)
 		.evidence = item->evidence,
 		.item = item->source,
 	};
+}
+
+int letter_number(const char *history, uint64_t id, uint64_t *ret_number)
+{
+	struct json *json;
+	const struct json *death;
+	uint64_t number = 0;
+	size_t pos = 0;
+	int code = json_parse(history, strlen(history), &json, NULL);
+	if (code)
+		return code;
+	while ((death = json_next(json, &pos, NULL))) {
+		const struct json *mended = json_member(death, "mended");
+		number = number ? number : (uint64_t)json_member_int(death, "id");
+		if (mended && json_bool(mended))
+			number = 0;
+	}
+	json_free(json);
+	*ret_number = number ? number : id;
+	return 0;
 }
 
 void letter_write(const struct letter *letter, struct buf *out)

@@ -110,6 +110,10 @@ struct queue_ops {
 	 */
 	void (*grow)(struct broker *broker, size_t capacity_items);
 
+	/* What broker_options.only answers may be another item now, or any: lease looks again.  Does not suspend. NULL,
+	 * of a broker that is shared: it does not ask. */
+	void (*look)(struct broker *broker);
+
 	/* Does not suspend, and need not be exact; not for each item. */
 	void (*counts)(const struct broker *broker, struct broker_counts *ret_counts);
 };

@@ -73,6 +73,11 @@ struct sink_ops {
 	 * to be closed.  NULL: nothing to do.  May suspend. */
 	int (*start)(struct sink *sink, struct weir_error *err);
 
+	/* What write() would make of an output, for people: appends the row as a JSON object, its columns in order.
+	 * WEIR_EDATA with why: it would be refused; WEIR_ENOMEM.  Opens nothing, knows nothing of other rows; blocks.
+	 * NULL: rows are lines, each an output as it is. */
+	int (*row)(const void *config, const struct value *output, struct buf *out, char why[200]);
+
 	/* Writes a batch.  Suspends.  0 with a verdict per item; or a negative code with err, and nothing was written:
 	 * WEIR_EAGAIN, WEIR_EBUSY or WEIR_ENOSPC when trying again later may help, WEIR_EPIPE when the reader has gone,
 	 * WEIR_EIO and others when not. */

@@ -18,16 +18,28 @@ enum step_verdict step_say(struct step_call *call, enum step_verdict verdict, co
 	return verdict;
 }
 
-/* The key of an item is its own in all runs: that of the run, and the broker's for it. */
+void step_put_key(const struct step_call *call, struct buf *out)
+{
+	const struct item *item = call->item;
+	if (item->key)
+		buf_add_str(out, item->key);
+	else
+		buf_addf(out, "%.32s-%llu", call->run ? call->run : "", (unsigned long long)item_number(item));
+	if (call->value)
+		buf_addf(out, ".%zu", call->value + 1);
+}
+
 void step_put_meta(const struct step_call *call, struct buf *out)
 {
-	char key[64];
-	snprintf(key, sizeof key, "%.32s-%llu", call->run ? call->run : "", (unsigned long long)call->item->id);
+	struct buf key = {0};
+	step_put_key(call, &key);
 	json_open(out, NULL, '{');
 	json_put_uint(out, "attempt", call->attempt);
 	json_put_uint(out, "position", call->item->position);
-	json_put_text(out, "key", key);
+	json_put_bytes(out, "key", key.data, key.len);
 	if (call->input->meta)
 		json_put_raw(out, NULL, call->input->meta, strlen(call->input->meta));
 	json_close(out, '}');
+	out->failed = out->failed || key.failed;
+	buf_fini(&key);
 }

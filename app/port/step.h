@@ -27,6 +27,7 @@ struct step_call {
 	const char *run;           /* its name; NULL: it has none */
 	const struct item *item;   /* read only */
 	const struct value *input; /* read only */
+	size_t value;              /* the place of the input among those that the step before has made of the item */
 	unsigned attempt;          /* from 1 */
 	bool last_attempt;         /* a STEP_RETRY now makes a dead letter */
 	bool may_die;              /* it may make one: no attempt is left, or the next may be too late */
@@ -38,26 +39,35 @@ struct step_call {
 	 * again with the permit for it, or without (`cut`), or from the start with NULL here.  NULL: it cannot. */
 	void **leg;
 	struct buf *evidence; /* to append pairs to (evidence.h) if step_wants_evidence(); NULL: nobody wants it */
+	bool explain;         /* it is wanted whatever the verdict is, with all that was sent (`weir try`) */
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
-	bool given_up;              /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
-	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
-				       "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
+	weir_nsec after; /* set by the step with STEP_RETRY: it is not tried again sooner; 0: when the backoff says */
+	bool pause;      /* set by the step with STEP_REFUSED: nothing is to be attempted until somebody resumes the
+			    run; why says what is to be done */
+	bool given_up;   /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
+	char why[256];   /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
+			    "timeout: no first byte in 10 s", "connect: refused", "not json: an HTML page" */
 };
 
 /* Writes call->why, cut to its room and without secrets, and returns the verdict. */
 enum step_verdict step_say(struct step_call *call, enum step_verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Appends the idempotency key of the input, the same in every attempt and process: that of its item, and ".2" for the
+ * second of several values, so that the first one keeps its key whatever comes behind it. */
+void step_put_key(const struct step_call *call, struct buf *out);
+
 /* Appends what is known of the item as a JSON object: $meta of jq, ${meta.position} of templates. */
 void step_put_meta(const struct step_call *call, struct buf *out);
 
-/* Whether this failure may make a dead letter, which is then to be explained.  A success or a retry costs nothing. */
+/* Whether this failure may make a dead letter, which is then to be explained.  A success or a retry costs nothing,
+ * unless somebody looks on (explain). */
 static inline bool step_wants_evidence(const struct step_call *call, enum step_verdict verdict)
 {
 	bool again = verdict == STEP_RETRY || verdict == STEP_REFUSED;
-	return call->evidence && (verdict == STEP_DEAD || (again && call->may_die));
+	return call->evidence && (call->explain || verdict == STEP_DEAD || (again && call->may_die));
 }
 
 /* What all steps of a pipeline are given when opened. */
@@ -68,8 +78,10 @@ struct step_env {
 	bool allow_private;   /* hosts that come from item data may resolve to loopback and private addresses */
 	const char *ca_file;  /* certificates to trust where the config names none; NULL: the system's */
 	const char *http_proxy, *https_proxy, *no_proxy; /* where the config leaves it to the environment; NULL: none */
-	bool url_list; /* `weir get`: a URL is a line as people write lists of them; settings are its options */
-	bool meta;     /* some step reads what the others say of their outputs (value->meta) */
+	bool url_list;     /* `weir get`: a URL is a line as people write lists of them; settings are its options */
+	size_t key_number; /* the number of the step in the pipeline, from 1, if one before it calls an upstream, too:
+			      what tells the keys of their requests apart; 0: none does */
+	bool meta;         /* some step reads what the others say of their outputs (value->meta) */
 };
 
 #define STEP_UPSTREAM_BYTES 272

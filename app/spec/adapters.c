@@ -32,12 +32,43 @@ static int fail_adapter(struct spec_load *load, enum adapter_kind kind, int line
 	if (name[0])
 		buf_addf(&text, " \"%.80s\"", name);
 	names_describe(&names, name, &text);
+	if (strchr(name, '.') && (kind == ADAPTER_SOURCE || kind == ADAPTER_SINK))
+		buf_addf(&text, "; a file stands behind its format: { jsonl: %.80s }", name);
 	return spec_fail_text(load, line, column, &text);
 }
 
-/* The only child of a map (spec_node_named), but for a key that is common to all. */
-static int find_only(struct spec_load *load, enum adapter_kind kind, const struct spec_node *node, const char *common,
-		     const struct spec_node **ret_child)
+const char *const spec_beside_step[] = {"concurrency", NULL};
+const char *const spec_beside_sink[] = {"batch", "order", NULL};
+
+bool spec_is_beside(const char *const *beside, const char *name)
+{
+	while (beside && *beside && strcmp(*beside, name) != 0)
+		beside++;
+	return beside && *beside;
+}
+
+/* Two adapters where one should be, or a key beside the adapter that it is of. */
+static int fail_second(struct spec_load *load, enum adapter_kind kind, const char *const *beside,
+		       const struct spec_node *first, const struct spec_node *second)
+{
+	struct names names = {0};
+	char meant[80];
+	for (; beside && *beside; beside++)
+		names_add(&names, *beside);
+	if (adapter_find(kind, second->key))
+		return spec_fail(load, second->key_line, second->key_column,
+				 "both \"%.80s\" and \"%.80s\", expected one %s%s", second->key, first->key,
+				 adapter_kind_name(kind), kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
+	return spec_fail(
+		load, second->key_line, second->key_column,
+		"\"%.80s\" stands beside \"%.80s\"; if it is a key of %.80s, indent it further or move it into "
+		"the braces%s",
+		second->key, first->key, first->key, names_hint(&names, second->key, meant));
+}
+
+/* The only child of a map (spec_node_named), but for those that may stand beside it. */
+static int find_only(struct spec_load *load, enum adapter_kind kind, const struct spec_node *node,
+		     const char *const *beside, const struct spec_node **ret_child)
 {
 	const struct spec_node *only = NULL;
 	char what[96];
@@ -46,12 +77,10 @@ static int find_only(struct spec_load *load, enum adapter_kind kind, const struc
 	if (node->kind == SPEC_LIST)
 		return fail_adapter(load, kind, node->line, node->column, what, "");
 	for (const struct spec_node *child = node->children; child; child = child->next) {
-		if (common && strcmp(child->key, common) == 0)
+		if (spec_is_beside(beside, child->key))
 			continue;
 		if (only)
-			return spec_fail(load, child->key_line, child->key_column,
-					 "both \"%.80s\" and \"%.80s\", expected one %s%s", child->key, only->key, noun,
-					 kind == ADAPTER_STEP ? "; each step begins with \"- \"" : "");
+			return fail_second(load, kind, beside, only, child);
 		only = child;
 	}
 	snprintf(what, sizeof what, "the %s is missing", noun);
@@ -95,6 +124,16 @@ static int call_check(struct spec_load *load, const struct plan_adapter *at, con
 	return 0;
 }
 
+static int fail_text(struct spec_load *load, const struct adapter *adapter, const struct spec_node *node)
+{
+	struct buf text = {0};
+	buf_addf(&text, "%s is %s, expected a map of its keys", adapter->name,
+		 node->kind == SPEC_LIST ? "a list" : "text");
+	if (adapter->keys)
+		spec_key_names(adapter->keys, &text);
+	return spec_fail_text(load, node->line, node->column, &text);
+}
+
 static int fill_config(struct spec_load *load, const struct spec_node *node, const char *what, struct plan_adapter *at)
 {
 	const struct adapter *adapter = at->adapter;
@@ -105,8 +144,7 @@ static int fill_config(struct spec_load *load, const struct spec_node *node, con
 		return spec_fail(load, node->line, node->column, "%s is %s; put the jq program in single quotes",
 				 adapter->name, node->kind == SPEC_MAP ? "a map" : "a list");
 	if (node->kind != SPEC_MAP && !spec_node_is_null(node) && !adapter->shorthand)
-		return spec_fail(load, node->line, node->column, "%s is %s, expected a map of its keys", adapter->name,
-				 node->kind == SPEC_LIST ? "a list" : "text");
+		return fail_text(load, adapter, node);
 	if (node->kind != SPEC_MAP)
 		node = spec_node_single(&single, adapter->shorthand, node);
 	int code = spec_fill(load, keys, node, &where, at->config);
@@ -138,14 +176,14 @@ static int fill_adapter(struct spec_load *load, enum adapter_kind kind, const st
 	return code;
 }
 
-static int fill_part(struct spec_load *load, enum adapter_kind kind, const char *key, const char *common,
+static int fill_part(struct spec_load *load, enum adapter_kind kind, const char *key, const char *const *beside,
 		     const struct spec_node *root, const char *what, struct plan_adapter *at)
 {
 	struct spec_single named;
 	const struct spec_node *node = spec_node_named(&named, spec_node_member(root, key)), *child = NULL;
 	if (!node)
 		return spec_fail(load, 1, 1, "%s is missing, expected one %s", key, adapter_kind_name(kind));
-	int code = find_only(load, kind, node, common, &child);
+	int code = find_only(load, kind, node, beside, &child);
 	if (code < 0 || !child)
 		return code;
 	buf_addf(&load->explain, "%s:\n  ", key);
@@ -171,6 +209,13 @@ int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struc
 const struct key spec_step_keys[] = {
 	{"concurrency", KEY_COUNT, offsetof(struct plan_adapter, concurrency), NULL, 1, 100000, .flags = KEY_PACE,
 	 .text = "Maximum items in this step; default: as many as are in flight"},
+	{0},
+};
+
+const struct key spec_sink_keys[] = {
+	{"order", KEY_ENUM, offsetof(struct plan_settings, order), "completion", .choices = "completion|source",
+	 .text = "Order of the rows. Completion: as their items are done; source: as their items stand in the "
+		 "source, so rows that are done wait in memory for those before them"},
 	{0},
 };
 
@@ -208,7 +253,7 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 	for (const struct spec_node *step = node->children; step; step = step->next) {
 		struct plan_adapter *at = &plan->steps[plan->step_count];
 		struct spec_single named;
-		int code = find_only(load, ADAPTER_STEP, spec_node_named(&named, step), spec_step_keys[0].name, &child);
+		int code = find_only(load, ADAPTER_STEP, spec_node_named(&named, step), spec_beside_step, &child);
 		if (code < 0)
 			return code;
 		plan->step_count++;
@@ -222,9 +267,26 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 	return 0;
 }
 
+static int fill_order(struct spec_load *load, const struct spec_node *sink, struct plan *plan)
+{
+	const char *name = spec_sink_keys[0].name;
+	const struct spec_node *node = spec_node_member(sink, name);
+	struct spec_single single;
+	load->indent = 1;
+	int code = spec_fill(load, spec_sink_keys, spec_node_single(&single, name, node),
+			     &(struct spec_where){"the sink", 1, 1}, &plan->settings);
+	load->indent = 0;
+	if (code == 0 && plan->settings.order == ORDER_SOURCE && plan->settings.priority_field)
+		spec_warn(load, node->key_line, node->key_column,
+			  "order: source with flow.priority: the rows of urgent items wait in memory for those of all "
+			  "items before them, and when memory is full items go in their order");
+	return code;
+}
+
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
-	return fill_part(load, ADAPTER_SINK, "sink", "batch", root, "the sink", &plan->sink);
+	int code = fill_part(load, ADAPTER_SINK, "sink", spec_beside_sink, root, "the sink", &plan->sink);
+	return code < 0 ? code : fill_order(load, spec_node_member(root, "sink"), plan);
 }
 
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)

@@ -44,7 +44,7 @@ static void describe_keys(const struct key *keys, unsigned indent, struct buf *o
 			add_wrapped(out, line.data, indent, indent + 2);
 		buf_fini(&line);
 		add_wrapped(out, key->text, indent + 4, indent + 4);
-		if (key->type == KEY_GROUP)
+		if (key->group)
 			describe_keys(key->group, indent + 4, out);
 	}
 }

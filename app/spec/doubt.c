@@ -5,11 +5,13 @@
  *
  *     {{.id}}  $id  {id}   in a URL          ${.id}
  *     {{.id}}              in other texts    ${.id}
+ *     .id                  in JSON           ${.id}
  *     $TOKEN  ${TOKEN}     for a secret      ${env:TOKEN}
  */
 #include <string.h>
 #include <strings.h>
 
+#include "data/json.h"
 #include "spec/spec.h"
 
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789abcdefghijklmnopqrstuvwxyz"
@@ -69,9 +71,21 @@ static bool find_dollar(const char *at, struct foreign *ret_foreign)
 	return true;
 }
 
+/* A jq program has .id where a map or a list has ${.id}. */
+static bool find_path(const char *text, struct foreign *ret_foreign)
+{
+	size_t n = strlen(text);
+	if (text[0] != '.' || n < 2 || (text[1] >= '0' && text[1] <= '9') || json_path_length(text) != n)
+		return false;
+	*ret_foreign = (struct foreign){text, text + 1, n, n - 1};
+	return true;
+}
+
 static bool find_foreign(const struct key *key, const char *text, bool secret, struct foreign *ret_foreign)
 {
 	bool is_url = key->type == KEY_URL;
+	if (key->type == KEY_JSON && find_path(text, ret_foreign))
+		return true;
 	for (const char *at = text; *at; at++) {
 		if (find_between(at, "{{", "}}", ret_foreign))
 			return true;

@@ -89,6 +89,18 @@ static void add_outside(struct buf *out, const struct buf *value, bool template)
 	}
 }
 
+/* With the path as it leads there from the working directory. */
+static int keep_secret(const struct spec_load *load, const char *name, bool env, const struct buf *value)
+{
+	char *path = env ? NULL : spec_resolve(load, name), *reference = NULL;
+	int n = asprintf(&reference, "${%s:%s}", env ? "env" : "file", path ? path : name);
+	int code = n < 0 ? WEIR_ENOMEM : secret_add_reference(value->data, value->len, reference);
+	if (n >= 0)
+		free(reference);
+	free(path);
+	return code;
+}
+
 static int add_reference(struct spec_load *load, const struct spec_node *node, const char *p, size_t prefix,
 			 bool template, struct buf *out)
 {
@@ -101,7 +113,7 @@ static int add_reference(struct spec_load *load, const struct spec_node *node, c
 		return spec_fail_memory(load);
 	struct buf value = {0};
 	int code = look_up(load, node, at, name, prefix == 6, &value);
-	if (code == 0 && secret_add(value.data, value.len))
+	if (code == 0 && keep_secret(load, name, prefix == 6, &value))
 		code = spec_fail_memory(load);
 	if (code == 0)
 		add_outside(out, &value, template);

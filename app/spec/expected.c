@@ -21,11 +21,12 @@ bool spec_shorthand(const struct key *group, struct key *ret_key)
 static const char *const type_words[] = {
 	[KEY_STRING] = "text",
 	[KEY_TEMPLATE] = "text, which may contain ${.path}",
-	[KEY_JSON] = "a map or a list, whose texts may contain ${.path}",
+	[KEY_JSON] = "a map or a list, whose texts may contain ${.path}, or a jq program",
 	[KEY_URL] = "a URL that begins with http:// or https:// and may contain ${.path}",
 	[KEY_PATH_IN] = "the path of a readable file",
 	[KEY_PATH_OUT] = "a path in a folder that exists",
 	[KEY_JQ] = "a jq program, in quotes if it begins with a bracket",
+	[KEY_WAIT] = "a duration, or a jq program that gives seconds",
 	[KEY_DURATION] = "a duration with a unit, such as 10s or 200ms",
 	[KEY_DURATIONS] = "a duration or a range of two, such as 200ms..30s",
 	[KEY_SIZE] = "a size, such as 64KiB or 10MiB",
@@ -40,6 +41,7 @@ static const char *const type_words[] = {
 	[KEY_STRINGS] = "text or a list of texts",
 	[KEY_HEADERS] = "a map of header names to texts",
 	[KEY_TIMES] = "a map of whole numbers to durations, such as {0: 2s}",
+	[KEY_LIST] = "a list of maps",
 	[KEY_GROUP] = "a map of keys",
 };
 
@@ -65,6 +67,13 @@ void spec_bounds(const struct key *key, struct buf *out)
 		buf_addf(out, ", from %s to %s", min, max);
 	else if (key->min > 0)
 		buf_addf(out, ", at least %s", min);
+}
+
+void spec_key_names(const struct key *keys, struct buf *out)
+{
+	for (const struct key *key = keys; key->name; key++)
+		buf_addf(out, "%s%s", key == keys ? " (" : ", ", key->name);
+	buf_add_char(out, ')');
 }
 
 void spec_expected(const struct key *key, struct buf *out)

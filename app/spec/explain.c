@@ -42,6 +42,12 @@ void spec_explain_key(struct spec_load *load, const char *name)
 	buf_add_str(&load->explain, ":");
 }
 
+void spec_explain_element(struct spec_load *load)
+{
+	start_line(load);
+	buf_add_str(&load->explain, "-\n");
+}
+
 void spec_explain_absent(struct spec_load *load, const char *name)
 {
 	start_line(load);

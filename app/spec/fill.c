@@ -66,6 +66,34 @@ static int fill_group(struct spec_load *load, const struct key *key, const struc
 	return code;
 }
 
+static int fill_element(struct spec_load *load, const struct key *key, const struct spec_node *node, void *element)
+{
+	struct spec_where where = {key->name, node->line, node->column};
+	if (node->kind != SPEC_MAP)
+		return spec_fail(load, node->line, node->column, "%s: expected a list of maps", key->name);
+	spec_explain_element(load);
+	load->indent++;
+	int code = spec_fill(load, key->group, node, &where, element);
+	load->indent--;
+	return code;
+}
+
+static int fill_elements(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
+{
+	struct key_list *list = (struct key_list *)((char *)config + key->offset);
+	int code = 0;
+	list->elements = calloc(node->count ? node->count : 1, key->element_bytes);
+	if (!list->elements)
+		return spec_fail_memory(load);
+	spec_explain_key(load, key->name);
+	buf_add_char(&load->explain, '\n');
+	load->indent++;
+	for (const struct spec_node *child = node->children; child && code == 0; child = child->next)
+		code = fill_element(load, key, child, (char *)list->elements + list->n++ * key->element_bytes);
+	load->indent--;
+	return code;
+}
+
 /* A list or map in brackets is read as YAML. */
 int spec_fallback_read(const struct key *key, struct spec_node **ret_node, struct weir_error *err)
 {
@@ -113,6 +141,8 @@ static int fill_row(struct spec_load *load, const struct key *key, const struct 
 		key = &plain;
 	if (key->type == KEY_GROUP)
 		return fill_group(load, key, node, config);
+	if (node && node->kind == SPEC_LIST && key->type == KEY_LIST)
+		return fill_elements(load, key, node, config);
 	if (!node && key->fallback)
 		return fill_fallback(load, key, where, config);
 	if (!node) {
@@ -132,6 +162,13 @@ int spec_fill(struct spec_load *load, const struct key *keys, const struct spec_
 	for (const struct key *key = keys; key->name && code == 0; key++)
 		code = fill_row(load, key, map, where, config);
 	return code;
+}
+
+static void release_elements(const struct key *key, struct key_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		spec_release(key->group, (char *)list->elements + i * key->element_bytes);
+	free(list->elements);
 }
 
 static void release_lists(const struct key *key, void *field)
@@ -168,10 +205,19 @@ void spec_release(const struct key *keys, void *config)
 		case KEY_JQ:
 			free(*(char **)field);
 			break;
-		case KEY_TEMPLATE:
 		case KEY_JSON:
+			template_free(((struct key_json *)field)->template);
+			free(((struct key_json *)field)->program);
+			break;
+		case KEY_TEMPLATE:
 		case KEY_URL:
 			template_free(*(struct template **)field);
+			break;
+		case KEY_WAIT:
+			free(((struct key_wait *)field)->program);
+			break;
+		case KEY_LIST:
+			release_elements(key, field);
 			break;
 		case KEY_COUNTS:
 		case KEY_STRINGS:

@@ -25,7 +25,16 @@
 
 enum { PROGRAM_BYTES_MAX = 100000, CHECK_MS = 5000, CONCURRENCY = 4 };
 
-int spec_programs_add(struct spec_load *load, const char *program, int line, int column)
+/* One with a comment at its end, and none that is of definitions alone. */
+static char *copy_program(const char *program, bool inner)
+{
+	char *copy;
+	if (!inner)
+		return strdup(program);
+	return asprintf(&copy, "(%s\n)", program) < 0 ? NULL : copy;
+}
+
+int spec_programs_add(struct spec_load *load, const char *program, bool inner, int line, int column)
 {
 	if (strlen(program) > PROGRAM_BYTES_MAX)
 		return spec_fail(load, line, column, "the jq program has more than 100,000 bytes");
@@ -33,7 +42,7 @@ int spec_programs_add(struct spec_load *load, const char *program, int line, int
 	if (!programs)
 		return spec_fail_memory(load);
 	load->programs = programs;
-	programs[load->program_count] = (struct spec_program){strdup(program), line, column};
+	programs[load->program_count] = (struct spec_program){copy_program(program, inner), line, column};
 	if (!programs[load->program_count].program)
 		return spec_fail_memory(load);
 	load->program_count++;

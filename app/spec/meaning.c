@@ -44,7 +44,7 @@ static const char *canonical(enum key_type type, const char *text, char room[64]
 	uint64_t size;
 	size_t n = strlen(text);
 	bool is_count = type == KEY_COUNT || type == KEY_COUNTS;
-	if (type == KEY_DURATION && units_duration(text, n, pair))
+	if ((type == KEY_DURATION || type == KEY_WAIT) && units_duration(text, n, pair))
 		snprintf(room, 64, "%lldns", (long long)pair[0]);
 	else if (type == KEY_SIZE && units_size(text, n, &size))
 		snprintf(room, 64, "%lluB", (unsigned long long)size);
@@ -115,6 +115,18 @@ static void add_fallback(struct writer *writer, const struct key *key, char mark
 
 static void add_rows(struct writer *writer, const struct key *keys, const struct spec_node *map, bool pace);
 
+static void add_elements(struct writer *writer, const struct key *key, const struct spec_node *list, bool pace)
+{
+	unsigned i = 1;
+	for (const struct spec_node *child = list->children; child; child = child->next, i++) {
+		char number[16];
+		snprintf(number, sizeof number, "%u", i);
+		size_t n = enter(writer, number);
+		add_rows(writer, key->group, child, pace);
+		leave(writer, n);
+	}
+}
+
 static void add_row(struct writer *writer, const struct key *key, const struct spec_node *node, bool pace)
 {
 	struct spec_single single;
@@ -124,6 +136,8 @@ static void add_row(struct writer *writer, const struct key *key, const struct s
 		node = spec_node_single(&single, key->shorthand, node);
 	if (key->type == KEY_GROUP && (!node || node->kind == SPEC_MAP))
 		add_rows(writer, key->group, node, pace);
+	else if (key->type == KEY_LIST && node && node->kind == SPEC_LIST)
+		add_elements(writer, key, node, pace);
 	else if (node)
 		add_value(writer, key, node, pace ? '!' : '=');
 	else if (key->fallback)
@@ -139,14 +153,14 @@ static void add_rows(struct writer *writer, const struct key *keys, const struct
 	}
 }
 
-/* The member of a section that names its adapter; `beside` is the one that does not. */
+/* The member of a section that names its adapter, and the keys beside it. */
 static void add_adapter(struct writer *writer, enum adapter_kind kind, const char *name,
-			const struct spec_node *section, const char *beside)
+			const struct spec_node *section, const char *const *beside, const struct key *keys)
 {
 	struct spec_single single, named;
 	section = spec_node_named(&named, section);
 	const struct spec_node *node = section && section->kind == SPEC_MAP ? section->children : NULL;
-	if (node && beside && strcmp(node->key, beside) == 0)
+	while (node && spec_is_beside(beside, node->key))
 		node = node->next;
 	if (!node)
 		return;
@@ -157,8 +171,7 @@ static void add_adapter(struct writer *writer, enum adapter_kind kind, const cha
 		node = spec_node_single(&single, adapter ? adapter->shorthand : NULL, node);
 	if (adapter)
 		add_rows(writer, adapter->keys, node, false);
-	if (kind == ADAPTER_STEP)
-		add_rows(writer, spec_step_keys, section, false);
+	add_rows(writer, keys, section, false);
 	leave(writer, n);
 }
 
@@ -166,20 +179,21 @@ static void add_processing(struct writer *writer, const struct spec_node *root)
 {
 	const struct spec_node *steps = spec_node_member(root, "steps");
 	const struct spec_node *step = steps && steps->kind == SPEC_LIST ? steps->children : NULL;
+	add_rows(writer, spec_key_keys, root, false);
 	size_t n = enter(writer, "steps");
 	for (unsigned i = 1; step; step = step->next, i++) {
 		char number[16];
 		snprintf(number, sizeof number, "%u", i);
-		add_adapter(writer, ADAPTER_STEP, number, step, spec_step_keys[0].name);
+		add_adapter(writer, ADAPTER_STEP, number, step, spec_beside_step, spec_step_keys);
 	}
 	leave(writer, n);
-	add_adapter(writer, ADAPTER_SINK, "sink", spec_node_member(root, "sink"), "batch");
-	add_adapter(writer, ADAPTER_SINK, "dead_letter", spec_node_member(root, "dead_letter"), NULL);
+	add_adapter(writer, ADAPTER_SINK, "sink", spec_node_member(root, "sink"), spec_beside_sink, spec_sink_keys);
+	add_adapter(writer, ADAPTER_SINK, "dead_letter", spec_node_member(root, "dead_letter"), NULL, NULL);
 }
 
 static void add_source(struct writer *writer, const struct spec_node *root)
 {
-	add_adapter(writer, ADAPTER_SOURCE, "source", spec_node_member(root, "source"), NULL);
+	add_adapter(writer, ADAPTER_SOURCE, "source", spec_node_member(root, "source"), NULL, NULL);
 }
 
 static void add_section(struct buf *out, const char *name, const struct spec_node *root,

@@ -3,7 +3,7 @@
  * What a pipeline does to its items, as text that outlives a release.  The state keeps the text of the run; the next
  * run compares it with its own and knows whether it may resume.
  *
- *     weir processing 1 3610a686        steps, sink, dead letters: version of the text, CRC-32 of the lines below it
+ *     weir processing 1 3610a686        key, steps, sink, dead letters: version of the text, CRC-32 of what follows
  *     steps.1 = jq
  *     steps.1.program = ".a"
  *     steps.1.workers ! 1

@@ -52,7 +52,7 @@ const struct key spec_section_keys[] = {
 	{0},
 };
 
-static const char *const top_names[] = {"name", "source",      "broker",    "steps",    "flow",
+static const char *const top_names[] = {"name", "source",      "broker",    "key",      "steps", "flow",
 					"sink", "dead_letter", "stop_when", "shutdown", NULL};
 
 /* "; it belongs under flow.retry" for a key of a group that stands at the top. */
@@ -65,6 +65,15 @@ static void add_home(const struct key *groups, const char *parent, const char *n
 		if (group->group == spec_flow_keys)
 			add_home(spec_flow_keys, "flow", name, out);
 	}
+}
+
+/* `source { jsonl: a }` has no key `source`. */
+static void add_colon(const struct names *names, const char *key, struct buf *out)
+{
+	char word[32];
+	snprintf(word, sizeof word, "%.*s", (int)strcspn(key, " "), key);
+	if (key[strlen(word)] && names_have(names, word))
+		buf_addf(out, "; a colon is missing behind \"%s\"", word);
 }
 
 static int check_top(struct spec_load *load, const struct spec_node *root)
@@ -82,6 +91,7 @@ static int check_top(struct spec_load *load, const struct spec_node *root)
 		struct buf text = {0};
 		buf_addf(&text, "unknown key \"%.80s\"", child->key);
 		size_t said = text.len;
+		add_colon(&names, child->key, &text);
 		add_home(spec_section_keys, "", child->key, &text);
 		if (text.len == said)
 			names_describe(&names, child->key, &text);
@@ -136,6 +146,8 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 		code = spec_source_fill(load, root, plan);
 	if (code == 0)
 		code = spec_broker_fill(load, root, plan);
+	if (code == 0)
+		code = spec_key_fill(load, root, plan);
 	if (code == 0)
 		code = spec_steps_fill(load, root, plan);
 	if (code == 0)
@@ -225,6 +237,7 @@ void plan_free(struct plan *plan)
 		release_adapter(&plan->steps[i]);
 	free(plan->steps);
 	spec_release(spec_flow_keys, &plan->settings);
+	spec_release(spec_key_keys, &plan->settings);
 	free(plan->settings.name);
 	files_fini(&plan->files);
 	free(plan->explained);

@@ -23,9 +23,11 @@ struct plan_adapter {
 	int64_t concurrency; /* of a step: most items in it at once; 0: any number */
 };
 
-/* Filled from the tables of keys in spec/plan.c and spec/flow.c, as an adapter's config is from its own. */
+/* Filled from the tables of keys in spec/plan.c, spec/flow.c and spec/idempotency.c, as an adapter's config is from its
+ * own. */
 struct plan_settings {
-	char *name; /* [A-Za-z0-9_-]+; default: the file's name without its ending */
+	char *name;           /* [A-Za-z0-9_-]+; default: the file's name without its ending */
+	struct template *key; /* an item's idempotency key, of values of the item; NULL: run and number */
 
 	/* flow: what is not written follows from the pattern */
 	int pattern;                 /* flow.pattern: enum weir_pattern, default auto */
@@ -69,10 +71,13 @@ struct plan_settings {
 	int64_t batch_items;    /* sink batch.items: default 500 */
 	uint64_t batch_bytes;   /* sink batch.bytes: default 1MiB */
 	weir_nsec batch_period; /* sink batch.period: default 20ms */
+	int order;              /* sink order: enum plan_order */
 	weir_nsec drain;        /* shutdown.drain: default 30s */
 };
 
 enum plan_when_open { WHEN_OPEN_DEFER, WHEN_OPEN_REJECT }; /* the order of the choices of flow.breaker.when_open */
+
+enum plan_order { ORDER_COMPLETION, ORDER_SOURCE }; /* the order of the choices of the sink's order */
 
 struct plan {
 	char *file;   /* as it was named; "-" or a label for text */

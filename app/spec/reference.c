@@ -18,11 +18,12 @@
 static const char *const type_words[] = {
 	[KEY_STRING] = "text",
 	[KEY_TEMPLATE] = "text, `${.path}`",
-	[KEY_JSON] = "map or list, texts with `${.path}`",
+	[KEY_JSON] = "map or list, texts with `${.path}`; or jq program",
 	[KEY_URL] = "URL, `${.path}`",
 	[KEY_PATH_IN] = "path of a readable file",
 	[KEY_PATH_OUT] = "path in an existing folder",
 	[KEY_JQ] = "jq program",
+	[KEY_WAIT] = "duration, or jq program",
 	[KEY_DURATION] = "duration",
 	[KEY_DURATIONS] = "duration, or two",
 	[KEY_SIZE] = "size",
@@ -37,6 +38,7 @@ static const char *const type_words[] = {
 	[KEY_STRINGS] = "text, or a list of texts",
 	[KEY_HEADERS] = "map of header names to texts, `${.path}`",
 	[KEY_TIMES] = "map of whole numbers to durations",
+	[KEY_LIST] = "list of maps",
 	[KEY_GROUP] = "map",
 };
 
@@ -72,6 +74,7 @@ static void find_tables(void)
 	for (const struct key *group = spec_section_keys; group->name; group++)
 		add_table("", group->name, group->group, NULL, NULL);
 	add_table("", "step", spec_step_keys, NULL, NULL);
+	add_table("", "sink", spec_sink_keys, NULL, NULL);
 }
 
 /* A | would end a cell. */
@@ -132,7 +135,7 @@ static void print_rows(const struct key *keys, const char *group)
 		fputs(" | ", stdout);
 		print_cell(key->text);
 		fputs(" |\n", stdout);
-		if (key->type == KEY_GROUP)
+		if (key->group)
 			print_rows(key->group, name);
 	}
 }

@@ -81,6 +81,9 @@ char *spec_resolve(const struct spec_load *load, const char *path); /* from the 
  * a key may be, for messages and reference ("a duration with a unit, such as 10s, from 1ms to 1h"). */
 bool spec_shorthand(const struct key *group, struct key *ret_key);
 void spec_expected(const struct key *key, struct buf *out);
+
+/* The same of a value that should be a map: " (url, method, headers)". */
+void spec_key_names(const struct key *keys, struct buf *out);
 void spec_bounds(const struct key *key, struct buf *out); /* of it ", from 1ms to 1h", or nothing */
 
 /* json.c: a map or list as JSON text, a template; and as it is shown, which can be read again as YAML. */
@@ -92,17 +95,25 @@ int spec_json_show(const struct key *key, const struct spec_node *node, struct b
 void spec_explain_key(struct spec_load *load, const char *name); /* `name:` */
 void spec_explain_value(struct spec_load *load, const struct key *key, const struct spec_node *node, bool fallback);
 void spec_explain_absent(struct spec_load *load, const char *name);
+void spec_explain_element(struct spec_load *load); /* of a list begins */
 
 /* doubt.c: whether a value may not be shown. */
 bool spec_is_hidden(const struct key *key, const struct spec_node *node);
 
-/* adapters.c: what may stand beside the name of any step, and the parts of a plan that name an adapter. */
-extern const struct key spec_step_keys[];
+/* adapters.c: what may stand beside the name of any step (a config of struct plan_adapter) and of the sink (of struct
+ * plan_settings; and there the section `batch`), and the parts of a plan that name an adapter. */
+extern const struct key spec_step_keys[], spec_sink_keys[];
+extern const char *const spec_beside_step[], *const spec_beside_sink[]; /* all such names, ended by NULL */
+bool spec_is_beside(const char *const *beside, const char *name);       /* beside: one of these, or NULL */
 int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
+
+/* idempotency.c: the key `key` of the top. */
+extern const struct key spec_key_keys[];
+int spec_key_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan);
 
 /* flow.c: the section `flow`.  Its table, of which the defaults are those of the pattern that the section names, and
  * what the table cannot say: keys that contradict each other. */
@@ -113,8 +124,8 @@ int spec_flow_fill(struct spec_load *load, const struct spec_node *root, struct 
 int spec_files_add(struct spec_load *load, const struct plan_adapter *at, const struct spec_node *map,
 		   const char *what);
 
-/* jq.c: compiles the programs that were collected. */
-int spec_programs_add(struct spec_load *load, const char *program, int line, int column);
+/* jq.c: compiles the programs that were collected.  inner: as a part of a larger one. */
+int spec_programs_add(struct spec_load *load, const char *program, bool inner, int line, int column);
 int spec_programs_check(struct spec_load *load);
 void spec_programs_free(struct spec_load *load);
 

@@ -34,6 +34,8 @@ static int fail_value(struct spec_load *load, const struct key *key, const struc
 		buf_addf(&text, "\"%.80s%s\"", node->text, strlen(node->text) > 80 ? "..." : "");
 	buf_add_str(&text, ", expected ");
 	spec_expected(key, &text);
+	if (key->type == KEY_GROUP)
+		spec_key_names(key->group, &text);
 	if (hint)
 		buf_add_str(&text, hint);
 	return spec_fail_text(load, node->line, node->column, &text);
@@ -234,6 +236,21 @@ static int read_url(struct spec_load *load, const struct key *key, const struct 
 	return is_url(*field) ? 0 : fail_value(load, key, node, NULL);
 }
 
+static int read_program(struct spec_load *load, const char *text, bool inner, const struct spec_node *node,
+			char **field)
+{
+	int code = keep_text(load, text, field);
+	return code < 0 ? code : spec_programs_add(load, text, inner, node->line, node->column);
+}
+
+static int read_wait(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
+		     struct key_wait *wait)
+{
+	if (!units_duration(text, strlen(text), &wait->time))
+		return read_program(load, text, true, node, &wait->program);
+	return in_bounds(key, wait->time) ? 0 : fail_value(load, key, node, NULL);
+}
+
 static int read_text(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
 		     void *field)
 {
@@ -254,10 +271,10 @@ static int read_text(struct spec_load *load, const struct key *key, const struct
 		if (!text[0] || json_path_length(text) != strlen(text))
 			return fail_value(load, key, node, NULL);
 		return keep_text(load, text, field);
-	case KEY_JQ: {
-		int code = keep_text(load, text, field);
-		return code < 0 ? code : spec_programs_add(load, text, node->line, node->column);
-	}
+	case KEY_JQ:
+		return read_program(load, text, key->flags & KEY_INNER, node, field);
+	case KEY_WAIT:
+		return read_wait(load, key, node, text, field);
 	default:
 		return read_plain(load, key, node, text, field);
 	}
@@ -367,6 +384,36 @@ static int fill_times(struct spec_load *load, const struct key *key, const struc
 	return 0;
 }
 
+/* What is written there hides nothing: variables, with ":" between them. */
+static bool is_made_of_variables(const char *text)
+{
+	while (strncmp(text, "${env:", 6) == 0 && strchr(text, '}')) {
+		text = strchr(text, '}') + 1;
+		text += *text == ':';
+	}
+	return !*text;
+}
+
+static int keep_secret(const struct spec_node *node, const char *value)
+{
+	return is_made_of_variables(node->text) ? secret_add_reference(value, strlen(value), node->text)
+						: secret_add(value, strlen(value));
+}
+
+/* The text that stands for a map or a list. */
+static int fill_json_program(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
+{
+	struct key program = *key;
+	const char *hole = strstr(node->text, "${.");
+	if (hole)
+		return spec_fail(load, node->line, node->column,
+				 "%s is a jq program if it is a text, and a ${.path} cannot be used in it; write .path",
+				 key->name);
+	program.type = KEY_JQ;
+	program.offset += offsetof(struct key_json, program);
+	return spec_value_fill(load, &program, node, config);
+}
+
 int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
 {
 	void *field = (char *)config + key->offset;
@@ -377,17 +424,19 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 	if (key->type == KEY_HEADERS && node->kind == SPEC_MAP)
 		return fill_headers(load, key, node, field);
 	if (key->type == KEY_JSON && node->kind != SPEC_SCALAR)
-		return spec_json_fill(load, key, node, field);
+		return spec_json_fill(load, key, node, &((struct key_json *)field)->template);
+	if (key->type == KEY_JSON)
+		return fill_json_program(load, key, node, config);
 	if (key->type == KEY_TIMES && node->kind == SPEC_MAP)
 		return fill_times(load, key, node, field);
-	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_TIMES || key->type == KEY_JSON ||
+	if (node->kind != SPEC_SCALAR || key->type == KEY_HEADERS || key->type == KEY_TIMES || key->type == KEY_LIST ||
 	    key->type == KEY_GROUP || spec_node_is_null(node))
 		return fail_value(load, key, node, NULL);
 	char *text;
 	int code = spec_expand(load, key, node, &text);
 	if (code < 0)
 		return code;
-	if ((key->flags & KEY_SECRET) && secret_add(text, strlen(text)))
+	if ((key->flags & KEY_SECRET) && keep_secret(node, text))
 		code = spec_fail_memory(load);
 	if (code == 0)
 		code = read_text(load, key, node, text, field);

@@ -9,7 +9,8 @@
  * Errors are negative ints.  Those that the system also knows are the negated errno (WEIR_ETIMEDOUT == -ETIMEDOUT);
  * weir's own lie below -5000.  `errno` itself is part of no interface: it does not survive a switch of fibers.
  * On failure outputs (`ret_x`) are untouched, ownership has not moved, and the object can still be used.
- * Breaking a contract (freeing what is in use, task_done too often) prints the place of your call and aborts.
+ * Breaking a contract (freeing what is in use, task_done too often, a call that may suspend outside of a fiber) prints
+ * file and line of your call and aborts.
  */
 #ifndef WEIR_BASE_H
 #define WEIR_BASE_H
@@ -26,7 +27,8 @@ extern "C" {
 #define WEIR_API __attribute__((visibility("default")))
 
 /* The place of a call, "main.c:42".  Calls that must not be made too early or too often are macros that pass it to the
- * library, over a function of the same name. */
+ * library, over a function of the same name.  The place of other calls is found with addr2line when they abort; if the
+ * program has no debug information (gcc -g), it is "PROGRAM+0xADDRESS". */
 #define WEIR_HERE             __FILE__ ":" WEIR__TEXT_OF(__LINE__)
 #define WEIR__TEXT_OF(number) WEIR__TEXT(number)
 #define WEIR__TEXT(number)    #number

@@ -9,7 +9,7 @@
 #define weir__unlikely(x) __builtin_expect(!!(x), 0)
 
 /* Prints "PLACE: what is wrong" and aborts.  The place is `here`, where the caller's call stands (WEIR_HERE); if that
- * is NULL, the program and the offset in it that the call came `from`, as addr2line takes them. */
+ * is NULL, the line that the call came `from`, or, where nothing tells the line, the program and the address in it. */
 _Noreturn void weir__broken(const char *here, const void *from, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

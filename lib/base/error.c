@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Error codes and their texts, errors with a place, broken contracts. */
+/* Error codes and their texts, errors with a place. */
 #include <weir/base.h>
 
-#include "base/contract.h"
-
-#include <dlfcn.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *weir_strerror(int code)
@@ -53,20 +49,4 @@ int weir_error_set(struct weir_error *err, int code, const char *format, ...)
 			*c = '?';
 	err->code = code;
 	return code;
-}
-
-void weir__broken(const char *here, const void *from, const char *format, ...)
-{
-	Dl_info program = {0};
-	const char *at = (const char *)from - 1; /* a call lies before the address to which it returns */
-	va_list args;
-	if (here)
-		fprintf(stderr, "%s: ", here);
-	else if (dladdr(at, &program) && program.dli_fname)
-		fprintf(stderr, "%s+%#tx: ", program.dli_fname, at - (const char *)program.dli_fbase);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	abort();
 }

@@ -62,7 +62,7 @@ pages asked unasked deflate
 weir get -i urls --allow-private --quiet
 expect_code 0
 expect_lines 3 stdout
-expect_json stdout 'all(.[]; .ok and (.body | fromjson | .asked == "gzip, deflate, br, zstd" and (.pad | length) == 1000))'
+expect_json stdout 'all(.[]; .ok and (.body | fromjson | .asked == "deflate, gzip, br, zstd" and (.pad | length) == 1000))'
 expect_json stdout 'all(.[]; .bytes > 1000 and (has("content_encoding") | not))'
 
 pages cut

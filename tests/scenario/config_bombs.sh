@@ -2,9 +2,8 @@
 # shellcheck shell=bash
 # Configs that are meant to hurt are refused soon and in little memory.
 bounded() {
-	local started=${EPOCHREALTIME/./}
 	(
-		ulimit -v 300000
+		ulimit -v 300000 -t 1 # seconds of work
 		CODE=0
 		"$WEIR" check "$1" >stdout 2>stderr || CODE=$?
 		echo "$CODE" >code
@@ -12,7 +11,6 @@ bounded() {
 	CODE=$(cat code)
 	no_crash
 	expect_refused "$1:[0-9]+(:[0-9]+)?" "$2"
-	[ $((${EPOCHREALTIME/./} - started)) -lt 1000000 ] || fail "$1 took longer than a second"
 }
 
 head -c 100000000 /dev/zero | tr '\0' '#' >large.yaml

@@ -45,6 +45,12 @@ refused 5:12 'http://|https://' 's,http://127.0.0.1:9/,ftp://127.0.0.1:9/,'
 refused 1:26 'orders.no|no such file' 's/orders.jsonl/orders.no/'
 refused 7:9 'jq' "s/'\\{id\\}'/'{id'/"
 refused '5:[0-9]+' 'path|\$\{' 's/\$\{.order_id\}/${.order_id/'
+when() { printf '6s/$/\\n      when: [{ if: "%s", then: throttled, after: "%s" }]/' "$1" "$2"; }
+refused 7:20 'jq program does not compile: .*unexpected' "$(when '.body ==' 2s)"
+refused 7:20 'jq program does not compile' "$(when 'def f: true;' 2s)"
+refused 7:58 'jq program does not compile' "$(when 'true # yes' '2 seconds')"
+refused 6:13 'jq program does not compile' 's,timeout: 10s,json: "{a:",'
+refused 6:13 'write .path' 's,timeout: 10s,json: "[${.id}]",'
 refused 10:3 'twice|duplicate' 's/^(  concurrency: 5)/\1\n\1/'
 refused '5:[0-9]+' 'NO_SUCH' 's,\$\{.order_id\},${env:NO_SUCH},'
 refused 2:1 'tab' '2s/.*/\tbroker: x/'

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # On the control socket a purge says what it means: a number that is none is no word for all.
 mock --latency 100ms
-orders 100
+orders 1000
 sed -i '1,4s/.*/{"none": 1}/' orders.jsonl
 pipeline_orders 'flow: { concurrency: 1 }'
 sed -i '/^dead_letter/d' pipeline.yaml

@@ -45,6 +45,8 @@ expect_out '^  error +as asked for$'
 expect_out '^  where +step 2 \(http\)$'
 expect_out '^  POST http://127.*/status/422\?order=3$'
 expect_out '^    "q": 3$'
+expect_out "^  curl 'http://127.*/status/422.order=3' "
+expect_out "^    --data-raw '.\"q\": 3.'\$"
 expect_out '^  status 422$'
 expect_out '^  content-type: application/json$'
 expect_out '^    "message": "as asked for"$'

@@ -32,6 +32,7 @@ run
 expect_code 3
 weir dead export state
 expect_json stdout 'length == 2 and all(.[]; .evidence.answer | test("\\*\\*\\*")) and all(.[]; .evidence.sent | test("\\*\\*\\*"))'
+expect_json stdout 'all(.[]; .evidence.curl | contains("-H \"X-Token: $CANARY\"") and contains("-u \"$WORD\""))'
 nothing_of_it state stdout stderr
 pipeline '  - jq: error(tostring)'
 run --fresh=discard

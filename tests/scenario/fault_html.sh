@@ -9,5 +9,5 @@ expect_code 3
 expect_rows 8
 expect_sql 'SELECT count(*) FROM orders WHERE id = 7' 0
 expect_summary '.read == 9 and .succeeded == 8 and .dead == 1 and .retries == 0'
-expect_dead 1 'json.*<'
+expect_dead 1 '^not json: an HTML page: "Page in place of JSON"$'
 expect_json dead.jsonl '.attempts == 1 and .item.order_id == 7'

@@ -4,7 +4,7 @@
 mock --latency 100ms
 orders 100
 pipeline_orders 'flow: { concurrency: 5 }'
-stop_after 0.5
+stop_once '.succeeded >= 5'
 expect_code 5
 run --fresh
 expect_code 64

@@ -17,3 +17,8 @@ expect_lines 3 out.jsonl
 expect_json out.jsonl 'all(.[]; .ok)'
 expect_json out.jsonl "map(.url) | sort == [\"$MOCK_URL/html/1\", \"$MOCK_URL/html/2\", \"$MOCK_URL/html/3?u=http://elsewhere\"]"
 expect_summary '.dropped == 2'
+
+# A URL with {} may leave http:// out, too, and have {} twice; "${" has no meaning in it.
+weir get --range 1-2 "${MOCK_URL#http://}/html/{}?n={}&\${x}" --allow-private -o range.jsonl
+expect_code 0
+expect_json range.jsonl "map(.url) | sort == [range(1; 3) | \"$MOCK_URL/html/\(.)?n=\(.)&\${x}\"]"

@@ -6,15 +6,15 @@ mock --latency 50ms
 orders 2000
 pipeline_orders 'flow: { pattern: semaphore, concurrency: 10 }'
 start_run
-wait_until 5 status_says '.succeeded > 20'
-expect status_says '.in_flight <= 10 and .in_flight > 3 and .in_line > 500 and .eta_s > 1'
+wait_until 10 status_says '.succeeded > 20 and .in_flight > 3 and .eta_s > 1'
+expect status_says '.in_flight <= 10 and .in_line > 500'
 weir set state paused=true
 expect_code 0
-wait_until 5 status_says '.in_flight == 0'
+wait_until 10 status_says '.in_flight == 0'
 expect status_says '.in_line > 500 and (has("eta_s") | not) and .flow.why == "paused"'
 weir set state paused=false
 expect_code 0
-wait_until 5 status_says '.in_flight > 3 and .eta_s > 1'
+wait_until 10 status_says '.in_flight > 3 and .eta_s > 1'
 kill -TERM "$started_pid"
 finish
 expect_code 5

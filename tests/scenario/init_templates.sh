@@ -9,7 +9,7 @@ names=$(sed -n 's/^  \([a-z-]*\) .*/\1/p' stdout)
 for name in $names; do
 	weir init "$name"
 	expect_code 0
-	expect_out "wrote $name.yaml; .*weir check $name.yaml"
+	expect_out "wrote $name.yaml; .*weir try $name.yaml"
 	expect cmp "$name.yaml" "$TREE/app/cmd/templates/$name.yaml"
 	weir check "$name.yaml"
 	expect_code 0

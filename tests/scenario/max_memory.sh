@@ -6,8 +6,8 @@ pipeline <<'YAML'
 source: { range: 1-120 }
 broker: { memory: {} }
 steps:
-  - http: { url: '${env:MOCK_URL}/json/2000000?n=${.}' }
-  - jq: { program: '{bytes: (tostring | length)}', timeout: 60s, workers: 2 }
+  - http: { url: '${env:MOCK_URL}/json/2000000?n=${.}', expect: text }
+  - jq: { program: '{bytes: length}', timeout: 60s, workers: 2 }
 flow: { concurrency: 120 }
 sink: { jsonl: { path: out.jsonl } }
 YAML

@@ -10,7 +10,7 @@ steps:
   - http: { url: '${env:MOCK_URL}/orders/${.n}' }
 flow:
   order_by: .customer
-  retry: { attempts: 4, backoff: 700ms..700ms, jitter: none }
+  retry: { attempts: 4, backoff: 1500ms..1500ms, jitter: none }
 stop_when: { dead: 0% }
 sink: { jsonl: { path: out.jsonl } }
 dead_letter: { jsonl: { path: dead.jsonl } }
@@ -20,6 +20,7 @@ two_attempts() {
 }
 start_run
 wait_until 5 two_attempts
+wait_until 5 status_says '.retries == 2'
 sleep 0.2 # until it is on the disk
 kill_run
 run

@@ -101,14 +101,31 @@ YAML
 
 post="method: POST, json: { id: '\${.}' }, headers: { X-Item: '\${.}' }, auth: { bearer: s3cret }, follow: 2"
 step "url: '$a/to/307/a/end', $post"
+expect_json out.jsonl '.headers["idempotency-key"] | test("^[0-9a-f]{32}-[0-9]+$")'
 expect_json out.jsonl '.method == "POST" and .body == "{\"id\":7}" and .headers.authorization == "Bearer s3cret" and .headers["x-item"] == "7"'
 step "url: '$a/to/307/b/end', $post" --allow-private
 expect_json out.jsonl '.method == "POST" and .body == "{\"id\":7}" and .headers["content-type"] == "application/json"'
 expect_json out.jsonl '.headers | has("authorization") or has("x-item") | not'
+expect_json out.jsonl ".headers[\"idempotency-key\"] == $(jq 'select(.path | endswith("/to/307/b/end")).headers["idempotency-key"]' a.log)"
 step "url: '$a/to/303/a/end', $post"
-expect_json out.jsonl '.method == "GET" and .body == "" and (.headers | has("content-type") or has("content-length") | not)'
+expect_json out.jsonl '.method == "GET" and .body == "" and (.headers | has("content-type") or has("content-length") or has("idempotency-key") | not)'
 step "url: '$a/to/302/a/end', ok: [200, 302], expect: text, follow: 2"
 expect_json out.jsonl '. == "moved"'
+
+# A rule judges the answer at the end; `weir try` shows each request as it is sent.
+step "url: '$a/to/302/a/end', $post, when: [{ if: .status == 302, then: pause }, { if: '.body.path == \"/end\"', then: dead }]"
+expect_dead 1 '^status: 200 \(rule 2 of when\)$'
+expect_json dead.jsonl ".evidence | .method == \"GET\" and .final_url == \"$a/end\" and (.curl | startswith(\"curl $a/end \")) and (has(\"sent\") or has(\"key\") | not)"
+step "url: '$a/to/307/b/end', $post" --allow-private
+weir try --json --allow-private pipeline.yaml
+expect_json stdout '[.steps[].verdict] == ["followed", "ok"] and .result == "ok" and (.rows | length) == 1'
+expect_json stdout ".steps[1].request | .url == \"$b/end\" and (.headers | has(\"X-Item\") | not) and (.curl | test(\"s3cret\") | not)"
+jq -r '.steps[1].request.curl' stdout >curl.sh
+jq -S '.steps[1].outputs[0]' stdout >weir.json
+bash curl.sh 2>/dev/null | jq -S . | expect diff weir.json -
+weir try --allow-private pipeline.yaml
+expect_out 'a redirect, which is followed$'
+expect_out "^    curl $b/end "
 
 # The host of the config may be a private one; another one that a server names may not, by number or by name.
 step "url: '$a/to/302/b/end', follow: 1"

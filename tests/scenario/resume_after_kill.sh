@@ -3,10 +3,10 @@
 # Killed in the middle, three times: the same command goes on, each order is one row, and hardly any is asked for twice.
 mock --latency 20ms
 orders 3000
-pipeline_orders 'flow: { concurrency: 40 }'
+pipeline_orders 'flow: { concurrency: 20 }'
 for _ in 1 2 3; do
 	start_run
-	sleep 0.5
+	wait_until 20 status_says ".pid == $started_pid and .attempts >= 100"
 	kill_run
 done
 run

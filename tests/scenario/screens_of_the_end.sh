@@ -57,4 +57,8 @@ screen_key slow C-c
 wait_until 20 screen_has slow '^. slow: '
 sleep 0.3
 screen_keep_colours slow 'interrupted, NO_COLOR, LANG=C'
+
+seq -f '/orders/%.0f' 300 | items none
+sed -i "s/jq: .*/jq: empty ]/" none.yaml
+ends none 'all were filtered out'
 expect_screens end

@@ -6,7 +6,7 @@ mock --latency 50ms
 orders 500
 pipeline_orders 'flow: { concurrency: 5 }'
 sed -i 's/^sink:.*/sink: { jsonl: { path: out.jsonl } }/' pipeline.yaml
-stop_after 0.5
+stop_once '.succeeded >= 10'
 expect_code 5
 cp out.jsonl whole.jsonl
 

@@ -12,7 +12,7 @@ sink: { batch: { items: 8, period: 5ms }, jsonl: { path: out.jsonl } }
 YAML
 start_run
 wait_until 10 test -s out.jsonl
-sleep 0.3
+wait_until 10 status_says '.succeeded >= 30'
 kill -KILL "$started_pid"
 wait "$started_pid" 2>/dev/null || true
 cp out.jsonl kept.jsonl

@@ -50,7 +50,7 @@ expect_out '2.jsonl:2: not JSON'
 # Gone, or changed behind the reader.
 write ''
 rm -rf state out.jsonl
-stop_after 0.3
+stop_once '.succeeded >= 5'
 expect_code 5
 rm dump/aa.jsonl
 run

@@ -7,7 +7,7 @@ pipeline_orders 'name: shop' 'flow: { concurrency: 2 }'
 start_run
 wait_until 5 test -S state/ctl
 expect test "$(stat -c %a state/ctl)" = 600
-sleep 0.5
+wait_until 5 status_says '.in_flight == 2'
 CODE=0
 "$WEIR" status state >status.out 2>status.err || CODE=$?
 expect_code 0

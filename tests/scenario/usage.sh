@@ -55,7 +55,27 @@ expect_wrong mock --limit 5 -- "--limit: '5' is not a limit"
 expect_wrong bench -- 'patterns or backpressure'
 expect_wrong bench nix -- "unknown suite 'nix'"
 expect_wrong bench patterns --only nix -- "--only: unknown row 'nix'"
-expect_wrong get -i /dev/null --rate fast -- 'rate is "fast"'
+
+# weir get names its options, never a key of the pipeline that it makes of them.
+list=(get -i /dev/null)
+expect_wrong get https://example.com -- 'is required (for one URL: echo URL | weir get -i -)'
+expect_wrong get -i nix.txt -- 'weir get: -i: cannot read "nix.txt": no such file'
+expect_wrong "${list[@]}" -o nix/out.jsonl -- 'weir get: -o: cannot write "nix/out.jsonl": its folder does not exist'
+expect_wrong "${list[@]}" --on-start append -- 'weir get: --on-start needs -o FILE'
+expect_wrong "${list[@]}" --state s -- 'weir get: --state needs -o FILE'
+expect_wrong "${list[@]}" -o out --on-start x -- 'weir get: --on-start is "x", expected one of refuse, append, replace'
+expect_wrong "${list[@]}" --concurrency 0 -- 'weir get: --concurrency is "0", expected auto, or a whole number'
+expect_wrong "${list[@]}" --rate fast -- 'weir get: --rate is "fast", expected a rate, such as 1000/s'
+expect_wrong "${list[@]}" --timeout 10 -- 'weir get: --timeout is "10", expected a duration with a unit'
+expect_wrong "${list[@]}" --attempts -1 -- 'weir get: --attempts is "-1", expected a whole number, from 1'
+expect_wrong "${list[@]}" --give-up soon -- 'weir get: --give-up is "soon", expected a duration'
+expect_wrong "${list[@]}" --throttled 5 -- 'weir get: --throttled is "5", expected a duration'
+expect_wrong "${list[@]}" --method FETCH -- 'weir get: --method is "FETCH", expected one of GET, POST'
+expect_wrong "${list[@]}" --header 'a b: c' -- 'weir get: --header: "a b" is not a header name'
+expect_wrong "${list[@]}" --header 'X: ${env:NO_SUCH_NAME}' -- 'weir get: --header: the environment variable NO_SUCH_NAME'
+expect_wrong "${list[@]}" --ca nix.pem -- 'weir get: --ca: cannot read "nix.pem": no such file'
+expect_wrong get --range 5-1 'http://x/{}' -- 'weir get: --range is "5-1", expected a range of whole numbers'
+expect_wrong get --range 1-5 'ftp://x/{}' -- 'weir get: URL is "ftp://x/{}", expected http:// or https://'
 
 # Behind -- everything is a word; options and words mix, and values stand behind = or a blank.
 weir run -- --quiet

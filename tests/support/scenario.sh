@@ -16,7 +16,7 @@
 #   run_disturbed MODE [CRASH_NAME=VALUE ...]
 #                               the same with a disk that fails: tests/crash/disk.h has the modes
 #   weir WORD ...               any other call of weir, to its end
-#   stop_after SECONDS [OPTION ...]   the same, with a SIGTERM after that time
+#   stop_once EXPR [OPTION ...] the same, with a SIGTERM as soon as status_says EXPR
 #   start_run [OPTION ...]      run, in the background; kill_run kills it at once, as a crash would
 #   status_of EXPR              what the run in state/ says of itself; status_says EXPR succeeds if that is true
 #   start WORD ...              starts a command in the background; finish waits for it
@@ -183,12 +183,12 @@ kill_run() {
 	wait "$started_pid" 2>/dev/null || true
 }
 
-stop_after() {
-	local seconds=$1
+stop_once() {
+	local expr=$1
 	shift
 	start_run "$@"
-	sleep "$seconds"
-	kill -TERM "$started_pid" 2>/dev/null || true
+	wait_until 20 status_says ".pid == $started_pid and ($expr)"
+	kill -TERM "$started_pid"
 	finish
 }
 

@@ -3,7 +3,8 @@
  * Random flows through the engine: a source of numbered items, a broker in memory or on disk, a step that stands before
  * the gates of the step http and has an upstream that is simulated, a sink that may be slow or busy.
  *
- * Each item ends once, in the sink or as a dead letter, those of a ordering one after the other; and when the upstream
+ * Each item ends once, in the sink or as a dead letter, those of a ordering one after the other, and the rows of some
+ * runs are in the order of the source; and when the upstream
  * is well again all goes on to its end.  A run that is stopped goes on in another one, if its broker remembers it.
  */
 #include "torture/orders_engine.h"
@@ -32,6 +33,7 @@ static struct {
 	uint64_t random;
 	bool stopped;
 	unsigned char ended[ITEMS_MOST]; /* times */
+	unsigned row_last;               /* with sink.order: source */
 	unsigned ordering_last[ORDERINGS_MOST];
 	bool ordering_busy[ORDERINGS_MOST];
 	size_t in_flight[KEYS_MOST], probes[KEYS_MOST], most;
@@ -183,7 +185,8 @@ static enum step_verdict fetch(const struct http_step *step, struct step_call *c
 	run.watch.progress++;
 	if (!error)
 		respond(&answer, id, call->input, &x->response);
-	step_http_leave(step, call, x, error);
+	step_http_decide(step, call, x);
+	step_http_leave(call, x, error);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error)
@@ -235,16 +238,27 @@ static int sink_open(const void *config, const struct sink_env *env, struct sink
 	return 0;
 }
 
+static bool is_in_order(void)
+{
+	return run.order->flow.jobs % 5 < 2;
+}
+
 static int sink_write(struct sink *sink, struct sink_item *items, size_t n, struct weir_error *err, weir_nsec deadline)
 {
 	const struct order_op *slow = trouble_now(TROUBLE_SLOW_SINK);
-	(void)sink, (void)deadline;
+	(void)deadline;
 	if (slow && weir_sleep(slow->rank * WEIR_MSEC))
 		return weir_error_set(err, WEIR_ECANCELED, "cancelled");
 	if (slow && slow->rank % 3 == 0)
 		return weir_error_set(err, WEIR_EBUSY, "busy");
-	for (size_t i = 0; i < n; i++)
-		check(++run.ended[items[i].item->position] == 1);
+	for (size_t i = 0; i < n; i++) {
+		unsigned id = (unsigned)items[i].item->position;
+		check(++run.ended[id] == 1);
+		if (!sink->letters && is_in_order()) {
+			check(id > run.row_last);
+			run.row_last = id;
+		}
+	}
 	run.watch.progress++;
 	return 0;
 }
@@ -321,6 +335,9 @@ static struct plan_settings settings_of(const struct order_flow *flow)
 		.drain = WEIR_SEC,
 		.retry_throttled = flow->jobs % 3 ? 0 : 20 * WEIR_SEC,
 		.breaker_give_up = flow->jobs % 4 ? 0 : 40 * WEIR_SEC,
+		.order = is_in_order() ? ORDER_SOURCE : ORDER_COMPLETION,
+		/* Of some in order: no memory at all, so that one item at a time may begin. */
+		.max_memory = flow->jobs % 10 == 1,
 	};
 	if (s.retry_backoff[1] < s.retry_backoff[0])
 		s.retry_backoff[1] = s.retry_backoff[0];

@@ -80,6 +80,7 @@ static void put_some(struct model *model, struct draw *draw, uint64_t *random)
 		for (size_t i = 0; i < n; i++) {
 			struct model_item item = {.id = chunk * STORE_CHUNK_ITEMS + i, .position = ++model->position};
 			struct item *made = draw->items[c][i] = item_new();
+			item.number = item.id;
 			item.bad = weir_random_below(random, 20) == 0;
 			snprintf(item.source, sizeof item.source, "{\"n\":%llu}", (unsigned long long)item.position);
 			if (item.bad)
@@ -240,15 +241,17 @@ static struct model_item *next_letter(struct model *model, const struct letter_q
 	return next;
 }
 
-static void replay_item(struct model *model, struct model_item *item, uint64_t id)
+static void replay_item(struct model *model, struct model_item *item, uint64_t id, bool mended)
 {
 	struct model_item again = *item;
 	const char *history = item->history;
 	again.history = NULL;
-	quick_assert(asprintf(&again.history, "%.*s%s{\"reason\":\"%s\",\"attempts\":%u,\"at\":\"T\"}]",
+	quick_assert(asprintf(&again.history, "%.*s%s{\"id\":%llu,\"reason\":\"%s\",\"attempts\":%u,\"at\":\"T\"%s}]",
 			      history ? (int)strlen(history) - 1 : 0, history ? history : "", history ? "," : "[",
-			      item->why, item->attempts) > 0);
+			      (unsigned long long)item->id, item->why, item->attempts,
+			      mended ? ",\"mended\":true" : "") > 0);
 	again.id = id;
+	again.number = mended ? id : item->number;
 	again.evidence[0] = 0;
 	again.state = MODEL_UNFINISHED;
 	again.attempts = 0;
@@ -287,7 +290,7 @@ static int replay_random(struct model *model, struct store *store, uint64_t *ran
 		if (n && n % STORE_CHUNK_ITEMS == 0)
 			model->next_chunk++;
 		at.after = item->id;
-		replay_item(model, item, first + n++);
+		replay_item(model, item, first + n++, false);
 	}
 	model->next_chunk += n != 0;
 	if (store && !code)
@@ -313,9 +316,10 @@ static int mend_random(struct model *model, struct store *store, uint64_t *rando
 			quick_assert(mends[i].done == is_letter);
 		if (!is_letter)
 			continue;
+		bool mended = item->bad || strcmp(item->source, text.data) != 0;
 		snprintf(item->source, sizeof item->source, "%s", text.data);
 		item->bad = false;
-		replay_item(model, item, first + done++);
+		replay_item(model, item, first + done++, mended);
 		model->items[model->n - 1].why[0] = 0;
 	}
 	model->next_chunk += done != 0;
@@ -397,6 +401,9 @@ static const char *compare_item(const struct model *model, const struct item *it
 	    strcmp(item_why(item), is->why) != 0 || strcmp(item->source.data, is->source) != 0)
 		return test_format("item %llu: why %s or %s, attempts %u or %u", (unsigned long long)item->id,
 				   item_why(item), is->why, item->attempts, is->attempts);
+	if (item_number(item) != is->number)
+		return test_format("item %llu: number %llu or %llu", (unsigned long long)item->id,
+				   (unsigned long long)item_number(item), (unsigned long long)is->number);
 	if (left > 1000 * (int64_t)WEIR_SEC ? llabs(left - told) > 100 * (int64_t)WEIR_SEC : item->due != 0)
 		return test_format("item %llu: due in %lld s", (unsigned long long)item->id,
 				   (long long)(told / WEIR_SEC));

@@ -14,6 +14,7 @@ enum model_state { MODEL_UNFINISHED, MODEL_SETTLED, MODEL_LETTER };
 
 struct model_item {
 	uint64_t id, position;
+	uint64_t number; /* that of its key */
 	enum model_state state;
 	bool bad, retried;
 	unsigned attempts;

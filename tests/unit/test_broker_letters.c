@@ -30,6 +30,8 @@ FIBER_TEST(broker_sqlite_replay_brings_more_to_workers_that_wait_for_the_end)
 	finish(group);
 	ck_assert_int_eq(lease_code, 1);
 	ck_assert_uint_eq(leased_item->position, 1);
+	ck_assert_uint_ne(leased_item->id, last_id);
+	ck_assert_uint_eq(item_number(leased_item), last_id);
 	ck_assert_uint_eq(letters(broker), 0);
 	items[0] = leased_item;
 	ck_zero(ops->queue.ack(broker, items, 2, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
@@ -95,6 +97,8 @@ FIBER_TEST(broker_sqlite_mend_brings_another_item_to_workers_that_wait_for_the_e
 	finish(group);
 	ck_assert_int_eq(lease_code, 1);
 	ck_assert_str_eq(leased_item->source.data, "{\"n\":2}");
+	ck_assert_uint_eq(item_number(leased_item), leased_item->id);
+	ck_assert_uint_ne(item_number(leased_item), last_id);
 	ck_assert_uint_eq(letters(broker), 0);
 	items[0] = leased_item;
 	ck_zero(ops->queue.ack(broker, items, 2, OUTLET_SINK, NULL, &err, WEIR_FOREVER));

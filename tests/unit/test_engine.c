@@ -93,6 +93,30 @@ FIBER_TEST(engine_refusals_use_up_no_attempt)
 	ck_assert_uint_ge(stats.refused, 10);
 }
 
+static enum step_verdict ask_for_a_minute_then_for_a_day(struct step_call *call, int number)
+{
+	static const weir_nsec due[] = {0, 0, 60 * WEIR_SEC, 360 * WEIR_SEC}; /* a day is cut to max_retry_after */
+	ck_assert_int_ge(weir_now() - call->item->born, due[call->attempt]);
+	ck_assert_int_lt(weir_now() - call->item->born, due[call->attempt] + 40 * WEIR_SEC);
+	if (call->attempt == 3)
+		return pass(call, number);
+	strcpy(call->why, "jq: not ready");
+	call->after = call->attempt == 1 ? 60 * WEIR_SEC : 24 * 3600 * WEIR_SEC;
+	return STEP_RETRY;
+}
+
+FIBER_TEST(engine_retry_is_not_before_the_time_that_the_step_says)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 10, .step = ask_for_a_minute_then_for_a_day};
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 10);
+	ck_assert_uint_eq(stats.attempts, 30);
+	ck_assert_uint_eq(stats.retries, 20);
+}
+
 static enum step_verdict drop_odd_double_even(struct step_call *call, int number)
 {
 	if (number % 2 == 0) {

@@ -17,6 +17,7 @@ static size_t settle_room(struct engine_memory *memory, uint64_t each, uint64_t 
 		uint64_t used = memory->base + memory->room * each;
 		if (used > *ret_peak)
 			*ret_peak = used;
+		memory->ended = memory->room;
 		engine_memory_look(memory, memory->room, used);
 	}
 	return memory->room;
@@ -32,6 +33,22 @@ TEST(memory_room_is_what_items_of_that_size_leave)
 		ck_assert_uint_ge(room, fits / 2);
 		ck_assert_uint_le(room, fits);
 		ck_assert_uint_le(peak, memory.most);
+	}
+}
+
+TEST(memory_room_does_not_grow_before_items_have_ended)
+{
+	struct engine_memory memory = {.most = 256 * MIB, .base = 16 * MIB, .room = 8};
+	for (int i = 0; i < 50; i++)
+		engine_memory_look(&memory, memory.room, memory.base + MIB); /* no answer has come */
+	ck_assert_uint_eq(memory.room, 8);
+	for (size_t size = 8; size < 64; size *= 2) {
+		memory.ended = size / 2 - 1;
+		engine_memory_look(&memory, memory.room, memory.base + MIB);
+		ck_assert_uint_eq(memory.room, size);
+		memory.ended++;
+		engine_memory_look(&memory, memory.room, memory.base + MIB);
+		ck_assert_uint_eq(memory.room, 2 * size);
 	}
 }
 

@@ -82,6 +82,48 @@ FIBER_TEST(engine_that_is_paused_stops_immediately)
 	ck_assert_int_lt(weir_now() - paused_at, WEIR_SEC / 10);
 }
 
+static bool is_paid;
+
+static enum step_verdict pass_when_paid(struct step_call *call, int number)
+{
+	if (is_paid || number % 10)
+		return pass(call, number);
+	strcpy(call->why, "status: 429 (rule 1 of when): the quota is used up");
+	call->pause = true;
+	return STEP_REFUSED;
+}
+
+static void pay_and_resume(struct engine *engine)
+{
+	struct engine_flow flow;
+	const struct engine_changes resumed = {.has_pause = true};
+	int calls = world.calls;
+	weir_sleep(3600 * WEIR_SEC);
+	ck_assert_int_eq(world.calls, calls);
+	engine_flow(engine, &flow);
+	ck_assert(flow.paused && flow.why == WHY_PAUSED);
+	ck_assert_str_eq(flow.pause, "status: 429 (rule 1 of when): the quota is used up");
+	is_paid = true;
+	engine_change(engine, &resumed, NULL);
+	engine_flow(engine, &flow);
+	ck_assert(!flow.paused && !flow.pause[0]);
+}
+
+FIBER_TEST(engine_is_paused_by_a_step_and_loses_no_attempt_by_it)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	is_paid = false;
+	plan.settings.retry_attempts = 1;
+	world = (struct world){.items = 100, .step = pass_when_paid, .meanwhile = pay_and_resume};
+	ck_assert_int_eq(run_plan(&plan, 5 * WEIR_SEC, &stats), 0);
+	ck_assert_uint_eq(stats.succeeded, 100);
+	ck_assert_uint_eq(stats.attempts, 100);
+	ck_assert_int_eq(world.notes, 1);
+	ck_assert_str_eq(world.last_note, "paused: status: 429 (rule 1 of when): the quota is used up");
+}
+
 FIBER_TEST(engine_holds_a_rate)
 {
 	struct plan_adapter step;

@@ -71,12 +71,13 @@ static enum step_verdict ask(const struct http_step *step, struct step_call *cal
 	if (call->permit->cut)
 		return step_http_turned_away(call);
 	int error = fetch(call, (int)call->item->position, &x->response);
-	step_http_leave(step, call, x, error);
+	step_http_decide(step, call, x);
+	step_http_leave(call, x, error);
 	if (error)
 		return STEP_CANCELED;
-	struct http_request request = {.url = "http://upstream/", .origin = &x->origin, .method = "GET"};
-	http_origin_parse(request.url, &x->origin);
-	return step_http_is_followed(step, call, x) ? step_http_follow(step, call, x, &request)
+	x->request = (struct http_request){.url = "http://upstream/", .origin = &x->origin, .method = "GET"};
+	http_origin_parse(x->request.url, &x->origin);
+	return step_http_is_followed(step, call, x) ? step_http_follow(step, call, x)
 						    : step_http_excuse(call, step_http_judge(step, call, x));
 }
 

@@ -144,6 +144,8 @@ TEST(cause_is_step_status_and_text)
 	ck_assert_uint_ne(cause("connect: refused", NULL), cause("connect: reset", NULL));
 	ck_assert_uint_eq(cause("jq: string (\"a\") has no keys", "{\"step\":2,\"kind\":\"jq\"}"),
 			  cause("jq: string (\"b\") has no keys", "{\"step\":2,\"kind\":\"jq\"}"));
+	ck_assert_uint_eq(cause("not json: expected a value, found 'N' (line 1, column 7: {\"a\":1 NaN)", NULL),
+			  cause("not json: expected a value, found 'N' (line 1, column 9: {\"b\":100 NaN)", NULL));
 	/* Ids are kept in states and shown to people: they stay as they are. */
 	ck_assert_uint_eq(cause("status: 422", first), 0xdb166d38u);
 	ck_assert_uint_eq(cause("jq: no tens: 30", NULL), 0x39857ffdu);

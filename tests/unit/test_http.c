@@ -130,6 +130,53 @@ LOOP_TEST(http_sends_method_headers_and_body)
 	stop(up);
 }
 
+static int fetch_order(void *arg)
+{
+	struct http_response response = fetch(arg, "/orders/7");
+	ck_assert_int_eq(response.status, 200);
+	http_response_fini(&response);
+	return 0;
+}
+
+/* So many connections lie idle then. */
+static void keep_connections(struct upstream *up, size_t n)
+{
+	struct weir_group *group;
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_int_eq(weir_group_spawn(group, fetch_order, up, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	weir_group_free(group);
+	ck_assert_uint_eq(mock_server_stats(up->server)->connections, n);
+}
+
+/* Each time that libcurl would send again, it has kept connections left (PREREQ), or needs a new one (a socket). */
+LOOP_TEST(http_sends_a_request_once_when_a_kept_connection_dies_under_it)
+{
+	static const char *const methods[] = {"POST", "GET"}, *const faults[] = {"/fault/close", "/fault/reset"};
+	for (size_t i = 0; i < 8; i++) {
+		struct upstream *up = start(&(struct http_client_options){0});
+		const struct mock_stats *stats = mock_server_stats(up->server);
+		struct http_response response = {0};
+		struct http_origin origin;
+		keep_connections(up, i / 4 ? 4 : 1);
+		uint64_t requests = stats->requests, accepted = stats->accepted;
+		const char *url = test_format("http://127.0.0.1:%u%s", up->port, faults[i / 2 % 2]);
+		http_origin_parse(url, &origin);
+		const struct http_request request = {.method = methods[i % 2], .url = url, .origin = &origin};
+		ck_assert_int_eq(http_client_fetch(up->client, &request, &response, WEIR_FOREVER), 0);
+		ck_assert_msg(response.failure == HTTP_RESET && response.sent, "%s", response.detail);
+		ck_assert_str_eq(response.detail, "connection closed without an answer");
+		ck_assert_uint_eq(stats->requests, requests + 1);
+		ck_assert_uint_eq(stats->accepted, accepted);
+		http_response_fini(&response);
+		response = fetch(up, "/orders/7"); /* the client is none the worse for it */
+		ck_assert_int_eq(response.status, 200);
+		http_response_fini(&response);
+		stop(up);
+	}
+}
+
 LOOP_TEST(http_head_has_no_body_and_does_not_wait_for_one)
 {
 	struct upstream *up = start(&(struct http_client_options){.body_bytes = 10});

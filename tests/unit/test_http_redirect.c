@@ -108,8 +108,9 @@ TEST(redirect_lets_no_credential_go_to_another_origin)
 						  "X-Empty;",
 						  "Accept-X: y",
 						  "Referer: r"};
-	static const char *const plain[] = {"Accept: a/b", "accept-encoding: gzip", "User-Agent: weir",
-					    "Content-Type: a/b", "Expect:"};
+	static const char *const plain[] = {"Accept: a/b",      "accept-encoding: gzip",
+					    "User-Agent: weir", "Content-Type: a/b",
+					    "Expect:",          "Idempotency-Key: k"};
 	for (size_t i = 0; i < sizeof credentials / sizeof *credentials; i++) {
 		ck_assert_msg(!http_header_may_go(credentials[i], true, false), "%s", credentials[i]);
 		ck_assert_msg(http_header_may_go(credentials[i], false, true), "%s", credentials[i]);
@@ -117,4 +118,5 @@ TEST(redirect_lets_no_credential_go_to_another_origin)
 	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
 		ck_assert_msg(http_header_may_go(plain[i], true, false), "%s", plain[i]);
 	ck_assert(!http_header_may_go("Content-Type: a/b", false, true));
+	ck_assert(!http_header_may_go("Idempotency-Key: k", false, true));
 }

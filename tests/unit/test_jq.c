@@ -2,6 +2,7 @@
 /* The step jq with the real weir-jq: the one WEIR_JQ names, else that of the build folder. */
 #include "port/adapters.h"
 #include "support/test.h"
+#include "unit/jq_path.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -23,19 +24,6 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
-
-static const char *jq_path(void)
-{
-	const char *given = getenv("WEIR_JQ");
-	if (given)
-		return given;
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-	ck_assert_int_gt(n, 0);
-	exe[n] = 0;
-	*strrchr(exe, '/') = 0;
-	return test_format("%s/../weir-jq", exe);
-}
 
 static void *field(void *config, const char *name)
 {
@@ -71,9 +59,7 @@ static struct setup open_step_of(const char *exe_path, const char *program, int6
 
 static struct setup open_step(const char *program, int64_t workers, weir_nsec timeout, uint64_t memory)
 {
-	const char *slash = strrchr(jq_path(), '/');
-	const char *exe_path = test_format("%.*sweir", (int)(slash - jq_path()) + 1, jq_path());
-	return open_step_of(exe_path, program, workers, timeout, memory);
+	return open_step_of(exe_path(), program, workers, timeout, memory);
 }
 
 static struct setup open_default(const char *program)
@@ -94,7 +80,9 @@ struct job {
 	enum step_verdict verdict;
 	struct value_list outputs;
 	char why[256];
+	weir_nsec after;
 	struct buf *evidence;
+	struct weir_attempt *permit;
 };
 
 static int run_job(void *arg)
@@ -102,10 +90,15 @@ static int run_job(void *arg)
 	struct job *job = arg;
 	struct value input = {(char *)job->input, strlen(job->input)};
 	struct item item = {.position = 7, .source = {"{\"from\":\n\"source\"}", 18}};
-	struct step_call call = {
-		.item = &item, .input = &input, .attempt = 2, .outputs = &job->outputs, .evidence = job->evidence};
+	struct step_call call = {.item = &item,
+				 .input = &input,
+				 .attempt = 2,
+				 .outputs = &job->outputs,
+				 .evidence = job->evidence,
+				 .permit = job->permit};
 	job->verdict = step_jq_adapter.step->run(job->step, &call);
 	memcpy(job->why, call.why, sizeof job->why);
+	job->after = call.after;
 	return 0;
 }
 
@@ -250,6 +243,39 @@ LOOP_TEST(jq_errors_are_dead_letters_with_their_text)
 	try_dead("1, 2, error", "{\"a\":1}", "jq: {\"a\":1}");
 }
 
+static void try_again(const char *program, const char *why, weir_nsec after)
+{
+	struct setup setup = open_default(program);
+	struct job job = run_one(&setup, "{\"n\":9007199254740993, \"wait\": 1.5}");
+	ck_assert_msg(job.verdict == STEP_RETRY && job.after == after && job.outputs.n == 0, "%s: %d, %lld ns, %s",
+		      program, job.verdict, (long long)job.after, job.why);
+	ck_assert_str_eq(job.why, why);
+	close_step(&setup);
+}
+
+LOOP_TEST(jq_error_with_retry_is_tried_again_not_before_its_time)
+{
+	try_again("error({retry: true, after: 2, why: \"not ready\"})", "jq: not ready", 2 * WEIR_SEC);
+	try_again("1, error({retry: true, after: .wait, why: \"a\\nb \\(.n)\"})", "jq: a b 9007199254740993",
+		  1500 * WEIR_MSEC);
+	try_again("error({retry: true, after: 0.0001})", "jq: the program asks to try again", WEIR_MSEC);
+	try_again("error({retry: true})", "jq: the program asks to try again", 0);
+	try_again("error({retry: true, after: null, why: {code: 7}})", "jq: {\"code\":7}", 0);
+	try_again("error({retry: true, after: -3})", "jq: the program asks to try again", 0);
+	try_again("error({retry: true, after: 1e300})", "jq: the program asks to try again",
+		  (weir_nsec)366 * 24 * 3600 * WEIR_SEC);
+}
+
+LOOP_TEST(jq_error_without_retry_is_final)
+{
+	try_dead("error({retry: false, after: 2})", "1", "jq: {\"retry\":false,\"after\":2}");
+	try_dead("error({retry: \"true\"})", "1", "jq: {\"retry\":\"true\"}");
+	try_dead("error({retry: true} | tojson)", "1", "jq: {\"retry\":true}");
+	try_dead("error({retry: true, after: \"2s\"})", "1",
+		 "jq: the error asks to try again, but `after` is not a number of seconds");
+	try_program("try error({retry: true}) catch .retry", "1", "true");
+}
+
 LOOP_TEST(jq_dead_letters_have_the_value_that_was_given)
 {
 	struct setup setup = open_default("if .n == 1 then error(\"one\") else . end");
@@ -327,6 +353,20 @@ LOOP_TEST(jq_endless_program_is_killed_and_only_its_item_is_dead)
 		else
 			expect_ok(&jobs[i], test_format("%d", i * 10));
 	}
+	close_step(&setup);
+}
+
+LOOP_TEST(jq_program_cut_short_by_the_attempts_time_is_tried_again)
+{
+	struct setup setup = open_step("def f: f; f", 1, 2 * WEIR_SEC, (uint64_t)256 << 20);
+	struct weir_attempt attempt = {.deadline = weir_now() + 100 * WEIR_MSEC};
+	struct job job = {.step = setup.step, .input = "1", .permit = &attempt};
+	struct weir_deadline scope;
+	weir_deadline_enter(&scope, attempt.deadline);
+	run_job(&job);
+	weir_deadline_leave(&scope);
+	ck_assert_int_eq(job.verdict, STEP_RETRY);
+	ck_assert_str_eq(job.why, "timeout: the attempt took too long (flow.timeout.attempt)");
 	close_step(&setup);
 }
 
@@ -416,6 +456,7 @@ LOOP_TEST(jq_answers_that_are_no_json_of_their_request_are_not_believed)
 		"print \"$n \", join(\"\\x1e\", (1) x 6001), \"\\n\"",   /* too many outputs */
 		"print \"$n !\", 'x' x 300, \"\\n\"",                    /* more words than weir-jq has */
 		"print \"$n !\\xff\\n\"",                                /* an error that is no text */
+		"print \"$n ?1 \\xff\\n\"",                              /* the same, to try again */
 		"print \"$n \", '[' x 600, '1', ']' x 600, \"\\n\"",     /* nested too deep */
 		"print \"$n 1\\n$n 1\\n\"; exec '/bin/false' if $n > 1", /* one that nobody asked for */
 	};

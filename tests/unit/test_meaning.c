@@ -71,6 +71,7 @@ static char *edited(const char *text, const char *from, const char *to)
 	"steps:\n"                                                                                                     \
 	"  - http: {url: 'http://h/${.id}', headers: {X-Key: '${env:HOME}', X-Kind: order}, ok: [200, 404], "          \
 	"json: {id: '${.id}', to: ['${env:HOME}']}, "                                                                  \
+	"when: [{if: .a, then: retry, after: 2s}, {if: .b, then: throttled, after: .c}], "                             \
 	"auth: {bearer: secret}}\n"                                                                                    \
 	"    concurrency: 9\n"                                                                                         \
 	"  - jq: \"{id,\\n a: \\\"b\\\"}\"\n"                                                                          \
@@ -90,9 +91,20 @@ TEST(meaning_has_a_line_for_each_key)
 				       "steps.1.json = {\"id\":\"${.id}\",\"to\":[\"***\"]}\n"
 				       "steps.1.auth.bearer = ***\n"
 				       "steps.1.timeout.total ! 30000000000ns\n"
+				       "steps.1.http ! 1.1\n"
+				       "steps.1.proxy ! env\n"
 				       "steps.1.expect ~ json\n"
+				       "steps.1.compress ! auto\n"
+				       "steps.1.compress_body ! none\n"
 				       "steps.1.record ~ false\n"
 				       "steps.1.ok = [200, 404]\n"
+				       "steps.1.follow ! 0\n"
+				       "steps.1.when.1.if = .a\n"
+				       "steps.1.when.1.then = retry\n"
+				       "steps.1.when.1.after = 2000000000ns\n"
+				       "steps.1.when.2.if = .b\n"
+				       "steps.1.when.2.then = throttled\n"
+				       "steps.1.when.2.after = .c\n"
 				       "steps.1.max_connections ! 0\n"
 				       "steps.1.max_body ! 10485760B\n"
 				       "steps.1.concurrency ! 9\n"
@@ -107,6 +119,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "sink.table = t\n"
 				       "sink.key = id\n"
 				       "sink.on_start ! refuse\n"
+				       "sink.order ~ completion\n"
 				       "dead_letter = jsonl\n"
 				       "dead_letter.path = dead.jsonl\n"
 				       "dead_letter.on_start ! append\n"
@@ -166,6 +179,8 @@ TEST(meaning_names_what_has_changed)
 		 "it was \"steps.1.program: .a\", now it is \"steps.1.program: .b\""},
 		{"steps:\n  - jq: .a\n", "steps:\n  - jq: .a\n  - jq: .b\n",
 		 "it was absent, now it is \"steps.2: jq\""},
+		{"key: '${.a}'\n", "key: '${.b}'\n", "it was \"key: ${.a}\", now it is \"key: ${.b}\""},
+		{"", "key: '${.a}'\n", "it was absent, now it is \"key: ${.a}\""},
 		{"steps:\n  - jq: .a\n", "", "it was \"steps.1: jq\", now it is absent"},
 		{"steps:\n  - http: {url: 'http://h/'}\n", "steps:\n  - http: {url: 'http://h/', method: PUT}\n",
 		 "it was \"steps.1.method: GET\", now it is \"steps.1.method: PUT\""},

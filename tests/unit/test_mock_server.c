@@ -104,6 +104,36 @@ LOOP_TEST(mock_server_takes_requests_a_byte_at_a_time)
 	stop();
 }
 
+LOOP_TEST(mock_server_logs_each_request)
+{
+	const char *path = test_format("%s/log", test_folder());
+	static const char text[] =
+		"POST /status/503 HTTP/1.1\r\nHost: t\r\nIdempotency-Key: k-7\r\nContent-Length: 2\r\n"
+		"\r\n{}GET /orders/1 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+	char line[400];
+	configure();
+	config.log = path;
+	start();
+	struct client *client = dial();
+	say(client, text);
+	hear(client, NULL, 10 * WEIR_SEC);
+	FILE *log = fopen(path, "r");
+	ck_assert_ptr_nonnull(fgets(line, sizeof line, log));
+	ck_assert_str_eq(line,
+			 "{\"method\":\"POST\",\"path\":\"/status/503\",\"headers\":{\"host\":\"t\","
+			 "\"idempotency-key\":\"k-7\",\"content-length\":\"2\"},\"body_bytes\":2,\"body\":\"{}\"}\n");
+	ck_assert_ptr_nonnull(fgets(line, sizeof line, log));
+	ck_assert_ptr_nonnull(strstr(line, "\"GET\",\"path\":\"/orders/1\""));
+	ck_assert_ptr_null(fgets(line, sizeof line, log));
+	fclose(log);
+	hang_up(client);
+	stop();
+	config.log = "/no/such/folder/log";
+	struct weir_error err = {0};
+	ck_assert_int_eq(mock_server_new(&config, &server, &err), -ENOENT);
+	ck_assert_str_eq(err.text, "cannot open /no/such/folder/log: No such file or directory");
+}
+
 LOOP_TEST(mock_server_refuses_bad_requests_and_closes)
 {
 	static const struct {

@@ -53,6 +53,10 @@ TEST(secret_that_was_cut_at_the_end_is_hidden)
 	ck_assert_str_eq(hidden("Bearer c4n4ry-77"), "Bearer ***");
 	ck_assert_str_eq(hidden("Bearer c4n4"), "Bearer ***");
 	ck_assert_str_eq(hidden("Bearer c4n"), "Bearer c4n");
+	ck_assert_str_eq(hidden("Bearer c4n4ry-77..."), "Bearer ***...");
+	ck_assert_str_eq(hidden("Bearer c4n4ry-7731..."), "Bearer ***...");
+	ck_assert_str_eq(hidden("Bearer c4n4ry-77.."), "Bearer c4n4ry-77..");
+	ck_assert_str_eq(hidden("..."), "...");
 	struct item *item = item_new();
 	item_set_why(item, "%0250d c4n4ry-7731", 0);
 	ck_assert_ptr_null(strstr(item_why(item), "c4n4"));
@@ -99,6 +103,45 @@ TEST(secret_list_takes_what_a_config_has_from_outside_and_under_secret_keys)
 	ck_assert_msg(code == 0, "%s", err.text);
 	ck_assert_str_eq(hidden("se/cret, se%2Fcret, from a file, me:pass word, bWU6cGFzcyB3b3Jk, http"),
 			 "***, ***, ***, ***, ***, http");
+	plan_free(plan);
+	secret_clear();
+}
+
+/* What the first secret of a text stands for. */
+static const char *reference_of(const char *text)
+{
+	const char *reference = NULL;
+	size_t bytes, n = strlen(text), at = secret_find(text, n, &bytes, &reference);
+	return at == n ? "none" : reference ? reference : "unknown";
+}
+
+TEST(secret_is_found_with_what_stands_for_it)
+{
+	static const char text[] =
+		"source: { range: 1-2 }\n"
+		"steps:\n"
+		"  - http:\n"
+		"      url: http://127.0.0.1/${env:WEIR_TEST_PATH}\n"
+		"      headers: { X-Key: 'k ${file:key}' }\n"
+		"      auth: { basic: '${env:WEIR_TEST_USER}:${env:WEIR_TEST_WORD}' }\n"
+		"  - http: { url: http://127.0.0.1/2, auth: { bearer: 'a-${env:WEIR_TEST_WORD}' } }\n"
+		"sink: { stdout: {} }\n";
+	struct plan *plan;
+	struct weir_error err = {0};
+	setenv("WEIR_TEST_PATH", "se/cret", 1);
+	setenv("WEIR_TEST_USER", "me", 1);
+	setenv("WEIR_TEST_WORD", "pass word", 1);
+	test_write_file("key", "from a file\n");
+	int code = spec_parse(text, sizeof text - 1, "p.yaml", test_folder(), NULL, &plan, &err);
+	ck_assert_msg(code == 0, "%s", err.text);
+	ck_assert_str_eq(reference_of("http://127.0.0.1/se/cret"), "${env:WEIR_TEST_PATH}");
+	ck_assert_str_eq(reference_of("from a file"), test_format("${file:%s/key}", test_folder()));
+	ck_assert_str_eq(reference_of("me:pass word"), "${env:WEIR_TEST_USER}:${env:WEIR_TEST_WORD}");
+	ck_assert_str_eq(reference_of("x pass word"), "${env:WEIR_TEST_WORD}");
+	ck_assert_str_eq(reference_of("a-pass word"), "unknown"); /* a part of it stands in the file */
+	ck_assert_str_eq(reference_of("se%2Fcret"), "unknown");   /* in another form */
+	ck_assert_str_eq(reference_of("se/cr"), "unknown");       /* cut */
+	ck_assert_str_eq(reference_of("nothing"), "none");
 	plan_free(plan);
 	secret_clear();
 }

@@ -26,6 +26,28 @@ static const char *row_of(const char *columns, const char *delimiter, const char
 	return content_of(path);
 }
 
+/* What it says of the row instead; or why there would be none. */
+static const char *shown_row(const char *columns, const char *output)
+{
+	struct value value = {0};
+	struct buf out = {0};
+	char why[200] = "";
+	ck_assert_int_eq(value_copy(&value, output, strlen(output)), 0);
+	int code = sink_csv_adapter.sink->row(csv_config("out.csv", columns, ",", true), &value, &out, why);
+	const char *shown = test_format("%s", code ? why : out.data);
+	value_fini(&value);
+	buf_fini(&out);
+	return shown;
+}
+
+TEST(csv_shows_each_field_as_it_would_stand_in_the_file)
+{
+	ck_assert_str_eq(shown_row("id x y z", "{\"id\":1.50,\"x\":\"a,b\",\"z\":[1, 2]}"),
+			 "{\"id\":\"1.50\",\"x\":\"\\\"a,b\\\"\",\"y\":\"\",\"z\":\"\\\"[1,2]\\\"\"}");
+	ck_assert_str_eq(shown_row("id", "7"), "the output is not an object, so it has no field id");
+	ck_assert_str_eq(shown_row("id", "{\"id\":\"a\\u0000\"}"), "field id contains a NUL character");
+}
+
 LOOP_TEST(csv_writes_values_as_they_are)
 {
 	static const struct {

@@ -154,6 +154,33 @@ LOOP_TEST(sqlite_keeps_types_and_digits)
 	close_sink(&sink_sqlite_adapter, sink);
 }
 
+/* What it says of the row without a database; or why there would be none. */
+static const char *shown_row(const char *key, const char *columns, const char *output)
+{
+	struct value value = {0};
+	struct buf out = {0};
+	char why[200] = "";
+	ck_assert_int_eq(value_copy(&value, output, strlen(output)), 0);
+	int code = sink_sqlite_adapter.sink->row(sqlite_config(db_path(), "t", key, columns), &value, &out, why);
+	const char *shown = test_format("%s", code ? why : out.data);
+	value_fini(&value);
+	buf_fini(&out);
+	return shown;
+}
+
+TEST(sqlite_shows_a_row_as_a_table_would_keep_it)
+{
+	ck_assert_str_eq(shown_row("id", "x y z", "{\"id\":7,\"x\":true,\"y\":[1, 2],\"z\":1.50}"),
+			 "{\"id\":7,\"x\":1,\"y\":\"[1,2]\",\"z\":1.5}");
+	ck_assert_str_eq(shown_row("id", "x", "{\"id\":\"7\",\"x\":123456789012345678901}"),
+			 "{\"id\":\"7\",\"x\":\"123456789012345678901\"}");
+	ck_assert_str_eq(shown_row(NULL, "x", "{}"), "{\"x\":null}");
+	ck_assert_str_eq(shown_row(NULL, NULL, "[1]"), "{\"item\":\"[1]\"}");
+	ck_assert_str_eq(shown_row("id", "x", "{\"x\":1}"), "the output has no field id, the key");
+	ck_assert_str_eq(shown_row("id", "x", "3"), "the output is not an object, so it has no field id");
+	ck_assert_int_eq(access(db_path(), F_OK), -1);
+}
+
 LOOP_TEST(sqlite_quotes_names_that_are_words_of_sql)
 {
 	struct batch batch = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/names.h"
+#include "data/template.h"
 #include "spec/plan.h"
 #include "spec/spec.h"
 #include "support/test.h"
@@ -126,6 +127,24 @@ TEST(spec_fills_in_defaults)
 	plan_free(plan);
 }
 
+TEST(spec_takes_a_key_of_values_of_the_item)
+{
+	struct plan *plan = loaded(ENDS);
+	ck_assert_ptr_null(plan->settings.key);
+	plan_free(plan);
+	plan = loaded("key:\n" ENDS);
+	ck_assert_ptr_null(plan->settings.key);
+	plan_free(plan);
+	plan = loaded("key: 'o-${.order_id}'\n" ENDS);
+	ck_assert_str_eq(template_text(plan->settings.key), "o-${.order_id}");
+	ck_assert_ptr_nonnull(strstr(plan->explained, "key: \"o-${.order_id}\"\n"));
+	plan_free(plan);
+	expect_error("key: order\n" ENDS, 1, 6, "key has no ${...}: every item would have the same key");
+	expect_error("key: '${.id}-${meta.attempt}'\n" ENDS, 1, 6, "expected values of the item, such as ${.id}");
+	expect_error("key: '${id}'\n" ENDS, 1, 7, "did you mean ${.id}?");
+	expect_error("key: [a]\n" ENDS, 1, 6, "key is a list");
+}
+
 TEST(spec_takes_nothing_for_an_empty_map_or_list)
 {
 	plan_free(loaded("source: {range: 1..3}\nsink:\n  stdout:\nsteps:\nbroker:\ndead_letter: ~\nflow:\n"));
@@ -218,6 +237,26 @@ TEST(spec_explained_marks_defaults_and_hides_secrets)
 	plan_free(plan);
 }
 
+TEST(spec_reads_the_order_of_the_sink)
+{
+	struct plan *plan = loaded(ENDS);
+	ck_assert_int_eq(plan->settings.order, ORDER_COMPLETION);
+	ck_assert_ptr_nonnull(strstr(plan->explained, "\n  order: completion # default\n"));
+	plan_free(plan);
+	plan = loaded("source: {range: 1-3}\nsink: {order: source, stdout: {}, batch: {items: 1}}\n");
+	ck_assert_int_eq(plan->settings.order, ORDER_SOURCE);
+	ck_assert_ptr_nonnull(strstr(plan->explained, "\n  order: source\n"));
+	ck_assert_str_eq(plan->warnings, "");
+	plan_free(plan);
+	plan = loaded("source: {range: 1-3}\nsink: {stdout: {}, order: source}\nflow: {priority: {field: .x}}\n");
+	ck_assert_ptr_nonnull(strstr(plan->warnings, "t.yaml:2:20: warning: order: source with flow.priority"));
+	plan_free(plan);
+	expect_error("source: {range: 1-3}\nsink: {stdout: {}, order: random}\n", 2, 27,
+		     "expected one of completion, source");
+	expect_error(ENDS "dead_letter: {stdout: {}, order: source}\n", 3, 27,
+		     "\"order\" stands beside \"stdout\"; if it is");
+}
+
 /* What is allowed, but most often a mistake. */
 
 static void expect_warning(const char *http, const char *warning)
@@ -238,6 +277,8 @@ TEST(spec_warns_of_urls_that_no_item_changes)
 	expect_warning("url: 'http://h/${.id}'", "");
 	expect_warning("url: 'http://h/a', method: POST, body: '{}'", "");
 	expect_warning("url: 'http://h/a', headers: {X-Id: '${.id}'}", "");
+	expect_warning("url: 'http://h/a', method: POST, json: {id: '${.id}'}", "");
+	expect_warning("url: 'http://h/a', method: POST, json: '{id}'", "");
 }
 
 TEST(spec_warns_of_templates_of_other_languages)
@@ -251,6 +292,8 @@ TEST(spec_warns_of_templates_of_other_languages)
 	expect_warning("url: 'http://h/${.a}?$top=10&$$x=1'", "");
 	expect_warning("url: 'http://h/a', body: '{\"a\": \"{{.b}}\", \"c\": \"$5\"}'",
 		       "t.yaml:4:37: warning: body has \"{{.b}}\", which is sent as it stands; did you mean ${.b}?\n");
+	expect_warning("url: 'http://h/a', json: {a: .b.c, d: ., e: .5, f: '.x y'}",
+		       "t.yaml:4:41: warning: json has \".b.c\", which is sent as it stands; did you mean ${.b.c}?\n");
 }
 
 TEST(spec_warns_of_secrets_in_plain_text)
@@ -339,8 +382,18 @@ TEST(spec_errors_of_structure_have_a_place)
 	expect_error("source: {rnge: 1-3}\n", 1, 10, "unknown source \"rnge\"");
 	expect_error("source: {rnge: 1-3}\n", 1, 10, "did you mean \"range\"?");
 	expect_error("source: {range: 1-3}\nsink: {sdtout: {}}\n", 2, 8, "did you mean \"stdout\"?");
-	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20, "both");
+	expect_error("source: {range: 1-3}\nsink: {stdout: {}, bath: {items: 1}}\n", 2, 20,
+		     "\"bath\" stands beside \"stdout\"; if it is a key of stdout, indent it further or move it into "
+		     "the braces; "
+		     "did you mean \"batch\"?");
 	expect_error("source: {range: 1-3}\nsink: {stdout: x}\n", 2, 16, "stdout is text, expected a map");
+	expect_error("source: {range: 1-3}\nsink: {csv: x.csv}\n", 2, 13,
+		     "expected a map of its keys (path, columns, ");
+	expect_error("source: in.jsonl\n", 1, 9, "; a file stands behind its format: { jsonl: in.jsonl }");
+	expect_error("source { range: 1-3 }\n", 1, 1, "; a colon is missing behind \"source\"");
+	expect_error(ENDS "steps:\n  - http:\n    url: x\n", 5, 5,
+		     "\"url\" stands beside \"http\"; if it is a key of http");
+	expect_error(ENDS "flow: { retry: 3 }\n", 3, 16, "retry is \"3\", expected a map of keys (attempts, backoff, ");
 	expect_error("source: {range: 1-3}\nsink: {batch: {items: 1}}\n", 2, 7, "the sink is missing");
 	expect_error(ENDS "broker: {kafka: {}}\n", 3, 10, "unknown broker \"kafka\", expected one of sqlite, memory");
 	expect_error(ENDS "steps: {jq: .}\n", 3, 8, "steps is a map, expected a list");
@@ -375,6 +428,21 @@ TEST(spec_refuses_http_steps_that_contradict_themselves)
 	plan_free(loaded(test_format("%sbody: 'a=${.a}', headers: {content-type: text/plain}}\n", step)));
 	plan_free(loaded(test_format("%sbody: '{\"${.a}\": ${.b}, \"${.c}\": [\"x${.d}\"]}'}\n", step)));
 	plan_free(loaded(test_format("%sbody: 'constant'}\n", step)));
+	expect_error(test_format("%sok: [200, 404], retry_on: [409, 404]}\n", step), 4, 56,
+		     "404 is in ok and in retry_on; expected one of them");
+	expect_error(test_format("%sok: [401], throttled_on: [401]}\n", step), 4, 55,
+		     "401 is in ok and in throttled_on");
+	expect_error(test_format("%sretry_on: [409], throttled_on: [409]}\n", step), 4, 61,
+		     "409 is in retry_on and in throttled_on");
+	plan_free(loaded(test_format("%sok: [200], retry_on: [409], throttled_on: [401]}\n", step)));
+	expect_error(test_format("%swhen: [{if: '.a', then: drop, after: 2s}]}\n", step), 4, 36,
+		     "rule 1 has after, which is for retry and throttled");
+	expect_error(test_format("%swhen: [{if: '.a', then: again}]}\n", step), 4, 54,
+		     "then is \"again\", expected one of ok, retry");
+	expect_error(test_format("%swhen: [{then: ok}]}\n", step), 4, 37, "when: \"if\" is required");
+	expect_error(test_format("%swhen: {if: '.a', then: ok}}\n", step), 4, 36,
+		     "when is a map, expected a list of maps");
+	plan_free(loaded(test_format("%swhen: [{if: '.a', then: retry, after: 2s}]}\n", step)));
 }
 
 TEST(names_closest_is_two_typing_errors_away_at_most)

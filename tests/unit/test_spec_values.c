@@ -22,10 +22,17 @@ struct all_types {
 	struct key_counts counts;
 	struct key_strings strings;
 	struct key_headers headers;
-	struct template *json;
+	struct key_json json;
 	struct key_times times;
 	int64_t inner;
 	weir_nsec first, all;
+	struct key_wait wait;
+	struct key_list list;
+};
+
+struct element {
+	char *when;
+	int64_t n;
 };
 
 #define FIELD(name) offsetof(struct all_types, name)
@@ -35,6 +42,11 @@ static const struct key inner_keys[] = {{"inner", KEY_COUNT, FIELD(inner), "3", 
 static const struct key limit_keys[] = {{"first", KEY_DURATION, FIELD(first), .min = WEIR_MSEC, .text = "f"},
 					{"all", KEY_DURATION, FIELD(all), "30s", WEIR_MSEC, .text = "a"},
 					{0}};
+
+static const struct key element_keys[] = {
+	{"when", KEY_JQ, offsetof(struct element, when), .flags = KEY_REQUIRED | KEY_INNER, .text = "w"},
+	{"n", KEY_COUNT, offsetof(struct element, n), "7", .text = "n"},
+	{0}};
 
 static const struct key all_keys[] = {
 	{"string", KEY_STRING, FIELD(string), .text = "t"},
@@ -60,6 +72,8 @@ static const struct key all_keys[] = {
 	{"secret", KEY_STRING, FIELD(secret), .flags = KEY_SECRET, .text = "t"},
 	{"group", KEY_GROUP, 0, .group = inner_keys, .text = "t"},
 	{"limits", KEY_GROUP, 0, .group = limit_keys, .shorthand = "all", .text = "t"},
+	{"wait", KEY_WAIT, FIELD(wait), NULL, 0, 3600 * WEIR_SEC, .text = "t"},
+	{"list", KEY_LIST, FIELD(list), .group = element_keys, .element_bytes = sizeof(struct element), .text = "t"},
 	{0},
 };
 
@@ -284,7 +298,7 @@ static void expect_json_template(const char *yaml, const char *expected)
 	struct weir_error err = {0};
 	int code = fill_all(test_format("json: %s\n", yaml), &c, NULL, &err);
 	ck_assert_msg(code == 0, "%s: %d:%d %s", yaml, err.line, err.column, err.text);
-	ck_assert_str_eq(template_text(c.json), expected);
+	ck_assert_str_eq(template_text(c.json.template), expected);
 	spec_release(all_keys, &c);
 }
 
@@ -298,8 +312,20 @@ TEST(spec_json_is_the_text_of_a_document)
 			     "[1,-2.50,\"3\",true,\"true\",null,null,\"yes\",\"0x10\",[],{},\"a\\nb\"]");
 	expect_json_template("\n  - a: ${.a.b[0]}\n    b:\n  - ${meta.key}",
 			     "[{\"a\":${.a.b[0]},\"b\":null},${meta.key}]");
-	expect_value_error("json: text", 7, "expected a map or a list, whose texts may contain ${.path}");
+	expect_value_error("json: '{id: ${.id}}'", 7, "a ${.path} cannot be used in it; write .path");
 	expect_value_error("json: {a: '${id}'}", 7, "did you mean ${.id}?");
+}
+
+TEST(spec_json_that_is_a_text_is_a_program)
+{
+	struct all_types c;
+	char *explained;
+	ck_assert_int_eq(fill_all("json: '{id, $x} # \"'", &c, &explained, NULL), 0);
+	ck_assert_ptr_null(c.json.template);
+	ck_assert_str_eq(c.json.program, "{id, $x} # \"");
+	ck_assert_msg(strstr(explained, "json: \"{id, $x} # \\\"\"\n"), "%s", explained);
+	spec_release(all_keys, &c);
+	free(explained);
 }
 
 TEST(spec_json_is_explained_as_it_can_be_read)
@@ -312,10 +338,41 @@ TEST(spec_json_is_explained_as_it_can_be_read)
 	ck_assert_msg(strstr(explained, "json: {\"a\":[\"${.x}\",1],\"b c\":\"***\"}\n"), "%s", explained);
 	spec_release(all_keys, &c);
 	ck_assert_int_eq(fill_all(explained, &c, &again, &err), 0);
-	ck_assert_str_eq(template_text(c.json), "{\"a\":[${.x},1],\"b c\":\"***\"}");
+	ck_assert_str_eq(template_text(c.json.template), "{\"a\":[${.x},1],\"b c\":\"***\"}");
 	spec_release(all_keys, &c);
 	free(explained);
 	free(again);
+}
+
+TEST(spec_list_fills_a_struct_for_each_map)
+{
+	struct all_types c;
+	struct weir_error err = {0};
+	char *explained;
+	const char *text = "list: [{when: .a, n: 2}, {when: '.b # b'}]\nwait: .after\n";
+	for (int i = 0; i < 2; i++) { /* as it was written, and as it is explained */
+		ck_assert_msg(fill_all(text, &c, &explained, &err) == 0, "%d:%d %s\n%s", err.line, err.column, err.text,
+			      text);
+		const struct element *elements = c.list.elements;
+		ck_assert_uint_eq(c.list.n, 2);
+		ck_assert_str_eq(elements[0].when, ".a");
+		ck_assert_int_eq(elements[0].n, 2);
+		ck_assert_str_eq(elements[1].when, ".b # b");
+		ck_assert_int_eq(elements[1].n, 7);
+		ck_assert_str_eq(c.wait.program, ".after");
+		spec_release(all_keys, &c);
+		text = test_format("%s", explained);
+		free(explained);
+	}
+	ck_assert_int_eq(fill_all("wait: 5m\nlist: []", &c, NULL, &err), 0);
+	ck_assert(c.wait.time == 300 * WEIR_SEC && !c.wait.program && !c.list.n);
+	spec_release(all_keys, &c);
+	expect_value_error("wait: 2h", 7, "wait is \"2h\", expected a duration, or a jq program that gives seconds");
+	expect_value_error("list: {when: .a}", 7, "list is a map, expected a list of maps");
+	expect_value_error("list: [.a]", 8, "list: expected a list of maps");
+	expect_value_error("list: [{when: .a}, {n: 1}]", 20, "list: \"when\" is required");
+	expect_value_error("list: [{when: .a, m: 1}]", 19, "unknown key \"m\" in list");
+	expect_value_error("list: [{when: .a, n: x}]", 22, "n is \"x\", expected a whole number");
 }
 
 TEST(spec_errors_never_show_what_came_from_outside)

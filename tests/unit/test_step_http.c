@@ -6,11 +6,13 @@
 #include <string.h>
 #include <weir/group.h>
 
+#include "codec/codec.h"
 #include "data/secret.h"
 #include "http/exchange.h"
 #include "mock/server.h"
 #include "support/test.h"
 #include "sync/gate.h"
+#include "unit/jq_path.h"
 
 extern const struct adapter step_http_adapter;
 
@@ -21,7 +23,10 @@ struct bed {
 	struct step_http_config config;
 	struct step_env env;
 	struct step *step;
+	struct item item; /* of all calls: what is known of it */
+	size_t value;
 	weir_nsec longest;
+	bool explain; /* step_call.explain */
 };
 
 static struct template *make_template(const char *text, unsigned flags)
@@ -49,7 +54,9 @@ static struct bed *make_bed(const char *url)
 		 mark ? mark + 2 : "");
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
-	bed->env = (struct step_env){.concurrency = 10};
+	bed->env = (struct step_env){.concurrency = 10, .exe_path = exe_path()};
+	bed->item =
+		(struct item){.id = 300, .position = 7, .source = {.data = (char *)(uintptr_t) "\"line\"", .len = 6}};
 	bed->longest = 300 * WEIR_SEC;
 	return bed;
 }
@@ -64,7 +71,7 @@ static void free_bed(struct bed *bed)
 	mock_config_fini(&bed->mock_config);
 	template_free(bed->config.url);
 	template_free(bed->config.body);
-	template_free(bed->config.json);
+	template_free(bed->config.json.template);
 	for (size_t i = 0; i < bed->config.headers.n; i++)
 		template_free(bed->config.headers.headers[i].value);
 	free(bed);
@@ -77,6 +84,7 @@ struct outcome {
 	const char *text;     /* of the only output; "" if there is none */
 	const char *evidence; /* its pairs; "" if there are none */
 	weir_nsec shut;       /* for so long nobody may call its upstream */
+	enum weir_outcome told;
 };
 
 struct call {
@@ -93,6 +101,7 @@ static int run_step(void *arg_call, struct weir_attempt *attempt, void *arg)
 	outcome->call.permit = attempt;
 	outcome->verdict = step_http_adapter.step->run(call->bed->step, &outcome->call);
 	outcome->shut = weir__gate_shut_until(attempt->gate) ? weir__gate_shut_until(attempt->gate) - weir_now() : 0;
+	outcome->told = attempt->outcome;
 	attempt->permanent = true;
 	return outcome->verdict == STEP_OK ? 0 : WEIR_EIO;
 }
@@ -116,11 +125,15 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 	if (!bed->step)
 		ck_assert_int_eq(step_http_adapter.step->open(&bed->config, &bed->env, &bed->step, NULL), 0);
 	struct buf evidence = {0};
-	outcome.call = (struct step_call){.input = &input,
+	outcome.call = (struct step_call){.run = "0123456789abcdef0123456789abcdef",
+					  .item = &bed->item,
+					  .input = &input,
+					  .value = bed->value,
 					  .attempt = attempt,
 					  .last_attempt = last,
 					  .may_die = last,
 					  .evidence = &evidence,
+					  .explain = bed->explain,
 					  .outputs = &outcome.outputs};
 	call_upstream(bed, &outcome);
 	outcome.evidence = test_format("%s", evidence.data ? evidence.data : "");
@@ -188,6 +201,141 @@ LOOP_TEST(step_http_takes_only_the_statuses_in_ok_when_given)
 	free_bed(bed);
 }
 
+LOOP_TEST(step_http_lists_say_what_is_tried_again_and_what_is_throttled)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	int64_t again[] = {409, 202}, throttled[] = {401};
+	bed->config.retry_on = (struct key_counts){.values = again, .n = 2};
+	bed->config.throttled_on = (struct key_counts){.values = throttled, .n = 1};
+	static const struct {
+		int status;
+		enum step_verdict verdict;
+		enum weir_outcome outcome; /* what the upstream's gate is told */
+	} rows[] = {{409, STEP_RETRY, WEIR_OUTCOME_GOOD},        {202, STEP_RETRY, WEIR_OUTCOME_GOOD},
+		    {401, STEP_REFUSED, WEIR_OUTCOME_THROTTLED}, {429, STEP_REFUSED, WEIR_OUTCOME_THROTTLED},
+		    {423, STEP_DEAD, WEIR_OUTCOME_GOOD},         {403, STEP_DEAD, WEIR_OUTCOME_DENIED},
+		    {500, STEP_RETRY, WEIR_OUTCOME_ERROR},       {503, STEP_RETRY, WEIR_OUTCOME_FAILED}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, test_format("{\"s\":%d}", rows[i].status));
+		ck_assert_msg(got.verdict == rows[i].verdict && got.told == rows[i].outcome, "%d: %d %d %s",
+			      rows[i].status, got.verdict, got.told, got.call.why);
+		ck_assert_str_eq(got.call.why, test_format("status: %d", rows[i].status));
+	}
+	free_bed(bed);
+}
+
+/* The mock answers with what it is sent: {"body": ITEM, …} as a text. */
+static struct bed *make_bed_with_rules(const struct step_http_rule *rules, size_t n)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("${.}", 0);
+	bed->config.when = (struct key_list){.elements = (void *)(uintptr_t)rules, .n = n};
+	return bed;
+}
+
+#define SENT ".body.body | fromjson"
+
+LOOP_TEST(step_http_first_rule_that_holds_says_what_an_answer_means)
+{
+	struct step_http_rule rules[] = {
+		{(char[]){SENT " | .state == \"pending\" # not ready"}, STEP_HTTP_RETRY, {.time = 7 * WEIR_SEC}},
+		{(char[]){"def code: " SENT " | .code; code == \"THROTTLED\""},
+		 STEP_HTTP_THROTTLED,
+		 {.program = (char[]){SENT " | .cost / 2 # s"}}},
+		{(char[]){SENT " | .gone"}, STEP_HTTP_DROP},
+		{(char[]){".headers[\"content-type\"] == \"application/json\" and .status == 200 and (" SENT
+			  " | .bad)"},
+		 STEP_HTTP_DEAD},
+		{(char[]){SENT " | .code == \"QUOTA\""}, STEP_HTTP_PAUSE},
+		{(char[]){".attempt == 3"}, STEP_HTTP_DEAD},
+		{(char[]){SENT " | .state == \"pending\""}, STEP_HTTP_DEAD},
+	};
+	static const struct {
+		const char *item;
+		enum step_verdict verdict;
+		const char *why;
+		weir_nsec after;
+		enum weir_outcome told;
+	} rows[] = {
+		{"{\"state\":\"pending\"}", STEP_RETRY, "status: 200 (rule 1 of when)", 7 * WEIR_SEC,
+		 WEIR_OUTCOME_GOOD},
+		{"{\"state\":\"pending\",\"id\":9007199254740993}", STEP_RETRY, "status: 200 (rule 1 of when)",
+		 7 * WEIR_SEC, WEIR_OUTCOME_GOOD},
+		{"{\"code\":\"THROTTLED\",\"cost\":40}", STEP_REFUSED, "status: 200 (rule 2 of when)", 0,
+		 WEIR_OUTCOME_THROTTLED},
+		{"{\"code\":\"THROTTLED\",\"cost\":-40}", STEP_REFUSED, "status: 200 (rule 2 of when)", 0,
+		 WEIR_OUTCOME_THROTTLED},
+		{"{\"gone\":true}", STEP_OK, "", 0, WEIR_OUTCOME_GOOD},
+		{"{\"bad\":true}", STEP_DEAD, "status: 200 (rule 4 of when)", 0, WEIR_OUTCOME_GOOD},
+		{"{\"code\":\"QUOTA\"}", STEP_REFUSED, "status: 200 (rule 5 of when)", 0, WEIR_OUTCOME_RELEASED},
+	};
+	struct bed *bed = make_bed_with_rules(rules, sizeof rules / sizeof *rules);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outcome got = run(bed, rows[i].item);
+		ck_assert_msg(got.verdict == rows[i].verdict && got.call.after == rows[i].after &&
+				      got.told == rows[i].told && got.outputs.n == 0,
+			      "%s: %d, %d, %lld, %s", rows[i].item, got.verdict, got.told, (long long)got.call.after,
+			      got.call.why);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+		ck_assert(got.call.pause == (rows[i].told == WEIR_OUTCOME_RELEASED) && got.call.sent == 1);
+		if (i == 2)
+			ck_assert(got.shut > 19 * WEIR_SEC && got.shut < 22 * WEIR_SEC);
+	}
+	/* None holds: as the status says. */
+	ck_assert_int_eq(run(bed, "{}").verdict, STEP_OK);
+	ck_assert_int_eq(run_attempt(bed, "{}", 3, false).verdict, STEP_DEAD);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_rule_goes_before_the_status)
+{
+	struct step_http_rule rules[] = {
+		{(char[]){".status == 404 and (.body | type) == \"object\""}, STEP_HTTP_OK},
+		{(char[]){".status == 503"}, STEP_HTTP_DEAD},
+		{(char[]){".status == 401"}, STEP_HTTP_RETRY},
+	};
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}");
+	bed->config.expect = STEP_HTTP_TEXT;
+	bed->config.when = (struct key_list){.elements = rules, .n = 3};
+	ck_assert_int_eq(run(bed, "{\"s\":404}").verdict, STEP_OK);
+	struct outcome got = run(bed, "{\"s\":503}");
+	ck_assert(got.verdict == STEP_DEAD && got.told == WEIR_OUTCOME_FAILED);
+	got = run(bed, "{\"s\":401}");
+	ck_assert(got.verdict == STEP_RETRY && got.told == WEIR_OUTCOME_GOOD);
+	ck_assert_int_eq(run(bed, "{\"s\":500}").verdict, STEP_RETRY);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_rule_that_cannot_be_asked_is_named)
+{
+	static const struct {
+		const char *condition, *after, *why;
+	} rows[] = {
+		{".body.nix.x | error(\"no\\nx\")", NULL, "when: rule 2: if: no x"},
+		{".body[0]", NULL, "when: rule 2: if: Cannot index object with number"},
+		{"empty", NULL, "when: rule 2: if gives 0 outputs, expected one"},
+		{"true, false", NULL, "when: rule 2: if gives 2 outputs, expected one"},
+		{"true", "\"2s\"", "when: rule 2: after gives string, expected seconds"},
+		{"true", "1, 2", "when: rule 2: after gives 2 outputs, expected one"},
+		{"true", "error({code: 7})", "when: rule 2: after: {\"code\":7}"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct step_http_rule rules[] = {
+			{(char[]){"null"}, STEP_HTTP_DROP},
+			{(char *)(uintptr_t)rows[i].condition,
+			 STEP_HTTP_RETRY,
+			 {.program = (char *)(uintptr_t)rows[i].after}},
+			{(char[]){"true"}, STEP_HTTP_OK},
+		};
+		struct bed *bed = make_bed_with_rules(rules, 3);
+		struct outcome got = run(bed, "{}");
+		ck_assert_int_eq(got.verdict, STEP_DEAD);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+		free_bed(bed);
+	}
+}
+
 LOOP_TEST(step_http_refusals_close_the_gate_of_the_host)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.s}/retry-after/${.a}");
@@ -239,11 +387,12 @@ LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
 	ck_assert_int_le(pause, 8 * WEIR_SEC);
 	/* and GitHub's: nothing is left of the quota */
 	struct http_response response = {.status = 403, .hint = {.counts = true, .left = 1, .reset = WEIR_SEC}};
-	ck_assert(!step_http_is_throttled(&response));
+	const struct step_http_config config = {0};
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 	response.hint.left = 0;
-	ck_assert(step_http_is_throttled(&response));
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_THROTTLED);
 	response.status = 404;
-	ck_assert(!step_http_is_throttled(&response));
+	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 }
 
 LOOP_TEST(step_http_judges_faults)
@@ -255,7 +404,7 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "half", 1, STEP_RETRY, "reset: ");
 	expect(bed, "chunk-cut", 1, STEP_RETRY, "reset: ");
 	expect(bed, "wrong-length", 9, STEP_RETRY, "reset: ");
-	expect(bed, "html", 1, STEP_DEAD, "not json: <");
+	expect(bed, "html", 1, STEP_DEAD, "not json: an HTML page: \"");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
 	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 256 KiB");
@@ -312,6 +461,73 @@ LOOP_TEST(step_http_puts_values_into_json_bodies_as_json)
 	free_bed(bed);
 }
 
+/* The header that the step sends; "": none. */
+static void expect_key(struct bed *bed, const char *key)
+{
+	struct outcome got = run(bed, "{\"id\":\"o-7\"}");
+	struct json *json;
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
+	ck_assert_str_eq(json_member_text(json_member(json, "headers"), "idempotency-key"), key);
+	json_free(json);
+	step_http_adapter.step->close(bed->step);
+	bed->step = NULL;
+}
+
+LOOP_TEST(step_http_sends_the_key_of_the_item_with_methods_that_are_not_idempotent)
+{
+	static const int methods[] = {STEP_HTTP_POST, STEP_HTTP_PATCH, STEP_HTTP_GET, STEP_HTTP_PUT, STEP_HTTP_DELETE};
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+		bed->config.method = methods[i];
+		expect_key(bed, i < 2 ? "0123456789abcdef0123456789abcdef-300" : "");
+	}
+	bed->config.method = STEP_HTTP_POST;
+	bed->item.number = 257; /* it is a dead letter that was replayed */
+	expect_key(bed, "0123456789abcdef0123456789abcdef-257");
+	bed->item.key = (char *)(uintptr_t) "order o-7";
+	expect_key(bed, "order o-7");
+	bed->value = 1;
+	expect_key(bed, "order o-7.2");
+	bed->env.key_number = 3;
+	expect_key(bed, "order o-7.2-3");
+	bed->value = 0;
+	expect_key(bed, "order o-7-3");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_takes_a_key_of_the_config_instead_and_an_empty_one_for_none)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	static const char *const values[][2] = {{"mine", "mine"},
+						{"${.id}-b", "o-7-b"},
+						{"\"${meta.key}\"", "\"0123456789abcdef0123456789abcdef-300\""},
+						{"", ""}};
+	struct key_header header = {.name = "idempotency-KEY"};
+	bed->config.method = STEP_HTTP_POST;
+	bed->env.key_number = 2; /* ${meta.key} is that of the item */
+	bed->config.headers = (struct key_headers){.headers = &header, .n = 1};
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		template_free(header.value);
+		header.value = make_template(values[i][0], TEMPLATE_HEADER);
+		expect_key(bed, values[i][1]);
+	}
+	struct outcome got = run(bed, "{\"id\":1}");
+	ck_assert_msg(!strcasestr(got.text, "idempotency"), "%s", got.text);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_dead_letters_have_the_key_that_was_sent)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/422");
+	bed->config.method = STEP_HTTP_POST;
+	bed->item.key = (char *)(uintptr_t) "o-7";
+	struct outcome got = run(bed, "1");
+	ck_assert_int_eq(got.verdict, STEP_DEAD);
+	ck_assert_msg(strstr(got.evidence, "\"key\":\"o-7\""), "%s", got.evidence);
+	free_bed(bed);
+}
+
 /* The body with ${.t} between quotes, as it was sent with that header; the item has `"` there. */
 static void expect_body(const char *type, const char *body)
 {
@@ -326,6 +542,30 @@ static void expect_body(const char *type, const char *body)
 	ck_assert_int_eq(json_parse(got.text, strlen(got.text), &json, NULL), 0);
 	ck_assert_str_eq(json_text(json_member(json, "body"), &n), body);
 	json_free(json);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_sends_what_an_expression_makes_of_the_item)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.json.program =
+		(char[]){"select(.n) | {text: \"<\\(.q)>\", n: .n[], from: $source, attempt: $meta.attempt}"};
+	struct outcome got = run(bed, "{\"q\":\"a\\\"b\",\"n\":[9007199254740993]}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_ptr_nonnull(strstr(got.text, "{\\\"text\\\":\\\"<a\\\\\\\"b>\\\",\\\"n\\\":9007199254740993,"
+					       "\\\"from\\\":\\\"line\\\",\\\"attempt\\\":1}"));
+	ck_assert_ptr_nonnull(strstr(got.text, "application/json"));
+	static const struct {
+		const char *item, *why;
+	} rows[] = {{"{\"q\":1}", "json: the program gives 0 outputs, expected one"},
+		    {"{\"n\":[1,2]}", "json: the program gives 2 outputs, expected one"},
+		    {"{\"n\":7}", "json: jq: Cannot iterate over number (7)"}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		got = run(bed, rows[i].item);
+		ck_assert(got.verdict == STEP_DEAD && !got.call.sent);
+		ck_assert_str_eq(got.call.why, rows[i].why);
+	}
 	free_bed(bed);
 }
 
@@ -376,6 +616,37 @@ TEST(step_http_names_the_encoding_of_a_body_that_it_cannot_read)
 	ck_assert_int_eq(judge_encoded(STEP_HTTP_BYTES, "lzma", "\x1f\x8b\x08", why), STEP_OK);
 	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", "\x1f\x8b\x08", why), STEP_DEAD);
 	ck_assert_str_eq(why, "not json: \\x1f\\x8b\\x08");
+}
+
+/* What is said of a good answer with that body, where JSON is expected. */
+static const char *why_not_json(const char *body)
+{
+	static char why[256];
+	ck_assert_int_eq(judge_encoded(STEP_HTTP_JSON, "", body, why), STEP_DEAD);
+	return why;
+}
+
+TEST(step_http_says_what_is_no_json_and_where)
+{
+	static const char page[] = "not json: an HTML page: \"502 Bad Gateway\"";
+	ck_assert_str_eq(why_not_json("\xef\xbb\xbf\n <!DOCTYPE html>\n<html><title>502 Bad Gateway</title>"), page);
+	ck_assert_str_eq(why_not_json("<HTML lang=de><head><title> 502 Bad Gateway\n</title></head>"), page);
+	ck_assert_str_eq(why_not_json("<html></html>"), "not json: an HTML page");
+	ck_assert_str_eq(why_not_json(" upstream timed out\nat 7"), "not json:  upstream timed out at 7");
+	ck_assert_str_eq(why_not_json("<?xml version='1.0'?>"), "not json: <?xml version='1.0'?>");
+	ck_assert_str_eq(why_not_json("{\"a\":\n\t[1, NaN]}"),
+			 "not json: expected a value, found 'N' (line 2, column 6: {\"a\":  [1, NaN]})");
+	ck_assert_str_eq(why_not_json("{\"a\": 1"),
+			 "not json: expected ',' or '}', found the end (line 1, column 8: {\"a\": 1)");
+	char large[40001], *at = large;
+	memset(large, ' ', sizeof large - 1);
+	large[sizeof large - 1] = 0;
+	memcpy(large, "{\"items\": [", 11);
+	at = large + 20000;
+	memcpy(at, "{\"id\": 700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"", 73);
+	ck_assert_str_eq(why_not_json(large),
+			 "not json: expected a value, found 'N' (line 1, column 20038: ...   {\"id\": "
+			 "700, \"name\": \"item 700\", \"v\": NaN}, {\"id\": 701, \"name\": \"item 701\"    ...)");
 }
 
 LOOP_TEST(step_http_accepts_a_byte_order_mark)
@@ -481,10 +752,14 @@ LOOP_TEST(step_http_explains_a_dead_letter)
 	struct outcome got = run(bed, "{\"s\":404}");
 	ck_assert_int_eq(got.verdict, STEP_DEAD);
 	expect_evidence(&got, "\"method\":\"POST\",\"url\":\"http://127.0.0.1:");
-	expect_evidence(&got, "/status/404?key=***\",\"status\":404,\"headers\":{");
+	expect_evidence(
+		&got,
+		"/status/404?key=***\",\"key\":\"0123456789abcdef0123456789abcdef-300\",\"status\":404,\"headers\":{");
 	expect_evidence(&got, "\"content-type\":\"");
 	expect_evidence(&got, ",\"answer\":\"");
 	expect_evidence(&got, ",\"sent\":\"{\\\"s\\\":404,\\\"token\\\":\\\"***\\\"}\"");
+	expect_evidence(&got, ",\"curl\":\"curl ");
+	ck_assert_ptr_null(strstr(got.evidence, "sent_headers"));
 	secret_clear();
 	free_bed(bed);
 }
@@ -507,6 +782,131 @@ LOOP_TEST(step_http_explains_what_could_not_be_sent)
 	struct outcome got = run(bed, "{\"no_id\":7}");
 	ck_assert_int_eq(got.verdict, STEP_DEAD);
 	ck_assert_str_eq(got.evidence, "\"method\":\"GET\",\"input\":\"{\\\"no_id\\\":7}\"");
+	free_bed(bed);
+}
+
+/* ---- for who looks on */
+
+LOOP_TEST(step_http_explains_a_success_if_asked_to)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/orders/7?key=c4n4ry-7731");
+	ck_assert_int_eq(secret_add_reference("c4n4ry-7731", 11, "${env:TOKEN}"), 0);
+	bed->explain = true;
+	bed->config.bearer = (char[]){"c4n4ry-7731"};
+	struct outcome got = run(bed, "{\"id\":7}");
+	ck_assert_msg(got.verdict == STEP_OK && strstr(got.text, "\"id\":7"), "%s", got.call.why);
+	expect_evidence(&got, "/orders/7?key=***\",\"status\":200,\"headers\":{");
+	expect_evidence(&got, "\"answer\":\"{\\\"id\\\":7,");
+	expect_evidence(&got, "\"sent_headers\":{\"Authorization\":\"Bearer ***\",\"Accept-Encoding\":\"");
+	expect_evidence(&got,
+			"/orders/7?key=$TOKEN\\\" \\\\\\n  -H \\\"Authorization: Bearer $TOKEN\\\" \\\\\\n  -A weir "
+			"\\\\\\n  --compressed\"");
+	ck_assert_ptr_null(strstr(got.evidence, "c4n4ry"));
+	secret_clear();
+	free_bed(bed);
+}
+
+static const char *curl_of(struct bed *bed, const char *item)
+{
+	struct buf object = {0};
+	struct json *json = NULL;
+	bed->explain = true;
+	struct outcome got = run(bed, item);
+	buf_addf(&object, "{%s}", got.evidence);
+	ck_assert_int_eq(json_parse(object.data, object.len, &json, NULL), 0);
+	const char *kept = test_format("%s", json_member_text(json, "curl"));
+	json_free(json);
+	buf_fini(&object);
+	return kept;
+}
+
+static void expect_curl(struct bed *bed, const char *item, const char *part)
+{
+	const char *curl = curl_of(bed, item);
+	ck_assert_msg(strstr(curl, part) != NULL, "no %s in %s", part, curl);
+}
+
+LOOP_TEST(step_http_curl_sends_the_same)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo?v=${raw:.v}");
+	struct key_header headers[] = {{"X-Id", make_template("n${.id}", TEMPLATE_HEADER)},
+				       {"X-Empty", make_template("", TEMPLATE_HEADER)},
+				       {"User-Agent", make_template("me", TEMPLATE_HEADER)}};
+	bed->config.headers = (struct key_headers){.headers = headers, .n = 3};
+	bed->config.basic = (char[]){"Aladdin:open sesame"};
+	bed->config.expect = STEP_HTTP_TEXT;
+	expect_curl(bed, "{\"id\":7,\"v\":\"a[1]/../b\"}", "curl -g --path-as-is 'http://127.0.0.1:");
+	expect_curl(bed, "{\"id\":7,\"v\":1}",
+		    "/echo?v=1' \\\n  -u 'Aladdin:open sesame' \\\n  -H 'X-Id: n7' \\\n  -H 'X-Empty;'"
+		    " \\\n  -H 'User-Agent: me'");
+	ck_assert_ptr_null(strstr(curl_of(bed, "{\"id\":7,\"v\":1}"), "weir"));
+	bed->config.method = STEP_HTTP_HEAD;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -I ");
+	bed->config.method = STEP_HTTP_DELETE;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -X DELETE ");
+	bed->config.method = STEP_HTTP_PUT;
+	expect_curl(bed, "{\"id\":7,\"v\":1}", "curl -X PUT ");
+	expect_curl(bed, "{\"id\":7,\"v\":1}", " --data-raw ''");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_curl_goes_the_same_way)
+{
+	struct bed *bed = make_bed("https://127.0.0.1:%u/a?b");
+	bed->config.tls.server_name = (char[]){"inside.example"};
+	bed->config.proxy = (char[]){"none"};
+	bed->config.compress = STEP_HTTP_PLAIN;
+	expect_curl(bed, "{}", "curl 'https://inside.example:");
+	expect_curl(bed, "{}", "/a?b' \\\n  --connect-to ::127.0.0.1:");
+	expect_curl(bed, "{}", " \\\n  --noproxy '*' \\\n  -H 'Host: 127.0.0.1:");
+	free_bed(bed);
+	bed = make_bed("http://127.0.0.1:%u/a?b");
+	bed->config.proxy = (char[]){"socks5://127.0.0.1:1"};
+	expect_curl(bed, "{}", "/a?b' \\\n  --proxy socks5://127.0.0.1:1 \\\n  -A weir \\\n  --compressed");
+	free_bed(bed);
+}
+
+/* Which curl cannot: the server takes it as it is, too. */
+LOOP_TEST(step_http_curl_does_not_compress_its_body)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("[${.v}]", 0);
+	bed->config.compress = STEP_HTTP_PLAIN;
+	bed->config.compress_body = CODEC_GZIP;
+	expect_curl(bed, "{\"v\":1}", "--data-raw '[1]'");
+	ck_assert_ptr_null(strstr(curl_of(bed, "{\"v\":1}"), "ncoding"));
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_curl_takes_a_long_body_from_its_input)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	expect_curl(bed, "{\"v\":\"it's\"}", "--data-raw '{\"v\":\"it'\\''s\"}'");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	expect_curl(bed, item, "--data-binary @-");
+	free_bed(bed);
+}
+
+/* It would not send all of it. */
+LOOP_TEST(step_http_dead_letter_has_no_curl_for_a_long_request)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/404?v=${.v}");
+	char item[6000];
+	snprintf(item, sizeof item, "{\"v\":\"%05000d\"}", 0);
+	struct outcome got = run(bed, item);
+	expect_evidence(&got, "\"url_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
+	free_bed(bed);
+	bed = make_bed("http://127.0.0.1:%u/status/404");
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.body = make_template("{\"v\":\"${.v}\"}", 0);
+	got = run(bed, item);
+	expect_evidence(&got, "\"sent_bytes\":");
+	ck_assert_ptr_null(strstr(got.evidence, "\"curl\""));
 	free_bed(bed);
 }
 

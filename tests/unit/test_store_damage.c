@@ -90,6 +90,21 @@ TEST(store_gives_out_no_letter_that_was_changed)
 	}
 }
 
+/* Its key is to be made of what stands there. */
+TEST(store_gives_out_no_replayed_item_whose_history_was_changed)
+{
+	const char *folder = make_letters("s", false);
+	struct store *store = open_store(folder, 0);
+	struct item *items[STORE_CHUNK_ITEMS];
+	uint64_t n;
+	ck_assert_int_eq(store_replay(store, &(struct letter_query){.id = 300}, &n, &err), 0);
+	store_close(store);
+	edit(folder, "UPDATE retry SET history = substr(history, 2)");
+	store = open_store(folder, 0);
+	ck_assert_int_eq(store_load(store, store_next_chunk(store) - 1, items, &err), WEIR_EDATA);
+	store_close(store);
+}
+
 /* The page at which the rows of `dead` lie. */
 static off_t find_page(const char *folder)
 {

@@ -70,3 +70,13 @@ TEST(terminal_characters_are_those_of_the_locale)
 	close(ends[0]);
 	close(ends[1]);
 }
+
+TEST(terminal_take_never_takes_half_a_character)
+{
+	ck_assert_uint_eq(terminal_take("abcdef", 6, 4), 4);
+	ck_assert_uint_eq(terminal_take("abc", 3, 4), 3);
+	ck_assert_uint_eq(terminal_take("a\xc3\xa4\xc3\xb6", 5, 2), 3);
+	ck_assert_uint_eq(terminal_take("\xe4\xb8\xad\xe6\x96\x87", 6, 3), 3); /* two columns each */
+	ck_assert_uint_eq(terminal_take("\xe4\xb8\xad", 3, 1), 3);             /* it has to go somewhere */
+	ck_assert_uint_eq(terminal_take("", 0, 4), 0);
+}

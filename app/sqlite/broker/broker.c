@@ -346,6 +346,11 @@ static void sqlite_grow(struct broker *handle, size_t capacity)
 	weir_event_set(broker->hungry);
 }
 
+static void sqlite_look(struct broker *handle)
+{
+	broker_line_look(&((struct sqlite_broker *)handle)->line);
+}
+
 static void sqlite_counts(const struct broker *handle, struct broker_counts *ret_counts)
 {
 	const struct sqlite_broker *broker = (const struct sqlite_broker *)handle;
@@ -368,6 +373,7 @@ static const struct broker_ops sqlite_ops = {
 		  .bury = sqlite_bury,
 		  .stop = sqlite_stop,
 		  .grow = sqlite_grow,
+		  .look = sqlite_look,
 		  .counts = sqlite_counts},
 	.journal = {.recall = sqlite_recall,
 		    .forget = sqlite_forget,

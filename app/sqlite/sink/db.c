@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "data/buf.h"
+#include "data/json_writer.h"
 
 #define OPEN_WAIT_MS  5000
 #define WRITE_WAIT_MS 100 /* after that the engine shall know, and hold its sources back */
@@ -120,9 +121,10 @@ static int open_file(struct sqlite_db *db, int create, struct weir_error *err)
 {
 	const int flags = SQLITE_OPEN_READWRITE | create | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 	struct buf path = {0};
-	if (db->opts.path[0] != '/')
+	const char *named = db->opts.path ? db->opts.path : "";
+	if (*named && *named != '/')
 		buf_add_str(&path, "./");
-	buf_add_str(&path, db->opts.path);
+	buf_add_str(&path, *named ? named : ":memory:");
 	int rc = path.failed ? SQLITE_NOMEM : sqlite3_open_v2(path.data, &db->handle, flags, NULL);
 	buf_fini(&path);
 	if (rc == SQLITE_CANTOPEN) {
@@ -299,7 +301,7 @@ int sqlite_db_start(const struct sqlite_db_options *opts, struct sqlite_db **db,
 	if (!is_open && !(*db = new_db(opts)))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	int code = is_open ? 0 : open_file(*db, SQLITE_OPEN_CREATE, err);
-	if (!code)
+	if (!code && opts->path)
 		code = make_durable(*db, err);
 	if (!code)
 		code = make_table(*db, err);
@@ -418,6 +420,45 @@ int sqlite_db_insert(struct sqlite_db *db)
 void sqlite_db_unbind(struct sqlite_db *db)
 {
 	sqlite3_clear_bindings(db->statements[INSERT]);
+}
+
+static void add_column(struct buf *out, sqlite3_stmt *row, int at)
+{
+	const char *name = sqlite3_column_name(row, at);
+	switch (sqlite3_column_type(row, at)) {
+	case SQLITE_INTEGER:
+		json_put_int(out, name, sqlite3_column_int64(row, at));
+		break;
+	case SQLITE_FLOAT: /* as SQLite writes it */
+		json_put_raw(out, name, (const char *)sqlite3_column_text(row, at),
+			     (size_t)sqlite3_column_bytes(row, at));
+		break;
+	case SQLITE_TEXT:
+		json_put_bytes(out, name, (const char *)sqlite3_column_text(row, at),
+			       (size_t)sqlite3_column_bytes(row, at));
+		break;
+	default:
+		json_put_text(out, name, NULL);
+		break;
+	}
+}
+
+int sqlite_db_read_row(struct sqlite_db *db, struct buf *out)
+{
+	sqlite3_stmt *row = NULL;
+	char *sql = sqlite3_mprintf("SELECT * FROM \"%w\" LIMIT 1", db->opts.config->table);
+	int rc = sql ? sqlite3_prepare_v2(db->handle, sql, -1, &row, NULL) : SQLITE_NOMEM;
+	sqlite3_free(sql);
+	if (!rc && (rc = sqlite3_step(row)) == SQLITE_ROW) {
+		json_open(out, NULL, '{');
+		for (int i = 0; i < sqlite3_column_count(row); i++)
+			add_column(out, row, i);
+		json_close(out, '}');
+		rc = out->failed ? SQLITE_NOMEM : 0;
+	}
+	int code = rc ? code_of(db->handle, rc) : 0;
+	sqlite3_finalize(row);
+	return code;
 }
 
 /* ---- the ledger */

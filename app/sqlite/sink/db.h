@@ -8,6 +8,7 @@
 #ifndef SINK_SQLITE_DB_H
 #define SINK_SQLITE_DB_H
 
+#include "data/buf.h"
 #include "data/json.h"
 #include "sql/table.h"
 #include "sqlite/sink/ledger.h"
@@ -15,7 +16,7 @@
 struct sqlite_db;
 
 struct sqlite_db_options {
-	const char *path;
+	const char *path;                       /* NULL: in memory, for sqlite_db_start() alone */
 	const struct sink_table_config *config; /* this and what follows: borrowed for the life of the connection */
 	const struct sink_table *table;
 	const char *run; /* whose ledger to keep; NULL: none */
@@ -54,6 +55,9 @@ int sqlite_db_bind(struct sqlite_db *db, size_t column, const struct json *json)
 int sqlite_db_bind_text(struct sqlite_db *db, size_t column, const char *text, size_t n);
 int sqlite_db_insert(struct sqlite_db *db); /* a row of what was bound; NULL where nothing was */
 void sqlite_db_unbind(struct sqlite_db *db);
+
+/* Appends the first row of the table as a JSON object, its columns in order. */
+int sqlite_db_read_row(struct sqlite_db *db, struct buf *out);
 
 /* As ledger_note() and ledger_read(). */
 int sqlite_db_note(struct sqlite_db *db, const struct ledger_batch *batch, const uint64_t *ids, size_t n);

@@ -22,7 +22,7 @@
 
 #include "port/adapters.h"
 #include "sql/table.h"
-#include "sqlite/sink/db.h"
+#include "sqlite/sink/row.h"
 
 struct sqlite_config {
 	char *path;
@@ -74,86 +74,7 @@ static int refuse(const struct sqlite_sink *sink, struct weir_error *err, int co
 			      code == WEIR_ENOMEM ? "out of memory" : sqlite_db_why(sink->db));
 }
 
-static int blame(struct sink_item *item, const char *format, const char *detail)
-{
-	snprintf(item->why, sizeof item->why, format, detail);
-	for (char *c = item->why; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7F)
-			*c = '?';
-	return WEIR_EDATA;
-}
-
-/* SQLite's words, if it blames the row. */
-static int blame_row(const struct sqlite_sink *sink, struct sink_item *item, int code)
-{
-	return code == WEIR_EDATA ? blame(item, "sqlite: %s", sqlite_db_why(sink->db)) : code;
-}
-
-/* ---- rows, on the thread: 0; WEIR_EDATA with item->why; or another code, and the transaction cannot be */
-
-static int check_field(struct sink_item *item, const struct json *json, const char *name, bool is_key)
-{
-	enum json_type type = json ? json_type(json) : JSON_NULL;
-	size_t n = 0;
-	if (type == JSON_TEXT) {
-		const char *text = json_text(json, &n);
-		return n && memchr(text, 0, n) ? blame(item, "field %s contains a NUL character", name) : 0;
-	}
-	if (!is_key || type == JSON_NUMBER_INT || type == JSON_NUMBER_REAL)
-		return 0;
-	return blame(item,
-		     type == JSON_NULL ? "the output has no field %s, the key"
-				       : "field %s, the key, is neither text nor a number",
-		     name);
-}
-
-static int bind_row(struct sqlite_sink *sink, struct sink_item *item, const struct json *json,
-		    const struct value *output)
-{
-	int code = 0;
-	for (size_t i = 0; i < sink->table.n && !code; i++) {
-		const char *name = sink->table.columns[i];
-		if (i == sink->table.whole) {
-			code = blame_row(sink, item, sqlite_db_bind_text(sink->db, i, output->data, output->len));
-			continue;
-		}
-		const struct json *field = json_member(json, name);
-		code = check_field(item, field, name, i == sink->table.key);
-		if (!code)
-			code = blame_row(sink, item, sqlite_db_bind(sink->db, i, field));
-	}
-	return code;
-}
-
-/* Where the output's fields matter it must be an object; else it goes in as it is. */
-static int parse_output(struct sqlite_sink *sink, struct sink_item *item, const struct value *output,
-			const struct json **ret_json)
-{
-	struct weir_error err = {0};
-	*ret_json = NULL;
-	if (sink->table.n == 1 && sink->table.whole == 0)
-		return 0;
-	int code = value_json(output, ret_json, &err);
-	if (code)
-		return code == WEIR_ENOMEM ? code : blame(item, "the output is not JSON: %.120s", err.text);
-	if (json_type(*ret_json) == JSON_OBJECT)
-		return 0;
-	return blame(item, "the output is not an object, so it has no field %s", sink->table.columns[0]);
-}
-
-static int write_output(struct sqlite_sink *sink, struct sink_item *item, const struct value *output)
-{
-	const struct json *json;
-	int code = parse_output(sink, item, output, &json);
-	if (code)
-		return code;
-	code = bind_row(sink, item, json, output);
-	if (!code)
-		code = blame_row(sink, item, sqlite_db_insert(sink->db));
-	sqlite_db_unbind(sink->db);
-	value_forget(output);
-	return code;
-}
+/* ---- items, on the thread: 0; WEIR_EDATA with item->why; or another code, and the transaction cannot be */
 
 static int write_item(struct sqlite_sink *sink, struct sink_item *item)
 {
@@ -161,7 +82,7 @@ static int write_item(struct sqlite_sink *sink, struct sink_item *item)
 	bool marked = outputs->n > 1;
 	int code = marked ? sqlite_db_do(sink->db, SQLITE_DB_MARK) : 0;
 	for (size_t i = 0; i < outputs->n && !code; i++)
-		code = write_output(sink, item, &outputs->values[i]);
+		code = sqlite_row_write(sink->db, &sink->table, &outputs->values[i], item->why);
 	if (!marked || (code && code != WEIR_EDATA) || !sqlite_db_in_transaction(sink->db))
 		return code;
 	int end = code ? sqlite_db_do(sink->db, SQLITE_DB_UNDO) : 0;
@@ -502,8 +423,14 @@ static const struct key_strings *columns_of(const void *config)
 	return &((const struct sqlite_config *)config)->rows.columns;
 }
 
+static int show_row(const void *config, const struct value *output, struct buf *out, char why[200])
+{
+	return sqlite_row_show(&((const struct sqlite_config *)config)->rows, output, out, why);
+}
+
 static const struct sink_ops ops = {
 	.columns = columns_of,
+	.row = show_row,
 	.open = open_sqlite,
 	.start = start_sqlite,
 	.write = write_sqlite,

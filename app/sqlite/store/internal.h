@@ -28,7 +28,7 @@
 		     " ON CONFLICT(item) DO UPDATE SET attempts = excluded.attempts, at = excluded.at,"                \
 		     " due = excluded.due, why = excluded.why, taken = excluded.taken, tried = excluded.tried,"        \
 		     " record = excluded.record")                                                                      \
-	X(GET_RETRIES, "SELECT item, attempts, at, due, why, taken, tried, record FROM retry"                          \
+	X(GET_RETRIES, "SELECT item, attempts, at, due, why, taken, tried, record, history FROM retry"                 \
 		       " WHERE item BETWEEN ?1 AND ?2")                                                                \
 	X(DROP_RETRIES, "DELETE FROM retry WHERE item BETWEEN ?1 AND ?2")                                              \
 	X(GET_HISTORY, "SELECT history FROM retry WHERE item = ?1")                                                    \

@@ -64,6 +64,7 @@ static int take_retry(sqlite3_stmt *row, struct item *item, int64_t wall)
 {
 	const char *why = (const char *)sqlite3_column_text(row, 4);
 	const void *record = sqlite3_column_blob(row, 7);
+	const char *history = (const char *)sqlite3_column_text(row, 8);
 	const struct item_ages ages = {.born = -1, .taken = age_in(row, 5), .attempted = age_in(row, 6)};
 	int64_t at = sqlite3_column_int64(row, 2), due = sqlite3_column_int64(row, 3);
 	item->attempts = (unsigned)sqlite3_column_int64(row, 1);
@@ -73,7 +74,8 @@ static int take_retry(sqlite3_stmt *row, struct item *item, int64_t wall)
 		item_set_why(item, "%s", why);
 	if (record && value_copy(&item->record, record, (size_t)sqlite3_column_bytes(row, 7)))
 		return SQLITE_NOMEM;
-	return SQLITE_OK;
+	int code = history ? letter_number(history, item->id, &item->number) : 0;
+	return !code ? SQLITE_OK : code == WEIR_ENOMEM ? SQLITE_NOMEM : SQLITE_CORRUPT;
 }
 
 static struct item *find_item(struct item *const *items, int n, uint64_t id)

@@ -5,29 +5,44 @@
 
 #include "http/client.h"
 #include "http/config.h"
+#include "http/credentials.h"
 #include "http/origin.h"
 #include "port/adapter.h"
 
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
-	struct http_origin origin; /* where all requests go; a name of "": the items say */
-	size_t varying_headers;    /* that an item fills */
-	bool needs_item;           /* some template has a hole */
-	bool needs_meta;           /* one of them asks for more than the item */
-	bool tells_meta;           /* some step wants to know of its answers */
-	bool is_list;              /* env->url_list */
+	struct http_credentials *credentials; /* NULL: those that there are stand in a constant header */
+	struct http_origin origin;            /* where all requests go; a name of "": the items say */
+	size_t varying_headers;               /* that an item fills */
+	bool needs_item;                      /* some template has a hole */
+	bool needs_meta;                      /* one of them asks for more than the item */
+	bool tells_meta;                      /* some step wants to know of its answers */
+	bool is_list;                         /* env->url_list */
 };
 
 struct exchange {
 	struct buf url, body;
 	struct buf around; /* the item, if the answer goes into it */
 	size_t place;      /* of the answer in it */
-	char **lines;      /* headers that the item filled */
+	char **lines;      /* headers that the item filled, and credentials */
 	size_t line_count;
+	uint64_t token; /* the number of that which is sent; 0: none */
 	struct http_origin origin;
 	struct http_response response;
 };
+
+/* ---- authorize.c */
+
+/* Adds what credentials the request needs to its headers.  STEP_OK, or the permit is given back and that is what
+ * becomes of the item. */
+enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x,
+				      struct http_request *request);
+
+/* Whether the answer says no more than that the token was an old one: then the permit is given back, and the item is
+ * attempted again.  Suspends. */
+bool step_http_reauthorize(const struct http_step *step, struct step_call *call, const struct exchange *x,
+			   enum step_verdict *ret_verdict);
 
 /* ---- answer.c */
 

@@ -315,7 +315,8 @@ static int add_host(struct signing *self)
 		if (is_name(self->headers.list[i].name, "host"))
 			return 0;
 	const char *from = strstr(request->url, "://") + 3, *end = from + strcspn(from, "/?#");
-	const char *colon = memrchr(from, ':', (size_t)(end - from)), *bracket = memchr(from, ']', (size_t)(end - from));
+	const char *colon = memrchr(from, ':', (size_t)(end - from)),
+		   *bracket = memchr(from, ']', (size_t)(end - from));
 	bool has_port = colon && (!bracket || colon > bracket);
 	buf_add(&self->host, from, (size_t)((has_port ? colon : end) - from));
 	if (request->origin->port != (request->origin->tls ? 443 : 80))

@@ -54,7 +54,7 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 		if (error == 0)
 			error = add_line(lines, n, &line);
 	}
-	if (error == 0 && (config->basic || config->bearer)) {
+	if (error == 0 && (config->basic || (config->bearer && !config->bearer_file))) {
 		buf_clear(&line);
 		buf_add_str(&line, config->basic ? "Authorization: Basic " : "Authorization: Bearer ");
 		if (config->basic)
@@ -125,6 +125,8 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 	if (error == 0 && ca)
 		error = check_ca(ca, err);
 	if (error == 0)
+		error = http_credentials_new(config, &opts, &step->credentials, err);
+	if (error == 0)
 		error = http_client_new(&opts, &step->client);
 	for (size_t i = 0; i < n; i++)
 		free(lines[i]);
@@ -137,6 +139,7 @@ static void http_close(struct step *handle)
 	struct http_step *step = (struct http_step *)handle;
 	if (!step)
 		return;
+	http_credentials_free(step->credentials);
 	http_client_free(step->client);
 	free(step);
 }
@@ -364,7 +367,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
-	const struct http_request request = {
+	struct http_request request = {
 		.method = methods[step->config->method],
 		.url = x->url.data,
 		.origin = &x->origin,
@@ -373,7 +376,12 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		.body = step_http_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
 		.body_bytes = x->body.len,
 	};
+	verdict = step_http_authorize(step, call, x, &request);
+	if (verdict != STEP_OK)
+		return verdict;
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
+	if (error == 0 && step_http_reauthorize(step, call, x, &verdict))
+		return verdict;
 	step_http_leave(step, call, x, error);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;

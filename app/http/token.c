@@ -94,7 +94,8 @@ static int fetch(void *arg)
 	weir_nsec asked = weir_now();
 	token->source.fetch(token->source.arg, &news, weir_after(token->source.limit));
 	if (news.text && !is_text(news.text)) {
-		fail(token, true, news.text[0] ? "the token has a character that cannot be sent" : "the token is empty");
+		fail(token, true,
+		     news.text[0] ? "the token has a character that cannot be sent" : "the token is empty");
 		free(news.text);
 	} else if (news.text && secret_add(news.text, strlen(news.text))) {
 		fail(token, false, "out of memory");

@@ -85,6 +85,9 @@ enum key_flags {
 	/* Changes nothing of what is done to an item: how fast, within which limits, or what happens before the first
 	 * one.  A run may resume with another value (spec/meaning.h).  Of a group: of all its keys */
 	KEY_PACE = 1u << 5,
+	/* Of KEY_STRING: where the value is one ${file:PATH} and nothing else, the char * behind the field is the path,
+	 * for who reads it again; else NULL */
+	KEY_KEEP_FILE = 1u << 6,
 };
 
 struct key {

@@ -37,9 +37,11 @@ struct step_call {
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
-	bool given_up;              /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
-	char why[256];              /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
-				       "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
+	bool stop;     /* set by the step with STEP_REFUSED: it can process no item, and needs another config; why says
+			  what is wrong.  Then the run ends */
+	bool given_up; /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
+	char why[256]; /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
+			  "timeout: no first byte in 10 s", "connect: refused", "not json: <html>…" */
 };
 
 /* Writes call->why, cut to its room and without secrets, and returns the verdict. */

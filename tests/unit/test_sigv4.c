@@ -129,7 +129,8 @@ TEST(sigv4_signs_for_s3)
 		{"PUT /test$file.text\nDate: Fri, 24 May 2013 00:00:00 GMT\nx-amz-storage-class: REDUCED_REDUNDANCY\n\n"
 		 "Welcome to Amazon S3.",
 		 "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"},
-		{"PUT /test%24file.text\nDate: Fri, 24 May 2013 00:00:00 GMT\nx-amz-storage-class: REDUCED_REDUNDANCY\n\n"
+		{"PUT /test%24file.text\nDate: Fri, 24 May 2013 00:00:00 GMT\nx-amz-storage-class: "
+		 "REDUCED_REDUNDANCY\n\n"
 		 "Welcome to Amazon S3.",
 		 "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"},
 		{"GET /?lifecycle", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"},
@@ -149,11 +150,13 @@ TEST(sigv4_signs_for_s3)
 TEST(sigv4_sends_and_signs_a_session_token)
 {
 	struct http_sigv4_keys keys = service;
-	keys.session_token =
-		"AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfK"
-		"D8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8T"
-		"x6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIl"
-		"TJabIQwj2ICCR/oLxBA==";
+	keys.session_token = "AQoDYXdzEPT//////////"
+			     "wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfK"
+			     "D8YUuwthAx7mSEI/qkPpKPi/"
+			     "kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8T"
+			     "x6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+"
+			     "scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIl"
+			     "TJabIQwj2ICCR/oLxBA==";
 	const char *lines = sign(&keys, "example.amazonaws.com", "POST /", DAY_2015);
 	const char *expected =
 		test_format("X-Amz-Date: 20150830T123600Z\nX-Amz-Security-Token: %s\nAuthorization: AWS4-HMAC-SHA256 "

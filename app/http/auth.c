@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys under `auth`: each kind of credentials has its rows and its checks here; credentials.h says what is made of
+ * them. */
+#include <string.h>
+#include <strings.h>
+
+#include "http/aws.h"
+#include "http/config.h"
+
+#define FIELD(name) offsetof(struct step_http_config, name)
+
+static const struct key aws_keys[] = {
+	{"service", KEY_STRING, FIELD(aws.service), .flags = KEY_REQUIRED | KEY_PACE,
+	 .text = "Name of the service in the signature, such as execute-api, s3, lambda or bedrock"},
+	{"region", KEY_STRING, FIELD(aws.region), .flags = KEY_PACE,
+	 .text = "Region, such as eu-central-1; default: the environment variable AWS_REGION, or AWS_DEFAULT_REGION"},
+	{"access_key", KEY_STRING, FIELD(aws.access_key), .flags = KEY_PACE,
+	 .text = "Access key id; default: AWS_ACCESS_KEY_ID"},
+	{"secret_key", KEY_STRING, FIELD(aws.secret_key), .flags = KEY_SECRET | KEY_PACE,
+	 .text = "Secret access key; default: AWS_SECRET_ACCESS_KEY"},
+	{"session_token", KEY_STRING, FIELD(aws.session_token), .flags = KEY_SECRET | KEY_PACE,
+	 .text = "Session token of temporary keys; default: AWS_SESSION_TOKEN, if the access key is the default, too"},
+	{0},
+};
+
+const struct key step_http_auth_keys[] = {
+	{"basic", KEY_STRING, FIELD(basic), .flags = KEY_SECRET,
+	 .text = "user:password, sent as HTTP basic authentication"},
+	{"bearer", KEY_STRING, FIELD(bearer), .flags = KEY_SECRET | KEY_KEEP_FILE,
+	 .text = "A token, sent as Authorization: Bearer; ${file:PATH} is read again after an answer 401"},
+	{"aws", KEY_GROUP, 0, .group = aws_keys, .flags = KEY_PACE,
+	 .text = "AWS Signature Version 4, made for each attempt"},
+	{0},
+};
+
+/* ---- checking ---- */
+
+static bool has_control_bytes(const char *text)
+{
+	for (; text && *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* NULL, or two names of kinds that are both there. */
+static const char *find_second(const struct step_http_config *config, const char **ret_first)
+{
+	const struct {
+		const char *name;
+		bool is_there;
+	} kinds[] = {
+		{"basic", config->basic},     {"bearer", config->bearer},
+		{"aws", config->aws.service}, {"oauth2", config->oauth2.token_url},
+		{"exec", config->exec.n},
+	};
+	*ret_first = NULL;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (kinds[i].is_there && *ret_first)
+			return kinds[i].name;
+		if (kinds[i].is_there)
+			*ret_first = kinds[i].name;
+	}
+	return NULL;
+}
+
+static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
+{
+	const struct {
+		const char *key, *variable, *value;
+	} rows[] = {
+		{"service", NULL, aws->service},
+		{"region", "AWS_REGION", http_aws_region(aws)},
+		{"access_key", "AWS_ACCESS_KEY_ID", http_aws_access_key(aws)},
+		{"secret_key", "AWS_SECRET_ACCESS_KEY", http_aws_secret_key(aws)},
+		{"session_token", "AWS_SESSION_TOKEN", http_aws_session_token(aws)},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		bool is_token = i == 4;
+		if (!is_token && (!rows[i].value || !rows[i].value[0]))
+			return weir_error_set(err, WEIR_EINVAL, "auth.aws has no %s%s%s", rows[i].key,
+					      rows[i].variable ? "; set it, or the environment variable " : "",
+					      rows[i].variable ? rows[i].variable : "");
+		if (has_control_bytes(rows[i].value) || (!is_token && strpbrk(rows[i].value, i < 3 ? " /" : " ")))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "auth.aws.%s contains a character that cannot be in it, such as a blank",
+					      rows[i].key);
+	}
+	if (aws->access_key && !aws->secret_key)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.aws has an access_key and no secret_key; set both, or neither to take them "
+				      "from the environment");
+	return 0;
+}
+
+/* Headers that the credentials write. */
+static int check_headers(const struct step_http_config *config, const char **ret_key, const char *kind,
+			 struct weir_error *err)
+{
+	static const char *const signed_names[] = {"x-amz-date", "x-amz-security-token", "x-amz-content-sha256"};
+	*ret_key = "headers";
+	for (size_t i = 0; i < config->headers.n; i++) {
+		const char *name = config->headers.headers[i].name;
+		if (!strcasecmp(name, "authorization"))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "both auth and the header Authorization; remove one of them");
+		for (size_t k = 0; config->aws.service && k < sizeof signed_names / sizeof *signed_names; k++)
+			if (!strcasecmp(name, signed_names[k]))
+				return weir_error_set(err, WEIR_EINVAL, "auth.%s sets the header %s itself; remove it",
+						      kind, name);
+	}
+	return 0;
+}
+
+int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	const char *first, *second = find_second(config, &first);
+	*ret_key = "auth";
+	if (second)
+		return weir_error_set(err, WEIR_EINVAL, "auth has both %s and %s; remove one of them", first, second);
+	if (config->basic && !strchr(config->basic, ':'))
+		return weir_error_set(err, WEIR_EINVAL, "auth.basic has no colon; expected user:password");
+	if (has_control_bytes(config->basic) || has_control_bytes(config->bearer))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth contains a control character, such as a newline at its end");
+	int error = config->aws.service ? check_aws(&config->aws, err) : 0;
+	return error || !first ? error : check_headers(config, ret_key, first, err);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values that must not be shown: what a config took from ${env:X} and ${file:X}, what stands under a secret key, and the
- * tokens that a run is given.
+ * Values that must not be shown: what a config took from ${env:X} and ${file:X}, what stands under a secret key, and
+ * the tokens that a run is given.
  *
  * An upstream may send back what it was sent, in any of the forms in which it came: as it is, inside JSON, inside a
  * URL, as basic authentication.  So before a text that is about an item is kept or shown (reasons, evidence, notes), it

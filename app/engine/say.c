@@ -44,6 +44,11 @@ static const char *answer(const struct engine_flow *flow, char text[64])
 static void say_denied(const struct engine_flow *flow, char *text, size_t size)
 {
 	char what[64], when[48];
+	if (!strncmp(flow->last_failure, "auth: ", 6)) { /* nobody was called: there are no credentials to do it with */
+		snprintf(text, size, "%s; items wait, next attempt %s", flow->last_failure,
+			 in_time(flow->breaker_until, when));
+		return;
+	}
 	snprintf(text, size,
 		 "%s answers %s to %u of the last %u calls: check the credentials; items wait, next probe %s",
 		 host(flow), answer(flow, what), flow->denied, flow->denied_of, in_time(flow->breaker_until, when));

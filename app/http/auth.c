@@ -6,6 +6,7 @@
 
 #include "http/aws.h"
 #include "http/config.h"
+#include "http/origin.h"
 
 #define FIELD(name) offsetof(struct step_http_config, name)
 
@@ -23,6 +24,26 @@ static const struct key aws_keys[] = {
 	{0},
 };
 
+static const struct key oauth2_keys[] = {
+	{"token_url", KEY_STRING, FIELD(oauth2.token_url), .flags = KEY_REQUIRED | KEY_PACE,
+	 .text = "Where tokens are requested: the token endpoint of the server"},
+	{"client_id", KEY_STRING, FIELD(oauth2.client_id), .flags = KEY_REQUIRED | KEY_PACE,
+	 .text = "Name of the client"},
+	{"client_secret", KEY_STRING, FIELD(oauth2.client_secret), .flags = KEY_SECRET | KEY_PACE,
+	 .text = "Secret of the client; none is needed for grant refresh_token of a public client"},
+	{"scope", KEY_STRING, FIELD(oauth2.scope), .flags = KEY_PACE,
+	 .text = "Scopes to ask for, separated by blanks; default: those of the client"},
+	{"audience", KEY_STRING, FIELD(oauth2.audience), .flags = KEY_PACE,
+	 .text = "Audience to ask for, as some servers need it"},
+	{"grant", KEY_ENUM, FIELD(oauth2.grant), "client_credentials", .choices = "client_credentials|refresh_token",
+	 .flags = KEY_PACE, .text = "How a token is requested"},
+	{"refresh_token", KEY_STRING, FIELD(oauth2.refresh_token), .flags = KEY_SECRET | KEY_PACE,
+	 .text = "The refresh token for grant refresh_token; a new one that the server sends replaces it for the rest "
+		 "of "
+		 "the run"},
+	{0},
+};
+
 const struct key step_http_auth_keys[] = {
 	{"basic", KEY_STRING, FIELD(basic), .flags = KEY_SECRET,
 	 .text = "user:password, sent as HTTP basic authentication"},
@@ -30,6 +51,8 @@ const struct key step_http_auth_keys[] = {
 	 .text = "A token, sent as Authorization: Bearer; ${file:PATH} is read again after an answer 401"},
 	{"aws", KEY_GROUP, 0, .group = aws_keys, .flags = KEY_PACE,
 	 .text = "AWS Signature Version 4, made for each attempt"},
+	{"oauth2", KEY_GROUP, 0, .group = oauth2_keys, .flags = KEY_PACE,
+	 .text = "A bearer token from an OAuth2 server, renewed before it expires and after an answer 401"},
 	{0},
 };
 
@@ -93,6 +116,24 @@ static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
 	return 0;
 }
 
+static int check_oauth2(const struct step_http_oauth2 *oauth2, struct weir_error *err)
+{
+	bool refreshes = oauth2->grant == STEP_HTTP_REFRESH_TOKEN;
+	struct http_origin origin;
+	const char *wrong = http_origin_parse(oauth2->token_url, &origin);
+	if (wrong)
+		return weir_error_set(err, WEIR_EINVAL, "auth.oauth2.token_url: the URL %s", wrong);
+	if (!refreshes && !oauth2->client_secret)
+		return weir_error_set(err, WEIR_EINVAL, "auth.oauth2 has no client_secret");
+	if (refreshes && !oauth2->refresh_token)
+		return weir_error_set(err, WEIR_EINVAL, "auth.oauth2 has grant: refresh_token and no refresh_token");
+	if (!refreshes && oauth2->refresh_token)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.oauth2 has a refresh_token, which grant: client_credentials does not use; "
+				      "set grant: refresh_token, or remove it");
+	return 0;
+}
+
 /* Headers that the credentials write. */
 static int check_headers(const struct step_http_config *config, const char **ret_key, const char *kind,
 			 struct weir_error *err)
@@ -124,5 +165,7 @@ int step_http_check_auth(const struct step_http_config *config, const char **ret
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth contains a control character, such as a newline at its end");
 	int error = config->aws.service ? check_aws(&config->aws, err) : 0;
+	if (!error && config->oauth2.token_url)
+		error = check_oauth2(&config->oauth2, err);
 	return error || !first ? error : check_headers(config, ret_key, first, err);
 }

@@ -27,8 +27,8 @@ struct step_http_config {
 		char *client_id, *client_secret, *scope, *audience, *refresh_token;
 		int grant;
 	} oauth2;
-	struct key_strings exec; /* a program and its arguments; n is 0: none */
-	weir_nsec ttl;           /* of what it says; 0: not known */
+	struct key_strings exec;                       /* a program and its arguments; n is 0: none */
+	weir_nsec ttl;                                 /* of what it says; 0: not known */
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
 	char *tls_ca;

@@ -106,9 +106,10 @@ bool http_credentials_renew(struct http_credentials *self, uint64_t token, weir_
 static int open_source(const struct step_http_config *config, const struct http_client_options *client,
 		       struct http_token_source *source)
 {
-	(void)client;
 	if (config->bearer_file)
 		return http_token_of_file(config->bearer_file, config->bearer, source);
+	if (config->oauth2.token_url)
+		return http_token_of_oauth2(&config->oauth2, client, source);
 	return 0;
 }
 

@@ -107,35 +107,16 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
 }
 
-static bool is_plain(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
-}
-
-static void add_encoded_byte(struct buf *out, char c)
-{
-	if (is_plain(c))
-		buf_add_char(out, c);
-	else
-		buf_addf(out, "%%%02X", (unsigned char)c);
-}
-
-static void add_encoded(struct buf *out, struct piece text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		add_encoded_byte(out, text.at[i]);
-}
-
 /* In the canonical form whatever was encoded before; a plus in a query is a space. */
 static void add_encoded_again(struct buf *out, struct piece text, bool query)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		const char *c = text.at + i;
 		if (*c == '%' && i + 2 < text.n && hex_digit(c[1]) >= 0 && hex_digit(c[2]) >= 0) {
-			add_encoded_byte(out, (char)(hex_digit(c[1]) << 4 | hex_digit(c[2])));
+			buf_add_percent(out, &(char){(char)(hex_digit(c[1]) << 4 | hex_digit(c[2]))}, 1);
 			i += 2;
 		} else {
-			add_encoded_byte(out, query && *c == '+' ? ' ' : *c);
+			buf_add_percent(out, query && *c == '+' ? " " : c, 1);
 		}
 	}
 }
@@ -172,7 +153,7 @@ static void add_path(struct signing *self, struct piece path)
 		if (segment.n == 0 || is_dot || is_up)
 			continue;
 		buf_add_char(out, '/');
-		add_encoded(out, segment);
+		buf_add_percent(out, segment.at, segment.n);
 	}
 	bool ends_with_slash = path.n && end[-1] == '/';
 	if (out->len == start || (self->is_s3 ? ends_with_slash && path.n > 1 : is_folder))

@@ -450,11 +450,11 @@ static void http_figures(const struct step *handle, struct buf *json)
 	json_put_uint(json, "http_waiting", figures.waiting);
 }
 
-/* To wait for all connections, and to look up a host. */
-static unsigned http_held(const void *config)
+/* To wait for all connections, and to look up a host; to fetch a token. */
+static unsigned http_held(const void *arg)
 {
-	(void)config;
-	return 5;
+	const struct step_http_config *config = arg;
+	return config->oauth2.token_url || config->exec.n ? 10 : 5;
 }
 
 static const struct step_ops http_ops = {

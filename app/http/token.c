@@ -22,9 +22,10 @@ struct http_token {
 	bool fetching;
 	char *text; /* NULL: none yet */
 	uint64_t number;
-	weir_nsec born, renew_at, expires; /* of it; WEIR_FOREVER: not by itself */
-	unsigned failures;                 /* fetches in a row */
-	weir_nsec pause_until;             /* … since when none is begun */
+	weir_nsec renew_at, expires; /* of it; WEIR_FOREVER: not by itself */
+	weir_nsec quiet_until;       /* … it is not renewed because it was refused */
+	unsigned failures;           /* fetches in a row */
+	weir_nsec pause_until;       /* … since when none is begun */
 	bool refused;
 	char why[200];
 	char *old[OLD_MOST]; /* that may still be sent back, and are hidden */
@@ -73,7 +74,6 @@ static void adopt(struct http_token *token, const struct http_token_news *news, 
 	bool same = token->text && !strcmp(token->text, news->text);
 	token->failures = 0;
 	token->pause_until = 0;
-	token->born = weir_now();
 	token->expires = news->life ? asked + news->life : WEIR_FOREVER;
 	token->renew_at = news->life ? token->expires - margin : WEIR_FOREVER;
 	if (same) {
@@ -155,10 +155,9 @@ int http_token_get(struct http_token *token, const char **ret_text, uint64_t *re
 bool http_token_renew(struct http_token *token, uint64_t number, weir_nsec deadline)
 {
 	if (number == token->number && !token->fetching) {
-		if (weir_now() < token->born + token->source.pause)
+		if (weir_now() < token->quiet_until || (may_fetch(token) && begin_fetch(token)))
 			return false;
-		if (may_fetch(token) && begin_fetch(token))
-			return false;
+		token->quiet_until = weir_now() + token->source.pause;
 	}
 	if (number == token->number && token->fetching && weir_event_wait(token->told, deadline))
 		return false;

@@ -28,7 +28,7 @@ struct http_token_source {
 	void (*close)(void *arg); /* no fetch is under way; may suspend, shielded.  NULL: nothing to do */
 	void *arg;
 	weir_nsec limit; /* the deadline of a fetch */
-	weir_nsec pause; /* a token that is younger is not replaced because it was refused: for sources that cost */
+	weir_nsec pause; /* between two fetches because a token was refused: for sources that cost */
 };
 
 /* Takes over source->arg; on failure, too, it is closed.  WEIR_ENOMEM. */

@@ -11,4 +11,14 @@
  * read before.  WEIR_ENOMEM. */
 int http_token_of_file(const char *path, const char *first, struct http_token_source *ret_source);
 
+/* oauth2.c: the token endpoint of an OAuth2 server.  client: its time limits and certificates.  Errors of
+ * http_client_new(). */
+int http_token_of_oauth2(const struct step_http_oauth2 *config, const struct http_client_options *client,
+			 struct http_token_source *ret_source);
+
+/* What the answer of such an endpoint says: *news, and in *ret_error what it calls wrong ("invalid_client"), cut, or
+ * "".  *ret_refresh_token: a new one, malloc'ed, or NULL. */
+void http_oauth2_read(const struct step_http_oauth2 *config, const struct http_response *response,
+		      struct http_token_news *news, char ret_error[40], char **ret_refresh_token);
+
 #endif

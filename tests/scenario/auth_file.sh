@@ -23,12 +23,9 @@ YAML
 echo canary-1 >token
 echo canary-1 >accepted
 pipeline_of 1-300 items
-start_run
-wait_until 10 grep -q . out.jsonl
-echo canary-2 >token.new
-mv token.new token
-echo canary-2 >accepted
-finish
+echo 50 >revoke_after
+echo canary-2 >next
+run
 expect_code 0
 expect_lines 300 out.jsonl
 expect_summary '.attempts == 300 and .dead == 0'

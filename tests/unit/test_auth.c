@@ -82,6 +82,21 @@ TEST(auth_aws_says_what_is_missing)
 	clear_environment();
 }
 
+TEST(auth_oauth2_says_what_is_missing)
+{
+	expect_error("oauth2: {client_id: a}", "", "oauth2: \"token_url\" is required");
+	expect_error("oauth2: {token_url: 'http://h/t'}", "", "oauth2: \"client_id\" is required");
+	expect_error("oauth2: {token_url: h/t, client_id: a, client_secret: b}", "",
+		     "auth.oauth2.token_url: the URL does not start with http:// or https://");
+	expect_error("oauth2: {token_url: 'http://h/t', client_id: a}", "", "auth.oauth2 has no client_secret");
+	expect_error("oauth2: {token_url: 'http://h/t', client_id: a, client_secret: b, refresh_token: c}", "",
+		     "auth.oauth2 has a refresh_token, which grant: client_credentials does not use");
+	expect_error("oauth2: {token_url: 'http://h/t', client_id: a, grant: refresh_token}", "",
+		     "auth.oauth2 has grant: refresh_token and no refresh_token");
+	expect_error("oauth2: {token_url: 'http://h/t', client_id: a, grant: password}", "", "grant is \"password\"");
+	plan_free(loaded("oauth2: {token_url: 'http://h/t', client_id: a, grant: refresh_token, refresh_token: c}"));
+}
+
 TEST(auth_keeps_the_path_of_a_token_that_is_a_file)
 {
 	test_write_file("token", "first\n");

@@ -53,6 +53,12 @@ const struct key step_http_auth_keys[] = {
 	 .text = "AWS Signature Version 4, made for each attempt"},
 	{"oauth2", KEY_GROUP, 0, .group = oauth2_keys, .flags = KEY_PACE,
 	 .text = "A bearer token from an OAuth2 server, renewed before it expires and after an answer 401"},
+	{"exec", KEY_STRINGS, FIELD(exec), .flags = KEY_PACE,
+	 .text = "A program with its arguments, such as [gcloud, auth, print-access-token]. The first line of its "
+		 "output "
+		 "is sent as a bearer token. It runs again after ttl and after an answer 401, for 30s at most"},
+	{"ttl", KEY_DURATION, FIELD(ttl), NULL, WEIR_SEC, 365 * 24 * 3600 * WEIR_SEC, .flags = KEY_PACE,
+	 .text = "How long the token of exec is valid; default: until an answer 401"},
 	{0},
 };
 
@@ -134,6 +140,21 @@ static int check_oauth2(const struct step_http_oauth2 *oauth2, struct weir_error
 	return 0;
 }
 
+static int check_exec(const struct step_http_config *config, struct weir_error *err)
+{
+	const struct key_strings *exec = &config->exec;
+	if (config->ttl && !exec->values)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.ttl without exec; it says how long the token of exec is valid");
+	if (exec->values && (!exec->n || !exec->values[0][0]))
+		return weir_error_set(err, WEIR_EINVAL, "auth.exec names no program");
+	if (exec->n == 1 && strchr(exec->values[0], ' '))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.exec is one text with blanks; expected a list, such as [gcloud, auth, "
+				      "print-access-token]");
+	return 0;
+}
+
 /* Headers that the credentials write. */
 static int check_headers(const struct step_http_config *config, const char **ret_key, const char *kind,
 			 struct weir_error *err)
@@ -167,5 +188,7 @@ int step_http_check_auth(const struct step_http_config *config, const char **ret
 	int error = config->aws.service ? check_aws(&config->aws, err) : 0;
 	if (!error && config->oauth2.token_url)
 		error = check_oauth2(&config->oauth2, err);
+	if (!error)
+		error = check_exec(config, err);
 	return error || !first ? error : check_headers(config, ret_key, first, err);
 }

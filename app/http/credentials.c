@@ -108,6 +108,8 @@ static int open_source(const struct step_http_config *config, const struct http_
 {
 	if (config->bearer_file)
 		return http_token_of_file(config->bearer_file, config->bearer, source);
+	if (config->exec.n)
+		return http_token_of_program(&config->exec, config->ttl, source);
 	if (config->oauth2.token_url)
 		return http_token_of_oauth2(&config->oauth2, client, source);
 	return 0;

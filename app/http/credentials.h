@@ -6,6 +6,7 @@
  *     aws           a signature of the request (sigv4.h)
  *     bearer file   a token (token.h) that is read again when an answer refuses it
  *     oauth2        a token that a server issues
+ *     exec          a token that a program prints
  *
  * Calls belong on fibers of one loop.
  */

@@ -11,6 +11,9 @@
  * read before.  WEIR_ENOMEM. */
 int http_token_of_file(const char *path, const char *first, struct http_token_source *ret_source);
 
+/* exec.c: a program with its arguments; life of what it prints, 0: not known.  WEIR_ENOMEM. */
+int http_token_of_program(const struct key_strings *exec, weir_nsec life, struct http_token_source *ret_source);
+
 /* oauth2.c: the token endpoint of an OAuth2 server.  client: its time limits and certificates.  Errors of
  * http_client_new(). */
 int http_token_of_oauth2(const struct step_http_oauth2 *config, const struct http_client_options *client,

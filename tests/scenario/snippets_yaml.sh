@@ -14,6 +14,9 @@ mock
 pids+=($!)
 wait_until 10 test -s token_server.port
 token_url=http://127.0.0.1:$(cat token_server.port)/token
+printf '#!/bin/sh\necho secret\n' >gcloud
+chmod +x gcloud
+export PATH=$PWD:$PATH
 export TOKEN=secret CONCURRENCY=10 API_URL=$MOCK_URL
 
 # blocks FILE: each ```yaml block as FILE:LINE in blocks/.

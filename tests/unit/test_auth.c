@@ -97,6 +97,21 @@ TEST(auth_oauth2_says_what_is_missing)
 	plan_free(loaded("oauth2: {token_url: 'http://h/t', client_id: a, grant: refresh_token, refresh_token: c}"));
 }
 
+TEST(auth_exec_is_a_list)
+{
+	expect_error("exec: gcloud auth print-access-token", "",
+		     "auth.exec is one text with blanks; expected a list, such as [gcloud, auth, print-access-token]");
+	expect_error("exec: []", "", "auth.exec names no program");
+	expect_error("exec: ''", "", "auth.exec names no program");
+	expect_error("ttl: 50m", "", "auth.ttl without exec");
+	expect_error("exec: [a, b], bearer: c", "", "auth has both bearer and exec; remove one of them");
+	struct plan *plan = loaded("exec: [gcloud, auth, print-access-token], ttl: 50m");
+	ck_assert_uint_eq(config_of(plan)->exec.n, 3);
+	ck_assert_int_eq(config_of(plan)->ttl, 3000 * WEIR_SEC);
+	plan_free(plan);
+	plan_free(loaded("exec: print-token"));
+}
+
 TEST(auth_keeps_the_path_of_a_token_that_is_a_file)
 {
 	test_write_file("token", "first\n");

@@ -60,11 +60,13 @@ enum step_verdict step_http_authorize(const struct http_step *step, struct step_
 		enum weir_outcome outcome = lack.refused ? WEIR_OUTCOME_DENIED : WEIR_OUTCOME_FAILED;
 		return step_http_excuse(call, give_up(call, outcome));
 	}
+	if (error == WEIR_ETIMEDOUT) {
+		step_say(call, STEP_REFUSED, "auth: no token in time (flow.timeout.attempt)");
+		return step_http_excuse(call, give_up(call, WEIR_OUTCOME_FAILED));
+	}
 	give_up(call, WEIR_OUTCOME_RELEASED);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
-	if (error == WEIR_ETIMEDOUT)
-		return step_say(call, STEP_RETRY, "timeout: no token in time (flow.timeout.attempt)");
 	return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
 }
 

@@ -26,6 +26,7 @@ struct oauth2 {
 	const struct step_http_oauth2 *config;
 	struct http_client *client;
 	struct http_origin origin;
+	char *pair;          /* of id and secret, for the header; NULL: there is no secret */
 	char *refresh_token; /* NULL: that of the config */
 	bool in_body;        /* where the secret is expected */
 };
@@ -151,22 +152,6 @@ static void write_form(const struct oauth2 *self, bool in_body, struct buf *form
 	}
 }
 
-static void write_authorization(const struct step_http_oauth2 *config, struct buf *line)
-{
-	struct buf pair = {0};
-	buf_add_percent(&pair, config->client_id, strlen(config->client_id));
-	buf_add_char(&pair, ':');
-	buf_add_percent(&pair, config->client_secret, strlen(config->client_secret));
-	buf_add_str(line, "Authorization: Basic ");
-	if (pair.failed)
-		line->failed = true;
-	else
-		buf_add_base64(line, pair.data, pair.len);
-	if (pair.data)
-		explicit_bzero(pair.data, pair.room);
-	buf_fini(&pair);
-}
-
 static void wipe(struct buf *buf)
 {
 	if (buf->data)
@@ -180,7 +165,8 @@ static int request_token(struct oauth2 *self, bool in_body, struct http_response
 	const char *lines[] = {"Content-Type: application/x-www-form-urlencoded", "Accept: application/json", NULL};
 	write_form(self, in_body, &form);
 	if (!in_body) {
-		write_authorization(self->config, &authorization);
+		buf_add_str(&authorization, "Authorization: Basic ");
+		buf_add_base64(&authorization, self->pair, strlen(self->pair));
 		lines[2] = authorization.data;
 	}
 	const struct http_request request = {
@@ -200,6 +186,15 @@ static int request_token(struct oauth2 *self, bool in_body, struct http_response
 	return error;
 }
 
+static void free_secret(char *text)
+{
+	if (!text)
+		return;
+	secret_forget(text, strlen(text));
+	explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 /* Takes it over; secret like the one that it replaces. */
 static void keep_refresh_token(struct oauth2 *self, char *text)
 {
@@ -207,9 +202,7 @@ static void keep_refresh_token(struct oauth2 *self, char *text)
 		free(text);
 		return;
 	}
-	if (self->refresh_token)
-		secret_forget(self->refresh_token, strlen(self->refresh_token));
-	free(self->refresh_token);
+	free_secret(self->refresh_token);
 	self->refresh_token = text;
 }
 
@@ -240,7 +233,7 @@ static void fetch_from_server(void *arg, struct http_token_news *news, weir_nsec
 {
 	struct oauth2 *self = arg;
 	struct http_token_news other;
-	bool in_body = self->in_body || !self->config->client_secret;
+	bool in_body = self->in_body || !self->pair;
 	if (!ask(self, in_body, news, deadline) || in_body)
 		return;
 	ask(self, true, &other, deadline);
@@ -253,8 +246,25 @@ static void close_server(void *arg)
 {
 	struct oauth2 *self = arg;
 	http_client_free(self->client);
-	free(self->refresh_token);
+	free_secret(self->pair);
+	free_secret(self->refresh_token);
 	free(self);
+}
+
+/* The server may send it back, too. */
+static int make_pair(struct oauth2 *self)
+{
+	const struct step_http_oauth2 *config = self->config;
+	struct buf pair = {0};
+	if (!config->client_secret)
+		return 0;
+	buf_add_percent(&pair, config->client_id, strlen(config->client_id));
+	buf_add_char(&pair, ':');
+	buf_add_percent(&pair, config->client_secret, strlen(config->client_secret));
+	if (!pair.failed && !secret_add(pair.data, pair.len))
+		self->pair = buf_take(&pair, NULL);
+	wipe(&pair);
+	return self->pair ? 0 : WEIR_ENOMEM;
 }
 
 int http_token_of_oauth2(const struct step_http_oauth2 *config, const struct http_client_options *client,
@@ -273,9 +283,11 @@ int http_token_of_oauth2(const struct step_http_oauth2 *config, const struct htt
 		return WEIR_ENOMEM;
 	self->config = config;
 	http_origin_parse(config->token_url, &self->origin);
-	int error = http_client_new(&opts, &self->client);
+	int error = make_pair(self);
+	if (!error)
+		error = http_client_new(&opts, &self->client);
 	if (error) {
-		free(self);
+		close_server(self);
 		return error;
 	}
 	*ret_source = (struct http_token_source){

@@ -75,7 +75,7 @@ expect_err 'stopped: auth: the token server 127.0.0.1 refused: invalid_grant; ch
 echo '503' >mode
 pipeline_of 1-20 "$secret"
 start_run
-wait_until 10 grep -aq 'fails (auth: the token server 127.0.0.1 answered 503); items wait, next probe' stderr
+wait_until 10 grep -aq 'auth: the token server 127.0.0.1 answered 503; items wait, next attempt' stderr
 status_says '.succeeded == 0 and .dead == 0' || fail "an item has ended"
 echo 'ok' >mode
 finish

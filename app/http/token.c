@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * One fiber fetches, whenever somebody asks for it; the others wait for its word.  It is there from the start, so that
+ * asking needs no memory.
+ */
 #include "http/token.h"
 
 #include "data/secret.h"
@@ -18,7 +22,7 @@ enum { OLD_MOST = 4 };
 struct http_token {
 	struct http_token_source source;
 	struct weir_group *group;
-	struct weir_event *told; /* the fetch has ended */
+	struct weir_event *wanted, *told; /* a fetch is to begin; it has ended */
 	bool fetching;
 	char *text; /* NULL: none yet */
 	uint64_t number;
@@ -87,9 +91,8 @@ static void adopt(struct http_token *token, const struct http_token_news *news, 
 	token->number++;
 }
 
-static int fetch(void *arg)
+static void fetch(struct http_token *token)
 {
-	struct http_token *token = arg;
 	struct http_token_news news = {0};
 	weir_nsec asked = weir_now();
 	token->source.fetch(token->source.arg, &news, weir_after(token->source.limit));
@@ -107,57 +110,60 @@ static int fetch(void *arg)
 	}
 	token->fetching = false;
 	weir_event_set(token->told);
+}
+
+static int serve(void *arg)
+{
+	struct http_token *token = arg;
+	while (!weir_event_wait(token->wanted, WEIR_FOREVER)) {
+		weir_event_clear(token->wanted);
+		fetch(token);
+	}
 	return 0;
 }
 
 /* ---- who asks ---- */
 
-static int begin_fetch(struct http_token *token)
+/* Unless one is under way, or has failed just now. */
+static void want(struct http_token *token)
 {
-	int error = weir_group_spawn(token->group, fetch, token, WEIR_FOREVER);
-	if (error)
-		return error;
+	if (token->fetching || weir_now() < token->pause_until)
+		return;
 	token->fetching = true;
 	weir_event_clear(token->told);
-	return 0;
-}
-
-static bool may_fetch(const struct http_token *token)
-{
-	return !token->fetching && weir_now() >= token->pause_until;
+	weir_event_set(token->wanted);
 }
 
 int http_token_get(struct http_token *token, const char **ret_text, uint64_t *ret_number,
 		   struct http_token_lack *ret_lack, weir_nsec deadline)
 {
-	int error = 0;
-	while (!error) {
+	for (;;) {
 		weir_nsec now = weir_now();
 		bool valid = token->text && is_before(now, token->expires);
-		bool fresh = valid && is_before(now, token->renew_at);
-		if (!fresh && may_fetch(token))
-			error = begin_fetch(token);
+		if (!valid || !is_before(now, token->renew_at))
+			want(token);
 		if (valid) {
 			*ret_text = token->text;
 			*ret_number = token->number;
 			return 0;
 		}
-		if (!error && !token->fetching) {
+		if (!token->fetching) {
 			*ret_lack = (struct http_token_lack){token->why, token->refused, token->number > 0};
 			return WEIR_EAGAIN;
 		}
-		if (!error)
-			error = weir_event_wait(token->told, deadline);
+		int error = weir_event_wait(token->told, deadline);
+		if (error)
+			return error;
 	}
-	return error;
 }
 
 bool http_token_renew(struct http_token *token, uint64_t number, weir_nsec deadline)
 {
 	if (number == token->number && !token->fetching) {
-		if (weir_now() < token->quiet_until || (may_fetch(token) && begin_fetch(token)))
+		if (weir_now() < token->quiet_until)
 			return false;
 		token->quiet_until = weir_now() + token->source.pause;
+		want(token);
 	}
 	if (number == token->number && token->fetching && weir_event_wait(token->told, deadline))
 		return false;
@@ -178,6 +184,10 @@ int http_token_new(const struct http_token_source *source, struct http_token **r
 	}
 	if (!error)
 		error = weir_event_new(&token->told);
+	if (!error)
+		error = weir_event_new(&token->wanted);
+	if (!error)
+		error = weir_group_spawn(token->group, serve, token, WEIR_FOREVER);
 	if (error) {
 		if (!token && source->close)
 			source->close(source->arg);
@@ -200,6 +210,7 @@ void http_token_free(struct http_token *token)
 		weir_group_free(token->group);
 	}
 	weir_event_free(token->told);
+	weir_event_free(token->wanted);
 	if (token->source.close)
 		token->source.close(token->source.arg);
 	forget(token->text);

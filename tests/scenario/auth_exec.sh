@@ -2,11 +2,7 @@
 # shellcheck shell=bash
 # A token that a program prints: it runs once for all, again after an answer 401 and after ttl.  When it fails the reason
 # is the first line of what it wrote to stderr.
-"$TREE/tests/support/token_server" &
-pids+=($!)
-wait_until 10 test -s token_server.port
-SERVER=http://127.0.0.1:$(cat token_server.port)
-export SERVER
+token_server
 mkdir bin
 cat >bin/print-token <<'SH'
 #!/bin/sh

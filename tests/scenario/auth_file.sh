@@ -2,11 +2,7 @@
 # shellcheck shell=bash
 # A token in a file that somebody else renews: after an answer 401 it is read again, once for all, and the items that
 # were refused are attempted again and use up no attempt.  The token is shown nowhere.
-"$TREE/tests/support/token_server" &
-pids+=($!)
-wait_until 10 test -s token_server.port
-SERVER=http://127.0.0.1:$(cat token_server.port)
-export SERVER
+token_server
 
 # pipeline_of RANGE PATH: a single attempt is all that an item has.
 pipeline_of() {

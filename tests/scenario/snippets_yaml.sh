@@ -10,10 +10,7 @@ seq 20 >urls.txt
 echo secret >token
 cp /etc/ssl/certs/ca-certificates.crt company.pem
 mock
-"$TREE/tests/support/token_server" &
-pids+=($!)
-wait_until 10 test -s token_server.port
-token_url=http://127.0.0.1:$(cat token_server.port)/token
+token_server
 printf '#!/bin/sh\necho secret\n' >gcloud
 chmod +x gcloud
 export PATH=$PWD:$PATH
@@ -33,7 +30,7 @@ for text in "$TREE"/docs/*.md; do blocks "$text"; done
 # The block with what it lacks, on the mock that runs here, with fewer items.
 complete() {
 	grep -q '^source:' "$1" || echo 'source: { range: 1-20 }'
-	sed "s|http://127\.0\.0\.1:8080/token|$token_url|; s|http://127\.0\.0\.1:8080|$MOCK_URL|; s|range: 1-1000|range: 1-20|" "$1"
+	sed "s|http://127\.0\.0\.1:8080/token|$SERVER/token|; s|http://127\.0\.0\.1:8080|$MOCK_URL|; s|range: 1-1000|range: 1-20|" "$1"
 	grep -q '^sink:' "$1" || echo 'sink: { jsonl: { path: rest.jsonl, on_start: replace } }'
 }
 

@@ -35,8 +35,8 @@ static const struct key oauth2_keys[] = {
 	 .text = "Scopes to ask for, separated by blanks; default: those of the client"},
 	{"audience", KEY_STRING, FIELD(oauth2.audience), .flags = KEY_PACE,
 	 .text = "Audience to ask for, as some servers need it"},
-	{"grant", KEY_ENUM, FIELD(oauth2.grant), "client_credentials", .choices = "client_credentials|refresh_token",
-	 .flags = KEY_PACE, .text = "How a token is requested"},
+	{"grant", KEY_ENUM, FIELD(oauth2.grant), .choices = "client_credentials|refresh_token", .flags = KEY_PACE,
+	 .text = "How a token is requested; default: client_credentials"},
 	{"refresh_token", KEY_STRING, FIELD(oauth2.refresh_token), .flags = KEY_SECRET | KEY_PACE,
 	 .text = "The refresh token for grant refresh_token; a new one that the server sends replaces it for the rest "
 		 "of "

@@ -236,6 +236,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 		snprintf(engine->pace.last_failure, sizeof engine->pace.last_failure, "%s", item_why(item));
 		return WEIR_EIO;
 	case STEP_REFUSED:
+		if (call->stop)
+			engine_give_up(&engine->life, "%s", item_why(item));
 		engine->tally.refused++;
 		attempt->refund = true;
 		if (call->pause)

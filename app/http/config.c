@@ -16,13 +16,6 @@
 
 #define FIELD(name) offsetof(struct step_http_config, name)
 
-static const struct key auth_keys[] = {
-	{"basic", KEY_STRING, FIELD(basic), .flags = KEY_SECRET,
-	 .text = "user:password, sent as HTTP basic authentication"},
-	{"bearer", KEY_STRING, FIELD(bearer), .flags = KEY_SECRET, .text = "A token, sent as Authorization: Bearer"},
-	{0},
-};
-
 #define LONGEST (24 * 3600 * WEIR_SEC)
 
 static const struct key timeout_keys[] = {
@@ -79,7 +72,8 @@ const struct key step_http_keys[] = {
 		 "type; in another text its value is text. Written as a text, it is a jq program over the item, as in "
 		 "a "
 		 "step jq, with exactly one output"},
-	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
+	{"auth", KEY_GROUP, 0, .group = step_http_auth_keys,
+	 .text = "Credentials: one of basic, bearer, aws, oauth2 and exec"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE, .text = "How https servers are verified"},
@@ -147,20 +141,6 @@ static bool has_control_bytes(const char *text)
 	return false;
 }
 
-static int check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
-{
-	*ret_key = "auth";
-	if (config->basic && config->bearer)
-		return weir_error_set(err, WEIR_EINVAL, "auth has both basic and bearer; remove one of them");
-	if (config->basic && !strchr(config->basic, ':'))
-		return weir_error_set(err, WEIR_EINVAL, "auth.basic has no colon; expected user:password");
-	if ((config->basic && has_control_bytes(config->basic)) ||
-	    (config->bearer && has_control_bytes(config->bearer)))
-		return weir_error_set(err, WEIR_EINVAL,
-				      "auth contains a control character, such as a newline at its end");
-	return 0;
-}
-
 static int check_headers(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
 {
 	static const char *const framing[] = {"content-length", "transfer-encoding", "connection", "expect"};
@@ -171,9 +151,6 @@ static int check_headers(const struct step_http_config *config, const char **ret
 			if (!strcasecmp(header->name, framing[k]))
 				return weir_error_set(err, WEIR_EINVAL, "weir sets the header %s itself; remove it",
 						      header->name);
-		if ((config->basic || config->bearer) && !strcasecmp(header->name, "authorization"))
-			return weir_error_set(err, WEIR_EINVAL,
-					      "both auth and the header Authorization; remove one of them");
 		if (has_control_bytes(template_text(header->value)))
 			return weir_error_set(err, WEIR_EINVAL, "header %s contains a control character", header->name);
 	}
@@ -353,7 +330,7 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	*ret_key = "expect";
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; set expect: text");
-	int error = check_auth(config, ret_key, err);
+	int error = step_http_check_auth(config, ret_key, err);
 	if (error == 0)
 		error = check_body(config, ret_key, err);
 	if (error == 0)

@@ -9,6 +9,7 @@
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
+enum { STEP_HTTP_CLIENT_CREDENTIALS, STEP_HTTP_REFRESH_TOKEN };
 
 /* What an answer means for its item. */
 enum step_http_then {
@@ -34,6 +35,18 @@ struct step_http_config {
 	struct template *body; /* one of them at most */
 	struct key_json json;
 	char *basic, *bearer;
+	char *bearer_file; /* behind bearer: where it came from, to be read again; NULL */
+	struct step_http_aws {
+		char *service; /* NULL: requests are not signed */
+		char *region, *access_key, *secret_key, *session_token;
+	} aws;
+	struct step_http_oauth2 {
+		char *token_url; /* NULL: there is no such server */
+		char *client_id, *client_secret, *scope, *audience, *refresh_token;
+		int grant;
+	} oauth2;
+	struct key_strings exec;                       /* a program and its arguments; n is 0: none */
+	weir_nsec ttl;                                 /* of what it says; 0: not known */
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
 	char *tls_ca;
@@ -53,6 +66,10 @@ int step_http_check(const void *config, const char **ret_key, struct weir_error 
 /* Whether scheme, host and port stand in the config: whatever an item holds, it cannot lead elsewhere.  NULL and where
  * that is, *ret_origin; NULL and a name of "" if the items say; or what is wrong with it. */
 const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin);
+
+/* auth.c: the keys under `auth`.  Their check looks at the headers, too. */
+extern const struct key step_http_auth_keys[];
+int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
 
 /* What makes the body: a template (NULL: none does), or a jq program; and whether there is one at all. */
 const struct template *step_http_body(const struct step_http_config *config);

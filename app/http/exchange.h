@@ -5,6 +5,7 @@
 
 #include "http/client.h"
 #include "http/config.h"
+#include "http/credentials.h"
 #include "http/origin.h"
 #include "http/rules.h"
 #include "port/adapter.h"
@@ -14,15 +15,16 @@ struct jq_client;
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
-	struct http_origin origin; /* where all requests go; a name of "": the items say */
-	size_t varying_headers;    /* that an item fills */
-	bool needs_item;           /* some template has a hole */
-	bool needs_meta;           /* one of them asks for more than the item */
-	bool tells_meta;           /* some step wants to know of its answers */
-	bool is_list;              /* env->url_list */
-	bool sends_key;            /* its requests carry the idempotency key, with … */
-	size_t key_number;         /* … this behind it; 0: nothing */
-	char **lines;              /* headers of every request, "Name: value" */
+	struct http_credentials *credentials; /* NULL: those that there are stand in a constant header */
+	struct http_origin origin;            /* where all requests go; a name of "": the items say */
+	size_t varying_headers;               /* that an item fills */
+	bool needs_item;                      /* some template has a hole */
+	bool needs_meta;                      /* one of them asks for more than the item */
+	bool tells_meta;                      /* some step wants to know of its answers */
+	bool is_list;                         /* env->url_list */
+	bool sends_key;                       /* its requests carry the idempotency key, with … */
+	size_t key_number;                    /* … this behind it; 0: nothing */
+	char **lines;                         /* headers of every request, "Name: value" */
 	size_t line_count;
 	struct http_rules *rules; /* NULL: there are none */
 	struct jq_client *body;   /* the program that makes the body; NULL: none does */
@@ -40,9 +42,10 @@ struct exchange {
 	struct buf url, body;
 	struct buf around; /* the item, if the answer goes into it */
 	size_t place;      /* of the answer in it */
-	char **lines;      /* headers that the item filled */
+	char **lines;      /* headers that the item filled, and credentials */
 	size_t line_count;
 	const char *key; /* sent in one of them; NULL: none */
+	uint64_t token;  /* the number of that which is sent; 0: none */
 	struct http_origin origin;
 	struct http_response response;
 	bool explained;              /* before the answer was taken apart */
@@ -64,6 +67,17 @@ struct http_verdict step_http_by_status(const struct step_http_config *config, c
 
 /* Decides on x->verdict.  STEP_OK, or call->why says what is wrong with a rule.  Suspends if there are rules. */
 enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x);
+/* ---- authorize.c */
+
+/* Adds what credentials the request needs to its headers.  STEP_OK, or the permit is given back and that is what
+ * becomes of the item. */
+enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x,
+				      struct http_request *request);
+
+/* Whether the answer says no more than that the token was an old one, and the config does not say what it means: then
+ * the permit is given back, and the item is attempted again.  Suspends. */
+bool step_http_reauthorize(const struct http_step *step, struct step_call *call, const struct exchange *x,
+			   enum step_verdict *ret_verdict);
 
 /* ---- answer.c */
 

@@ -56,7 +56,7 @@ static int make_constant_headers(const struct step_http_config *config, char **l
 		if (error == 0)
 			error = add_line(lines, n, &line);
 	}
-	if (error == 0 && (config->basic || config->bearer)) {
+	if (error == 0 && (config->basic || (config->bearer && !config->bearer_file))) {
 		buf_clear(&line);
 		buf_add_str(&line, config->basic ? "Authorization: Basic " : "Authorization: Bearer ");
 		if (config->basic)
@@ -126,6 +126,8 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 	if (error == 0 && ca)
 		error = check_ca(ca, err);
 	if (error == 0)
+		error = http_credentials_new(config, &opts, &step->credentials, err);
+	if (error == 0)
 		error = http_client_new(&opts, &step->client);
 	return error;
 }
@@ -137,6 +139,7 @@ static void http_close(struct step *handle)
 		return;
 	jq_client_free(step->body);
 	step_http_rules_close(step->rules);
+	http_credentials_free(step->credentials);
 	http_client_free(step->client);
 	for (size_t i = 0; i < step->line_count; i++)
 		free(step->lines[i]);
@@ -392,7 +395,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
-	const struct http_request request = {
+	struct http_request request = {
 		.method = methods[step->config->method],
 		.url = x->url.data,
 		.origin = &x->origin,
@@ -401,8 +404,13 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		.body = step_http_has_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
 		.body_bytes = x->body.len,
 	};
+	verdict = step_http_authorize(step, call, x, &request);
+	if (verdict != STEP_OK)
+		return verdict;
 	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
+	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
+		return verdict;
 	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x, request.method);
@@ -475,11 +483,12 @@ static void http_figures(const struct step *handle, struct buf *json)
 	json_put_uint(json, "http_waiting", figures.waiting);
 }
 
-/* To wait for all connections, and to look up a host. */
+/* To wait for all connections, and to look up a host; to fetch a token; for programs. */
 static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
-	return 5 + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
+	unsigned fetches = config->oauth2.token_url || config->exec.n ? 5 : 0;
+	return 5 + fetches + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
 }
 
 static const struct step_ops http_ops = {

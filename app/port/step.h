@@ -42,6 +42,8 @@ struct step_call {
 	weir_nsec after; /* set by the step with STEP_RETRY: it is not tried again sooner; 0: when the backoff says */
 	bool pause;      /* set by the step with STEP_REFUSED: nothing is to be attempted until somebody resumes the
 			    run; why says what is to be done */
+	bool stop;       /* set by the step with STEP_REFUSED: it can process no item, and needs another config; why
+			    says what is wrong.  Then the run ends */
 	bool given_up;   /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
 	char why[256];   /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
 			    "timeout: no first byte in 10 s", "connect: refused", "not json: an HTML page" */

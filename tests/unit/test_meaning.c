@@ -186,6 +186,12 @@ TEST(meaning_names_what_has_changed)
 		 "it was \"steps.1.headers.A: b\", now it is absent"},
 		{"steps:\n  - http: {url: 'http://h/', auth: {bearer: a}}\n",
 		 "steps:\n  - http: {url: 'http://h/', auth: {bearer: b}}\n", ""},
+		{"steps:\n  - http: {url: 'http://h/', auth: {bearer: a}}\n",
+		 "steps:\n  - http: {url: 'http://h/', auth: {exec: [a, b], ttl: 1h}}\n", ""},
+		{"steps:\n  - http: {url: 'http://h/', auth: {exec: [a]}}\n",
+		 "steps:\n  - http: {url: 'http://h/', auth: {oauth2: {token_url: 'http://h/t', client_id: a, "
+		 "client_secret: b}}}\n",
+		 ""},
 		{"dead_letter: {jsonl: {path: a}}\n", "dead_letter: {csv: {path: a, columns: [b]}}\n",
 		 "it was \"dead_letter: jsonl\", now it is \"dead_letter: csv\""},
 	};

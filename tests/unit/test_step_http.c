@@ -1003,3 +1003,28 @@ LOOP_TEST(step_http_record_of_bytes_that_are_no_text)
 	ck_assert_ptr_nonnull(strstr(got.text, "\"body\":null,\"body_base64\":\""));
 	free_bed(bed);
 }
+
+LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.}");
+	bed->config.bearer = (char[]){"first"};
+	bed->config.bearer_file = (char *)(uintptr_t)test_write_file("token", "first\n");
+	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
+
+	/* The same token is no new one, and neither is what is not a token. */
+	struct outcome outcome = run(bed, "401");
+	ck_assert_int_eq(outcome.verdict, STEP_DEAD);
+	ck_assert_str_eq(outcome.call.why, "status: 401");
+	test_write_file("token", "");
+	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+
+	test_write_file("token", "second\n");
+	outcome = run(bed, "401");
+	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
+	ck_assert_str_eq(outcome.call.why, "status: 401; the token was renewed");
+	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+	test_write_file("token", "third\n");
+	ck_assert_int_eq(run(bed, "403").verdict, STEP_DEAD);
+	free_bed(bed);
+	secret_clear();
+}

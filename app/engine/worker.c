@@ -11,11 +11,15 @@
  * ended.  So an item goes through steps that call upstreams in several legs: when it comes to a call for which it has
  * no permit, it waits for that upstream like all others, and goes on from there.
  *
+ * What an upstream has answered is kept with the item (memo.h) once the item comes to a further call, or leaves:
+ * whatever happens then, it goes on from there.  A broker that outlives the process has it before that call begins.
+ *
  * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item with an ordering key
  * (flow.order_by) waits in memory, since the others of its key must wait for it; there the broker is told of each
  * attempt, and after a kill the item is attempted again immediately.
  */
 #include "engine/internal.h"
+#include "engine/memo.h"
 
 #include "data/units.h"
 
@@ -28,6 +32,8 @@ struct engine_job {
 	struct value_list made;
 	bool goes_on; /* from there */
 	bool named;   /* the permit that it has is for the call that comes next */
+	bool is_news; /* an upstream's answer is in what it has, and not in item->record */
+	bool forgets; /* the values come from a step that is to run again: nothing is kept of them */
 };
 
 /* --- the steps --- */
@@ -65,20 +71,55 @@ static enum step_verdict run_value(struct engine *engine, size_t at, struct step
 	return verdict;
 }
 
+/* Keeps what the item has got, so far as it is worth it and not too much, with the first of what its step has made:
+ * from now on it starts there.  What was kept before is of use as long as nothing takes its place. */
+static bool keep(const struct engine *engine, struct engine_job *job, size_t made)
+{
+	bool is_worth_it = job->is_news && !job->forgets;
+	job->is_news = false;
+	if (!is_worth_it)
+		return false;
+	struct item *item = job->item;
+	struct memo memo = {.step = job->step, .value = job->value, .values = item->outputs, .made = job->made};
+	struct value record;
+	memo.made.n = made;
+	if (!memo_write(&memo, engine->steps.numbers, &record))
+		return false;
+	value_fini(&item->record);
+	item->record = record;
+	return true;
+}
+
+static bool forgets(const struct plan_adapter *step)
+{
+	return step->adapter->step->forgets && step->adapter->step->forgets(step->config);
+}
+
 /* Runs one step over what is left of what came out of the one before, or over the source; it is replaced by what came
  * out of this.  Not so if attempt->next. */
 static enum step_verdict run_step(struct engine *engine, struct engine_job *job, struct step_call *call)
 {
 	struct item *item = job->item;
+	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
+	bool calls = step->adapter->step->upstream;
 	size_t n = job->step ? item->outputs.n : 1;
 	enum step_verdict verdict = STEP_OK;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
+		size_t made = job->made.n;
 		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
 		call->value = job->value;
+		if (calls && keep(engine, job, made))
+			engine_extend(&engine->store, item);
 		if (!may_run(engine, job, call))
 			return STEP_OK;
 		verdict = run_value(engine, job->step, call);
+		if (verdict == STEP_OK && calls)
+			job->is_news = !forgets(step);
+		else if (verdict != STEP_OK && verdict != STEP_DEAD)
+			keep(engine, job, made);
 	}
+	if (calls)
+		job->forgets = forgets(step);
 	value_list_fini(&item->outputs);
 	item->outputs = job->made;
 	job->made = (struct value_list){0};
@@ -93,17 +134,26 @@ static void keep_evidence(const struct engine *engine, struct item *item, size_t
 	engine_set_evidence(item, number, engine->life.plan->steps[step].adapter->name, call->evidence);
 }
 
-/* Without what a try before this one has left. */
+/* Where the item's record has it, or at the first step, without what else an attempt before has left.  WEIR_ENOMEM. */
 static int begin(const struct engine *engine, struct engine_job *job)
 {
+	size_t steps = engine->life.plan->step_count;
 	struct item *item = job->item;
+	struct memo memo = {0};
 	struct value whole;
 	value_list_fini(&item->outputs);
 	value_fini(&item->evidence);
-	job->step = 0;
-	if (engine->life.plan->step_count)
-		return 0;
-	return value_hand_on(&whole, &item->source) || value_list_take(&item->outputs, &whole);
+	int code = item->record.data ? memo_read(&item->record, engine->steps.numbers, steps, &memo) : 0;
+	if (!code && !steps)
+		code = value_hand_on(&whole, &item->source);
+	if (!code && !steps)
+		code = value_list_take(&memo.values, &whole);
+	item->outputs = memo.values;
+	job->made = memo.made;
+	job->step = memo.step;
+	job->value = memo.value;
+	job->is_news = job->forgets = false;
+	return code == WEIR_ENOMEM ? code : 0;
 }
 
 static enum step_verdict run_steps(struct engine *engine, struct engine_job *job, struct step_call *call)
@@ -177,6 +227,7 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		code = item->bad ? WEIR_EDATA : engine_make_key(engine->life.plan, item);
 		if (!code) {
 			*job = (struct engine_job){.item = item, .named = true};
+			job->goes_on = item->record.data && !begin(engine, job);
 			engine->load.under_way++;
 			return 0;
 		}
@@ -229,7 +280,7 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 	if (call->after > 0)
 		attempt->not_before = weir_now() + cut_after(engine, call->after);
 	if (verdict == STEP_RETRY && engine->life.plan->settings.order_by)
-		engine_note_attempt(&engine->store, item);
+		engine_extend(&engine->store, item);
 	switch (verdict) {
 	case STEP_RETRY:
 		engine->tally.retries += !attempt->last;
@@ -354,16 +405,18 @@ static struct weir_attempts *attempts_of(void *arg, void *at)
 	return &item->attempt_state;
 }
 
-/* Whom an item calls first; those whose first step calls nobody say it when they come to it. */
+/* Whom an item calls first; those whose next step calls nobody say it when they come to it. */
 static const char *upstream_of(void *arg, const void *at)
 {
 	struct engine *engine = arg;
 	const struct engine_job *job = at;
-	const struct step_ops *first = engine->life.plan->step_count ? engine->life.plan->steps[0].adapter->step : NULL;
-	if (!engine->steps.gated || !first)
+	if (!engine->steps.gated)
 		return "";
-	const struct step_call call = first_call(engine, job->item);
-	return first->upstream ? first->upstream(engine->steps.all[0], &call, engine->steps.upstream) : NULL;
+	const struct step_ops *next = engine->life.plan->steps[job->step].adapter->step;
+	struct step_call call = first_call(engine, job->item);
+	if (job->step)
+		call.input = &job->item->outputs.values[job->value];
+	return next->upstream ? next->upstream(engine->steps.all[job->step], &call, engine->steps.upstream) : NULL;
 }
 
 static int64_t class_of(void *arg, const void *at)

@@ -103,6 +103,9 @@ const struct key step_http_keys[] = {
 		 "item is tried again without using up an attempt"},
 	{"when", KEY_LIST, FIELD(when), .group = rule_keys, .element_bytes = sizeof(struct step_http_rule),
 	 .text = "Rules that say what an answer means; the first that holds decides. If none does, the status does"},
+	{"memo", KEY_BOOL, FIELD(memo), "true", .flags = KEY_PACE,
+	 .text = "Whether a good answer is kept with the item until the item is settled, so that it is not requested "
+		 "again when a later step fails or weir is killed"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,

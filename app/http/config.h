@@ -42,6 +42,7 @@ struct step_http_config {
 	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
 	struct key_list when;                         /* of struct step_http_rule */
+	bool memo;                                    /* a good answer is kept for the item's next attempt */
 	int64_t max_connections;
 	char *label;
 	uint64_t max_body;

@@ -155,6 +155,11 @@ static bool http_reads_meta(const void *arg)
 	return reads;
 }
 
+static bool http_forgets(const void *config)
+{
+	return !((const struct step_http_config *)config)->memo;
+}
+
 static void find_needs(struct http_step *step)
 {
 	const struct step_http_config *config = step->config;
@@ -489,6 +494,7 @@ static const struct step_ops http_ops = {
 	.close = http_close,
 	.held = http_held,
 	.reads_meta = http_reads_meta,
+	.forgets = http_forgets,
 	.descriptors = 1,
 	.upstream = http_upstream,
 };

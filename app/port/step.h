@@ -94,6 +94,9 @@ struct step_ops {
 	 * of (run, item, input, attempt); its own, or written to room.  NULL: none, since nothing can be made of the
 	 * input, as the run will say. */
 	const char *(*upstream)(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES]);
+	/* Whether what it makes may not be kept for the item's next attempt, in which it is to run again; NULL: it may.
+	 * Only of steps that call an upstream: what others make costs nothing, and is kept or not. */
+	bool (*forgets)(const void *config);
 	bool (*reads_meta)(const void *config); /* whether it reads value->meta of its input; NULL: no */
 	unsigned (*held)(const void *config);   /* descriptors that it needs whatever is under way; NULL: none */
 	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No call that succeeded is made again: pipelines of several steps that call upstreams, with each broker, whatever
+ * happens to the later ones.
+ */
+#include "port/adapters.h"
+#include "sqlite/store/store.h"
+#include "unit/engine_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGES = 3, ITEMS = 60 };
+
+/* A step; it calls an upstream of its own. */
+struct stage {
+	int number;
+	bool forgets, local;
+	enum step_verdict (*run)(struct step_call *call, int number, int times); /* NULL: passes its input on */
+};
+
+struct step {
+	const struct stage *stage;
+};
+
+/* Calls, by stage, item, and the first digit of the value that it is for. */
+static int calls[STAGES][ITEMS + 1][10];
+
+static int calls_of(int stage, int item)
+{
+	int n = 0;
+	for (int digit = 0; digit < 10; digit++)
+		n += calls[stage][item][digit];
+	return n;
+}
+
+static int stage_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
+{
+	(void)env, (void)err;
+	*ret_step = calloc(1, sizeof **ret_step);
+	(*ret_step)->stage = config;
+	world.open_things++;
+	return 0;
+}
+
+static void stage_close(struct step *step)
+{
+	world.open_things--;
+	free(step);
+}
+
+static enum step_verdict stage_run(struct step *step, struct step_call *call)
+{
+	const struct stage *stage = step->stage;
+	int number = (int)call->item->position;
+	if (call->permit->cut)
+		return step_say(call, STEP_RETRY, "upstream: it is down");
+	int times = ++calls[stage->number][number][call->input->data[0] - '0'];
+	if (weir_sleep(WEIR_MSEC))
+		return STEP_CANCELED;
+	enum step_verdict verdict = stage->run ? stage->run(call, number, times) : STEP_OK;
+	if (!stage->local) {
+		call->permit->outcome = verdict == STEP_OK ? WEIR_OUTCOME_GOOD : WEIR_OUTCOME_ERROR;
+		weir_attempt_leave(call->permit);
+	}
+	if (verdict == STEP_OK && !call->outputs->n)
+		put_out(call, call->input->data);
+	return verdict;
+}
+
+static const char *stage_upstream(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES])
+{
+	(void)call;
+	sprintf(room, "http://stage%d", step->stage->number);
+	return room;
+}
+
+static bool stage_forgets(const void *config)
+{
+	return ((const struct stage *)config)->forgets;
+}
+
+static const struct step_ops caller_ops = {.open = stage_open,
+					   .run = stage_run,
+					   .close = stage_close,
+					   .upstream = stage_upstream,
+					   .forgets = stage_forgets},
+			     local_ops = {.open = stage_open, .run = stage_run, .close = stage_close};
+static const struct adapter caller = {.kind = ADAPTER_STEP, .name = "caller", .step = &caller_ops},
+			    local = {.kind = ADAPTER_STEP, .name = "local", .step = &local_ops};
+
+/* ---- runs */
+
+static struct stage stages[STAGES];
+static struct plan_adapter steps[STAGES];
+
+static struct plan staged(struct plan plan, size_t n)
+{
+	memset(calls, 0, sizeof calls);
+	for (size_t i = 0; i < n; i++) {
+		stages[i].number = (int)i;
+		steps[i] = (struct plan_adapter){.adapter = stages[i].local ? &local : &caller, .config = &stages[i]};
+	}
+	plan.steps = steps;
+	plan.step_count = n;
+	plan.settings.retry_attempts = 5;
+	return plan;
+}
+
+/* Both a broker in memory or like a server (by the seed), and the durable one. */
+static void run_both(size_t n, void (*check)(void), const char *order_by)
+{
+	for (int durable = 0; durable < 2; durable++) {
+		struct plan_adapter unused;
+		struct engine_stats stats;
+		world = (struct world){.items = ITEMS};
+		struct plan plan = staged(durable ? durable_plan_of(&unused) : plan_of(&unused), n);
+		plan.settings.order_by = (char *)(uintptr_t)order_by;
+		ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
+		check();
+	}
+}
+
+static enum step_verdict fail_three_times(struct step_call *call, int number, int times)
+{
+	return times <= 3 ? step_say(call, STEP_RETRY, "status: 500 for %d", number) : STEP_OK;
+}
+
+static enum step_verdict refuse_three_times(struct step_call *call, int number, int times)
+{
+	return times <= 3 ? step_say(call, STEP_REFUSED, "status: 429 for %d", number) : STEP_OK;
+}
+
+static void check_first_was_called_once(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		ck_assert_int_eq(calls_of(0, i), 1);
+		ck_assert_int_eq(calls_of(1, i), 4);
+		ck_assert_int_eq(world.seen[i], 1);
+	}
+}
+
+FIBER_TEST(engine_calls_no_upstream_again_when_a_later_one_fails)
+{
+	memset(stages, 0, sizeof stages);
+	stages[1].run = fail_three_times;
+	run_both(2, check_first_was_called_once, NULL);
+}
+
+FIBER_TEST(engine_calls_no_upstream_again_when_a_later_one_is_throttled)
+{
+	memset(stages, 0, sizeof stages);
+	stages[1].run = refuse_three_times;
+	run_both(2, check_first_was_called_once, NULL);
+}
+
+FIBER_TEST(engine_calls_no_upstream_again_for_an_item_that_has_an_order)
+{
+	memset(stages, 0, sizeof stages);
+	stages[1].run = fail_three_times;
+	run_both(2, check_first_was_called_once, ".");
+}
+
+FIBER_TEST(engine_calls_no_upstream_again_when_a_step_on_this_machine_fails)
+{
+	memset(stages, 0, sizeof stages);
+	stages[1].run = fail_three_times;
+	stages[1].local = true;
+	run_both(2, check_first_was_called_once, NULL);
+}
+
+static void check_second_was_repeated(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		ck_assert_int_eq(calls_of(0, i), 1);
+		ck_assert_int_eq(calls_of(1, i), 4);
+		ck_assert_int_eq(calls_of(2, i), 4);
+		ck_assert_int_eq(world.seen[i], 1);
+	}
+}
+
+FIBER_TEST(engine_calls_again_from_the_step_whose_answer_it_is_to_forget)
+{
+	memset(stages, 0, sizeof stages);
+	stages[1].forgets = true;
+	stages[2].run = fail_three_times;
+	run_both(3, check_second_was_repeated, NULL);
+}
+
+/* ---- several values */
+
+static enum step_verdict multiply(struct step_call *call, int number, int times)
+{
+	(void)number, (void)times;
+	for (int i = 1; i <= 5; i++)
+		put_out(call, test_format("%d", i));
+	return STEP_OK;
+}
+
+static enum step_verdict fail_at_the_third(struct step_call *call, int number, int times)
+{
+	if (call->input->data[0] == '3' && times <= 3)
+		return step_say(call, STEP_RETRY, "status: 500 for %d", number);
+	put_out(call, call->input->data);
+	return STEP_OK;
+}
+
+static void check_each_value_was_got_once(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		for (int value = 1; value <= 5; value++)
+			ck_assert_int_eq(calls[1][i][value], value == 3 ? 4 : 1);
+		ck_assert_int_eq(world.seen[i], 5);
+	}
+}
+
+FIBER_TEST(engine_keeps_what_a_step_made_of_the_values_before_the_one_that_failed)
+{
+	for (int is_local = 0; is_local < 2; is_local++) {
+		memset(stages, 0, sizeof stages);
+		stages[0].run = multiply;
+		stages[0].local = is_local;
+		stages[1].run = fail_at_the_third;
+		run_both(2, check_each_value_was_got_once, NULL);
+	}
+}
+
+static enum step_verdict make_too_much(struct step_call *call, int number, int times)
+{
+	(void)times;
+	char *text = malloc((2 << 20) + 1);
+	memset(text, '1', 2 << 20);
+	text[2 << 20] = 0;
+	put_out(call, number == 7 ? text : call->input->data);
+	free(text);
+	return STEP_OK;
+}
+
+static void check_large_one_was_made_again(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		ck_assert_int_eq(calls_of(0, i), i == 7 ? 4 : 1);
+		ck_assert_int_eq(world.seen[i], 1);
+	}
+}
+
+FIBER_TEST(engine_makes_again_what_is_too_large_to_be_kept)
+{
+	memset(stages, 0, sizeof stages);
+	stages[0].run = make_too_much;
+	stages[1].run = fail_three_times;
+	run_both(2, check_large_one_was_made_again, NULL);
+}
+
+/* ---- from one process to the next */
+
+static enum step_verdict hang_at_first(struct step_call *call, int number, int times)
+{
+	(void)call, (void)number;
+	return times == 1 && weir_sleep(3600 * WEIR_SEC) ? STEP_CANCELED : STEP_OK;
+}
+
+FIBER_TEST(engine_calls_no_upstream_again_in_the_next_process)
+{
+	struct plan_adapter unused;
+	struct engine_stats stats;
+	memset(stages, 0, sizeof stages);
+	stages[1].run = hang_at_first;
+	world = (struct world){.items = ITEMS};
+	struct plan plan = staged(durable_plan_of(&unused), 2);
+	ck_assert_int_eq(run_plan(&plan, WEIR_SEC, &stats), EXIT_STOPPED);
+	ck_assert_uint_eq(stats.unfinished, ITEMS);
+	int hung = 0;
+	for (int i = 1; i <= ITEMS; i++)
+		hung += calls_of(1, i);
+	ck_assert_int_ge(hung, 10);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
+	for (int i = 1; i <= ITEMS; i++)
+		ck_assert_int_eq(calls_of(0, i), 1);
+}
+
+/* ---- with one call an item */
+
+FIBER_TEST(engine_keeps_nothing_of_an_item_with_one_call)
+{
+	struct plan_adapter unused;
+	struct engine_stats stats;
+	memset(stages, 0, sizeof stages);
+	stages[0].run = fail_three_times;
+	world = (struct world){.items = ITEMS};
+	struct plan plan = staged(durable_plan_of(&unused), 1);
+	ck_assert_int_eq(run_plan(&plan, 50 * WEIR_MSEC, &stats), EXIT_STOPPED);
+	struct weir_error err = {0};
+	struct store *store;
+	struct store_chunk *chunks;
+	size_t n, seen = 0;
+	ck_assert_int_eq(store_open(world.state, 0, &store, &err), 0);
+	ck_assert_int_eq(store_chunks(store, &chunks, &n, &err), 0);
+	for (size_t i = 0; i < n; i++) {
+		struct item *items[STORE_CHUNK_ITEMS];
+		int loaded = store_load(store, chunks[i].id, items, &err);
+		for (int k = 0; k < loaded; k++) {
+			ck_assert_ptr_null(items[k]->record.data);
+			seen += items[k]->attempts > 0;
+			item_free(items[k]);
+		}
+	}
+	ck_assert_uint_gt(seen, 0);
+	free(chunks);
+	store_close(store);
+}

@@ -15,8 +15,16 @@ enum { VERSION = 1, PREFIX_BYTES = 11, HEAD_BYTES = 128, LENGTHS_BYTES = 48 };
 /* The steps whose work is in it: a step that has begun is one of them. */
 static uint64_t makers_of(const struct memo *memo, const uint64_t *steps)
 {
-	bool begun = memo->value || memo->made.n;
+	bool begun = memo->value || memo->made.n || memo->note;
 	return steps[memo->step + begun];
+}
+
+void memo_fini(struct memo *memo)
+{
+	value_list_fini(&memo->values);
+	value_list_fini(&memo->made);
+	free(memo->note);
+	*memo = (struct memo){0};
 }
 
 /* What a memo with such a rest begins with. */
@@ -38,41 +46,52 @@ static size_t bytes_of(const struct value_list *list)
 	return bytes;
 }
 
-static void add_values(struct buf *out, const struct value_list *list)
+static void add_value(struct buf *out, const char *bytes, size_t n, const char *meta)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		const struct value *value = &list->values[i];
-		if (value->meta)
-			buf_addf(out, "%zu %zu\n", value->len, strlen(value->meta));
-		else
-			buf_addf(out, "%zu -\n", value->len);
-		buf_add(out, value->data, value->len);
-		buf_add_str(out, value->meta ? value->meta : "");
-		buf_add_char(out, '\n');
-	}
+	if (meta)
+		buf_addf(out, "%zu %zu\n", n, strlen(meta));
+	else
+		buf_addf(out, "%zu -\n", n);
+	buf_add(out, bytes, n);
+	buf_add_str(out, meta ? meta : "");
+	buf_add_char(out, '\n');
 }
 
-bool memo_write(const struct memo *memo, const uint64_t *steps, struct value *ret_record)
+static void add_values(struct buf *out, const struct value_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		add_value(out, list->values[i].data, list->values[i].len, list->values[i].meta);
+}
+
+static void add_memo(struct buf *out, const struct memo *memo, const uint64_t *steps)
+{
+	buf_addf(out, "%016llx %zu %zu %zu %zu %d\n", (unsigned long long)makers_of(memo, steps), memo->step,
+		 memo->value, memo->values.n, memo->made.n, memo->note != NULL);
+	add_values(out, &memo->values);
+	add_values(out, &memo->made);
+	if (memo->note)
+		add_value(out, memo->note, strlen(memo->note), NULL);
+}
+
+int memo_write(const struct memo *memo, const uint64_t *steps, struct value *ret_record)
 {
 	struct buf out = {0};
-	struct value record = {0};
-	size_t bytes = HEAD_BYTES + bytes_of(&memo->values) + bytes_of(&memo->made);
-	if (bytes > MEMO_BYTES || !buf_reserve(&out, bytes))
-		return false;
+	char prefix[PREFIX_BYTES + 1];
+	size_t note = memo->note ? strlen(memo->note) : 0;
+	size_t bytes = HEAD_BYTES + bytes_of(&memo->values) + bytes_of(&memo->made) + note;
+	if (bytes > MEMO_BYTES)
+		return WEIR_ENOSPC;
+	buf_reserve(&out, bytes);
 	buf_addf(&out, "%*s", PREFIX_BYTES, "");
-	buf_addf(&out, "%016llx %zu %zu %zu %zu\n", (unsigned long long)makers_of(memo, steps), memo->step, memo->value,
-		 memo->values.n, memo->made.n);
-	add_values(&out, &memo->values);
-	add_values(&out, &memo->made);
-	if (!out.failed) {
-		char prefix[PREFIX_BYTES + 1];
-		memcpy(out.data, write_prefix(prefix, out.data + PREFIX_BYTES, out.len - PREFIX_BYTES), PREFIX_BYTES);
-		record.data = buf_take(&out, &record.len);
+	add_memo(&out, memo, steps);
+	if (out.failed) {
+		buf_fini(&out);
+		return WEIR_ENOMEM;
 	}
-	buf_fini(&out);
-	if (record.data)
-		*ret_record = record;
-	return record.data;
+	memcpy(out.data, write_prefix(prefix, out.data + PREFIX_BYTES, out.len - PREFIX_BYTES), PREFIX_BYTES);
+	*ret_record = (struct value){.len = out.len};
+	ret_record->data = buf_take(&out, NULL);
+	return 0;
 }
 
 /* ---- reading: bytes that were damaged end it, and are never looked at beyond their end */
@@ -143,6 +162,17 @@ static void take_values(struct reader *reader, struct value_list *list, size_t n
 		take_value(reader, list);
 }
 
+static void take_note(struct reader *reader, struct memo *memo, size_t n)
+{
+	struct value_list notes = {0};
+	take_values(reader, &notes, n);
+	if (notes.n) {
+		memo->note = notes.values[0].data;
+		notes.values[0].data = NULL;
+	}
+	value_list_fini(&notes);
+}
+
 static int read_all(struct reader *reader, const uint64_t *steps, size_t step_count, struct memo *memo)
 {
 	char prefix[PREFIX_BYTES + 1];
@@ -152,11 +182,13 @@ static int read_all(struct reader *reader, const uint64_t *steps, size_t step_co
 	uint64_t makers = take_number(reader, 16);
 	memo->step = take_number(reader, 10);
 	memo->value = take_number(reader, 10);
-	size_t values = take_number(reader, 10), made = take_number(reader, 10);
-	if (reader->code || !memo->step || memo->step >= step_count || memo->value >= values)
+	size_t values = take_number(reader, 10), made = take_number(reader, 10), notes = take_number(reader, 10);
+	bool is_first = !memo->step && !memo->value && !values && notes;
+	if (reader->code || memo->step >= step_count || notes > 1 || (memo->value >= values && !is_first))
 		return WEIR_EDATA;
 	take_values(reader, &memo->values, values);
 	take_values(reader, &memo->made, made);
+	take_note(reader, memo, notes);
 	if (reader->at != reader->end || makers != makers_of(memo, steps))
 		fail(reader, WEIR_EDATA);
 	return reader->code;
@@ -171,7 +203,6 @@ int memo_read(const struct value *record, const uint64_t *steps, size_t step_cou
 		*ret_memo = memo;
 		return 0;
 	}
-	value_list_fini(&memo.values);
-	value_list_fini(&memo.made);
+	memo_fini(&memo);
 	return code;
 }

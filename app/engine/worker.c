@@ -24,12 +24,14 @@
 #include "data/units.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct engine_job {
 	struct item *item;
 	size_t step, value; /* where it is; the values are item->outputs, and what the step made of those before it: */
 	struct value_list made;
+	char *note;   /* what the step keeps of the value, as item->record has it; NULL: nothing */
 	bool goes_on; /* from there */
 	bool named;   /* the permit that it has is for the call that comes next */
 	bool is_news; /* an upstream's answer is in what it has, and not in item->record */
@@ -71,28 +73,72 @@ static enum step_verdict run_value(struct engine *engine, size_t at, struct step
 	return verdict;
 }
 
-/* Keeps what the item has got, so far as it is worth it and not too much, with the first of what its step has made:
- * from now on it starts there.  What was kept before is of use as long as nothing takes its place. */
+/* What the item has got, with the first of what its step has made, becomes its record: from now on it starts there. */
+static int record(const struct engine *engine, struct engine_job *job, size_t made)
+{
+	struct item *item = job->item;
+	struct memo memo = {
+		.step = job->step, .value = job->value, .values = item->outputs, .made = job->made, .note = job->note};
+	struct value written;
+	memo.made.n = made;
+	int code = memo_write(&memo, engine->steps.numbers, &written);
+	if (code)
+		return code;
+	value_fini(&item->record);
+	item->record = written;
+	return 0;
+}
+
+/* The same, as far as it is worth it and not too much.  What was recorded before is of use as long as nothing takes its
+ * place. */
 static bool keep(const struct engine *engine, struct engine_job *job, size_t made)
 {
 	bool is_worth_it = job->is_news && !job->forgets;
 	job->is_news = false;
-	if (!is_worth_it)
-		return false;
-	struct item *item = job->item;
-	struct memo memo = {.step = job->step, .value = job->value, .values = item->outputs, .made = job->made};
-	struct value record;
-	memo.made.n = made;
-	if (!memo_write(&memo, engine->steps.numbers, &record))
-		return false;
-	value_fini(&item->record);
-	item->record = record;
-	return true;
+	return is_worth_it && !record(engine, job, made);
+}
+
+/* What a step has begun is stored with all that it was begun with, and not begun again. */
+static enum step_verdict note(struct engine *engine, struct engine_job *job, size_t made, struct step_call *call)
+{
+	int code = record(engine, job, made);
+	if (code == WEIR_ENOSPC)
+		return step_say(call, STEP_DEAD, "memo: what the item has got takes more than 1 MiB");
+	if (code)
+		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(code));
+	engine_extend(&engine->store, job->item);
+	return STEP_WAIT;
 }
 
 static bool forgets(const struct plan_adapter *step)
 {
 	return step->adapter->step->forgets && step->adapter->step->forgets(step->config);
+}
+
+/* One value through one step. */
+static enum step_verdict run_one(struct engine *engine, struct engine_job *job, struct step_call *call, bool calls)
+{
+	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
+	size_t made = job->made.n;
+	bool is_noted = job->note;
+	if (calls && keep(engine, job, made))
+		engine_extend(&engine->store, job->item);
+	if (!may_run(engine, job, call))
+		return STEP_OK;
+	enum step_verdict verdict = run_value(engine, job->step, call);
+	if (verdict == STEP_WAIT)
+		return is_noted ? verdict : note(engine, job, made, call);
+	if (verdict != STEP_OK && verdict != STEP_DEAD)
+		keep(engine, job, made);
+	if (verdict == STEP_OK && calls)
+		job->is_news = !forgets(step);
+	return verdict;
+}
+
+static void forget_note(struct engine_job *job)
+{
+	free(job->note);
+	job->note = NULL;
 }
 
 /* Runs one step over what is left of what came out of the one before, or over the source; it is replaced by what came
@@ -104,19 +150,14 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 	bool calls = step->adapter->step->upstream;
 	size_t n = job->step ? item->outputs.n : 1;
 	enum step_verdict verdict = STEP_OK;
+	call->note = &job->note;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
-		size_t made = job->made.n;
 		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
 		call->value = job->value;
-		if (calls && keep(engine, job, made))
-			engine_extend(&engine->store, item);
-		if (!may_run(engine, job, call))
+		verdict = run_one(engine, job, call, calls);
+		if (call->permit->next)
 			return STEP_OK;
-		verdict = run_value(engine, job->step, call);
-		if (verdict == STEP_OK && calls)
-			job->is_news = !forgets(step);
-		else if (verdict != STEP_OK && verdict != STEP_DEAD)
-			keep(engine, job, made);
+		forget_note(job);
 	}
 	if (calls)
 		job->forgets = forgets(step);
@@ -150,6 +191,7 @@ static int begin(const struct engine *engine, struct engine_job *job)
 		code = value_list_take(&memo.values, &whole);
 	item->outputs = memo.values;
 	job->made = memo.made;
+	job->note = memo.note;
 	job->step = memo.step;
 	job->value = memo.value;
 	job->is_news = job->forgets = false;
@@ -264,12 +306,18 @@ static weir_nsec cut_after(const struct engine *engine, weir_nsec after)
 	return most && after > most ? most : after;
 }
 
+/* Whether it uses up an attempt. */
+static bool uses_up(enum step_verdict verdict)
+{
+	return verdict != STEP_REFUSED && verdict != STEP_CANCELED && verdict != STEP_WAIT;
+}
+
 /* What the verdict is called in the words of the library. */
 static int answer(struct engine *engine, const struct engine_job *job, struct weir_attempt *attempt,
 		  const struct step_call *call, enum step_verdict verdict)
 {
 	struct item *item = job->item;
-	if (verdict != STEP_REFUSED && verdict != STEP_CANCELED && !call->given_up) {
+	if (uses_up(verdict) && !call->given_up) {
 		item->attempts++;
 		engine->tally.attempts++;
 	}
@@ -291,6 +339,12 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 		attempt->refund = true;
 		if (call->pause)
 			engine_pause(engine, item_why(item));
+		return WEIR_EIO;
+	case STEP_WAIT: /* the call went well, and this is no trouble of anybody */
+		attempt->outcome = WEIR_OUTCOME_RELEASED;
+		attempt->refund = true;
+		attempt->hint.retry_after = call->after;        /* instead of a backoff, */
+		attempt->not_before = weir_now() + call->after; /* however long */
 		return WEIR_EIO;
 	case STEP_DEAD:
 		attempt->permanent = true;
@@ -328,7 +382,7 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	engine->load.in_flight--;
 	if (attempt->next)
 		return WEIR_EAGAIN;
-	bool counts = verdict != STEP_CANCELED && verdict != STEP_REFUSED;
+	bool counts = uses_up(verdict);
 	if (!item->attempted && (call.sent || counts)) {
 		item->attempted = true;
 		engine_class_begins(&engine->classes, item, begun - item->born);
@@ -363,12 +417,19 @@ static void say_why(const struct engine *engine, struct item *item, int result, 
 		item_set_why(item, "%s", weir_strerror(result));
 }
 
+/* What it has got beside the item. */
+static void forget(struct engine_job *job)
+{
+	value_list_fini(&job->made);
+	forget_note(job);
+}
+
 static int done(void *arg, void *at, int result, const struct weir_attempt *last)
 {
 	struct engine *engine = arg;
 	struct engine_job *job = at;
 	struct item *item = job->item;
-	value_list_fini(&job->made);
+	forget(job);
 	leave(engine, item);
 	engine->load.in_hand++;
 	if (result >= 0) {
@@ -390,7 +451,7 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 	struct engine *engine = arg;
 	struct engine_job *job = at;
 	engine->tally.refused += !last->call; /* nothing was tried: its upstream lets it wait */
-	value_list_fini(&job->made);
+	forget(job);
 	leave(engine, job->item);
 	engine_postpone(&engine->store, job->item, due);
 	return 0;
@@ -414,6 +475,8 @@ static const char *upstream_of(void *arg, const void *at)
 		return "";
 	const struct step_ops *next = engine->life.plan->steps[job->step].adapter->step;
 	struct step_call call = first_call(engine, job->item);
+	char *note = job->note;
+	call.note = &note;
 	if (job->step)
 		call.input = &job->item->outputs.values[job->value];
 	return next->upstream ? next->upstream(engine->steps.all[job->step], &call, engine->steps.upstream) : NULL;

@@ -20,6 +20,7 @@ enum step_verdict {
 	STEP_RETRY,   /* failed, may work next time: why */
 	STEP_REFUSED, /* not attempted, or asked to come back: as STEP_RETRY, but uses up no attempt */
 	STEP_DEAD,    /* failed for good: why */
+	STEP_WAIT, /* what it began is not done yet: *note says what, and it is asked again after `after`; no failure */
 	STEP_CANCELED,
 };
 
@@ -39,6 +40,8 @@ struct step_call {
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
+	char **note;     /* what the step keeps of this value from one STEP_WAIT to the next, a text, malloc'ed; NULL at
+			    first, and the first STEP_WAIT sets it.  Whatever happens until it is done, it is there */
 	weir_nsec after; /* set by the step with STEP_RETRY: it is not tried again sooner; 0: when the backoff says */
 	bool pause;      /* set by the step with STEP_REFUSED: nothing is to be attempted until somebody resumes the
 			    run; why says what is to be done */

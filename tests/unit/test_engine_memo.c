@@ -280,6 +280,100 @@ FIBER_TEST(engine_calls_no_upstream_again_in_the_next_process)
 		ck_assert_int_eq(calls_of(0, i), 1);
 }
 
+/* ---- jobs that a call begins */
+
+static int begun[ITEMS + 1];
+
+/* Is done when it was asked for three times. */
+static enum step_verdict begin_and_ask(struct step_call *call, int number, int times)
+{
+	if (!*call->note) {
+		begun[number]++;
+		*call->note = strdup("1");
+	} else if (times == 2 && call->attempt == 1) {
+		return step_say(call, STEP_RETRY, "status: 503");
+	} else {
+		ck_assert_str_eq(*call->note, "1");
+	}
+	call->after = 20 * WEIR_SEC;
+	return times < 5 ? step_say(call, STEP_WAIT, "not done yet") : STEP_OK;
+}
+
+static void check_jobs_were_begun_once(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		ck_assert_int_eq(begun[i], 1);
+		ck_assert_int_eq(calls_of(0, i), 5);
+		ck_assert_int_eq(world.seen[i], 1);
+	}
+	memset(begun, 0, sizeof begun);
+}
+
+FIBER_TEST(engine_asks_for_a_job_until_it_is_done_and_begins_it_once)
+{
+	for (int orders = 0; orders < 2; orders++) {
+		weir_nsec start = weir_now();
+		memset(stages, 0, sizeof stages);
+		stages[0].run = begin_and_ask;
+		run_both(1, check_jobs_were_begun_once, orders ? "." : NULL);
+		ck_assert_int_ge(weir_now() - start, 2 * 60 * WEIR_SEC);
+		ck_assert_int_lt(weir_now() - start, 2 * 120 * WEIR_SEC);
+	}
+}
+
+FIBER_TEST(engine_asks_for_a_job_with_the_value_that_it_was_begun_with)
+{
+	memset(stages, 0, sizeof stages);
+	stages[0].forgets = true; /* its answer is a part of what was begun */
+	stages[1].run = begin_and_ask;
+	for (int is_durable = 0; is_durable < 2; is_durable++) {
+		struct plan_adapter unused;
+		struct engine_stats stats;
+		world = (struct world){.items = ITEMS};
+		struct plan plan = staged(is_durable ? durable_plan_of(&unused) : plan_of(&unused), 2);
+		ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
+		ck_assert_uint_eq(stats.attempts, 2 * ITEMS); /* one of each has failed */
+		for (int i = 1; i <= ITEMS; i++) {
+			ck_assert_int_eq(begun[i], 1);
+			ck_assert_int_eq(calls_of(0, i), 1);
+			ck_assert_int_eq(calls_of(1, i), 5);
+		}
+		memset(begun, 0, sizeof begun);
+	}
+}
+
+FIBER_TEST(engine_asks_for_a_job_that_an_earlier_process_has_begun)
+{
+	struct plan_adapter unused;
+	struct engine_stats stats;
+	memset(stages, 0, sizeof stages);
+	memset(begun, 0, sizeof begun);
+	stages[0].run = begin_and_ask;
+	world = (struct world){.items = ITEMS};
+	struct plan plan = staged(durable_plan_of(&unused), 1);
+	ck_assert_int_eq(run_plan(&plan, 10 * WEIR_SEC, &stats), EXIT_STOPPED);
+	ck_assert_uint_eq(stats.unfinished, ITEMS);
+	ck_assert_int_eq(run_plan(&plan, 30 * WEIR_SEC, &stats), EXIT_STOPPED);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
+	check_jobs_were_begun_once();
+}
+
+FIBER_TEST(engine_does_not_let_a_job_wait_that_cannot_be_kept)
+{
+	struct plan_adapter unused;
+	struct engine_stats stats;
+	memset(stages, 0, sizeof stages);
+	memset(begun, 0, sizeof begun);
+	stages[0].run = make_too_much;
+	stages[1].run = begin_and_ask;
+	world = (struct world){.items = 10};
+	struct plan plan = staged(memory_plan_of(&unused), 2);
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DEAD_LETTERS);
+	ck_assert_int_eq(world.letters[7], 1);
+	ck_assert_uint_eq(stats.succeeded, 9);
+	ck_assert_int_eq(begun[7], 1);
+}
+
 /* ---- with one call an item */
 
 FIBER_TEST(engine_keeps_nothing_of_an_item_with_one_call)

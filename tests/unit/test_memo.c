@@ -20,12 +20,6 @@ static void add(struct value_list *list, const char *bytes, size_t n, const char
 	ck_assert_int_eq(value_list_take(list, &value), 0);
 }
 
-static void memo_fini(struct memo *memo)
-{
-	value_list_fini(&memo->values);
-	value_list_fini(&memo->made);
-}
-
 /* Before the second step; or in it, at the second of its values. */
 static struct value record_of(bool begun)
 {
@@ -34,9 +28,11 @@ static struct value record_of(bool begun)
 	add(&memo.values, "{\"a\":\"0\n1\"}", 11, NULL);
 	add(&memo.values, "\0\1\2", 3, "\"status\":200,\"x\":\"- \n\"");
 	add(&memo.values, "", 0, "");
-	if (begun)
+	if (begun) {
 		add(&memo.made, "7", 1, NULL);
-	ck_assert(memo_write(&memo, steps, &record));
+		memo.note = strdup("job 7");
+	}
+	ck_assert_int_eq(memo_write(&memo, steps, &record), 0);
 	memo_fini(&memo);
 	return record;
 }
@@ -66,6 +62,21 @@ TEST(memo_has_what_was_written)
 	ck_assert_str_eq(memo.values.values[1].meta, "\"status\":200,\"x\":\"- \n\"");
 	ck_assert_str_eq(memo.values.values[2].meta, "");
 	ck_assert_str_eq(memo.made.values[0].data, "7");
+	ck_assert_str_eq(memo.note, "job 7");
+	memo_fini(&memo);
+	value_fini(&record);
+}
+
+TEST(memo_may_be_a_note_of_the_first_step)
+{
+	struct memo memo = {.note = strdup("job 7")};
+	struct value record;
+	ck_assert_int_eq(memo_write(&memo, steps, &record), 0);
+	memo_fini(&memo);
+	ck_assert_int_eq(read_with(&record, &steps[1], 3), WEIR_EDATA);
+	ck_assert_int_eq(memo_read(&record, steps, 1, &memo), 0);
+	ck_assert_uint_eq(memo.values.n, 0);
+	ck_assert_str_eq(memo.note, "job 7");
 	memo_fini(&memo);
 	value_fini(&record);
 }
@@ -110,11 +121,11 @@ TEST(memo_has_a_longest)
 	char *bytes = calloc(1, MEMO_BYTES);
 	memset(bytes, 'x', MEMO_BYTES);
 	add(&memo.values, bytes, MEMO_BYTES / 2, NULL);
-	ck_assert(memo_write(&memo, steps, &record));
+	ck_assert_int_eq(memo_write(&memo, steps, &record), 0);
 	ck_assert_uint_le(record.len, MEMO_BYTES);
 	value_fini(&record);
 	add(&memo.values, bytes, MEMO_BYTES / 2, NULL);
-	ck_assert(!memo_write(&memo, steps, &record));
+	ck_assert_int_eq(memo_write(&memo, steps, &record), WEIR_ENOSPC);
 	ck_assert_ptr_null(record.data);
 	memo_fini(&memo);
 	free(bytes);

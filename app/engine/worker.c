@@ -11,32 +11,19 @@
  * ended.  So an item goes through steps that call upstreams in several legs: when it comes to a call for which it has
  * no permit, it waits for that upstream like all others, and goes on from there.
  *
- * What an upstream has answered is kept with the item (memo.h) once the item comes to a further call, or leaves:
+ * What an upstream has answered is kept with the item (job.h) once the item comes to a further call, or leaves:
  * whatever happens then, it goes on from there.  A broker that outlives the process has it before that call begins.
  *
  * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item with an ordering key
  * (flow.order_by) waits in memory, since the others of its key must wait for it; there the broker is told of each
  * attempt, and after a kill the item is attempted again immediately.
  */
-#include "engine/internal.h"
-#include "engine/memo.h"
+#include "engine/job.h"
 
 #include "data/units.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct engine_job {
-	struct item *item;
-	size_t step, value; /* where it is; the values are item->outputs, and what the step made of those before it: */
-	struct value_list made;
-	char *note;   /* what the step keeps of the value, as item->record has it; NULL: nothing */
-	bool goes_on; /* from there */
-	bool named;   /* the permit that it has is for the call that comes next */
-	bool is_news; /* an upstream's answer is in what it has, and not in item->record */
-	bool forgets; /* the values come from a step that is to run again: nothing is kept of them */
-};
 
 /* --- the steps --- */
 
@@ -73,43 +60,6 @@ static enum step_verdict run_value(struct engine *engine, size_t at, struct step
 	return verdict;
 }
 
-/* What the item has got, with the first of what its step has made, becomes its record: from now on it starts there. */
-static int record(const struct engine *engine, struct engine_job *job, size_t made)
-{
-	struct item *item = job->item;
-	struct memo memo = {
-		.step = job->step, .value = job->value, .values = item->outputs, .made = job->made, .note = job->note};
-	struct value written;
-	memo.made.n = made;
-	int code = memo_write(&memo, engine->steps.numbers, &written);
-	if (code)
-		return code;
-	value_fini(&item->record);
-	item->record = written;
-	return 0;
-}
-
-/* The same, as far as it is worth it and not too much.  What was recorded before is of use as long as nothing takes its
- * place. */
-static bool keep(const struct engine *engine, struct engine_job *job, size_t made)
-{
-	bool is_worth_it = job->is_news && !job->forgets;
-	job->is_news = false;
-	return is_worth_it && !record(engine, job, made);
-}
-
-/* What a step has begun is stored with all that it was begun with, and not begun again. */
-static enum step_verdict note(struct engine *engine, struct engine_job *job, size_t made, struct step_call *call)
-{
-	int code = record(engine, job, made);
-	if (code == WEIR_ENOSPC)
-		return step_say(call, STEP_DEAD, "memo: what the item has got takes more than 1 MiB");
-	if (code)
-		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(code));
-	engine_extend(&engine->store, job->item);
-	return STEP_WAIT;
-}
-
 static bool forgets(const struct plan_adapter *step)
 {
 	return step->adapter->step->forgets && step->adapter->step->forgets(step->config);
@@ -121,24 +71,18 @@ static enum step_verdict run_one(struct engine *engine, struct engine_job *job, 
 	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
 	size_t made = job->made.n;
 	bool is_noted = job->note;
-	if (calls && keep(engine, job, made))
+	if (calls && engine_job_keep(engine, job, made))
 		engine_extend(&engine->store, job->item);
 	if (!may_run(engine, job, call))
 		return STEP_OK;
 	enum step_verdict verdict = run_value(engine, job->step, call);
 	if (verdict == STEP_WAIT)
-		return is_noted ? verdict : note(engine, job, made, call);
+		return is_noted ? verdict : engine_job_note(engine, job, made, call);
 	if (verdict != STEP_OK && verdict != STEP_DEAD)
-		keep(engine, job, made);
+		engine_job_keep(engine, job, made);
 	if (verdict == STEP_OK && calls)
 		job->is_news = !forgets(step);
 	return verdict;
-}
-
-static void forget_note(struct engine_job *job)
-{
-	free(job->note);
-	job->note = NULL;
 }
 
 /* Runs one step over what is left of what came out of the one before, or over the source; it is replaced by what came
@@ -157,7 +101,7 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 		verdict = run_one(engine, job, call, calls);
 		if (call->permit->next)
 			return STEP_OK;
-		forget_note(job);
+		engine_job_forget_note(job);
 	}
 	if (calls)
 		job->forgets = forgets(step);
@@ -175,36 +119,13 @@ static void keep_evidence(const struct engine *engine, struct item *item, size_t
 	engine_set_evidence(item, number, engine->life.plan->steps[step].adapter->name, call->evidence);
 }
 
-/* Where the item's record has it, or at the first step, without what else an attempt before has left.  WEIR_ENOMEM. */
-static int begin(const struct engine *engine, struct engine_job *job)
-{
-	size_t steps = engine->life.plan->step_count;
-	struct item *item = job->item;
-	struct memo memo = {0};
-	struct value whole;
-	value_list_fini(&item->outputs);
-	value_fini(&item->evidence);
-	int code = item->record.data ? memo_read(&item->record, engine->steps.numbers, steps, &memo) : 0;
-	if (!code && !steps)
-		code = value_hand_on(&whole, &item->source);
-	if (!code && !steps)
-		code = value_list_take(&memo.values, &whole);
-	item->outputs = memo.values;
-	job->made = memo.made;
-	job->note = memo.note;
-	job->step = memo.step;
-	job->value = memo.value;
-	job->is_news = job->forgets = false;
-	return code == WEIR_ENOMEM ? code : 0;
-}
-
 static enum step_verdict run_steps(struct engine *engine, struct engine_job *job, struct step_call *call)
 {
 	struct item *item = job->item;
 	enum step_verdict verdict = STEP_OK;
 	bool goes_on = job->goes_on;
 	job->goes_on = false;
-	if (!goes_on && begin(engine, job)) {
+	if (!goes_on && engine_job_begin(engine, job)) {
 		strcpy(call->why, "out of memory");
 		return STEP_RETRY;
 	}
@@ -269,7 +190,7 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		code = item->bad ? WEIR_EDATA : engine_make_key(engine->life.plan, item);
 		if (!code) {
 			*job = (struct engine_job){.item = item, .named = true};
-			job->goes_on = item->record.data && !begin(engine, job);
+			job->goes_on = item->record.data && !engine_job_begin(engine, job);
 			engine->load.under_way++;
 			return 0;
 		}
@@ -417,19 +338,12 @@ static void say_why(const struct engine *engine, struct item *item, int result, 
 		item_set_why(item, "%s", weir_strerror(result));
 }
 
-/* What it has got beside the item. */
-static void forget(struct engine_job *job)
-{
-	value_list_fini(&job->made);
-	forget_note(job);
-}
-
 static int done(void *arg, void *at, int result, const struct weir_attempt *last)
 {
 	struct engine *engine = arg;
 	struct engine_job *job = at;
 	struct item *item = job->item;
-	forget(job);
+	engine_job_forget(job);
 	leave(engine, item);
 	engine->load.in_hand++;
 	if (result >= 0) {
@@ -451,7 +365,7 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 	struct engine *engine = arg;
 	struct engine_job *job = at;
 	engine->tally.refused += !last->call; /* nothing was tried: its upstream lets it wait */
-	forget(job);
+	engine_job_forget(job);
 	leave(engine, job->item);
 	engine_postpone(&engine->store, job->item, due);
 	return 0;

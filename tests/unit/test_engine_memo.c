@@ -374,6 +374,31 @@ FIBER_TEST(engine_does_not_let_a_job_wait_that_cannot_be_kept)
 	ck_assert_int_eq(begun[7], 1);
 }
 
+/* As after --adopt. */
+FIBER_TEST(engine_starts_an_item_over_whose_steps_are_others)
+{
+	struct plan_adapter unused;
+	struct engine_stats stats;
+	memset(stages, 0, sizeof stages);
+	stages[1].run = hang_at_first;
+	world = (struct world){.items = ITEMS};
+	struct plan plan = staged(durable_plan_of(&unused), 2);
+	plan.meaning = (char *)(uintptr_t) "steps.1 = a\nsteps.2 = b\n";
+	ck_assert_int_eq(run_plan(&plan, WEIR_SEC, &stats), EXIT_STOPPED);
+	int called = 0;
+	for (int i = 1; i <= ITEMS; i++)
+		called += calls_of(0, i);
+	ck_assert_int_ge(called, 10);
+	plan.step_count = test_seed() % 2; /* or has none any more */
+	plan.meaning = (char *)(uintptr_t) "steps.1 = c\n";
+	world.adopts = true;
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
+	ck_assert_uint_eq(stats.succeeded, ITEMS);
+	for (int i = 1; i <= ITEMS; i++)
+		called -= calls_of(0, i);
+	ck_assert_int_eq(called, plan.step_count ? -ITEMS : 0);
+}
+
 /* ---- with one call an item */
 
 FIBER_TEST(engine_keeps_nothing_of_an_item_with_one_call)

@@ -261,8 +261,8 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 		if (call->pause)
 			engine_pause(engine, item_why(item));
 		return WEIR_EIO;
-	case STEP_WAIT: /* the call went well, and this is no trouble of anybody */
-		attempt->outcome = WEIR_OUTCOME_RELEASED;
+	case STEP_WAIT:
+		attempt->outcome = WEIR_OUTCOME_GOOD;
 		attempt->refund = true;
 		attempt->hint.retry_after = call->after;        /* instead of a backoff, */
 		attempt->not_before = weir_now() + call->after; /* however long */

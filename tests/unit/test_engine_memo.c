@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/random.h>
 
 enum { STAGES = 3, ITEMS = 60 };
 
@@ -56,15 +57,17 @@ static enum step_verdict stage_run(struct step *step, struct step_call *call)
 	int number = (int)call->item->position;
 	if (call->permit->cut)
 		return step_say(call, STEP_RETRY, "upstream: it is down");
+	size_t before = call->outputs->n;
 	int times = ++calls[stage->number][number][call->input->data[0] - '0'];
 	if (weir_sleep(WEIR_MSEC))
 		return STEP_CANCELED;
 	enum step_verdict verdict = stage->run ? stage->run(call, number, times) : STEP_OK;
 	if (!stage->local) {
-		call->permit->outcome = verdict == STEP_OK ? WEIR_OUTCOME_GOOD : WEIR_OUTCOME_ERROR;
+		bool went_well = verdict == STEP_OK || verdict == STEP_WAIT;
+		call->permit->outcome = went_well ? WEIR_OUTCOME_GOOD : WEIR_OUTCOME_ERROR;
 		weir_attempt_leave(call->permit);
 	}
-	if (verdict == STEP_OK && !call->outputs->n)
+	if (verdict == STEP_OK && call->outputs->n == before)
 		put_out(call, call->input->data);
 	return verdict;
 }
@@ -94,6 +97,7 @@ static const struct adapter caller = {.kind = ADAPTER_STEP, .name = "caller", .s
 
 static struct stage stages[STAGES];
 static struct plan_adapter steps[STAGES];
+static weir_nsec queue_timeout; /* 0: none */
 
 static struct plan staged(struct plan plan, size_t n)
 {
@@ -105,6 +109,7 @@ static struct plan staged(struct plan plan, size_t n)
 	plan.steps = steps;
 	plan.step_count = n;
 	plan.settings.retry_attempts = 5;
+	plan.settings.timeout_queue = queue_timeout;
 	return plan;
 }
 
@@ -315,7 +320,9 @@ FIBER_TEST(engine_asks_for_a_job_until_it_is_done_and_begins_it_once)
 		weir_nsec start = weir_now();
 		memset(stages, 0, sizeof stages);
 		stages[0].run = begin_and_ask;
+		queue_timeout = 15 * WEIR_SEC; /* who has begun a job does not wait for its first attempt */
 		run_both(1, check_jobs_were_begun_once, orders ? "." : NULL);
+		queue_timeout = 0;
 		ck_assert_int_ge(weir_now() - start, 2 * 60 * WEIR_SEC);
 		ck_assert_int_lt(weir_now() - start, 2 * 120 * WEIR_SEC);
 	}
@@ -397,6 +404,80 @@ FIBER_TEST(engine_starts_an_item_over_whose_steps_are_others)
 	for (int i = 1; i <= ITEMS; i++)
 		called -= calls_of(0, i);
 	ck_assert_int_eq(called, plan.step_count ? -ITEMS : 0);
+}
+
+/* ---- all of it, at random */
+
+static uint64_t luck;
+static int good[STAGES][ITEMS + 1][10];
+
+/* Fails, is throttled, begins a job that takes a while, or works: once. */
+static enum step_verdict try_luck(struct step_call *call, int number, int stage)
+{
+	int digit = call->input->data[0] - '0';
+	switch (weir_random_below(&luck, 8)) {
+	case 0:
+		return step_say(call, STEP_RETRY, "status: 500");
+	case 1:
+		return step_say(call, STEP_REFUSED, "status: 429");
+	case 2:
+		begun[number] += !*call->note;
+		*call->note = *call->note ? *call->note : strdup(test_format("%d %d", stage, digit));
+		ck_assert_str_eq(*call->note, test_format("%d %d", stage, digit));
+		call->after = (weir_nsec)weir_random_below(&luck, 1000) * WEIR_MSEC;
+		return step_say(call, STEP_WAIT, "not done yet");
+	default:
+		ck_assert_int_eq(++good[stage][number][digit], 1);
+		return STEP_OK;
+	}
+}
+
+static enum step_verdict try_first(struct step_call *call, int number, int times)
+{
+	enum step_verdict verdict = try_luck(call, number, 0);
+	return verdict == STEP_OK ? multiply(call, number, times) : verdict;
+}
+
+static enum step_verdict fail_now_and_then(struct step_call *call, int number, int times)
+{
+	(void)times;
+	return weir_random_below(&luck, 4) ? STEP_OK : step_say(call, STEP_RETRY, "jq: no luck for %d", number);
+}
+
+static enum step_verdict try_last(struct step_call *call, int number, int times)
+{
+	(void)times;
+	return try_luck(call, number, 2);
+}
+
+FIBER_TEST(engine_makes_each_call_that_succeeds_once_whatever_happens)
+{
+	for (int is_durable = 0; is_durable < 2; is_durable++) {
+		struct plan_adapter unused;
+		struct engine_stats stats;
+		int code;
+		memset(stages, 0, sizeof stages);
+		memset(good, 0, sizeof good);
+		memset(begun, 0, sizeof begun);
+		stages[0].run = try_first;
+		stages[1].run = fail_now_and_then;
+		stages[1].local = true;
+		stages[2].run = try_last;
+		luck = test_seed() + 1;
+		world = (struct world){.items = ITEMS};
+		struct plan plan = staged(is_durable ? durable_plan_of(&unused) : plan_of(&unused), 3);
+		plan.settings.retry_attempts = 10000;
+		for (int i = 0; i < 8 && is_durable; i++) {
+			code = run_plan(&plan, 200 * WEIR_MSEC, &stats);
+			ck_assert(code == EXIT_STOPPED || i > 1);
+		}
+		ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
+		for (int i = 1; i <= ITEMS; i++) {
+			ck_assert_int_eq(world.seen[i], 5);
+			ck_assert_int_le(begun[i], 6);
+		}
+	}
+	memset(begun, 0, sizeof begun);
 }
 
 /* ---- with one call an item */

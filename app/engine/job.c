@@ -24,6 +24,7 @@ int engine_job_begin(const struct engine *engine, struct engine_job *job)
 	job->step = memo.step;
 	job->value = memo.value;
 	job->is_news = job->forgets = false;
+	job->is_old = item->record.data && !code;
 	return code == WEIR_ENOMEM ? code : 0;
 }
 
@@ -39,6 +40,7 @@ static int write_record(const struct engine *engine, struct engine_job *job, siz
 		return code;
 	value_fini(&item->record);
 	item->record = record;
+	job->is_old = true;
 	return 0;
 }
 
@@ -58,6 +60,13 @@ enum step_verdict engine_job_note(struct engine *engine, struct engine_job *job,
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(code));
 	engine_extend(&engine->store, job->item);
 	return STEP_WAIT;
+}
+
+void engine_job_reject(struct engine_job *job)
+{
+	job->is_news = false;
+	if (job->is_old)
+		value_fini(&job->item->record);
 }
 
 void engine_job_forget_note(struct engine_job *job)

@@ -16,6 +16,7 @@ struct engine_job {
 	bool goes_on; /* from there */
 	bool named;   /* the permit that it has is for the call that comes next */
 	bool is_news; /* an upstream's answer is in what it has, and not in item->record */
+	bool is_old;  /* the values, or what they were made of, are in item->record */
 	bool forgets; /* the values come from a step that is to run again: nothing is kept of them */
 };
 
@@ -30,6 +31,9 @@ bool engine_job_keep(const struct engine *engine, struct engine_job *job, size_t
  * cannot be kept. */
 enum step_verdict engine_job_note(struct engine *engine, struct engine_job *job, size_t made, struct step_call *call);
 void engine_job_forget_note(struct engine_job *job);
+
+/* A step takes its input for wrong: nothing is kept that it was made of. */
+void engine_job_reject(struct engine_job *job);
 
 /* What it has beside the item. */
 void engine_job_forget(struct engine_job *job);

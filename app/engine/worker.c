@@ -78,7 +78,9 @@ static enum step_verdict run_one(struct engine *engine, struct engine_job *job, 
 	enum step_verdict verdict = run_value(engine, job->step, call);
 	if (verdict == STEP_WAIT)
 		return is_noted ? verdict : engine_job_note(engine, job, made, call);
-	if (verdict != STEP_OK && verdict != STEP_DEAD)
+	if (verdict == STEP_RETRY && call->rejects)
+		engine_job_reject(job);
+	else if (verdict != STEP_OK && verdict != STEP_DEAD)
 		engine_job_keep(engine, job, made);
 	if (verdict == STEP_OK && calls)
 		job->is_news = !forgets(step);
@@ -103,8 +105,10 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 			return STEP_OK;
 		engine_job_forget_note(job);
 	}
-	if (calls)
+	if (calls) {
+		job->is_old = false;
 		job->forgets = forgets(step);
+	}
 	value_list_fini(&item->outputs);
 	item->outputs = job->made;
 	job->made = (struct value_list){0};

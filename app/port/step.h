@@ -43,6 +43,7 @@ struct step_call {
 	char **note;     /* what the step keeps of this value from one STEP_WAIT to the next, a text, malloc'ed; NULL at
 			    first, and the first STEP_WAIT sets it.  Whatever happens until it is done, it is there */
 	weir_nsec after; /* set by the step with STEP_RETRY: it is not tried again sooner; 0: when the backoff says */
+	bool rejects;    /* set by the step with STEP_RETRY: it takes its input for wrong, which is to be made again */
 	bool pause;      /* set by the step with STEP_REFUSED: nothing is to be attempted until somebody resumes the
 			    run; why says what is to be done */
 	bool given_up;   /* set by the step: STEP_DEAD without an attempt, it has waited for too long */

@@ -175,6 +175,32 @@ FIBER_TEST(engine_calls_no_upstream_again_when_a_step_on_this_machine_fails)
 	run_both(2, check_first_was_called_once, NULL);
 }
 
+/* As a jq program that asks for that; and now and then fails for another reason before it does. */
+static enum step_verdict reject_three_times(struct step_call *call, int number, int times)
+{
+	call->rejects = times <= 3 && times > number % 2;
+	return fail_three_times(call, number, times);
+}
+
+static void check_rejected_answer_was_replaced(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		/* Rejected from the record, it takes all that is in there with it. */
+		ck_assert_int_eq(calls_of(0, i), i % 2 ? 2 : 1);
+		ck_assert_int_eq(calls_of(1, i), i % 2 ? 3 : 4);
+		ck_assert_int_eq(calls_of(2, i), 4);
+		ck_assert_int_eq(world.seen[i], 1);
+	}
+}
+
+FIBER_TEST(engine_calls_an_upstream_again_whose_answer_a_step_rejects)
+{
+	memset(stages, 0, sizeof stages);
+	stages[2].run = reject_three_times;
+	stages[2].local = true;
+	run_both(3, check_rejected_answer_was_replaced, NULL);
+}
+
 static void check_second_was_repeated(void)
 {
 	for (int i = 1; i <= ITEMS; i++) {

@@ -219,7 +219,8 @@ static enum step_verdict fail_late(struct step_call *call, weir_nsec timeout)
 /* The attempt's time is up, which may have gone elsewhere: the input is not to blame. */
 static bool is_out_of_time(const struct step_call *call)
 {
-	return call->permit && call->permit->deadline <= weir_now();
+	weir_nsec deadline = call->permit ? call->permit->deadline : WEIR_FOREVER;
+	return deadline != WEIR_FOREVER && deadline <= weir_now();
 }
 
 static enum step_verdict fail_for_now(struct step_call *call)

@@ -85,6 +85,7 @@ struct http_response {
 	size_t body_bytes;     /* bytes in body; with a failure what had come */
 	weir_nsec took;        /* from sending (or connecting) to the end */
 	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };
 

@@ -55,6 +55,21 @@ static const struct key rule_keys[] = {
 	{0},
 };
 
+static const struct key poll_keys[] = {
+	{"every", KEY_DURATION, FIELD(poll_every), NULL, 10 * WEIR_MSEC, LONGEST, .flags = KEY_REQUIRED | KEY_PACE,
+	 .text = "How long to wait before each request for the job, unless the answer says it (Retry-After)"},
+	{"url", KEY_URL, FIELD(poll_url),
+	 .text = "Where to ask for the job, of values of the answer that began it: `${.id}`, `${meta.headers.NAME}`. "
+		 "Its host is that of the request, or written out. Default: the header Location of that answer"},
+	{"done", KEY_JQ, FIELD(poll_done), .flags = KEY_INNER,
+	 .text = "Whether the job is done: a jq expression as in when.if. Default: any good status but 202"},
+	{"failed", KEY_JQ, FIELD(poll_failed), .flags = KEY_INNER,
+	 .text = "Whether the job has failed, which makes the item a dead letter: a jq expression as in when.if"},
+	{"at_most", KEY_DURATION, FIELD(poll_at_most), NULL, WEIR_SEC, 366 * 24 * 3600 * WEIR_SEC, .flags = KEY_PACE,
+	 .text = "Maximum time of the job; the item of one that takes longer is a dead letter; default: 1h"},
+	{0},
+};
+
 const struct key step_http_keys[] = {
 	{"url", KEY_URL, FIELD(url), .flags = KEY_REQUIRED,
 	 .text = "Where to send the request. Values of the item are percent-encoded, and may not make a part of the "
@@ -97,6 +112,12 @@ const struct key step_http_keys[] = {
 		 "item is tried again without using up an attempt"},
 	{"when", KEY_LIST, FIELD(when), .group = rule_keys, .element_bytes = sizeof(struct step_http_rule),
 	 .text = "Rules that say what an answer means; the first that holds decides. If none does, the status does"},
+	{"poll", KEY_GROUP, 0, .group = poll_keys, .shorthand = "every",
+	 .text = "A good answer begins a job: GET requests ask for it until it is done, and the last answer counts. "
+		 "Meanwhile the item waits without a slot. A plain value is every"},
+	{"memo", KEY_BOOL, FIELD(memo), "true", .flags = KEY_PACE,
+	 .text = "Whether a good answer is kept with the item until the item is settled, so that it is not requested "
+		 "again when a later step fails or weir is killed"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,

@@ -21,11 +21,12 @@ enum step_http_then {
 	STEP_HTTP_PAUSE, /* the run is paused; tried again once it is resumed, which uses up no attempt */
 };
 
-/* An element of `when`. */
+/* An element of `when`, or a condition of another key. */
 struct step_http_rule {
 	char *condition; /* a jq expression over the answer */
 	int then;        /* enum step_http_then */
 	struct key_wait after;
+	const char *name; /* of that other key, NULL: it is an element */
 };
 
 struct step_http_config {
@@ -55,6 +56,11 @@ struct step_http_config {
 	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
 	struct key_list when;                         /* of struct step_http_rule */
+	bool memo;                                    /* a good answer is kept for the item's next attempt */
+	weir_nsec poll_every;                         /* 0: the answer begins no job that is to be asked for */
+	weir_nsec poll_at_most;
+	struct template *poll_url;
+	char *poll_done, *poll_failed; /* jq expressions over an answer; NULL */
 	int64_t max_connections;
 	char *label;
 	uint64_t max_body;

@@ -27,6 +27,7 @@ struct http_step {
 	char **lines;                         /* headers of every request, "Name: value" */
 	size_t line_count;
 	struct http_rules *rules; /* NULL: there are none */
+	struct http_poll *poll;   /* NULL: an answer begins no job */
 	struct jq_client *body;   /* the program that makes the body; NULL: none does */
 };
 
@@ -50,6 +51,7 @@ struct exchange {
 	struct http_response response;
 	bool explained;              /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
+	bool is_of_job;              /* it asks for one that an earlier request has begun */
 };
 
 /* ---- body.c */
@@ -89,8 +91,24 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
 				   enum step_verdict verdict);
 
+/* Of the answer of a job that has failed: STEP_DEAD. */
+enum step_verdict step_http_say_failed(struct step_call *call, const struct exchange *x);
+
 /* The body without a byte order mark; "" and 0: it is empty. */
 const char *step_http_text(const struct http_response *response, size_t *ret_n);
+
+/* ---- poll.c: jobs that an answer begins */
+
+int step_http_poll_open(const struct step_http_config *config, const char *exe_path, struct http_poll **ret_poll,
+			struct weir_error *err);   /* NULL: there are none */
+void step_http_poll_close(struct http_poll *poll); /* suspends, shielded; NULL is fine */
+
+/* Where to ask for the job that this value has begun; NULL: it has begun none. */
+const char *step_http_job(const struct step_call *call);
+
+/* Of a good answer: STEP_OK, it is to be taken, for there is no job or it is done; STEP_WAIT; STEP_DEAD, the job has
+ * failed, or cannot be asked for.  May suspend. */
+enum step_verdict step_http_await(const struct http_step *step, struct step_call *call, const struct exchange *x);
 
 /* ---- evidence.c */
 

@@ -118,7 +118,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.silence_timeout = config->timeout_first_byte,
 		.ca_file = ca,
 		.body_bytes = (size_t)config->max_body,
-		.all_headers = env->meta || config->when.n,
+		.all_headers = env->meta || config->when.n || config->poll_every,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.headers = (const char *const *)step->lines,
 		.header_count = step->line_count,
@@ -140,6 +140,7 @@ static void http_close(struct step *handle)
 	jq_client_free(step->body);
 	step_http_rules_close(step->rules);
 	http_credentials_free(step->credentials);
+	step_http_poll_close(step->poll);
 	http_client_free(step->client);
 	for (size_t i = 0; i < step->line_count; i++)
 		free(step->lines[i]);
@@ -156,6 +157,11 @@ static bool http_reads_meta(const void *arg)
 	for (size_t i = 0; i < config->headers.n; i++)
 		reads = reads || template_has_meta(config->headers.headers[i].value);
 	return reads;
+}
+
+static bool http_forgets(const void *config)
+{
+	return !((const struct step_http_config *)config)->memo;
 }
 
 static void find_needs(struct http_step *step)
@@ -182,8 +188,12 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
+	const struct http_rules_options rules = {
+		.key = "when", .all = config->when.elements, .n = config->when.n, .exe_path = env->exe_path};
 	if (error == 0)
-		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
+		error = step_http_rules_open(&rules, &step->rules, err);
+	if (error == 0)
+		error = step_http_poll_open(config, env->exe_path, &step->poll, err);
 	if (error == 0)
 		error = step_http_body_open(config, env->exe_path, &step->body, err);
 	if (error < 0) {
@@ -273,7 +283,7 @@ static int write_varying_headers(const struct http_step *step, const struct step
 {
 	const struct key_headers *headers = &step->config->headers;
 	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
-	if (!x->lines || (step->sends_key && write_key(step, call, x)))
+	if (!x->lines || (step->sends_key && !x->is_of_job && write_key(step, call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
 		if (template_is_constant(headers->headers[i].value))
@@ -304,14 +314,15 @@ static bool body_is_json(const struct http_step *step, const struct exchange *x)
 	return false;
 }
 
+/* job: where to ask for it, with the request's headers; NULL: none has begun. */
 static int render(const struct http_step *step, const struct step_call *call, struct exchange *x,
-		  const struct template_input *input, struct weir_error *err)
+		  const struct template_input *input, const char *job, struct weir_error *err)
 {
-	int error = render_url(step, input, &x->url, err);
+	int error = job ? buf_add_str(&x->url, job) : render_url(step, input, &x->url, err);
 	if (error == 0 && (step->varying_headers || step->sends_key))
 		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
-	if (error == 0 && body)
+	if (error == 0 && body && !job)
 		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
 					      : template_render(body, input, &x->body, err);
 	if (error == 0 && (x->url.failed || x->body.failed))
@@ -349,10 +360,13 @@ static const char *http_upstream(const struct step *handle, const struct step_ca
 	struct json *meta = NULL;
 	struct template_input input = {0};
 	struct http_origin origin = {0};
-	if (step->config->label || step->origin.name[0])
+	const char *job = step_http_job(call);
+	if (step->config->label || (step->origin.name[0] && !job))
 		return step->config->label ? step->config->label : step->origin.name;
-	if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
-	    !find_origin(&url, &origin))
+	if (job && !http_origin_parse(job, &origin))
+		memcpy(room, origin.name, strlen(origin.name) + 1);
+	else if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
+		 !find_origin(&url, &origin))
 		memcpy(room, origin.name, strlen(origin.name) + 1);
 	json_free(meta);
 	buf_fini(&url);
@@ -371,9 +385,10 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	struct weir_error err = {0};
 	struct json *meta = NULL;
 	struct template_input input = {0};
+	const char *job = step_http_job(call);
 	int error = find_input(step, call, &input, &meta, &err);
 	if (error == 0)
-		error = render(step, call, x, &input, &err);
+		error = render(step, call, x, &input, job, &err);
 	json_free(meta);
 	if (error == 0 && step->config->into &&
 	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
@@ -385,23 +400,30 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
 	if (wrong)
 		return step_say(call, STEP_DEAD, "url: %s", wrong);
-	return step->body ? step_http_body_make(step, call, x) : STEP_OK;
+	return step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
+}
+
+static const char *method_of(const struct http_step *step, const struct exchange *x)
+{
+	return x->is_of_job ? "GET" : methods[step->config->method];
 }
 
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
 {
+	x->is_of_job = step_http_job(call);
 	enum step_verdict verdict = prepare(step, call, x);
 	if (verdict != STEP_OK || is_nothing(step, x))
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
+	bool has_body = step_http_has_body(step->config) && !x->is_of_job;
 	struct http_request request = {
-		.method = methods[step->config->method],
+		.method = method_of(step, x),
 		.url = x->url.data,
 		.origin = &x->origin,
 		.headers = (const char *const *)x->lines,
 		.header_count = x->line_count,
-		.body = step_http_has_body(step->config) ? (x->body.data ? x->body.data : "") : NULL,
+		.body = has_body ? (x->body.data ? x->body.data : "") : NULL,
 		.body_bytes = x->body.len,
 	};
 	verdict = step_http_authorize(step, call, x, &request);
@@ -422,6 +444,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	if (verdict == STEP_OK && x->response.failure == HTTP_ANSWERED && x->verdict.then == STEP_HTTP_OK)
+		verdict = step_http_await(step, call, x);
 	return step_http_excuse(call, verdict == STEP_OK ? step_http_judge(step, call, x) : verdict);
 }
 
@@ -458,7 +482,7 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
 	if (step_wants_evidence(call, verdict) && !x.explained)
-		step_http_explain(step, call, &x, methods[step->config->method]);
+		step_http_explain(step, call, &x, method_of(step, &x));
 	if (verdict == STEP_OK && !nothing && step->config->into)
 		verdict = put_into(call, &x);
 	if (verdict == STEP_OK && !nothing && step->tells_meta)
@@ -487,8 +511,10 @@ static void http_figures(const struct step *handle, struct buf *json)
 static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
+	bool asks = config->poll_done || config->poll_failed;
 	unsigned fetches = config->oauth2.token_url || config->exec.n ? 5 : 0;
-	return 5 + fetches + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
+	unsigned programs = (unsigned)(config->when.n != 0) + (config->json.program != NULL) + asks;
+	return 5 + fetches + programs * jq_client_held(1);
 }
 
 static const struct step_ops http_ops = {
@@ -498,6 +524,7 @@ static const struct step_ops http_ops = {
 	.close = http_close,
 	.held = http_held,
 	.reads_meta = http_reads_meta,
+	.forgets = http_forgets,
 	.descriptors = 1,
 	.upstream = http_upstream,
 };

@@ -100,6 +100,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "steps.1.when.2.if = .b\n"
 				       "steps.1.when.2.then = throttled\n"
 				       "steps.1.when.2.after = .c\n"
+				       "steps.1.memo ! true\n"
 				       "steps.1.max_connections ! 0\n"
 				       "steps.1.max_body ! 10485760B\n"
 				       "steps.1.concurrency ! 9\n"

@@ -69,6 +69,8 @@ static const char *name_verdict(const struct trial_run *run, size_t outputs)
 		return "retry";
 	case STEP_REFUSED:
 		return run->call->pause ? "pause" : "refused";
+	case STEP_WAIT:
+		return "waits";
 	default:
 		return "dead";
 	}

@@ -150,6 +150,8 @@ static void add_step_verdict(const struct trial_view *view, const struct json *s
 		add_verdict(view, INK_YELLOW, TEXT_INDENT, why, "a run would wait, and try again", out);
 	else if (!strcmp(verdict, "pause"))
 		add_verdict(view, INK_YELLOW, TEXT_INDENT, why, "a run would pause, until you resume it", out);
+	else if (!strcmp(verdict, "waits"))
+		add_verdict(view, INK_YELLOW, TEXT_INDENT, why, "the next request asks again", out);
 	else if (!strcmp(verdict, "dead"))
 		add_verdict(view, INK_RED, TEXT_INDENT, why, "a dead letter", out);
 }

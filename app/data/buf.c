@@ -226,6 +226,16 @@ int buf_add_base64(struct buf *buf, const void *bytes, size_t n)
 	return 0;
 }
 
+int buf_add_percent(struct buf *buf, const char *bytes, size_t n)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+	int code = 0;
+	for (size_t i = 0; i < n && !code; i++)
+		code = bytes[i] && strchr(plain, bytes[i]) ? buf_add_char(buf, bytes[i])
+							   : buf_addf(buf, "%%%02X", (unsigned char)bytes[i]);
+	return code;
+}
+
 char *buf_take(struct buf *buf, size_t *ret_len)
 {
 	bool failed = buf->failed || !buf_reserve(buf, 0);

@@ -39,6 +39,9 @@ int buf_add_visible(struct buf *buf, const char *text, size_t n, bool lines);
 /* Appends the bytes in base64 (RFC 4648), padded. */
 int buf_add_base64(struct buf *buf, const void *bytes, size_t n);
 
+/* Appends the bytes percent-encoded (RFC 3986): all but letters, digits and -._~ */
+int buf_add_percent(struct buf *buf, const char *bytes, size_t n);
+
 /* Appends what is in a file, which is opened with these flags, too.  What the system says; -EFBIG when it has more than
  * `most` bytes: a few of those are appended, too. */
 int buf_read_file(struct buf *buf, const char *path, int flags, size_t most);

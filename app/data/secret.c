@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The list holds each form of each value, longest first: where one secret begins with another, the longer one is hidden
- * whole.  `first` says which bytes a form may begin with, so that most of a text is passed over byte by byte.
+ * whole.  `first` says which bytes a form may begin with, so that most of a text is passed over byte by byte; what is
+ * forgotten stays in there, which costs a look at the list.  Two values may share a form, so each counts its values.
  */
 #include "data/secret.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,11 @@
 struct form {
 	char *text;
 	size_t n;
+	unsigned values; /* that have this form */
 	char *reference; /* what stands for it in a config; NULL: nothing */
 };
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER; /* of the following */
 
 static struct {
 	struct form *forms;
@@ -25,17 +30,28 @@ static struct {
 	bool first[256];
 } secrets;
 
-void secret_clear(void)
+static void drop_form(size_t at)
 {
-	for (size_t i = 0; i < secrets.n; i++) {
-		free(secrets.forms[i].text);
-		free(secrets.forms[i].reference);
-	}
-	free(secrets.forms);
-	memset(&secrets, 0, sizeof secrets);
+	explicit_bzero(secrets.forms[at].text, secrets.forms[at].n);
+	free(secrets.forms[at].text);
+	free(secrets.forms[at].reference);
+	secrets.n--;
+	memmove(secrets.forms + at, secrets.forms + at + 1, (secrets.n - at) * sizeof *secrets.forms);
 }
 
-/* ---- adding */
+void secret_clear(void)
+{
+	pthread_rwlock_wrlock(&lock);
+	while (secrets.n)
+		drop_form(secrets.n - 1);
+	free(secrets.forms);
+	memset(&secrets, 0, sizeof secrets);
+	pthread_rwlock_unlock(&lock);
+}
+
+/* ---- adding, and taking away again */
+
+typedef int (*form_fn)(const char *text, size_t n);
 
 static struct form *find_form(const char *text, size_t n)
 {
@@ -45,10 +61,23 @@ static struct form *find_form(const char *text, size_t n)
 	return NULL;
 }
 
+static int take_form(const char *text, size_t n)
+{
+	struct form *form = find_form(text, n);
+	if (form && --form->values == 0)
+		drop_form((size_t)(form - secrets.forms));
+	return 0;
+}
+
 static int add_form(const char *text, size_t n)
 {
-	if (n < SECRET_BYTES_MIN || find_form(text, n))
+	if (n < SECRET_BYTES_MIN)
 		return 0;
+	struct form *known = find_form(text, n);
+	if (known) {
+		known->values++;
+		return 0;
+	}
 	char *copy =
 		array_reserve(&secrets.forms, &secrets.room, secrets.n + 1, sizeof *secrets.forms) ? NULL : malloc(n);
 	if (!copy)
@@ -57,22 +86,25 @@ static int add_form(const char *text, size_t n)
 	size_t at = secrets.n++;
 	for (; at && secrets.forms[at - 1].n < n; at--)
 		secrets.forms[at] = secrets.forms[at - 1];
-	secrets.forms[at] = (struct form){.text = copy, .n = n};
+	secrets.forms[at] = (struct form){.text = copy, .n = n, .values = 1};
 	secrets.first[(unsigned char)*text] = true;
 	return 0;
 }
 
-/* Takes the buffer over; `skip` bytes at both of its ends do not belong to the form. */
-static int add_written(struct buf *form, size_t skip)
+/* Takes the buffer over; `skip` bytes at both of its ends do not belong to the form.  One that is written as the value
+ * itself is no other form. */
+static int use_written(form_fn use, const char *value, size_t n, struct buf *form, size_t skip)
 {
 	int code = form->failed ? WEIR_ENOMEM : 0;
-	if (!code && form->len > 2 * skip)
-		code = add_form(form->data + skip, form->len - 2 * skip);
+	size_t len = form->len > 2 * skip ? form->len - 2 * skip : 0;
+	bool same = len == n && memcmp(form->data + skip, value, n) == 0;
+	if (!code && len >= SECRET_BYTES_MIN && !same)
+		code = use(form->data + skip, len);
 	buf_fini(form);
 	return code;
 }
 
-static int add_json_forms(const char *value, size_t n)
+static int use_json_forms(form_fn use, const char *value, size_t n)
 {
 	struct buf form = {0}, slashed = {0};
 	buf_add_json_str(&form, value, n);
@@ -82,11 +114,11 @@ static int add_json_forms(const char *value, size_t n)
 			buf_add_char(&slashed, '\\');
 		buf_add_char(&slashed, form.data[i]);
 	}
-	int code = add_written(&form, 1), slashed_code = add_written(&slashed, 1);
+	int code = use_written(use, value, n, &form, 1), slashed_code = use_written(use, value, n, &slashed, 1);
 	return code ? code : slashed_code;
 }
 
-static int add_percent_form(const char *value, size_t n, bool upper)
+static int use_percent_form(form_fn use, const char *value, size_t n, bool upper)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
 	struct buf form = {0};
@@ -95,16 +127,16 @@ static int add_percent_form(const char *value, size_t n, bool upper)
 			buf_add_char(&form, value[i]);
 		else
 			buf_addf(&form, upper ? "%%%02X" : "%%%02x", (unsigned char)value[i]);
-	return add_written(&form, 0);
+	return use_written(use, value, n, &form, 0);
 }
 
-static int add_base64_form(const char *value, size_t n)
+static int use_base64_form(form_fn use, const char *value, size_t n)
 {
 	struct buf form = {0};
 	buf_add_base64(&form, value, n);
 	while (form.len && form.data[form.len - 1] == '=')
 		form.len--;
-	return add_written(&form, 0);
+	return use_written(use, value, n, &form, 0);
 }
 
 /* An origin alone says where a server is, and reasons without it would say nothing. */
@@ -127,29 +159,47 @@ static bool is_blank(const char *value, size_t n)
 	return true;
 }
 
-int secret_add(const char *value, size_t n)
+/* Of those that are kept. */
+static int use_forms(form_fn use, const char *value, size_t n)
 {
 	if (n < SECRET_BYTES_MIN || is_blank(value, n) || is_origin(value, n))
 		return 0;
-	int code = add_form(value, n);
+	int code = use(value, n);
 	if (!code)
-		code = add_json_forms(value, n);
+		code = use_json_forms(use, value, n);
 	if (!code)
-		code = add_percent_form(value, n, true);
+		code = use_percent_form(use, value, n, true);
 	if (!code)
-		code = add_percent_form(value, n, false);
+		code = use_percent_form(use, value, n, false);
 	if (!code && memchr(value, ':', n)) /* user:password */
-		code = add_base64_form(value, n);
+		code = use_base64_form(use, value, n);
+	return code;
+}
+
+int secret_add(const char *value, size_t n)
+{
+	pthread_rwlock_wrlock(&lock);
+	int code = use_forms(add_form, value, n);
+	pthread_rwlock_unlock(&lock);
 	return code;
 }
 
 int secret_add_reference(const char *value, size_t n, const char *reference)
 {
-	int code = secret_add(value, n);
+	pthread_rwlock_wrlock(&lock);
+	int code = use_forms(add_form, value, n);
 	struct form *form = code ? NULL : find_form(value, n);
 	if (form && !form->reference && !(form->reference = strdup(reference)))
-		return WEIR_ENOMEM;
+		code = WEIR_ENOMEM;
+	pthread_rwlock_unlock(&lock);
 	return code;
+}
+
+void secret_forget(const char *value, size_t n)
+{
+	pthread_rwlock_wrlock(&lock);
+	use_forms(take_form, value, n);
+	pthread_rwlock_unlock(&lock);
 }
 
 /* ---- hiding */
@@ -170,14 +220,14 @@ static const struct form *match(const char *text, size_t left, size_t *ret_n)
 
 size_t secret_find(const char *text, size_t n, size_t *ret_bytes, const char **ret_reference)
 {
-	for (size_t at = 0; at < n; at++) {
-		const struct form *form = match(text + at, n - at, ret_bytes);
-		if (!form)
-			continue;
-		*ret_reference = *ret_bytes == form->n ? form->reference : NULL;
-		return at;
-	}
-	return n;
+	const struct form *form = NULL;
+	size_t at = 0;
+	pthread_rwlock_rdlock(&lock);
+	while (at < n && !(form = match(text + at, n - at, ret_bytes)))
+		at++;
+	*ret_reference = form && *ret_bytes == form->n ? form->reference : NULL;
+	pthread_rwlock_unlock(&lock);
+	return at;
 }
 
 /* Where the text may have been cut: at its end, or before the dots that say so. */
@@ -189,8 +239,7 @@ static size_t find_cut(const char *text, size_t n)
 size_t secret_hide(char *text, size_t n)
 {
 	size_t to = 0, cut = find_cut(text, n);
-	if (!secrets.n)
-		return n;
+	pthread_rwlock_rdlock(&lock);
 	for (size_t at = 0; at < n;) {
 		size_t found;
 		if (match(text + at, at < cut ? cut - at : n - at, &found)) {
@@ -201,6 +250,7 @@ size_t secret_hide(char *text, size_t n)
 			text[to++] = text[at++];
 		}
 	}
+	pthread_rwlock_unlock(&lock);
 	return to;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values that must not be shown: what a config took from ${env:X} and ${file:X}, and what stands under a secret key.
+ * Values that must not be shown: what a config took from ${env:X} and ${file:X}, what stands under a secret key, and
+ * the tokens that a run is given.
  *
  * An upstream may send back what it was sent, in any of the forms in which it came: as it is, inside JSON, inside a
  * URL, as basic authentication.  So before a text that is about an item is kept or shown (reasons, evidence, notes), it
  * goes through secret_hide().  Outputs do not: they are the user's data.
  *
- * One list for the process.  Values are added while configs are read, before loops and threads start; after that the
- * list is only read.
+ * One list for the process, under a lock: any thread may ask.
  */
 #ifndef PORT_SECRET_H
 #define PORT_SECRET_H
@@ -22,6 +22,8 @@ int secret_add(const char *value, size_t n);
 
 /* The same of a value that a reference stands for: "${env:TOKEN}", "${file:/path}", or several with ":" between. */
 int secret_add_reference(const char *value, size_t n, const char *reference);
+/* What secret_add() took, once for each time: a token that is used no more. */
+void secret_forget(const char *value, size_t n);
 
 /* Replaces each secret in the n bytes by "***", in place: the new length, which is never more.  A beginning of a secret
  * at the end of the text, or before "..." there, counts too, from SECRET_BYTES_MIN on: the text may have been cut. */

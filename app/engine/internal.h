@@ -27,6 +27,7 @@ struct engine_steps {
 	struct step **all;
 	struct weir_sem *places[SPEC_STEPS_MAX]; /* of those that are limited by themselves */
 	bool gated;                              /* one calls an upstream */
+	uint64_t numbers[SPEC_STEPS_MAX + 1];    /* spec_meaning_steps() */
 	char upstream[STEP_UPSTREAM_BYTES];      /* the name of one, while the policy is told */
 };
 

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "spec/meaning.h"
+
 #define BROKER_BYTES ((size_t)32 << 20)
 
 /* What is prepared for when nobody knows yet. */
@@ -31,6 +33,7 @@ static int open_steps(struct engine *engine, int *ret_exit, struct weir_error *e
 		const struct step_ops *ops = plan->steps[i].adapter->step;
 		env.meta = env.meta || (ops->reads_meta && ops->reads_meta(plan->steps[i].config));
 	}
+	spec_meaning_steps(plan->meaning, engine->steps.numbers, plan->step_count);
 	engine->steps.all = calloc(plan->step_count + 1, sizeof(struct step *));
 	*ret_exit = EX_UNAVAILABLE;
 	if (!engine->steps.all)

@@ -82,7 +82,7 @@ static struct output *new_output(const struct output_options *opts)
 
 static size_t output_bytes(const struct output *output, const struct item *item)
 {
-	size_t bytes = 1;
+	size_t bytes = 1 + item->record.len;
 	for (size_t i = 0; i < item->outputs.n; i++)
 		bytes += item->outputs.values[i].len;
 	return bytes < output->queued_bytes ? bytes : output->queued_bytes;

@@ -78,8 +78,8 @@ struct engine_left {
 int engine_left_open(struct engine_left *left, struct engine_life *life); /* WEIR_ENOMEM */
 void engine_left_free(struct engine_left *left);
 void engine_left(struct engine_left *left, bool is_dead);
-/* An upstream denies all calls since then (0: it does not). */
-void engine_denied(const struct engine_left *left, const char *upstream, weir_nsec since);
+/* Whether an upstream has denied all calls for too long (flow->denied_since). */
+void engine_denied(const struct engine_left *left, const struct engine_flow *flow);
 
 /* ---- upstreams.c: what is known of the upstreams, and what flow.rate has let through.  NULL is fine everywhere: there
  * is no state folder. */

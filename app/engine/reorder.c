@@ -16,7 +16,7 @@ void reorder_add(struct reorder *reorder, struct item *item)
 /* What it takes while it waits. */
 static size_t bytes_of(const struct item *item)
 {
-	size_t bytes = sizeof *item + item->source.len;
+	size_t bytes = sizeof *item + item->source.len + item->record.len;
 	for (size_t i = 0; i < item->outputs.n; i++)
 		bytes += item->outputs.values[i].len;
 	return bytes;

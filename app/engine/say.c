@@ -60,6 +60,21 @@ static void say_breaker(const struct engine_life *life, const struct engine_flow
 		 flow->good ? "" : "; no call has succeeded yet: is the address right?");
 }
 
+/* Nobody was called: there are no credentials to do it with. */
+static bool is_about_credentials(const struct engine_flow *flow)
+{
+	bool is_open = flow->denied_of || flow->breaker != WEIR_BREAKER_CLOSED;
+	return is_open && !strncmp(flow->last_failure, "auth: ", 6);
+}
+
+static void say_credentials(const struct engine_life *life, const struct engine_flow *flow, char *text, size_t size)
+{
+	bool defers = life->plan->settings.breaker_when_open == WHEN_OPEN_DEFER;
+	char when[48];
+	snprintf(text, size, "%s; %s, next attempt %s", flow->last_failure, defers ? "items wait" : "items fail",
+		 in_time(flow->breaker_until, when));
+}
+
 static void say_shut(const struct engine_flow *flow, char *text, size_t size)
 {
 	char what[64], when[48];
@@ -79,7 +94,9 @@ void engine_say(const struct engine_life *life, struct engine_flow *flow)
 	flow->trouble[0] = 0;
 	if (life->state != ENGINE_RUNNING || flow->why == WHY_PAUSED)
 		return;
-	if (flow->denied_of)
+	if (is_about_credentials(flow))
+		say_credentials(life, flow, flow->trouble, sizeof flow->trouble);
+	else if (flow->denied_of)
 		say_denied(flow, flow->trouble, sizeof flow->trouble);
 	else if (flow->breaker != WEIR_BREAKER_CLOSED)
 		say_breaker(life, flow, flow->trouble, sizeof flow->trouble);

@@ -8,6 +8,7 @@
 #include "engine/parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <weir/weir.h>
 
 enum { BITS = 64 };
@@ -66,9 +67,14 @@ void engine_left(struct engine_left *left, bool is_dead)
 			       (unsigned long long)left->row);
 }
 
-void engine_denied(const struct engine_left *left, const char *upstream, weir_nsec since)
+void engine_denied(const struct engine_left *left, const struct engine_flow *flow)
 {
-	weir_nsec most = left->life->plan->settings.stop_denied;
-	if (most && since && weir_now() - since >= most)
-		engine_give_up(left->life, "%s denies every call (stop_when: denied); check the credentials", upstream);
+	weir_nsec most = left->life->plan->settings.stop_denied, since = flow->denied_since;
+	if (!most || !since || weir_now() - since < most)
+		return;
+	if (!strncmp(flow->last_failure, "auth: ", 6))
+		engine_give_up(left->life, "%s (stop_when: denied)", flow->last_failure);
+	else
+		engine_give_up(left->life, "%s denies every call (stop_when: denied); check the credentials",
+			       flow->upstream);
 }

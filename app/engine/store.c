@@ -86,6 +86,12 @@ static int hand_once(struct engine_store *store, struct item *item, enum handing
 	return queue->extend ? queue->extend(store->broker, item, err, WEIR_FOREVER) : 0;
 }
 
+/* What is only noted waits for no room: an item that goes on is what makes some. */
+static bool may_wait(enum handing how, int code)
+{
+	return how != EXTEND || (code != WEIR_ENOSPC && code != WEIR_ENOMEM);
+}
+
 /* An item that cannot be handed over is left to its lease: when this process is gone, it is there again. */
 static bool hand_over(struct engine_store *store, struct item *item, enum handing how, weir_nsec due)
 {
@@ -96,8 +102,8 @@ static bool hand_over(struct engine_store *store, struct item *item, enum handin
 		weir_shield_enter();
 		code = hand_once(store, item, how, due, &err);
 		weir_shield_leave();
-	} while (engine_again(store, PLACE_ACKS, code, &attempts));
-	if (!code)
+	} while (may_wait(how, code) && engine_again(store, PLACE_ACKS, code, &attempts));
+	if (!code || !may_wait(how, code))
 		return true;
 	if (!weir_canceled())
 		engine_fail(store->life, engine_exit_of(code), &err);
@@ -112,6 +118,7 @@ void engine_keep_letter(struct engine_store *store, struct item *item)
 {
 	weir_nsec age = weir_clock() - item->born;
 	value_list_fini(&item->outputs);
+	value_fini(&item->record);
 	if (!hand_over(store, item, BURY, 0))
 		return;
 	weir_histogram_record(store->item_ns, age);
@@ -130,7 +137,7 @@ void engine_give_back(struct engine_store *store, struct item *item)
 	engine_postpone(store, item, weir_now());
 }
 
-void engine_note_attempt(struct engine_store *store, struct item *item)
+void engine_extend(struct engine_store *store, struct item *item)
 {
 	hand_over(store, item, EXTEND, 0);
 }

@@ -49,10 +49,11 @@ int engine_settle(struct engine_store *store, struct item *const *items, size_t 
 		  const struct value *position, struct weir_error *err);
 
 /* These end or go on with an item; a broker that cannot take it fails the run.  It is a dead letter that the broker
- * keeps; will be tried again at `due`; is not finished in this run; has used up an attempt, and stays here. */
+ * keeps; will be tried again at `due`; is not finished in this run; stays here, and its attempts and its record are
+ * stored, unless there is no room for them: then they are with the next, and meanwhile a kill forgets them. */
 void engine_keep_letter(struct engine_store *store, struct item *item);
 void engine_postpone(struct engine_store *store, struct item *item, weir_nsec due);
 void engine_give_back(struct engine_store *store, struct item *item);
-void engine_note_attempt(struct engine_store *store, struct item *item);
+void engine_extend(struct engine_store *store, struct item *item);
 
 #endif

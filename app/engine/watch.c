@@ -13,7 +13,7 @@ int engine_watch(void *arg)
 		engine_flow(engine, &flow);
 		engine->pace.whys[flow.why] += flow.why != WHY_END;
 		engine_tell_trouble(&engine->life, &engine->announced, &flow);
-		engine_denied(&engine->left, flow.upstream, flow.denied_since);
+		engine_denied(&engine->left, &flow);
 		engine_tell_of_disk(&engine->store, &engine->announced);
 		engine_make_places(engine, flow.concurrency < engine->pace.most ? flow.concurrency : engine->pace.most);
 	}

@@ -12,26 +12,19 @@
  * no permit, it waits for that upstream like all others, and goes on from there.  A step may ask for a leg itself, when
  * an answer sends it to another upstream.
  *
+ * What an upstream has answered is kept with the item (job.h) once the item comes to a further call, or leaves:
+ * whatever happens then, it goes on from there.  A broker that outlives the process has it before that call begins.
+ *
  * A retry waits in the broker, so it holds no place and survives a kill.  Only that of an item with an ordering key
  * (flow.order_by) waits in memory, since the others of its key must wait for it; there the broker is told of each
  * attempt, and after a kill the item is attempted again immediately.
  */
-#include "engine/internal.h"
+#include "engine/job.h"
 
 #include "data/units.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct engine_job {
-	struct item *item;
-	size_t step, value; /* where it is; the values are item->outputs, and what the step made of those before it: */
-	struct value_list made;
-	void *leg;    /* what that step remembers of this value (step_call.leg) */
-	bool goes_on; /* from there */
-	bool named;   /* the permit that it has is for the call that comes next */
-};
 
 /* --- the steps --- */
 
@@ -68,21 +61,54 @@ static enum step_verdict run_value(struct engine *engine, size_t at, struct step
 	return verdict;
 }
 
+static bool forgets(const struct plan_adapter *step)
+{
+	return step->adapter->step->forgets && step->adapter->step->forgets(step->config);
+}
+
+/* One value through one step. */
+static enum step_verdict run_one(struct engine *engine, struct engine_job *job, struct step_call *call, bool calls)
+{
+	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
+	size_t made = job->made.n;
+	bool is_noted = job->note;
+	if (calls && engine_job_keep(engine, job, made))
+		engine_extend(&engine->store, job->item);
+	if (!may_run(engine, job, call))
+		return STEP_OK;
+	enum step_verdict verdict = run_value(engine, job->step, call);
+	if (verdict == STEP_WAIT)
+		return is_noted ? verdict : engine_job_note(engine, job, made, call);
+	if (verdict == STEP_RETRY && call->rejects)
+		engine_job_reject(job);
+	else if (verdict != STEP_OK && verdict != STEP_DEAD)
+		engine_job_keep(engine, job, made);
+	if (verdict == STEP_OK && calls && !call->permit->next) /* else there is no output yet */
+		job->is_news = !forgets(step);
+	return verdict;
+}
+
 /* Runs one step over what is left of what came out of the one before, or over the source; it is replaced by what came
  * out of this.  Not so if attempt->next. */
 static enum step_verdict run_step(struct engine *engine, struct engine_job *job, struct step_call *call)
 {
 	struct item *item = job->item;
+	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
+	bool calls = step->adapter->step->upstream;
 	size_t n = job->step ? item->outputs.n : 1;
 	enum step_verdict verdict = STEP_OK;
+	call->note = &job->note;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
 		call->input = job->step ? &item->outputs.values[job->value] : &item->source;
 		call->value = job->value;
-		if (!may_run(engine, job, call))
-			return STEP_OK;
-		verdict = run_value(engine, job->step, call);
+		verdict = run_one(engine, job, call, calls);
 		if (call->permit->next)
 			return STEP_OK;
+		engine_job_forget_note(job);
+	}
+	if (calls) {
+		job->is_old = false;
+		job->forgets = forgets(step);
 	}
 	value_list_fini(&item->outputs);
 	item->outputs = job->made;
@@ -98,33 +124,13 @@ static void keep_evidence(const struct engine *engine, struct item *item, size_t
 	engine_set_evidence(item, number, engine->life.plan->steps[step].adapter->name, call->evidence);
 }
 
-static void forget_leg(struct engine_job *job)
-{
-	free(job->leg);
-	job->leg = NULL;
-}
-
-/* Without what a try before this one has left. */
-static int begin(const struct engine *engine, struct engine_job *job)
-{
-	struct item *item = job->item;
-	struct value whole;
-	forget_leg(job);
-	value_list_fini(&item->outputs);
-	value_fini(&item->evidence);
-	job->step = 0;
-	if (engine->life.plan->step_count)
-		return 0;
-	return value_hand_on(&whole, &item->source) || value_list_take(&item->outputs, &whole);
-}
-
 static enum step_verdict run_steps(struct engine *engine, struct engine_job *job, struct step_call *call)
 {
 	struct item *item = job->item;
 	enum step_verdict verdict = STEP_OK;
 	bool goes_on = job->goes_on;
 	job->goes_on = false;
-	if (!goes_on && begin(engine, job)) {
+	if (!goes_on && engine_job_begin(engine, job)) {
 		strcpy(call->why, "out of memory");
 		return STEP_RETRY;
 	}
@@ -189,6 +195,7 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		code = item->bad ? WEIR_EDATA : engine_make_key(engine->life.plan, item);
 		if (!code) {
 			*job = (struct engine_job){.item = item, .named = true};
+			job->goes_on = item->record.data && !engine_job_begin(engine, job);
 			engine->load.under_way++;
 			return 0;
 		}
@@ -225,12 +232,18 @@ static weir_nsec cut_after(const struct engine *engine, weir_nsec after)
 	return most && after > most ? most : after;
 }
 
+/* Whether it uses up an attempt. */
+static bool uses_up(enum step_verdict verdict)
+{
+	return verdict != STEP_REFUSED && verdict != STEP_CANCELED && verdict != STEP_WAIT;
+}
+
 /* What the verdict is called in the words of the library. */
 static int answer(struct engine *engine, const struct engine_job *job, struct weir_attempt *attempt,
 		  const struct step_call *call, enum step_verdict verdict)
 {
 	struct item *item = job->item;
-	if (verdict != STEP_REFUSED && verdict != STEP_CANCELED && !call->given_up) {
+	if (uses_up(verdict) && !call->given_up) {
 		item->attempts++;
 		engine->tally.attempts++;
 	}
@@ -241,17 +254,25 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 	if (call->after > 0)
 		attempt->not_before = weir_now() + cut_after(engine, call->after);
 	if (verdict == STEP_RETRY && engine->life.plan->settings.order_by)
-		engine_note_attempt(&engine->store, item);
+		engine_extend(&engine->store, item);
 	switch (verdict) {
 	case STEP_RETRY:
 		engine->tally.retries += !attempt->last;
 		snprintf(engine->pace.last_failure, sizeof engine->pace.last_failure, "%s", item_why(item));
 		return WEIR_EIO;
 	case STEP_REFUSED:
+		if (call->stop)
+			engine_give_up(&engine->life, "%s", item_why(item));
 		engine->tally.refused++;
 		attempt->refund = true;
 		if (call->pause)
 			engine_pause(engine, item_why(item));
+		return WEIR_EIO;
+	case STEP_WAIT:
+		attempt->outcome = WEIR_OUTCOME_GOOD;
+		attempt->refund = true;
+		attempt->hint.retry_after = call->after;        /* instead of a backoff, */
+		attempt->not_before = weir_now() + call->after; /* however long */
 		return WEIR_EIO;
 	case STEP_DEAD:
 		attempt->permanent = true;
@@ -290,7 +311,7 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	engine->load.in_flight--;
 	if (attempt->next)
 		return WEIR_EAGAIN;
-	bool counts = verdict != STEP_CANCELED && verdict != STEP_REFUSED;
+	bool counts = uses_up(verdict);
 	if (!item->attempted && (call.sent || counts)) {
 		item->attempted = true;
 		engine_class_begins(&engine->classes, item, begun - item->born);
@@ -330,8 +351,7 @@ static int done(void *arg, void *at, int result, const struct weir_attempt *last
 	struct engine *engine = arg;
 	struct engine_job *job = at;
 	struct item *item = job->item;
-	value_list_fini(&job->made);
-	forget_leg(job);
+	engine_job_forget(job);
 	leave(engine, item);
 	engine->load.in_hand++;
 	if (result >= 0) {
@@ -353,8 +373,7 @@ static int postpone(void *arg, void *at, weir_nsec due, const struct weir_attemp
 	struct engine *engine = arg;
 	struct engine_job *job = at;
 	engine->tally.refused += !last->call; /* nothing was tried: its upstream lets it wait */
-	value_list_fini(&job->made);
-	forget_leg(job);
+	engine_job_forget(job);
 	leave(engine, job->item);
 	engine_postpone(&engine->store, job->item, due);
 	return 0;
@@ -369,16 +388,20 @@ static struct weir_attempts *attempts_of(void *arg, void *at)
 	return &item->attempt_state;
 }
 
-/* Whom an item calls first; those whose first step calls nobody say it when they come to it. */
+/* Whom an item calls first; those whose next step calls nobody say it when they come to it. */
 static const char *upstream_of(void *arg, const void *at)
 {
 	struct engine *engine = arg;
 	const struct engine_job *job = at;
-	const struct step_ops *first = engine->life.plan->step_count ? engine->life.plan->steps[0].adapter->step : NULL;
-	if (!engine->steps.gated || !first)
+	if (!engine->steps.gated)
 		return "";
-	const struct step_call call = first_call(engine, job->item);
-	return first->upstream ? first->upstream(engine->steps.all[0], &call, engine->steps.upstream) : NULL;
+	const struct step_ops *next = engine->life.plan->steps[job->step].adapter->step;
+	struct step_call call = first_call(engine, job->item);
+	char *note = job->note;
+	call.note = &note;
+	if (job->step)
+		call.input = &job->item->outputs.values[job->value];
+	return next->upstream ? next->upstream(engine->steps.all[job->step], &call, engine->steps.upstream) : NULL;
 }
 
 static int64_t class_of(void *arg, const void *at)

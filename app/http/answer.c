@@ -96,6 +96,12 @@ static const char *say_error(const struct http_response *response, char text[EVI
 	return text;
 }
 
+enum step_verdict step_http_say_failed(struct step_call *call, const struct exchange *x)
+{
+	char error[EVIDENCE_ERROR_BYTES + 8];
+	return step_say(call, STEP_DEAD, "poll: the job has failed%.200s", say_error(&x->response, error));
+}
+
 /* The run will tell it to somebody who has to do something. */
 static enum step_verdict ask_for_a_pause(struct step_call *call, const struct exchange *x)
 {

@@ -19,13 +19,6 @@
 
 #define FIELD(name) offsetof(struct step_http_config, name)
 
-static const struct key auth_keys[] = {
-	{"basic", KEY_STRING, FIELD(basic), .flags = KEY_SECRET,
-	 .text = "user:password, sent as HTTP basic authentication"},
-	{"bearer", KEY_STRING, FIELD(bearer), .flags = KEY_SECRET, .text = "A token, sent as Authorization: Bearer"},
-	{0},
-};
-
 #define LONGEST (24 * 3600 * WEIR_SEC)
 
 static const struct key timeout_keys[] = {
@@ -75,6 +68,21 @@ static const struct key rule_keys[] = {
 	{0},
 };
 
+static const struct key poll_keys[] = {
+	{"every", KEY_DURATION, FIELD(poll_every), NULL, 10 * WEIR_MSEC, LONGEST, .flags = KEY_REQUIRED | KEY_PACE,
+	 .text = "How long to wait before each request for the job, unless the answer says it (Retry-After)"},
+	{"url", KEY_URL, FIELD(poll_url),
+	 .text = "Where to ask for the job, of values of the answer that began it: `${.id}`, `${meta.headers.NAME}`. "
+		 "Its host is that of the request, or written out. Default: the header Location of that answer"},
+	{"done", KEY_JQ, FIELD(poll_done), .flags = KEY_INNER,
+	 .text = "Whether the job is done: a jq expression as in when.if. Default: any good status but 202"},
+	{"failed", KEY_JQ, FIELD(poll_failed), .flags = KEY_INNER,
+	 .text = "Whether the job has failed, which makes the item a dead letter: a jq expression as in when.if"},
+	{"at_most", KEY_DURATION, FIELD(poll_at_most), NULL, WEIR_SEC, 366 * 24 * 3600 * WEIR_SEC, .flags = KEY_PACE,
+	 .text = "Maximum time of the job; the item of one that takes longer is a dead letter; default: 1h"},
+	{0},
+};
+
 const struct key step_http_keys[] = {
 	{"url", KEY_URL, FIELD(url), .flags = KEY_REQUIRED,
 	 .text = "Where to send the request. Values of the item are percent-encoded, and may not make a part of the "
@@ -92,7 +100,8 @@ const struct key step_http_keys[] = {
 		 "type; in another text its value is text. Written as a text, it is a jq program over the item, as in "
 		 "a "
 		 "step jq, with exactly one output"},
-	{"auth", KEY_GROUP, 0, .group = auth_keys, .text = "Credentials: basic or bearer"},
+	{"auth", KEY_GROUP, 0, .group = step_http_auth_keys,
+	 .text = "Credentials: one of basic, bearer, aws, oauth2 and exec"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
 	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2", .flags = KEY_PACE,
@@ -136,6 +145,12 @@ const struct key step_http_keys[] = {
 		 "item is tried again without using up an attempt"},
 	{"when", KEY_LIST, FIELD(when), .group = rule_keys, .element_bytes = sizeof(struct step_http_rule),
 	 .text = "Rules that say what an answer means; the first that holds decides. If none does, the status does"},
+	{"poll", KEY_GROUP, 0, .group = poll_keys, .shorthand = "every",
+	 .text = "A good answer begins a job: GET requests ask for it until it is done, and the last answer counts. "
+		 "Meanwhile the item waits without a slot. A plain value is every"},
+	{"memo", KEY_BOOL, FIELD(memo), "true", .flags = KEY_PACE,
+	 .text = "Whether a good answer is kept with the item until the item is settled, so that it is not requested "
+		 "again when a later step fails or weir is killed"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
 	 .text = "Maximum connections to one host; 0: as many as items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
@@ -185,20 +200,6 @@ static bool has_control_bytes(const char *text)
 	return false;
 }
 
-static int check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
-{
-	*ret_key = "auth";
-	if (config->basic && config->bearer)
-		return weir_error_set(err, WEIR_EINVAL, "auth has both basic and bearer; remove one of them");
-	if (config->basic && !strchr(config->basic, ':'))
-		return weir_error_set(err, WEIR_EINVAL, "auth.basic has no colon; expected user:password");
-	if ((config->basic && has_control_bytes(config->basic)) ||
-	    (config->bearer && has_control_bytes(config->bearer)))
-		return weir_error_set(err, WEIR_EINVAL,
-				      "auth contains a control character, such as a newline at its end");
-	return 0;
-}
-
 static int check_headers(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
 {
 	static const char *const framing[] = {"content-length", "transfer-encoding", "connection", "expect"};
@@ -209,9 +210,6 @@ static int check_headers(const struct step_http_config *config, const char **ret
 			if (!strcasecmp(header->name, framing[k]))
 				return weir_error_set(err, WEIR_EINVAL, "weir sets the header %s itself; remove it",
 						      header->name);
-		if ((config->basic || config->bearer) && !strcasecmp(header->name, "authorization"))
-			return weir_error_set(err, WEIR_EINVAL,
-					      "both auth and the header Authorization; remove one of them");
 		if (has_control_bytes(template_text(header->value)))
 			return weir_error_set(err, WEIR_EINVAL, "header %s contains a control character", header->name);
 	}
@@ -427,7 +425,7 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	*ret_key = "expect";
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; set expect: text");
-	int error = check_auth(config, ret_key, err);
+	int error = step_http_check_auth(config, ret_key, err);
 	if (error == 0)
 		error = check_body(config, ret_key, err);
 	if (error == 0 && config->compress_body && step_http_header(config, "content-encoding")) {

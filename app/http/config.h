@@ -12,6 +12,7 @@ enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_
 enum { STEP_HTTP_1_1, STEP_HTTP_2 };
 enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
+enum { STEP_HTTP_CLIENT_CREDENTIALS, STEP_HTTP_REFRESH_TOKEN };
 
 /* What an answer means for its item. */
 enum step_http_then {
@@ -23,11 +24,12 @@ enum step_http_then {
 	STEP_HTTP_PAUSE, /* the run is paused; tried again once it is resumed, which uses up no attempt */
 };
 
-/* An element of `when`. */
+/* An element of `when`, or a condition of another key. */
 struct step_http_rule {
 	char *condition; /* a jq expression over the answer */
 	int then;        /* enum step_http_then */
 	struct key_wait after;
+	const char *name; /* of that other key, NULL: it is an element */
 };
 
 struct step_http_config {
@@ -37,6 +39,18 @@ struct step_http_config {
 	struct template *body; /* one of them at most */
 	struct key_json json;
 	char *basic, *bearer;
+	char *bearer_file; /* behind bearer: where it came from, to be read again; NULL */
+	struct step_http_aws {
+		char *service; /* NULL: requests are not signed */
+		char *region, *access_key, *secret_key, *session_token;
+	} aws;
+	struct step_http_oauth2 {
+		char *token_url; /* NULL: there is no such server */
+		char *client_id, *client_secret, *scope, *audience, *refresh_token;
+		int grant;
+	} oauth2;
+	struct key_strings exec;                       /* a program and its arguments; n is 0: none */
+	weir_nsec ttl;                                 /* of what it says; 0: not known */
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
 	struct http_tls tls;
@@ -50,6 +64,11 @@ struct step_http_config {
 	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
 	struct key_list when;                         /* of struct step_http_rule */
+	bool memo;                                    /* a good answer is kept for the item's next attempt */
+	weir_nsec poll_every;                         /* 0: the answer begins no job that is to be asked for */
+	weir_nsec poll_at_most;
+	struct template *poll_url;
+	char *poll_done, *poll_failed; /* jq expressions over an answer; NULL */
 	int64_t max_connections;
 	char *label;
 	uint64_t max_body;
@@ -61,6 +80,10 @@ int step_http_check(const void *config, const char **ret_key, struct weir_error 
 /* Whether scheme, host and port stand in the config: whatever an item holds, it cannot lead elsewhere.  NULL and where
  * that is, *ret_origin; NULL and a name of "" if the items say; or what is wrong with it. */
 const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin);
+
+/* auth.c: the keys under `auth`.  Their check looks at the headers, too. */
+extern const struct key step_http_auth_keys[];
+int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
 
 /* The proxy that is named; NULL: it is "env" or "none". */
 const char *step_http_proxy(const struct step_http_config *config);

@@ -5,6 +5,7 @@
 
 #include "http/client.h"
 #include "http/config.h"
+#include "http/credentials.h"
 #include "http/origin.h"
 #include "http/redirect.h"
 #include "http/rules.h"
@@ -15,18 +16,20 @@ struct jq_client;
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
-	struct http_proxies *proxies; /* the client borrows them */
-	struct http_origin origin;    /* where all requests go; a name of "": the items say */
-	size_t varying_headers;       /* that an item fills */
-	bool needs_item;              /* some template has a hole */
-	bool needs_meta;              /* one of them asks for more than the item */
-	bool tells_meta;              /* some step wants to know of its answers */
-	bool is_list;                 /* env->url_list */
-	bool sends_key;               /* its requests carry the idempotency key, with … */
-	size_t key_number;            /* … this behind it; 0: nothing */
-	char **lines;                 /* headers of every request, "Name: value" */
+	struct http_proxies *proxies;         /* the client borrows them */
+	struct http_credentials *credentials; /* NULL: those that there are stand in a constant header */
+	struct http_origin origin;            /* where all requests go; a name of "": the items say */
+	size_t varying_headers;               /* that an item fills */
+	bool needs_item;                      /* some template has a hole */
+	bool needs_meta;                      /* one of them asks for more than the item */
+	bool tells_meta;                      /* some step wants to know of its answers */
+	bool is_list;                         /* env->url_list */
+	bool sends_key;                       /* its requests carry the idempotency key, with … */
+	size_t key_number;                    /* … this behind it; 0: nothing */
+	char **lines;                         /* headers of every request, "Name: value" */
 	size_t line_count;
 	struct http_rules *rules; /* NULL: there are none */
+	struct http_poll *poll;   /* NULL: an answer begins no job */
 	struct jq_client *body;   /* the program that makes the body; NULL: none does */
 };
 
@@ -43,15 +46,17 @@ struct exchange {
 	struct buf packed; /* what is sent of the body, if it is compressed */
 	struct buf around; /* the item, if the answer goes into it */
 	size_t place;      /* of the answer in it */
-	char **lines;      /* headers that the item filled */
+	char **lines;      /* headers that the item filled, and credentials */
 	size_t line_count;
 	const char *key; /* sent in one of them; NULL: none */
+	uint64_t token;  /* the number of that which is sent; 0: none */
 	struct http_origin origin;
 	struct http_hop *hop;        /* what is sent instead, since answers before this one said so; NULL: nothing */
 	struct http_request request; /* what is sent, or would be; it borrows from the above */
 	struct http_response response;
 	bool explained;              /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
+	bool is_of_job;              /* it asks for one that an earlier request has begun */
 };
 
 /* ---- body.c */
@@ -69,6 +74,16 @@ struct http_verdict step_http_by_status(const struct step_http_config *config, c
 
 /* Decides on x->verdict.  STEP_OK, or call->why says what is wrong with a rule.  Suspends if there are rules. */
 enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x);
+/* ---- authorize.c */
+
+/* Adds what credentials the request needs to its headers, unless it goes to another origin.  STEP_OK, or the permit is
+ * given back and that is what becomes of the item. */
+enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x);
+
+/* Whether the answer says no more than that the token was an old one, and the config does not say what it means: then
+ * the permit is given back, and the item is attempted again.  Suspends. */
+bool step_http_reauthorize(const struct http_step *step, struct step_call *call, const struct exchange *x,
+			   enum step_verdict *ret_verdict);
 
 /* ---- answer.c */
 
@@ -80,6 +95,9 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
 				   enum step_verdict verdict);
 
+/* Of the answer of a job that has failed: STEP_DEAD. */
+enum step_verdict step_http_say_failed(struct step_call *call, const struct exchange *x);
+
 /* The body without a byte order mark; "" and 0: it is empty. */
 const char *step_http_text(const struct http_response *response, size_t *ret_n);
 
@@ -90,6 +108,19 @@ bool step_http_is_followed(const struct http_step *step, const struct step_call 
 
 /* Asks for another leg, in which the request goes there; or says why not. */
 enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x);
+
+/* ---- poll.c: jobs that an answer begins */
+
+int step_http_poll_open(const struct step_http_config *config, const char *exe_path, struct http_poll **ret_poll,
+			struct weir_error *err);   /* NULL: there are none */
+void step_http_poll_close(struct http_poll *poll); /* suspends, shielded; NULL is fine */
+
+/* Where to ask for the job that this value has begun; NULL: it has begun none. */
+const char *step_http_job(const struct step_call *call);
+
+/* Of a good answer: STEP_OK, it is to be taken, for there is no job or it is done; STEP_WAIT; STEP_DEAD, the job has
+ * failed, or cannot be asked for.  May suspend. */
+enum step_verdict step_http_await(const struct http_step *step, struct step_call *call, const struct exchange *x);
 
 /* ---- evidence.c */
 

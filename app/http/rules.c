@@ -33,10 +33,11 @@ static const char definitions[] =
 	"  | if $why then {rule: $n, why: $why}"
 	"    elif $type == \"null\" or $type == \"number\" then {rule: $n, after: $r.of[0]}"
 	"    else {rule: $n, why: \"after gives \\($type), expected seconds\"} end;"
-	"def rule($n; f; g): rule_try(f) as $r | rule_one($r; \"if\") as $why"
+	"def rule($n; $name; f; g): rule_try(f) as $r | rule_one($r; $name) as $why"
 	"  | if $why then {rule: $n, why: $why} elif $r.of[0] then rule_after($n; g) else empty end;";
 
 struct http_rules {
+	const char *key;
 	const struct step_http_rule *all;
 	size_t n;
 	struct jq_client *client;
@@ -47,38 +48,37 @@ static const struct step_http_rule *rules_of(const struct step_http_config *conf
 	return config->when.elements;
 }
 
-static void write_program(const struct step_http_config *config, struct buf *out)
+static void write_program(const struct http_rules_options *opts, struct buf *out)
 {
-	const struct step_http_rule *rules = rules_of(config);
 	buf_add_str(out, definitions);
 	buf_add_str(out, "first(");
-	for (size_t i = 0; i < config->when.n; i++) {
-		const char *after = rules[i].after.program;
-		buf_addf(out, "rule(%zu; (%s\n); (%s\n)), ", i + 1, rules[i].condition, after ? after : "null");
+	for (size_t i = 0; i < opts->n; i++) {
+		const struct step_http_rule *rule = &opts->all[i];
+		const char *name = rule->name ? rule->name : "if", *after = rule->after.program;
+		buf_addf(out, "rule(%zu; \"%s\"; (%s\n); (%s\n)), ", i + 1, name, rule->condition,
+			 after ? after : "null");
 	}
 	buf_add_str(out, "null)");
 }
 
-int step_http_rules_open(const struct step_http_config *config, const char *exe_path, struct http_rules **ret_rules,
-			 struct weir_error *err)
+int step_http_rules_open(const struct http_rules_options *opts, struct http_rules **ret_rules, struct weir_error *err)
 {
 	*ret_rules = NULL;
-	if (!config->when.n)
+	if (!opts->n)
 		return 0;
 	struct http_rules *rules = calloc(1, sizeof *rules);
 	struct buf program = {0};
-	write_program(config, &program);
+	write_program(opts, &program);
 	int error = rules && !program.failed ? 0 : WEIR_ENOMEM;
 	if (error == 0) {
-		rules->all = rules_of(config);
-		rules->n = config->when.n;
-		const struct jq_client_options opts = {.program = program.data,
-						       .exe_path = exe_path,
-						       .workers = 1,
-						       .timeout = ASK_TIMEOUT,
-						       .memory = ASK_MEMORY,
-						       .max_outputs = 1};
-		error = jq_client_new(&opts, &rules->client, err);
+		*rules = (struct http_rules){.key = opts->key, .all = opts->all, .n = opts->n};
+		const struct jq_client_options client = {.program = program.data,
+							 .exe_path = opts->exe_path,
+							 .workers = 1,
+							 .timeout = ASK_TIMEOUT,
+							 .memory = ASK_MEMORY,
+							 .max_outputs = 1};
+		error = jq_client_new(&client, &rules->client, err);
 	}
 	buf_fini(&program);
 	if (error < 0)
@@ -131,14 +131,18 @@ static void write_answer(const struct step_call *call, const struct http_respons
 }
 
 /* What the program says is wrong, on one line. */
-static enum step_verdict fail_rule(struct step_call *call, size_t number, const char *why)
+static enum step_verdict fail_rule(const struct http_rules *rules, struct step_call *call, size_t number,
+				   const char *why)
 {
 	char line[200];
+	bool is_named = number && number <= rules->n && rules->all[number - 1].name;
 	snprintf(line, sizeof line, "%s", why);
 	for (char *at = line; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			*at = ' ';
-	return step_say(call, STEP_DEAD, "when: rule %zu: %s", number, line);
+	if (is_named)
+		return step_say(call, STEP_DEAD, "%s: %s", rules->key, line);
+	return step_say(call, STEP_DEAD, "%s: rule %zu: %s", rules->key, number, line);
 }
 
 /* What the program gave; see the top. */
@@ -149,7 +153,7 @@ static enum step_verdict read_decision(const struct http_rules *rules, struct st
 	const char *why = json_member_text(given, "why");
 	double seconds = json_member_real(given, "after"); /* NAN: nothing */
 	if (*why)
-		return fail_rule(call, number, why);
+		return fail_rule(rules, call, number, why);
 	*ret_number = number <= rules->n ? number : 0;
 	*ret_after = seconds > 0 ? (weir_nsec)((seconds < AFTER_MOST ? seconds : AFTER_MOST) * (double)WEIR_SEC) : 0;
 	if (*ret_number && !rules->all[number - 1].after.program)
@@ -157,11 +161,11 @@ static enum step_verdict read_decision(const struct http_rules *rules, struct st
 	return STEP_OK;
 }
 
-static enum step_verdict fail(struct step_call *call, enum step_verdict verdict)
+static enum step_verdict fail(const struct http_rules *rules, struct step_call *call, enum step_verdict verdict)
 {
 	char why[sizeof call->why];
 	memcpy(why, call->why, sizeof why);
-	return step_say(call, verdict, "when: %.240s", why);
+	return step_say(call, verdict, "%s: %.240s", rules->key, why);
 }
 
 enum step_verdict step_http_rules_ask(struct http_rules *rules, struct step_call *call,
@@ -177,7 +181,8 @@ enum step_verdict step_http_rules_ask(struct http_rules *rules, struct step_call
 	buf_fini(&answer);
 	if (verdict == STEP_OK && (given.n != 1 || value_json(&given.values[0], &json, NULL) < 0))
 		verdict = step_say(call, STEP_RETRY, "out of memory");
-	verdict = verdict == STEP_OK ? read_decision(rules, call, json, ret_number, ret_after) : fail(call, verdict);
+	verdict = verdict == STEP_OK ? read_decision(rules, call, json, ret_number, ret_after)
+				     : fail(rules, call, verdict);
 	value_list_fini(&given);
 	return verdict;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rules of `when`: what the pipeline file says an answer means, by jq expressions over it. */
+/* Rules: what the pipeline file says an answer means, by jq expressions over it. */
 #ifndef STEP_HTTP_RULES_H
 #define STEP_HTTP_RULES_H
 
@@ -9,9 +9,16 @@
 struct http_rules;
 struct http_response;
 
+/* Those of a key; all is borrowed. */
+struct http_rules_options {
+	const char *key; /* for messages */
+	const struct step_http_rule *all;
+	size_t n;
+	const char *exe_path;
+};
+
 /* On a fiber.  *ret_rules is NULL if there are none: then nothing is asked of any answer. */
-int step_http_rules_open(const struct step_http_config *config, const char *exe_path, struct http_rules **ret_rules,
-			 struct weir_error *err);
+int step_http_rules_open(const struct http_rules_options *opts, struct http_rules **ret_rules, struct weir_error *err);
 void step_http_rules_close(struct http_rules *rules); /* suspends, shielded; NULL is fine */
 
 /* Asks which rule is the first that holds.  STEP_OK, and *ret_number is its number, from 1 (0: none holds), *ret_after

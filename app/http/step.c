@@ -62,7 +62,7 @@ static int make_constant_headers(struct http_step *step, struct weir_error *err)
 		if (error == 0)
 			error = add_line(step, &line);
 	}
-	if (error == 0 && (config->basic || config->bearer)) {
+	if (error == 0 && (config->basic || (config->bearer && !config->bearer_file))) {
 		buf_clear(&line);
 		buf_add_str(&line, config->basic ? "Authorization: Basic " : "Authorization: Bearer ");
 		if (config->basic)
@@ -120,12 +120,14 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
-		.all_headers = env->meta || config->when.n,
+		.all_headers = env->meta || config->when.n || config->poll_every,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.public_foreign = !env->allow_private,
 		.headers = (const char *const *)step->lines,
 		.header_count = step->line_count,
 	};
+	if (error == 0)
+		error = http_credentials_new(config, &opts, &step->credentials, err);
 	if (error == 0)
 		error = http_client_new(&opts, &step->client);
 	return error;
@@ -138,6 +140,8 @@ static void http_close(struct step *handle)
 		return;
 	jq_client_free(step->body);
 	step_http_rules_close(step->rules);
+	http_credentials_free(step->credentials);
+	step_http_poll_close(step->poll);
 	http_client_free(step->client);
 	http_proxies_free(step->proxies);
 	for (size_t i = 0; i < step->line_count; i++)
@@ -155,6 +159,11 @@ static bool http_reads_meta(const void *arg)
 	for (size_t i = 0; i < config->headers.n; i++)
 		reads = reads || template_has_meta(config->headers.headers[i].value);
 	return reads;
+}
+
+static bool http_forgets(const void *config)
+{
+	return !((const struct step_http_config *)config)->memo;
 }
 
 static void find_needs(struct http_step *step)
@@ -181,8 +190,12 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
 	int error = open_client(step, env, err);
+	const struct http_rules_options rules = {
+		.key = "when", .all = config->when.elements, .n = config->when.n, .exe_path = env->exe_path};
 	if (error == 0)
-		error = step_http_rules_open(config, env->exe_path, &step->rules, err);
+		error = step_http_rules_open(&rules, &step->rules, err);
+	if (error == 0)
+		error = step_http_poll_open(config, env->exe_path, &step->poll, err);
 	if (error == 0)
 		error = step_http_body_open(config, env->exe_path, &step->body, err);
 	if (error < 0) {
@@ -274,7 +287,7 @@ static int write_varying_headers(const struct http_step *step, const struct step
 {
 	const struct key_headers *headers = &step->config->headers;
 	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
-	if (!x->lines || (step->sends_key && write_key(step, call, x)))
+	if (!x->lines || (step->sends_key && !x->is_of_job && write_key(step, call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
 		if (template_is_constant(headers->headers[i].value))
@@ -305,14 +318,15 @@ static bool body_is_json(const struct http_step *step, const struct exchange *x)
 	return false;
 }
 
+/* job: where to ask for it, with the request's headers; NULL: none has begun. */
 static int render(const struct http_step *step, const struct step_call *call, struct exchange *x,
-		  const struct template_input *input, struct weir_error *err)
+		  const struct template_input *input, const char *job, struct weir_error *err)
 {
-	int error = render_url(step, input, &x->url, err);
+	int error = job ? buf_add_str(&x->url, job) : render_url(step, input, &x->url, err);
 	if (error == 0 && (step->varying_headers || step->sends_key))
 		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
-	if (error == 0 && body)
+	if (error == 0 && body && !job)
 		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
 					      : template_render(body, input, &x->body, err);
 	if (error == 0 && (x->url.failed || x->body.failed))
@@ -351,12 +365,15 @@ static const char *http_upstream(const struct step *handle, const struct step_ca
 	struct template_input input = {0};
 	struct http_origin origin = {0};
 	const struct http_hop *hop = call->leg ? *call->leg : NULL;
+	const char *job = step_http_job(call);
 	if (hop && !step->config->label)
 		return hop->origin.name;
-	if (step->config->label || step->origin.name[0])
+	if (step->config->label || (step->origin.name[0] && !job))
 		return step->config->label ? step->config->label : step->origin.name;
-	if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
-	    !find_origin(&url, &origin))
+	if (job && !http_origin_parse(job, &origin))
+		memcpy(room, origin.name, strlen(origin.name) + 1);
+	else if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
+		 !find_origin(&url, &origin))
 		memcpy(room, origin.name, strlen(origin.name) + 1);
 	json_free(meta);
 	buf_fini(&url);
@@ -375,9 +392,10 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	struct weir_error err = {0};
 	struct json *meta = NULL;
 	struct template_input input = {0};
+	const char *job = step_http_job(call);
 	int error = find_input(step, call, &input, &meta, &err);
 	if (error == 0)
-		error = render(step, call, x, &input, &err);
+		error = render(step, call, x, &input, job, &err);
 	json_free(meta);
 	if (error == 0 && step->config->into &&
 	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
@@ -389,7 +407,7 @@ static enum step_verdict prepare(const struct http_step *step, struct step_call 
 	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
 	if (wrong)
 		return step_say(call, STEP_DEAD, "url: %s", wrong);
-	enum step_verdict verdict = step->body ? step_http_body_make(step, call, x) : STEP_OK;
+	enum step_verdict verdict = step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
 	if (verdict == STEP_OK && step->config->compress_body && step_http_has_body(step->config) &&
 	    codec_pack((enum codec)step->config->compress_body, x->body.data ? x->body.data : "", x->body.len,
 		       &x->packed))
@@ -401,7 +419,8 @@ static void make_request(const struct http_step *step, struct exchange *x)
 {
 	const struct http_hop *hop = x->hop;
 	const struct buf *body = step->config->compress_body ? &x->packed : &x->body;
-	bool is_emptied = hop && hop->is_emptied, has_body = step_http_has_body(step->config) && !is_emptied;
+	bool is_emptied = x->is_of_job || (hop && hop->is_emptied);
+	bool has_body = step_http_has_body(step->config) && !is_emptied;
 	x->request = (struct http_request){
 		.method = is_emptied ? "GET" : methods[step->config->method],
 		.url = hop ? hop->url : x->url.data,
@@ -417,14 +436,20 @@ static void make_request(const struct http_step *step, struct exchange *x)
 
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
 {
+	x->is_of_job = step_http_job(call);
 	enum step_verdict verdict = prepare(step, call, x);
 	make_request(step, x);
 	if (verdict != STEP_OK || is_nothing(step, x))
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
+	verdict = step_http_authorize(step, call, x);
+	if (verdict != STEP_OK)
+		return verdict;
 	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
+	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
+		return verdict;
 	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x);
@@ -438,6 +463,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
 	if (verdict == STEP_OK && step_http_is_followed(step, call, x))
 		return step_http_follow(step, call, x);
+	if (verdict == STEP_OK && x->response.failure == HTTP_ANSWERED && x->verdict.then == STEP_HTTP_OK)
+		verdict = step_http_await(step, call, x);
 	return step_http_excuse(call, verdict == STEP_OK ? step_http_judge(step, call, x) : verdict);
 }
 
@@ -504,11 +531,14 @@ static void http_figures(const struct step *handle, struct buf *json)
 	json_put_uint(json, "http_waiting", figures.waiting);
 }
 
-/* To wait for all connections, and to look up a host. */
+/* To wait for all connections, and to look up a host; to fetch a token; for programs. */
 static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
-	return 5 + (config->when.n ? jq_client_held(1) : 0) + (config->json.program ? jq_client_held(1) : 0);
+	bool asks = config->poll_done || config->poll_failed;
+	unsigned fetches = config->oauth2.token_url || config->exec.n ? 5 : 0;
+	unsigned programs = (unsigned)(config->when.n != 0) + (config->json.program != NULL) + asks;
+	return 5 + fetches + programs * jq_client_held(1);
 }
 
 static const struct step_ops http_ops = {
@@ -518,6 +548,7 @@ static const struct step_ops http_ops = {
 	.close = http_close,
 	.held = http_held,
 	.reads_meta = http_reads_meta,
+	.forgets = http_forgets,
 	.descriptors = 1,
 	.upstream = http_upstream,
 };

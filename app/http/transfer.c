@@ -232,6 +232,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
+	response->retry_after = response->hint.retry_after;
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
 	long connects = 1;

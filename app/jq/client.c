@@ -235,6 +235,7 @@ static enum step_verdict judge_failure(struct step_call *call, const char *answe
 	if (answer[0] == '!')
 		return fail(call, STEP_DEAD, answer + 1);
 	unsigned long long ms = strtoull(answer + 1, &message, 10);
+	call->rejects = true;
 	call->after = (weir_nsec)(ms < AFTER_MOST_MS ? ms : AFTER_MOST_MS) * WEIR_MSEC;
 	return fail(call, STEP_RETRY, message + (*message == ' '));
 }

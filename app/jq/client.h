@@ -29,8 +29,8 @@ int jq_client_new(const struct jq_client_options *opts, struct jq_client **ret_c
 void jq_client_free(struct jq_client *client); /* no run is under way; suspends, shielded.  NULL is fine */
 
 /* Runs the program on a JSON text; $source and $meta are those of the call.  STEP_OK: its outputs were appended.  Else
- * call->why says what went wrong: "jq: …".  STEP_RETRY with call->after: the program asks for that, by an error that is
- * {retry: true, after: seconds, why: text}. */
+ * call->why says what went wrong: "jq: …".  STEP_RETRY with call->rejects and call->after: the program asks for that,
+ * by an error that is {retry: true, after: seconds, why: text}. */
 enum step_verdict jq_client_run(struct jq_client *client, struct step_call *call, const struct value *input,
 				struct value_list *outputs);
 

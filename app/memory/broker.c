@@ -14,7 +14,7 @@
 struct memory_broker {
 	struct broker_line line;
 	struct weir_sem *room;  /* items that may still come in */
-	struct weir_sem *bytes; /* and bytes of their sources */
+	struct weir_sem *bytes; /* and bytes of their sources, and of the records of those that wait */
 	size_t capacity, most;  /* that `room` is of, and may be of */
 	uint64_t last_id;
 	struct broker_accounts accounts;
@@ -126,7 +126,10 @@ static int memory_lease(struct broker *handle, struct item **ret_items, size_t m
 {
 	struct memory_broker *broker = (struct memory_broker *)handle;
 	(void)err;
-	return broker->stopped ? WEIR_ECLOSED : broker_line_take(&broker->line, ret_items, max, deadline);
+	int n = broker->stopped ? WEIR_ECLOSED : broker_line_take(&broker->line, ret_items, max, deadline);
+	for (int i = 0; i < n; i++)
+		weir_sem_release(broker->bytes, ret_items[i]->record.len);
+	return n;
 }
 
 static int memory_ack(struct broker *handle, struct item *const *items, size_t n, enum broker_outlet outlet,
@@ -151,6 +154,7 @@ static int memory_nack(struct broker *handle, struct item *item, weir_nsec wait,
 {
 	struct memory_broker *broker = (struct memory_broker *)handle;
 	(void)err, (void)deadline;
+	weir_sem_withdraw(broker->bytes, item->record.len);
 	broker_line_give_back(&broker->line, item, wait);
 	return 0;
 }

@@ -51,7 +51,8 @@ struct item {
 	bool retried;              /* the broker's: it was stored that it came back */
 	char *key;                 /* what `key` of the pipeline makes of it; NULL: nothing, or nobody has asked yet */
 	char *why;                 /* the last failure: one line; NULL: none.  See item_why() */
-	struct value record;       /* what a step keeps of it for its next attempt, opaque; data is NULL: none */
+	struct value record;   /* what is kept of it for its next attempt, opaque to a broker (engine/memo.h); data is
+				* NULL: nothing */
 	struct value evidence; /* of a failure that makes a dead letter: a JSON object (letter.h); data is NULL: none */
 };
 

@@ -104,6 +104,9 @@ enum key_flags {
 	 * one.  A run may resume with another value (spec/meaning.h).  Of a group: of all its keys */
 	KEY_PACE = 1u << 5,
 	KEY_INNER = 1u << 6, /* of KEY_JQ: an expression, which becomes a part of a larger program */
+	/* Of KEY_STRING: where the value is one ${file:PATH} and nothing else, the char * behind the field is the path,
+	 * for who reads it again; else NULL */
+	KEY_KEEP_FILE = 1u << 7,
 };
 
 struct key {

@@ -17,8 +17,8 @@
  *
  * Each call with a deadline may suspend and may fail.  WEIR_ENOSPC, WEIR_EBUSY, WEIR_EAGAIN: try again later; what was
  * given is still the caller's after any failure, and err->text says more unless cancelled or closed.  A durable broker
- * has stored what put() and ack() were given when they return; the others may return before that, and what they were
- * given is stored, in order, with the next.
+ * has stored what put(), extend() and ack() were given when they return; the others may return before that, and what
+ * they were given is stored, in order, with the next.
  */
 #ifndef PORT_QUEUE_H
 #define PORT_QUEUE_H

@@ -20,6 +20,7 @@ enum step_verdict {
 	STEP_RETRY,   /* failed, may work next time: why */
 	STEP_REFUSED, /* not attempted, or asked to come back: as STEP_RETRY, but uses up no attempt */
 	STEP_DEAD,    /* failed for good: why */
+	STEP_WAIT, /* what it began is not done yet: *note says what, and it is asked again after `after`; no failure */
 	STEP_CANCELED,
 };
 
@@ -43,9 +44,14 @@ struct step_call {
 	struct value_list *outputs; /* to append to */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
+	char **note;     /* what the step keeps of this value from one STEP_WAIT to the next, a text, malloc'ed; NULL at
+			    first, and the first STEP_WAIT sets it.  Whatever happens until it is done, it is there */
 	weir_nsec after; /* set by the step with STEP_RETRY: it is not tried again sooner; 0: when the backoff says */
+	bool rejects;    /* set by the step with STEP_RETRY: it takes its input for wrong, which is to be made again */
 	bool pause;      /* set by the step with STEP_REFUSED: nothing is to be attempted until somebody resumes the
 			    run; why says what is to be done */
+	bool stop;       /* set by the step with STEP_REFUSED: it can process no item, and needs another config; why
+			    says what is wrong.  Then the run ends */
 	bool given_up;   /* set by the step: STEP_DEAD without an attempt, it has waited for too long */
 	char why[256];   /* set by the step unless STEP_OK: one line, "class: detail", such as "status: 503",
 			    "timeout: no first byte in 10 s", "connect: refused", "not json: an HTML page" */
@@ -99,6 +105,9 @@ struct step_ops {
 	 * of (run, item, input, attempt, leg); its own, or written to room.  NULL: none, since nothing can be made of
 	 * the input, as the run will say. */
 	const char *(*upstream)(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES]);
+	/* Whether what it makes may not be kept for the item's next attempt, in which it is to run again; NULL: it may.
+	 * Only of steps that call an upstream: what others make costs nothing, and is kept or not. */
+	bool (*forgets)(const void *config);
 	bool (*reads_meta)(const void *config); /* whether it reads value->meta of its input; NULL: no */
 	unsigned (*held)(const void *config);   /* descriptors that it needs whatever is under way; NULL: none */
 	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less

@@ -199,6 +199,10 @@ void spec_release(const struct key *keys, void *config)
 		void *field = (char *)config + key->offset;
 		switch (key->type) {
 		case KEY_STRING:
+			if (key->flags & KEY_KEEP_FILE)
+				free(((char **)field)[1]);
+			free(*(char **)field);
+			break;
 		case KEY_FIELD:
 		case KEY_PATH_IN:
 		case KEY_PATH_OUT:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/table.h>
 
 #include "data/crc.h"
 #include "data/units.h"
@@ -329,6 +330,26 @@ char *spec_meaning_place(const char *meaning, const char *section)
 	free(path);
 	free(table);
 	return n < 0 ? NULL : place;
+}
+
+/* The number of the step that a line is about, from 1; 0: of none. */
+static size_t step_of(const struct line *line)
+{
+	static const char steps[] = "steps.";
+	size_t n = sizeof steps - 1;
+	return line->path_n > n && memcmp(line->path, steps, n) == 0 ? strtoull(line->path + n, NULL, 10) : 0;
+}
+
+/* A sum, since a later release may write the lines in another order. */
+void spec_meaning_steps(const char *meaning, uint64_t *ret_numbers, size_t n)
+{
+	struct line line;
+	memset(ret_numbers, 0, (n + 1) * sizeof *ret_numbers);
+	while (take_line(&meaning, &line)) {
+		size_t bytes = (size_t)(line.value + line.value_n - line.path);
+		for (size_t i = step_of(&line); i && i <= n && line.mark == '='; i++)
+			ret_numbers[i] += weir_hash(WEIR_HASH, line.path, bytes);
+	}
 }
 
 /* ---- comparing ---- */

@@ -36,6 +36,7 @@
 
 #include "data/buf.h"
 
+#include <stdint.h>
 #include <weir/base.h>
 
 struct spec_node;
@@ -50,6 +51,10 @@ int spec_meaning_compare(const char *was, const char *is, struct buf *change, st
 
 /* The value at a path, such as "dead_letter.path"; malloc'ed, NULL if there is none or `meaning` cannot be read. */
 char *spec_meaning_value(const char *meaning, const char *path);
+
+/* What the first 0, 1, ... n steps do to an item, each as a number that outlives a release: of the keys that are
+ * written.  A step that is not in the text does nothing.  ret_numbers has room for n + 1. */
+void spec_meaning_steps(const char *meaning, uint64_t *ret_numbers, size_t n);
 
 /* Where the sink writes that a section ("sink", "dead_letter") has: "orders.jsonl", "orders.db, table orders", or its
  * name.  malloc'ed, NULL if there is none. */

@@ -414,6 +414,18 @@ static int fill_json_program(struct spec_load *load, const struct key *key, cons
 	return spec_value_fill(load, &program, node, config);
 }
 
+/* Of a text that is one ${file:PATH}. */
+static int keep_file(struct spec_load *load, const char *text, char **ret_path)
+{
+	const char *path = text + strlen("${file:"), *end = strchr(text, '}');
+	if (strncmp(text, "${file:", strlen("${file:")) != 0 || !end || end[1])
+		return 0;
+	char *name = strndup(path, (size_t)(end - path));
+	*ret_path = name ? spec_resolve(load, name) : NULL;
+	free(name);
+	return *ret_path ? 0 : spec_fail_memory(load);
+}
+
 int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config)
 {
 	void *field = (char *)config + key->offset;
@@ -441,6 +453,8 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 	if (code == 0)
 		code = read_text(load, key, node, text, field);
 	free(text);
+	if (code == 0 && (key->flags & KEY_KEEP_FILE))
+		code = keep_file(load, node->text, (char **)field + 1);
 	if (code == 0)
 		spec_doubt(load, key, node);
 	return code;

@@ -82,6 +82,23 @@ WEIR_API int weir_child_call(struct weir_child *child, const char *line, size_t 
 
 WEIR_API void weir_child_stats(const struct weir_child *child, struct weir_child_stats *ret_stats);
 
+/* How a program ended that ran once.  Texts are allocated with malloc, end with a NUL that is not counted, and belong
+ * to the caller. */
+struct weir_child_end {
+	char *output; /* what it wrote on descriptor 1 */
+	size_t output_bytes;
+	char *complaint; /* … and on 2: the first 4 KiB */
+	size_t complaint_bytes;
+	int exit_code; /* -1: it did not exit by itself */
+	int signal;    /* that killed it; 0: none */
+};
+
+/* Runs a program once, with nothing to read, until it has closed its output: argv, envp, answer_bytes, memory_bytes and
+ * time_limit of the options count.  Then it has a second to exit.  0, however it ended.  -EFBIG: more output than
+ * answer_bytes.  WEIR_ETIMEDOUT, WEIR_ECANCELED, WEIR_EMFILE, WEIR_ENOMEM, -ENOENT and what else posix_spawn says.  In
+ * each case it is gone, and what it started with it. */
+WEIR_API int weir_child_run(const struct weir_child_options *opts, struct weir_child_end *ret_end, weir_nsec deadline);
+
 #ifdef __cplusplus
 }
 #endif

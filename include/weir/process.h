@@ -209,7 +209,8 @@ struct weir_attempt {
 	/* For the job to set, when it knows better. */
 	enum weir_outcome outcome; /* of a job that failed; preset to FAILED; TIMED_OUT follows from the code */
 	bool permanent;            /* trying again is useless */
-	bool refund;               /* this one is to use up no attempt and no time: it was not the job's fault */
+	bool refund;               /* this one is to use up no attempt and no time: it was not the job's fault, or, with
+				    * a GOOD outcome, no failure: what the job asks for is not there yet */
 	weir_nsec not_before;      /* of the next attempt; 0: as the backoff says */
 	struct weir_hint hint;     /* what the server stated about its limits */
 	weir_nsec took;            /* how long the call itself took, if the attempt was more than that; 0: all of it */

@@ -264,7 +264,8 @@ static bool is_refunded(const struct weir_attempt *attempt, weir_nsec *ret_opens
 {
 	const struct weir__call *call = attempt->call;
 	bool excused = is_excused(attempt, attempt->permanent, ret_opens);
-	if (attempt->outcome == WEIR_OUTCOME_GOOD || (attempt->permanent && !excused))
+	bool is_own = attempt->outcome == WEIR_OUTCOME_GOOD && !attempt->refund;
+	if (is_own || (attempt->permanent && !excused))
 		return false;
 	if (excused || attempt->outcome == WEIR_OUTCOME_THROTTLED) {
 		weir_nsec until = call->gate ? weir__attempts_knock(call->attempts, call->gate) : 0;

@@ -3,9 +3,10 @@
  * Starting and ending a child process.
  *
  * posix_spawn(), since a threaded process must not fork without exec; a pidfd, since SIGCHLD belongs to the
- * application.  The child gets one end of a socket pair as its input and output, /dev/null for its complaints, no other
- * descriptor, default signal handling, and a process group of its own: Ctrl-C does not reach it, and what it started
- * is killed together with it.  It ends with its parent because it then reads end of file.
+ * application.  The child gets one end of a socket pair as its input and output, /dev/null for its complaints (or, if
+ * somebody reads those, for its input), no other descriptor, default signal handling, and a process group of its own:
+ * Ctrl-C does not reach it, and what it started is killed together with it.  It ends with its parent because it then
+ * reads end of file.
  */
 #include "sync/subprocess.h"
 
@@ -31,13 +32,18 @@
 #define UNDER_SANITIZER 0
 #endif
 
-static int add_actions(posix_spawn_file_actions_t *actions, int fd)
+/* complaints: -1 if nobody reads them. */
+static int add_actions(posix_spawn_file_actions_t *actions, int fd, int complaints)
 {
-	int code = posix_spawn_file_actions_adddup2(actions, fd, STDIN_FILENO);
-	if (!code)
-		code = posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
-	if (!code)
+	int code = posix_spawn_file_actions_adddup2(actions, fd, STDOUT_FILENO);
+	if (!code && complaints >= 0)
+		code = posix_spawn_file_actions_adddup2(actions, complaints, STDERR_FILENO);
+	else if (!code)
 		code = posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	if (!code && complaints >= 0)
+		code = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	else if (!code)
+		code = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDIN_FILENO);
 	if (!code)
 		code = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
 	return code;
@@ -58,8 +64,7 @@ static int set_attributes(posix_spawnattr_t *attributes)
 					POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 }
 
-/* Starts the program with fd as its input and output. */
-static int spawn(const struct weir_child_options *opts, int fd, pid_t *ret_pid)
+static int spawn(const struct weir_child_options *opts, int fd, int complaints, pid_t *ret_pid)
 {
 	static char *const nothing[] = {NULL};
 	posix_spawn_file_actions_t actions;
@@ -70,7 +75,7 @@ static int spawn(const struct weir_child_options *opts, int fd, pid_t *ret_pid)
 		posix_spawn_file_actions_destroy(&actions);
 		return WEIR_ENOMEM;
 	}
-	int code = add_actions(&actions, fd);
+	int code = add_actions(&actions, fd, complaints);
 	if (!code)
 		code = set_attributes(&attributes);
 	if (!code)
@@ -99,7 +104,7 @@ static int reap(pid_t pid)
 	return status;
 }
 
-int weir__subprocess_start(const struct weir_child_options *opts, struct weir__subprocess *ret_process)
+int weir__subprocess_start(const struct weir_child_options *opts, int complaints, struct weir__subprocess *ret_process)
 {
 	struct weir__subprocess process = {.pidfd = -1};
 	int pair[2];
@@ -111,7 +116,7 @@ int weir__subprocess_start(const struct weir_child_options *opts, struct weir__s
 	process.fd = pair[0];
 	int code = fcntl(pair[0], F_SETFL, O_NONBLOCK) ? -errno : weir_io_open(pair[0], &process.io);
 	if (!code)
-		code = spawn(opts, pair[1], &process.pid);
+		code = spawn(opts, pair[1], complaints, &process.pid);
 	close(pair[1]);
 	if (code)
 		goto fail;

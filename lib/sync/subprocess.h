@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One child process at the other end of a socket pair; child.c makes a pool of them. */
+/* One child process at the other end of a socket pair; child.c makes a pool of them, child_run.c runs one to its end.
+ */
 #ifndef SYNC_SUBPROCESS_H
 #define SYNC_SUBPROCESS_H
 
@@ -20,8 +21,9 @@ struct weir__end {
 	int signal;    /* that killed it, from elsewhere; 0: none.  Neither: it was killed here. */
 };
 
-/* Starts argv, envp, memory_bytes of the options.  What posix_spawn() says, WEIR_EMFILE, WEIR_ENOMEM. */
-int weir__subprocess_start(const struct weir_child_options *opts, struct weir__subprocess *ret_process);
+/* Starts argv, envp, memory_bytes of the options.  complaints: a descriptor on which the child writes them; then it has
+ * nothing to read.  -1: they are thrown away.  What posix_spawn() says, WEIR_EMFILE, WEIR_ENOMEM. */
+int weir__subprocess_start(const struct weir_child_options *opts, int complaints, struct weir__subprocess *ret_process);
 
 /* Closes the parent's end, gives the child `grace` to end by itself, kills it and what it has started, and reaps it.
  * Suspends, and is not to be cancelled: the caller has entered a shield.  *process is zeroed. */

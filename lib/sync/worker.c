@@ -176,7 +176,7 @@ int weir__worker_start(struct child_worker *worker)
 	const struct weir_child_options *opts = &worker->pool->options;
 	int code = weir__bytes_reserve(&worker->out, opts->preamble_bytes);
 	if (!code)
-		code = weir__subprocess_start(opts, &worker->process);
+		code = weir__subprocess_start(opts, -1, &worker->process);
 	if (code)
 		return code;
 	worker->started = weir_now();

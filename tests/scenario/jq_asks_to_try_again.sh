@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# error({retry: true}) in jq: the item is tried again from the first step, not before the time that the error states, and
+# error({retry: true}) in jq: the item is tried again from the request on whose answer it is, not before the time that the error states, and
 # uses up an attempt; a dead letter has the reason of the last one.  Other errors stay final.
 mock
 pipeline <<'YAML'

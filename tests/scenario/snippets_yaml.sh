@@ -10,6 +10,10 @@ seq 20 >urls.txt
 echo secret >token
 cp /etc/ssl/certs/ca-certificates.crt company.pem
 mock
+token_server
+printf '#!/bin/sh\necho secret\n' >gcloud
+chmod +x gcloud
+export PATH=$PWD:$PATH
 export TOKEN=secret CONCURRENCY=10 API_URL=$MOCK_URL
 
 # blocks FILE: each ```yaml block as FILE:LINE in blocks/.
@@ -26,7 +30,7 @@ for text in "$TREE"/docs/*.md; do blocks "$text"; done
 # The block with what it lacks, on the mock that runs here, with fewer items.
 complete() {
 	grep -q '^source:' "$1" || echo 'source: { range: 1-20 }'
-	sed "s|http://127\.0\.0\.1:8080|$MOCK_URL|; s|range: 1-1000|range: 1-20|" "$1"
+	sed "s|http://127\.0\.0\.1:8080/token|$SERVER/token|; s|http://127\.0\.0\.1:8080|$MOCK_URL|; s|range: 1-1000|range: 1-20|" "$1"
 	grep -q '^sink:' "$1" || echo 'sink: { jsonl: { path: rest.jsonl, on_start: replace } }'
 }
 

@@ -7,6 +7,7 @@
 #
 #   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
 #   mock_stop, mock_restart     with the same port and options
+#   token_server                starts tests/support/token_server; $SERVER is its address
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
@@ -104,6 +105,14 @@ mock_stop() {
 mock_restart() {
 	mock_stop
 	mock_start
+}
+
+token_server() {
+	"$TREE/tests/support/token_server" &
+	pids+=($!)
+	wait_until 10 test -s token_server.port
+	SERVER=http://127.0.0.1:$(cat token_server.port)
+	export SERVER
 }
 
 # The whole answer of the mock to a GET, status line and headers first.

@@ -446,6 +446,24 @@ static int use_children(void *arg)
 	return 0;
 }
 
+static int run_program(void *arg)
+{
+	static const char *const argv[] = {"/bin/sh", "-c", "echo out; echo error >&2; exit 3", NULL};
+	char untouched;
+	struct weir_child_end end = {.output = &untouched};
+	int code = weir_child_run(&(struct weir_child_options){.argv = argv}, &end, WEIR_FOREVER);
+	(void)arg;
+	if (code) {
+		check(code == WEIR_ENOMEM || is_shortage(code) || faults_are(FAULT_HARD));
+		check(end.output == &untouched);
+		return 0;
+	}
+	check(!strcmp(end.output, "out\n") && !strcmp(end.complaint, "error\n") && end.exit_code == 3);
+	free(end.output);
+	free(end.complaint);
+	return 0;
+}
+
 /* Most of the first 128 records and stacks are in use: the fibers of the pool are the first to need more. */
 static int wait_for_event(void *arg)
 {
@@ -582,6 +600,7 @@ const struct workload workloads[] = {
 	{"threads", use_threads, ALL_MEMORY | 1u << FAULT_INTERRUPT, 0},
 	{"descriptors", use_descriptors, ALL_MEMORY | TRANSFERS, 0},
 	{"children", use_children, ALL_MEMORY | TRANSFERS, 0},
+	{"program", run_program, ALL_MEMORY | TRANSFERS, 0},
 	{"crowd", use_children_in_a_crowd, 1u << FAULT_MEMORY, 0},
 	{0},
 };

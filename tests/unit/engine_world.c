@@ -291,6 +291,7 @@ struct engine_options options_of_world(void)
 	return (struct engine_options){.dead_adapter = &fake_sink,
 				       .dead_config = &letters_config,
 				       .state = world.state,
+				       .wish = world.adopts ? WISH_ADOPT : WISH_RESUME,
 				       .note = take_note,
 				       .most_concurrency = world.most ? world.most : 40};
 }

@@ -22,6 +22,7 @@ struct world {
 	weir_nsec write_time;
 	int source_open, source_resume, sink_open, sink_start; /* answers of these calls */
 	const char *state; /* the state folder: the broker is a durable one; NULL: that in memory */
+	bool adopts;       /* an earlier run with other steps is continued */
 	size_t most;       /* at once; 0: 40 */
 	void (*meanwhile)(struct engine *engine); /* called once, stop_after into the run, instead of a stop; or NULL */
 	struct engine *engine;                    /* while it runs */

@@ -320,3 +320,25 @@ FIBER_TEST(broker_stop_keeps_what_is_ready)
 		ck_assert_int_eq(ops->close(broker, &err), 0);
 	}
 }
+
+FIBER_TEST(broker_memory_takes_nothing_new_while_records_fill_its_room)
+{
+	ops = broker_memory_adapter.broker;
+	struct broker *broker = open_broker(10);
+	struct item *items[2];
+	char record[900] = "";
+	for (uint64_t i = 1; i <= 2; i++)
+		ck_assert_int_eq(put_one(broker, i, WEIR_TRY), 0);
+	ck_assert_int_eq(ops->queue.lease(broker, items, 2, &err, WEIR_TRY), 2);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(value_copy(&items[i]->record, record, sizeof record), 0);
+		ck_assert_int_eq(ops->queue.nack(broker, items[i], WEIR_SEC, &err, WEIR_FOREVER), 0);
+	}
+	ck_assert_int_eq(put_one(broker, 3, WEIR_TRY), WEIR_EAGAIN);
+	items[0] = lease_one(broker, WEIR_FOREVER);
+	ck_assert_uint_eq(items[0]->record.len, sizeof record);
+	ck_assert_int_eq(put_one(broker, 3, WEIR_TRY), 0);
+	items[1] = lease_one(broker, WEIR_FOREVER);
+	ack(broker, items, 2);
+	ck_assert_int_eq(ops->close(broker, &err), 0);
+}

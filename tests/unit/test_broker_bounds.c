@@ -147,3 +147,35 @@ FIBER_TEST(broker_sqlite_bury_of_the_last_item_ends_the_run)
 	broker_past_fini(&past);
 	ck_zero(ops->close(broker, &err));
 }
+
+FIBER_TEST(broker_sqlite_counts_records_that_wait_in_its_window)
+{
+	static const struct setting setting = {100, 10000, 1 << 30, 1 << 30};
+	const char *folder = new_folder();
+	struct broker *broker = open_broker(folder, &setting);
+	struct item *items[20], *item;
+	char record[1000];
+	memset(record, 'x', sizeof record);
+	ck_zero(put_range(broker, 1, 20, 10, WEIR_TRY));
+	size_t held = durable(broker)->held_bytes;
+	ck_assert_int_eq(ops->queue.lease(broker, items, 20, &err, WEIR_TRY), 20);
+	for (int i = 0; i < 20; i++) {
+		ck_zero(value_copy(&items[i]->record, record, sizeof record));
+		ops->queue.nack(broker, items[i], WEIR_SEC, &err, WEIR_FOREVER);
+	}
+	ck_assert_uint_eq(durable(broker)->held_bytes, held + 20 * sizeof record);
+	ck_zero(put_range(broker, 21, 30, 10, WEIR_TRY)); /* it is too much already: they stay on disk */
+	ck_assert_uint_eq(durable(broker)->backlog.items, 10);
+	ck_zero(ops->close(broker, &err));
+	broker = open_broker(folder, &setting);
+	weir_sleep(10 * WEIR_MSEC); /* as many are read back as fit */
+	ck_assert_uint_eq(durable(broker)->held_items, 9);
+	for (int i = 0; i < 30; i++) {
+		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+		ck_assert_uint_eq(item->record.len, item->position <= 20 ? sizeof record : 0);
+		ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
+		ck_assert_uint_le(durable(broker)->held_bytes, setting.window_bytes);
+	}
+	ck_assert_uint_eq(durable(broker)->held_bytes, 0);
+	ck_zero(ops->close(broker, &err));
+}

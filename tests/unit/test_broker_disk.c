@@ -134,7 +134,7 @@ FIBER_TEST(broker_sqlite_keeps_ages_and_the_record_of_a_retry)
 	weir_sleep(3 * WEIR_SEC);
 	ck_zero(value_copy(&item->record, "job 7", 5));
 	ck_zero(ops->queue.extend(broker, item, &err, WEIR_FOREVER));
-	weir_sleep(WEIR_SEC); /* as a process that is killed: what it was told last is written */
+	weir_sleep(WEIR_SEC);
 	ck_zero(ops->queue.nack(broker, item, 0, &err, WEIR_FOREVER));
 	ck_zero(ops->close(broker, &err));
 	broker = open_broker(folder, &roomy);

@@ -395,6 +395,25 @@ FIBER_TEST(broker_sqlite_crash_loses_nothing_and_brings_nothing_back)
 	ck_zero(ops->close(crash.broker, &err));
 }
 
+FIBER_TEST(broker_sqlite_has_stored_a_record_when_extend_returns)
+{
+	struct copy copy = {new_folder(), new_folder()};
+	struct broker *broker = open_broker(copy.from, &roomy);
+	struct item *item;
+	ck_zero(put_range(broker, 1, 1, 30, WEIR_FOREVER));
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+	ck_zero(value_copy(&item->record, "job 7", 5));
+	ck_zero(ops->queue.extend(broker, item, &err, WEIR_FOREVER));
+	ck_zero(broker_on_thread(durable(broker), copy_folder, &copy));
+	ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
+	ck_zero(ops->close(broker, &err));
+	broker = open_broker(copy.to, &roomy);
+	ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+	ck_assert_str_eq(item->record.data, "job 7");
+	ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
+	ck_zero(ops->close(broker, &err));
+}
+
 /* The number of free pages in the file's head is wrong, which only a check of all pages finds. */
 static void damage(const char *folder)
 {

@@ -170,3 +170,11 @@ TEST(buf_makes_visible_what_would_act_on_a_terminal)
 	EXPECT_VISIBLE("\xED\xA0\x80\xE2\x80", "\\u00ed\\u00a0\\u0080\\u00e2\\u0080");
 	expect_visible("a\n\x1b\n", 4, true, "a\n\\u001b\n");
 }
+
+TEST(buf_percent_encodes_all_but_plain_bytes)
+{
+	struct buf buf = {0};
+	ck_assert_int_eq(buf_add_percent(&buf, "aZ0-._~ /+%=\xc3\xa4\0", 15), 0);
+	ck_assert_str_eq(buf.data, "aZ0-._~%20%2F%2B%25%3D%C3%A4%00");
+	buf_fini(&buf);
+}

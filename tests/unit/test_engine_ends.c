@@ -3,6 +3,7 @@
  */
 #include "unit/engine_world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 FIBER_TEST(engine_stop_drains_what_is_in_the_steps)
@@ -46,6 +47,29 @@ static enum step_verdict die(struct step_call *call, int number)
 	(void)number;
 	strcpy(call->why, "status: 401");
 	return weir_sleep(WEIR_MSEC) ? STEP_CANCELED : STEP_DEAD;
+}
+
+/* As a step does whose config is wrong. */
+static enum step_verdict stop(struct step_call *call, int number)
+{
+	if (weir_sleep(WEIR_MSEC))
+		return STEP_CANCELED;
+	call->stop = number >= 20;
+	snprintf(call->why, sizeof call->why, "auth: refused");
+	return call->stop ? STEP_REFUSED : pass(call, number);
+}
+
+FIBER_TEST(engine_ends_with_the_reason_of_a_step_that_can_process_nothing)
+{
+	struct plan_adapter step;
+	struct plan plan = plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 1000, .step = stop};
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_GAVE_UP);
+	ck_assert_str_eq(stats.reason, "auth: refused");
+	ck_assert_uint_eq(stats.dead, 0);
+	ck_assert_uint_le(stats.succeeded, 19);
+	ck_assert_uint_ge(stats.unfinished, 10);
 }
 
 FIBER_TEST(engine_stops_when_too_many_of_the_first_die)

@@ -105,6 +105,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "steps.1.when.2.if = .b\n"
 				       "steps.1.when.2.then = throttled\n"
 				       "steps.1.when.2.after = .c\n"
+				       "steps.1.memo ! true\n"
 				       "steps.1.max_connections ! 0\n"
 				       "steps.1.max_body ! 10485760B\n"
 				       "steps.1.concurrency ! 9\n"
@@ -191,6 +192,12 @@ TEST(meaning_names_what_has_changed)
 		 "it was \"steps.1.headers.A: b\", now it is absent"},
 		{"steps:\n  - http: {url: 'http://h/', auth: {bearer: a}}\n",
 		 "steps:\n  - http: {url: 'http://h/', auth: {bearer: b}}\n", ""},
+		{"steps:\n  - http: {url: 'http://h/', auth: {bearer: a}}\n",
+		 "steps:\n  - http: {url: 'http://h/', auth: {exec: [a, b], ttl: 1h}}\n", ""},
+		{"steps:\n  - http: {url: 'http://h/', auth: {exec: [a]}}\n",
+		 "steps:\n  - http: {url: 'http://h/', auth: {oauth2: {token_url: 'http://h/t', client_id: a, "
+		 "client_secret: b}}}\n",
+		 ""},
 		{"dead_letter: {jsonl: {path: a}}\n", "dead_letter: {csv: {path: a, columns: [b]}}\n",
 		 "it was \"dead_letter: jsonl\", now it is \"dead_letter: csv\""},
 	};

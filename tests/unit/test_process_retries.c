@@ -111,6 +111,40 @@ FIBER_TEST(process_does_not_postpone_a_whole_store_over_and_over)
 	free_world(world);
 }
 
+/* Asks for something until it is there. */
+static int ask_for_a_while(struct world *world, unsigned id, struct weir_attempt *attempt)
+{
+	(void)world, (void)id;
+	ck_assert_uint_eq(attempt->number, 1);
+	if (weir_now() >= store.down_until)
+		return 0;
+	attempt->outcome = WEIR_OUTCOME_GOOD;
+	attempt->refund = true;
+	attempt->hint.retry_after = WEIR_SEC;
+	return WEIR_EIO;
+}
+
+FIBER_TEST(process_job_may_ask_again_after_a_call_that_went_well)
+{
+	struct world *world = new_world(new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_QUEUE,
+										 .concurrency = 4,
+										 .queue_timeout = 10 * WEIR_SEC,
+										 .retry.attempts = 1,
+										 .retry.elapsed = WEIR_SEC}),
+					100);
+	struct weir_process_stats stats;
+	struct weir_policy_stats policy;
+	store = (struct store){.down_until = weir_now() + 60 * WEIR_SEC};
+	world->latency = WEIR_MSEC;
+	world->answer = ask_for_a_while;
+	ck_assert_int_eq(weir_process(&world->process, &stats, WEIR_FOREVER), 0);
+	ck_assert_uint_eq(stats.succeeded, 100);
+	weir_policy_stats(world->process.policy, &policy);
+	ck_assert_uint_eq(policy.attempts, 100);
+	ck_assert_uint_ge(policy.refunded, 1000);
+	free_world(world);
+}
+
 /* Calls take some milliseconds and fail, so that they end when others are due. */
 static int refuse_after_a_while(struct world *world, unsigned id, struct weir_attempt *attempt)
 {

@@ -47,6 +47,22 @@ TEST(secret_is_hidden_in_all_its_forms)
 	secret_clear();
 }
 
+TEST(secret_is_hidden_until_each_who_added_it_has_forgotten_it)
+{
+	static const char token[] = "a/b c-7731";
+	add(token);
+	add(token);
+	add("a%2Fb%20c-7731"); /* a form of the other */
+	secret_forget(token, strlen(token));
+	ck_assert_str_eq(hidden("<a/b c-7731> <a%2fb%20c-7731>"), "<***> <***>");
+	secret_forget(token, strlen(token));
+	ck_assert_str_eq(hidden("<a/b c-7731> <a%2Fb%20c-7731>"), "<a/b c-7731> <***>");
+	secret_forget("a%2Fb%20c-7731", strlen("a%2Fb%20c-7731"));
+	secret_forget("never added", strlen("never added"));
+	ck_assert_str_eq(hidden("<a%2Fb%20c-7731>"), "<a%2Fb%20c-7731>");
+	secret_clear();
+}
+
 TEST(secret_that_was_cut_at_the_end_is_hidden)
 {
 	add("c4n4ry-7731");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <weir/group.h>
 
 #include "codec/codec.h"
@@ -27,6 +28,7 @@ struct bed {
 	size_t value;
 	weir_nsec longest;
 	bool explain; /* step_call.explain */
+	char *note;
 };
 
 static struct template *make_template(const char *text, unsigned flags)
@@ -70,10 +72,12 @@ static void free_bed(struct bed *bed)
 	mock_server_free(bed->server);
 	mock_config_fini(&bed->mock_config);
 	template_free(bed->config.url);
+	template_free(bed->config.poll_url);
 	template_free(bed->config.body);
 	template_free(bed->config.json.template);
 	for (size_t i = 0; i < bed->config.headers.n; i++)
 		template_free(bed->config.headers.headers[i].value);
+	free(bed->note);
 	free(bed);
 }
 
@@ -134,6 +138,7 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 					  .may_die = last,
 					  .evidence = &evidence,
 					  .explain = bed->explain,
+					  .note = &bed->note,
 					  .outputs = &outcome.outputs};
 	call_upstream(bed, &outcome);
 	outcome.evidence = test_format("%s", evidence.data ? evidence.data : "");
@@ -332,6 +337,70 @@ LOOP_TEST(step_http_rule_that_cannot_be_asked_is_named)
 		struct outcome got = run(bed, "{}");
 		ck_assert_int_eq(got.verdict, STEP_DEAD);
 		ck_assert_str_eq(got.call.why, rows[i].why);
+		free_bed(bed);
+	}
+}
+
+LOOP_TEST(step_http_asks_for_a_job_where_its_answer_says)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo?id=7");
+	bed->config.poll_every = 5 * WEIR_SEC;
+	bed->config.poll_url = make_template("/echo?of=${.method}&after=${meta.status}", TEMPLATE_URL);
+	bed->config.poll_done = (char[]){".body.method == \"GET\" and .body.body == \"\""};
+	bed->config.body = make_template("{\"n\":${.n}}", 0);
+	bed->config.method = STEP_HTTP_POST;
+	struct outcome got = run(bed, "{\"n\":7}");
+	ck_assert_int_eq(got.verdict, STEP_WAIT);
+	ck_assert_int_eq(got.call.after, 5 * WEIR_SEC);
+	ck_assert_int_eq(got.told, WEIR_OUTCOME_GOOD);
+	got = run(bed, "{\"n\":7}");
+	ck_assert_msg(got.verdict == STEP_OK, "%s", got.call.why);
+	ck_assert_msg(strstr(got.text, "/echo?of=POST&after=200"), "%s", got.text);
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_job_has_a_longest_time)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/202");
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	bed->config.poll_every = 5 * WEIR_SEC;
+	bed->config.poll_at_most = 60 * WEIR_SEC;
+	const char *url = template_text(bed->config.url);
+	bed->note = strdup(test_format("%lld000 %s", (long long)now.tv_sec - 58, url));
+	struct outcome got = run(bed, "{}");
+	ck_assert_int_eq(got.verdict, STEP_WAIT); /* asked once more, in the end */
+	ck_assert_int_le(got.call.after, 3 * WEIR_SEC);
+	free(bed->note);
+	bed->note = strdup(test_format("%lld000 %s", (long long)now.tv_sec - 60, url));
+	got = run(bed, "{}");
+	ck_assert_int_eq(got.verdict, STEP_DEAD);
+	ck_assert_str_eq(got.call.why, "poll: the job has taken longer than poll.at_most");
+	free_bed(bed);
+}
+
+LOOP_TEST(step_http_job_that_cannot_be_asked_for_is_a_dead_letter)
+{
+	static const struct {
+		const char *url, *done, *why;
+	} rows[] = {
+		{NULL, "empty", "poll: done gives 0 outputs, expected one"},
+		{NULL, "false", "poll: the answer has no header Location; set poll.url"},
+		{"${.nix}", "false", "poll: nothing at .nix"},
+		{"http://${meta.headers.nix}/", "false", "poll: nothing at meta.headers.nix"},
+		{"http://127.0.0.2/${.method}", "false", ""},
+		{"//127.0.0.2/", "false", "poll: the job is at another host, http://127.0.0.2:80; "},
+		{"http://a b/", "false", "poll: the address of the job "},
+		{"ftp://127.0.0.1/", "false", "poll: the address of the job "},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+		bed->config.poll_every = WEIR_SEC;
+		bed->config.poll_done = (char *)(uintptr_t)rows[i].done;
+		bed->config.poll_url = rows[i].url ? make_template(rows[i].url, 0) : NULL;
+		struct outcome got = run(bed, "{}");
+		ck_assert_int_eq(got.verdict, *rows[i].why ? STEP_DEAD : STEP_WAIT);
+		ck_assert_msg(!strncmp(got.call.why, rows[i].why, strlen(rows[i].why)), "%s", got.call.why);
 		free_bed(bed);
 	}
 }
@@ -1033,4 +1102,29 @@ LOOP_TEST(step_http_record_of_bytes_that_are_no_text)
 	expect_record(&got, STEP_OK, 200, true, NULL);
 	ck_assert_ptr_nonnull(strstr(got.text, "\"body\":null,\"body_base64\":\""));
 	free_bed(bed);
+}
+
+LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.}");
+	bed->config.bearer = (char[]){"first"};
+	bed->config.bearer_file = (char *)(uintptr_t)test_write_file("token", "first\n");
+	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
+
+	/* The same token is no new one, and neither is what is not a token. */
+	struct outcome outcome = run(bed, "401");
+	ck_assert_int_eq(outcome.verdict, STEP_DEAD);
+	ck_assert_str_eq(outcome.call.why, "status: 401");
+	test_write_file("token", "");
+	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+
+	test_write_file("token", "second\n");
+	outcome = run(bed, "401");
+	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
+	ck_assert_str_eq(outcome.call.why, "status: 401; the token was renewed");
+	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+	test_write_file("token", "third\n");
+	ck_assert_int_eq(run(bed, "403").verdict, STEP_DEAD);
+	free_bed(bed);
+	secret_clear();
 }

@@ -274,6 +274,8 @@ static int sqlite_lease(struct broker *handle, struct item **ret_items, size_t m
 	}
 	if (n < 0)
 		return n == WEIR_ECLOSED && broker->failed.code ? broker_answer_failed(broker, err) : n;
+	for (int i = 0; i < n; i++)
+		broker->held_bytes -= ret_items[i]->record.len;
 	if (broker->backlog.n && broker->line.n <= broker->capacity_items / 8)
 		weir_event_set(broker->hungry);
 	return n;
@@ -296,6 +298,7 @@ static int sqlite_nack(struct broker *handle, struct item *item, weir_nsec wait,
 	struct sqlite_broker *broker = (struct sqlite_broker *)handle;
 	(void)err, (void)deadline;
 	bool unchanged = !item->attempts && !item->retried && !item->record.data && wait <= 0;
+	broker->held_bytes += item->record.len;
 	broker_line_give_back(&broker->line, item, wait);
 	if (!unchanged)
 		broker_commit_retry(broker, item);
@@ -306,10 +309,11 @@ static int sqlite_nack(struct broker *handle, struct item *item, weir_nsec wait,
 static int sqlite_extend(struct broker *handle, struct item *item, struct weir_error *err, weir_nsec deadline)
 {
 	struct sqlite_broker *broker = (struct sqlite_broker *)handle;
-	(void)err, (void)deadline;
+	struct broker_request flush = {.kind = REQUEST_FLUSH};
+	(void)deadline;
 	item->due = 0;
 	broker_commit_retry(broker, item);
-	return 0;
+	return broker_commit(broker, &flush, err);
 }
 
 static int sqlite_bury(struct broker *handle, struct item *item, struct weir_error *err, weir_nsec deadline)

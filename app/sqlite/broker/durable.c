@@ -3,7 +3,8 @@
  * What all other files of the broker stand on: its thread, its failure, its end, and the window.
  *
  * held_items counts what is in the window and never exceeds the capacity, for which the line has room: taking an item
- * back cannot fail and does not wait.  After stop() nothing becomes ready any more; what is here then, is in the store,
+ * back cannot fail and does not wait.  held_bytes has the records of those that wait, too, which may be more than its
+ * share: then nothing new comes in.  After stop() nothing becomes ready any more; what is here then, is in the store,
  * too, and is just forgotten at the end.
  */
 #include "sqlite/broker/durable.h"
@@ -56,7 +57,7 @@ bool broker_window_fits(const struct sqlite_broker *broker, size_t items, size_t
 void broker_window_admit(struct sqlite_broker *broker, struct item *item)
 {
 	broker->held_items++;
-	broker->held_bytes += broker_item_bytes(item);
+	broker->held_bytes += broker_item_bytes(item) + item->record.len;
 	broker_line_add(&broker->line, item);
 }
 

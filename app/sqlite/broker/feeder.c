@@ -112,8 +112,9 @@ static size_t admit_loaded(struct sqlite_broker *broker, size_t n, size_t *ret_s
 	for (size_t i = 0; i < n; i++) {
 		struct item *item = broker->loaded[i];
 		bool is_new = item->id > broker->backlog.after;
+		size_t bytes = broker_item_bytes(item) + item->record.len;
 		seen += is_new;
-		if (is_new && admitted + 1 == seen && broker_window_fits(broker, 1, broker_item_bytes(item))) {
+		if (is_new && admitted + 1 == seen && broker_window_fits(broker, 1, bytes)) {
 			broker->backlog.after = item->id;
 			item->born = now;
 			broker_window_admit(broker, item);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Credentials that are no constant header: what a request carries to show who sends it is made for each one, and
+ * changes while a run lasts.
+ *
+ *     aws           a signature of the request (sigv4.h)
+ *     bearer file   a token (token.h) that is read again when an answer refuses it
+ *     oauth2        a token that a server issues
+ *     exec          a token that a program prints
+ *
+ * Calls belong on fibers of one loop.
+ */
+#ifndef HTTP_CREDENTIALS_H
+#define HTTP_CREDENTIALS_H
+
+#include "http/client.h"
+#include "http/config.h"
+#include "http/sigv4.h"
+#include "http/token.h"
+
+struct http_credentials;
+
+/* What one request was given. */
+struct http_grant {
+	char *lines[HTTP_SIGV4_LINES]; /* header lines, malloc'ed: the receiver's */
+	size_t n;
+	uint64_t token; /* the number of its token; 0: it has none */
+};
+
+/* client: the headers in it are those of every request, which a signature covers; the rest is how a server is asked for
+ * a token.  *ret_credentials is NULL where the config needs none.  A code with err->text. */
+int http_credentials_new(const struct step_http_config *config, const struct http_client_options *client,
+			 struct http_credentials **ret_credentials, struct weir_error *err);
+
+/* Contract: no call is under way.  Suspends, shielded.  NULL is fine. */
+void http_credentials_free(struct http_credentials *credentials);
+
+/* For the request as it will be sent, but for the lines of its grant.  0 with *ret_grant.  WEIR_EAGAIN with *ret_lack:
+ * there are none at the moment, or will be none.  WEIR_ECANCELED, WEIR_ETIMEDOUT, WEIR_ENOMEM. */
+int http_credentials_grant(struct http_credentials *credentials, const struct http_request *request,
+			   struct http_grant *ret_grant, struct http_token_lack *ret_lack, weir_nsec deadline);
+
+/* A request with the token of that number was answered 401.  Whether it is worth sending again: with another token, as
+ * soon as there is one.  Suspends. */
+bool http_credentials_renew(struct http_credentials *credentials, uint64_t token, weir_nsec deadline);
+
+#endif

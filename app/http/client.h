@@ -98,16 +98,16 @@ struct http_response {
 	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
 	int status;            /* 0: none came */
 	bool sent;             /* an attempt was made, at least to connect */
-	bool is_stray;         /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
-				* on a connection that was used again */
-	char encoding[24];     /* Content-Encoding, cut; empty: none, or identity */
-	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
-	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
-	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
-	size_t body_bytes;     /* bytes in body; with a failure what had come */
-	weir_nsec took;        /* from sending (or connecting) to the end */
-	char *location;        /* of a redirect that has one; malloc'ed */
-	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	bool is_stray;        /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
+			       * on a connection that was used again */
+	char encoding[24];    /* Content-Encoding, cut; empty: none, or identity */
+	size_t encoded_bytes; /* so many came of a body that was decoded, or could not be; 0: it is as it came */
+	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;    /* bytes in body; with a failure what had come */
+	weir_nsec took;       /* from sending (or connecting) to the end */
+	char *location;       /* of a redirect that has one; malloc'ed */
+	char *headers;        /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };

@@ -23,6 +23,14 @@ def serve(name):
                 return self.send(int(word[2]), b"moved", host + "/" + "/".join(word[4:]))
             if word[1] == "loop":
                 return self.send(302, b"", "/loop")
+            if word[1] == "job":
+                return self.send(202, b"begun", "job-7")
+            if word[1] == "job-7":
+                return self.send(302, b"", "/end")
+            if word[1] == "end" and headers.get("authorization") == "Bearer token-1":
+                with open("token", "w") as token:
+                    token.write("token-2")
+                return self.send(401, b"an old one")
             if word[1] == "lost":
                 return self.send(302, b"")
             self.send(200, json.dumps({"method": self.command, "path": self.path, "body": body, "headers": headers}).encode())
@@ -126,6 +134,28 @@ bash curl.sh 2>/dev/null | jq -S . | expect diff weir.json -
 weir try --allow-private pipeline.yaml
 expect_out 'a redirect, which is followed$'
 expect_out "^    curl $b/end "
+
+# Credentials that change are made for each request of a chain, and stay at its origin as well.
+printf token-1 >token
+renewed="follow: 2, auth: { bearer: '\${file:token}' }"
+step "url: '$a/to/302/a/end', $renewed"
+expect_json out.jsonl '.headers.authorization == "Bearer token-2"'
+expect_summary '.attempts == 1'
+step "url: '$a/to/302/b/end', $renewed" --allow-private
+expect_json out.jsonl '.headers | has("authorization") | not'
+signed="method: POST, json: { id: '\${.}' }, follow: 2, auth: { aws: { service: s, region: r, access_key: k, secret_key: s3cret } }"
+step "url: '$a/to/303/a/end', $signed"
+expect_json out.jsonl '.headers.authorization | test("SignedHeaders=host;x-amz-[a-z0-9;-]*,")'
+step "url: '$a/to/307/a/end', $signed"
+expect_json out.jsonl '.headers.authorization | test("SignedHeaders=content-type;host;idempotency-key;x-amz-[a-z0-9;-]*,")'
+step "url: '$a/to/307/b/end', $signed" --allow-private
+expect_json out.jsonl '.headers | keys | any(startswith("x-amz") or . == "authorization") | not'
+
+# A job may be begun and asked for through redirects.
+step "url: '$a/to/307/a/job', poll: 20ms, $post"
+expect_json out.jsonl '.method == "GET" and .path == "/end" and .headers.authorization == "Bearer s3cret" and .headers["x-item"] == "7"'
+expect_json out.jsonl '.headers | has("content-type") or has("idempotency-key") | not'
+expect test "$(grep -c '"/job"' a.log)" -eq 1
 
 # The host of the config may be a private one; another one that a server names may not, by number or by name.
 step "url: '$a/to/302/b/end', follow: 1"

@@ -20,7 +20,7 @@ expect cc -std=gnu17 -Wall -Wextra -Werror -I"$TREE/include" "$TREE/examples/squ
 for _ in 1 2 3 4 5; do
 	"$programs/until_ctrl_c" >stdout 2>stderr &
 	pid=$!
-	until grep -q '^SigBlk:.*2$' "/proc/$pid/status"; do sleep 0.01; done # it waits for SIGINT
+	until grep -qE '^SigBlk:.*2$|^State:.*Z' "/proc/$pid/status"; do sleep 0.01; done # it waits for SIGINT, or ended
 	kill -INT "$pid"
 	CODE=0
 	wait "$pid" || CODE=$?

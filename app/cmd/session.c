@@ -65,15 +65,16 @@ static void say_error(const struct session *session, const struct weir_error *er
 static void say_end(const struct session *session)
 {
 	const struct engine_stats *now = &session->report.now;
+	const struct engine_cause *cause = now->cause_count ? now->causes : NULL;
+	const char *before = !cause ? "" : cause->letters == now->dead ? ": " : ", most of them: ";
 	char a[32], b[32];
 	if (now->reason)
 		terminal_complain("weir", "%s: stopped: %s; %s unfinished", session->plan->file, now->reason,
 				  units_number_text(now->unfinished, a));
 	else if (session->exit_code == EXIT_DEAD_LETTERS)
 		terminal_complain("weir", "%s: %s of %s items failed%s%s", session->plan->file,
-				  units_number_text(now->dead, a), units_number_text(now->read, b),
-				  now->cause_count ? ", most of them: " : "",
-				  now->cause_count ? now->causes[0].text : "");
+				  units_number_text(now->dead, a), units_number_text(now->read, b), before,
+				  cause ? cause->text : "");
 }
 
 /* --- signals --- */

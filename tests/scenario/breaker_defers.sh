@@ -11,7 +11,7 @@ MOCK_URL=$(refused_url) start_run
 wait_until 10 status_says '.flow.breaker == "open" and .flow.why == "breaker open"'
 wait_until 10 status_says '.refused >= 100'
 expect status_says '.attempts < 60 and .dead < 20'
-expect grep -qE 'fails .connect: refused.; items wait, next probe in .*; no call has succeeded yet: is the address right' stderr
+wait_until 10 grep -qE 'fails .connect: refused.; items wait, next probe in .*; no call has succeeded yet: is the address right' stderr
 expect status_says '.flow.last_failure | test("connect.*refused")'
 weir status state
 expect_out '^  ! .* fails .connect: refused.; items wait, next probe'

@@ -34,7 +34,7 @@ for silence in '--progress none' --quiet; do
 	fresh $silence
 	expect_code 3
 	expect test "$(wc -l <stderr)" = 1
-	expect_err '^weir: pipeline.yaml: 60 of 60 items failed, most of them: step 1 .http.: status: 404: as asked for$'
+	expect_err '^weir: pipeline.yaml: 60 of 60 items failed: step 1 .http.: status: 404: as asked for$'
 done
 run --fresh=discard
 expect_code 3

@@ -59,6 +59,20 @@ struct exchange {
 	bool is_of_job;              /* it asks for one that an earlier request has begun */
 };
 
+/* ---- request.c */
+
+/* Makes step->lines: the headers that no item changes. */
+int step_http_make_headers(struct http_step *step, struct weir_error *err);
+
+/* Where the request of this call goes; false: that cannot be said. */
+bool step_http_find_origin(const struct http_step *step, const struct step_call *call, struct http_origin *ret_origin);
+
+/* Makes x->request.  STEP_OK; or what there is instead of one, and call->why says the reason.  May suspend. */
+enum step_verdict step_http_prepare(const struct http_step *step, struct step_call *call, struct exchange *x);
+
+/* Of one that is prepared: it is a comment in a list of URLs, and nothing is to be sent. */
+bool step_http_is_nothing(const struct http_step *step, const struct exchange *x);
+
 /* ---- body.c */
 
 /* On a fiber.  *ret_body: NULL if no program makes bodies. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What shard.c, transfer.c, head.c and transfers.c share: the only files that know libcurl, but for redirect.c. */
+/* What shard.c, transfer.c, head.c, failure.c and transfers.c share: the only files that know libcurl, but for those
+ * that take URLs and dates apart with it. */
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
@@ -95,6 +96,11 @@ static inline void http_transfer_refuse(struct transfer *self, enum http_failure
 
 /* CURLOPT_HEADERFUNCTION, with the transfer as its argument. */
 size_t http_head_line(char *line, size_t one, size_t n, void *arg);
+
+#define HTTP_UNANSWERED "connection closed without an answer"
+
+/* Of a request that has failed with that code: failure and detail of the response. */
+void http_transfer_describe(const struct transfer *self, CURLcode code, struct http_response *response);
 
 /* Fills the response and forgets the request, after libcurl let go of it. */
 void http_transfer_finish(struct transfer *self, CURLcode code);

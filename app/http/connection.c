@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/connection.h"
 
+#include "data/secret.h"
 #include "http/proxy.h"
 
 #include <errno.h>
@@ -56,6 +57,16 @@ int step_http_find_tls(const struct step_http_config *config, const struct step_
 	return error;
 }
 
+/* The password in a URL, which the command lines of curl have whole. */
+static int hide_password(const char *url)
+{
+	const char *begin = url ? strstr(url, "://") : NULL;
+	begin = begin ? begin + 3 : url;
+	const char *at = begin ? strrchr(begin, '@') : NULL;
+	const char *colon = at ? memchr(begin, ':', (size_t)(at - begin)) : NULL;
+	return colon ? secret_add(colon + 1, (size_t)(at - colon - 1)) : 0;
+}
+
 int step_http_find_proxies(const struct step_http_config *config, const struct step_env *env,
 			   struct http_proxies **ret_proxies, struct weir_error *err)
 {
@@ -67,7 +78,9 @@ int step_http_find_proxies(const struct step_http_config *config, const struct s
 		.except = env_says ? env->no_proxy : NULL,
 		.spares_loopback = env_says,
 	};
-	int error = http_proxies_new(&settings, ret_proxies, err);
+	int error = hide_password(settings.http) || hide_password(settings.https)
+			    ? WEIR_ENOMEM
+			    : http_proxies_new(&settings, ret_proxies, err);
 	char why[sizeof err->text];
 	if (error == WEIR_EINVAL && env_says && err) {
 		snprintf(why, sizeof why, "%s", err->text);

@@ -33,6 +33,12 @@ static void end(struct words *words)
 	words->n++;
 }
 
+static void add_flag(struct words *words, const char *option)
+{
+	begin(words, option);
+	end(words);
+}
+
 static void add_option(struct words *words, const char *option, const char *value, size_t n)
 {
 	begin(words, option);
@@ -163,7 +169,7 @@ void step_http_add_curl(const struct http_step *step, const struct exchange *x, 
 	if (!names_agent)
 		add_option(&words, "-A", "weir", 4);
 	if (config->compress == STEP_HTTP_COMPRESSED)
-		begin(&words, "--compressed"), end(&words);
+		add_flag(&words, "--compressed");
 	if (has_body)
 		add_body(&words, &x->body);
 	if (words.text.failed)

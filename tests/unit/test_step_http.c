@@ -930,8 +930,9 @@ LOOP_TEST(step_http_curl_goes_the_same_way)
 	expect_curl(bed, "{}", " \\\n  --noproxy '*' \\\n  -H 'Host: 127.0.0.1:");
 	free_bed(bed);
 	bed = make_bed("http://127.0.0.1:%u/a?b");
-	bed->config.proxy = (char[]){"socks5://127.0.0.1:1"};
-	expect_curl(bed, "{}", "/a?b' \\\n  --proxy socks5://127.0.0.1:1 \\\n  -A weir \\\n  --compressed");
+	bed->config.proxy = (char[]){"socks5://u:hunter22@127.0.0.1:1"};
+	expect_curl(bed, "{}", "/a?b' \\\n  --proxy 'socks5://u:***@127.0.0.1:1' \\\n  -A weir \\\n  --compressed");
+	secret_clear();
 	free_bed(bed);
 }
 

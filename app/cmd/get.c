@@ -24,7 +24,8 @@ enum { HEADERS_MOST = 32 };
 
 struct get_options {
 	const char *input, *range, *url, *output;
-	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled;
+	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled, *follow,
+		*max_body, *proxy;
 	char name[72]; /* of the run */
 	bool durable, ordered;
 	struct get_header {
@@ -91,7 +92,10 @@ static void add_step(struct buf *yaml, const struct get_options *get)
 	buf_add_str(yaml, "steps:\n  - http:\n      record: true\n      expect: text\n");
 	add_url(yaml, get->url);
 	add(yaml, "      method: ", get->method, "--method");
+	add(yaml, "      follow: ", get->follow, "--follow");
+	add(yaml, "      max_body: ", get->max_body, "--max-body");
 	add(yaml, "      timeout: ", get->timeout, "--timeout");
+	add(yaml, "      proxy: ", get->proxy, "--proxy");
 	add(yaml, "      tls:\n        ca: ", *get->ca ? get->ca : NULL, "--ca");
 	add_headers(yaml, get);
 }
@@ -258,8 +262,14 @@ static const struct cmd_option options[] = {
 	{"throttled", "TIME",
 	 "how long a URL may be answered 429 while its host serves others; 0: any time (default 30s)", AT(throttled)},
 	{"method", "METHOD", "request method (default GET)", AT(method)},
+	{"follow", "N", "maximum redirects to follow for a URL; 0: none (default 5)", AT(follow)},
+	{"max-body", "SIZE", "maximum size of an answer (default 10MiB); a longer one fails", AT(max_body)},
 	{"header", "'NAME: VALUE'",
 	 "request header; may be repeated; ${env:NAME} stands for a variable of the environment", .set = set_header},
+	{"proxy", "URL",
+	 "proxy, http:// or socks5://[user:password@]host:port; or none (default env: HTTPS_PROXY, HTTP_PROXY, "
+	 "NO_PROXY)",
+	 AT(proxy)},
 	{"ca", "FILE",
 	 "certificates (PEM) to trust instead of the system's (default: the file that SSL_CERT_FILE names)", AT(ca)},
 	{"allow-private", NULL, "allow loopback and private addresses", AT(session.allow_private)},
@@ -288,6 +298,9 @@ int cmd_get(int argc, char **argv)
 		.attempts = "5",
 		.method = "GET",
 		.ca = "",
+		.follow = "5",
+		.max_body = "10MiB",
+		.proxy = "env",
 		.give_up = "5m",
 		.throttled = "30s",
 		.session = {.record = true},

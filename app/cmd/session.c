@@ -297,15 +297,28 @@ static bool shares_terminal(const struct plan *plan)
 	return plan->sink.adapter == &sink_stdout_adapter && (fstat(STDOUT_FILENO, &st) || !S_ISREG(st.st_mode));
 }
 
+/* The variables of proxies have two names each; that in small letters goes first, as in curl. */
+static const char *find_variable(const char *name, const char *other, const char *fallback)
+{
+	const char *value = getenv(name);
+	if (!value)
+		value = getenv(other);
+	return value ? value : fallback;
+}
+
 static int run_on_loop(void *arg)
 {
 	struct session *session = arg;
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
+	const char *any_proxy = find_variable("all_proxy", "ALL_PROXY", NULL);
 	struct engine_options engine_opts = {
 		.env = {.exe_path = session->exe_path,
 			.allow_private = opts->allow_private,
 			.ca_file = getenv("SSL_CERT_FILE"),
+			.http_proxy = find_variable("http_proxy", "HTTP_PROXY", any_proxy),
+			.https_proxy = find_variable("https_proxy", "HTTPS_PROXY", any_proxy),
+			.no_proxy = find_variable("no_proxy", "NO_PROXY", NULL),
 			.url_list = opts->record},
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,

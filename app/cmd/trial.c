@@ -218,7 +218,7 @@ static enum step_verdict step_run(struct step *handle, struct step_call *call)
 	inner.explain = call->explain;
 	*call = inner;
 	buf_fini(&evidence);
-	if (verdict == STEP_OK)
+	if (verdict == STEP_OK && !call->permit->next) /* else there is more to come of this value */
 		count_value(trial, call->outputs->n - before);
 	trial->is_refused = trial->is_refused || verdict == STEP_REFUSED;
 	return verdict == STEP_RETRY || verdict == STEP_REFUSED ? STEP_DEAD : verdict;

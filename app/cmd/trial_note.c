@@ -40,7 +40,7 @@ static void put_exchange(struct buf *out, const struct json *evidence, const str
 		return;
 	json_open(out, "request", '{');
 	put_renamed(out, "method", evidence, "method");
-	put_renamed(out, "url", evidence, "url");
+	put_renamed(out, "url", evidence, json_member(evidence, "final_url") ? "final_url" : "url");
 	put_renamed(out, "headers", evidence, "sent_headers");
 	put_renamed(out, "body", evidence, "sent");
 	put_renamed(out, "body_bytes", evidence, "sent_bytes");
@@ -62,6 +62,8 @@ static const char *name_verdict(const struct trial_run *run, size_t outputs)
 {
 	switch (run->verdict) {
 	case STEP_OK:
+		if (run->call->permit->next)
+			return "followed";
 		return outputs ? "ok" : "dropped";
 	case STEP_RETRY:
 		return "retry";

@@ -7,7 +7,8 @@
  *                 "verdict": "ok", "why": null, "outputs": […], "ms": 12.3}, …],
  *      "rows": […], "result": "ok", "why": null, "ms": 14.0}
  *
- * A verdict is ok, dropped, retry, refused or dead (port/step.h); a result ok, dropped or failed.  Secrets are hidden.
+ * A verdict is ok, dropped, followed (what comes next is of the same value), retry, refused, pause or dead
+ * (port/step.h); a result ok, dropped or failed.  Secrets are hidden.
  */
 #ifndef CMD_TRIAL_NOTE_H
 #define CMD_TRIAL_NOTE_H

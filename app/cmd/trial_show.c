@@ -130,12 +130,19 @@ static void add_verdict(const struct trial_view *view, enum terminal_ink ink, un
 	buf_fini(&line);
 }
 
+static bool is_followed(const struct json *step)
+{
+	return !strcmp(json_member_text(step, "verdict"), "followed");
+}
+
 static void add_step_verdict(const struct trial_view *view, const struct json *step, struct buf *out)
 {
 	const char *verdict = json_member_text(step, "verdict"), *why = json_member_text(step, "why");
 	bool again = view->plan->settings.retry_attempts > 1;
 	if (!strcmp(verdict, "dropped"))
 		add_verdict(view, INK_YELLOW, TEXT_INDENT, "", "dropped: the step made no output", out);
+	else if (is_followed(step))
+		add_verdict(view, INK_GREEN, TEXT_INDENT, "", "a redirect, which is followed", out);
 	else if (!strcmp(verdict, "retry"))
 		add_verdict(view, INK_YELLOW, TEXT_INDENT, why,
 			    again ? "a run would try again" : "a dead letter (flow.retry.attempts is 1)", out);
@@ -268,7 +275,7 @@ static void add_outputs(const struct trial_view *view, const struct json *step, 
 static void add_step(const struct trial_view *view, const struct json *step, struct buf *out)
 {
 	const struct json *request = json_member(step, "request"), *response = json_member(step, "response");
-	bool is_good = !strcmp(json_member_text(step, "verdict"), "ok");
+	bool is_good = !strcmp(json_member_text(step, "verdict"), "ok") || is_followed(step);
 	struct buf time = {0};
 	buf_addf(&time, ", ");
 	add_time(json_member_real(step, "ms"), &time);
@@ -375,7 +382,7 @@ static void add_item(const struct trial_view *view, const struct json *item, str
 static bool is_failure(const struct json *step)
 {
 	const char *verdict = json_member_text(step, "verdict");
-	return strcmp(verdict, "ok") != 0 && strcmp(verdict, "dropped") != 0;
+	return strcmp(verdict, "ok") != 0 && strcmp(verdict, "dropped") != 0 && !is_followed(step);
 }
 
 static void add_skipped(struct trial_view *view, struct buf *out)
@@ -396,10 +403,12 @@ static void show_step(struct trial_view *view, const struct json *step, struct b
 		view->step = json_member_int(step, "step");
 		view->runs = 0;
 	}
-	if (view->runs++ >= VALUES_SHOWN && !view->failed) {
-		view->skipped++;
+	bool ends = !is_followed(step); /* what is done with a value */
+	if (view->runs >= VALUES_SHOWN && !view->failed) {
+		view->skipped += ends;
 		return;
 	}
+	view->runs += ends;
 	add_skipped(view, out);
 	add_step(view, step, out);
 }

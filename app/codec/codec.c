@@ -12,7 +12,12 @@ struct codec_reader {
 	bool whole;
 };
 
-static const struct codec_ops *const codecs[] = {[CODEC_GZIP] = &codec_gzip, [CODEC_ZSTD] = &codec_zstd};
+static const struct codec_ops *const codecs[] = {
+	[CODEC_GZIP] = &codec_gzip,
+	[CODEC_ZSTD] = &codec_zstd,
+	[CODEC_DEFLATE] = &codec_deflate,
+	[CODEC_BROTLI] = &codec_brotli,
+};
 
 enum { CODECS = sizeof codecs / sizeof codecs[0] };
 
@@ -21,7 +26,7 @@ enum codec codec_of_bytes(const char *bytes, size_t n, bool *ret_more)
 	*ret_more = false;
 	for (int i = CODEC_NONE + 1; i < CODECS; i++) {
 		size_t look = n < codecs[i]->magic_bytes ? n : codecs[i]->magic_bytes;
-		if (!codecs[i]->begins((const unsigned char *)bytes, look))
+		if (!codecs[i]->begins || !codecs[i]->begins((const unsigned char *)bytes, look))
 			continue;
 		if (look == codecs[i]->magic_bytes)
 			return (enum codec)i;
@@ -34,7 +39,7 @@ enum codec codec_of_path(const char *path)
 {
 	size_t n = strlen(path);
 	for (int i = CODEC_NONE + 1; i < CODECS; i++) {
-		size_t ending = strlen(codecs[i]->ending);
+		size_t ending = codecs[i]->ending ? strlen(codecs[i]->ending) : n;
 		if (n > ending && strcmp(path + n - ending, codecs[i]->ending) == 0)
 			return (enum codec)i;
 	}

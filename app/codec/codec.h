@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Packed data: gzip (RFC 1952) and zstd (RFC 8878).  Any number of members or frames, one after the other, are one
- * text.
+ * text.  deflate (RFC 1950, and 1951 without a header) and brotli (RFC 7932) are only read, and cannot be recognised:
+ * they come with answers of HTTP servers, which name them.
  *
  * Nothing here waits or reads.  Decoding and packing take as long as they take, and belong on a thread.
  *
@@ -14,7 +15,7 @@
 
 #include "data/buf.h"
 
-enum codec { CODEC_NONE, CODEC_GZIP, CODEC_ZSTD };
+enum codec { CODEC_NONE, CODEC_GZIP, CODEC_ZSTD, CODEC_DEFLATE, CODEC_BROTLI };
 
 #define CODEC_MAGIC_BYTES 4 /* as many say for certain what follows */
 
@@ -45,7 +46,7 @@ int codec_read(struct codec_reader *reader, struct codec_io *io, struct weir_err
 bool codec_reader_whole(const struct codec_reader *reader);
 void codec_reader_free(struct codec_reader *reader); /* NULL is fine */
 
-/* Appends a member or frame that holds the text.  WEIR_ENOMEM. */
+/* Appends a member or frame of gzip or zstd that holds the text.  WEIR_ENOMEM. */
 int codec_pack(enum codec codec, const char *text, size_t n, struct buf *out);
 
 #endif

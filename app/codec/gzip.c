@@ -1,25 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* gzip, by zlib: the only file that includes it. */
+/*
+ * gzip and deflate, by zlib: the only file that includes it.
+ *
+ * "deflate" is a stream with a zlib header, says HTTP; some servers leave the header out.  The first two bytes tell.
+ */
 #include <limits.h>
 #include <stdlib.h>
 #include <zlib.h>
 
 #include "codec/ops.h"
 
-enum { GZIP_ONLY = 15 + 16 }; /* window bits: the largest window, and a gzip header */
+/* Window bits: the largest window, and a gzip header, a zlib header, or none. */
+enum { GZIP_ONLY = 15 + 16, ZLIB_ONLY = 15, NO_HEADER = -15 };
 
 static bool begins(const unsigned char *bytes, size_t n)
 {
 	return (n < 1 || bytes[0] == 0x1F) && (n < 2 || bytes[1] == 0x8B);
 }
 
-static void *open_gzip(void)
+static void *open_with(int window_bits)
 {
 	z_stream *z = calloc(1, sizeof *z);
-	if (z && inflateInit2(z, GZIP_ONLY) == Z_OK)
+	if (z && inflateInit2(z, window_bits) == Z_OK)
 		return z;
 	free(z);
 	return NULL;
+}
+
+static void *open_gzip(void)
+{
+	return open_with(GZIP_ONLY);
+}
+
+static void *open_deflate(void)
+{
+	return open_with(ZLIB_ONLY);
 }
 
 static void close_gzip(void *state)
@@ -57,6 +72,23 @@ static int decode(void *state, struct codec_io *io, bool *whole, struct weir_err
 	return weir_error_set(err, WEIR_EDATA, "%s", z->msg ? z->msg : "it requires a dictionary");
 }
 
+static bool has_zlib_header(const char *bytes)
+{
+	const unsigned char *at = (const unsigned char *)bytes;
+	return (at[0] & 0x0F) == Z_DEFLATED && (at[0] << 8 | at[1]) % 31 == 0;
+}
+
+static int decode_deflate(void *state, struct codec_io *io, bool *whole, struct weir_error *err)
+{
+	z_stream *z = state;
+	bool is_first = z->total_in == 0 && !*whole;
+	if (is_first && io->in_bytes < 2)
+		return 0;
+	if (is_first && !has_zlib_header(io->in))
+		inflateReset2(z, NO_HEADER);
+	return decode(state, io, whole, err);
+}
+
 static int pack(const char *text, size_t n, struct buf *out)
 {
 	z_stream z = {0};
@@ -86,4 +118,11 @@ const struct codec_ops codec_gzip = {
 	.decode = decode,
 	.close = close_gzip,
 	.pack = pack,
+};
+
+const struct codec_ops codec_deflate = {
+	.name = "deflate",
+	.open = open_deflate,
+	.decode = decode_deflate,
+	.close = close_gzip,
 };

@@ -5,12 +5,19 @@
 
 #include <stdlib.h>
 
+static void forget_leg(struct engine_job *job)
+{
+	free(job->leg);
+	job->leg = NULL;
+}
+
 int engine_job_begin(const struct engine *engine, struct engine_job *job)
 {
 	size_t steps = engine->life.plan->step_count;
 	struct item *item = job->item;
 	struct memo memo = {0};
 	struct value whole;
+	forget_leg(job);
 	value_list_fini(&item->outputs);
 	value_fini(&item->evidence);
 	int code = item->record.data ? memo_read(&item->record, engine->steps.numbers, steps, &memo) : 0;
@@ -78,5 +85,6 @@ void engine_job_forget_note(struct engine_job *job)
 void engine_job_forget(struct engine_job *job)
 {
 	value_list_fini(&job->made);
+	forget_leg(job);
 	engine_job_forget_note(job);
 }

@@ -12,6 +12,7 @@ struct engine_job {
 	struct item *item;
 	size_t step, value; /* where it is; the values are item->outputs, and what the step made of those before it: */
 	struct value_list made;
+	void *leg;    /* what the step remembers of the value until it makes its next call (step_call.leg) */
 	char *note;   /* what the step keeps of the value, as item->record has it; NULL: nothing */
 	bool goes_on; /* from there */
 	bool named;   /* the permit that it has is for the call that comes next */

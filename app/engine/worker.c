@@ -9,7 +9,8 @@
  *
  * A job names the upstream of its next call, gets a fiber when it may make that, and gives the permit back when it has
  * ended.  So an item goes through steps that call upstreams in several legs: when it comes to a call for which it has
- * no permit, it waits for that upstream like all others, and goes on from there.
+ * no permit, it waits for that upstream like all others, and goes on from there.  A step may ask for a leg itself, when
+ * an answer sends it to another upstream.
  *
  * What an upstream has answered is kept with the item (job.h) once the item comes to a further call, or leaves:
  * whatever happens then, it goes on from there.  A broker that outlives the process has it before that call begins.
@@ -82,7 +83,7 @@ static enum step_verdict run_one(struct engine *engine, struct engine_job *job, 
 		engine_job_reject(job);
 	else if (verdict != STEP_OK && verdict != STEP_DEAD)
 		engine_job_keep(engine, job, made);
-	if (verdict == STEP_OK && calls)
+	if (verdict == STEP_OK && calls && !call->permit->next) /* else there is no output yet */
 		job->is_news = !forgets(step);
 	return verdict;
 }
@@ -297,6 +298,7 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	struct step_call call = first_call(engine, item);
 	call.permit = attempt;
 	call.outputs = &job->made;
+	call.leg = &job->leg;
 	call.last_attempt = attempt->last;
 	call.may_die = attempt->may_be_last;
 	call.evidence = &evidence;

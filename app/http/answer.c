@@ -3,10 +3,12 @@
  * What becomes of an item by what its answer means (verdict.c).
  *
  *     a good answer      output, if the body is what was expected (where JSON is, none is null); else a dead letter
+ *     a redirect         followed (follow.c), or dead
  *     no whole answer    tried again, but for what cannot get better: too large, not allowed, certificate
  *
  * A body whose length nobody stated may have been cut without a trace.  If it is no JSON it may have been a transport
- * error; so, too, an answer that is not HTTP.  Those are tried twice.
+ * error; so, too, an answer that is not HTTP, or a compressed body that is damaged.  Those are tried twice.  Bytes of
+ * an answer before say nothing of this one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include <strings.h>
 #include <weir/run.h>
 
+#include "http/encoding.h"
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
@@ -44,24 +47,36 @@ static const char *name_clock(const struct http_step *step, enum http_clock cloc
 	return step->is_list && clock != HTTP_CLOCK_NONE ? " (--timeout)" : names[clock];
 }
 
+static enum step_verdict say_too_large(const struct http_step *step, struct step_call *call,
+				       const struct http_response *response)
+{
+	bool body = !strcmp(response->detail, "body");
+	const char *key = !body ? "" : step->is_list ? " (--max-body)" : " (max_body)";
+	char size[32], from[80] = "";
+	if (response->encoded_bytes)
+		snprintf(from, sizeof from, ", decoded from %zu bytes of %s", response->encoded_bytes,
+			 response->encoding);
+	if (!strcmp(response->detail, "ratio"))
+		return step_say(call, STEP_DEAD, "too large: body%s, is over %d times as long", from, HTTP_RATIO);
+	format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
+	return step_say(call, STEP_DEAD, "too large: %s over %s%s%s", response->detail, size, key, from);
+}
+
 static enum step_verdict judge_failure(const struct http_step *step, struct step_call *call,
 				       const struct http_response *response)
 {
-	char size[32];
 	enum step_verdict verdict = STEP_RETRY;
 	switch (response->failure) {
-	case HTTP_TOO_LARGE: {
-		bool body = !strcmp(response->detail, "body");
-		format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
-		return step_say(call, STEP_DEAD, "too large: %s over %s", response->detail, size);
-	}
+	case HTTP_TOO_LARGE:
+		return say_too_large(step, call, response);
 	case HTTP_CERTIFICATE:
+	case HTTP_PROXY_DENIED:
 	case HTTP_NOT_ALLOWED:
 	case HTTP_BAD_URL:
 		verdict = STEP_DEAD;
 		break;
 	case HTTP_PROTOCOL:
-		verdict = call->attempt < DOUBTFUL_ATTEMPTS ? STEP_RETRY : STEP_DEAD;
+		verdict = response->is_stray || call->attempt < DOUBTFUL_ATTEMPTS ? STEP_RETRY : STEP_DEAD;
 		break;
 	default:
 		break;
@@ -96,13 +111,30 @@ static enum step_verdict ask_for_a_pause(struct step_call *call, const struct ex
 			say_error(&x->response, error));
 }
 
-static enum step_verdict judge_status(struct step_call *call, enum step_verdict verdict, const struct exchange *x)
+/* Of one that is not followed. */
+static enum step_verdict judge_redirect(const struct http_step *step, struct step_call *call, int status,
+					const char *location)
+{
+	int64_t most = step->config->follow;
+	if (!location)
+		return step_say(call, STEP_DEAD, "status: %d without a Location", status);
+	if (most)
+		return step_say(call, STEP_DEAD, "redirect: more than %lld (%s), the last to %.150s", (long long)most,
+				step->is_list ? "--follow" : "follow", location);
+	return step_say(call, STEP_DEAD, "status: %d to %.150s; %s", status, location,
+			step->is_list ? "--follow 5 follows it" : "set follow: 5 to follow it");
+}
+
+static enum step_verdict judge_status(const struct http_step *step, struct step_call *call, enum step_verdict verdict,
+				      const struct exchange *x)
 {
 	int status = x->response.status;
-	bool redirect = status >= 300 && status <= 399 && status != 304 && !x->verdict.is_said;
 	if (x->verdict.rule)
 		return step_say(call, verdict, "status: %d (rule %zu of when)", status, x->verdict.rule);
-	return step_say(call, verdict, "status: %d%s", status, redirect ? " (redirects are not followed)" : "");
+	if (!x->verdict.is_said && http_is_redirect(status))
+		return judge_redirect(step, call, status, x->response.location);
+	return step_say(call, verdict, "status: %d%s", status,
+			status == 407 ? ": the proxy wants another user and password (proxy)" : "");
 }
 
 /* ---- bodies ---- */
@@ -115,7 +147,6 @@ const char *step_http_text(const struct http_response *response, size_t *ret_n)
 	return body + mark;
 }
 
-/* Nobody asked for it: no Accept-Encoding is sent. */
 static enum step_verdict is_encoded(struct step_call *call, const char *what, const char *encoding)
 {
 	return step_say(call, STEP_DEAD, "%s: the server sent Content-Encoding: %s, which weir does not decode", what,
@@ -235,7 +266,7 @@ static enum step_verdict take_json(struct step_call *call, struct http_response 
 	int error = json_parse(text, n, &json, &err);
 	if (error == WEIR_ENOMEM)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	if (error < 0 && response->encoding[0])
+	if (error < 0 && response->encoding[0] && !response->encoded_bytes)
 		return is_encoded(call, "not json", response->encoding);
 	if (error < 0) {
 		bool doubtful = !response->length_known && call->attempt < DOUBTFUL_ATTEMPTS;
@@ -253,7 +284,7 @@ static enum step_verdict take_text(struct step_call *call, const struct http_res
 	struct buf out = {0};
 	const char *body = response->body ? response->body : "";
 	bool text = json_utf8_valid(body, response->body_bytes);
-	if (!text && response->encoding[0])
+	if (!text && response->encoding[0] && !response->encoded_bytes)
 		return is_encoded(call, "not text", response->encoding);
 	if (!text)
 		return step_say(call, STEP_DEAD, "not text: the body is not valid UTF-8");
@@ -289,11 +320,11 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 		break;
 	case STEP_HTTP_RETRY:
 		call->after = x->verdict.after;
-		return judge_status(call, STEP_RETRY, x);
+		return judge_status(step, call, STEP_RETRY, x);
 	case STEP_HTTP_THROTTLED:
-		return judge_status(call, STEP_REFUSED, x);
+		return judge_status(step, call, STEP_REFUSED, x);
 	case STEP_HTTP_DEAD:
-		return judge_status(call, STEP_DEAD, x);
+		return judge_status(step, call, STEP_DEAD, x);
 	case STEP_HTTP_DROP:
 		return STEP_OK;
 	case STEP_HTTP_PAUSE:
@@ -330,20 +361,23 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 				   enum step_verdict verdict)
 {
 	const struct http_response *response = &x->response;
+	weir_nsec took = call->took + (x->hop ? x->hop->took : 0);
 	struct buf out = {0};
 	json_open(&out, NULL, '{');
 	json_put_bytes(&out, "url", x->url.data ? x->url.data : "", x->url.len);
+	if (x->hop)
+		json_put_text(&out, "final_url", x->hop->url);
 	if (response->status)
 		json_put_int(&out, "status", response->status);
 	else
 		json_put_text(&out, "status", NULL);
 	json_put_bool(&out, "ok", verdict == STEP_OK);
-	json_put_real(&out, "latency_ms", (double)call->took / (double)WEIR_MSEC, 1);
+	json_put_real(&out, "latency_ms", (double)took / (double)WEIR_MSEC, 1);
 	json_put_uint(&out, "bytes", response->body_bytes);
 	json_put_uint(&out, "attempts", call->attempt - call->given_up);
 	json_put_text(&out, "error", verdict == STEP_OK ? NULL : call->why);
 	put_body(&out, step, call, response, verdict);
-	if (response->failure == HTTP_ANSWERED && response->encoding[0])
+	if (response->failure == HTTP_ANSWERED && response->encoding[0] && !response->encoded_bytes)
 		json_put_text(&out, "content_encoding", response->encoding);
 	json_close(&out, '}');
 	enum step_verdict added = add_buf(call, &out);

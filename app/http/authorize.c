@@ -8,6 +8,8 @@
  *     an answer 401, and others    the item is attempted again, once, and uses up no attempt.  That attempt has a
  *     can be had                   permit of its own, so that a limit of the rate holds
  *
+ * A server that a redirect names is another, which must not see them.
+ *
  * That an item has had its free attempt is known from its last failure.
  */
 #include "http/exchange.h"
@@ -40,12 +42,12 @@ static enum step_verdict give_up(struct step_call *call, enum weir_outcome outco
 	return STEP_REFUSED;
 }
 
-enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x,
-				      struct http_request *request)
+enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
+	struct http_request *request = &x->request;
 	struct http_grant grant;
 	struct http_token_lack lack;
-	if (!step->credentials)
+	if (!step->credentials || request->is_foreign)
 		return STEP_OK;
 	int error = http_credentials_grant(step->credentials, request, &grant, &lack, WEIR_FOREVER);
 	if (error == 0)

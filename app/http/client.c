@@ -23,9 +23,11 @@
 #include "data/array.h"
 #include "http/host.h"
 #include "http/origin.h"
+#include "http/proxy.h"
 #include "http/transfer.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <weir/event.h>
 #include <weir/group.h>
 #include <weir/io.h>
@@ -47,7 +49,9 @@ struct http_job {
 	weir_nsec started, heard;
 	const struct http_request *request;
 	struct http_response *response;
-	struct http_host *host;
+	struct http_host *host,
+		*dialled; /* whose it is, and whose addresses are connected to: a proxy's, or the same */
+	struct http_route route;
 	struct http_transfer *transfer;
 	struct weir_event *done;
 };
@@ -82,7 +86,8 @@ void http_response_fini(struct http_response *response)
 {
 	free(response->body);
 	free(response->headers);
-	response->body = response->headers = NULL;
+	free(response->location);
+	response->body = response->headers = response->location = NULL;
 	response->body_bytes = 0;
 }
 
@@ -125,17 +130,19 @@ static void job_done(struct http_job *job)
 	weir_event_set(job->done);
 }
 
-static void fail_unsent(struct http_response *response, const struct http_addresses *addresses)
+static void fail_unsent(struct http_response *response, const struct http_addresses *addresses,
+			const struct http_proxy *proxy)
 {
 	*response = (struct http_response){.failure = addresses->failure};
-	snprintf(response->detail, sizeof response->detail, "%.*s", (int)sizeof response->detail - 1, addresses->text);
+	snprintf(response->detail, sizeof response->detail, "%s%.80s%s%.60s", proxy ? "proxy " : "",
+		 proxy ? proxy->name : "", proxy ? ": " : "", addresses->text);
 }
 
 static void start_job(struct http_client *client, struct http_job *job)
 {
-	const struct http_addresses *addresses = job->request->origin->numeric ? NULL : job->host->addresses;
+	const struct http_addresses *addresses = job->route.dialled->numeric ? NULL : job->dialled->addresses;
 	if (addresses && addresses->failure != HTTP_ANSWERED) { /* looked up again while the job waited */
-		fail_unsent(job->response, addresses);
+		fail_unsent(job->response, addresses, job->route.proxy);
 		job_done(job);
 		return;
 	}
@@ -145,7 +152,9 @@ static void start_job(struct http_client *client, struct http_job *job)
 		job_done(job);
 		return;
 	}
-	job->error = http_transfer_start(transfer, job->request, addresses ? addresses->text : NULL, job->response);
+	job->route.addresses = addresses ? addresses->text : NULL;
+	job->route.alone = job->host->is_messy;
+	job->error = http_transfer_start(transfer, job->request, &job->route, job->response);
 	if (job->error < 0) {
 		give_transfer(client, transfer);
 		job_done(job);
@@ -220,10 +229,13 @@ static void on_heard(struct http_transfer *transfer)
 static void on_done(struct http_transfer *transfer, struct http_response *response)
 {
 	struct http_job *job = transfer->job;
-	struct http_host *host = job->host;
+	struct http_host *dialled = job->dialled;
+	/* Some servers answer a HEAD with a body, and it comes when the connection carries the next request: from now
+	 * on each request has its own. */
+	job->host->is_messy = job->host->is_messy || response->is_stray;
 	/* Its addresses may have changed. */
-	if (response->failure == HTTP_CONNECT && host->looked_up + WEIR_SEC < weir_now())
-		host->fresh_until = 0;
+	if (response->failure == HTTP_CONNECT && dialled->looked_up + WEIR_SEC < weir_now())
+		dialled->fresh_until = 0;
 	leave_running(job->client, job);
 }
 
@@ -248,14 +260,16 @@ static void stop_late(struct http_client *client, struct http_job *job, enum htt
 		[HTTP_CLOCK_SILENCE] = "no first byte in",
 		[HTTP_CLOCK_TOTAL] = "no complete answer in",
 	};
-	char detail[96];
+	const struct http_proxy *proxy = job->connected ? NULL : job->route.proxy;
+	char detail[160];
 	bool whole = limit % WEIR_SEC == 0, silent = clock == HTTP_CLOCK_SILENCE && job->answering;
-	snprintf(detail, sizeof detail, "%s %lld %s", silent ? "no byte for" : words[clock],
-		 (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)), whole ? "s" : "ms");
+	snprintf(detail, sizeof detail, "%s %lld %s%s%.80s", silent ? "no byte for" : words[clock],
+		 (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)), whole ? "s" : "ms",
+		 proxy ? " through the proxy " : "", proxy ? proxy->name : "");
 	http_transfer_stop(job->transfer, HTTP_TIMEOUT, detail);
 	job->response->clock = clock;
 	if (!job->connected)
-		job->host->fresh_until = 0;
+		job->dialled->fresh_until = 0;
 	leave_running(client, job);
 }
 
@@ -346,12 +360,22 @@ static bool give_up(struct http_client *client, struct http_job *job)
 	return true;
 }
 
-/* With the host held and known. */
-static int run_job(struct http_client *client, const struct http_request *request, struct http_host *host,
+/* Who a request concerns: held while it lasts. */
+struct parties {
+	struct http_host *host, *dialled;
+	const struct http_proxy *proxy;
+};
+
+/* With the hosts held and known. */
+static int run_job(struct http_client *client, const struct http_request *request, const struct parties *parties,
 		   struct http_response *ret_response, weir_nsec deadline)
 {
 	struct http_response response = {0};
-	struct http_job job = {.client = client, .request = request, .response = &response, .host = host};
+	struct http_job job = {.client = client, .request = request, .response = &response};
+	job.host = parties->host;
+	job.dialled = parties->dialled;
+	job.route.proxy = parties->proxy;
+	job.route.dialled = parties->proxy ? &parties->proxy->origin : request->origin;
 	int error = take_event(client, &job.done);
 	if (error < 0)
 		return error;
@@ -371,26 +395,52 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	return error;
 }
 
+/* Through a proxy a name is the proxy's to look up: of those that are private only this one is known. */
+static bool is_closed(const struct http_origin *origin, const struct http_proxy *proxy)
+{
+	const char *below = proxy ? strstr(origin->host, "localhost") : NULL;
+	if (origin->numeric)
+		return !http_address_text_is_public(origin->host);
+	return below && !strcmp(below, "localhost") && (below == origin->host || below[-1] == '.');
+}
+
+/* With the hosts held. */
+static int fetch(struct http_client *client, const struct http_request *request, const struct parties *parties,
+		 bool public_only, struct http_response *ret_response, weir_nsec deadline)
+{
+	const struct http_origin *to = parties->proxy ? &parties->proxy->origin : request->origin;
+	struct http_host *dialled = parties->dialled;
+	int error = to->numeric ? 0 : http_host_resolve(dialled, to->host, public_only && !parties->proxy, deadline);
+	if (error == 0 && dialled->addresses && dialled->addresses->failure != HTTP_ANSWERED) {
+		fail_unsent(ret_response, dialled->addresses, parties->proxy);
+		return 0;
+	}
+	return error ? error : run_job(client, request, parties, ret_response, deadline);
+}
+
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline)
 {
-	const struct http_origin *origin = request->origin;
 	static const struct http_addresses closed = {
 		.failure = HTTP_NOT_ALLOWED, .text = "the host has a private address; --allow-private permits it"};
-	if (client->opts.public_only && origin->numeric && !http_address_text_is_public(origin->host)) {
-		fail_unsent(ret_response, &closed);
+	bool public_only = client->opts.public_only || (request->is_foreign && client->opts.public_foreign);
+	struct parties parties = {.proxy = http_proxies_find(client->opts.proxies, request->origin)};
+	if (public_only && is_closed(request->origin, parties.proxy)) {
+		fail_unsent(ret_response, &closed, NULL);
 		return 0;
 	}
-	struct http_host *host = http_hosts_find(&client->hosts, origin->name);
-	if (!host)
+	parties.host = http_hosts_find(&client->hosts, request->origin->name);
+	if (!parties.host)
 		return WEIR_ENOMEM;
-	host->users++;
-	int error = origin->numeric ? 0 : http_host_resolve(&client->hosts, host, origin->host, deadline);
-	if (error == 0 && host->addresses && host->addresses->failure != HTTP_ANSWERED)
-		fail_unsent(ret_response, host->addresses);
-	else if (error == 0)
-		error = run_job(client, request, host, ret_response, deadline);
-	host->users--;
+	parties.host->users++;
+	parties.dialled = parties.proxy ? http_hosts_find(&client->hosts, parties.proxy->key) : parties.host;
+	int error = WEIR_ENOMEM;
+	if (parties.dialled) {
+		parties.dialled->users++;
+		error = fetch(client, request, &parties, public_only, ret_response, deadline);
+		parties.dialled->users--;
+	}
+	parties.host->users--;
 	return error;
 }
 
@@ -435,7 +485,7 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	TAILQ_INIT(&client->silent);
 	TAILQ_INIT(&client->running);
 	TAILQ_INIT(&client->idle);
-	int error = http_hosts_init(&client->hosts, client->opts.public_only);
+	int error = http_hosts_init(&client->hosts);
 	if (error == 0)
 		error = http_transfers_new(&client->opts, &events, &client->transfers);
 	if (error == 0)

@@ -3,10 +3,10 @@
  * The one HTTP client.  Any fiber of the loop that made a client may fetch with it; each call is one request and
  * suspends until its answer is whole or has failed.
  *
- * A client keeps connections open and uses them again, resolves a host once a minute on a thread, and bounds all that a
- * server decides: time, header bytes, body bytes.  It follows no redirect, obeys no environment variable, verifies
- * certificates, and speaks HTTP/1.1.  Nothing here tells which library does it: another client with these calls may
- * stand in for it.
+ * A client keeps connections open and uses them again, resolves a host once a minute on a thread, decodes bodies that
+ * come compressed (encoding.h), and bounds all that a server decides: time, header bytes, body bytes.  It follows no
+ * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks
+ * HTTP/1.1.  Nothing here tells which library does it: another client with these calls may stand in for it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -18,8 +18,20 @@ void http_version(char text[80]);
 
 struct http_client;
 struct http_origin;
+struct http_proxies;
 
-#define HTTP_HEADER_BYTES ((size_t)64 << 10) /* longest sum of an answer's header lines */
+#define HTTP_HEADER_BYTES ((size_t)256 << 10) /* longest sum of an answer's header lines; libcurl's own is 300 KB */
+
+/* PEM files and more, borrowed for the life of the client.  The certificate goes to no foreign origin. */
+struct http_tls {
+	const char *ca_file;      /* the only certificates that are trusted; NULL: the system's */
+	const char *cert_file;    /* one's own, with its chain; NULL: none */
+	const char *key_file;     /* of that; NULL: none */
+	const char *key_password; /* of an encrypted key; NULL: it is not */
+	const char
+		*server_name; /* that the certificate must be for and that is asked for, instead of the URL's host,
+			       * in  requests that are not foreign; all of those go to one origin.  NULL: the URL's */
+};
 
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
@@ -28,13 +40,15 @@ struct http_client_options {
 	weir_nsec timeout;          /* from the sending of a request to its last byte; 0: 30 s */
 	weir_nsec connect_timeout;  /* TLS included; 0: 5 s, or a sixth of timeout if that is longer */
 	weir_nsec silence_timeout;  /* longest time without a byte from the server; 0: 30 s, or timeout if longer */
-	size_t body_bytes;          /* longest body; 0: 10 MiB */
+	size_t body_bytes;          /* longest body, decoded; 0: 10 MiB */
 	bool all_headers;           /* give those that explain nothing, too */
 	bool public_only;           /* refuse loopback, private and other special addresses (see origin.h) */
+	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
-	const char *ca_file; /* PEM, the only certificates that are trusted; NULL: the system's; borrowed for the life
-			      * of the client */
+	bool http2; /* with https servers that offer it; one request at a time on a connection all the same */
+	struct http_tls tls;
+	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
 };
 
 /* All borrowed for the call. */
@@ -46,6 +60,9 @@ struct http_request {
 	size_t header_count;
 	const char *body; /* NULL: none */
 	size_t body_bytes;
+	bool is_foreign; /* a server has named the URL, not the user: of the headers, the client's too, go only those
+			  * that say what may come (transfers.c), and with public_foreign the address must be public */
+	bool is_emptied; /* there is no body any more, and no header Content-Type */
 };
 
 /* Why there is no whole answer: name in messages. */
@@ -56,6 +73,8 @@ struct http_request {
 	X(HTTP_RESET, "reset")                                                                                         \
 	X(HTTP_TLS, "tls")                                                                                             \
 	X(HTTP_CERTIFICATE, "tls") /* it will not get better by itself */                                              \
+	X(HTTP_PROXY, "proxy")                                                                                         \
+	X(HTTP_PROXY_DENIED, "proxy") /* it wants something else */                                                    \
 	X(HTTP_DNS, "dns")                                                                                             \
 	X(HTTP_PROTOCOL, "protocol")                                                                                   \
 	X(HTTP_TOO_LARGE, "too large")                                                                                 \
@@ -79,12 +98,16 @@ struct http_response {
 	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
 	int status;            /* 0: none came */
 	bool sent;             /* an attempt was made, at least to connect */
-	char encoding[24];     /* Content-Encoding, cut; empty: none, or identity.  The body is as it came */
-	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
-	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
-	size_t body_bytes;     /* bytes in body; with a failure what had come */
-	weir_nsec took;        /* from sending (or connecting) to the end */
-	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	bool is_stray;        /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
+			       * on a connection that was used again */
+	char encoding[24];    /* Content-Encoding, cut; empty: none, or identity */
+	size_t encoded_bytes; /* so many came of a body that was decoded, or could not be; 0: it is as it came */
+	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;    /* bytes in body; with a failure what had come */
+	weir_nsec took;       /* from sending (or connecting) to the end */
+	char *location;       /* of a redirect that has one; malloc'ed */
+	char *headers;        /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };

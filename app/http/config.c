@@ -10,6 +10,9 @@
  */
 #include "http/config.h"
 
+#include "http/idn.h"
+#include "http/proxy.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -30,9 +33,19 @@ static const struct key timeout_keys[] = {
 };
 
 static const struct key tls_keys[] = {
-	{"ca", KEY_PATH_IN, FIELD(tls_ca),
+	{"ca", KEY_PATH_IN, FIELD(tls.ca_file),
 	 .text = "PEM file with the certificates to trust instead of the system's, such as that of a private "
 		 "authority; default: the file named by the environment variable SSL_CERT_FILE, if it is set"},
+	{"cert", KEY_PATH_IN, FIELD(tls.cert_file),
+	 .text = "PEM file with the certificate that weir shows a server which asks for one, and its chain"},
+	{"key", KEY_PATH_IN, FIELD(tls.key_file),
+	 .text = "PEM file with the private key of cert; default: the file of cert"},
+	{"password", KEY_STRING, FIELD(tls.key_password), .flags = KEY_SECRET,
+	 .text = "Password of that key, if it is encrypted"},
+	{"server_name", KEY_STRING, FIELD(tls.server_name),
+	 .text = "Name that the server's certificate must have, if it is not the host of url, such as for a server "
+		 "that is "
+		 "called by its address"},
 	{0},
 };
 
@@ -91,19 +104,39 @@ const struct key step_http_keys[] = {
 	 .text = "Credentials: one of basic, bearer, aws, oauth2 and exec"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
-	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE, .text = "How https servers are verified"},
+	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2", .flags = KEY_PACE,
+	 .text = "Version of HTTP; 2: HTTP/2 with https servers that offer it, 1.1 with others"},
+	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
+	 .text = "How https servers are verified, and weir by them"},
+	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,
+	 .text = "Proxy for all requests, http:// or socks5://[user:password@]host:port; none; or env: as HTTPS_PROXY, "
+		 "HTTP_PROXY, "
+		 "ALL_PROXY and NO_PROXY say, but never for this machine. A proxy looks up the hosts, so of a host "
+		 "that comes "
+		 "from an item or a redirect only addresses and localhost are refused"},
 	{"expect", KEY_ENUM, FIELD(expect), "json", .choices = "json|text|bytes",
 	 .text = "Type of the body: a JSON value, null if the body is empty; text, which becomes a JSON string; or "
 		 "bytes, which become {\"base64\": ...}"},
+	{"compress", KEY_ENUM, FIELD(compress), "auto", .choices = "auto|none", .flags = KEY_PACE,
+	 .text = "Whether to ask for compressed answers (gzip, deflate, br, zstd). They are decoded, asked for or not; "
+		 "a "
+		 "header Accept-Encoding in headers is sent instead"},
+	{"compress_body", KEY_ENUM, FIELD(compress_body), "none", .choices = "none|gzip", .flags = KEY_PACE,
+	 .text = "Whether to send the body compressed, for servers that take it so"},
 	{"record", KEY_BOOL, FIELD(record), "false",
-	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, status, ok, "
-		 "latency_ms, "
-		 "bytes, attempts, error, body"},
+	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, final_url "
+		 "after redirects, status, ok, latency_ms, bytes, attempts, error, body"},
 	{"into", KEY_FIELD, FIELD(into),
 	 .text = "Where in the item to put the answer, such as `.answer`; the rest of the item stays. Default: the "
 		 "answer "
 		 "takes the place of the item"},
 	{"ok", KEY_COUNTS, FIELD(ok), NULL, 100, 599, .text = "Statuses that count as success; default: every 2xx"},
+	{"follow", KEY_COUNT, FIELD(follow), "0", 0, 20, .flags = KEY_PACE,
+	 .text = "Maximum redirects to follow, except those whose status is in ok, retry_on or throttled_on. A 303, "
+		 "and "
+		 "a 301 or 302 after a POST, is followed by a GET; from https to http never; other origins get no "
+		 "credentials, must have a public "
+		 "address, and have limits of their own"},
 	{"retry_on", KEY_COUNTS, FIELD(retry_on), NULL, 100, 599,
 	 .text = "Statuses that are tried again, besides 408, 425 and 5xx"},
 	{"throttled_on", KEY_COUNTS, FIELD(throttled_on), NULL, 100, 599,
@@ -124,7 +157,9 @@ const struct key step_http_keys[] = {
 	 .text = "Name of the upstream (letters, digits, _ . and -): limits, breaker and what weir has found out are "
 		 "kept under it, instead of separately for each host"},
 	{"max_body", KEY_SIZE, FIELD(max_body), "10MiB", 1, (int64_t)1 << 30, .flags = KEY_PACE,
-	 .text = "Maximum size of an answer; a longer one is a failure"},
+	 .text = "Maximum size of an answer, decoded; a longer one is a failure. One over 10 MiB that was compressed "
+		 "to "
+		 "less than a 200th is, too"},
 	{0},
 };
 
@@ -148,9 +183,12 @@ const char *step_http_fixed_origin(const struct template *url, struct http_origi
 	*ret_origin = (struct http_origin){0};
 	if (!is_fixed(text, hole))
 		return NULL;
-	char *literal = strndup(text, hole ? (size_t)(hole - text) : strlen(text));
-	const char *wrong = literal ? http_origin_parse(literal, ret_origin) : NULL;
-	free(literal);
+	struct buf literal = {0};
+	buf_add(&literal, text, hole ? (size_t)(hole - text) : strlen(text));
+	const char *wrong = !literal.failed && http_idn_encode(&literal) == 0 && literal.data
+				    ? http_origin_parse(literal.data, ret_origin)
+				    : NULL;
+	buf_fini(&literal);
 	return wrong;
 }
 
@@ -178,7 +216,7 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-static const struct key_header *find_header(const struct step_http_config *config, const char *name)
+const struct key_header *step_http_header(const struct step_http_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->headers.n; i++)
 		if (!strcasecmp(config->headers.headers[i].name, name))
@@ -188,13 +226,13 @@ static const struct key_header *find_header(const struct step_http_config *confi
 
 const struct key_header *step_http_content_type(const struct step_http_config *config)
 {
-	return find_header(config, "content-type");
+	return step_http_header(config, "content-type");
 }
 
 bool step_http_sends_key(const struct step_http_config *config)
 {
 	bool adds = config->method == STEP_HTTP_POST || config->method == STEP_HTTP_PATCH;
-	return adds && !find_header(config, STEP_HTTP_KEY);
+	return adds && !step_http_header(config, STEP_HTTP_KEY);
 }
 
 bool step_http_leaves_out(const struct key_header *header)
@@ -206,6 +244,12 @@ bool step_http_is_json(const char *content_type)
 {
 	const char *json = strcasestr(content_type, "json");
 	return json && json < content_type + strcspn(content_type, ";");
+}
+
+const char *step_http_proxy(const struct step_http_config *config)
+{
+	const char *proxy = config->proxy ? config->proxy : "env";
+	return !strcmp(proxy, "env") || !strcmp(proxy, "none") ? NULL : proxy;
 }
 
 const struct template *step_http_body(const struct step_http_config *config)
@@ -265,6 +309,36 @@ static int check_timeout(const struct step_http_config *config, const char **ret
 	if (config->timeout_first_byte > config->timeout)
 		return weir_error_set(err, WEIR_EINVAL, "timeout.first_byte is longer than timeout.total");
 	return 0;
+}
+
+static int check_proxy(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct http_proxies *proxies = NULL;
+	const char *url = step_http_proxy(config);
+	*ret_key = "proxy";
+	int error = url ? http_proxies_new(&(struct http_proxy_settings){.http = url}, &proxies, err) : 0;
+	http_proxies_free(proxies);
+	return error;
+}
+
+static int check_tls(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	const char *name = config->tls.server_name;
+	struct http_origin origin = {0};
+	*ret_key = "tls";
+	if (config->tls.key_file && !config->tls.cert_file)
+		return weir_error_set(err, WEIR_EINVAL, "tls has a key and no cert; add the certificate of that key");
+	if (config->tls.key_password && !config->tls.cert_file)
+		return weir_error_set(err, WEIR_EINVAL, "tls has a password and no cert with a key");
+	if (!name)
+		return 0;
+	if (!name[0] || strlen(name) > 253 || strspn(name, allowed) != strlen(name))
+		return weir_error_set(err, WEIR_EINVAL, "tls.server_name is \"%.80s\", expected the name of a host",
+				      name);
+	if (config->url && !step_http_fixed_origin(config->url, &origin) && origin.tls)
+		return 0;
+	return weir_error_set(err, WEIR_EINVAL, "tls.server_name needs a url that begins with https:// and a host");
 }
 
 static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
@@ -354,8 +428,17 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	int error = step_http_check_auth(config, ret_key, err);
 	if (error == 0)
 		error = check_body(config, ret_key, err);
+	if (error == 0 && config->compress_body && step_http_header(config, "content-encoding")) {
+		*ret_key = "compress_body";
+		error = weir_error_set(err, WEIR_EINVAL,
+				       "compress_body beside a header Content-Encoding; remove one of them");
+	}
 	if (error == 0)
 		error = check_into(config, ret_key, err);
+	if (error == 0)
+		error = check_proxy(config, ret_key, err);
+	if (error == 0)
+		error = check_tls(config, ret_key, err);
 	if (error == 0)
 		error = check_timeout(config, ret_key, err);
 	if (error == 0)

@@ -4,10 +4,13 @@
 #define STEP_HTTP_CONFIG_H
 
 #include "data/template.h"
+#include "http/client.h"
 #include "http/origin.h"
 #include "port/key.h"
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
+enum { STEP_HTTP_1_1, STEP_HTTP_2 };
+enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 enum { STEP_HTTP_CLIENT_CREDENTIALS, STEP_HTTP_REFRESH_TOKEN };
 
@@ -50,8 +53,13 @@ struct step_http_config {
 	weir_nsec ttl;                                 /* of what it says; 0: not known */
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
-	char *tls_ca;
+	struct http_tls tls;
+	char *proxy;
 	int expect;
+	int compress;
+	int compress_body; /* an enum codec */
+	int http;
+	int64_t follow;
 	bool record;
 	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
@@ -77,9 +85,15 @@ const char *step_http_fixed_origin(const struct template *url, struct http_origi
 extern const struct key step_http_auth_keys[];
 int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
 
+/* The proxy that is named; NULL: it is "env" or "none". */
+const char *step_http_proxy(const struct step_http_config *config);
+
 /* What makes the body: a template (NULL: none does), or a jq program; and whether there is one at all. */
 const struct template *step_http_body(const struct step_http_config *config);
 bool step_http_has_body(const struct step_http_config *config);
+
+/* The header of that name that is set, or NULL. */
+const struct key_header *step_http_header(const struct step_http_config *config, const char *name);
 
 /* The header Content-Type, or NULL; and whether such a value of it means JSON. */
 const struct key_header *step_http_content_type(const struct step_http_config *config);

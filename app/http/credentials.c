@@ -8,6 +8,7 @@
 #include "data/buf.h"
 #include "data/secret.h"
 #include "http/aws.h"
+#include "http/redirect.h"
 #include "http/token_source.h"
 
 struct http_credentials {
@@ -56,12 +57,14 @@ static int sign(const struct http_credentials *self, const struct http_request *
 	const char **lines = calloc(self->header_count + request->header_count + 1, sizeof *lines);
 	if (!lines)
 		return WEIR_ENOMEM;
-	for (size_t i = 0; i < request->header_count; i++)
-		lines[i] = request->headers[i];
-	for (size_t i = 0; i < self->header_count; i++)
-		lines[request->header_count + i] = self->headers[i];
 	whole.headers = lines;
-	whole.header_count += self->header_count;
+	whole.header_count = 0;
+	for (size_t i = 0; i < request->header_count + self->header_count; i++) {
+		bool own = i < request->header_count;
+		const char *line = own ? request->headers[i] : self->headers[i - request->header_count];
+		if (http_header_may_go(line, request->is_foreign, request->is_emptied))
+			lines[whole.header_count++] = line;
+	}
 	int error = http_sigv4_sign(&self->aws, &whole, (int64_t)time(NULL), grant.lines, &grant.n);
 	free(lines);
 	if (!error)

@@ -33,6 +33,12 @@ static void end(struct words *words)
 	words->n++;
 }
 
+static void add_flag(struct words *words, const char *option)
+{
+	begin(words, option);
+	end(words);
+}
+
 static void add_option(struct words *words, const char *option, const char *value, size_t n)
 {
 	begin(words, option);
@@ -47,19 +53,57 @@ static bool is_usual(const char *method, bool has_body)
 	return !strcmp(method, has_body ? "POST" : "GET");
 }
 
-static void add_target(struct words *words, const struct exchange *x, const char *method, bool has_body)
+/* Where the server has another name than its URL, the name is in the URL, as for libcurl. */
+static void add_named_url(struct words *words, const struct http_request *request, const char *name)
 {
+	const struct http_origin *origin = request->origin;
+	const char *rest = strstr(request->url, "://") + 3;
+	struct buf url = {0};
+	buf_addf(&url, "https://%s:%u%s", name, (unsigned)origin->port, rest + strcspn(rest, "/?#"));
+	shell_add_word(&words->text, url.data ? url.data : "", url.len);
+	end(words);
+	buf_clear(&url);
+	buf_addf(&url, strchr(origin->host, ':') ? "::[%s]:%u" : "::%s:%u", origin->host, (unsigned)origin->port);
+	add_option(words, "--connect-to", url.data ? url.data : "", url.len);
+	buf_fini(&url);
+}
+
+static void add_target(struct words *words, const struct http_step *step, const struct http_request *request,
+		       bool has_body)
+{
+	const char *method = request->method, *url = request->url, *name = step->config->tls.server_name;
 	begin(words, "curl ");
 	if (!strcmp(method, "HEAD"))
 		buf_add_str(&words->text, "-I ");
 	else if (!is_usual(method, has_body))
 		buf_addf(&words->text, "-X %s ", method);
-	if (strpbrk(x->url.data, "[]{}"))
+	if (strpbrk(url, "[]{}"))
 		buf_add_str(&words->text, "-g ");
-	if (strstr(x->url.data, "/."))
+	if (strstr(url, "/."))
 		buf_add_str(&words->text, "--path-as-is ");
-	shell_add_word(&words->text, x->url.data, x->url.len);
+	if (name && !request->is_foreign)
+		return add_named_url(words, request, name);
+	shell_add_word(&words->text, url, strlen(url));
 	end(words);
+}
+
+static void add_text(struct words *words, const char *option, const char *value)
+{
+	if (value)
+		add_option(words, option, value, strlen(value));
+}
+
+static void add_connection(struct words *words, const struct step_http_config *config, bool is_foreign)
+{
+	bool is_direct = config->proxy && !strcmp(config->proxy, "none");
+	add_text(words, "--proxy", step_http_proxy(config));
+	add_text(words, "--noproxy", is_direct ? "*" : NULL);
+	add_text(words, "--cacert", config->tls.ca_file);
+	if (is_foreign)
+		return;
+	add_text(words, "--cert", config->tls.cert_file);
+	add_text(words, "--key", config->tls.key_file);
+	add_text(words, "--pass", config->tls.key_password);
 }
 
 static bool is_header(const char *line, const char *name)
@@ -68,14 +112,25 @@ static bool is_header(const char *line, const char *name)
 	return !strncasecmp(line, name, n) && (line[n] == ':' || line[n] == ';');
 }
 
+/* Whether another option stands for it: the body is shown as it is before it is compressed. */
+static bool is_said_otherwise(const struct step_http_config *config, const char *line)
+{
+	return (config->basic && is_header(line, "authorization")) ||
+	       (config->compress_body && is_header(line, "content-encoding")) ||
+	       (!step_http_header(config, "accept-encoding") && is_header(line, "accept-encoding"));
+}
+
 /* Returns whether a User-Agent was among them. */
-static bool add_headers(struct words *words, const struct http_step *step, char *const *lines, size_t n)
+static bool add_headers(struct words *words, const struct http_step *step, const struct http_request *request,
+			char *const *lines, size_t n)
 {
 	bool names_agent = false;
 	for (size_t i = 0; i < n; i++) {
+		if (!http_header_may_go(lines[i], request->is_foreign, request->is_emptied))
+			continue;
 		names_agent = names_agent || is_header(lines[i], "user-agent");
-		if (!step->config->basic || !is_header(lines[i], "authorization"))
-			add_option(words, "-H", lines[i], strlen(lines[i]));
+		if (!is_said_otherwise(step->config, lines[i]))
+			add_text(words, "-H", lines[i]);
 	}
 	return names_agent;
 }
@@ -97,22 +152,24 @@ static void join(const struct words *words, struct buf *out)
 		buf_addf(out, "%s%s", i ? between : "", word);
 }
 
-void step_http_add_curl(const struct http_step *step, const struct exchange *x, const char *method, struct buf *out)
+void step_http_add_curl(const struct http_step *step, const struct exchange *x, struct buf *out)
 {
 	const struct step_http_config *config = step->config;
+	const struct http_request *request = &x->request;
+	const char *method = request->method;
 	struct words words = {0};
 	/* libcurl sends a body with these, be it empty. */
-	bool has_body =
-		step_http_body(config) || !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH");
-	add_target(&words, x, method, has_body);
-	if (config->tls_ca)
-		add_option(&words, "--cacert", config->tls_ca, strlen(config->tls_ca));
-	if (config->basic)
-		add_option(&words, "-u", config->basic, strlen(config->basic));
-	bool names_agent = add_headers(&words, step, x->lines, x->line_count);
-	names_agent = add_headers(&words, step, step->lines, step->line_count) || names_agent;
+	bool has_body = request->body || !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH");
+	add_target(&words, step, request, has_body);
+	add_connection(&words, config, request->is_foreign);
+	if (!request->is_foreign)
+		add_text(&words, "-u", config->basic);
+	bool names_agent = add_headers(&words, step, request, x->lines, x->line_count);
+	names_agent = add_headers(&words, step, request, step->lines, step->line_count) || names_agent;
 	if (!names_agent)
 		add_option(&words, "-A", "weir", 4);
+	if (config->compress == STEP_HTTP_COMPRESSED)
+		add_flag(&words, "--compressed");
 	if (has_body)
 		add_body(&words, &x->body);
 	if (words.text.failed)

@@ -75,14 +75,18 @@ char *step_http_meta(const struct exchange *x)
 	struct buf out = {0};
 	json_put_int(&out, "status", response->status);
 	json_put_bytes(&out, "url", x->url.data, x->url.len);
+	if (x->hop)
+		json_put_text(&out, "final_url", x->hop->url);
 	json_put_real(&out, "latency_ms", (double)response->took / (double)WEIR_MSEC, 1);
 	step_http_put_headers(&out, response);
 	return buf_take(&out, NULL);
 }
 
-static void add_lines(struct buf *out, char *const *lines, size_t n)
+static void add_lines(struct buf *out, const struct http_request *request, char *const *lines, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		if (!http_header_may_go(lines[i], request->is_foreign, request->is_emptied))
+			continue;
 		size_t name = strcspn(lines[i], ":;");
 		char *key = strndup(lines[i], name);
 		const char *value = lines[i] + name + (lines[i][name] != 0);
@@ -97,41 +101,41 @@ static void add_lines(struct buf *out, char *const *lines, size_t n)
 static void add_sent_headers(const struct http_step *step, const struct exchange *x, struct buf *out)
 {
 	json_open(out, "sent_headers", '{');
-	add_lines(out, x->lines, x->line_count);
-	add_lines(out, step->lines, step->line_count);
+	add_lines(out, &x->request, x->lines, x->line_count);
+	add_lines(out, &x->request, step->lines, step->line_count);
 	json_close(out, '}');
 }
 
 /* A dead letter has it if it sends all of the request, and is not too long to be kept. */
-static void add_curl(const struct http_step *step, const struct exchange *x, const char *method, bool always,
-		     struct buf *out)
+static void add_curl(const struct http_step *step, const struct exchange *x, bool always, struct buf *out)
 {
 	struct buf curl = {0};
 	if (!always && x->body.len > EVIDENCE_TEXT_BYTES)
 		return;
-	step_http_add_curl(step, x, method, &curl);
+	step_http_add_curl(step, x, &curl);
 	if (always || curl.len <= EVIDENCE_TEXT_BYTES)
 		json_put_bytes(out, "curl", curl.data, curl.len);
 	out->failed = out->failed || curl.failed;
 	buf_fini(&curl);
 }
 
-void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x,
-		       const char *method)
+void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x)
 {
 	struct buf *out = call->evidence;
-	json_put_text(out, "method", method);
+	json_put_text(out, "method", x->request.method);
 	if (x->url.len)
 		evidence_add_text(out, "url", x->url.data, x->url.len);
-	else /* it could not be made of this */
+	if (x->hop)
+		evidence_add_text(out, "final_url", x->hop->url, strlen(x->hop->url));
+	if (!x->url.len) /* it could not be made of this */
 		evidence_add_text(out, "input", call->input->data, call->input->len);
-	if (x->key)
+	if (x->key && !x->request.is_emptied)
 		evidence_add_text(out, "key", x->key, strlen(x->key));
 	add_answer(out, &x->response);
-	if (x->body.len)
+	if (x->body.len && !x->request.is_emptied)
 		evidence_add_text(out, "sent", x->body.data, x->body.len);
 	if (call->explain)
 		add_sent_headers(step, x, out);
 	if (x->url.len)
-		add_curl(step, x, method, call->explain, out);
+		add_curl(step, x, call->explain, out);
 }

@@ -7,6 +7,7 @@
 #include "http/config.h"
 #include "http/credentials.h"
 #include "http/origin.h"
+#include "http/redirect.h"
 #include "http/rules.h"
 #include "port/adapter.h"
 
@@ -15,6 +16,7 @@ struct jq_client;
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
+	struct http_proxies *proxies;         /* the client borrows them */
 	struct http_credentials *credentials; /* NULL: those that there are stand in a constant header */
 	struct http_origin origin;            /* where all requests go; a name of "": the items say */
 	size_t varying_headers;               /* that an item fills */
@@ -41,6 +43,7 @@ struct http_verdict {
 
 struct exchange {
 	struct buf url, body;
+	struct buf packed; /* what is sent of the body, if it is compressed */
 	struct buf around; /* the item, if the answer goes into it */
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled, and credentials */
@@ -48,11 +51,27 @@ struct exchange {
 	const char *key; /* sent in one of them; NULL: none */
 	uint64_t token;  /* the number of that which is sent; 0: none */
 	struct http_origin origin;
+	struct http_hop *hop;        /* what is sent instead, since answers before this one said so; NULL: nothing */
+	struct http_request request; /* what is sent, or would be; it borrows from the above */
 	struct http_response response;
 	bool explained;              /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
 	bool is_of_job;              /* it asks for one that an earlier request has begun */
 };
+
+/* ---- request.c */
+
+/* Makes step->lines: the headers that no item changes. */
+int step_http_make_headers(struct http_step *step, struct weir_error *err);
+
+/* Where the request of this call goes; false: that cannot be said. */
+bool step_http_find_origin(const struct http_step *step, const struct step_call *call, struct http_origin *ret_origin);
+
+/* Makes x->request.  STEP_OK; or what there is instead of one, and call->why says the reason.  May suspend. */
+enum step_verdict step_http_prepare(const struct http_step *step, struct step_call *call, struct exchange *x);
+
+/* Of one that is prepared: it is a comment in a list of URLs, and nothing is to be sent. */
+bool step_http_is_nothing(const struct http_step *step, const struct exchange *x);
 
 /* ---- body.c */
 
@@ -71,10 +90,9 @@ struct http_verdict step_http_by_status(const struct step_http_config *config, c
 enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x);
 /* ---- authorize.c */
 
-/* Adds what credentials the request needs to its headers.  STEP_OK, or the permit is given back and that is what
- * becomes of the item. */
-enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x,
-				      struct http_request *request);
+/* Adds what credentials the request needs to its headers, unless it goes to another origin.  STEP_OK, or the permit is
+ * given back and that is what becomes of the item. */
+enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x);
 
 /* Whether the answer says no more than that the token was an old one, and the config does not say what it means: then
  * the permit is given back, and the item is attempted again.  Suspends. */
@@ -97,6 +115,14 @@ enum step_verdict step_http_say_failed(struct step_call *call, const struct exch
 /* The body without a byte order mark; "" and 0: it is empty. */
 const char *step_http_text(const struct http_response *response, size_t *ret_n);
 
+/* ---- follow.c */
+
+/* Whether the answer is a redirect that is to be followed: the config says nothing else of its status. */
+bool step_http_is_followed(const struct http_step *step, const struct step_call *call, const struct exchange *x);
+
+/* Asks for another leg, in which the request goes there; or says why not. */
+enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x);
+
 /* ---- poll.c: jobs that an answer begins */
 
 int step_http_poll_open(const struct step_http_config *config, const char *exe_path, struct http_poll **ret_poll,
@@ -115,15 +141,14 @@ enum step_verdict step_http_await(const struct http_step *step, struct step_call
 void step_http_put_headers(struct buf *out, const struct http_response *response); /* as "headers": {…} */
 
 /* Writes what is known of a call to call->evidence. */
-void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x,
-		       const char *method);
+void step_http_explain(const struct http_step *step, const struct step_call *call, const struct exchange *x);
 
 /* What is known of a good answer, value->meta; NULL if out of memory. */
 char *step_http_meta(const struct exchange *x);
 
 /* ---- curl.c: appends the request as a command line for a shell, an option a line if it is long.  A body that is too
  * long for that comes from the standard input. */
-void step_http_add_curl(const struct http_step *step, const struct exchange *x, const char *method, struct buf *out);
+void step_http_add_curl(const struct http_step *step, const struct exchange *x, struct buf *out);
 
 /* ---- upstream.c: the permit of the upstream (call->permit) */
 

@@ -17,9 +17,8 @@
 #define NO_ADDRESS_LIFE WEIR_SEC
 #define RESOLVE_TIMEOUT (10 * WEIR_SEC)
 
-int http_hosts_init(struct http_hosts *hosts, bool public_only)
+int http_hosts_init(struct http_hosts *hosts)
 {
-	hosts->public_only = public_only;
 	TAILQ_INIT(&hosts->spare);
 	TAILQ_INIT(&hosts->ages);
 	return getrandom(&hosts->seed, sizeof hosts->seed, 0) < 0 ? -errno : 0;
@@ -88,7 +87,7 @@ struct http_host *http_hosts_find(struct http_hosts *hosts, const char *name)
 	return host;
 }
 
-static int look_up(struct http_hosts *hosts, struct http_host *host, const char *name, weir_nsec deadline)
+static int look_up(struct http_host *host, const char *name, bool public_only, weir_nsec deadline)
 {
 	struct http_addresses *found = calloc(1, sizeof *found);
 	if (!found || (!host->resolved && weir_event_new(&host->resolved) < 0)) {
@@ -99,7 +98,7 @@ static int look_up(struct http_hosts *hosts, struct http_host *host, const char 
 	weir_event_clear(host->resolved);
 	weir_nsec limit = weir_after(RESOLVE_TIMEOUT);
 	bool own = deadline == WEIR_FOREVER || deadline > limit;
-	int error = http_resolve(name, hosts->public_only, found, own ? limit : deadline);
+	int error = http_resolve(name, public_only, found, own ? limit : deadline);
 	if (error == WEIR_ETIMEDOUT && own) {
 		*found = (struct http_addresses){.failure = HTTP_DNS, .text = "no answer in 10 s"};
 		error = 0;
@@ -117,11 +116,11 @@ static int look_up(struct http_hosts *hosts, struct http_host *host, const char 
 	return 0;
 }
 
-int http_host_resolve(struct http_hosts *hosts, struct http_host *host, const char *name, weir_nsec deadline)
+int http_host_resolve(struct http_host *host, const char *name, bool public_only, weir_nsec deadline)
 {
 	while (!host->addresses || host->fresh_until <= weir_now()) {
 		int error = host->resolving ? weir_event_wait(host->resolved, deadline)
-					    : look_up(hosts, host, name, deadline);
+					    : look_up(host, name, public_only, deadline);
 		if (error < 0)
 			return error;
 	}

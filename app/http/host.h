@@ -21,6 +21,7 @@ struct http_host {
 	struct http_addresses *addresses; /* NULL until looked up */
 	weir_nsec fresh_until, looked_up;
 	bool resolving;
+	bool is_messy;               /* it sends more than its answers have: a connection for each request */
 	struct weir_event *resolved; /* of those who wait for the one that looks up */
 	char name[];
 };
@@ -30,18 +31,18 @@ struct http_hosts {
 	uint64_t seed;                              /* of its hashes: names come from outside */
 	TAILQ_HEAD(http_host_ages, http_host) ages; /* the one used longest ago first */
 	struct http_transfer_list spare;            /* idle transfers of hosts that were forgotten */
-	bool public_only;
 };
 
-int http_hosts_init(struct http_hosts *hosts, bool public_only); /* errors of getrandom() */
-void http_hosts_fini(struct http_hosts *hosts);                  /* contract: no users */
+int http_hosts_init(struct http_hosts *hosts);  /* errors of getrandom() */
+void http_hosts_fini(struct http_hosts *hosts); /* contract: no users */
 
 /* Finds or makes the host of an origin's name; to be held by `users` across anything that suspends.  NULL if out of
  * memory. */
 struct http_host *http_hosts_find(struct http_hosts *hosts, const char *name);
 
 /* Sees to it that host->addresses (or the reason why there are none) is there and fresh.  Suspends: one caller looks
- * up, the others wait for it; when that one is cancelled the next takes over. */
-int http_host_resolve(struct http_hosts *hosts, struct http_host *host, const char *name, weir_nsec deadline);
+ * up, the others wait for it; when that one is cancelled the next takes over.  With public_only, which must be the same
+ * for all requests to a host, other addresses are none. */
+int http_host_resolve(struct http_host *host, const char *name, bool public_only, weir_nsec deadline);
 
 #endif

@@ -276,7 +276,8 @@ int http_token_of_oauth2(const struct step_http_oauth2 *config, const struct htt
 		.connect_timeout = client->connect_timeout,
 		.silence_timeout = client->silence_timeout,
 		.body_bytes = (size_t)1 << 20,
-		.ca_file = client->ca_file,
+		.tls = {.ca_file = client->tls.ca_file}, /* the certificate is for another server */
+		.proxies = client->proxies,
 	};
 	struct oauth2 *self = calloc(1, sizeof *self);
 	if (!self)

@@ -142,7 +142,7 @@ static int resolve(const struct exchange *x, const char *address, struct buf *ur
 	char *whole = NULL;
 	CURLU *base = curl_url();
 	int error = base ? 0 : WEIR_ENOMEM;
-	if (base && (curl_url_set(base, CURLUPART_URL, x->url.data, 0) ||
+	if (base && (curl_url_set(base, CURLUPART_URL, x->request.url, 0) ||
 		     curl_url_set(base, CURLUPART_URL, address, 0) || curl_url_get(base, CURLUPART_URL, &whole, 0)))
 		error = weir_error_set(err, WEIR_EDATA, "the address of the job is no URL: %.120s", address);
 	if (error == 0)

@@ -31,26 +31,37 @@ static void release_lookup(void *arg)
 		free(lookup);
 }
 
+static void add_text(struct http_addresses *found, const char *text)
+{
+	size_t n = strlen(found->text);
+	if (n + strlen(text) + 2 <= sizeof found->text)
+		snprintf(found->text + n, sizeof found->text - n, "%s%s", n ? "," : "", text);
+}
+
+/* A server for this machine listens on either, and which of them the name stands for differs. */
+static void add_localhost(struct http_addresses *found)
+{
+	if (!strstr(found->text, "127.0.0.1"))
+		add_text(found, "127.0.0.1");
+	if (!strstr(found->text, "[::1]"))
+		add_text(found, "[::1]");
+}
+
 /* Appends one address; those that do not fit are left out, there are enough. */
 static void add_address(struct http_addresses *found, const struct sockaddr *address)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN + 2] = "[";
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
-	const bool is_v6 = address->sa_family == AF_INET6;
-	if (is_v6) {
+	if (address->sa_family == AF_INET6) {
 		memcpy(&v6, address, sizeof v6);
-		inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+		inet_ntop(AF_INET6, &v6.sin6_addr, text + 1, sizeof text - 2);
+		add_text(found, strcat(text, "]"));
 	} else if (address->sa_family == AF_INET) {
 		memcpy(&v4, address, sizeof v4);
 		inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-	} else {
-		return;
+		add_text(found, text);
 	}
-	size_t n = strlen(found->text);
-	if (n + strlen(text) + 4 <= sizeof found->text)
-		snprintf(found->text + n, sizeof found->text - n, "%s%s%s%s", n ? "," : "", is_v6 ? "[" : "", text,
-			 is_v6 ? "]" : "");
 }
 
 static int look_up(void *arg)
@@ -59,8 +70,9 @@ static int look_up(void *arg)
 	struct http_addresses *found = &lookup->found;
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list = NULL;
+	bool is_own = !lookup->public_only && !strcmp(lookup->host, "localhost");
 	int error = getaddrinfo(lookup->host, NULL, &hints, &list);
-	if (error) {
+	if (error && !is_own) {
 		found->failure = HTTP_DNS;
 		snprintf(found->text, sizeof found->text, "%s", gai_strerror(error));
 		return 0;
@@ -68,7 +80,10 @@ static int look_up(void *arg)
 	for (const struct addrinfo *at = list; at; at = at->ai_next)
 		if (!lookup->public_only || http_address_is_public(at->ai_addr))
 			add_address(found, at->ai_addr);
-	freeaddrinfo(list);
+	if (list)
+		freeaddrinfo(list);
+	if (is_own)
+		add_localhost(found);
 	if (!found->text[0]) {
 		found->failure = HTTP_NOT_ALLOWED;
 		snprintf(found->text, sizeof found->text, "the host has a private address; --allow-private permits it");

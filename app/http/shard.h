@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What shard.c, transfer.c and transfers.c share: the only files that know libcurl. */
+/* What shard.c, transfer.c, head.c, failure.c and transfers.c share: the only files that know libcurl, but for those
+ * that take URLs and dates apart with it. */
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
@@ -35,6 +36,7 @@ struct transfer {
 	struct curl_slist *headers; /* an array, chained; it ends in those of every request */
 	size_t header_room;
 	const struct curl_slist *headers_set; /* what libcurl was told last */
+	struct curl_slist *connect_to;        /* with tls.server_name: the one origin that it stands for */
 	struct curl_slist *resolved;          /* libcurl reads it when the request begins */
 	char method[16];                      /* likewise */
 	bool posts;
@@ -46,9 +48,14 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head;
-	bool was_sent; /* the request, or it is about to be */
+	bool chunked, head, public_only, alone, certified;
+	bool was_sent;                    /* the request, or it is about to be: there is a connection to the host */
+	const struct http_origin *origin; /* of the request; borrowed as long as the response */
+	const struct http_proxy *proxy;   /* what libcurl was told last */
+	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
+	bool has_head;                    /* the header of the answer is complete */
 	struct http_limits limits;
+	struct buf location;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */
 	int socket_errno;
 	char error[CURL_ERROR_SIZE];
@@ -79,6 +86,21 @@ void http_shards_free(struct http_transfers *all);
 
 /* CURLOPT_CLOSESOCKETFUNCTION, with the http_transfers as its argument. */
 int http_socket_close(void *arg, curl_socket_t fd);
+
+/* Notes why the request fails; the callback that does it then lets libcurl fail. */
+static inline void http_transfer_refuse(struct transfer *self, enum http_failure failure, const char *detail)
+{
+	self->failure = failure;
+	self->detail = detail;
+}
+
+/* CURLOPT_HEADERFUNCTION, with the transfer as its argument. */
+size_t http_head_line(char *line, size_t one, size_t n, void *arg);
+
+#define HTTP_UNANSWERED "connection closed without an answer"
+
+/* Of a request that has failed with that code: failure and detail of the response. */
+void http_transfer_describe(const struct transfer *self, CURLcode code, struct http_response *response);
 
 /* Fills the response and forgets the request, after libcurl let go of it. */
 void http_transfer_finish(struct transfer *self, CURLcode code);

@@ -2,113 +2,30 @@
 /*
  * The step `http`: one request per item; the body of the answer takes the item's place.
  *
- * This file prepares requests: what is the same for every item (constant headers, a constant URL) is made once, when
- * the step is opened.  Its keys are in config.c; what an answer means is in answer.c.
+ * Its keys are in config.c; a request is made in request.c; what an answer means is in verdict.c and answer.c.
  */
 #include "http/exchange.h"
 
 #include "data/json_writer.h"
+#include "http/connection.h"
+#include "http/proxy.h"
 #include "jq/client.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <weir/run.h>
 
-static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
-
 /* ---- opening ---- */
-
-static int add_line(char **lines, size_t *n, const struct buf *line)
-{
-	if (line->failed || !(lines[*n] = strdup(line->data)))
-		return WEIR_ENOMEM;
-	++*n;
-	return 0;
-}
-
-/* "Name: value"; libcurl wants "Name;" for an empty value. */
-static int write_header(const struct key_header *header, const struct template_input *input, struct buf *out,
-			struct weir_error *err)
-{
-	size_t start = out->len;
-	buf_addf(out, "%s: ", header->name);
-	int error = template_render(header->value, input, out, err);
-	if (error == 0 && !out->failed && out->len == start + strlen(header->name) + 2) {
-		out->len -= 2;
-		buf_add_char(out, ';');
-	}
-	return error < 0 ? error : out->failed ? WEIR_ENOMEM : 0;
-}
-
-/* The header lines that no item changes. */
-static int make_constant_headers(const struct step_http_config *config, char **lines, size_t *n, struct weir_error *err)
-{
-	struct buf line = {0};
-	int error = 0;
-	for (size_t i = 0; i < config->headers.n && error == 0; i++) {
-		if (!template_is_constant(config->headers.headers[i].value) ||
-		    step_http_leaves_out(&config->headers.headers[i]))
-			continue;
-		buf_clear(&line);
-		error = write_header(&config->headers.headers[i], &(struct template_input){0}, &line, err);
-		if (error == 0)
-			error = add_line(lines, n, &line);
-	}
-	if (error == 0 && (config->basic || (config->bearer && !config->bearer_file))) {
-		buf_clear(&line);
-		buf_add_str(&line, config->basic ? "Authorization: Basic " : "Authorization: Bearer ");
-		if (config->basic)
-			buf_add_base64(&line, config->basic, strlen(config->basic));
-		else
-			buf_add_str(&line, config->bearer);
-		error = add_line(lines, n, &line);
-	}
-	if (error == 0 && step_http_has_body(config) && !step_http_content_type(config)) {
-		buf_clear(&line);
-		buf_add_str(&line, "Content-Type: application/json");
-		error = add_line(lines, n, &line);
-	}
-	if (line.data)
-		explicit_bzero(line.data, line.room);
-	buf_fini(&line);
-	return error;
-}
-
-/* Whose certificates are trusted; NULL: the system's. */
-static const char *find_ca(const struct http_step *step, const struct step_env *env)
-{
-	const char *url = template_text(step->config->url);
-	if (step->config->tls_ca)
-		return step->config->tls_ca;
-	return !env->ca_file || !env->ca_file[0] || !strncasecmp(url, "http://", 7) ? NULL : env->ca_file;
-}
-
-/* A file that holds none would fail every request, one after the other. */
-static int check_ca(const char *path, struct weir_error *err)
-{
-	static const char mark[] = "-----BEGIN ";
-	char *line = NULL;
-	size_t room = 0;
-	bool found = false;
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return weir_error_set(err, -errno, "step http: cannot read the certificates in %s: %s", path,
-				      weir_strerror(-errno));
-	while (!found && getline(&line, &room, file) >= 0)
-		found = strncmp(line, mark, sizeof mark - 1) == 0 && strstr(line, "CERTIFICATE-----");
-	free(line);
-	fclose(file);
-	return found ? 0 : weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM certificate", path);
-}
 
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
-	const char *ca = find_ca(step, env);
-	step->lines = calloc(config->headers.n + 2, sizeof(char *));
-	int error = step->lines ? make_constant_headers(config, step->lines, &step->line_count, err) : WEIR_ENOMEM;
+	struct http_tls tls = {0};
+	int error = step_http_find_tls(config, env, &tls, err);
+	if (error == 0)
+		error = step_http_find_proxies(config, env, &step->proxies, err);
+	if (error == 0)
+		error = step_http_make_headers(step, err);
 	const struct http_client_options opts = {
 		.in_flight = env->most > env->concurrency ? env->most : env->concurrency,
 		.expected = env->concurrency,
@@ -116,15 +33,16 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.timeout = config->timeout,
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
-		.ca_file = ca,
+		.http2 = config->http == STEP_HTTP_2,
+		.tls = tls,
+		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
 		.all_headers = env->meta || config->when.n || config->poll_every,
 		.public_only = !env->allow_private && !step->origin.name[0],
+		.public_foreign = !env->allow_private,
 		.headers = (const char *const *)step->lines,
 		.header_count = step->line_count,
 	};
-	if (error == 0 && ca)
-		error = check_ca(ca, err);
 	if (error == 0)
 		error = http_credentials_new(config, &opts, &step->credentials, err);
 	if (error == 0)
@@ -142,6 +60,7 @@ static void http_close(struct step *handle)
 	http_credentials_free(step->credentials);
 	step_http_poll_close(step->poll);
 	http_client_free(step->client);
+	http_proxies_free(step->proxies);
 	for (size_t i = 0; i < step->line_count; i++)
 		free(step->lines[i]);
 	free(step->lines);
@@ -206,236 +125,41 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 
 /* ---- one item ---- */
 
-/* Bytes beyond ASCII, which a URL in a list of URLs may have, as a browser sends them. */
-static int encode_beyond_ascii(struct buf *url)
-{
-	struct buf encoded = {0};
-	size_t i = 0;
-	while (i < url->len && (unsigned char)url->data[i] < 0x80)
-		i++;
-	if (i == url->len)
-		return 0;
-	for (i = 0; i < url->len; i++) {
-		unsigned char c = (unsigned char)url->data[i];
-		if (c < 0x80)
-			buf_add_char(&encoded, (char)c);
-		else
-			buf_addf(&encoded, "%%%02X", c);
-	}
-	if (encoded.failed) {
-		buf_fini(&encoded);
-		return WEIR_ENOMEM;
-	}
-	buf_fini(url);
-	*url = encoded;
-	return 0;
-}
-
-/* As curl and wget take a line of a list of URLs: blanks around it are no part of it, http:// may be left out, and of a
- * comment nothing is left. */
-static int tidy(struct buf *url)
-{
-	static const char blanks[] = " \t\r";
-	const char *line = url->data ? url->data : "", *end = line + url->len;
-	struct buf tidied = {0};
-	while (line < end && strchr(blanks, *line))
-		line++;
-	while (line < end && strchr(blanks, end[-1]))
-		end--;
-	size_t n = strcspn(line, "/?#");
-	bool has_scheme = n && line[n - 1] == ':' && !strncmp(line + n, "//", 2);
-	if (line < end && *line != '#') {
-		buf_add_str(&tidied, has_scheme ? "" : "http://");
-		buf_add(&tidied, line, (size_t)(end - line));
-	}
-	buf_fini(url);
-	*url = tidied;
-	return tidied.failed ? WEIR_ENOMEM : 0;
-}
-
-static int render_url(const struct http_step *step, const struct template_input *input, struct buf *url,
-		      struct weir_error *err)
-{
-	int error = template_render(step->config->url, input, url, err);
-	if (error == 0 && step->is_list)
-		error = tidy(url);
-	return error ? error : encode_beyond_ascii(url);
-}
-
-/* The same in each attempt, so that a server that knows it does nothing twice. */
-static int write_key(const struct http_step *step, const struct step_call *call, struct exchange *x)
-{
-	struct buf line = {0};
-	buf_add_str(&line, STEP_HTTP_KEY ": ");
-	step_put_key(call, &line);
-	if (step->key_number)
-		buf_addf(&line, "-%zu", step->key_number);
-	char *text = buf_take(&line, NULL);
-	if (!text)
-		return WEIR_ENOMEM;
-	x->lines[x->line_count++] = text;
-	x->key = text + strlen(STEP_HTTP_KEY ": ");
-	return 0;
-}
-
-static int write_varying_headers(const struct http_step *step, const struct step_call *call, struct exchange *x,
-				 const struct template_input *input, struct weir_error *err)
-{
-	const struct key_headers *headers = &step->config->headers;
-	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
-	if (!x->lines || (step->sends_key && !x->is_of_job && write_key(step, call, x)))
-		return WEIR_ENOMEM;
-	for (size_t i = 0; i < headers->n; i++) {
-		if (template_is_constant(headers->headers[i].value))
-			continue;
-		struct buf line = {0};
-		int error = write_header(&headers->headers[i], input, &line, err);
-		if (error == 0)
-			error = (x->lines[x->line_count] = buf_take(&line, NULL)) ? 0 : WEIR_ENOMEM;
-		x->line_count += error == 0;
-		buf_fini(&line);
-		if (error < 0)
-			return error;
-	}
-	return 0;
-}
-
-/* Whether the body of this request is JSON, the headers being written. */
-static bool body_is_json(const struct http_step *step, const struct exchange *x)
-{
-	const struct key_header *type = step_http_content_type(step->config);
-	if (!type || step->config->json.template)
-		return true;
-	if (template_is_constant(type->value))
-		return step_http_is_json(template_text(type->value));
-	for (size_t i = 0; i < x->line_count; i++)
-		if (x->lines[i] && !strncasecmp(x->lines[i], "content-type:", 13))
-			return step_http_is_json(x->lines[i] + 13);
-	return false;
-}
-
-/* job: where to ask for it, with the request's headers; NULL: none has begun. */
-static int render(const struct http_step *step, const struct step_call *call, struct exchange *x,
-		  const struct template_input *input, const char *job, struct weir_error *err)
-{
-	int error = job ? buf_add_str(&x->url, job) : render_url(step, input, &x->url, err);
-	if (error == 0 && (step->varying_headers || step->sends_key))
-		error = write_varying_headers(step, call, x, input, err);
-	const struct template *body = step_http_body(step->config);
-	if (error == 0 && body && !job)
-		error = body_is_json(step, x) ? template_render_json(body, input, &x->body, err)
-					      : template_render(body, input, &x->body, err);
-	if (error == 0 && (x->url.failed || x->body.failed))
-		error = WEIR_ENOMEM;
-	return error;
-}
-
-/* NULL, or what is wrong with the URL of this item. */
-static const char *find_origin(const struct buf *url, struct http_origin *ret_origin)
-{
-	const char *wrong = url->data ? http_origin_parse(url->data, ret_origin) : "is empty";
-	return !wrong && strlen(url->data) != url->len ? "contains white space or control characters" : wrong;
-}
-
-/* What fills the templates of a call.  *ret_meta is to be freed. */
-static int find_input(const struct http_step *step, const struct step_call *call, struct template_input *ret_input,
-		      struct json **ret_meta, struct weir_error *err)
-{
-	struct buf text = {0};
-	int error = step->needs_item ? value_json(call->input, &ret_input->item, err) : 0;
-	if (error || !step->needs_meta)
-		return error;
-	step_put_meta(call, &text);
-	error = text.failed ? WEIR_ENOMEM : json_parse(text.data, text.len, ret_meta, err);
-	buf_fini(&text);
-	ret_input->meta = *ret_meta;
-	return error;
-}
-
 static const char *http_upstream(const struct step *handle, const struct step_call *call,
 				 char room[STEP_UPSTREAM_BYTES])
 {
 	const struct http_step *step = (const struct http_step *)handle;
-	struct buf url = {0};
-	struct json *meta = NULL;
-	struct template_input input = {0};
-	struct http_origin origin = {0};
-	const char *job = step_http_job(call);
-	if (step->config->label || (step->origin.name[0] && !job))
-		return step->config->label ? step->config->label : step->origin.name;
-	if (job && !http_origin_parse(job, &origin))
-		memcpy(room, origin.name, strlen(origin.name) + 1);
-	else if (find_input(step, call, &input, &meta, NULL) == 0 && render_url(step, &input, &url, NULL) == 0 &&
-		 !find_origin(&url, &origin))
-		memcpy(room, origin.name, strlen(origin.name) + 1);
-	json_free(meta);
-	buf_fini(&url);
-	return origin.name[0] ? room : NULL;
-}
-
-/* A comment in a list of URLs. */
-static bool is_nothing(const struct http_step *step, const struct exchange *x)
-{
-	return step->is_list && !x->url.len;
-}
-
-/* STEP_OK, or what there is instead of a request, with the reason. */
-static enum step_verdict prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
-{
-	struct weir_error err = {0};
-	struct json *meta = NULL;
-	struct template_input input = {0};
-	const char *job = step_http_job(call);
-	int error = find_input(step, call, &input, &meta, &err);
-	if (error == 0)
-		error = render(step, call, x, &input, job, &err);
-	json_free(meta);
-	if (error == 0 && step->config->into &&
-	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
-		return step_say(call, STEP_DEAD, "into: the item has no object for %.80s", step->config->into);
-	if (error == WEIR_ENOMEM)
-		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
-	if (error < 0)
-		return step_say(call, STEP_DEAD, "template: %.200s", err.text);
-	const char *wrong = is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
-	if (wrong)
-		return step_say(call, STEP_DEAD, "url: %s", wrong);
-	return step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
-}
-
-static const char *method_of(const struct http_step *step, const struct exchange *x)
-{
-	return x->is_of_job ? "GET" : methods[step->config->method];
+	const struct http_hop *hop = call->leg ? *call->leg : NULL;
+	struct http_origin origin;
+	if (step->config->label)
+		return step->config->label;
+	if (hop)
+		return hop->origin.name;
+	if (step->origin.name[0] && !step_http_job(call))
+		return step->origin.name;
+	if (!step_http_find_origin(step, call, &origin))
+		return NULL;
+	memcpy(room, origin.name, strlen(origin.name) + 1);
+	return room;
 }
 
 static enum step_verdict exchange(struct http_step *step, struct step_call *call, struct exchange *x)
 {
-	x->is_of_job = step_http_job(call);
-	enum step_verdict verdict = prepare(step, call, x);
-	if (verdict != STEP_OK || is_nothing(step, x))
+	enum step_verdict verdict = step_http_prepare(step, call, x);
+	if (verdict != STEP_OK || step_http_is_nothing(step, x))
 		return verdict;
 	if (call->permit->cut)
 		return step_http_turned_away(call);
-	bool has_body = step_http_has_body(step->config) && !x->is_of_job;
-	struct http_request request = {
-		.method = method_of(step, x),
-		.url = x->url.data,
-		.origin = &x->origin,
-		.headers = (const char *const *)x->lines,
-		.header_count = x->line_count,
-		.body = has_body ? (x->body.data ? x->body.data : "") : NULL,
-		.body_bytes = x->body.len,
-	};
-	verdict = step_http_authorize(step, call, x, &request);
+	verdict = step_http_authorize(step, call, x);
 	if (verdict != STEP_OK)
 		return verdict;
-	int error = http_client_fetch(step->client, &request, &x->response, WEIR_FOREVER);
+	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
 		return verdict;
 	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
-		step_http_explain(step, call, x, request.method);
+		step_http_explain(step, call, x);
 		x->explained = true;
 	}
 	if (error == WEIR_ECANCELED)
@@ -444,6 +168,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	if (verdict == STEP_OK && step_http_is_followed(step, call, x))
+		return step_http_follow(step, call, x);
 	if (verdict == STEP_OK && x->response.failure == HTTP_ANSWERED && x->verdict.then == STEP_HTTP_OK)
 		verdict = step_http_await(step, call, x);
 	return step_http_excuse(call, verdict == STEP_OK ? step_http_judge(step, call, x) : verdict);
@@ -475,14 +201,17 @@ static enum step_verdict put_meta(struct step_call *call, const struct exchange 
 static enum step_verdict http_run(struct step *handle, struct step_call *call)
 {
 	struct http_step *step = (struct http_step *)handle;
-	struct exchange x = {0};
+	struct exchange x = {.hop = call->leg ? *call->leg : NULL};
+	if (x.hop)
+		*call->leg = NULL;
 	enum step_verdict verdict = exchange(step, call, &x);
 	bool last = verdict == STEP_OK || verdict == STEP_DEAD || (verdict == STEP_RETRY && call->last_attempt);
-	bool nothing = verdict == STEP_OK && (is_nothing(step, &x) || x.verdict.then == STEP_HTTP_DROP);
+	bool nothing = verdict == STEP_OK &&
+		       (step_http_is_nothing(step, &x) || x.verdict.then == STEP_HTTP_DROP || call->permit->next);
 	if (step->config->record && last && !nothing)
 		verdict = step_http_record(step, call, &x, verdict);
 	if (step_wants_evidence(call, verdict) && !x.explained)
-		step_http_explain(step, call, &x, method_of(step, &x));
+		step_http_explain(step, call, &x);
 	if (verdict == STEP_OK && !nothing && step->config->into)
 		verdict = put_into(call, &x);
 	if (verdict == STEP_OK && !nothing && step->tells_meta)
@@ -492,7 +221,9 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 	free(x.lines);
 	buf_fini(&x.url);
 	buf_fini(&x.body);
+	buf_fini(&x.packed);
 	buf_fini(&x.around);
+	free(x.hop);
 	http_response_fini(&x.response);
 	return verdict;
 }

@@ -1,33 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One request and its answer: a libcurl easy handle, its options, its callbacks, and what its errors are called.
+ * One request and its answer: a libcurl easy handle, its options and its callbacks.
  *
  * A callback that finds something wrong (too large, not allowed, lengths that contradict each other) notes it and makes
- * libcurl fail; the note is more telling than libcurl's code and wins.  Header lines are read here as far as they
- * decide: libcurl accepts two Content-Lengths, and one beside Transfer-Encoding, and its own limit on header bytes
- * reports "out of memory".
+ * libcurl fail; the note is more telling than libcurl's code and wins.
  */
 #include "http/transfer.h"
 
 #include "data/array.h"
+#include "http/encoding.h"
 #include "http/origin.h"
+#include "http/proxy.h"
+#include "http/redirect.h"
 #include "http/shard.h"
-#include "http/telling.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <weir/run.h>
-
-static const char closed_unanswered[] = "connection closed without an answer";
-
-static void refuse(struct transfer *self, enum http_failure failure, const char *detail)
-{
-	self->failure = failure;
-	self->detail = detail;
-}
 
 /*
  * When a connection that was used before ends without a byte of an answer, libcurl sends the request once more on
@@ -37,7 +28,7 @@ static void refuse(struct transfer *self, enum http_failure failure, const char 
 static bool is_sent_again(struct transfer *self)
 {
 	if (self->was_sent)
-		refuse(self, HTTP_RESET, closed_unanswered);
+		http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
 	return self->was_sent;
 }
 
@@ -48,13 +39,15 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct http_transfers *all = self->shard->all;
 	if (is_sent_again(self))
 		return CURL_SOCKET_BAD;
-	if (all->opts->public_only && !http_address_is_public(&address->addr)) {
-		refuse(self, HTTP_NOT_ALLOWED, "the host has a private address; --allow-private permits it");
+	if (self->public_only && !http_address_is_public(&address->addr)) {
+		http_transfer_refuse(self, HTTP_NOT_ALLOWED,
+				     "the host has a private address; --allow-private permits it");
 		return CURL_SOCKET_BAD;
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 	if (fd < 0) {
-		self->socket_errno = errno;
+		if (errno != EAFNOSUPPORT) /* without IPv6 what counts is how the other address failed */
+			self->socket_errno = errno;
 		return CURL_SOCKET_BAD;
 	}
 	all->connections++;
@@ -73,105 +66,6 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	return CURL_PREREQFUNC_OK;
 }
 
-/* The value of a header line if its name is that one, without the white space around it; else NULL. */
-static const char *header_value(const char *line, size_t n, const char *name, size_t *ret_n)
-{
-	size_t name_bytes = strlen(name);
-	if (n <= name_bytes || line[name_bytes] != ':' || strncasecmp(line, name, name_bytes) != 0)
-		return NULL;
-	const char *from = line + name_bytes + 1, *end = line + n;
-	while (from < end && (*from == ' ' || *from == '\t'))
-		from++;
-	while (end > from && (unsigned char)end[-1] <= ' ')
-		end--;
-	*ret_n = (size_t)(end - from);
-	return from;
-}
-
-static void take_length(struct transfer *self, const char *value, size_t n)
-{
-	int64_t length = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (value[i] < '0' || value[i] > '9' || length > INT64_MAX / 16)
-			return refuse(self, HTTP_PROTOCOL, "Content-Length is not a number");
-		length = length * 10 + (value[i] - '0');
-	}
-	if (self->length >= 0 && self->length != length)
-		return refuse(self, HTTP_PROTOCOL, "two different Content-Lengths");
-	if (!self->head && length > (int64_t)self->shard->all->opts->body_bytes)
-		return refuse(self, HTTP_TOO_LARGE, "body");
-	self->length = length;
-}
-
-static void take_encoding(struct transfer *self, const char *value, size_t n)
-{
-	char *to = self->response->encoding;
-	size_t most = sizeof self->response->encoding - 1, i = 0;
-	if (n == 8 && !strncasecmp(value, "identity", n))
-		return;
-	for (; i < n && i < most; i++)
-		to[i] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
-	to[i] = 0;
-}
-
-/* Without the white space at its end. */
-static void keep_telling(struct transfer *self, const char *line, size_t n)
-{
-	while (n && (unsigned char)line[n - 1] <= ' ')
-		n--;
-	size_t most = self->shard->all->opts->all_headers ? HTTP_ALL_BYTES : HTTP_TELLING_BYTES;
-	if (n >= most - self->telling.len)
-		return;
-	buf_add(&self->telling, line, n);
-	buf_add_char(&self->telling, '\n');
-}
-
-static size_t on_header(char *line, size_t one, size_t n, void *arg)
-{
-	(void)one;
-	struct transfer *self = arg;
-	const struct http_transfers *all = self->shard->all;
-	size_t value_bytes;
-	const char *value;
-	all->events->heard(&self->base);
-	self->header_bytes += n;
-	if (self->header_bytes > HTTP_HEADER_BYTES) {
-		refuse(self, HTTP_TOO_LARGE, "headers");
-		return 0;
-	}
-	switch (line[0] | 0x20) {
-	case 'h':
-		if (n > 5 && !memcmp(line, "HTTP/", 5)) { /* an interim answer was before */
-			self->length = -1;
-			self->chunked = false;
-			self->response->encoding[0] = 0;
-			self->limits = (struct http_limits){0};
-			buf_clear(&self->telling);
-		}
-		break;
-	case 'c':
-		if ((value = header_value(line, n, "content-length", &value_bytes)))
-			take_length(self, value, value_bytes);
-		else if ((value = header_value(line, n, "connection", &value_bytes)))
-			self->base.closed = value_bytes == 5 && !strncasecmp(value, "close", 5);
-		else if ((value = header_value(line, n, "content-encoding", &value_bytes)))
-			take_encoding(self, value, value_bytes);
-		break;
-	case 't':
-		if (header_value(line, n, "transfer-encoding", &value_bytes))
-			self->chunked = true;
-		break;
-	default:
-		http_limits_line(&self->limits, line, n);
-		break;
-	}
-	if (http_header_is_telling(line, n) || all->opts->all_headers)
-		keep_telling(self, line, n);
-	if (self->chunked && self->length >= 0 && self->failure == HTTP_ANSWERED)
-		refuse(self, HTTP_PROTOCOL, "Content-Length and Transfer-Encoding together");
-	return self->failure == HTTP_ANSWERED ? n : 0;
-}
-
 static size_t on_body(char *data, size_t one, size_t n, void *arg)
 {
 	(void)one;
@@ -180,7 +74,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	const struct http_transfers *all = self->shard->all;
 	all->events->heard(&self->base);
 	if (n > all->opts->body_bytes - response->body_bytes) {
-		refuse(self, HTTP_TOO_LARGE, "body");
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "body");
 		return 0;
 	}
 	if (response->body_bytes + n + 1 > self->room) {
@@ -200,82 +94,6 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	return n;
 }
 
-static enum http_failure failure_of(CURLcode code)
-{
-	switch (code) {
-	case CURLE_OK:
-		return HTTP_ANSWERED;
-	case CURLE_COULDNT_CONNECT:
-		return HTTP_CONNECT;
-	case CURLE_OPERATION_TIMEDOUT:
-		return HTTP_TIMEOUT;
-	case CURLE_COULDNT_RESOLVE_HOST:
-		return HTTP_DNS;
-	case CURLE_URL_MALFORMAT:
-		return HTTP_BAD_URL;
-	case CURLE_GOT_NOTHING:
-	case CURLE_PARTIAL_FILE:
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-		return HTTP_RESET;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_SSL_ENGINE_NOTFOUND:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_SHUTDOWN_FAILED:
-		return HTTP_TLS;
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-		return HTTP_CERTIFICATE;
-	default:
-		return HTTP_PROTOCOL;
-	}
-}
-
-/* libcurl's words may quote the server: one line, no control bytes. */
-static void copy_clean(char *to, size_t room, const char *from)
-{
-	size_t i = 0;
-	for (; from[i] && i + 1 < room; i++)
-		to[i] = (char)((unsigned char)from[i] < ' ' || (unsigned char)from[i] >= 0x7f ? '?' : from[i]);
-	to[i] = '\0';
-}
-
-/* Of a certificate that nobody known has signed; the numbers are OpenSSL's. */
-static bool lacks_authority(const struct transfer *self, CURLcode code)
-{
-	enum { SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN, NO_ISSUER };
-	long result = 0;
-	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		curl_easy_getinfo(self->easy, CURLINFO_SSL_VERIFYRESULT, &result);
-	return result >= SELF_SIGNED && result <= NO_ISSUER;
-}
-
-static void describe_failure(const struct transfer *self, CURLcode code, struct http_response *response)
-{
-	long os_error = self->socket_errno;
-	if (!os_error)
-		curl_easy_getinfo(self->easy, CURLINFO_OS_ERRNO, &os_error);
-	const char *text = self->error[0] ? self->error : curl_easy_strerror(code);
-	if (code == CURLE_GOT_NOTHING)
-		text = closed_unanswered;
-	else if (code == CURLE_PARTIAL_FILE)
-		text = "body truncated";
-	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
-		text = "the answer is not HTTP/1.x";
-	else if (code == CURLE_COULDNT_CONNECT && os_error)
-		text = os_error == ECONNREFUSED ? "refused" : weir_strerror(-(int)os_error);
-	else if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && os_error == ECONNRESET)
-		text = "connection reset";
-	copy_clean(response->detail, sizeof response->detail, text);
-	size_t n = strlen(response->detail);
-	if (lacks_authority(self, code))
-		snprintf(response->detail + n, sizeof response->detail - n,
-			 "; tls.ca, or --ca of weir get, names the authority to trust");
-}
-
 /* Fills the response's rest and forgets the request. */
 void http_transfer_finish(struct transfer *self, CURLcode code)
 {
@@ -283,23 +101,27 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	long status = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
-		refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
 	response->status = (int)status;
+	if (self->location.len && http_is_redirect(response->status))
+		response->location = buf_take(&self->location, NULL);
 	response->headers = self->telling.len ? buf_take(&self->telling, NULL) : NULL;
 	response->sent = true;
-	response->length_known = self->length >= 0 || self->chunked || self->head;
+	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
-	response->failure = self->failure != HTTP_ANSWERED && code != CURLE_OK ? self->failure : failure_of(code);
-	if (code != CURLE_OK && self->failure != HTTP_ANSWERED)
-		copy_clean(response->detail, sizeof response->detail, self->detail);
-	else if (code != CURLE_OK)
-		describe_failure(self, code, response);
+	long connects = 1;
+	if (code == CURLE_UNSUPPORTED_PROTOCOL)
+		curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
+	response->is_stray = connects == 0;
+	self->base.closed = self->base.closed || code != CURLE_OK;
 	if (code != CURLE_OK)
-		self->base.closed = true;
+		http_transfer_describe(self, code, response);
+	else if (!self->head)
+		http_decode(response, self->shard->all->opts->body_bytes);
 	self->response = NULL;
 }
 
@@ -310,15 +132,18 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* or libcurl would read the environment */
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (all->opts->ca_file) {
-		curl_easy_setopt(easy, CURLOPT_CAINFO, all->opts->ca_file);
+	if (all->opts->tls.ca_file) {
+		curl_easy_setopt(easy, CURLOPT_CAINFO, all->opts->tls.ca_file);
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+			 all->opts->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
@@ -339,7 +164,7 @@ static void set_callbacks(struct transfer *self, struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, all);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, self);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_head_line);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, self);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, self);
@@ -374,8 +199,10 @@ void http_transfer_free(struct transfer *self)
 		curl_multi_remove_handle(self->shard->multi, self->easy);
 	curl_easy_cleanup(self->easy);
 	curl_slist_free_all(self->resolved);
+	curl_slist_free_all(self->connect_to);
 	free(self->headers);
 	buf_fini(&self->telling);
+	buf_fini(&self->location);
 	free(self);
 }
 
@@ -401,9 +228,34 @@ static void set_method(struct transfer *self, const struct http_request *request
 	}
 }
 
+/* Those of a request that does not send all of them, as few do. */
+static int set_some_headers(struct transfer *self, const struct http_request *request)
+{
+	const struct curl_slist *common = self->shard->all->headers;
+	size_t n = 0, most = request->header_count;
+	for (const struct curl_slist *at = common; at; at = at->next)
+		most++;
+	if (array_reserve(&self->headers, &self->header_room, most, sizeof *self->headers))
+		return WEIR_ENOMEM;
+	for (size_t i = 0; i < most; i++) {
+		bool own = i < request->header_count;
+		const char *line = own ? request->headers[i] : common->data;
+		common = own ? common : common->next;
+		if (http_header_may_go(line, request->is_foreign, request->is_emptied))
+			self->headers[n++].data = (char *)(uintptr_t)line; /* libcurl only reads it */
+	}
+	for (size_t i = 0; i < n; i++)
+		self->headers[i].next = i + 1 < n ? &self->headers[i + 1] : NULL;
+	self->headers_set = n ? self->headers : NULL;
+	curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers_set);
+	return 0;
+}
+
 static int set_headers(struct transfer *self, const struct http_request *request)
 {
 	struct curl_slist *list = self->shard->all->headers;
+	if (request->is_foreign || request->is_emptied)
+		return set_some_headers(self, request);
 	if (array_reserve(&self->headers, &self->header_room, request->header_count, sizeof *self->headers))
 		return WEIR_ENOMEM;
 	for (size_t i = request->header_count; i-- > 0;) {
@@ -417,16 +269,77 @@ static int set_headers(struct transfer *self, const struct http_request *request
 	return 0;
 }
 
+static int set_proxy(struct transfer *self, const struct http_proxy *proxy)
+{
+	if (proxy == self->proxy)
+		return 0;
+	self->proxy = proxy;
+	return curl_easy_setopt(self->easy, CURLOPT_PROXY, proxy ? proxy->url : "") == CURLE_OK ? 0 : WEIR_ENOMEM;
+}
+
+/* The certificate is a credential.  An encrypted key without a password would be asked for on the terminal. */
+static void set_certificate(struct transfer *self, bool shown)
+{
+	const struct http_tls *tls = &self->shard->all->opts->tls;
+	if (!tls->cert_file || shown == self->certified)
+		return;
+	self->certified = shown;
+	curl_easy_setopt(self->easy, CURLOPT_SSLCERT, shown ? tls->cert_file : NULL);
+	curl_easy_setopt(self->easy, CURLOPT_SSLKEY, shown ? tls->key_file : NULL);
+	curl_easy_setopt(self->easy, CURLOPT_KEYPASSWD, tls->key_password ? tls->key_password : "");
+}
+
+/* libcurl verifies the host of the URL: so the name stands there, and the connection goes to the real one. */
+static int set_named_url(struct transfer *self, const struct http_request *request)
+{
+	const struct http_origin *origin = request->origin;
+	const char *name = self->shard->all->opts->tls.server_name, *rest = strstr(request->url, "://") + 3;
+	bool v6 = strchr(origin->host, ':');
+	struct buf text = {0};
+	if (!self->connect_to) {
+		buf_addf(&text, v6 ? "%s:%u:[%s]:%u" : "%s:%u:%s:%u", name, (unsigned)origin->port, origin->host,
+			 (unsigned)origin->port);
+		self->connect_to = text.failed ? NULL : curl_slist_append(NULL, text.data);
+	}
+	buf_clear(&text);
+	buf_addf(&text, "https://%s:%u", name, (unsigned)origin->port);
+	buf_add_str(&text, rest + strcspn(rest, "/?#"));
+	bool done = self->connect_to && !text.failed &&
+		    curl_easy_setopt(self->easy, CURLOPT_URL, text.data) == CURLE_OK &&
+		    curl_easy_setopt(self->easy, CURLOPT_CONNECT_TO, self->connect_to) == CURLE_OK;
+	buf_fini(&text);
+	return done ? 0 : WEIR_ENOMEM;
+}
+
+static int set_url(struct transfer *self, const struct http_request *request)
+{
+	set_certificate(self, !request->is_foreign);
+	if (self->shard->all->opts->tls.server_name && !request->is_foreign)
+		return set_named_url(self, request);
+	if (self->connect_to)
+		curl_easy_setopt(self->easy, CURLOPT_CONNECT_TO, NULL);
+	return curl_easy_setopt(self->easy, CURLOPT_URL, request->url) == CURLE_OK ? 0 : WEIR_ENOMEM;
+}
+
+/* Telling libcurl costs, and it is so for the same host always. */
+static void set_alone(struct transfer *self, bool alone)
+{
+	if (alone == self->alone)
+		return;
+	self->alone = alone;
+	curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, (long)alone);
+	curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)alone);
+}
+
 /* The entry lives for seconds only in libcurl's cache ("+"), which scans it per request, so each request brings its
  * own. */
-static int set_addresses(struct transfer *self, const struct http_request *request, const char *addresses)
+static int set_addresses(struct transfer *self, const struct http_origin *origin, const char *addresses)
 {
 	curl_slist_free_all(self->resolved);
 	self->resolved = NULL;
 	if (addresses) {
 		char entry[800];
-		snprintf(entry, sizeof entry, "+%s:%u:%s", request->origin->host, (unsigned)request->origin->port,
-			 addresses);
+		snprintf(entry, sizeof entry, "+%s:%u:%s", origin->host, (unsigned)origin->port, addresses);
 		self->resolved = curl_slist_append(NULL, entry);
 		if (!self->resolved)
 			return WEIR_ENOMEM;
@@ -435,22 +348,29 @@ static int set_addresses(struct transfer *self, const struct http_request *reque
 	return 0;
 }
 
-int http_transfer_start(struct http_transfer *transfer, const struct http_request *request, const char *addresses,
-			struct http_response *response)
+int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
+			const struct http_route *route, struct http_response *response)
 {
 	struct transfer *self = (struct transfer *)transfer;
-	if ((addresses || self->resolved) && set_addresses(self, request, addresses) < 0)
+	if ((route->addresses || self->resolved) && set_addresses(self, route->dialled, route->addresses) < 0)
 		return WEIR_ENOMEM;
-	if (set_headers(self, request) < 0 || curl_easy_setopt(self->easy, CURLOPT_URL, request->url) != CURLE_OK)
+	if (set_proxy(self, route->proxy) < 0)
+		return WEIR_ENOMEM;
+	if (set_headers(self, request) < 0 || set_url(self, request) < 0)
 		return WEIR_ENOMEM;
 	set_method(self, request);
+	set_alone(self, route->alone);
 	*response = (struct http_response){0};
+	const struct http_client_options *opts = self->shard->all->opts;
+	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
+	self->origin = request->origin;
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->was_sent = false;
+	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
+	buf_clear(&self->location);
 	self->socket_errno = 0;
 	self->error[0] = '\0';
 	self->started = weir_clock();
@@ -465,6 +385,6 @@ void http_transfer_stop(struct http_transfer *transfer, enum http_failure failur
 {
 	struct transfer *self = (struct transfer *)transfer;
 	curl_multi_remove_handle(self->shard->multi, self->easy);
-	refuse(self, failure, detail);
+	http_transfer_refuse(self, failure, detail);
 	http_transfer_finish(self, CURLE_OPERATION_TIMEDOUT);
 }

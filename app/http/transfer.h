@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 struct http_transfers;
+struct http_proxy;
 
 struct http_transfer {
 	TAILQ_ENTRY(http_transfer) same_host, idle; /* the owner's lists */
@@ -46,10 +47,18 @@ void http_transfers_figures(const struct http_transfers *transfers, struct http_
 /* A new idle one.  WEIR_ENOMEM, WEIR_EMFILE. */
 int http_transfer_new(struct http_transfers *transfers, struct http_transfer **ret_transfer);
 
-/* Begins a request, which is borrowed until done() or http_transfer_stop(), as is the response.  `addresses` (borrowed
- * for this call only) are those of a host that is a name, else NULL.  WEIR_ENOMEM. */
-int http_transfer_start(struct http_transfer *transfer, const struct http_request *request, const char *addresses,
-			struct http_response *response);
+/* How a request gets to its host.  All borrowed. */
+struct http_route {
+	const struct http_origin *dialled; /* what is connected to: the proxy, or the request's origin */
+	const char *addresses;             /* of that if it is a name, else NULL; for the call only */
+	const struct http_proxy *proxy;    /* NULL: none */
+	bool alone;                        /* on a new connection, which is used for nothing else */
+};
+
+/* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route and the response.
+ * WEIR_ENOMEM. */
+int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
+			const struct http_route *route, struct http_response *response);
 
 /* Ends the request and its connection, without done(); the response is filled with what had come, and with the given
  * failure. */

@@ -41,8 +41,9 @@ void http_transfers_run(struct http_transfers *all)
  *   OPENSSL_CONF_INCLUDE   where that file looks for more of them
  *   OPENSSL_MODULES        OpenSSL loads code from there
  *   OPENSSL_ENGINES        the same, for engines
- * The variables of proxies (http_proxy, ...) have no effect: CURLOPT_PROXY is set.  HOME is read for .netrc only, which
- * is off.  SSL_CERT_FILE and SSL_CERT_DIR are not read by libcurl; weir passes on the first one itself. */
+ * The variables of proxies (http_proxy, ...) have no effect: CURLOPT_PROXY and CURLOPT_NOPROXY are set.  HOME is read
+ * for .netrc only, which is off.  SSL_CERT_FILE and SSL_CERT_DIR are not read by libcurl; weir passes on the first one
+ * itself. */
 static const char *const unwanted[] = {"SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_CONF_INCLUDE", "OPENSSL_MODULES",
 				       "OPENSSL_ENGINES"};
 
@@ -86,7 +87,8 @@ int http_transfers_new(const struct http_client_options *opts, const struct http
 	all->share = curl_share_init();
 	if (!all->share || curl_share_setopt(all->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
 		goto fail;
-	if (add_header(all, "Expect:") < 0) /* never ask before sending a body */
+	/* Never ask before sending a body, and say nothing of a body that is not there, as libcurl does of a POST. */
+	if (add_header(all, "Expect:") < 0 || add_header(all, "Content-Type:") < 0)
 		goto fail;
 	for (size_t i = 0; i < opts->header_count; i++)
 		if (add_header(all, opts->headers[i]) < 0)

@@ -69,7 +69,7 @@ static enum weir_outcome outcome_of_answer(const struct http_verdict *verdict, i
 		return WEIR_OUTCOME_RELEASED;
 	if (verdict->then == STEP_HTTP_THROTTLED)
 		return WEIR_OUTCOME_THROTTLED;
-	if ((status == 401 || status == 403) && !verdict->is_said)
+	if ((status == 401 || status == 403 || status == 407) && !verdict->is_said)
 		return WEIR_OUTCOME_DENIED;
 	if (status < 500)
 		return WEIR_OUTCOME_GOOD;
@@ -83,8 +83,10 @@ static enum weir_outcome outcome_of(const struct exchange *x)
 		return outcome_of_answer(&x->verdict, x->response.status);
 	case HTTP_TOO_LARGE: /* it answers, and how */
 		return WEIR_OUTCOME_GOOD;
-	case HTTP_PROTOCOL:
-		return WEIR_OUTCOME_ERROR;
+	case HTTP_PROXY_DENIED:
+		return WEIR_OUTCOME_DENIED;
+	case HTTP_PROTOCOL: /* bytes of another answer say nothing of this one */
+		return x->response.is_stray ? WEIR_OUTCOME_RELEASED : WEIR_OUTCOME_ERROR;
 	case HTTP_TIMEOUT:
 		return WEIR_OUTCOME_TIMED_OUT;
 	case HTTP_NOT_ALLOWED: /* nobody was asked */

@@ -7,9 +7,9 @@
  *     429, 503 + Retry-After             throttled: its gate shuts, and no attempt is used up.  A 403, too, that says
  *                                        when to come back or that nothing is left of the quota: so GitHub says it
  *     408 425 5xx                        tried again (not 501 and 505: they stay as they are)
- *     other 4xx, 3xx                     dead
+ *     other 4xx, 3xx                     dead, but for a redirect that is followed (follow.c)
  *
- * A rule of `when` that holds goes before all that.
+ * A rule of `when` that holds goes before all that.  Rules judge what ends a chain of redirects, not the redirects.
  */
 #include "http/exchange.h"
 
@@ -57,7 +57,7 @@ enum step_verdict step_http_decide(const struct http_step *step, struct step_cal
 	call->took = x->response.took;
 	call->sent = x->response.sent;
 	x->verdict = step_http_by_status(step->config, &x->response);
-	if (!step->rules || x->response.failure != HTTP_ANSWERED)
+	if (!step->rules || x->response.failure != HTTP_ANSWERED || step_http_is_followed(step, call, x))
 		return STEP_OK;
 	enum step_verdict verdict = step_http_rules_ask(step->rules, call, &x->response, &number, &after);
 	if (verdict == STEP_OK && number) {

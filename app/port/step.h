@@ -35,6 +35,10 @@ struct step_call {
 	/* A step with an upstream has the permit for its call, which it gives back (weir_attempt_leave) when that has
 	 * ended.  Without one (`cut`) it makes none, and says why. */
 	struct weir_attempt *permit;
+	/* A run that has to make another call, and has given its permit back, may name the upstream of that one in
+	 * permit->next, leave what it has to remember here, malloc'ed, and return STEP_OK without outputs: it is run
+	 * again with the permit for it, or without (`cut`), or from the start with NULL here.  NULL: it cannot. */
+	void **leg;
 	struct buf *evidence; /* to append pairs to (evidence.h) if step_wants_evidence(); NULL: nobody wants it */
 	bool explain;         /* it is wanted whatever the verdict is, with all that was sent (`weir try`) */
 	struct value_list *outputs; /* to append to */
@@ -79,7 +83,8 @@ struct step_env {
 	const char *exe_path; /* of the running weir: helper programs lie beside it */
 	bool allow_private;   /* hosts that come from item data may resolve to loopback and private addresses */
 	const char *ca_file;  /* certificates to trust where the config names none; NULL: the system's */
-	bool url_list;        /* `weir get`: a URL is a line as people write lists of them; settings are its options */
+	const char *http_proxy, *https_proxy, *no_proxy; /* where the config leaves it to the environment; NULL: none */
+	bool url_list;     /* `weir get`: a URL is a line as people write lists of them; settings are its options */
 	size_t key_number; /* the number of the step in the pipeline, from 1, if one before it calls an upstream, too:
 			      what tells the keys of their requests apart; 0: none does */
 	bool meta;         /* some step reads what the others say of their outputs (value->meta) */
@@ -97,8 +102,8 @@ struct step_ops {
 	void (*close)(struct step *step); /* no run is under way; may suspend, shielded */
 
 	/* NULL: its runs call no upstream.  Else the name of the one that this call will call, once, by what it is made
-	 * of (run, item, input, attempt); its own, or written to room.  NULL: none, since nothing can be made of the
-	 * input, as the run will say. */
+	 * of (run, item, input, attempt, leg); its own, or written to room.  NULL: none, since nothing can be made of
+	 * the input, as the run will say. */
 	const char *(*upstream)(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES]);
 	/* Whether what it makes may not be kept for the item's next attempt, in which it is to run again; NULL: it may.
 	 * Only of steps that call an upstream: what others make costs nothing, and is kept or not. */

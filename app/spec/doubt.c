@@ -20,7 +20,8 @@ static bool is_secret(const struct key *key, const struct spec_node *node)
 {
 	static const char *const names[] = {"authorization", "cookie",  "token", "secret",
 					    "password",      "api-key", "apikey"};
-	bool found = key->flags & KEY_SECRET;
+	const char *address = key->type == KEY_STRING ? strstr(node->text, "://") : NULL;
+	bool found = (key->flags & KEY_SECRET) || (address && strchr(address, '@')); /* of a proxy, with a password */
 	for (size_t i = 0; key->type == KEY_HEADERS && !found && i < sizeof names / sizeof *names; i++)
 		found = strcasestr(node->key, names[i]);
 	return found;

@@ -40,15 +40,19 @@ lines = open(page).read().split("| answer | keys |")[1].split("\n")[2:]
 rows = [Row(i + 1, line) for i, line in enumerate(lines) if line.startswith("|")]
 
 
+def row_of(path):
+    return rows[int(path[1:].split("?")[0])]
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def date_time_string(self, timestamp=None):
-        named = dict(rows[int(self.path[1:])].headers)
+        named = dict(row_of(self.path).headers)
         return named.get("Date") or super().date_time_string(timestamp)
 
     def do_GET(self):
-        row = rows[int(self.path[1:])]
+        row = row_of(self.path)
         row.seen += 1
         first = row.seen == 1
         body = row.body if first else json.dumps(SECOND).encode()

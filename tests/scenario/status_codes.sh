@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# 404 is final, 503 is tried again, a redirect is not followed.
+# 404 is final, 503 is tried again, a redirect is not followed unless `follow` says so.
 mock
 pipeline <<'YAML'
 source: { jsonl: { path: orders.jsonl } }

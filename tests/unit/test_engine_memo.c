@@ -67,7 +67,7 @@ static enum step_verdict stage_run(struct step *step, struct step_call *call)
 		call->permit->outcome = went_well ? WEIR_OUTCOME_GOOD : WEIR_OUTCOME_ERROR;
 		weir_attempt_leave(call->permit);
 	}
-	if (verdict == STEP_OK && call->outputs->n == before)
+	if (verdict == STEP_OK && call->outputs->n == before && !call->permit->next)
 		put_out(call, call->input->data);
 	return verdict;
 }
@@ -173,6 +173,35 @@ FIBER_TEST(engine_calls_no_upstream_again_when_a_step_on_this_machine_fails)
 	stages[1].run = fail_three_times;
 	stages[1].local = true;
 	run_both(2, check_first_was_called_once, NULL);
+}
+
+/* As a redirect does. */
+static enum step_verdict call_two_upstreams(struct step_call *call, int number, int times)
+{
+	bool is_first = !*call->leg;
+	ck_assert_msg(!call->item->record.data, "half of call %d of item %d is kept", times, number);
+	free(*call->leg);
+	*call->leg = is_first ? strdup("to the other") : NULL;
+	call->permit->next = is_first ? "http://other" : NULL;
+	return STEP_OK;
+}
+
+static void check_both_were_called_once(void)
+{
+	for (int i = 1; i <= ITEMS; i++) {
+		ck_assert_int_eq(calls_of(0, i), 2);
+		ck_assert_int_eq(calls_of(1, i), 4);
+		ck_assert_int_eq(world.seen[i], 1);
+	}
+}
+
+FIBER_TEST(engine_keeps_nothing_of_a_call_that_has_another_leg)
+{
+	memset(stages, 0, sizeof stages);
+	stages[0].run = call_two_upstreams;
+	stages[1].run = fail_three_times;
+	run_both(2, check_both_were_called_once, NULL);
+	run_both(2, check_both_were_called_once, ".");
 }
 
 /* As a jq program that asks for that; and now and then fails for another reason before it does. */

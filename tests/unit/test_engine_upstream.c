@@ -20,6 +20,7 @@ static struct {
 	weir_nsec began;
 	int calls, calls_of[4096];
 	int dead_with_own, dead;
+	bool is_other; /* the one that is asked for its status is where a redirect leads */
 } upstream;
 
 static weir_nsec now(void)
@@ -31,7 +32,7 @@ static weir_nsec now(void)
 
 static int step_open(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err)
 {
-	static const struct step_http_config http = {.expect = STEP_HTTP_JSON};
+	static const struct step_http_config http = {.expect = STEP_HTTP_JSON, .follow = 3};
 	(void)config, (void)env, (void)err;
 	*ret_step = calloc(1, sizeof(struct http_step));
 	((struct http_step *)*ret_step)->config = &http;
@@ -59,21 +60,35 @@ static int fetch(struct step_call *call, int number, struct http_response *ret_r
 	}
 	if (status == 429)
 		ret_response->hint.retry_after = upstream.retry_after;
+	ret_response->location = status == 307 ? strdup("http://other/") : NULL;
 	ret_response->body = strndup(call->input->data, call->input->len);
 	ret_response->body_bytes = call->input->len;
 	return 0;
 }
 
-static enum step_verdict exchange(const struct http_step *step, struct step_call *call)
+static enum step_verdict ask(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
-	struct exchange x = {0};
 	if (call->permit->cut)
 		return step_http_turned_away(call);
-	int error = fetch(call, (int)call->item->position, &x.response);
-	step_http_decide(step, call, &x);
-	step_http_leave(call, &x, error);
-	enum step_verdict verdict = error ? STEP_CANCELED : step_http_excuse(call, step_http_judge(step, call, &x));
+	int error = fetch(call, (int)call->item->position, &x->response);
+	step_http_decide(step, call, x);
+	step_http_leave(call, x, error);
+	if (error)
+		return STEP_CANCELED;
+	x->request = (struct http_request){.url = "http://upstream/", .origin = &x->origin, .method = "GET"};
+	http_origin_parse(x->request.url, &x->origin);
+	return step_http_is_followed(step, call, x) ? step_http_follow(step, call, x)
+						    : step_http_excuse(call, step_http_judge(step, call, x));
+}
+
+static enum step_verdict exchange(const struct http_step *step, struct step_call *call)
+{
+	struct exchange x = {.hop = *call->leg};
+	*call->leg = NULL;
+	upstream.is_other = x.hop;
+	enum step_verdict verdict = ask(step, call, &x);
 	http_response_fini(&x.response);
+	free(x.hop);
 	return verdict;
 }
 
@@ -88,8 +103,9 @@ static enum step_verdict step_run(struct step *step, struct step_call *call)
 
 static const char *step_upstream(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES])
 {
-	(void)step, (void)call, (void)room;
-	return "http://upstream:80";
+	const struct http_hop *hop = call->leg ? *call->leg : NULL;
+	(void)step, (void)room;
+	return hop ? hop->origin.name : "http://upstream:80";
 }
 
 static const struct step_ops step_ops = {
@@ -248,6 +264,45 @@ FIBER_TEST(upstream_that_flaps_each_second_comes_to_an_end)
 	ck_assert_uint_eq(stats.unfinished, 0);
 	ck_assert_uint_le(stats.dead, 200);
 	ck_assert_int_le(now(), 5000 * WEIR_SEC);
+}
+
+/* ---- an upstream that redirects to another */
+
+static int calls_of_first;
+
+static int other_is_down_for_a_while(int number)
+{
+	calls_of_first += !upstream.is_other;
+	return upstream.is_other ? down_for_a_while(number) : 307;
+}
+
+FIBER_TEST(upstream_behind_a_redirect_has_a_breaker_and_a_rate_of_its_own)
+{
+	for (int durable = 0; durable < 2; durable++) {
+		struct engine_stats stats;
+		begin(600, other_is_down_for_a_while);
+		go_down(WEIR_SEC, 60 * WEIR_SEC, 503);
+		calls_of_first = 0;
+		ck_assert_int_eq(run("flow: { rate: 100/s }", durable, &stats), EXIT_DONE);
+		ck_assert_uint_eq(stats.succeeded, 600);
+		ck_assert_int_le(calls_when_down, 20 + 150 + 40 * 3);
+		ck_assert_int_ge(now(), 61 * WEIR_SEC);
+		ck_assert_int_ge(calls_of_first, 600);
+		ck_assert_int_eq(world.open_things, 0);
+	}
+}
+
+/* Wherever an item is when the run ends, what its step has kept for the next leg is freed. */
+FIBER_TEST(upstream_behind_a_redirect_that_stays_down_leaves_its_items)
+{
+	for (int durable = 0; durable < 2; durable++) {
+		struct engine_stats stats;
+		begin(300, other_is_down_for_a_while);
+		go_down(0, 24 * 3600 * WEIR_SEC, REFUSED);
+		ck_assert_int_eq(run_for("", durable, 30 * WEIR_SEC, &stats), EXIT_STOPPED);
+		ck_assert_uint_eq(stats.succeeded + stats.dead, 0);
+		ck_assert_uint_eq(stats.unfinished, 300);
+	}
 }
 
 /* ---- an upstream that denies calls */

@@ -570,7 +570,8 @@ LOOP_TEST(http_refuses_lengths_that_contradict_each_other)
 LOOP_TEST(http_tells_an_encoding_that_nobody_asked_for)
 {
 	static const char *const rows[][2] = {
-		{"content-encoding:  GZIP \r\n", "GZIP"},
+		{"content-encoding:  LZMA \r\n", "LZMA"},
+		{"Content-Encoding: br\r\nContent-Encoding: gzip\r\n", "br,gzip"},
 		{"Content-Encoding: identity\r\n", ""},
 		{"Content-Encoding: a\tb, c-very-long-name-of-one\r\n", "a?b,?c-very-long-name-o"},
 		{"", ""},

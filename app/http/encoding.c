@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A body is decoded when it has come: so a request under way takes no more memory than its bytes, and one decoder at a
+ * time is at work.  libcurl could do it, but it does not see that a body ends too early, refuses encodings that it does
+ * not know, and has no limit.
+ *
+ * A few KiB can stand for gigabytes.  The limit of the body ends that; where it is set high, HTTP_RATIO does: what real
+ * data compresses to is far below it.
+ */
+#include "http/encoding.h"
+
+#include "codec/codec.h"
+#include "data/buf.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <weir/run.h>
+
+#define PIECE_BYTES ((size_t)16 << 10)
+
+static enum codec codec_of(const char *encoding)
+{
+	static const struct {
+		const char *name;
+		enum codec codec;
+	} known[] = {{"gzip", CODEC_GZIP},
+		     {"x-gzip", CODEC_GZIP},
+		     {"deflate", CODEC_DEFLATE},
+		     {"br", CODEC_BROTLI},
+		     {"zstd", CODEC_ZSTD}};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcasecmp(encoding, known[i].name))
+			return known[i].codec;
+	return CODEC_NONE;
+}
+
+/* What may follow a member or frame, and is more of the body: another one. */
+static bool follows(enum codec codec, const struct codec_io *io)
+{
+	bool more;
+	return io->in_bytes && codec_of_bytes(io->in, io->in_bytes, &more) == codec;
+}
+
+/* 0; -EFBIG: there is more than `most`; WEIR_EDATA, WEIR_EINVAL with err->text, WEIR_ENOMEM. */
+static int decode(enum codec codec, const struct http_response *response, size_t most, struct buf *out,
+		  struct weir_error *err)
+{
+	struct codec_reader *reader;
+	struct codec_io io = {.in = response->body, .in_bytes = response->body_bytes};
+	int error = codec_reader_new(codec, &reader);
+	if (error < 0)
+		return error;
+	for (size_t in = 0, made = 1; error == 0 && (in != io.in_bytes || made);) {
+		in = io.in_bytes;
+		io.out = buf_reserve(out, PIECE_BYTES);
+		io.room = PIECE_BYTES;
+		error = io.out ? codec_read(reader, &io, err) : WEIR_ENOMEM;
+		made = PIECE_BYTES - io.room;
+		if (error)
+			break;
+		out->len += made;
+		out->data[out->len] = 0;
+		if (out->len > most)
+			error = -EFBIG;
+		if (codec_reader_whole(reader) && !follows(codec, &io))
+			break;
+	}
+	if (!error && !codec_reader_whole(reader))
+		error = weir_error_set(err, WEIR_EDATA, "it ends too early");
+	codec_reader_free(reader);
+	return error;
+}
+
+void http_decode(struct http_response *response, size_t most)
+{
+	enum codec codec = codec_of(response->encoding);
+	if (codec == CODEC_NONE || !response->body_bytes)
+		return;
+	struct buf text = {0};
+	struct weir_error err = {0};
+	size_t room = response->body_bytes < SIZE_MAX / HTTP_RATIO ? response->body_bytes * HTTP_RATIO : SIZE_MAX;
+	if (room < HTTP_RATIO_FROM)
+		room = HTTP_RATIO_FROM;
+	int error = decode(codec, response, most < room ? most : room, &text, &err);
+	response->encoded_bytes = response->body_bytes;
+	free(response->body);
+	response->body = error < 0 ? NULL : buf_take(&text, &response->body_bytes);
+	if (error < 0)
+		response->body_bytes = 0;
+	if (error == -EFBIG) {
+		response->failure = HTTP_TOO_LARGE;
+		snprintf(response->detail, sizeof response->detail, "%s", most <= room ? "body" : "ratio");
+	} else if (error < 0) {
+		response->failure = HTTP_PROTOCOL;
+		snprintf(response->detail, sizeof response->detail, "the body cannot be decoded (%s): %.100s",
+			 response->encoding, err.text[0] ? err.text : weir_strerror(error));
+	}
+	buf_fini(&text);
+}

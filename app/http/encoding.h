@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Content-Encoding: what may be asked for, and answers that are encoded. */
+#ifndef HTTP_ENCODING_H
+#define HTTP_ENCODING_H
+
+#include "http/client.h"
+
+#define HTTP_RATIO      200                       /* a body stands for so many times its bytes at most, … */
+#define HTTP_RATIO_FROM ((size_t)10 << 20)        /* … unless it stands for no more than this */
+#define HTTP_ENCODINGS  "deflate, gzip, br, zstd" /* that http_decode() knows, as curl --compressed names them */
+
+/* Puts what the body of a whole answer stands for in its place, and sets encoded_bytes.  An encoding that is not known
+ * leaves it as it is.  A body that is damaged, or that would have more than `most` bytes or HTTP_RATIO times those that
+ * came, is a failure (HTTP_PROTOCOL, HTTP_TOO_LARGE). */
+void http_decode(struct http_response *response, size_t most);
+
+#endif

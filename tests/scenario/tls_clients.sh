@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# weir shows a server that asks for it a certificate of its own, but no other origin to which a redirect leads; and takes
+# a server by the name in tls.server_name where the URL has its address.
+key() {
+	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
+}
+
+# certificate NAME SUBJECT-ALT-NAME: of the authority.
+certificate() {
+	key "$1"
+	openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
+	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out "$1.pem" \
+		-extfile <(echo "subjectAltName=$2") 2>/dev/null
+}
+
+key ca
+openssl req -x509 -key ca.key -subj /CN=authority -days 2 -out ca.pem
+certificate good IP:127.0.0.1
+certificate named DNS:named.example
+certificate client DNS:client.example
+openssl ec -in client.key -aes128 -passout pass:s3cret -out locked.key 2>/dev/null
+cat client.pem client.key >both.pem
+
+# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`.
+cat >servers.py <<'PY'
+import json, os, socket, ssl, threading
+
+def answer(connection, context):
+    try:
+        with context.wrap_socket(connection, server_side=True) as tls:
+            head = tls.recv(4096).decode()
+            subject = dict(part[0] for part in (tls.getpeercert() or {}).get("subject", ()))
+            host = head.split("Host: ")[1].split("\r")[0]
+            body = json.dumps({"client": subject.get("commonName"), "host": host})
+            to = ""
+            if head.startswith("GET /away "):
+                to = f"Location: https://127.0.0.1:{open('other.port').read()}/\r\n"
+            status = "302 Found" if to else "200 OK"
+            tls.sendall(f"HTTP/1.1 {status}\r\n{to}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    except OSError:
+        pass
+
+def serve(name, certificate, asks):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate + ".pem", certificate + ".key")
+    context.load_verify_locations("ca.pem")
+    context.verify_mode = asks
+    listener = socket.create_server(("127.0.0.1", 0))
+    with open(name + ".new", "w") as port:
+        port.write(str(listener.getsockname()[1]))
+    os.rename(name + ".new", name + ".port")
+    while True:
+        threading.Thread(target=answer, args=(listener.accept()[0], context), daemon=True).start()
+
+for row in ("asking", "good", ssl.CERT_REQUIRED), ("other", "good", ssl.CERT_OPTIONAL), ("named", "named", ssl.CERT_NONE):
+    threading.Thread(target=serve, args=row).start()
+PY
+python3 servers.py &
+pids+=($!)
+for name in asking other named; do wait_until 10 test -s "$name.port"; done
+
+# tls SERVER[/PATH] KEYS [OPTION ...]: a run of one item.
+tls() {
+	rm -rf state out.jsonl dead.jsonl
+	pipeline <<YAML
+source: { range: 1-1 }
+steps:
+  - http: { url: 'https://127.0.0.1:$(cat "${1%%/*}.port")/${1#*/}', tls: { ca: ca.pem, $2 }, follow: 1 }
+flow: { retry: { attempts: 1 } }
+sink: { jsonl: { path: out.jsonl } }
+dead_letter: { jsonl: { path: dead.jsonl } }
+YAML
+	run "${@:3}"
+}
+
+tls asking ''
+expect_dead 1 'certificate required'
+for keys in 'cert: client.pem, key: client.key' 'cert: both.pem' 'cert: client.pem, key: locked.key, password: s3cret'; do
+	tls asking "$keys"
+	expect_json out.jsonl '.client == "client"'
+done
+tls asking 'cert: client.pem, key: locked.key' </dev/null
+expect_dead 1 '^tls: '
+tls asking/away 'cert: both.pem' --allow-private
+expect_json out.jsonl '.client == null'
+tls asking 'cert: client.pem'
+expect_code 69
+expect_err 'client.pem contains no PEM private key'
+tls asking 'key: client.key'
+expect_code 78
+expect_err 'tls has a key and no cert'
+
+tls named ''
+expect_dead 1 '^tls: .*subject name matches'
+tls named 'server_name: named.example'
+expect_json out.jsonl ".host == \"127.0.0.1:$(cat named.port)\""
+tls other 'server_name: named.example'
+expect_dead 1 '^tls: .*subject name'

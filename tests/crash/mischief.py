@@ -9,6 +9,8 @@ removed, or a bit of it is flipped.  What the next run may do then:
     refuse        (78, 74, 69, or 4 at its end); then the files are put back as they were before the mischief, and the
                   next run must resume
 
+A bit that a run had no need to read is found by `weir state verify`, which is a refusal like any other.
+
 What nothing could notice is not done: bits are flipped in the state, in the logs of databases, and where a file has a
 checksum (its beginning, and the end of what was read or written), not in the middle of the user's own data.
 """
@@ -205,20 +207,24 @@ class Life:
             self.take_refusal(group, code)
             return False
         if code in DONE:
-            self.judge(code)
-            self.before = None
-            return True
+            return self.judge(group, code)
         if code not in (KILLED, TERMINATED, STOPPED):
             raise Failure(f"exit code {code}: {self.story}: {self.place.said()}")
         if code == KILLED:
             group.note("kills")
         return False
 
-    def judge(self, code):
+    def judge(self, group, code):
+        """Whether all is well.  False: the run is, but not its state after the last mischief, which is put back."""
         try:
             self.place.judge(code)
         except Failure as failure:
-            raise Failure(f"{failure}: {self.story}") from None
+            if not self.before or not isinstance(failure, runs.Damage):
+                raise Failure(f"{failure}: {self.story}") from None
+            self.take_refusal(group, 74)
+            return False
+        self.before = None
+        return True
 
     def take_refusal(self, group, code):
         if not self.before:
@@ -247,13 +253,14 @@ class Life:
                 self.grow_source()
             if self.rng.random() < 0.6:
                 self.do_mischief()
-        for _ in range(2):
+        done = False
+        while not done:
             code = self.place.run()
             self.story.append(f"ran: {code}")
-            if code not in REFUSED:
-                break
-            self.take_refusal(group, code)
-        self.judge(code)
+            if code in REFUSED:
+                self.take_refusal(group, code)
+            else:
+                done = self.judge(group, code)
 
 
 def run(suite):

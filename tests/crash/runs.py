@@ -105,6 +105,10 @@ class Failure(Exception):
     """A run that did not do what it must; its text is for people."""
 
 
+class Damage(Failure):
+    """The run did what it must, but its state is damaged."""
+
+
 class Setting:
     """What the command line of a suite says."""
 
@@ -209,8 +213,9 @@ class Place:
                                    env=self.environment(crash), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                    timeout=SECONDS_MAX)
         if code and not (crash and code == KILLED):
+            kind = Damage if words == ("state", "verify") and code == 74 else Failure
             with open(output, encoding="utf-8", errors="replace") as out:
-                raise Failure(f"weir {' '.join(words)}: exit code {code}: {self.said()} {out.read()[:300]}")
+                raise kind(f"weir {' '.join(words)}: exit code {code}: {self.said()} {out.read()[:300]}")
         return code
 
     def letters(self):

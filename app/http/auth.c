@@ -148,7 +148,7 @@ static int check_exec(const struct step_http_config *config, struct weir_error *
 				      "auth.ttl without exec; it says how long the token of exec is valid");
 	if (exec->values && (!exec->n || !exec->values[0][0]))
 		return weir_error_set(err, WEIR_EINVAL, "auth.exec names no program");
-	if (exec->n == 1 && strchr(exec->values[0], ' '))
+	if (exec->values && exec->n == 1 && strchr(exec->values[0], ' '))
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth.exec is one text with blanks; expected a list, such as [gcloud, auth, "
 				      "print-access-token]");

@@ -50,13 +50,14 @@ static void add_localhost(struct http_addresses *found)
 /* Appends one address; those that do not fit are left out, there are enough. */
 static void add_address(struct http_addresses *found, const struct sockaddr *address)
 {
-	char text[INET6_ADDRSTRLEN + 2] = "[";
+	char text[INET6_ADDRSTRLEN], bracketed[INET6_ADDRSTRLEN + 2];
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 	if (address->sa_family == AF_INET6) {
 		memcpy(&v6, address, sizeof v6);
-		inet_ntop(AF_INET6, &v6.sin6_addr, text + 1, sizeof text - 2);
-		add_text(found, strcat(text, "]"));
+		inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+		snprintf(bracketed, sizeof bracketed, "[%s]", text);
+		add_text(found, bracketed);
 	} else if (address->sa_family == AF_INET) {
 		memcpy(&v4, address, sizeof v4);
 		inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);

@@ -173,7 +173,7 @@ enum step_verdict step_http_rules_ask(struct http_rules *rules, struct step_call
 {
 	struct buf answer = {0};
 	struct value_list given = {0};
-	const struct json *json;
+	const struct json *json = NULL;
 	write_answer(call, response, &answer);
 	const struct value input = {.data = answer.data, .len = answer.len};
 	enum step_verdict verdict = answer.failed ? step_say(call, STEP_RETRY, "out of memory")

@@ -185,7 +185,7 @@ struct program {
 	const struct letter_query *query;
 	const struct plan *plan; /* of one step, the program */
 	struct step *step;
-	struct weir_group *group; /* of a page's letters: the child has many at once */
+	struct weir_group *group; /* of a page's letters, which the child processes side by side */
 	uint64_t last;            /* letters beyond it are new ones */
 	struct weir_error *err;
 };

@@ -39,11 +39,11 @@ struct engine_sinks {
 	weir_nsec stalled; /* workers before them, in all */
 };
 
-/* How many at once, and how fast. */
+/* Concurrency and rate. */
 struct engine_pace {
 	struct weir_policy *policy;
 	uint64_t seed;
-	size_t concurrency;   /* wanted at once; 0: found */
+	size_t concurrency;   /* that is wanted; 0: it is found */
 	size_t most;          /* that it may ever be */
 	struct key_rate rate; /* of one's own, now */
 	bool paused;

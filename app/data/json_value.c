@@ -115,7 +115,9 @@ static size_t read_digits(const char *text, size_t n, char digits[18], long *ret
 			count = seen;
 	}
 	long exponent = i < n ? strtol(text + i + 1, NULL, 10) : 0;
-	*ret_power = power + (exponent > LONG_MAX / 2 ? LONG_MAX / 2 : exponent < LONG_MIN / 2 ? LONG_MIN / 2 : exponent);
+	*ret_power = power + (exponent > LONG_MAX / 2   ? LONG_MAX / 2
+			      : exponent < LONG_MIN / 2 ? LONG_MIN / 2
+							: exponent);
 	return count;
 }
 

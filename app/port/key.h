@@ -124,7 +124,8 @@ struct key {
 	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
 	/* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any not negative */
 	int64_t min, max;
-	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_COLUMNS, KEY_GROUP: one word, or NULL */
+	const char
+		*choices; /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_COLUMNS, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP, KEY_LIST */
 	size_t element_bytes;    /* of KEY_LIST */
 	const char *shorthand;   /* of KEY_GROUP: the key in it that a plain value stands for; NULL: there is none */

@@ -342,7 +342,8 @@ static int fill_columns(struct spec_load *load, const struct key *key, const str
 {
 	if (node->kind == SPEC_SCALAR && key->choices && strcmp(node->text, key->choices) == 0)
 		return 0;
-	return node->kind == SPEC_MAP ? fill_types(load, node, columns) : fill_strings(load, key, node, &columns->names);
+	return node->kind == SPEC_MAP ? fill_types(load, node, columns)
+				      : fill_strings(load, key, node, &columns->names);
 }
 
 static bool is_token(const char *name)

@@ -135,10 +135,11 @@ int sql_change_missing(const struct sql_table *table, const char *column, const 
 		return 0;
 	if (!type && !*table->ops->types[SQL_NOTHING])
 		declared = "";
-	return weir_error_set(err, WEIR_EINVAL,
-			      "table %s has no column %s; add it (ALTER TABLE %s ADD COLUMN %s%s%s), or name another table "
-			      "or other columns",
-			      name, column, name, column, *declared ? " " : "", declared);
+	return weir_error_set(
+		err, WEIR_EINVAL,
+		"table %s has no column %s; add it (ALTER TABLE %s ADD COLUMN %s%s%s), or name another table "
+		"or other columns",
+		name, column, name, column, *declared ? " " : "", declared);
 }
 
 static int add_column(struct sql_table *table, const char *name, const char *type, struct weir_error *err)

@@ -21,14 +21,24 @@ int sql_config_check(const struct sql_config *config, const char **ret_key, stru
 
 /* Rows for a table of keys, of a sink whose config struct has a struct sql_config. */
 #define SQL_KEYS(type, member)                                                                                         \
-	{"columns", KEY_COLUMNS, offsetof(struct type, member.columns), .fallback = "auto", .choices = "auto",         \
-	 .text = "The fields to keep, a column each: a list, or a map of fields to SQL types. With `auto` they are the "   \
-		 "columns of the table; a table that does not exist gets those of the first 1,000 rows"},             \
-		{"alter", KEY_BOOL, offsetof(struct type, member.alter), .fallback = "false", .flags = KEY_PACE,       \
+	{"columns",                                                                                                    \
+	 KEY_COLUMNS,                                                                                                  \
+	 offsetof(struct type, member.columns),                                                                        \
+	 .fallback = "auto",                                                                                           \
+	 .choices = "auto",                                                                                            \
+	 .text = "The fields to keep, a column each: a list, or a map of fields to SQL types. With `auto` they are "   \
+		 "the "                                                                                                \
+		 "columns of the table; a table that does not exist gets those of the first 1,000 rows"},              \
+		{"alter",                                                                                              \
+		 KEY_BOOL,                                                                                             \
+		 offsetof(struct type, member.alter),                                                                  \
+		 .fallback = "false",                                                                                  \
+		 .flags = KEY_PACE,                                                                                    \
 		 .text = "Whether to add columns that the table lacks: those in `columns`, or with `auto` each field " \
 			 "that comes"},                                                                                \
 	{                                                                                                              \
-		"update", KEY_BOOL, offsetof(struct type, member.update), .fallback = "false",                         \
+		"update", KEY_BOOL, offsetof(struct type, member.update),                                              \
+			.fallback = "false",                                                                           \
 			.text = "Whether to write into the rows that items came from: the fields of an output, into "  \
 				"the row whose `key` is that of the item in the source"                                \
 	}

@@ -19,78 +19,6 @@ static int fail_memory(struct weir_error *err)
 
 /* ---- columns */
 
-static void forget_columns(struct sql_table *table)
-{
-	for (size_t i = 0; i < table->all; i++) {
-		free(table->columns[i].name);
-		free(table->columns[i].type);
-	}
-	table->n = table->all = 0;
-}
-
-/* By its type; of several kinds that have the same one, the widest. */
-static enum sql_kind kind_of_type(const struct sql_table *table, const char *type)
-{
-	for (int kind = SQL_KINDS - 1; kind >= 0; kind--)
-		if (strcasecmp(type, table->ops->types[kind]) == 0)
-			return (enum sql_kind)kind;
-	return SQL_KINDS;
-}
-
-int sql_table_add(struct sql_table *table, const struct sql_column *column)
-{
-	struct sql_column new = *column;
-	if (array_reserve(&table->columns, &table->room, table->all + 1, sizeof new))
-		return WEIR_ENOMEM;
-	new.name = strdup(column->name);
-	new.type = strdup(column->type ? column->type : "");
-	if (!new.name || !new.type) {
-		free(new.name);
-		free(new.type);
-		return WEIR_ENOMEM;
-	}
-	new.kind = kind_of_type(table, new.type);
-	table->columns[table->all++] = new;
-	return 0;
-}
-
-/* Among the columns from first on, all if there is none. */
-static size_t find_from(const struct sql_table *table, const char *name, size_t first)
-{
-	while (first < table->all && table->ops->compare(table->columns[first].name, name) != 0)
-		first++;
-	return first;
-}
-
-static size_t find(const struct sql_table *table, const char *name, size_t *hint)
-{
-	size_t at = *hint;
-	if (at >= table->all || table->ops->compare(table->columns[at].name, name) != 0)
-		at = find_from(table, name, 0);
-	*hint = at + 1;
-	return at;
-}
-
-size_t sql_table_find(const struct sql_table *table, const char *name, size_t *hint)
-{
-	size_t at = find(table, name, hint);
-	return at < table->n ? at : table->n;
-}
-
-const struct sql_column *sql_table_column(const struct sql_table *table, const char *name)
-{
-	size_t at = find_from(table, name, 0);
-	return at < table->all ? &table->columns[at] : NULL;
-}
-
-bool sql_table_is_key(const struct sql_table *table, const char *column)
-{
-	for (size_t i = 0; i < table->config->key.n; i++)
-		if (table->ops->compare(table->config->key.values[i], column) == 0)
-			return true;
-	return false;
-}
-
 /* Moves a column to the end of those that are filled. */
 static void fill(struct sql_table *table, size_t at)
 {
@@ -116,7 +44,7 @@ static bool is_named(const struct sql_table *table, const char *name)
 /* One that the config names: it has that name from now on, as the field has. */
 static int fill_named(struct sql_table *table, const char *name, const char *type, struct weir_error *err)
 {
-	size_t at = find_from(table, name, table->n);
+	size_t at = sql_table_find(table, name, &(size_t){table->n});
 	if (at == table->all && !table->exists) {
 		const struct sql_column column = {.name = (char *)(uintptr_t)name, .type = (char *)(uintptr_t)type};
 		if (sql_table_add(table, &column))
@@ -161,7 +89,7 @@ static int arrange_own(struct sql_table *table, struct weir_error *err)
 
 static int describe(struct sql_table *table, struct weir_error *err)
 {
-	forget_columns(table);
+	sql_table_forget(table);
 	table->exists = table->marked = false;
 	table->rows = 0;
 	table->stale = true;
@@ -189,7 +117,7 @@ int sql_table_init(struct sql_table *table, const struct sql_config *config, con
 
 void sql_table_fini(struct sql_table *table)
 {
-	forget_columns(table);
+	sql_table_forget(table);
 	free(table->columns);
 	for (size_t i = 0; i < table->field_count; i++)
 		free(table->fields[i].name);
@@ -206,9 +134,10 @@ void sql_table_fini(struct sql_table *table)
 
 int sql_table_refuse_missing(const struct sql_table *table, struct weir_error *err)
 {
-	return weir_error_set(err, WEIR_EINVAL,
-			      "table %s does not exist, and `update` writes into rows that are there; name another table",
-			      table->config->table);
+	return weir_error_set(
+		err, WEIR_EINVAL,
+		"table %s does not exist, and `update` writes into rows that are there; name another table",
+		table->config->table);
 }
 
 int sql_table_open(struct sql_table *table, struct weir_error *err)
@@ -288,14 +217,6 @@ static bool may_grow(const struct sql_table *table)
 	return is_auto(table) && table->all < SQL_COLUMNS_MAX && (is_young || table->config->alter);
 }
 
-struct sql_field *sql_table_field(const struct sql_table *table, const char *name)
-{
-	for (size_t i = 0; i < table->field_count; i++)
-		if (table->ops->compare(table->fields[i].name, name) == 0)
-			return &table->fields[i];
-	return NULL;
-}
-
 /* *ret_field is NULL where there are more of them than a table can have columns. */
 static int note_field(struct sql_table *table, const char *name, struct sql_field **ret_field)
 {
@@ -331,7 +252,7 @@ static bool is_wider(const struct sql_table *table, const struct sql_column *col
 
 static int look_at(struct sql_table *table, const char *name, enum sql_kind kind, size_t *hint)
 {
-	size_t at = find(table, name, hint);
+	size_t at = sql_table_find(table, name, hint);
 	bool has_column = at < table->all, is_filled = at < table->n;
 	if ((is_filled && !is_wider(table, &table->columns[at], kind)) || (!has_column && !is_auto(table)))
 		return 0;
@@ -412,7 +333,8 @@ void sql_table_end(struct sql_table *table, bool committed, size_t rows)
 	tell(table, &table->added, "added the column%s %s\n", committed);
 	tell(table, &table->widened, "changed the type of the column%s %s\n", committed);
 	tell(table, &table->left, "field%s left out, without a column (`alter: true` adds one): %s\n", true);
-	tell(table, &table->given, "field%s left out, as the database fills the column (name it in `columns`): %s\n", true);
+	tell(table, &table->given, "field%s left out, as the database fills the column (name it in `columns`): %s\n",
+	     true);
 	table->changed = false;
 	table->rows += rows;
 }

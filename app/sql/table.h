@@ -11,8 +11,8 @@
  *                                          table has SQL_FIRST_ROWS rows
  *
  * A table is made, and altered, in the transaction that writes the rows which need it.  So a run that is killed finds
- * either both or neither.  What was made from outputs carries a mark in the database: therefore also another process knows
- * that it may still grow, and nothing need be kept elsewhere.
+ * either both or neither.  What was made from outputs carries a mark in the database: therefore also another process
+ * knows that it may still grow, and nothing need be kept elsewhere.
  *
  * The database stands behind a few operations (struct sql_ops).  A sink calls
  *
@@ -47,10 +47,10 @@ enum sql_kind {
 };
 
 struct sql_column {
-	char *name, *type; /* as the database has them; type may be "" */
-	bool given;        /* the database fills it where nobody does: a default, an identity */
-	bool generated;    /* nobody else may fill it */
-	bool whole;        /* holds the output as a whole, not a field */
+	char *name, *type;  /* as the database has them; type may be "" */
+	bool given;         /* the database fills it where nobody does: a default, an identity */
+	bool generated;     /* nobody else may fill it */
+	bool whole;         /* holds the output as a whole, not a field */
 	enum sql_kind kind; /* sql_table_add()'s, by its type; SQL_KINDS: none of ours */
 };
 
@@ -99,13 +99,13 @@ struct sql_table {
 
 	struct sql_field *fields;
 	size_t field_count, field_room;
-	bool pending;     /* some of them may become columns */
-	bool changed;     /* in the transaction under way */
-	bool stale;       /* the columns must be read again: a change was rolled back */
-	struct buf left;  /* fields that are left out and nobody was told of yet, */
-	struct buf given; /* those because the database fills their columns, */
+	bool pending;                       /* some of them may become columns */
+	bool changed;                       /* in the transaction under way */
+	bool stale;                         /* the columns must be read again: a change was rolled back */
+	struct buf left;                    /* fields that are left out and nobody was told of yet, */
+	struct buf given;                   /* those because the database fills their columns, */
 	struct buf created, added, widened; /* and columns, in the transaction under way */
-	struct buf notes; /* lines for people; who shows them clears it */
+	struct buf notes;                   /* lines for people; who shows them clears it */
 };
 
 /* ---- for sinks */
@@ -132,8 +132,8 @@ int sql_table_grow(struct sql_table *table, struct weir_error *err);
 /* rows: that were added; 0 unless committed. */
 void sql_table_end(struct sql_table *table, bool committed, size_t rows);
 
-/* The place of a column that is to be filled, n if there is none.  It is looked for at *hint first, and *hint is set for
- * the next one. */
+/* The place of a column, all if there is none; before n it is one to be filled.  It is looked for at *hint first, and
+ * *hint is set for the next one. */
 size_t sql_table_find(const struct sql_table *table, const char *name, size_t *hint);
 
 bool sql_table_is_key(const struct sql_table *table, const char *column);
@@ -142,6 +142,7 @@ bool sql_table_is_key(const struct sql_table *table, const char *column);
 
 /* Appends a column, copied.  WEIR_ENOMEM. */
 int sql_table_add(struct sql_table *table, const struct sql_column *column);
+void sql_table_forget(struct sql_table *table); /* all columns */
 
 /* NULL: there is none of that name. */
 const struct sql_column *sql_table_column(const struct sql_table *table, const char *name);

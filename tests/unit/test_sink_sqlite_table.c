@@ -76,13 +76,16 @@ LOOP_TEST(sqlite_makes_a_table_of_what_comes_first)
 {
 	struct sink *sink = open_table("id", NULL, 0);
 	ck_assert_str_eq(query("select count(*) from sqlite_schema"), "0\n");
-	write_rows(sink, "{\"id\":1,\"name\":\"a\",\"total\":12,\"paid\":true,\"lines\":[1],\"big\":12345678901234567890}",
+	write_rows(sink,
+		   "{\"id\":1,\"name\":\"a\",\"total\":12,\"paid\":true,\"lines\":[1],\"big\":12345678901234567890}",
 		   "{\"id\":2,\"name\":null,\"total\":1.5,\"note\":null,\"big\":1}", NULL);
 	ck_assert_str_eq(columns_of_table(),
 			 "id bigint, name text, total numeric, paid boolean, lines text, big text, note \n");
-	ck_assert_str_eq(notes(), "table t: created with the columns id bigint, name text, total numeric, paid boolean, "
-				  "lines text, big text, note\n");
-	ck_assert_str_eq(query("select * from t"), "1|a|12|1|[1]|12345678901234567890|NULL\n2|NULL|1.5|NULL|NULL|1|NULL\n");
+	ck_assert_str_eq(notes(),
+			 "table t: created with the columns id bigint, name text, total numeric, paid boolean, "
+			 "lines text, big text, note\n");
+	ck_assert_str_eq(query("select * from t"),
+			 "1|a|12|1|[1]|12345678901234567890|NULL\n2|NULL|1.5|NULL|NULL|1|NULL\n");
 	write_rows(sink, "{\"id\":1,\"name\":\"b\"}", NULL);
 	ck_assert_str_eq(query("select id, name, total from t where id = 1"), "1|b|NULL\n");
 	ck_assert_str_eq(notes(), "");
@@ -150,7 +153,8 @@ LOOP_TEST(sqlite_columns_that_were_rolled_back_come_again)
 	ck_assert_int_eq(write_code(&sink_sqlite_adapter, sink, &batch), 0);
 	expect_verdicts(&batch, 1, "no");
 	drop(&batch);
-	ck_assert_str_eq(query("select id, a, c, d from t order by id"), "1|1|NULL|NULL\n2|NULL|1|NULL\n3|NULL|NULL|1\n");
+	ck_assert_str_eq(query("select id, a, c, d from t order by id"),
+			 "1|1|NULL|NULL\n2|NULL|1|NULL\n3|NULL|NULL|1\n");
 	close_sink(&sink_sqlite_adapter, sink);
 }
 
@@ -174,7 +178,8 @@ LOOP_TEST(sqlite_quotes_fields_that_are_no_names)
 {
 	struct sink *sink = open_table(NULL, NULL, 0);
 	write_rows(sink, "{\"a \\\"b\\\"\":1,\"x); drop table t; --\":2,\"\xC3\xA4\":3,\"select\":4}", NULL);
-	ck_assert_str_eq(query("select \"a \"\"b\"\"\", \"x); drop table t; --\", \"\xC3\xA4\", \"select\" from t"), "1|2|3|4\n");
+	ck_assert_str_eq(query("select \"a \"\"b\"\"\", \"x); drop table t; --\", \"\xC3\xA4\", \"select\" from t"),
+			 "1|2|3|4\n");
 	write_rows(sink, test_format("{\"\":1,\"a\\u0000b\":2,\"%064d\":3,\"a\\nb\":4,\"fine\":5}", 0), NULL);
 	ck_assert_ptr_nonnull(strstr(notes(), "table t: fields left out"));
 	ck_assert_str_eq(query("select count(*) from pragma_table_info('t')"), "5\n");
@@ -197,7 +202,8 @@ LOOP_TEST(sqlite_makes_a_table_with_the_types_of_the_config)
 
 TEST(sqlite_refuses_types_that_are_none)
 {
-	static const char *const bad[] = {"", "int, x int", "int) --", "int; drop table t", "1", "'a'", "int)(", "(int"};
+	static const char *const bad[] = {"",  "int, x int", "int) --", "int; drop table t",
+					  "1", "'a'",        "int)(",   "(int"};
 	struct key_columns columns = {.names = split_words("id"), .types = (char *[]){NULL}};
 	const char *key = NULL;
 	void *config = table_config(NULL, NULL, 0);
@@ -221,18 +227,19 @@ TEST(sqlite_refuses_types_that_are_none)
 
 LOOP_TEST(sqlite_fills_the_columns_of_a_table_that_is_there)
 {
-	query("create table t (id integer primary key, Name text, made text default 'now', twice generated always as (id * 2), "
+	query("create table t (id integer primary key, Name text, made text default 'now', twice generated always as "
+	      "(id * 2), "
 	      "data blob)");
 	struct sink *sink = open_table(NULL, NULL, 0);
 	write_rows(sink, "{\"id\":5,\"name\":\"x\",\"data\":{\"a\":[1, 2]},\"made\":\"then\",\"more\":1}", NULL);
 	write_rows(sink, "{\"name\":\"y\",\"twice\":1}", NULL);
 	ck_assert_str_eq(query("select * from t"), "5|x|now|10|{\"a\":[1,2]}\n6|y|now|12|NULL\n");
-	ck_assert_str_eq(
-		notes(),
-		"table t: field left out, without a column (`alter: true` adds one): more\n"
-		"table t: field left out, as the database fills the column (name it in `columns`): made\n"
-		"table t: field left out, as the database fills the column (name it in `columns`): twice\n");
-	ck_assert_str_eq(refused_row(sink, "{\"Name\":1,\"name\":2}"), "two fields are column Name, as SQL ignores case");
+	ck_assert_str_eq(notes(),
+			 "table t: field left out, without a column (`alter: true` adds one): more\n"
+			 "table t: field left out, as the database fills the column (name it in `columns`): made\n"
+			 "table t: field left out, as the database fills the column (name it in `columns`): twice\n");
+	ck_assert_str_eq(refused_row(sink, "{\"Name\":1,\"name\":2}"),
+			 "two fields are column Name, as SQL ignores case");
 	ck_assert_str_eq(refused_row(sink, "[]"), "the output is not an object, so it has no fields");
 	close_sink(&sink_sqlite_adapter, sink);
 	sink = open_table(NULL, "id made", 0);
@@ -335,8 +342,8 @@ LOOP_TEST(sqlite_values_are_exact_or_refused_whatever_the_type)
 		const char *why = refused_row(sink, test_format("{\"v\":%s}", cases[i].json));
 		close_sink(&sink_sqlite_adapter, sink);
 		const char *row = *why ? why : query("select typeof(v), v from t");
-		ck_assert_msg(*why ? strstr(why, cases[i].expected) != NULL : !strcmp(row, cases[i].expected), "%s %s: %s",
-			      cases[i].type, cases[i].json, row);
+		ck_assert_msg(*why ? strstr(why, cases[i].expected) != NULL : !strcmp(row, cases[i].expected),
+			      "%s %s: %s", cases[i].type, cases[i].json, row);
 	}
 	query("drop table t; create table t (v)");
 	struct sink *sink = open_table(NULL, NULL, 0);

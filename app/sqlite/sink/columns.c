@@ -2,11 +2,11 @@
 /*
  * The table of the sink, for app/sql: what it has, and how columns are declared.
  *
- * A declared type is a preference only: SQLite stores what it is given, but turns texts that look like numbers into numbers
- * in a column for numbers, and numbers into text in one for text.  So no type need ever be changed, and a column of which
- * only nulls are known has none.
+ * A declared type is a preference only: SQLite stores what it is given, but turns texts that look like numbers into
+ * numbers in a column for numbers, and numbers into text in one for text.  So no type need ever be changed, and a
+ * column of which only nulls are known has none.
  */
-#include "sqlite/client.h"
+#include "sqlite/client/client.h"
 #include "sqlite/sink/internal.h"
 
 #include <sqlite3.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the sink that know SQLite share: db.c, columns.c and row.c. */
+/* What the files of the sink that know SQLite share. */
 #ifndef SINK_SQLITE_INTERNAL_H
 #define SINK_SQLITE_INTERNAL_H
 
@@ -9,10 +9,10 @@ struct json;
 
 /* What SQLite makes of a value that goes into a column of some type. */
 enum sqlite_affinity {
-	AFFINITY_NONE,  /* nothing */
-	AFFINITY_TEXT,  /* text */
-	AFFINITY_NUMERIC,  /* a number, if it looks like one */
-	AFFINITY_REAL, /* likewise, always a double */
+	AFFINITY_NONE,    /* nothing */
+	AFFINITY_TEXT,    /* text */
+	AFFINITY_NUMERIC, /* a number, if it looks like one */
+	AFFINITY_REAL,    /* likewise, always a double */
 };
 
 /* The statement that writes a row. */
@@ -35,11 +35,19 @@ struct sqlite_db {
 /* columns.c */
 enum sqlite_affinity sqlite_affinity_of(const char *type);
 
-/* row.c: makes the statement for the columns that the table has now.  WEIR_EINVAL: its key is none. */
-int sqlite_rows_prepare(struct sqlite_db *db, struct weir_error *err);
-void sqlite_rows_close(struct sqlite_db *db);
+/* statement.c: makes the statement for the columns that the table has now.  WEIR_EINVAL: its key is none. */
+int sqlite_statement_make(struct sqlite_db *db, struct weir_error *err);
+void sqlite_statement_close(struct sqlite_db *db);
+
+/* Of an update: makes it for the fields at hand.  A result of SQLite. */
+int sqlite_statement_update(struct sqlite_db *db);
+bool sqlite_statement_sets(const struct sqlite_db *db, size_t column);
 
 /* db.c: the code for a result of SQLite, with its words in err. */
 int sqlite_db_refuse(const struct sqlite_db *db, struct weir_error *err, int rc);
+
+/* The first column of the first row; the setting as SQLite has really taken it. */
+int sqlite_db_setting(struct sqlite_db *db, const char *sql, char value[24], struct weir_error *err);
+int sqlite_db_number(struct sqlite_db *db, const char *sql, int64_t *ret_number, struct weir_error *err);
 
 #endif

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See row.h.  The statement is made for the columns that the table has, that of an update also for the fields that the
- * output has: what it lacks stays as it is in the row.
+ * See row.h.
  *
- * Values are exact or refused.  Numbers that SQLite cannot hold (whole ones beyond 64 bits, decimals with more digits than
- * a double keeps) are text with all their digits; so are arrays and objects, as JSON.  In a column for numbers SQLite would
- * make a double of such a text: there is no way to store it, and the row is refused.
+ * Values are exact or refused.  Numbers that SQLite cannot hold (whole ones beyond 64 bits, decimals with more digits
+ * than a double keeps) are text with all their digits; so are arrays and objects, as JSON.  In a column for numbers
+ * SQLite would make a double of such a text: there is no way to store it, and the row is refused.
  */
 #include "sqlite/sink/row.h"
 
-#include "data/json_writer.h"
-#include "sqlite/client.h"
+#include "sqlite/client/client.h"
 #include "sqlite/sink/internal.h"
 
 #include <errno.h>
@@ -34,147 +32,6 @@ static int code_of(const struct sqlite_db *db, char why[200], int rc)
 {
 	int code = sqlite_client_code(db->handle, rc);
 	return code == WEIR_EDATA ? blame(why, "sqlite: %s", sqlite_db_why(db)) : code;
-}
-
-/* ---- the statement */
-
-static bool is_set(const struct sqlite_db *db, size_t i)
-{
-	return db->rows.fields[i] && !sql_table_is_key(db->opts.table, db->opts.table->columns[i].name);
-}
-
-static void put_names(struct buf *sql, const struct key_strings *names)
-{
-	for (size_t i = 0; i < names->n; i++) {
-		buf_add_str(sql, i ? ", " : "");
-		sql_put_name(sql, names->values[i]);
-	}
-}
-
-static void put_conflict(const struct sql_table *table, struct buf *sql)
-{
-	size_t set = 0;
-	if (!table->config->key.n)
-		return;
-	buf_add_str(sql, " ON CONFLICT(");
-	put_names(sql, &table->config->key);
-	buf_add_str(sql, ") DO");
-	for (size_t i = 0; i < table->n; i++) {
-		if (sql_table_is_key(table, table->columns[i].name))
-			continue;
-		buf_add_str(sql, set++ ? ", " : " UPDATE SET ");
-		sql_put_name(sql, table->columns[i].name);
-		buf_add_str(sql, " = excluded.");
-		sql_put_name(sql, table->columns[i].name);
-	}
-	if (!set)
-		buf_add_str(sql, " NOTHING");
-}
-
-static void put_insert(const struct sql_table *table, struct buf *sql)
-{
-	buf_addf(sql, "INSERT INTO %s (", table->name);
-	for (size_t i = 0; i < table->n; i++) {
-		buf_add_str(sql, i ? ", " : "");
-		sql_put_name(sql, table->columns[i].name);
-	}
-	buf_add_str(sql, ") VALUES (");
-	for (size_t i = 0; i < table->n; i++)
-		buf_add_str(sql, i ? ", ?" : "?");
-	buf_add_char(sql, ')');
-	put_conflict(table, sql);
-}
-
-/* Of the fields at hand. */
-static void put_update(const struct sqlite_db *db, struct buf *sql)
-{
-	const struct sql_table *table = db->opts.table;
-	size_t set = 0;
-	buf_addf(sql, "UPDATE %s SET ", table->name);
-	for (size_t i = 0; i < table->n; i++)
-		if (is_set(db, i)) {
-			buf_add_str(sql, set++ ? ", " : "");
-			sql_put_name(sql, table->columns[i].name);
-			buf_add_str(sql, " = ?");
-		}
-	for (size_t i = 0; i < table->config->key.n; i++) {
-		buf_add_str(sql, i ? " AND " : " WHERE ");
-		sql_put_name(sql, table->config->key.values[i]);
-		buf_add_str(sql, " = ?");
-	}
-}
-
-static int prepare(struct sqlite_db *db, struct buf *sql)
-{
-	sqlite3_finalize(db->rows.write);
-	db->rows.write = NULL;
-	int rc = sql->failed ? SQLITE_NOMEM
-			     : sqlite3_prepare_v3(db->handle, sql->data, -1, SQLITE_PREPARE_PERSISTENT, &db->rows.write,
-						  NULL);
-	buf_fini(sql);
-	return rc;
-}
-
-static void join(struct buf *out, const struct key_strings *names, const char *between)
-{
-	for (size_t i = 0; i < names->n; i++)
-		buf_addf(out, "%s%s", i ? between : "", names->values[i]);
-}
-
-/* Names are short and plain (sql/config.h). */
-static int refuse_key(const struct sqlite_db *db, struct weir_error *err)
-{
-	const struct sql_config *config = db->opts.table->config;
-	struct buf list = {0}, index = {0};
-	join(&list, &config->key, ", ");
-	join(&index, &config->key, "_");
-	int code = WEIR_ENOMEM;
-	if (!list.failed && !index.failed)
-		code = weir_error_set(err, WEIR_EINVAL,
-				      "column%s %.100s of table %s in %s %s not unique, so %s cannot be the key; make %s so "
-				      "(CREATE UNIQUE INDEX %s_%.100s ON %s(%.100s)), or name another table",
-				      config->key.n > 1 ? "s" : "", list.data, config->table, db->opts.path,
-				      config->key.n > 1 ? "are" : "is", config->key.n > 1 ? "they" : "it",
-				      config->key.n > 1 ? "them" : "it", config->table, index.data, config->table,
-				      list.data);
-	buf_fini(&list);
-	buf_fini(&index);
-	return code;
-}
-
-/* An update is prepared with the first row, but whether its key is one is asked now. */
-int sqlite_rows_prepare(struct sqlite_db *db, struct weir_error *err)
-{
-	const struct sql_table *table = db->opts.table;
-	struct sqlite_rows *rows = &db->rows;
-	struct buf sql = {0};
-	sqlite_rows_close(db);
-	rows->n = table->n;
-	rows->affinity = calloc(table->n + 1, sizeof *rows->affinity);
-	rows->fields = calloc(table->n + 1, sizeof(struct json *));
-	rows->present = calloc(table->n + 1, sizeof *rows->present);
-	if (!rows->affinity || !rows->fields || !rows->present)
-		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	for (size_t i = 0; i < table->n; i++)
-		rows->affinity[i] = sqlite_affinity_of(table->columns[i].type);
-	put_insert(table, &sql);
-	int rc = prepare(db, &sql);
-	if (rc && strstr(sqlite3_errmsg(db->handle), "ON CONFLICT"))
-		return refuse_key(db, err);
-	if (!rc && table->config->update) {
-		sqlite3_finalize(rows->write);
-		rows->write = NULL;
-	}
-	return rc ? sqlite_db_refuse(db, err, rc) : 0;
-}
-
-void sqlite_rows_close(struct sqlite_db *db)
-{
-	sqlite3_finalize(db->rows.write);
-	free(db->rows.affinity);
-	free(db->rows.fields);
-	free(db->rows.present);
-	db->rows = (struct sqlite_rows){0};
 }
 
 /* ---- values */
@@ -280,8 +137,8 @@ static int find_fields(struct sqlite_db *db, const struct json *json, char why[2
 	memset(db->rows.fields, 0, db->rows.n * sizeof(struct json *));
 	for (size_t pos = 0; (value = json_next(json, &pos, &name)) != NULL;) {
 		const char *text = json_text(name, &n);
-		size_t at = strlen(text) == n ? sql_table_find(table, text, &hint) : table->n;
-		if (at == table->n)
+		size_t at = strlen(text) == n ? sql_table_find(table, text, &hint) : table->all;
+		if (at >= table->n)
 			continue;
 		if (db->rows.fields[at])
 			return blame(why, "two fields are column %.60s, as SQL ignores case", table->columns[at].name);
@@ -317,31 +174,14 @@ static int insert(struct sqlite_db *db, const struct value *output, char why[200
 	const struct sql_table *table = db->opts.table;
 	int code = 0;
 	for (size_t i = 0; i < table->n && !code; i++)
-		code = table->columns[i].whole
-			       ? code_of(db, why,
-					 sqlite3_bind_text64(db->rows.write, (int)i + 1, output->data, output->len,
-							     SQLITE_STATIC, SQLITE_UTF8))
-			       : bind_column(db, (int)i + 1, i, why);
+		code = table->columns[i].whole ? code_of(db, why,
+							 sqlite3_bind_text64(db->rows.write, (int)i + 1, output->data,
+									     output->len, SQLITE_STATIC, SQLITE_UTF8))
+					       : bind_column(db, (int)i + 1, i, why);
 	if (!code)
 		code = run(db, why);
 	sqlite3_clear_bindings(db->rows.write);
 	return code;
-}
-
-/* Of an update: for the fields at hand. */
-static int prepare_update(struct sqlite_db *db)
-{
-	struct sqlite_rows *rows = &db->rows;
-	struct buf sql = {0};
-	bool same = rows->write;
-	for (size_t i = 0; i < rows->n; i++) {
-		same = same && rows->present[i] == is_set(db, i);
-		rows->present[i] = is_set(db, i);
-	}
-	if (same)
-		return 0;
-	put_update(db, &sql);
-	return prepare(db, &sql);
 }
 
 static int bind_source_key(struct sqlite_db *db, int at, const struct json *source, char why[200])
@@ -363,10 +203,10 @@ static int update(struct sqlite_db *db, const struct json *source, char why[200]
 {
 	size_t n = 0;
 	for (size_t i = 0; i < db->rows.n; i++)
-		n += is_set(db, i);
+		n += sqlite_statement_sets(db, i);
 	if (!n)
 		return 0;
-	int code = code_of(db, why, prepare_update(db)), at = 1;
+	int code = code_of(db, why, sqlite_statement_update(db)), at = 1;
 	for (size_t i = 0; i < db->rows.n && !code; i++)
 		if (db->rows.present[i])
 			code = bind_column(db, at++, i, why);
@@ -387,7 +227,8 @@ static int parse(const struct value *value, const char *what, const struct json 
 	int code = value_json(value, ret_json, &err);
 	if (code == WEIR_ENOMEM)
 		return code;
-	snprintf(format, sizeof format, "the %s is not %s", what, code ? "JSON: %.120s" : "an object, so it has no fields");
+	snprintf(format, sizeof format, "the %s is not %s", what,
+		 code ? "JSON: %.120s" : "an object, so it has no fields");
 	return code || json_type(*ret_json) != JSON_OBJECT ? blame(why, format, err.text) : 0;
 }
 
@@ -440,69 +281,5 @@ int sqlite_row_look(struct sqlite_db *db, const struct value *output)
 int sqlite_row_fit(struct sqlite_db *db, struct weir_error *err)
 {
 	int code = sql_table_grow(db->opts.table, err);
-	return code == 1 && db->opts.table->exists ? sqlite_rows_prepare(db, err) : code < 0 ? code : 0;
-}
-
-/* ---- for people */
-
-static void add_column(struct buf *out, sqlite3_stmt *row, int at)
-{
-	const char *name = sqlite3_column_name(row, at);
-	const char *text = (const char *)sqlite3_column_text(row, at);
-	size_t n = (size_t)sqlite3_column_bytes(row, at);
-	switch (sqlite3_column_type(row, at)) {
-	case SQLITE_TEXT:
-		json_put_bytes(out, name, text, n);
-		break;
-	case SQLITE_NULL:
-		json_put_text(out, name, NULL);
-		break;
-	default: /* a number, as SQLite writes it */
-		json_put_raw(out, name, text, n);
-		break;
-	}
-}
-
-static int read_row(struct sqlite_db *db, struct buf *out)
-{
-	sqlite3_stmt *row = NULL;
-	char sql[100];
-	snprintf(sql, sizeof sql, "SELECT * FROM %s LIMIT 1", db->opts.table->name);
-	int rc = sqlite3_prepare_v2(db->handle, sql, -1, &row, NULL);
-	if (!rc && (rc = sqlite3_step(row)) == SQLITE_ROW) {
-		json_open(out, NULL, '{');
-		for (int i = 0; i < sqlite3_column_count(row); i++)
-			add_column(out, row, i);
-		json_close(out, '}');
-		rc = out->failed ? SQLITE_NOMEM : 0;
-	}
-	sqlite3_finalize(row);
-	return sqlite_client_code(db->handle, rc);
-}
-
-/* An update is shown as what it sets. */
-int sqlite_row_show(const struct sql_config *config, const struct value *output, struct buf *out, char why[200])
-{
-	struct weir_error err = {0};
-	struct sql_config shown = *config;
-	struct sql_table table = {0};
-	struct sqlite_db *db = NULL;
-	if (shown.update)
-		shown.key = (struct key_strings){0};
-	shown.update = false;
-	int code = sql_table_init(&table, &shown, NULL, &sqlite_columns_ops);
-	const struct sqlite_db_options opts = {.table = &table};
-	if (!code)
-		code = sqlite_db_start(&opts, &db, &err);
-	if (!code)
-		code = sqlite_row_look(db, output);
-	if (!code)
-		code = sqlite_row_fit(db, &err);
-	if (!code)
-		code = sqlite_row_write(db, output, NULL, why);
-	if (!code)
-		code = read_row(db, out);
-	sqlite_db_close(db);
-	sql_table_fini(&table);
-	return code;
+	return code == 1 && db->opts.table->exists ? sqlite_statement_make(db, err) : code < 0 ? code : 0;
 }

@@ -39,11 +39,11 @@ struct sqlite_sink {
 	void (*note)(void *arg, const char *text); /* of sink_env */
 	void *arg;
 	struct sqlite_db_options opts;
-	struct ledger_batch last;      /* that was written */
-	struct ledger_entry past;      /* the ledger's, of an earlier process of this run; its ids are for written() */
-	uint64_t process;              /* a random number: of the batches of this process */
-	bool replaces;                 /* rows that are there, when it starts */
-	struct weir_error failed;      /* for good: what every further write answers */
+	struct ledger_batch last; /* that was written */
+	struct ledger_entry past; /* the ledger's, of an earlier process of this run; its ids are for written() */
+	uint64_t process;         /* a random number: of the batches of this process */
+	bool replaces;            /* rows that are there, when it starts */
+	struct weir_error failed; /* for good: what every further write answers */
 };
 
 struct sqlite_job {
@@ -472,7 +472,8 @@ static const struct key keys[] = {
 	{"table", KEY_STRING, offsetof(struct sqlite_config, rows.table), .flags = KEY_REQUIRED | KEY_TABLE,
 	 .text = "The table; weir creates it if there is none"},
 	{"key", KEY_STRINGS, offsetof(struct sqlite_config, rows.key), .flags = KEY_WAS_STRING,
-	 .text = "The field, or fields, and column that identify a row: a row with the same value is replaced. Without it "
+	 .text = "The field, or fields, and column that identify a row: a row with the same value is replaced. Without "
+		 "it "
 		 "rows are added, and the table " LEDGER_TABLE " prevents duplicates after a crash"},
 	SQL_KEYS(sqlite_config, rows),
 	{"on_start", KEY_ENUM, offsetof(struct sqlite_config, on_start), .fallback = "refuse", .flags = KEY_PACE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sqlite/client.h"
+#include "sqlite/client/client.h"
 
 #include "data/buf.h"
 

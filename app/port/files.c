@@ -125,11 +125,20 @@ struct leaf {
 	struct identity identity;
 };
 
+static bool is_query(const char *table)
+{
+	return strpbrk(table, " \t\n");
+}
+
 static bool may_share(const struct file_use *a, const struct file_use *b)
 {
 	if (a == b || (!a->written && !b->written) || (a->standard && b->standard))
 		return true;
-	return a->table && b->table && strcasecmp(a->table, b->table) != 0;
+	if (!a->table || !b->table)
+		return false;
+	if (is_query(a->table) || is_query(b->table))
+		return a->updates || b->updates || !(strcasestr(a->table, b->table) || strcasestr(b->table, a->table));
+	return strcasecmp(a->table, b->table) != 0 || (a->updates && !b->written) || (b->updates && !a->written);
 }
 
 static int refuse(const struct leaf *a, const struct leaf *b, struct weir_error *err)

@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "sql/change.h"
 
+#include "sql/name.h"
+
 #include <string.h>
 
-#define NAME_BYTES_MAX ((size_t)63)
-#define LIST_BYTES     ((size_t)180)
-
-void sql_put_name(struct buf *out, const char *name)
-{
-	buf_add_char(out, '"');
-	for (const char *c = name; *c; c++) {
-		if (*c == '"')
-			buf_add_char(out, '"');
-		buf_add_char(out, *c);
-	}
-	buf_add_char(out, '"');
-}
+#define LIST_BYTES ((size_t)180)
 
 bool sql_change_can_name(const char *name)
 {
@@ -23,7 +13,7 @@ bool sql_change_can_name(const char *name)
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7F)
 			return false;
-	return n > 0 && n <= NAME_BYTES_MAX;
+	return n > 0 && n <= SQL_NAME_BYTES_MAX;
 }
 
 void sql_change_list(struct buf *out, const char *name, const char *type)
@@ -35,13 +25,13 @@ void sql_change_list(struct buf *out, const char *name, const char *type)
 	}
 	if (out->len)
 		buf_add_str(out, ", ");
-	buf_add_visible(out, name, strnlen(name, NAME_BYTES_MAX), false);
+	buf_add_visible(out, name, strnlen(name, SQL_NAME_BYTES_MAX), false);
 	buf_addf(out, "%s%.40s", *type ? " " : "", type);
 }
 
 static void put_column(const struct sql_table *table, struct buf *sql, const char *name, const char *type)
 {
-	sql_put_name(sql, name);
+	sql_name_put(sql, name);
 	buf_addf(sql, "%s%s", *type ? " " : "", type);
 	if (sql_table_is_key(table, name))
 		buf_add_str(sql, table->config->key.n == 1 ? " PRIMARY KEY NOT NULL" : " NOT NULL");
@@ -81,7 +71,7 @@ static void put_key(const struct sql_table *table, struct buf *sql)
 	const struct key_strings *key = &table->config->key;
 	for (size_t i = 0; i < key->n && key->n > 1; i++) {
 		buf_add_str(sql, i ? ", " : ", PRIMARY KEY (");
-		sql_put_name(sql, key->values[i]);
+		sql_name_put(sql, key->values[i]);
 	}
 	buf_add_str(sql, key->n > 1 ? "))" : ")");
 }
@@ -146,7 +136,7 @@ static int add_column(struct sql_table *table, const char *name, const char *typ
 {
 	struct buf sql = {0};
 	buf_addf(&sql, "ALTER TABLE %s ADD COLUMN ", table->name);
-	sql_put_name(&sql, name);
+	sql_name_put(&sql, name);
 	buf_addf(&sql, "%s%s", *type ? " " : "", type);
 	sql_change_list(&table->added, name, type);
 	int code = execute(table, &sql, err);
@@ -171,9 +161,9 @@ static int widen_column(struct sql_table *table, const struct sql_column *column
 {
 	struct buf sql = {0};
 	buf_addf(&sql, "ALTER TABLE %s ALTER COLUMN ", table->name);
-	sql_put_name(&sql, column->name);
+	sql_name_put(&sql, column->name);
 	buf_addf(&sql, " TYPE %s USING %s", type, strcmp(type, table->ops->types[SQL_JSON]) ? "" : "to_jsonb(");
-	sql_put_name(&sql, column->name);
+	sql_name_put(&sql, column->name);
 	if (strcmp(type, table->ops->types[SQL_JSON]) == 0)
 		buf_add_char(&sql, ')');
 	else

@@ -148,8 +148,4 @@ void sql_table_forget(struct sql_table *table); /* all columns */
 const struct sql_column *sql_table_column(const struct sql_table *table, const char *name);
 struct sql_field *sql_table_field(const struct sql_table *table, const char *name);
 
-/* ---- text of SQL */
-
-void sql_put_name(struct buf *out, const char *name); /* quoted */
-
 #endif

@@ -142,6 +142,13 @@ static const char *key_at(const struct sql_pages *pages, size_t row)
 	return pages->text.data + pages->rows[row].key;
 }
 
+int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct weir_error *err)
+{
+	return weir_error_set(err, WEIR_EINVAL,
+			      "the key %s is %s; name another column, or leave those rows out with `where`",
+			      pages->config->key, has_nulls ? "null in some rows" : "not unique: a value occurs twice");
+}
+
 static int fail_twice(const struct sql_pages *pages, const char *key, struct weir_error *err)
 {
 	return weir_error_set(
@@ -153,11 +160,11 @@ static int fail_twice(const struct sql_pages *pages, const char *key, struct wei
 /* The row that was the last one is left out, if it is still there. */
 static int check_keys(struct sql_pages *pages, struct weir_error *err)
 {
-	const char *before = pages->last;
-	pages->at = pages->n && *before && strcmp(key_at(pages, 0), before) == 0;
+	const char *before = pages->position ? pages->last : NULL;
+	pages->at = pages->n && before && strcmp(key_at(pages, 0), before) == 0;
 	for (size_t i = pages->at; i < pages->n; before = key_at(pages, i++)) {
 		const char *key = key_at(pages, i);
-		if (strcmp(key, before) == 0)
+		if (before && strcmp(key, before) == 0)
 			return fail_twice(pages, key, err);
 		if (strlen(key) >= sizeof pages->last)
 			return weir_error_set(
@@ -175,11 +182,11 @@ static int read_page(struct sql_pages *pages, struct weir_error *err, weir_nsec 
 	size_t n = pages->ask + 1;
 	forget_page(pages);
 	if (!pages->counted) {
-		int64_t rows = pages->ops->count(pages->db, *pages->last ? pages->last : NULL, &pages->exact);
+		int64_t rows = pages->ops->count(pages->db, pages->position ? pages->last : NULL, &pages->exact);
 		pages->total = rows < 0 ? rows : rows + (int64_t)pages->position;
 		pages->counted = true;
 	}
-	int code = pages->ops->read(pages->db, *pages->last ? pages->last : NULL, n, pages, err, deadline);
+	int code = pages->ops->read(pages->db, pages->position ? pages->last : NULL, n, pages, err, deadline);
 	bool more = code == 1;
 	if (code >= 0)
 		code = check_keys(pages, err);

@@ -74,8 +74,8 @@ struct sql_pages {
 
 	size_t ask;        /* rows of the next page: fewer where they are large */
 	bool is_last;      /* page */
-	uint64_t position; /* of the row that was given last, from 1 */
-	char last[160];    /* and its key; empty: there was none */
+	uint64_t position; /* of the row that was given last, from 1; 0: there was none */
+	char last[160];    /* and its key */
 	bool counted, exact;
 	int64_t total;
 };
@@ -92,6 +92,9 @@ int sql_pages_add(struct sql_pages *pages, const char *key, size_t json_at, cons
 
 /* Appends SELECT what FROM … WHERE …, without an end; from: SQL for a key, or NULL. */
 void sql_pages_put(const struct sql_source_config *config, const char *what, const char *from, struct buf *sql);
+
+/* WEIR_EINVAL: the key is null somewhere, or else not unique. */
+int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct weir_error *err);
 
 /* ---- for sources: as in port/source.h */
 

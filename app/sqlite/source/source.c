@@ -137,11 +137,7 @@ static int check_key(struct sqlite_source *source, struct weir_error *err)
 	sqlite3_progress_handler(source->handle, 0, NULL, NULL);
 	buf_fini(&nulls);
 	buf_fini(&doubles);
-	if (!code && (has_nulls || has_doubles))
-		return weir_error_set(err, WEIR_EINVAL,
-				      "the key %s is %s; name another column, or leave those rows out with `where`",
-				      rows->key, has_nulls ? "null in some rows" : "not unique: a value occurs twice");
-	return code;
+	return !code && (has_nulls || has_doubles) ? sql_pages_refuse_key(&source->pages, has_nulls, err) : code;
 }
 
 static int open_on_thread(struct source_job *job)

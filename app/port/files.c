@@ -149,6 +149,11 @@ static int refuse(const struct leaf *a, const struct leaf *b, struct weir_error 
 		err->line = blamed->use->line;
 		err->column = blamed->use->column;
 	}
+	if (blamed->use->table && !other->use->written && other->use->table)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "%s reads what %s writes, table %.60s of %.150s; name another table, or only "
+				      "write into rows that are there (`update: true`)",
+				      other->use->what, blamed->use->what, blamed->use->table, blamed->use->path);
 	if (!strcmp(blamed->use->path, other->use->path) && !strcmp(blamed->ending, other->ending))
 		return weir_error_set(err, WEIR_EINVAL, "%s and %s are both %.200s%s; name another file",
 				      other->use->what, blamed->use->what, blamed->use->path, blamed->ending);

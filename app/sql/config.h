@@ -38,7 +38,7 @@ int sql_config_check(const struct sql_config *config, const char **ret_key, stru
 			 "that comes"},                                                                                \
 	{                                                                                                              \
 		"update", KEY_BOOL, offsetof(struct type, member.update),                                              \
-			.fallback = "false",                                                                           \
+			.fallback = "false", .flags = KEY_UPDATES,                                                     \
 			.text = "Whether to write into the rows that items came from: the fields of an output, into "  \
 				"the row whose `key` is that of the item in the source"                                \
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `postgres: { url: 'postgres://…', table: orders, key: id }`: the rows of a table or a query, each a JSON object, as
- * row_to_json() has it: with all the digits of a bigint or numeric.
+ * row_to_json has it: with all the digits of a bigint or numeric.
  *
  * A page is a transaction of its own, read only, that is over before an item of it is used: nothing holds back the
  * server's vacuum.  A key travels as text, and the server makes of it what the column is.  A server that is away is

@@ -43,8 +43,6 @@ static const char *find_wrong(const char *sql)
 			return "contains a ';'; write one statement, without one";
 		if (*sql == '$' && sql[1] >= '0' && sql[1] <= '9')
 			return "has a parameter ($1), and there are no values for it; write the value";
-		if (*sql == '?')
-			return "has a parameter (?), and there are no values for it; write the value";
 		sql++;
 	}
 	return NULL;
@@ -196,6 +194,8 @@ static int read_page(struct sql_pages *pages, struct weir_error *err, weir_nsec 
 	}
 	pages->is_last = !more;
 	choose_size(pages);
+	if (more && pages->ops->ahead)
+		pages->ops->ahead(pages->db, key_at(pages, pages->n - 1), pages->ask + 1);
 	return 0;
 }
 

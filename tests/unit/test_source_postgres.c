@@ -22,7 +22,7 @@ static void *rows_of(const char *url, const char *table, const char *query, cons
 
 static void *rows_config(const char *table, const char *query, const char *key, const char *where)
 {
-	return rows_of(postgres_url(), table, query, key, where);
+	return rows_of(test_format("%s?connect_timeout=60", postgres_url()), table, query, key, where);
 }
 
 static int open_code(const void *config, struct source **ret_source)
@@ -195,6 +195,7 @@ LOOP_TEST(postgres_rows_need_one_query_that_only_reads)
 	expect_refusal(NULL, "select w() as id", "id", NULL, "the query writes, and a source only reads");
 	expect_refusal(NULL, "select id from t where", "id", NULL, "syntax error");
 	ck_assert_str_eq(postgres_sql("select count(*) from t"), "1\n");
+	ck_assert_str_eq(read_all(rows_config("t", NULL, "id", "'{\"a\": 1}'::jsonb ? 'a'")), "1 {\"id\":1}\n");
 	ck_assert_str_eq(read_all(rows_config(NULL, "select id, ';$1' as x from t -- ;", "id", NULL)),
 			 "1 {\"id\":1,\"x\":\";$1\"}\n");
 }
@@ -234,7 +235,8 @@ LOOP_TEST(postgres_rows_leave_no_transaction_open_between_pages)
 LOOP_TEST(postgres_rows_wait_for_a_server_that_is_away)
 {
 	postgres_verb("sql", "create table t as select i as id from generate_series(1, 9) i");
-	struct source *source = open_rows(rows_of(postgres_own_url(), "t", NULL, "id", NULL));
+	struct source *source =
+		open_rows(rows_of(test_format("%s?connect_timeout=60", postgres_own_url()), "t", NULL, "id", NULL));
 	ck_assert_ptr_nonnull(strstr(read_some(source, 2), "2 {\"id\":2}"));
 	postgres_verb("kill", NULL);
 	postgres_verb("start", NULL);

@@ -278,6 +278,7 @@ LOOP_TEST(rows_need_one_query_that_only_reads)
 	expect_refusal(NULL, "select * from t; delete from t", "id", NULL, "contains a ';'");
 	expect_refusal(NULL, "select * from t where id > $1", "id", NULL, "has a parameter ($1)");
 	expect_refusal("t", NULL, "id", "id > ?", "has a parameter (?)");
+	expect_refusal("t", NULL, "id", "id > :least", "has a parameter (?)");
 	expect_refusal(NULL, "delete from t returning id", "id", NULL, "syntax error");
 	expect_refusal("a b", NULL, "id", NULL, "cannot be the name of a table");
 	expect_refusal("t", NULL, "a-b", NULL, "cannot be the name of a column");

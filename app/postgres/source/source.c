@@ -4,7 +4,8 @@
  * row_to_json has it: with all the digits of a bigint or numeric.
  *
  * A page is a transaction of its own, read only, that is over before an item of it is used: nothing holds back the
- * server's vacuum.  A key travels as text, and the server makes of it what the column is.  A server that is away is
+ * server's vacuum.  While its items are used a fiber reads the next one, so that the server does not wait for weir, nor
+ * weir for the server.  A key travels as text, and the server makes of it what the column is.  A server that is away is
  * waited for, as long as it takes.
  */
 #include <inttypes.h>
@@ -27,6 +28,15 @@ struct postgres_source_config {
 	struct sql_source_config rows;
 };
 
+/* The page that is read ahead. */
+struct page_ahead {
+	struct weir_group *group; /* of its fiber */
+	char from[160];
+	size_t n; /* 0: there is none */
+	struct pg_result *result;
+	int code;
+};
+
 struct postgres_source {
 	struct sql_pages pages;
 	const struct postgres_source_config *config;
@@ -35,6 +45,7 @@ struct postgres_source {
 	struct buf first_sql, next_sql;
 	char type[128]; /* of the key, as SQL */
 	char identity[80];
+	struct page_ahead ahead;
 };
 
 /* 42501 and others of the client's faults say what is wrong in the server's words; where is ours to say. */
@@ -153,14 +164,32 @@ static int has_rows(struct postgres_source *source, struct buf *sql, bool *ret_h
 	return code;
 }
 
+/* Whether the table says that it is one. */
+static int has_unique_index(struct postgres_source *source, bool *ret_has, struct weir_error *err)
+{
+	const struct sql_source_config *rows = &source->config->rows;
+	struct buf sql = {0};
+	buf_addf(&sql,
+		 "SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+		 "WHERE i.indrelid = '\"%s\"'::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 "
+		 "AND i.indpred IS NULL AND a.attnotnull AND a.attname = '%s'",
+		 rows->table, rows->key);
+	int code = has_rows(source, &sql, ret_has, err);
+	buf_fini(&sql);
+	return code;
+}
+
 /* Nulls and doubles, as far as a second each is enough to find them; a page finds doubles that are left. */
 static int check_key(struct postgres_source *source, struct weir_error *err)
 {
 	const struct sql_source_config *rows = &source->config->rows;
-	bool has_nulls = false, has_doubles = false;
+	bool has_nulls = false, has_doubles = false, is_unique = false;
 	struct buf sql = {0};
+	int code = rows->table ? has_unique_index(source, &is_unique, err) : 0;
+	if (code || is_unique)
+		return code;
 	sql_pages_put(rows, "1", "IS NULL LIMIT 1", &sql);
-	int code = has_rows(source, &sql, &has_nulls, err);
+	code = has_rows(source, &sql, &has_nulls, err);
 	if (!code && !has_nulls) {
 		sql_pages_put(rows, "1", "IS NOT NULL GROUP BY ", &sql);
 		sql_name_put(&sql, rows->key);
@@ -218,28 +247,86 @@ static int add_rows(struct sql_pages *pages, const struct pg_result *result)
 	return code;
 }
 
+/* As long as it takes. */
+static int read_page(struct postgres_source *source, const char *from, size_t n, struct pg_result **ret_result,
+		     struct weir_error *err)
+{
+	struct pg_error why = {0};
+	char rows[24];
+	const struct pg_value first[] = {{rows, 0, false}}, next[] = {{from, 0, false}, {rows, 0, false}};
+	int code;
+	snprintf(rows, sizeof rows, "%zu", n);
+	while ((code = run_within(source->pg, false, from ? &source->next : &source->first, from ? next : first,
+				  ret_result, &why)) &&
+	       may_help_later(&why)) {
+		int sleep = weir_sleep(BUSY_PAUSE);
+		if (sleep)
+			return weir_error_set(err, sleep, "%s", weir_strerror(sleep));
+	}
+	return code ? fail(source, &why, code, err) : 0;
+}
+
+static int read_in_fiber(void *arg)
+{
+	struct postgres_source *source = arg;
+	struct page_ahead *ahead = &source->ahead;
+	ahead->code = read_page(source, ahead->from, ahead->n, &ahead->result, NULL);
+	return 0;
+}
+
+/* Where it cannot be, the page is read when it is needed. */
+static void begin_ahead(void *db, const char *from, size_t n)
+{
+	struct postgres_source *source = db;
+	struct page_ahead *ahead = &source->ahead;
+	snprintf(ahead->from, sizeof ahead->from, "%s", from);
+	ahead->n = n;
+	ahead->code = WEIR_ENOMEM; /* unless the fiber runs */
+	if (weir_group_spawn(ahead->group, read_in_fiber, source, WEIR_FOREVER))
+		ahead->n = 0;
+}
+
+/* 1: *ret_result is the page; 0: there is none, or reading it has failed, and will fail again if there is a reason. */
+static int take_ahead(struct page_ahead *ahead, const char *from, size_t n, struct pg_result **ret_result,
+		      weir_nsec deadline)
+{
+	int code = ahead->n ? weir_group_wait(ahead->group, deadline) : 0;
+	if (code == WEIR_ETIMEDOUT || code == WEIR_EAGAIN || code == WEIR_ECANCELED || !ahead->n)
+		return code;
+	bool is_it = !ahead->code && from && n == ahead->n && strcmp(from, ahead->from) == 0;
+	if (is_it)
+		*ret_result = ahead->result;
+	else
+		pg_free(ahead->result);
+	ahead->result = NULL;
+	ahead->n = 0;
+	return is_it;
+}
+
+static void close_ahead(struct page_ahead *ahead)
+{
+	if (ahead->group) {
+		weir_shield_enter();
+		weir_group_cancel(ahead->group);
+		weir_group_wait(ahead->group, WEIR_FOREVER);
+		weir_shield_leave();
+	}
+	weir_group_free(ahead->group);
+	pg_free(ahead->result);
+}
+
+/* Of a page that is not read ahead the deadline does not count: one that comes too late would come too late again. */
 static int read_rows(void *db, const char *from, size_t n, struct sql_pages *pages, struct weir_error *err,
 		     weir_nsec deadline)
 {
 	struct postgres_source *source = db;
 	struct pg_result *result = NULL;
-	struct pg_error why = {0};
-	char rows[24];
-	const struct pg_value first[] = {{rows, 0, false}}, next[] = {{from, 0, false}, {rows, 0, false}};
-	int code;
-	(void)deadline; /* an answer that comes too late would be asked for again, and be late again */
-	snprintf(rows, sizeof rows, "%zu", n);
-	while ((code = run_within(source->pg, false, from ? &source->next : &source->first, from ? next : first,
-				  &result, &why)) &&
-	       may_help_later(&why)) {
-		pg_free(result);
-		result = NULL;
-		int sleep = weir_sleep(BUSY_PAUSE);
-		if (sleep)
-			return weir_error_set(err, sleep, "%s", weir_strerror(sleep));
-	}
+	int code = take_ahead(&source->ahead, from, n, &result, deadline);
+	if (code < 0)
+		return weir_error_set(err, code, "%s", weir_strerror(code));
+	code = code ? 0 : read_page(source, from, n, &result, err);
 	if (code)
-		return fail(source, &why, code, err);
+		return code;
 	bool is_full = (size_t)pg_rows(result) == n;
 	code = add_rows(pages, result);
 	pg_free(result);
@@ -296,13 +383,14 @@ static int64_t count_rows(void *db, const char *behind, bool *ret_exact)
 	return rows;
 }
 
-static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_rows};
+static const struct sql_pages_ops page_ops = {.read = read_rows, .ahead = begin_ahead, .count = count_rows};
 
 /* ---- the port */
 
 static void close_postgres(struct source *handle)
 {
 	struct postgres_source *source = (struct postgres_source *)handle;
+	close_ahead(&source->ahead);
 	pg_close(source->pg);
 	sql_pages_fini(&source->pages);
 	buf_fini(&source->first_sql);
@@ -319,7 +407,8 @@ static int open_postgres(const void *config, struct source **ret_source, struct 
 	sql_pages_init(&source->pages, &source->config->rows, &page_ops, source);
 	const struct pg_options opts = {
 		.url = source->config->url, .reads = true, .unprepared = !source->config->prepared};
-	int code = pg_open(&opts, &source->pg, err);
+	int code = weir_group_new(NULL, &source->ahead.group);
+	code = code ? weir_error_set(err, code, "out of memory") : pg_open(&opts, &source->pg, err);
 	if (!code)
 		code = prepare(source, err);
 	if (code)

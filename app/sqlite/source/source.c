@@ -64,32 +64,45 @@ static int refuse(const struct sqlite_source *source, struct weir_error *err, in
 
 /* ---- opening, on the thread */
 
-static int prepare(struct sqlite_source *source, const char *from, sqlite3_stmt **ret_statement, struct weir_error *err)
+static int prepare(struct sqlite_source *source, const char *from, const char *end, sqlite3_stmt **ret_statement,
+		   struct weir_error *err)
 {
 	struct buf sql = {0};
 	sql_pages_put(&source->config->rows, "*", from, &sql);
-	buf_addf(&sql, " ORDER BY \"%s\" LIMIT ?2", source->config->rows.key);
+	buf_add_str(&sql, end);
 	int rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(source->handle, sql.data, -1, ret_statement, NULL);
 	buf_fini(&sql);
-	if (rc)
-		return weir_error_set(err, rc == SQLITE_NOMEM ? WEIR_ENOMEM : WEIR_EINVAL, "%s: %s",
-				      source->config->path, sqlite3_errmsg(source->handle));
-	if (!sqlite3_stmt_readonly(*ret_statement))
-		return weir_error_set(err, WEIR_EINVAL, "the query writes; a source only reads");
-	return 0;
+	return rc ? weir_error_set(err, rc == SQLITE_NOMEM ? WEIR_ENOMEM : WEIR_EINVAL, "%s: %s", source->config->path,
+				   sqlite3_errmsg(source->handle))
+		  : 0;
 }
 
-static int find_key(struct sqlite_source *source, struct weir_error *err)
+/* The config's SQL alone: it has no parameters, and the key is a column of it. */
+static int check_columns(struct sqlite_source *source, struct weir_error *err)
 {
 	const struct sql_source_config *rows = &source->config->rows;
-	source->key = sqlite3_column_count(source->first) - 1;
-	while (source->key >= 0 && strcasecmp(sqlite3_column_name(source->first, source->key), rows->key) != 0)
+	sqlite3_stmt *plain = NULL;
+	int code = prepare(source, NULL, "", &plain, err);
+	source->key = sqlite3_column_count(plain) - 1;
+	while (source->key >= 0 && strcasecmp(sqlite3_column_name(plain, source->key), rows->key) != 0)
 		source->key--;
-	if (source->key >= 0)
-		return 0;
-	return weir_error_set(err, WEIR_EINVAL, "%s%.60s in %.150s has no column %s, the key; name another one",
-			      rows->table ? "table " : "the query", rows->table ? rows->table : "",
-			      source->config->path, rows->key);
+	if (!code && sqlite3_bind_parameter_count(plain))
+		code = weir_error_set(err, WEIR_EINVAL,
+				      "the SQL has a parameter (?), and there is no value for it; write the value");
+	else if (!code && source->key < 0)
+		code = weir_error_set(err, WEIR_EINVAL, "%s%.60s in %.150s has no column %s, the key; name another one",
+				      rows->table ? "table " : "the query", rows->table ? rows->table : "",
+				      source->config->path, rows->key);
+	sqlite3_finalize(plain);
+	return code;
+}
+
+static int prepare_pages(struct sqlite_source *source, struct weir_error *err)
+{
+	char end[120];
+	snprintf(end, sizeof end, " ORDER BY \"%s\" LIMIT ?2", source->config->rows.key);
+	int code = prepare(source, NULL, end, &source->first, err);
+	return code ? code : prepare(source, ">= ?1", end, &source->next, err);
 }
 
 static int has_rows(struct sqlite_source *source, const char *sql, bool *ret_has, struct weir_error *err)
@@ -155,11 +168,9 @@ static int open_on_thread(struct source_job *job)
 			      NULL);
 	if (rc)
 		return refuse(source, job->err, rc);
-	code = prepare(source, NULL, &source->first, job->err);
+	code = check_columns(source, job->err);
 	if (!code)
-		code = find_key(source, job->err);
-	if (!code)
-		code = prepare(source, ">= ?1", &source->next, job->err);
+		code = prepare_pages(source, job->err);
 	return code ? code : check_key(source, job->err);
 }
 

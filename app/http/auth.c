@@ -37,10 +37,9 @@ static const struct key oauth2_keys[] = {
 	 .text = "Audience to ask for, as some servers need it"},
 	{"grant", KEY_ENUM, FIELD(oauth2.grant), .choices = "client_credentials|refresh_token", .flags = KEY_PACE,
 	 .text = "How a token is requested; default: client_credentials"},
-	{"refresh_token", KEY_STRING, FIELD(oauth2.refresh_token), .flags = KEY_SECRET | KEY_PACE,
-	 .text = "The refresh token for grant refresh_token; a new one that the server sends replaces it for the rest "
-		 "of "
-		 "the run"},
+	{"refresh_token", KEY_STRING, FIELD(oauth2.refresh_token), .flags = KEY_SECRET | KEY_KEEP_FILE | KEY_PACE,
+	 .text = "The refresh token for grant refresh_token. A new one that the server sends replaces it: in the file, "
+		 "if it is ${file:PATH}, else for the rest of the run"},
 	{0},
 };
 

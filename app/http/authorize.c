@@ -7,6 +7,7 @@
  *                                  never had any ends, since its config is wrong
  *     an answer 401, and others    the item is attempted again, once, and uses up no attempt.  That attempt has a
  *     can be had                   permit of its own, so that a limit of the rate holds
+ *     … but not yet                likewise, a little later, and the call counts as denied by the upstream
  *
  * A server that a redirect names is another, which must not see them.
  *
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char renewed[] = "status: 401; the token was renewed";
+static const char renewed[] = "status: 401; again with a new token";
 
 static int add_lines(struct exchange *x, struct http_grant *grant)
 {
@@ -83,12 +84,16 @@ bool step_http_reauthorize(const struct http_step *step, struct step_call *call,
 			   enum step_verdict *ret_verdict)
 {
 	const struct http_response *response = &x->response;
-	if (!x->token || response->failure != HTTP_ANSWERED || response->status != 401 || x->verdict.is_said ||
-	    has_had_its_free_attempt(call) || !http_credentials_renew(step->credentials, x->token, WEIR_FOREVER))
+	if (!x->token || response->failure != HTTP_ANSWERED)
 		return false;
-	call->took = response->took;
-	call->sent = response->sent;
-	give_up(call, WEIR_OUTCOME_RELEASED);
+	if (response->status >= 200 && response->status <= 299)
+		http_credentials_accepted(step->credentials, x->token);
+	if (response->status != 401 || x->verdict.is_said || has_had_its_free_attempt(call))
+		return false;
+	enum http_renewal renewal = http_credentials_renew(step->credentials, x->token, &call->after, WEIR_FOREVER);
+	if (renewal == HTTP_TOKEN_STAYS)
+		return false;
+	give_up(call, renewal == HTTP_TOKEN_LATER ? WEIR_OUTCOME_DENIED : WEIR_OUTCOME_RELEASED);
 	*ret_verdict = step_say(call, STEP_REFUSED, "%s", renewed);
 	return true;
 }

@@ -46,7 +46,8 @@ struct step_http_config {
 	} aws;
 	struct step_http_oauth2 {
 		char *token_url; /* NULL: there is no such server */
-		char *client_id, *client_secret, *scope, *audience, *refresh_token;
+		char *client_id, *client_secret, *scope, *audience;
+		char *refresh_token, *refresh_token_file; /* where it came from, and a new one goes; NULL */
 		int grant;
 	} oauth2;
 	struct key_strings exec;                       /* a program and its arguments; n is 0: none */

@@ -100,9 +100,15 @@ int http_credentials_grant(struct http_credentials *self, const struct http_requ
 	return self->token ? take_token(self, ret_grant, ret_lack, deadline) : sign(self, request, ret_grant);
 }
 
-bool http_credentials_renew(struct http_credentials *self, uint64_t token, weir_nsec deadline)
+void http_credentials_accepted(struct http_credentials *self, uint64_t token)
 {
-	return self->token && http_token_renew(self->token, token, deadline);
+	http_token_accepted(self->token, token);
+}
+
+enum http_renewal http_credentials_renew(struct http_credentials *self, uint64_t token, weir_nsec *ret_after,
+					 weir_nsec deadline)
+{
+	return http_token_renew(self->token, token, ret_after, deadline);
 }
 
 /* Where tokens come from; source->fetch is NULL: no token is needed. */

@@ -40,8 +40,11 @@ void http_credentials_free(struct http_credentials *credentials);
 int http_credentials_grant(struct http_credentials *credentials, const struct http_request *request,
 			   struct http_grant *ret_grant, struct http_token_lack *ret_lack, weir_nsec deadline);
 
-/* A request with the token of that number was answered 401.  Whether it is worth sending again: with another token, as
- * soon as there is one.  Suspends. */
-bool http_credentials_renew(struct http_credentials *credentials, uint64_t token, weir_nsec deadline);
+/* A request with the token of that number had a good answer. */
+void http_credentials_accepted(struct http_credentials *credentials, uint64_t token);
+
+/* One was answered 401: whether it is worth sending again (http_token_renew()).  Suspends. */
+enum http_renewal http_credentials_renew(struct http_credentials *credentials, uint64_t token, weir_nsec *ret_after,
+					 weir_nsec deadline);
 
 #endif

@@ -11,6 +11,10 @@
  * read before.  WEIR_ENOMEM. */
 int http_token_of_file(const char *path, const char *first, struct http_token_source *ret_source);
 
+/* What stands in such a file, without the line's end after it, malloc'ed; NULL: nothing, or it cannot be read.  Read
+ * on a thread. */
+char *http_token_read_file(const char *path, weir_nsec deadline);
+
 /* exec.c: a program with its arguments; life of what it prints, 0: not known.  WEIR_ENOMEM. */
 int http_token_of_program(const struct key_strings *exec, weir_nsec life, struct http_token_source *ret_source);
 

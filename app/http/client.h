@@ -81,6 +81,8 @@ struct http_request {
 	X(HTTP_NOT_ALLOWED, "not allowed")                                                                             \
 	X(HTTP_BAD_URL, "url")
 
+#define HTTP_PRIVATE "the host has a private address; --allow-private permits it" /* detail of HTTP_NOT_ALLOWED */
+
 enum http_failure {
 #define HTTP_X(name, text) name,
 	HTTP_FAILURES(HTTP_X)

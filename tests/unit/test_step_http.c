@@ -786,7 +786,7 @@ LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
 		const char *item, *why;
 	} rows[] = {
 		{"{\"url\":\"ftp://x/\"}", "url: does not start with"},
-		{"{\"url\":\"http://\"}", "url: no host"},
+		{"{\"url\":\"http://\"}", "url: has no host"},
 		{"{\"url\":\"\"}", "url: "},
 		{"{\"url\":\"http://a/ b\"}", "url: contains white space"},
 		{"{\"url\":\"http://a/\\u0000b\"}", "url: contains white space or control characters"},

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys under `auth`: each kind of credentials has its rows and its checks here; credentials.h says what is made of
  * them. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -58,6 +60,9 @@ const struct key step_http_auth_keys[] = {
 		 "is sent as a bearer token. It runs again after ttl and after an answer 401, for 30s at most"},
 	{"ttl", KEY_DURATION, FIELD(ttl), NULL, WEIR_SEC, 365 * 24 * 3600 * WEIR_SEC, .flags = KEY_PACE,
 	 .text = "How long the token of exec is valid; default: until an answer 401"},
+	{"hosts", KEY_STRINGS, FIELD(auth_hosts), .flags = KEY_PACE,
+	 .text = "Hosts that get the credentials, where the host of url comes from the item, such as "
+		 "[api.example.com, '*.example.com']: a request to another one is not sent"},
 	{0},
 };
 
@@ -173,7 +178,52 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+/* A name, or "*." and a name. */
+static bool is_host(const char *text)
+{
+	struct http_origin origin;
+	char *url = NULL;
+	bool found = asprintf(&url, "http://%s", strncmp(text, "*.", 2) ? text : text + 2) >= 0 &&
+		     !http_origin_parse(url, &origin) && !url[7 + strcspn(url + 7, ":/?#")];
+	free(url);
+	return found;
+}
+
+/* Whoever writes the items would say where the credentials go. */
+static int check_hosts(const struct key_strings *hosts, const char *kind, bool is_open, struct weir_error *err)
+{
+	if (is_open && kind && !hosts->n)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "the host of url comes from the item, so auth would go to any host; name those "
+				      "that may get it in auth.hosts, such as [api.example.com, '*.example.com']");
+	if (hosts->n && !(is_open && kind))
+		return weir_error_set(err, WEIR_EINVAL, "auth.hosts %s; remove it",
+				      kind ? "is for a url whose host comes from the item" : "without credentials");
+	for (size_t i = 0; i < hosts->n; i++)
+		if (!is_host(hosts->values[i]))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "auth.hosts has \"%.80s\", expected a host such as api.example.com or "
+					      "*.example.com",
+					      hosts->values[i]);
+	return 0;
+}
+
+bool step_http_may_see_auth(const struct step_http_config *config, const char *host)
+{
+	const struct key_strings *hosts = &config->auth_hosts;
+	for (size_t i = 0; i < hosts->n; i++) {
+		const char *name = hosts->values[i];
+		size_t n = strlen(host), tail = strlen(name) - 1; /* of "*.example.com": ".example.com" */
+		bool matches =
+			*name != '*' ? !strcasecmp(name, host) : n > tail && !strcasecmp(name + 1, host + n - tail);
+		if (matches)
+			return true;
+	}
+	return !hosts->n;
+}
+
+int step_http_check_auth(const struct step_http_config *config, bool is_open, const char **ret_key,
+			 struct weir_error *err)
 {
 	const char *first, *second = find_second(config, &first);
 	*ret_key = "auth";
@@ -189,5 +239,7 @@ int step_http_check_auth(const struct step_http_config *config, const char **ret
 		error = check_oauth2(&config->oauth2, err);
 	if (!error)
 		error = check_exec(config, err);
+	if (!error)
+		error = check_hosts(&config->auth_hosts, first, is_open, err);
 	return error || !first ? error : check_headers(config, ret_key, first, err);
 }

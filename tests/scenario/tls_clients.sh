@@ -22,13 +22,24 @@ certificate client DNS:client.example
 openssl ec -in client.key -aes128 -passout pass:s3cret -out locked.key 2>/dev/null
 cat client.pem client.key >both.pem
 
-# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`.
+# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`, /down to http.
 cat >servers.py <<'PY'
 import json, os, socket, ssl, threading
 
+def refuse(tls):
+    # Closed with a request unread, the connection would be reset, and the alert with the reason lost.
+    with socket.socket(fileno=tls.detach()) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
+
 def answer(connection, context):
     try:
-        with context.wrap_socket(connection, server_side=True) as tls:
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
+            try:
+                tls.do_handshake()
+            except ssl.SSLError:
+                return refuse(tls)
             head = tls.recv(4096).decode()
             subject = dict(part[0] for part in (tls.getpeercert() or {}).get("subject", ()))
             host = head.split("Host: ")[1].split("\r")[0]
@@ -36,6 +47,8 @@ def answer(connection, context):
             to = ""
             if head.startswith("GET /away "):
                 to = f"Location: https://127.0.0.1:{open('other.port').read()}/\r\n"
+            if head.startswith("GET /down "):
+                to = "Location: http://127.0.0.1:1/\r\n"
             status = "302 Found" if to else "200 OK"
             tls.sendall(f"HTTP/1.1 {status}\r\n{to}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     except OSError:
@@ -84,6 +97,8 @@ tls asking 'cert: client.pem, key: locked.key' </dev/null
 expect_dead 1 '^tls: '
 tls asking/away 'cert: both.pem' --allow-private
 expect_json out.jsonl '.client == null'
+tls other/down ''
+expect_dead 1 '^redirect: 302 to http://127.0.0.1:1/, from https to http, which weir does not follow$'
 tls asking 'cert: client.pem'
 expect_code 69
 expect_err 'client.pem contains no PEM private key'

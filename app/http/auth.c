@@ -13,6 +13,12 @@
 #define FIELD(name) offsetof(struct step_http_config, name)
 
 static const struct key aws_keys[] = {
+	{"profile", KEY_STRING, FIELD(aws.profile), .flags = KEY_PACE,
+	 .text = "Profile whose keys are read from ~/.aws/credentials, or the file AWS_SHARED_CREDENTIALS_FILE, and "
+		 "again when they have expired"},
+	{"exec", KEY_STRINGS, FIELD(aws.exec), .flags = KEY_PACE,
+	 .text = "A program that prints keys as a credential_process of AWS does, such as [aws, configure, "
+		 "export-credentials]; it runs again before they expire, and when they have"},
 	{"service", KEY_STRING, FIELD(aws.service), .flags = KEY_REQUIRED | KEY_PACE,
 	 .text = "Name of the service in the signature, such as execute-api, s3, lambda or bedrock"},
 	{"region", KEY_STRING, FIELD(aws.region), .flags = KEY_PACE,
@@ -108,7 +114,8 @@ static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
 		{"secret_key", "AWS_SECRET_ACCESS_KEY", http_aws_secret_key(aws)},
 		{"session_token", "AWS_SESSION_TOKEN", http_aws_session_token(aws)},
 	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	bool changes = aws->profile || aws->exec.n;
+	for (size_t i = 0; i < (changes ? 2 : sizeof rows / sizeof *rows); i++) {
 		bool is_token = i == 4;
 		if (!is_token && (!rows[i].value || !rows[i].value[0]))
 			return weir_error_set(err, WEIR_EINVAL, "auth.aws has no %s%s%s", rows[i].key,
@@ -119,6 +126,10 @@ static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
 					      "auth.aws.%s contains a character that cannot be in it, such as a blank",
 					      rows[i].key);
 	}
+	if (changes && (aws->access_key || aws->secret_key || aws->session_token || (aws->profile && aws->exec.n)))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.aws has several sources of keys; expected one of profile, exec, and "
+				      "access_key with secret_key");
 	if (aws->access_key && !aws->secret_key)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth.aws has an access_key and no secret_key; set both, or neither to take them "

@@ -43,6 +43,8 @@ struct step_http_config {
 	struct step_http_aws {
 		char *service; /* NULL: requests are not signed */
 		char *region, *access_key, *secret_key, *session_token;
+		char *profile;           /* whose keys are read from AWS's file; NULL */
+		struct key_strings exec; /* a program that prints keys; n is 0: none */
 	} aws;
 	struct step_http_oauth2 {
 		char *token_url; /* NULL: there is no such server */

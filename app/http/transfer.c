@@ -115,6 +115,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
+	response->date = status >= 400 ? http_limits_date(&self->limits) : 0;
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)

@@ -55,8 +55,8 @@ echo 100 >revoke_after
 sed -i 's/attempts: 1 }/&, breaker: { open: 200ms..400ms }/' pipeline.yaml
 rm -rf state requests.log
 start_run
-wait_until 10 grep -q '^revoked' accepted
-wait_until 10 status_says '.pid != null and .refused > 0'
+wait_until 20 grep -q '^revoked' accepted
+wait_until 20 status_says '.pid != null and .refused > 0'
 echo canary-3 | tee token.new >accepted
 mv token.new token
 finish

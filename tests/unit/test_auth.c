@@ -79,6 +79,13 @@ TEST(auth_aws_says_what_is_missing)
 	plan_free(loaded("aws: {service: s3, region: r}"));
 	expect_error("aws: {service: s3, region: 'eu central'}", "", "auth.aws.region contains a character");
 	expect_error("aws: {service: s3, region: r, access_key: mine}", "", "auth.aws has no secret_key");
+	expect_error(
+		"aws: {service: s3, region: r, profile: p, secret_key: x}", "",
+		"auth.aws has several sources of keys; expected one of profile, exec, and access_key with secret_key");
+	expect_error("aws: {service: s3, region: r, profile: p, exec: [x]}", "",
+		     "auth.aws has several sources of keys");
+	plan_free(loaded("aws: {service: s3, region: r, profile: p}"));
+	plan_free(loaded("aws: {service: s3, region: r, exec: [aws, configure, export-credentials]}"));
 	expect_error("aws: {service: s3, region: r}", "      headers: { X-Amz-Date: x }\n",
 		     "auth.aws sets the header X-Amz-Date itself; remove it");
 	clear_environment();

@@ -1121,7 +1121,7 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	test_write_file("token", "second\n");
 	outcome = run(bed, "401");
 	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
-	ck_assert_str_eq(outcome.call.why, "status: 401; again with a new token");
+	ck_assert_str_eq(outcome.call.why, "status: 401; again with new credentials");
 	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_RELEASED);
 	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
 

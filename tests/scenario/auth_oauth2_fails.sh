@@ -83,4 +83,14 @@ expect_summary '.dead == 0 and .succeeded > 0 and .unfinished > 100'
 expect grep -aq 'refused: invalid_client; check auth.oauth2.client_id and client_secret (no such client); items wait, next' stderr
 expect grep -aq '(no such client) (stop_when: denied)' stderr
 
+# A server that refuses each new token gets no flood of requests for more: what is denied is said, and the items wait.
+echo ok >mode
+oauth2_pipeline 1-200 "$SECRET_KEY" 'stop_when: { denied: 500ms }'
+sed -i 's,/items/,/denied/,' pipeline.yaml
+run
+expect_code 6
+expect_summary '.succeeded == 0 and .unfinished > 100'
+expect_json dead.jsonl 'all(.[]; .reason == "status: 401")'
+expect test "$(grep -c '^/token' requests.log)" -le 5
+
 ! grep -rqE 's3cr|token-[0-9]|refresh-[0-9]' state dead.jsonl summary.json stdout stderr || fail "a secret is shown"

@@ -100,7 +100,7 @@ struct http_response {
 	bool sent;             /* an attempt was made, at least to connect */
 	bool is_stray;        /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
 			       * on a connection that was used again */
-	char encoding[24];    /* Content-Encoding, cut; empty: none, or identity */
+	char encoding[32];    /* Content-Encoding, a list, cut; empty: none, or identity */
 	size_t encoded_bytes; /* so many came of a body that was decoded, or could not be; 0: it is as it came */
 	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
 	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */

@@ -58,10 +58,10 @@ static void take_encoding(struct transfer *self, const char *value, size_t n)
 	size_t most = sizeof self->response->encoding - 1, at = strlen(to);
 	if (n == 8 && !strncasecmp(value, "identity", n))
 		return;
-	if (at && at < most) /* one over the other, which no server means: not decoded */
-		to[at++] = ',';
+	for (const char *between = at ? ", " : ""; *between && at < most; between++)
+		to[at++] = *between;
 	for (size_t i = 0; i < n && at < most; i++)
-		to[at++] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
+		to[at++] = (char)(value[i] >= ' ' && value[i] < 0x7f ? value[i] : '?');
 	to[at] = 0;
 }
 

@@ -127,7 +127,7 @@ void http_decode(struct http_response *response, size_t most)
 		snprintf(response->detail, sizeof response->detail, "%s", most <= room ? "body" : "ratio");
 	} else if (error < 0) {
 		response->failure = HTTP_PROTOCOL;
-		snprintf(response->detail, sizeof response->detail, "the body cannot be decoded (%s): %.100s",
+		snprintf(response->detail, sizeof response->detail, "the body cannot be decoded (%s): %.90s",
 			 response->encoding, err.text[0] ? err.text : weir_strerror(error));
 	}
 	buf_fini(&text);

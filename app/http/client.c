@@ -154,6 +154,7 @@ static void start_job(struct http_client *client, struct http_job *job)
 	}
 	job->route.addresses = addresses ? addresses->text : NULL;
 	job->route.alone = job->host->is_messy;
+	job->route.offers_2 = client->opts.http2 && !job->host->is_1_1;
 	job->error = http_transfer_start(transfer, job->request, &job->route, job->response);
 	if (job->error < 0) {
 		give_transfer(client, transfer);
@@ -233,6 +234,7 @@ static void on_done(struct http_transfer *transfer, struct http_response *respon
 	/* Some servers answer a HEAD with a body, and it comes when the connection carries the next request: from now
 	 * on each request has its own. */
 	job->host->is_messy = job->host->is_messy || response->is_stray;
+	job->host->is_1_1 = job->host->is_1_1 || response->again == HTTP_AGAIN_BY_1_1;
 	/* Its addresses may have changed. */
 	if (response->failure == HTTP_CONNECT && dialled->looked_up + WEIR_SEC < weir_now())
 		dialled->fresh_until = 0;
@@ -375,6 +377,7 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	job.host = parties->host;
 	job.dialled = parties->dialled;
 	job.route.proxy = parties->proxy;
+	job.route.fresh = request->is_fresh;
 	job.route.dialled = parties->proxy ? &parties->proxy->origin : request->origin;
 	int error = take_event(client, &job.done);
 	if (error < 0)
@@ -395,15 +398,6 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	return error;
 }
 
-/* Through a proxy a name is the proxy's to look up: of those that are private only this one is known. */
-static bool is_closed(const struct http_origin *origin, const struct http_proxy *proxy)
-{
-	const char *below = proxy ? strstr(origin->host, "localhost") : NULL;
-	if (origin->numeric)
-		return !http_address_text_is_public(origin->host);
-	return below && !strcmp(below, "localhost") && (below == origin->host || below[-1] == '.');
-}
-
 /* With the hosts held. */
 static int fetch(struct http_client *client, const struct http_request *request, const struct parties *parties,
 		 bool public_only, struct http_response *ret_response, weir_nsec deadline)
@@ -418,14 +412,27 @@ static int fetch(struct http_client *client, const struct http_request *request,
 	return error ? error : run_job(client, request, parties, ret_response, deadline);
 }
 
+/* Whose addresses are connected to.  Where only some requests may go to private ones, the public ones of a host have an
+ * entry of their own. */
+static struct http_host *find_dialled(struct http_client *client, const struct parties *parties, bool public_only)
+{
+	char key[sizeof "public " + sizeof(struct http_origin){0}.name];
+	if (parties->proxy)
+		return http_hosts_find(&client->hosts, parties->proxy->key);
+	if (!public_only || client->opts.public_only)
+		return parties->host;
+	snprintf(key, sizeof key, "public %s", parties->host->name);
+	return http_hosts_find(&client->hosts, key);
+}
+
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline)
 {
-	static const struct http_addresses closed = {
-		.failure = HTTP_NOT_ALLOWED, .text = "the host has a private address; --allow-private permits it"};
+	static const struct http_addresses closed = {.failure = HTTP_NOT_ALLOWED, .text = HTTP_PRIVATE};
 	bool public_only = client->opts.public_only || (request->is_foreign && client->opts.public_foreign);
 	struct parties parties = {.proxy = http_proxies_find(client->opts.proxies, request->origin)};
-	if (public_only && is_closed(request->origin, parties.proxy)) {
+	/* Of a name that a proxy looks up nothing else is known. */
+	if (public_only && !http_host_may_be_public(request->origin->host)) {
 		fail_unsent(ret_response, &closed, NULL);
 		return 0;
 	}
@@ -433,7 +440,7 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 	if (!parties.host)
 		return WEIR_ENOMEM;
 	parties.host->users++;
-	parties.dialled = parties.proxy ? http_hosts_find(&client->hosts, parties.proxy->key) : parties.host;
+	parties.dialled = find_dialled(client, &parties, public_only);
 	int error = WEIR_ENOMEM;
 	if (parties.dialled) {
 		parties.dialled->users++;
@@ -468,6 +475,7 @@ void http_client_defaults(struct http_client_options *opts)
 	if (!opts->silence_timeout)
 		opts->silence_timeout = longer(30 * WEIR_SEC, opts->timeout);
 	opts->body_bytes = opts->body_bytes ? opts->body_bytes : (size_t)10 << 20;
+	opts->header_bytes = opts->header_bytes ? opts->header_bytes : HTTP_HEADER_BYTES;
 }
 
 int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sql/change.h"
 
-#include "sql/name.h"
-
 #include <string.h>
 
 #define LIST_BYTES ((size_t)180)
@@ -31,7 +29,7 @@ void sql_change_list(struct buf *out, const char *name, const char *type)
 
 static void put_column(const struct sql_table *table, struct buf *sql, const char *name, const char *type)
 {
-	sql_name_put(sql, name);
+	sql_put_name(sql, name);
 	buf_addf(sql, "%s%s", *type ? " " : "", type);
 	if (sql_table_is_key(table, name))
 		buf_add_str(sql, table->config->key.n == 1 ? " PRIMARY KEY NOT NULL" : " NOT NULL");
@@ -71,7 +69,7 @@ static void put_key(const struct sql_table *table, struct buf *sql)
 	const struct key_strings *key = &table->config->key;
 	for (size_t i = 0; i < key->n && key->n > 1; i++) {
 		buf_add_str(sql, i ? ", " : ", PRIMARY KEY (");
-		sql_name_put(sql, key->values[i]);
+		sql_put_name(sql, key->values[i]);
 	}
 	buf_add_str(sql, key->n > 1 ? "))" : ")");
 }
@@ -136,7 +134,7 @@ static int add_column(struct sql_table *table, const char *name, const char *typ
 {
 	struct buf sql = {0};
 	buf_addf(&sql, "ALTER TABLE %s ADD COLUMN ", table->name);
-	sql_name_put(&sql, name);
+	sql_put_name(&sql, name);
 	buf_addf(&sql, "%s%s", *type ? " " : "", type);
 	sql_change_list(&table->added, name, type);
 	int code = execute(table, &sql, err);
@@ -161,9 +159,9 @@ static int widen_column(struct sql_table *table, const struct sql_column *column
 {
 	struct buf sql = {0};
 	buf_addf(&sql, "ALTER TABLE %s ALTER COLUMN ", table->name);
-	sql_name_put(&sql, column->name);
+	sql_put_name(&sql, column->name);
 	buf_addf(&sql, " TYPE %s USING %s", type, strcmp(type, table->ops->types[SQL_JSON]) ? "" : "to_jsonb(");
-	sql_name_put(&sql, column->name);
+	sql_put_name(&sql, column->name);
 	if (strcmp(type, table->ops->types[SQL_JSON]) == 0)
 		buf_add_char(&sql, ')');
 	else

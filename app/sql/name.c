@@ -17,7 +17,7 @@ int sql_name_check(const char *what, const char *name, struct weir_error *err)
 			      name, what);
 }
 
-void sql_name_put(struct buf *out, const char *name)
+void sql_put_name(struct buf *out, const char *name)
 {
 	buf_add_char(out, '"');
 	for (const char *c = name; *c; c++) {

@@ -12,6 +12,6 @@
 /* Of the config: letters, digits and '_'.  WEIR_EINVAL with err->text; what: "table". */
 int sql_name_check(const char *what, const char *name, struct weir_error *err);
 
-void sql_name_put(struct buf *out, const char *name); /* quoted */
+void sql_put_name(struct buf *out, const char *name); /* quoted */
 
 #endif

@@ -76,7 +76,7 @@ void sql_pages_put(const struct sql_source_config *config, const char *what, con
 {
 	buf_addf(sql, "SELECT %s FROM ", what);
 	if (config->table)
-		sql_name_put(sql, config->table);
+		sql_put_name(sql, config->table);
 	else
 		buf_addf(sql, "(%s\n) AS weir_rows", config->query);
 	if (config->where)
@@ -84,7 +84,7 @@ void sql_pages_put(const struct sql_source_config *config, const char *what, con
 	if (!from)
 		return;
 	buf_addf(sql, " %s ", config->where ? "AND" : "WHERE");
-	sql_name_put(sql, config->key);
+	sql_put_name(sql, config->key);
 	buf_addf(sql, " %s", from);
 }
 

@@ -7,7 +7,6 @@
 
 #include "data/array.h"
 #include "sql/change.h"
-#include "sql/name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,10 +107,10 @@ int sql_table_init(struct sql_table *table, const struct sql_config *config, con
 {
 	struct buf name = {0};
 	if (schema) {
-		sql_name_put(&name, schema);
+		sql_put_name(&name, schema);
 		buf_add_char(&name, '.');
 	}
-	sql_name_put(&name, config->table);
+	sql_put_name(&name, config->table);
 	*table = (struct sql_table){.config = config, .ops = ops, .name = buf_take(&name, NULL)};
 	return table->name ? 0 : WEIR_ENOMEM;
 }

@@ -30,6 +30,7 @@
 #include "data/buf.h"
 #include "data/json.h"
 #include "sql/config.h"
+#include "sql/name.h"
 
 #define SQL_FIRST_ROWS ((size_t)1000)
 #define SQL_MARK       "created by weir from the first rows"

@@ -141,7 +141,7 @@ static int find_type(struct postgres_source *source, struct weir_error *err)
 	struct buf sql = {0};
 	bool late;
 	buf_add_str(&sql, "SELECT pg_typeof(r.");
-	sql_name_put(&sql, rows->key);
+	sql_put_name(&sql, rows->key);
 	buf_add_str(&sql, ") FROM (SELECT 1) AS one LEFT JOIN (");
 	sql_pages_put(rows, "*", NULL, &sql);
 	buf_add_str(&sql, ") AS r ON false");
@@ -192,7 +192,7 @@ static int check_key(struct postgres_source *source, struct weir_error *err)
 	code = has_rows(source, &sql, &has_nulls, err);
 	if (!code && !has_nulls) {
 		sql_pages_put(rows, "1", "IS NOT NULL GROUP BY ", &sql);
-		sql_name_put(&sql, rows->key);
+		sql_put_name(&sql, rows->key);
 		buf_add_str(&sql, " HAVING count(*) > 1 LIMIT 1");
 		code = has_rows(source, &sql, &has_doubles, err);
 	}
@@ -207,11 +207,11 @@ static int make_page(struct postgres_source *source, bool is_next, struct buf *t
 	char from[160];
 	snprintf(from, sizeof from, ">= $1::%s", source->type);
 	buf_add_str(text, "SELECT r.");
-	sql_name_put(text, rows->key);
+	sql_put_name(text, rows->key);
 	buf_add_str(text, "::text, row_to_json(r)::text FROM (");
 	sql_pages_put(rows, "*", is_next ? from : NULL, text);
 	buf_add_str(text, " ORDER BY ");
-	sql_name_put(text, rows->key);
+	sql_put_name(text, rows->key);
 	buf_addf(text, " LIMIT $%d::int8) AS r", is_next ? 2 : 1);
 	*statement = (struct pg_statement){.sql = text->data, .parameters = is_next ? 2 : 1};
 	return text->failed ? WEIR_ENOMEM : 0;

@@ -3,7 +3,6 @@
  * The statement that writes a row: for the columns that the table has; that of an update for those of the fields that
  * the output has, since what it lacks stays as it is in the row.
  */
-#include "sql/name.h"
 #include "sqlite/sink/internal.h"
 
 #include <sqlite3.h>
@@ -19,7 +18,7 @@ static void put_names(struct buf *sql, const struct key_strings *names)
 {
 	for (size_t i = 0; i < names->n; i++) {
 		buf_add_str(sql, i ? ", " : "");
-		sql_name_put(sql, names->values[i]);
+		sql_put_name(sql, names->values[i]);
 	}
 }
 
@@ -35,9 +34,9 @@ static void put_conflict(const struct sql_table *table, struct buf *sql)
 		if (sql_table_is_key(table, table->columns[i].name))
 			continue;
 		buf_add_str(sql, set++ ? ", " : " UPDATE SET ");
-		sql_name_put(sql, table->columns[i].name);
+		sql_put_name(sql, table->columns[i].name);
 		buf_add_str(sql, " = excluded.");
-		sql_name_put(sql, table->columns[i].name);
+		sql_put_name(sql, table->columns[i].name);
 	}
 	if (!set)
 		buf_add_str(sql, " NOTHING");
@@ -48,7 +47,7 @@ static void put_insert(const struct sql_table *table, struct buf *sql)
 	buf_addf(sql, "INSERT INTO %s (", table->name);
 	for (size_t i = 0; i < table->n; i++) {
 		buf_add_str(sql, i ? ", " : "");
-		sql_name_put(sql, table->columns[i].name);
+		sql_put_name(sql, table->columns[i].name);
 	}
 	buf_add_str(sql, ") VALUES (");
 	for (size_t i = 0; i < table->n; i++)
@@ -66,12 +65,12 @@ static void put_update(const struct sqlite_db *db, struct buf *sql)
 	for (size_t i = 0; i < table->n; i++)
 		if (sqlite_statement_sets(db, i)) {
 			buf_add_str(sql, set++ ? ", " : "");
-			sql_name_put(sql, table->columns[i].name);
+			sql_put_name(sql, table->columns[i].name);
 			buf_add_str(sql, " = ?");
 		}
 	for (size_t i = 0; i < table->config->key.n; i++) {
 		buf_add_str(sql, i ? " AND " : " WHERE ");
-		sql_name_put(sql, table->config->key.values[i]);
+		sql_put_name(sql, table->config->key.values[i]);
 		buf_add_str(sql, " = ?");
 	}
 }

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <weir/run.h>
 
+#define PRIVATE "the host has a private address; --allow-private permits it"
+
 /*
  * When a connection that was used before ends without a byte of an answer, libcurl sends the request once more on
  * another one, up to five times, and says nothing of it.  The server may have acted, and those who count calls would
@@ -40,8 +42,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	if (is_sent_again(self))
 		return CURL_SOCKET_BAD;
 	if (self->public_only && !http_address_is_public(&address->addr)) {
-		http_transfer_refuse(self, HTTP_NOT_ALLOWED,
-				     "the host has a private address; --allow-private permits it");
+		http_transfer_refuse(self, HTTP_NOT_ALLOWED, PRIVATE);
 		return CURL_SOCKET_BAD;
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
@@ -55,12 +56,17 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+/* The request is about to be sent, on a connection that may be an old one. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
-	(void)ip, (void)local_ip, (void)port, (void)local_port;
+	(void)local_ip, (void)port, (void)local_port;
 	struct transfer *self = arg;
 	if (is_sent_again(self))
 		return CURL_PREREQFUNC_ABORT;
+	if (self->public_only && !http_address_text_is_public(ip)) {
+		http_transfer_refuse(self, HTTP_NOT_ALLOWED, PRIVATE);
+		return CURL_PREREQFUNC_ABORT;
+	}
 	self->was_sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;

@@ -140,6 +140,6 @@ void http_transfer_describe(const struct transfer *self, CURLcode code, struct h
 		return;
 	}
 	describe_failure(self, code, response);
-	if (self->proxy && !self->was_sent)
+	if (self->proxy && !self->base.sent)
 		describe_proxy(self, code, response);
 }

@@ -14,6 +14,7 @@
 #include "http/redirect.h"
 #include "http/shard.h"
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,9 @@
  */
 static bool is_sent_again(struct transfer *self)
 {
-	if (self->was_sent)
+	if (self->base.sent)
 		http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
-	return self->was_sent;
+	return self->base.sent;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -56,6 +57,20 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+/* Whether the connection speaks HTTP/2, as TLS has negotiated. */
+static bool speaks_2(const struct transfer *self)
+{
+	const struct curl_tlssessioninfo *session = NULL;
+	const unsigned char *name = NULL;
+	unsigned n = 0;
+	if (!self->offers_2)
+		return false;
+	curl_easy_getinfo(self->easy, CURLINFO_TLS_SSL_PTR, &session);
+	if (session && session->backend == CURLSSLBACKEND_OPENSSL && session->internals)
+		SSL_get0_alpn_selected(session->internals, &name, &n);
+	return n == 2 && !memcmp(name, "h2", 2);
+}
+
 /* The request is about to be sent, on a connection that may be an old one. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
@@ -67,7 +82,13 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 		http_transfer_refuse(self, HTTP_NOT_ALLOWED, PRIVATE);
 		return CURL_PREREQFUNC_ABORT;
 	}
-	self->was_sent = true;
+	self->base.shares = speaks_2(self);
+	if (self->offers_2 && !self->base.shares && self->shard->all->opts->version == HTTP_VERSION_2) {
+		http_transfer_refuse(self, HTTP_PROTOCOL,
+				     "the server does not offer HTTP/2; http: auto takes 1.1, too");
+		return CURL_PREREQFUNC_ABORT;
+	}
+	self->base.sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
 }
@@ -148,8 +169,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-			 all->opts->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
@@ -197,6 +217,11 @@ int http_transfer_new(struct http_transfers *all, struct http_transfer **ret_tra
 	TAILQ_INSERT_TAIL(&all->list, self, all);
 	*ret_transfer = &self->base;
 	return 0;
+}
+
+bool http_transfer_is_beside(const struct http_transfer *a, const struct http_transfer *b)
+{
+	return ((const struct transfer *)a)->shard == ((const struct transfer *)b)->shard;
 }
 
 void http_transfer_free(struct transfer *self)
@@ -337,6 +362,15 @@ static void set_alone(struct transfer *self, bool alone)
 	curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)alone);
 }
 
+static void set_offer(struct transfer *self, bool offers_2)
+{
+	if (offers_2 == self->offers_2)
+		return;
+	self->offers_2 = offers_2;
+	curl_easy_setopt(self->easy, CURLOPT_HTTP_VERSION,
+			 offers_2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+}
+
 /* The entry lives for seconds only in libcurl's cache ("+"), which scans it per request, so each request brings its
  * own. */
 static int set_addresses(struct transfer *self, const struct http_origin *origin, const char *addresses)
@@ -366,6 +400,7 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 		return WEIR_ENOMEM;
 	set_method(self, request);
 	set_alone(self, route->alone);
+	set_offer(self, route->offers_2);
 	*response = (struct http_response){0};
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
@@ -373,7 +408,8 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->failure = HTTP_ANSWERED;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;
+	self->base.closed = self->base.sent = self->base.shares = false;
+	self->chunked = self->has_head = self->framed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);
@@ -385,6 +421,11 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->response = response;
 	self->shard->all->requests++;
 	return 0;
+}
+
+void http_transfer_push(struct http_transfer *transfer)
+{
+	http_shard_run(((struct transfer *)transfer)->shard);
 }
 
 void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail)

@@ -61,7 +61,7 @@ orders_run() {
 orders 300
 orders_run "proxy: '$HERE:3128', tls: { ca: ca.pem }"
 orders_run '' HTTPS_PROXY="http://$HERE:3128" SSL_CERT_FILE=ca.pem NO_PROXY=example.org
-PASSWORD=s3cret orders_run "proxy: 'http://user:\${env:PASSWORD}@$HERE:3129', tls: { ca: ca.pem }"
+PASSWORD=s3cret orders_run "proxy: 'http://user:\${env:PASSWORD}@$HERE:3129', tls: { ca: ca.pem }, http: auto"
 expect test "$(grep -c s3cret stdout stderr summary.json | grep -vc ':0')" -eq 0
 for port in 3128 3129; do
 	grep -o 'Request .*' "proxy-$port.log" | sed 's/.*): //' | sort | uniq -c >asked

@@ -48,10 +48,11 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head, public_only, alone, certified;
+	bool chunked, head, public_only, certified;
+	bool fresh, alone, offers_2; /* what libcurl was told last */
+	enum http_again again;
 	const struct http_origin *origin; /* of the request; borrowed as long as the response */
 	const struct http_proxy *proxy;   /* what libcurl was told last */
-	bool offers_2;                    /* likewise */
 	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
 	bool has_head;                    /* the header of the answer is complete */
 	struct http_limits limits;

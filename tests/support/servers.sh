@@ -8,7 +8,6 @@
 #   authority                         makes ca.key and ca.pem
 #   certificate NAME SUBJECT-ALT-NAME [DAYS]     of the authority: NAME.key, NAME.pem
 #   nginx_start <<'CONF'              with these server blocks; access.log has "PROTOCOL CONNECTION STATUS PATH" a line
-#   nginx_stop                        when all is in access.log
 #   connections_of PROTOCOL           how many connections access.log has of it: HTTP/1.1, HTTP/2.0
 #   tinyproxy_start PORT LINE ...     with these lines of its configuration; proxy-PORT.log has what it was asked for
 #   names NAME ...                    what tinyproxy takes for $HERE
@@ -42,6 +41,7 @@ nginx_start() {
 	cat >nginx.conf <<CONF
 $([ "$(id -u)" != 0 ] || echo 'user root;')
 daemon off;
+master_process off; # workers would outlive it
 pid nginx.pid;
 error_log nginx.err;
 worker_rlimit_nofile 8192;
@@ -64,15 +64,9 @@ http {
 }
 CONF
 	"$program" -p "$PWD/" -e nginx.err -c nginx.conf &
-	nginx_pid=$!
-	pids+=("$nginx_pid")
+	pids+=($!)
 	first=$(grep -oE "$HERE:[0-9]+" servers.conf | head -n 1)
 	wait_until 10 answers "${first#*:}"
-}
-
-nginx_stop() {
-	kill -QUIT "$nginx_pid"
-	wait "$nginx_pid" || fail "nginx: $(tail -n 3 nginx.err)"
 }
 
 connections_of() {

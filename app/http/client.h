@@ -5,8 +5,8 @@
  *
  * A client keeps connections open and uses them again, resolves a host once a minute on a thread, decodes bodies that
  * come compressed (encoding.h), and bounds all that a server decides: time, header bytes, body bytes.  It follows no
- * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks
- * HTTP/1.1.  Nothing here tells which library does it: another client with these calls may stand in for it.
+ * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks HTTP/1.1
+ * or HTTP/2.  Nothing here tells which library does it: another client with these calls may stand in for it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -34,6 +34,13 @@ struct http_tls {
 			       * in  requests that are not foreign; all of those go to one origin.  NULL: the URL's */
 };
 
+/* With http servers it is always 1.1. */
+enum http_version {
+	HTTP_VERSION_1_1,
+	HTTP_VERSION_2,    /* https servers must offer it */
+	HTTP_VERSION_AUTO, /* HTTP/2 if they offer it, else 1.1 */
+};
+
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
 	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
@@ -48,7 +55,7 @@ struct http_client_options {
 	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
-	bool http2; /* with https servers that offer it; one request at a time on a connection all the same */
+	enum http_version version;
 	struct http_tls tls;
 	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
 };
@@ -117,6 +124,7 @@ struct http_response {
 			    * on a connection that was used again */
 	char encoding[32]; /* Content-Encoding, a list, cut; empty: none, or identity */
 	enum http_again again;
+	bool shared;           /* it came, or would have, on a connection that others can share: HTTP/2 */
 	int should_retry;      /* 1, -1: a header says that it should be tried again, or not; 0: none does */
 	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
 	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */

@@ -105,8 +105,9 @@ const struct key step_http_keys[] = {
 	 .text = "Credentials: one of basic, bearer, aws, oauth2 and exec"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
-	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2", .flags = KEY_PACE,
-	 .text = "Version of HTTP; 2: HTTP/2 with https servers that offer it, 1.1 with others"},
+	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2|auto", .flags = KEY_PACE,
+	 .text = "Version of HTTP with https servers; 2: HTTP/2, which they must offer; auto: HTTP/2 if they offer it, "
+		 "else 1.1. With http servers it is 1.1"},
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
 	 .text = "How https servers are verified, and weir by them"},
 	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,
@@ -153,7 +154,8 @@ const struct key step_http_keys[] = {
 	 .text = "Whether a good answer is kept with the item until the item is settled, so that it is not requested "
 		 "again when a later step fails or weir is killed"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
-	 .text = "Maximum connections to one host; 0: as many as items in flight"},
+	 .text = "Maximum requests in flight to one host, each of which takes a connection in HTTP/1.1; 0: as many as "
+		 "items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
 	 .text = "Name of the upstream (letters, digits, _ . and -): limits, breaker and what weir has found out are "
 		 "kept under it, instead of separately for each host"},

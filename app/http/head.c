@@ -115,7 +115,7 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 			buf_clear(&self->telling);
 			buf_clear(&self->location);
 			self->has_head = false;
-			self->framed = all->opts->http2 && line[5] == '2';
+			self->framed = self->base.shares && line[5] == '2';
 		}
 		break;
 	case 'l':

@@ -17,6 +17,9 @@
 
 /* ---- opening ---- */
 
+static const enum http_version versions[] = {
+	[STEP_HTTP_1_1] = HTTP_VERSION_1_1, [STEP_HTTP_2] = HTTP_VERSION_2, [STEP_HTTP_AUTO] = HTTP_VERSION_AUTO};
+
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
@@ -33,7 +36,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.timeout = config->timeout,
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
-		.http2 = config->http == STEP_HTTP_2,
+		.version = versions[config->http],
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,

@@ -14,6 +14,7 @@
 #include "http/redirect.h"
 #include "http/shard.h"
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@
  */
 static bool is_sent_again(struct transfer *self)
 {
-	if (!self->was_sent)
+	if (!self->base.sent)
 		return false;
 	self->again = strstr(self->error, "HTTP_1_1_REQUIRED") ? HTTP_AGAIN_BY_1_1 : HTTP_AGAIN_IF_REPEATABLE;
 	http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
@@ -62,6 +63,20 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+/* Whether the connection speaks HTTP/2, as TLS has negotiated. */
+static bool speaks_2(const struct transfer *self)
+{
+	const struct curl_tlssessioninfo *session = NULL;
+	const unsigned char *name = NULL;
+	unsigned n = 0;
+	if (!self->offers_2)
+		return false;
+	curl_easy_getinfo(self->easy, CURLINFO_TLS_SSL_PTR, &session);
+	if (session && session->backend == CURLSSLBACKEND_OPENSSL && session->internals)
+		SSL_get0_alpn_selected(session->internals, &name, &n);
+	return n == 2 && !memcmp(name, "h2", 2);
+}
+
 /* Before a request is sent, on a connection that was used before, too: it may have been opened for one that may go to
  * private addresses. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
@@ -70,7 +85,13 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	struct transfer *self = arg;
 	if (is_sent_again(self) || is_closed_to(self, http_address_text_is_public(ip)))
 		return CURL_PREREQFUNC_ABORT;
-	self->was_sent = true;
+	self->base.shares = speaks_2(self);
+	if (self->offers_2 && !self->base.shares && self->shard->all->opts->version == HTTP_VERSION_2) {
+		http_transfer_refuse(self, HTTP_PROTOCOL,
+				     "the server does not offer HTTP/2; http: auto takes 1.1, too");
+		return CURL_PREREQFUNC_ABORT;
+	}
+	self->base.sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
 }
@@ -154,6 +175,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
 	response->is_stray = code == CURLE_UNSUPPORTED_PROTOCOL && connects_of(self) == 0;
 	response->again = again_of(self, status);
+	response->shared = self->base.shares;
 	self->base.closed = self->base.closed || code != CURLE_OK;
 	if (code != CURLE_OK)
 		http_transfer_describe(self, code, response);
@@ -227,6 +249,11 @@ int http_transfer_new(struct http_transfers *all, struct http_transfer **ret_tra
 	TAILQ_INSERT_TAIL(&all->list, self, all);
 	*ret_transfer = &self->base;
 	return 0;
+}
+
+bool http_transfer_is_beside(const struct http_transfer *a, const struct http_transfer *b)
+{
+	return ((const struct transfer *)a)->shard == ((const struct transfer *)b)->shard;
 }
 
 void http_transfer_free(struct transfer *self)
@@ -416,7 +443,8 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->again = HTTP_NOT_AGAIN;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;
+	self->base.closed = self->base.sent = self->base.shares = false;
+	self->chunked = self->has_head = self->framed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);
@@ -428,6 +456,11 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->response = response;
 	self->shard->all->requests++;
 	return 0;
+}
+
+void http_transfer_push(struct http_transfer *transfer)
+{
+	http_shard_run(((struct transfer *)transfer)->shard);
 }
 
 void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail)

@@ -21,6 +21,7 @@
 #include "http/client.h"
 
 #include "data/array.h"
+#include "http/flow.h"
 #include "http/host.h"
 #include "http/origin.h"
 #include "http/proxy.h"
@@ -41,19 +42,22 @@ struct http_job {
 	TAILQ_ENTRY(http_job) queue; /* pending, the host's waiting, or the client's drops */
 	TAILQ_ENTRY(http_job) quiet; /* connecting or silent */
 	TAILQ_ENTRY(http_job) age;   /* running */
+	TAILQ_ENTRY(http_job) ready; /* served: its flow, and to be resumed */
 	struct http_client *client;
 	enum http_job_state state;
 	bool connected;
 	bool answering; /* a byte of the answer has come */
+	bool is_served; /* it is in that list */
 	int error;      /* WEIR_ENOMEM: the run could not be started */
 	weir_nsec started, heard;
 	const struct http_request *request;
 	struct http_response *response;
+	struct http_flow flow;
 	struct http_host *host,
 		*dialled; /* whose it is, and whose addresses are connected to: a proxy's, or the same */
 	struct http_route route;
 	struct http_transfer *transfer;
-	struct weir_event *done;
+	struct weir_event *done; /* or its flow is to be served */
 };
 
 TAILQ_HEAD(http_jobs, http_job);
@@ -65,7 +69,7 @@ struct http_client {
 	struct weir_group *group;
 	bool closing;
 	struct http_hosts hosts;
-	struct http_jobs pending, drops, connecting, silent, running;
+	struct http_jobs pending, drops, connecting, silent, running, served;
 	size_t waiting_count, running_count, connecting_count, transfer_count;
 	struct http_transfer_list idle; /* all that are idle, longest first */
 	struct weir_event **spare_events;
@@ -154,7 +158,7 @@ static void start_job(struct http_client *client, struct http_job *job)
 	}
 	job->route.addresses = addresses ? addresses->text : NULL;
 	job->route.alone = job->host->is_messy;
-	job->error = http_transfer_start(transfer, job->request, &job->route, job->response);
+	job->error = http_transfer_start(transfer, job->request, &job->route, &job->flow, job->response);
 	if (job->error < 0) {
 		give_transfer(client, transfer);
 		job_done(job);
@@ -197,6 +201,8 @@ static void leave_running(struct http_client *client, struct http_job *job)
 {
 	TAILQ_REMOVE(&client->running, job, age);
 	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
+	if (job->is_served)
+		TAILQ_REMOVE(&client->served, job, ready);
 	client->running_count--;
 	client->connecting_count -= !job->connected;
 	give_transfer(client, job->transfer);
@@ -226,6 +232,24 @@ static void on_heard(struct http_transfer *transfer)
 	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
 }
 
+/* The server is not silent: it is our turn. */
+static void on_moved(struct http_transfer *transfer)
+{
+	struct http_job *job = transfer->job;
+	struct http_client *client = job->client;
+	if (!job->connected || job->heard == weir_now())
+		return;
+	TAILQ_REMOVE(&client->silent, job, quiet);
+	job->heard = weir_now();
+	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
+}
+
+static void on_stalled(struct http_transfer *transfer)
+{
+	struct http_job *job = transfer->job;
+	weir_event_set(job->done);
+}
+
 static void on_done(struct http_transfer *transfer, struct http_response *response)
 {
 	struct http_job *job = transfer->job;
@@ -250,6 +274,17 @@ static void drop_canceled(struct http_client *client)
 			continue;
 		http_transfer_stop(job->transfer, HTTP_RESET, "dropped");
 		leave_running(client, job);
+	}
+}
+
+static void resume_served(struct http_client *client)
+{
+	struct http_job *job;
+	while ((job = TAILQ_FIRST(&client->served))) {
+		TAILQ_REMOVE(&client->served, job, ready);
+		job->is_served = false;
+		on_moved(job->transfer);
+		http_transfer_resume(job->transfer);
 	}
 }
 
@@ -300,6 +335,7 @@ static int drive(void *arg)
 	struct http_client *client = arg;
 	while (!client->closing) {
 		drop_canceled(client);
+		resume_served(client);
 		start_pending(client);
 		http_transfers_run(client->transfers);
 		weir_nsec clocks = check_clocks(client), due = http_transfers_deadline(client->transfers);
@@ -366,6 +402,23 @@ struct parties {
 	const struct http_proxy *proxy;
 };
 
+/* Until it is done, or source or sink want no more of it. */
+static int await(struct http_client *client, struct http_job *job, weir_nsec deadline)
+{
+	int error = weir_event_wait(job->done, deadline);
+	while (error == 0 && job->state != JOB_DONE) {
+		weir_event_clear(job->done);
+		error = http_flow_serve(&job->flow, job->request, job->response);
+		if (error < 0 || job->state == JOB_DONE) /* meanwhile, by a time limit */
+			break;
+		TAILQ_INSERT_TAIL(&client->served, job, ready);
+		job->is_served = true;
+		weir_io_wake(client->io);
+		error = weir_event_wait(job->done, deadline);
+	}
+	return error;
+}
+
 /* With the hosts held and known. */
 static int run_job(struct http_client *client, const struct http_request *request, const struct parties *parties,
 		   struct http_response *ret_response, weir_nsec deadline)
@@ -376,16 +429,22 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	job.dialled = parties->dialled;
 	job.route.proxy = parties->proxy;
 	job.route.dialled = parties->proxy ? &parties->proxy->origin : request->origin;
-	int error = take_event(client, &job.done);
-	if (error < 0)
+	int error = http_flow_begin(&job.flow, request);
+	if (error == 0)
+		error = take_event(client, &job.done);
+	if (error < 0) {
+		http_flow_end(&job.flow);
 		return error;
+	}
 	TAILQ_INSERT_TAIL(&client->pending, &job, queue);
 	client->waiting_count++;
 	weir_io_wake(client->io);
-	error = weir_event_wait(job.done, deadline);
-	if (error < 0 && !give_up(client, &job))
+	error = await(client, &job, deadline);
+	bool is_late = error == WEIR_ECANCELED || error == WEIR_ETIMEDOUT; /* and not what source or sink say */
+	if (error < 0 && !give_up(client, &job) && is_late)
 		error = 0;
 	give_event(client, job.done);
+	http_flow_end(&job.flow);
 	if (error == 0)
 		error = job.error;
 	if (error < 0)
@@ -472,7 +531,8 @@ void http_client_defaults(struct http_client_options *opts)
 
 int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)
 {
-	static const struct http_transfer_events events = {.heard = on_heard, .done = on_done};
+	static const struct http_transfer_events events = {
+		.heard = on_heard, .moved = on_moved, .stalled = on_stalled, .done = on_done};
 	static const struct weir_spawn_options driver = {.name = "http", .stack_bytes = DRIVER_STACK};
 	struct http_client *client = calloc(1, sizeof *client);
 	if (!client)
@@ -484,6 +544,7 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	TAILQ_INIT(&client->connecting);
 	TAILQ_INIT(&client->silent);
 	TAILQ_INIT(&client->running);
+	TAILQ_INIT(&client->served);
 	TAILQ_INIT(&client->idle);
 	int error = http_hosts_init(&client->hosts);
 	if (error == 0)

@@ -19,7 +19,7 @@
 
 #define PIECE_BYTES ((size_t)16 << 10)
 
-static enum codec codec_of(const char *encoding)
+enum codec http_codec(const char *encoding)
 {
 	static const struct {
 		const char *name;
@@ -35,11 +35,10 @@ static enum codec codec_of(const char *encoding)
 	return CODEC_NONE;
 }
 
-/* What may follow a member or frame, and is more of the body: another one. */
-static bool follows(enum codec codec, const struct codec_io *io)
+bool http_codec_follows(enum codec codec, const struct codec_io *io, bool is_all)
 {
-	bool more;
-	return io->in_bytes && codec_of_bytes(io->in, io->in_bytes, &more) == codec;
+	bool more = false;
+	return io->in_bytes && (codec_of_bytes(io->in, io->in_bytes, &more) == codec || (more && !is_all));
 }
 
 /* 0; -EFBIG: there is more than `most`; WEIR_EDATA, WEIR_EINVAL with err->text, WEIR_ENOMEM. */
@@ -63,7 +62,7 @@ static int decode(enum codec codec, const struct http_response *response, size_t
 		out->data[out->len] = 0;
 		if (out->len > most)
 			error = -EFBIG;
-		if (codec_reader_whole(reader) && !follows(codec, &io))
+		if (codec_reader_whole(reader) && !http_codec_follows(codec, &io, true))
 			break;
 	}
 	if (!error && !codec_reader_whole(reader))
@@ -74,7 +73,7 @@ static int decode(enum codec codec, const struct http_response *response, size_t
 
 void http_decode(struct http_response *response, size_t most)
 {
-	enum codec codec = codec_of(response->encoding);
+	enum codec codec = http_codec(response->encoding);
 	if (codec == CODEC_NONE || !response->body_bytes)
 		return;
 	struct buf text = {0};

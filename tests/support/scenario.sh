@@ -8,6 +8,7 @@
 #   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
 #   mock_stop, mock_restart     with the same port and options
 #   token_server                starts tests/support/token_server; $SERVER is its address
+#   file_server                 the same with tests/support/file_server, whose answers are files
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
@@ -107,12 +108,20 @@ mock_restart() {
 	mock_start
 }
 
-token_server() {
-	"$TREE/tests/support/token_server" &
+start_server() {
+	"$TREE/tests/support/$1" &
 	pids+=($!)
-	wait_until 10 test -s token_server.port
-	SERVER=http://127.0.0.1:$(cat token_server.port)
+	wait_until 10 test -s "$1.port"
+	SERVER=http://127.0.0.1:$(cat "$1.port")
 	export SERVER
+}
+
+token_server() {
+	start_server token_server
+}
+
+file_server() {
+	start_server file_server
 }
 
 # The whole answer of the mock to a GET, status line and headers first.

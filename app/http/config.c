@@ -196,6 +196,8 @@ const struct key step_http_keys[] = {
 		 "10 MiB that was compressed "
 		 "to "
 		 "less than a 200th is, too"},
+	{"max_headers", KEY_SIZE, FIELD(max_headers), "256KiB", 1024, HTTP_HEADER_BYTES, .flags = KEY_PACE,
+	 .text = "Maximum size of the headers of an answer; 256KiB is the most. A single header has 100 KiB at most"},
 	{0},
 };
 

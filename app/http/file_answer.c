@@ -26,12 +26,13 @@ static const char *find_type(const struct http_response *response)
 void step_http_put_saved(const struct exchange *x, struct buf *out)
 {
 	const struct http_response *response = &x->response;
+	enum codec codec;
 	const struct http_saved *file = x->saving.file;
 	const char *type = find_type(response), *path = http_saved_path(file) + x->saving.step->config->save.path.added;
 	json_put_bytes(out, "path", path, strlen(path));
 	json_put_uint(out, "bytes", http_saved_bytes(file));
 	json_put_text(out, "sha256", http_saved_sha256(file));
 	json_put_bytes(out, "content_type", type, type ? strcspn(type, "\r\n") : 0);
-	if (response->encoding[0] && http_codec(response->encoding) == CODEC_NONE)
+	if (response->encoding[0] && http_codec(response->encoding, &codec) && codec == CODEC_NONE)
 		json_put_text(out, "content_encoding", response->encoding);
 }

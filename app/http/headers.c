@@ -18,10 +18,20 @@ const struct key_header *step_http_content_type(const struct step_http_config *c
 	return step_http_header(config, "content-type");
 }
 
+static bool is_idempotent(int method)
+{
+	return method != STEP_HTTP_POST && method != STEP_HTTP_PATCH;
+}
+
 bool step_http_sends_key(const struct step_http_config *config)
 {
-	bool adds = config->method == STEP_HTTP_POST || config->method == STEP_HTTP_PATCH;
-	return adds && !step_http_header(config, STEP_HTTP_KEY);
+	return !is_idempotent(config->method) && !step_http_header(config, STEP_HTTP_KEY);
+}
+
+bool step_http_is_repeatable(const struct step_http_config *config)
+{
+	const struct key_header *key = step_http_header(config, STEP_HTTP_KEY);
+	return is_idempotent(config->method) || !key || !step_http_leaves_out(key);
 }
 
 bool step_http_leaves_out(const struct key_header *header)

@@ -326,6 +326,7 @@ static void make_request(const struct http_step *step, struct exchange *x)
 		.sink = x->saving.file ? &x->saving.sink : NULL,
 		.is_foreign = hop && hop->is_foreign,
 		.is_emptied = is_emptied,
+		.is_fresh = hop && hop->is_again,
 	};
 }
 

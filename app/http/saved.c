@@ -284,7 +284,7 @@ static int sweep(void *arg)
 
 int http_saved_write(struct http_saved *saved, const char *encoding, const char *bytes, size_t n)
 {
-	saved->codec = http_codec(encoding);
+	http_codec(encoding, &saved->codec);
 	if (n && saved->codec != CODEC_NONE && !saved->reader) {
 		saved->room = malloc(ROOM_BYTES);
 		int error = saved->room ? codec_reader_new(saved->codec, &saved->reader) : WEIR_ENOMEM;

@@ -64,8 +64,7 @@ struct http_source {
 	void *arg;
 };
 
-#define HTTP_KEPT_BYTES ((size_t)10 << 20) /* longest body that is kept where there is a sink which does not want it   \
-					    */
+#define HTTP_KEPT_BYTES ((size_t)10 << 20) /* longest body that is kept where a sink does not want it */
 
 /* Where a body goes that is longer than a piece, instead of to memory: as it comes, still encoded.  wants() says it by
  * the status, and does not suspend; take() is as fill() is.  The last piece, or all of a body that is short, is in the

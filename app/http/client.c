@@ -457,15 +457,6 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	return error;
 }
 
-/* Through a proxy a name is the proxy's to look up: of those that are private only this one is known. */
-static bool is_closed(const struct http_origin *origin, const struct http_proxy *proxy)
-{
-	const char *below = proxy ? strstr(origin->host, "localhost") : NULL;
-	if (origin->numeric)
-		return !http_address_text_is_public(origin->host);
-	return below && !strcmp(below, "localhost") && (below == origin->host || below[-1] == '.');
-}
-
 /* With the hosts held. */
 static int fetch(struct http_client *client, const struct http_request *request, const struct parties *parties,
 		 bool public_only, struct http_response *ret_response, weir_nsec deadline)
@@ -480,14 +471,27 @@ static int fetch(struct http_client *client, const struct http_request *request,
 	return error ? error : run_job(client, request, parties, ret_response, deadline);
 }
 
+/* Whose addresses are connected to.  Where only some requests may go to private ones, the public ones of a host have an
+ * entry of their own. */
+static struct http_host *find_dialled(struct http_client *client, const struct parties *parties, bool public_only)
+{
+	char key[sizeof "public " + sizeof(struct http_origin){0}.name];
+	if (parties->proxy)
+		return http_hosts_find(&client->hosts, parties->proxy->key);
+	if (!public_only || client->opts.public_only)
+		return parties->host;
+	snprintf(key, sizeof key, "public %s", parties->host->name);
+	return http_hosts_find(&client->hosts, key);
+}
+
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline)
 {
-	static const struct http_addresses closed = {
-		.failure = HTTP_NOT_ALLOWED, .text = "the host has a private address; --allow-private permits it"};
+	static const struct http_addresses closed = {.failure = HTTP_NOT_ALLOWED, .text = HTTP_PRIVATE};
 	bool public_only = client->opts.public_only || (request->is_foreign && client->opts.public_foreign);
 	struct parties parties = {.proxy = http_proxies_find(client->opts.proxies, request->origin)};
-	if (public_only && is_closed(request->origin, parties.proxy)) {
+	/* Of a name that a proxy looks up nothing else is known. */
+	if (public_only && !http_host_may_be_public(request->origin->host)) {
 		fail_unsent(ret_response, &closed, NULL);
 		return 0;
 	}
@@ -495,7 +499,7 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 	if (!parties.host)
 		return WEIR_ENOMEM;
 	parties.host->users++;
-	parties.dialled = parties.proxy ? http_hosts_find(&client->hosts, parties.proxy->key) : parties.host;
+	parties.dialled = find_dialled(client, &parties, public_only);
 	int error = WEIR_ENOMEM;
 	if (parties.dialled) {
 		parties.dialled->users++;

@@ -108,6 +108,8 @@ struct http_request {
 	X(HTTP_NOT_ALLOWED, "not allowed")                                                                             \
 	X(HTTP_BAD_URL, "url")
 
+#define HTTP_PRIVATE "the host has a private address; --allow-private permits it" /* detail of HTTP_NOT_ALLOWED */
+
 enum http_failure {
 #define HTTP_X(name, text) name,
 	HTTP_FAILURES(HTTP_X)
@@ -149,6 +151,7 @@ struct http_response {
 	char *location;        /* of a redirect that has one; malloc'ed */
 	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
+	int64_t date;          /* of an error (400 and up): the server's time when it answered, Unix; 0: not stated */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };
 

@@ -7,6 +7,7 @@
  */
 #include "http/config.h"
 
+#include "data/secret.h"
 #include "http/idn.h"
 #include "http/proxy.h"
 
@@ -388,6 +389,21 @@ static bool is_same_for_all(const struct step_http_config *config)
 	       !strpbrk(template_text(config->url), "${");
 }
 
+static bool is_open(const struct step_http_config *config)
+{
+	struct http_origin origin;
+	return config->url && !step_http_fixed_origin(config->url, &origin) && !origin.name[0];
+}
+
+/* A header that every host would get which an item names; NULL: there is none. */
+static const char *find_stray_secret(const struct step_http_config *config)
+{
+	for (size_t i = 0; i < config->headers.n; i++)
+		if (secret_is_name(config->headers.headers[i].name))
+			return config->headers.headers[i].name;
+	return NULL;
+}
+
 int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)
 {
 	const struct step_http_config *config = arg;
@@ -397,7 +413,7 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	*ret_key = "expect";
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; set expect: text");
-	int error = step_http_check_auth(config, ret_key, err);
+	int error = step_http_check_auth(config, is_open(config), ret_key, err);
 	if (error == 0)
 		error = step_http_check_bodies(config, ret_key, err);
 	if (error == 0 && config->compress_body && step_http_header(config, "content-encoding")) {
@@ -421,6 +437,15 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_rules(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
+	const char *stray = error < 0 || !is_open(config) ? NULL : find_stray_secret(config);
+	if (stray) {
+		*ret_key = "headers";
+		weir_error_set(err, WEIR_EINVAL,
+			       "the host of url comes from the item, and the header %s goes to any host; auth with "
+			       "auth.hosts does not",
+			       stray);
+		return 1;
+	}
 	if (error < 0 || !is_same_for_all(config))
 		return error;
 	*ret_key = "url";

@@ -53,8 +53,8 @@ struct exchange {
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled, and credentials */
 	size_t line_count;
-	const char *key; /* sent in one of them; NULL: none */
-	uint64_t token;  /* the number of that which is sent; 0: none */
+	const char *key;         /* sent in one of them; NULL: none */
+	struct http_grant grant; /* what credentials it has, but for their lines, which are above; zero: none */
 	struct http_origin origin;
 	struct http_hop *hop;        /* what is sent instead, since requests before this one ended so; NULL: nothing */
 	struct http_request request; /* what is sent, or would be; it borrows from the above */
@@ -119,8 +119,8 @@ enum step_verdict step_http_decide(const struct http_step *step, struct step_cal
  * given back and that is what becomes of the item. */
 enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x);
 
-/* Whether the answer says no more than that the token was an old one, and the config does not say what it means: then
- * the permit is given back, and the item is attempted again.  Suspends. */
+/* Whether the answer says no more than that the credentials were old ones, or the time in them was wrong, and the
+ * config does not say what it means: then the permit is given back, and the item is attempted again.  Suspends. */
 bool step_http_reauthorize(const struct http_step *step, struct step_call *call, const struct exchange *x,
 			   enum step_verdict *ret_verdict);
 

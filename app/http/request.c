@@ -290,6 +290,9 @@ static enum step_verdict fill(struct http_step *step, struct step_call *call, st
 	const char *wrong = step_http_is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
 	if (wrong)
 		return step_say(call, STEP_DEAD, "url: %s", wrong);
+	if (!step_http_may_see_auth(step->config, x->origin.host))
+		return step_say(call, STEP_DEAD, "auth: %.120s is not in auth.hosts, so it gets no credentials",
+				x->origin.host);
 	verdict = step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
 	if (verdict == STEP_OK && step_http_has_form(step->config) && !job)
 		verdict = step_http_form_encode(call, x);

@@ -259,7 +259,7 @@ static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
 	bool asks = config->poll_done || config->poll_failed;
-	unsigned fetches = config->oauth2.token_url || config->exec.n ? 5 : 0;
+	unsigned fetches = config->oauth2.token_url || config->exec.n || config->aws.exec.n ? 5 : 0;
 	unsigned programs = (unsigned)(config->when.n != 0) + (step_http_program(config) != NULL) + asks;
 	return 5 + fetches + programs * jq_client_held(1);
 }

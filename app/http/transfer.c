@@ -36,6 +36,13 @@ static bool is_sent_again(struct transfer *self)
 	return true;
 }
 
+static bool is_closed_to(struct transfer *self, bool is_public)
+{
+	if (self->public_only && !is_public)
+		http_transfer_refuse(self, HTTP_NOT_ALLOWED, HTTP_PRIVATE);
+	return self->public_only && !is_public;
+}
+
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	(void)purpose;
@@ -43,11 +50,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct http_transfers *all = self->shard->all;
 	if (is_sent_again(self))
 		return CURL_SOCKET_BAD;
-	if (self->public_only && !http_address_is_public(&address->addr)) {
-		http_transfer_refuse(self, HTTP_NOT_ALLOWED,
-				     "the host has a private address; --allow-private permits it");
+	if (is_closed_to(self, http_address_is_public(&address->addr)))
 		return CURL_SOCKET_BAD;
-	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 	if (fd < 0) {
 		if (errno != EAFNOSUPPORT) /* without IPv6 what counts is how the other address failed */
@@ -59,11 +63,13 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+/* Before a request is sent, on a connection that was used before, too: it may have been opened for one that may go to
+ * private addresses. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
-	(void)ip, (void)local_ip, (void)port, (void)local_port;
+	(void)local_ip, (void)port, (void)local_port;
 	struct transfer *self = arg;
-	if (is_sent_again(self))
+	if (is_sent_again(self) || is_closed_to(self, http_address_text_is_public(ip)))
 		return CURL_PREREQFUNC_ABORT;
 	self->was_sent = true;
 	self->shard->all->events->heard(&self->base);
@@ -194,6 +200,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
+	response->date = status >= 400 ? http_limits_date(&self->limits) : 0;
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)

@@ -22,8 +22,8 @@ certificate client DNS:client.example
 openssl ec -in client.key -aes128 -passout pass:s3cret -out locked.key 2>/dev/null
 cat client.pem client.key >both.pem
 
-# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`, and
-# `cutting` resets the connection when the request has come.
+# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`,
+# /down to http, and `cutting` resets the connection when the request has come.
 cat >servers.py <<'PY'
 import json, os, socket, ssl, struct, threading
 
@@ -50,6 +50,8 @@ def answer(connection, context, name):
             to = ""
             if head.startswith("GET /away "):
                 to = f"Location: https://127.0.0.1:{open('other.port').read()}/\r\n"
+            if head.startswith("GET /down "):
+                to = "Location: http://127.0.0.1:1/\r\n"
             status = "302 Found" if to else "200 OK"
             tls.sendall(f"HTTP/1.1 {status}\r\n{to}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     except OSError:
@@ -103,6 +105,8 @@ tls asking 'cert: client.pem, key: locked.key' </dev/null
 expect_dead 1 '^tls: '
 tls asking/away 'cert: both.pem' --allow-private
 expect_json out.jsonl '.client == null'
+tls other/down ''
+expect_dead 1 '^redirect: 302 to http://127.0.0.1:1/, from https to http, which weir does not follow$'
 tls asking 'cert: client.pem'
 expect_code 69
 expect_err 'client.pem contains no PEM private key'

@@ -835,7 +835,7 @@ LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
 		const char *item, *why;
 	} rows[] = {
 		{"{\"url\":\"ftp://x/\"}", "url: does not start with"},
-		{"{\"url\":\"http://\"}", "url: no host"},
+		{"{\"url\":\"http://\"}", "url: has no host"},
 		{"{\"url\":\"\"}", "url: "},
 		{"{\"url\":\"http://a/ b\"}", "url: contains white space"},
 		{"{\"url\":\"http://a/\\u0000b\"}", "url: contains white space or control characters"},
@@ -1159,7 +1159,6 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.}");
 	bed->config.bearer = (char[]){"first"};
 	bed->config.bearer_file = (char *)(uintptr_t)test_write_file("token", "first\n");
-	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
 
 	/* The same token is no new one, and neither is what is not a token. */
 	struct outcome outcome = run(bed, "401");
@@ -1171,8 +1170,15 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	test_write_file("token", "second\n");
 	outcome = run(bed, "401");
 	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
-	ck_assert_str_eq(outcome.call.why, "status: 401; the token was renewed");
+	ck_assert_str_eq(outcome.call.why, "status: 401; again with new credentials");
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_RELEASED);
 	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+
+	/* One that was accepted may have expired before its successor is there. */
+	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
+	outcome = run(bed, "401");
+	ck_assert(outcome.verdict == STEP_REFUSED && outcome.call.after == 5 * WEIR_SEC);
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_DENIED);
 	test_write_file("token", "third\n");
 	ck_assert_int_eq(run(bed, "403").verdict, STEP_DEAD);
 	free_bed(bed);

@@ -7,8 +7,8 @@
 #include <weir/group.h>
 #include <weir/io.h>
 
-#include "http/flow.h"
 #include "http/client.h"
+#include "http/flow.h"
 #include "http/origin.h"
 #include "http/transfer.h"
 #include "mock/server.h"

@@ -42,11 +42,14 @@ struct transfer {
 	bool posts;
 
 	struct http_response *response; /* NULL: idle */
+	const struct http_request *request;
+	struct http_flow *flow;
 	weir_nsec started;
 	enum http_failure failure; /* found by a callback */
 	const char *detail;
 	size_t header_bytes;
-	size_t room;    /* of the body */
+	size_t room;    /* of response->body */
+	size_t taken;   /* of the body, as it came */
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head, public_only, certified;
 	bool fresh, alone, offers_2; /* what libcurl was told last */

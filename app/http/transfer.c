@@ -9,6 +9,7 @@
 
 #include "data/array.h"
 #include "http/encoding.h"
+#include "http/flow.h"
 #include "http/origin.h"
 #include "http/proxy.h"
 #include "http/redirect.h"
@@ -96,6 +97,20 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	return CURL_PREREQFUNC_OK;
 }
 
+/* A piece of the answer is full, and somebody wants it. */
+static bool is_full(const struct transfer *self, size_t n)
+{
+	const struct http_response *response = self->response;
+	const struct http_sink *sink = self->request->sink;
+	long status = 0;
+	enum codec codec;
+	if (!sink || !response->body_bytes || response->body_bytes + n <= HTTP_PIECE_BYTES)
+		return false;
+	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
+	return response->is_handed_on ||
+	       (http_codec(response->encoding, &codec) && sink->wants(sink->arg, (int)status));
+}
+
 static size_t on_body(char *data, size_t one, size_t n, void *arg)
 {
 	(void)one;
@@ -103,8 +118,17 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	struct http_response *response = self->response;
 	const struct http_transfers *all = self->shard->all;
 	all->events->heard(&self->base);
-	if (n > all->opts->body_bytes - response->body_bytes) {
+	if (n > all->opts->body_bytes - self->taken) {
 		http_transfer_refuse(self, HTTP_TOO_LARGE, "body");
+		return 0;
+	}
+	if (is_full(self, n)) {
+		self->flow->is_full = true;
+		all->events->stalled(&self->base);
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (self->request->sink && n > HTTP_KEPT_BYTES - response->body_bytes) {
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "kept");
 		return 0;
 	}
 	if (response->body_bytes + n + 1 > self->room) {
@@ -120,8 +144,37 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	}
 	memcpy(response->body + response->body_bytes, data, n);
 	response->body_bytes += n;
+	self->taken += n;
 	response->body[response->body_bytes] = '\0';
 	return n;
+}
+
+static size_t on_read(char *to, size_t one, size_t room, void *arg)
+{
+	struct transfer *self = arg;
+	struct http_flow *flow = self->flow;
+	const struct http_transfer_events *events = self->shard->all->events;
+	size_t n = flow->n - flow->at < one * room ? flow->n - flow->at : one * room;
+	if (!n && flow->next < self->request->source->bytes) {
+		flow->is_empty = true;
+		events->stalled(&self->base);
+		return CURL_READFUNC_PAUSE;
+	}
+	memcpy(to, flow->piece + flow->at, n);
+	flow->at += n;
+	events->moved(&self->base);
+	return n;
+}
+
+/* libcurl wants to begin again, on another connection: as long as nothing but the first piece was read. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct transfer *self = arg;
+	struct http_flow *flow = self->flow;
+	if (origin != SEEK_SET || offset != 0 || flow->next != flow->n)
+		return CURL_SEEKFUNC_FAIL;
+	flow->at = 0;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* libcurl's names for it over HTTP/2: the connection has ended, or the server takes no streams any more (GOAWAY). */
@@ -179,9 +232,11 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	self->base.closed = self->base.closed || code != CURLE_OK;
 	if (code != CURLE_OK)
 		http_transfer_describe(self, code, response);
-	else if (!self->head)
+	else if (!self->head && !response->is_handed_on)
 		http_decode(response, self->shard->all->opts->body_bytes);
 	self->response = NULL;
+	self->request = NULL;
+	self->flow = NULL;
 }
 
 /* ---- a transfer ---- */
@@ -226,6 +281,10 @@ static void set_callbacks(struct transfer *self, struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, self);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, self);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(easy, CURLOPT_READDATA, self);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, self);
 }
 
 int http_transfer_new(struct http_transfers *all, struct http_transfer **ret_transfer)
@@ -273,7 +332,9 @@ void http_transfer_free(struct transfer *self)
 static void set_method(struct transfer *self, const struct http_request *request)
 {
 	const char *method = request->method;
-	bool posts = request->body || !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH");
+	const struct http_source *source = request->source;
+	bool posts = request->body || source || !strcmp(method, "POST") || !strcmp(method, "PUT") ||
+		     !strcmp(method, "PATCH");
 	self->head = !strcmp(method, "HEAD");
 	if (posts != self->posts || strcmp(method, self->method) != 0) {
 		snprintf(self->method, sizeof self->method, "%s", method);
@@ -286,8 +347,9 @@ static void set_method(struct transfer *self, const struct http_request *request
 		curl_easy_setopt(self->easy, CURLOPT_CUSTOMREQUEST, usual ? NULL : self->method);
 	}
 	if (posts) {
-		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
-		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+		uint64_t bytes = source ? source->bytes : request->body_bytes;
+		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
+		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, source ? NULL : request->body ? request->body : "");
 	}
 }
 
@@ -423,7 +485,7 @@ static int set_addresses(struct transfer *self, const struct http_origin *origin
 }
 
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
-			const struct http_route *route, struct http_response *response)
+			const struct http_route *route, struct http_flow *flow, struct http_response *response)
 {
 	struct transfer *self = (struct transfer *)transfer;
 	if ((route->addresses || self->resolved) && set_addresses(self, route->dialled, route->addresses) < 0)
@@ -439,9 +501,11 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
 	self->origin = request->origin;
+	self->request = request;
+	self->flow = flow;
 	self->failure = HTTP_ANSWERED;
 	self->again = HTTP_NOT_AGAIN;
-	self->header_bytes = self->room = 0;
+	self->header_bytes = self->room = self->taken = 0;
 	self->length = -1;
 	self->base.closed = self->base.sent = self->base.shares = false;
 	self->chunked = self->has_head = self->framed = false;
@@ -469,4 +533,11 @@ void http_transfer_stop(struct http_transfer *transfer, enum http_failure failur
 	curl_multi_remove_handle(self->shard->multi, self->easy);
 	http_transfer_refuse(self, failure, detail);
 	http_transfer_finish(self, CURLE_OPERATION_TIMEDOUT);
+}
+
+void http_transfer_resume(struct http_transfer *transfer)
+{
+	struct transfer *self = (struct transfer *)transfer;
+	self->room = self->response->body ? self->room : 0;
+	curl_easy_pause(self->easy, CURLPAUSE_CONT);
 }

@@ -6,6 +6,7 @@
 #include "http/shard.h"
 
 #include "http/telling.h"
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -99,7 +100,9 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 			self->length = -1;
 			self->chunked = false;
 			self->response->encoding[0] = 0;
-			self->limits = (struct http_limits){0};
+			if (!self->limits && !(self->limits = malloc(sizeof *self->limits)))
+				return 0;
+			*self->limits = (struct http_limits){0};
 			buf_clear(&self->telling);
 			buf_clear(&self->location);
 			self->has_head = false;
@@ -123,7 +126,8 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 			self->chunked = true;
 		break;
 	default:
-		http_limits_line(&self->limits, line, n);
+		if (self->limits)
+			http_limits_line(self->limits, line, n);
 		break;
 	}
 	if (http_header_is_telling(line, n) || all->opts->all_headers)

@@ -3,10 +3,10 @@
  * flow.max_memory: while weir and its children hold more than they should, fewer items are taken.
  *
  * Ten times a second what they hold is looked up in /proc.  The number of items that may be under way begins small and
- * doubles, until what an item takes can be told; over nine tenths of what is allowed it shrinks by a quarter.  From then
- * on it grows by an eighth below three quarters, and by less up to 17 twentieths.  Before it grows, half as many items
- * must have ended: while an upstream has not answered yet, items take nothing.  Items that are under way go on: nothing
- * is thrown away for it.
+ * doubles, until what an item takes can be told; over nine tenths of what is allowed it shrinks by a quarter.  From
+ * then on it grows by an eighth below three quarters, and by less up to 17 twentieths.  Before it grows, half as many
+ * items must have ended: while an upstream has not answered yet, items take nothing.  Items that are under way go on:
+ * nothing is thrown away for it.
  *
  * After such a time much of what is held belongs to no item: connections that are idle, stacks.  Other items use it
  * again.  So what is held says no more what an item takes, and the room grows step by step.

@@ -134,7 +134,7 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
  * does not allow. */
 static long buffer_bytes(size_t expected)
 {
-	enum { ALL_BYTES = 2000 * 1024, LEAST_BYTES = 1024, MOST_BYTES = 16384 };
+	enum { ALL_BYTES = 1 << 20, LEAST_BYTES = 1024, MOST_BYTES = 16384 };
 	long share = (long)(ALL_BYTES / expected);
 	return share < LEAST_BYTES ? LEAST_BYTES : share > MOST_BYTES ? MOST_BYTES : share;
 }

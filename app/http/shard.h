@@ -58,7 +58,7 @@ struct transfer {
 	const struct http_proxy *proxy;   /* what libcurl was told last */
 	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
 	bool has_head;                    /* the header of the answer is complete */
-	struct http_limits limits;
+	struct http_limits *limits;       /* of the answer that is coming; NULL: none is */
 	struct buf location;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */
 	int socket_errno;

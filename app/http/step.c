@@ -157,6 +157,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	verdict = step_http_authorize(step, call, x);
 	if (verdict != STEP_OK)
 		return verdict;
+	value_forget(call->input); /* the answer may take long */
 	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))

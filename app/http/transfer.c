@@ -221,8 +221,12 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
-	response->date = status >= 400 ? http_limits_date(&self->limits) : 0;
-	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
+	if (self->limits) {
+		response->date = status >= 400 ? http_limits_date(self->limits) : 0;
+		http_limits_hint(self->limits, (int64_t)time(NULL), &response->hint);
+	}
+	free(self->limits);
+	self->limits = NULL;
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
@@ -240,6 +244,15 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 }
 
 /* ---- a transfer ---- */
+
+/* Every request under way holds a buffer: 10,000 of them would take 160 MB with libcurl's default.  Less than 1 KiB it
+ * does not allow. */
+static long buffer_bytes(size_t expected)
+{
+	enum { ALL_BYTES = 1 << 20, LEAST_BYTES = 1024, MOST_BYTES = 16384 };
+	long share = (long)(ALL_BYTES / expected);
+	return share < LEAST_BYTES ? LEAST_BYTES : share > MOST_BYTES ? MOST_BYTES : share;
+}
 
 static void set_safety(CURL *easy, const struct http_transfers *all)
 {
@@ -261,8 +274,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 5L);
-	/* Held by every request under way: 10,000 of them would take 160 MB with the default. */
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, all->opts->expected > 100 ? 4096L : 16384L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer_bytes(all->opts->expected));
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 }
 
@@ -322,6 +334,7 @@ void http_transfer_free(struct transfer *self)
 	curl_easy_cleanup(self->easy);
 	curl_slist_free_all(self->resolved);
 	curl_slist_free_all(self->connect_to);
+	free(self->limits);
 	free(self->headers);
 	buf_fini(&self->telling);
 	buf_fini(&self->location);
@@ -509,7 +522,6 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->length = -1;
 	self->base.closed = self->base.sent = self->base.shares = false;
 	self->chunked = self->has_head = self->framed = false;
-	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);
 	self->socket_errno = 0;

@@ -146,6 +146,7 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 	ck_assert_uint_le(outcome.outputs.n, 1);
 	outcome.text = outcome.outputs.n ? test_format("%s", outcome.outputs.values[0].data) : "";
 	value_list_fini(&outcome.outputs);
+	ck_assert_msg(outcome.verdict != STEP_OK || !input.json, "%s was not forgotten while its request lasted", item);
 	value_forget(&input);
 	return outcome;
 }

@@ -9,11 +9,13 @@
 
 #include "data/array.h"
 #include "http/encoding.h"
+#include "http/flow.h"
 #include "http/origin.h"
 #include "http/proxy.h"
 #include "http/redirect.h"
 #include "http/shard.h"
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,7 @@
  */
 static bool is_sent_again(struct transfer *self)
 {
-	if (!self->was_sent)
+	if (!self->base.sent)
 		return false;
 	self->again = strstr(self->error, "HTTP_1_1_REQUIRED") ? HTTP_AGAIN_BY_1_1 : HTTP_AGAIN_IF_REPEATABLE;
 	http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
@@ -62,6 +64,20 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+/* Whether the connection speaks HTTP/2, as TLS has negotiated. */
+static bool speaks_2(const struct transfer *self)
+{
+	const struct curl_tlssessioninfo *session = NULL;
+	const unsigned char *name = NULL;
+	unsigned n = 0;
+	if (!self->offers_2)
+		return false;
+	curl_easy_getinfo(self->easy, CURLINFO_TLS_SSL_PTR, &session);
+	if (session && session->backend == CURLSSLBACKEND_OPENSSL && session->internals)
+		SSL_get0_alpn_selected(session->internals, &name, &n);
+	return n == 2 && !memcmp(name, "h2", 2);
+}
+
 /* Before a request is sent, on a connection that was used before, too: it may have been opened for one that may go to
  * private addresses. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
@@ -70,9 +86,29 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	struct transfer *self = arg;
 	if (is_sent_again(self) || is_closed_to(self, http_address_text_is_public(ip)))
 		return CURL_PREREQFUNC_ABORT;
-	self->was_sent = true;
+	self->base.shares = speaks_2(self);
+	if (self->offers_2 && !self->base.shares && self->shard->all->opts->version == HTTP_VERSION_2) {
+		http_transfer_refuse(self, HTTP_PROTOCOL,
+				     "the server does not offer HTTP/2; http: auto takes 1.1, too");
+		return CURL_PREREQFUNC_ABORT;
+	}
+	self->base.sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
+}
+
+/* A piece of the answer is full, and somebody wants it. */
+static bool is_full(const struct transfer *self, size_t n)
+{
+	const struct http_response *response = self->response;
+	const struct http_sink *sink = self->request->sink;
+	long status = 0;
+	enum codec codec;
+	if (!sink || !response->body_bytes || response->body_bytes + n <= HTTP_PIECE_BYTES)
+		return false;
+	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
+	return response->is_handed_on ||
+	       (http_codec(response->encoding, &codec) && sink->wants(sink->arg, (int)status));
 }
 
 static size_t on_body(char *data, size_t one, size_t n, void *arg)
@@ -82,8 +118,17 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	struct http_response *response = self->response;
 	const struct http_transfers *all = self->shard->all;
 	all->events->heard(&self->base);
-	if (n > all->opts->body_bytes - response->body_bytes) {
+	if (n > all->opts->body_bytes - self->taken) {
 		http_transfer_refuse(self, HTTP_TOO_LARGE, "body");
+		return 0;
+	}
+	if (is_full(self, n)) {
+		self->flow->is_full = true;
+		all->events->stalled(&self->base);
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (self->request->sink && n > HTTP_KEPT_BYTES - response->body_bytes) {
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "kept");
 		return 0;
 	}
 	if (response->body_bytes + n + 1 > self->room) {
@@ -99,8 +144,37 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	}
 	memcpy(response->body + response->body_bytes, data, n);
 	response->body_bytes += n;
+	self->taken += n;
 	response->body[response->body_bytes] = '\0';
 	return n;
+}
+
+static size_t on_read(char *to, size_t one, size_t room, void *arg)
+{
+	struct transfer *self = arg;
+	struct http_flow *flow = self->flow;
+	const struct http_transfer_events *events = self->shard->all->events;
+	size_t n = flow->n - flow->at < one * room ? flow->n - flow->at : one * room;
+	if (!n && flow->next < self->request->source->bytes) {
+		flow->is_empty = true;
+		events->stalled(&self->base);
+		return CURL_READFUNC_PAUSE;
+	}
+	memcpy(to, flow->piece + flow->at, n);
+	flow->at += n;
+	events->moved(&self->base);
+	return n;
+}
+
+/* libcurl wants to begin again, on another connection: as long as nothing but the first piece was read. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct transfer *self = arg;
+	struct http_flow *flow = self->flow;
+	if (origin != SEEK_SET || offset != 0 || flow->next != flow->n)
+		return CURL_SEEKFUNC_FAIL;
+	flow->at = 0;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* libcurl's names for it over HTTP/2: the connection has ended, or the server takes no streams any more (GOAWAY). */
@@ -147,22 +221,38 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
-	response->date = status >= 400 ? http_limits_date(&self->limits) : 0;
-	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
+	if (self->limits) {
+		response->date = status >= 400 ? http_limits_date(self->limits) : 0;
+		http_limits_hint(self->limits, (int64_t)time(NULL), &response->hint);
+	}
+	free(self->limits);
+	self->limits = NULL;
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
 	response->is_stray = code == CURLE_UNSUPPORTED_PROTOCOL && connects_of(self) == 0;
 	response->again = again_of(self, status);
+	response->shared = self->base.shares;
 	self->base.closed = self->base.closed || code != CURLE_OK;
 	if (code != CURLE_OK)
 		http_transfer_describe(self, code, response);
-	else if (!self->head)
+	else if (!self->head && !response->is_handed_on)
 		http_decode(response, self->shard->all->opts->body_bytes);
 	self->response = NULL;
+	self->request = NULL;
+	self->flow = NULL;
 }
 
 /* ---- a transfer ---- */
+
+/* Every request under way holds a buffer: 10,000 of them would take 160 MB with libcurl's default.  Less than 1 KiB it
+ * does not allow. */
+static long buffer_bytes(size_t expected)
+{
+	enum { ALL_BYTES = 1 << 20, LEAST_BYTES = 1024, MOST_BYTES = 16384 };
+	long share = (long)(ALL_BYTES / expected);
+	return share < LEAST_BYTES ? LEAST_BYTES : share > MOST_BYTES ? MOST_BYTES : share;
+}
 
 static void set_safety(CURL *easy, const struct http_transfers *all)
 {
@@ -184,8 +274,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 5L);
-	/* Held by every request under way: 10,000 of them would take 160 MB with the default. */
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, all->opts->expected > 100 ? 4096L : 16384L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer_bytes(all->opts->expected));
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 }
 
@@ -204,6 +293,10 @@ static void set_callbacks(struct transfer *self, struct http_transfers *all)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, self);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, self);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(easy, CURLOPT_READDATA, self);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, self);
 }
 
 int http_transfer_new(struct http_transfers *all, struct http_transfer **ret_transfer)
@@ -229,6 +322,11 @@ int http_transfer_new(struct http_transfers *all, struct http_transfer **ret_tra
 	return 0;
 }
 
+bool http_transfer_is_beside(const struct http_transfer *a, const struct http_transfer *b)
+{
+	return ((const struct transfer *)a)->shard == ((const struct transfer *)b)->shard;
+}
+
 void http_transfer_free(struct transfer *self)
 {
 	if (self->response)
@@ -236,6 +334,7 @@ void http_transfer_free(struct transfer *self)
 	curl_easy_cleanup(self->easy);
 	curl_slist_free_all(self->resolved);
 	curl_slist_free_all(self->connect_to);
+	free(self->limits);
 	free(self->headers);
 	buf_fini(&self->telling);
 	buf_fini(&self->location);
@@ -246,7 +345,9 @@ void http_transfer_free(struct transfer *self)
 static void set_method(struct transfer *self, const struct http_request *request)
 {
 	const char *method = request->method;
-	bool posts = request->body || !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH");
+	const struct http_source *source = request->source;
+	bool posts = request->body || source || !strcmp(method, "POST") || !strcmp(method, "PUT") ||
+		     !strcmp(method, "PATCH");
 	self->head = !strcmp(method, "HEAD");
 	if (posts != self->posts || strcmp(method, self->method) != 0) {
 		snprintf(self->method, sizeof self->method, "%s", method);
@@ -259,8 +360,9 @@ static void set_method(struct transfer *self, const struct http_request *request
 		curl_easy_setopt(self->easy, CURLOPT_CUSTOMREQUEST, usual ? NULL : self->method);
 	}
 	if (posts) {
-		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
-		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+		uint64_t bytes = source ? source->bytes : request->body_bytes;
+		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
+		curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, source ? NULL : request->body ? request->body : "");
 	}
 }
 
@@ -396,7 +498,7 @@ static int set_addresses(struct transfer *self, const struct http_origin *origin
 }
 
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
-			const struct http_route *route, struct http_response *response)
+			const struct http_route *route, struct http_flow *flow, struct http_response *response)
 {
 	struct transfer *self = (struct transfer *)transfer;
 	if ((route->addresses || self->resolved) && set_addresses(self, route->dialled, route->addresses) < 0)
@@ -412,12 +514,14 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
 	self->origin = request->origin;
+	self->request = request;
+	self->flow = flow;
 	self->failure = HTTP_ANSWERED;
 	self->again = HTTP_NOT_AGAIN;
-	self->header_bytes = self->room = 0;
+	self->header_bytes = self->room = self->taken = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;
-	self->limits = (struct http_limits){0};
+	self->base.closed = self->base.sent = self->base.shares = false;
+	self->chunked = self->has_head = self->framed = false;
 	buf_clear(&self->telling);
 	buf_clear(&self->location);
 	self->socket_errno = 0;
@@ -430,10 +534,22 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	return 0;
 }
 
+void http_transfer_push(struct http_transfer *transfer)
+{
+	http_shard_run(((struct transfer *)transfer)->shard);
+}
+
 void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail)
 {
 	struct transfer *self = (struct transfer *)transfer;
 	curl_multi_remove_handle(self->shard->multi, self->easy);
 	http_transfer_refuse(self, failure, detail);
 	http_transfer_finish(self, CURLE_OPERATION_TIMEDOUT);
+}
+
+void http_transfer_resume(struct http_transfer *transfer)
+{
+	struct transfer *self = (struct transfer *)transfer;
+	self->room = self->response->body ? self->room : 0;
+	curl_easy_pause(self->easy, CURLPAUSE_CONT);
 }

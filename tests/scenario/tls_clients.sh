@@ -2,20 +2,8 @@
 # shellcheck shell=bash
 # weir shows a server that asks for it a certificate of its own, but no other origin to which a redirect leads; and takes
 # a server by the name in tls.server_name where the URL has its address.
-key() {
-	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
-}
-
-# certificate NAME SUBJECT-ALT-NAME: of the authority.
-certificate() {
-	key "$1"
-	openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
-	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out "$1.pem" \
-		-extfile <(echo "subjectAltName=$2") 2>/dev/null
-}
-
-key ca
-openssl req -x509 -key ca.key -subj /CN=authority -days 2 -out ca.pem
+. "$TREE/tests/support/servers.sh"
+authority
 certificate good IP:127.0.0.1
 certificate named DNS:named.example
 certificate client DNS:client.example

@@ -194,8 +194,6 @@ static int read_page(struct sql_pages *pages, struct weir_error *err, weir_nsec 
 	}
 	pages->is_last = !more;
 	choose_size(pages);
-	if (more && pages->ops->ahead)
-		pages->ops->ahead(pages->db, key_at(pages, pages->n - 1), pages->ask + 1);
 	return 0;
 }
 

@@ -54,9 +54,6 @@ struct sql_pages_ops {
 	int (*read)(void *db, const char *from, size_t n, struct sql_pages *pages, struct weir_error *err,
 		    weir_nsec deadline);
 
-	/* The next read will be this one, unless all ends: it may be begun.  NULL: it is not. */
-	void (*ahead)(void *db, const char *from, size_t n);
-
 	/* How many rows there are behind `behind`, if that is known within a second; *ret_exact, or an estimate; -1. */
 	int64_t (*count)(void *db, const char *behind, bool *ret_exact);
 };

@@ -4,8 +4,7 @@
  * row_to_json has it: with all the digits of a bigint or numeric.
  *
  * A page is a transaction of its own, read only, that is over before an item of it is used: nothing holds back the
- * server's vacuum.  While its items are used a fiber reads the next one, so that the server does not wait for weir, nor
- * weir for the server.  A key travels as text, and the server makes of it what the column is.  A server that is away is
+ * server's vacuum.  A key travels as text, and the server makes of it what the column is.  A server that is away is
  * waited for, as long as it takes.
  */
 #include <inttypes.h>
@@ -28,15 +27,6 @@ struct postgres_source_config {
 	struct sql_source_config rows;
 };
 
-/* The page that is read ahead. */
-struct page_ahead {
-	struct weir_group *group; /* of its fiber */
-	char from[160];
-	size_t n; /* 0: there is none */
-	struct pg_result *result;
-	int code;
-};
-
 struct postgres_source {
 	struct sql_pages pages;
 	const struct postgres_source_config *config;
@@ -45,7 +35,6 @@ struct postgres_source {
 	struct buf first_sql, next_sql;
 	char type[128]; /* of the key, as SQL */
 	char identity[80];
-	struct page_ahead ahead;
 };
 
 /* 42501 and others of the client's faults say what is wrong in the server's words; where is ours to say. */
@@ -266,65 +255,13 @@ static int read_page(struct postgres_source *source, const char *from, size_t n,
 	return code ? fail(source, &why, code, err) : 0;
 }
 
-static int read_in_fiber(void *arg)
-{
-	struct postgres_source *source = arg;
-	struct page_ahead *ahead = &source->ahead;
-	ahead->code = read_page(source, ahead->from, ahead->n, &ahead->result, NULL);
-	return 0;
-}
-
-/* Where it cannot be, the page is read when it is needed. */
-static void begin_ahead(void *db, const char *from, size_t n)
-{
-	struct postgres_source *source = db;
-	struct page_ahead *ahead = &source->ahead;
-	snprintf(ahead->from, sizeof ahead->from, "%s", from);
-	ahead->n = n;
-	ahead->code = WEIR_ENOMEM; /* unless the fiber runs */
-	if (weir_group_spawn(ahead->group, read_in_fiber, source, WEIR_FOREVER))
-		ahead->n = 0;
-}
-
-/* 1: *ret_result is the page; 0: there is none, or reading it has failed, and will fail again if there is a reason. */
-static int take_ahead(struct page_ahead *ahead, const char *from, size_t n, struct pg_result **ret_result,
-		      weir_nsec deadline)
-{
-	int code = ahead->n ? weir_group_wait(ahead->group, deadline) : 0;
-	if (code == WEIR_ETIMEDOUT || code == WEIR_EAGAIN || code == WEIR_ECANCELED || !ahead->n)
-		return code;
-	bool is_it = !ahead->code && from && n == ahead->n && strcmp(from, ahead->from) == 0;
-	if (is_it)
-		*ret_result = ahead->result;
-	else
-		pg_free(ahead->result);
-	ahead->result = NULL;
-	ahead->n = 0;
-	return is_it;
-}
-
-static void close_ahead(struct page_ahead *ahead)
-{
-	if (ahead->group) {
-		weir_shield_enter();
-		weir_group_cancel(ahead->group);
-		weir_group_wait(ahead->group, WEIR_FOREVER);
-		weir_shield_leave();
-	}
-	weir_group_free(ahead->group);
-	pg_free(ahead->result);
-}
-
-/* Of a page that is not read ahead the deadline does not count: one that comes too late would come too late again. */
+/* The deadline does not count: an answer that comes too late would be asked for again, and come too late again. */
 static int read_rows(void *db, const char *from, size_t n, struct sql_pages *pages, struct weir_error *err,
 		     weir_nsec deadline)
 {
-	struct postgres_source *source = db;
 	struct pg_result *result = NULL;
-	int code = take_ahead(&source->ahead, from, n, &result, deadline);
-	if (code < 0)
-		return weir_error_set(err, code, "%s", weir_strerror(code));
-	code = code ? 0 : read_page(source, from, n, &result, err);
+	(void)deadline;
+	int code = read_page(db, from, n, &result, err);
 	if (code)
 		return code;
 	bool is_full = (size_t)pg_rows(result) == n;
@@ -383,14 +320,13 @@ static int64_t count_rows(void *db, const char *behind, bool *ret_exact)
 	return rows;
 }
 
-static const struct sql_pages_ops page_ops = {.read = read_rows, .ahead = begin_ahead, .count = count_rows};
+static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_rows};
 
 /* ---- the port */
 
 static void close_postgres(struct source *handle)
 {
 	struct postgres_source *source = (struct postgres_source *)handle;
-	close_ahead(&source->ahead);
 	pg_close(source->pg);
 	sql_pages_fini(&source->pages);
 	buf_fini(&source->first_sql);
@@ -407,8 +343,7 @@ static int open_postgres(const void *config, struct source **ret_source, struct 
 	sql_pages_init(&source->pages, &source->config->rows, &page_ops, source);
 	const struct pg_options opts = {
 		.url = source->config->url, .reads = true, .unprepared = !source->config->prepared};
-	int code = weir_group_new(NULL, &source->ahead.group);
-	code = code ? weir_error_set(err, code, "out of memory") : pg_open(&opts, &source->pg, err);
+	int code = pg_open(&opts, &source->pg, err);
 	if (!code)
 		code = prepare(source, err);
 	if (code)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What shard.c, transfer.c, head.c, failure.c and transfers.c share: the only files that know libcurl, but for those
- * that take URLs and dates apart with it. */
+/* What shard.c, transfer.c, handle.c, head.c, failure.c and transfers.c share: the only files that know libcurl, but
+ * for those that take URLs and dates apart with it. */
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
@@ -100,6 +100,10 @@ static inline void http_transfer_refuse(struct transfer *self, enum http_failure
 	self->failure = failure;
 	self->detail = detail;
 }
+
+/* Tells libcurl what all requests of a transfer have in common; and what this one wants.  WEIR_ENOMEM. */
+void http_handle_init(struct transfer *self);
+int http_handle_set(struct transfer *self, const struct http_request *request, const struct http_route *route);
 
 /* CURLOPT_HEADERFUNCTION, with the transfer as its argument. */
 size_t http_head_line(char *line, size_t one, size_t n, void *arg);

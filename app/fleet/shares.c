@@ -16,6 +16,13 @@ uint64_t fleet_share_now(const struct fleet_share *share, weir_nsec now)
 void fleet_share_ask(struct fleet_share *share, weir_nsec now)
 {
 	share->holds = least(fleet_share_now(share, now), share->wants);
+	if (now < share->steady)
+		share->wants = share->holds;
+}
+
+void fleet_share_connected(struct fleet_share *share, weir_nsec now)
+{
+	share->steady = now + FLEET_SHARE_LIFE;
 }
 
 void fleet_share_hear(struct fleet_share *share, uint64_t granted, weir_nsec sent)

@@ -32,6 +32,7 @@ struct fleet_share {
 	uint64_t holds;    /* the last grant, or what was kept of it */
 	weir_nsec until;   /* its end */
 	uint64_t wants;
+	weir_nsec steady; /* until then it wants no more than it holds */
 };
 
 /* What somebody else says of itself. */
@@ -46,6 +47,10 @@ uint64_t fleet_share_now(const struct fleet_share *share, weir_nsec now);
 /* Finds what the worker of that name is to want, as far as it has heard of the n others.  After an answer: in how long
  * to meet again, FLEET_MEETING at most.  Less, if others wait for what this worker holds, or have what it waits for. */
 weir_nsec fleet_share_plan(struct fleet_share *share, const char *own_name, const struct fleet_claim *others, size_t n);
+
+/* The connection to the broker is new: a failover may have made it forget what others hold.  So until that has ended,
+ * this worker wants no more than it has.  Also when it joins a run; not when it has begun it. */
+void fleet_share_connected(struct fleet_share *share, weir_nsec now);
 
 /* Before share->wants is told to the broker: gives up what is over it.  share->holds is told, too, or what is still in
  * use of an earlier share, if that is more. */

@@ -209,6 +209,7 @@ static void join(size_t i)
 	snprintf(worker->name, sizeof worker->name, "w%zu", i);
 	worker->running = true;
 	worker->share = (struct fleet_share){.needs = world.capacity};
+	fleet_share_connected(&worker->share, weir_now());
 	worker->claims = calloc(MOST, sizeof *worker->claims);
 	ck_assert_int_eq(fleet_watch_new(worker->name, 60 * WEIR_SEC, &worker->watch), 0);
 	spawn(world.group, work, worker);

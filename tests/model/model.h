@@ -25,8 +25,8 @@ enum {
 	NAME_BYTES = 64,
 	CLASSES = 2,
 	TICK_MS = 20,      /* of the clocks of the processes */
-	CALM_FROM = 20000, /* from this tick on no more trouble, so that it can come to its end */
-	TICKS_MOST = 60000,
+	CALM_FROM = 10000, /* from this tick on no more trouble, so that it can come to its end */
+	TICKS_MOST = 25000,
 };
 
 /* What a trial is about. */

@@ -34,10 +34,7 @@ static const struct mutant mutants[] = {
 	 "settled = settled + call('XACK', key, 'w', unpack(list)) call('XDEL', key, unpack(list)) if true then "
 	 "elseif true then\n"},
 	{"sweep", "stranger", REDIS_SWEEP, "call('XDEL', stream, id)\n      put_back(entry)", ""},
-	{"fence", "rollback", REDIS_SCRIPTS, "if not is_alive(ARGV[2]) then return {'FENCED'} end",
-	 "if not is_alive(ARGV[2]) then call('HSET', ALIVE, ARGV[2], 0) end"},
 	{"deaths", "poison", REDIS_REAP, "entry.d = tonumber(entry.d) + 1", "entry.d = tonumber(entry.d)"},
-	{"licence", "key", REDIS_RETRY, "call('XACK', stream, 'w', id)\n", ""},
 	{"shares", "key", REDIS_MEET, "math.min(tonumber(wants), free)", "tonumber(wants)"},
 	{"late", "key", REDIS_MEET, "if number <= tonumber(call('HGET', ALIVE, worker)) then return {'LATE'} end", ""},
 };

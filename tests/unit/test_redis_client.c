@@ -6,6 +6,7 @@
 #include "data/secret.h"
 #include "redis/url.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <weir/io.h>
@@ -350,9 +351,44 @@ static void stop_fake(struct fake *fake, struct weir_group *group)
 	close(fake->listener);
 }
 
+/* On a port of this machine, which "localhost" may stand for last. */
+static unsigned move_to_port(struct fake *fake)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, n), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+	if (fake) {
+		ck_assert_int_eq(listen(fd, 8), 0);
+		ck_assert_int_eq(dup2(fd, fake->listener), fake->listener);
+	}
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
 static struct redis_options options_of(const struct fake *fake)
 {
 	return (struct redis_options){.url = test_format("redis+unix://%s", fake->socket)};
+}
+
+LOOP_TEST(redis_is_found_by_name_and_port)
+{
+	static const char *const answers[] = {hello, "+PONG\r\n", NULL};
+	struct fake fake;
+	struct weir_error err;
+	struct weir_group *group = start_fake(&fake, answers);
+	struct redis_options opts = {.url = test_format("redis://localhost:%u", move_to_port(&fake))};
+	struct redis *redis = open_redis(&opts);
+	freeReplyObject(SAY(redis, "PING"));
+	ck_assert_str_eq(redis_name(redis), opts.url + strlen("redis://"));
+	redis_close(redis);
+	stop_fake(&fake, group);
+	opts.url = test_format("redis://:hunter22@127.0.0.1:%u", move_to_port(NULL));
+	ck_assert_int_eq(redis_open(&opts, &redis, &err, WEIR_FOREVER), -ECONNREFUSED);
+	ck_assert_ptr_ne(strstr(err.text, "127.0.0.1:"), NULL);
+	ck_assert_ptr_eq(strstr(err.text, "hunter22"), NULL);
+	secret_clear();
 }
 
 LOOP_TEST(redis_that_is_too_old_is_refused)

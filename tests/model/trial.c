@@ -70,6 +70,8 @@ static void begin_world(struct world *world, const struct trial *trial)
 	world->slots = 1 + (unsigned)below(world, SLOTS_MOST);
 	world->most = (unsigned)one_of(world, 8, 20, 100);
 	world->lease = (weir_nsec)one_of(world, 2, 4, 12) * WEIR_SEC;
+	if (setup->poison) /* so long that nobody who is alive is taken out, which would be a death, too */
+		world->lease = 12 * WEIR_SEC;
 	world->deaths = setup->poison ? 5 : 1000;
 	world->lost_requests = one_of(world, 0, .02, .1);
 	world->lost_answers = one_of(world, 0, .02, .1);

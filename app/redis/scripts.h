@@ -9,6 +9,7 @@
  *     shares    hash: worker -> what it holds and needs of each limit (fleet/shares.h)
  *     retries   sorted set: item -> when its next attempt is due
  *     waiting   hash: item -> the item, while it is in `retries`
+ *     kept      hash: item -> `s` and `m` that are to come back if its worker dies (keep.lua)
  *     letters   hash: item -> the item, as a dead letter
  *     suspect   stream: items with which two workers or more have died; a worker has one of them at a time
  *     returned  stream: items that came back
@@ -41,7 +42,9 @@ enum redis_script_name {
 	REDIS_BURY,
 	REDIS_DONE,
 	REDIS_ENQ,
+	REDIS_FORGET,
 	REDIS_GIVE,
+	REDIS_KEEP,
 	REDIS_KILL,
 	REDIS_MEET,
 	REDIS_MOVE,
@@ -60,7 +63,7 @@ extern const char *const redis_script_texts[REDIS_SCRIPTS];
 /* The keys of a queue, in the order in which the scripts have them; then one `fresh:` for each class. */
 #define REDIS_KEYS                                                                                                     \
 	{                                                                                                              \
-		"run", "alive", "who", "shares", "retries", "waiting", "letters", "suspect", "returned"                \
+		"run", "alive", "who", "shares", "retries", "waiting", "kept", "letters", "suspect", "returned"        \
 	}
 
 #endif

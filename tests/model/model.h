@@ -22,6 +22,7 @@ enum {
 	SLOTS_MOST = 12,
 	PROCESSES_MOST = 8,
 	KEYS_MOST = 12,
+	FIRST_STREAM = 8, /* of the keys; before it are the letters */
 	NAME_BYTES = 64,
 	CLASSES = 2,
 	TICK_MS = 20,      /* of the clocks of the processes */

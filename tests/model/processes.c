@@ -157,7 +157,7 @@ static void block(struct process *self)
 	redis_add_text(&command, "COUNT");
 	redis_add_text(&command, "1");
 	redis_add_text(&command, "STREAMS");
-	redis_add_text(&command, world->keys[9]);
+	redis_add_text(&command, world->keys[FIRST_STREAM + 2]);
 	redis_add_text(&command, ">");
 	if (chance(world, world->late)) {
 		struct late_call *late = calloc(1, sizeof *late);
@@ -284,6 +284,22 @@ static void write_rows(struct process *self)
 	}
 }
 
+/* What comes back is the same here, but must not be left behind. */
+static void keep(struct process *self)
+{
+	if (!self->held_count) {
+		model_pause(self);
+		return;
+	}
+	struct redis_command rest = {0};
+	begin(self, &rest);
+	add_entry(&rest, &self->held[0]);
+	redis_add_number(&rest, self->held[0].attempts);
+	redisReply *reply = model_call(self, REDIS_KEEP, &rest);
+	redis_command_fini(&rest);
+	accepted(self, reply);
+}
+
 static void give_back(struct process *self)
 {
 	if (self->held_count && !self->held[0].ready)
@@ -390,7 +406,7 @@ static void sweep(struct process *self)
 {
 	for (int stream = 1; stream <= 2 + CLASSES && !self->killed; stream++) {
 		char from[48] = "-";
-		if (stream > (int)self->world->key_count - 7)
+		if (stream > (int)self->world->key_count - FIRST_STREAM)
 			return;
 		while (*from && !self->killed) {
 			struct redis_command rest = {0};
@@ -414,8 +430,8 @@ static void sweep(struct process *self)
 static void audit(struct process *self)
 {
 	struct world *world = self->world;
-	for (int stream = 1; stream <= (int)world->key_count - 7; stream++) {
-		const char *key = world->keys[6 + stream];
+	for (int stream = 1; stream <= (int)world->key_count - FIRST_STREAM; stream++) {
+		const char *key = world->keys[FIRST_STREAM - 1 + stream];
 		redisReply *mine = MODEL_SAY(world, "XPENDING", key, "w", "-", "+", "100", self->name);
 		for (size_t i = 0; mine && mine->type == REDIS_REPLY_ARRAY && i < mine->elements; i++) {
 			const char *id = mine->element[i]->element[0]->str;
@@ -459,7 +475,7 @@ static void act(struct process *self)
 	else if (what < 60 && self->world->setup->stranger)
 		sweep(self);
 	else if (what < 61)
-		audit(self);
+		below(self->world, 2) ? audit(self) : keep(self);
 	else if (what < 63)
 		block(self);
 	else

@@ -161,7 +161,7 @@ static void roll_back(struct world *world)
 
 static void be_strange(struct world *world)
 {
-	const char *key = world->keys[7 + below(world, world->key_count - 7)];
+	const char *key = world->keys[FIRST_STREAM + below(world, world->key_count - FIRST_STREAM)];
 	world->stats.strange++;
 	if (!below(world, 4)) {
 		freeReplyObject(MODEL_SAY(world, "XGROUP", "DESTROY", key, "w"));
@@ -326,10 +326,14 @@ static void judge(struct world *world)
 	if (all.produced != world->items)
 		find(world, "%lld of %u were produced", all.produced, world->items);
 	look_at_accounts(world);
+	redisReply *kept = MODEL_SAY(world, "HLEN", world->keys[FIRST_STREAM - 2]);
+	if (kept && kept->integer && !world->setup->stranger)
+		find(world, "what was kept of %lld items is left", kept->integer);
+	freeReplyObject(kept);
 	for (unsigned item = 1; item <= world->items; item++) {
 		char number[16];
 		snprintf(number, sizeof number, "%u", item);
-		redisReply *letter = MODEL_SAY(world, "HEXISTS", world->keys[6], number);
+		redisReply *letter = MODEL_SAY(world, "HEXISTS", world->keys[FIRST_STREAM - 1], number);
 		judge_item(world, item, letter && letter->integer);
 		freeReplyObject(letter);
 	}

@@ -116,7 +116,7 @@ static const char *take(struct queue *queue, const char *most, const char *fresh
 static const char *id_of(struct queue *queue, int stream, const char *item)
 {
 	static const char *const keys[] = REDIS_KEYS;
-	const char *key = stream < STREAM_FRESH ? test_format("weir:{q}:%s", keys[6 + stream])
+	const char *key = stream < STREAM_FRESH ? test_format("weir:{q}:%s", keys[7 + stream])
 						: test_format("weir:{q}:fresh:%d", stream - STREAM_FRESH);
 	redisReply *all = SAY(queue->redis, "XRANGE", key, "-", "+");
 	const char *id = "";
@@ -143,6 +143,10 @@ LOOP_TEST(redis_queue_is_begun_once_and_joined)
 	ck_assert_int_eq(reply->element[2]->element[0]->integer, 0);
 	ck_assert_int_eq(reply->element[2]->element[5]->integer, 0);
 	freeReplyObject(reply);
+	expect(run_script(&queue, REDIS_FORGET, (const char *const[]){"run1", NULL}), "MOVED", -1);
+	expect(run_script(&queue, REDIS_FORGET, (const char *const[]){"run2", NULL}), "OK", -1);
+	expect(run_script(&queue, REDIS_ACCOUNT, (const char *const[]){NULL}), "NONE", -1);
+	ck_assert_str_ne(name_in(START(&queue, "", "run3", "submit", REDIS_FORMAT)), other); /* tickets go on */
 	freeReplyObject(SAY(queue.redis, "FLUSHALL"));
 	expect(RUN(&queue, REDIS_TAKE, "1", "0", "0"), "RESET", -1);
 	expect(run_script(&queue, REDIS_ACCOUNT, (const char *const[]){NULL}), "NONE", -1);
@@ -273,6 +277,40 @@ LOOP_TEST(redis_queue_buries_what_its_workers_die_of)
 	redisReply *letters = SAY(queue.redis, "HKEYS", "weir:{q}:letters");
 	ck_assert_uint_eq(letters->elements, 1);
 	freeReplyObject(letters);
+	end_queue(&queue);
+}
+
+static const char *meta_of(struct queue *queue)
+{
+	redisReply *reply = RUN(queue, REDIS_TAKE, "9", "0", "0");
+	const redisReply *fields = reply->element[2]->element[0]->element[2];
+	const char *meta = test_format("%s", fields->element[1]->str);
+	ck_assert_str_eq(fields->element[0]->str, "m");
+	freeReplyObject(reply);
+	return meta;
+}
+
+LOOP_TEST(redis_queue_keeps_what_an_item_has_got)
+{
+	struct queue queue = begin_queue(1);
+	const char *submit = queue.worker;
+	put(&queue, "0");
+	queue.worker = name_in(START(&queue, "run1", "run1", "work", REDIS_FORMAT));
+	ck_assert_str_eq(meta_of(&queue), "m");
+	const char *id = id_of(&queue, STREAM_FRESH, "1");
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "half of it\nis done"), "OK", 1);
+	const char *victim = queue.worker;
+	queue.worker = submit;
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "not mine"), "OK", 0);
+	expect(RUN(&queue, REDIS_KILL, victim, "0"), "OK", 1);
+	expect(RUN(&queue, REDIS_REAP, "100", "5"), "OK", 1);
+	ck_assert_str_eq(meta_of(&queue), "half of it\nis done");
+	id = id_of(&queue, STREAM_RETURNED, "1");
+	expect(RUN(&queue, REDIS_KEEP, "2", id, "all"), "OK", 1);
+	expect(RUN(&queue, REDIS_DONE, "succeeded", "2", id), "OK", 1);
+	redisReply *left = SAY(queue.redis, "EXISTS", "weir:{q}:kept");
+	ck_assert_int_eq(left->integer, 0);
+	freeReplyObject(left);
 	end_queue(&queue);
 }
 

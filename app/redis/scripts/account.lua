@@ -1,4 +1,4 @@
 #!lua flags=no-writes,allow-stale
 -- What is known of the run, for who only looks.  No ARGV.  Answers its hash, and the accounts; or NONE.
-if call('EXISTS', RUN) == 0 then return {'NONE'} end
+if not call('HGET', RUN, 'run') then return {'NONE'} end
 return {'OK', call('HGETALL', RUN), accounts()}

@@ -21,6 +21,11 @@ for fate, streams in pairs(ids) do
       settled = settled + call('XDEL', key, unpack(list))
     end
   end
+  if call('EXISTS', KEPT) == 1 then
+    for _, list in pairs(streams) do
+      for _, id in ipairs(list) do call('HDEL', KEPT, number_of(id)) end
+    end
+  end
   if settled > 0 then call('HINCRBY', RUN, fate, settled) end
   n = n + settled
 end

@@ -1,7 +1,7 @@
 -- In front of each script.  scripts.h has the keys, and what an entry is.
-local RUN, ALIVE, WHO, SHARES, RETRIES, WAITING, LETTERS = unpack(KEYS, 1, 7)
+local RUN, ALIVE, WHO, SHARES, RETRIES, WAITING, KEPT, LETTERS = unpack(KEYS, 1, 8)
 local SUSPECT, RETURNED, FRESH = 1, 2, 3
-local STREAMS = {unpack(KEYS, 8)}
+local STREAMS = {unpack(KEYS, 9)}
 local MOST_BYTES = 4194304
 local call = redis.call
 
@@ -43,12 +43,17 @@ local function now()
   return clock + ahead
 end
 
--- An entry as a map with its number, or nil.
+-- An entry that goes elsewhere, as a map with its number and what was kept of it; nil: it is not there.
 local function entry_of(stream, id)
   local found = call('XRANGE', stream, id, id)
   if not found[1] then return nil end
   local entry = fields_of(found[1][2])
   entry.n = number_of(id)
+  local kept = call('HGET', KEPT, entry.n)
+  if kept then
+    call('HDEL', KEPT, entry.n)
+    entry.s, entry.m = string.match(kept, '^(%d+) (.*)$')
+  end
   return entry
 end
 
@@ -67,6 +72,14 @@ local function bury(entry, letter)
   call('HSET', LETTERS, entry.n, cmsgpack.pack({m = entry.m, d = entry.d, c = entry.c, t = entry.t, s = entry.s,
     b = entry.b, l = letter}))
   call('HINCRBY', RUN, 'dead', 1)
+end
+
+-- Removes all of a run but its tickets, so that no name and no id of it is used again.
+local function clear()
+  local format, latest = call('HGET', RUN, 'format'), ticket()
+  call('UNLINK', unpack(KEYS))
+  call('HSET', RUN, 'ticket', latest)
+  if format then call('HSET', RUN, 'format', format) end
 end
 
 -- Items that are not settled.

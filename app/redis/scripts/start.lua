@@ -11,10 +11,8 @@ end
 local producer = call('HGET', RUN, 'producer')
 if role == 'submit' and have == run and producer and is_alive(producer) then return {'BUSY', producer} end
 if have ~= run then
-  -- Tickets go on, so that no name and no id of an earlier run is used again.
-  local latest = ticket()
-  call('UNLINK', unpack(KEYS))
-  call('HSET', RUN, 'format', format, 'run', run, 'ticket', latest, 'cursor', '', 'source', '', 'produced', 0,
+  clear()
+  call('HSET', RUN, 'format', format, 'run', run, 'cursor', '', 'source', '', 'produced', 0,
     'succeeded', 0, 'dropped', 0, 'dead', 0, 'sealed', 0)
 end
 make_groups()

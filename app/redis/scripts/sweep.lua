@@ -16,8 +16,7 @@ while seen < most and bytes < MOST_BYTES do
   for _, item in ipairs(found) do
     local id = item[1]
     if #call('XPENDING', stream, 'w', id, id, 1) == 0 then
-      local entry = fields_of(item[2])
-      entry.n = number_of(id)
+      local entry = entry_of(stream, id)
       call('XDEL', stream, id)
       put_back(entry)
       n = n + 1

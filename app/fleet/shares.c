@@ -55,7 +55,8 @@ static uint64_t find_level(const struct fleet_share *share, const struct fleet_c
 	}
 }
 
-weir_nsec fleet_share_plan(struct fleet_share *share, const char *own_name, const struct fleet_claim *others, size_t n)
+weir_nsec fleet_share_plan(struct fleet_share *share, const char *own_name, const struct fleet_claim *others, size_t n,
+			   weir_nsec now)
 {
 	uint64_t rest = 0, level = find_level(share, others, n, &rest), before = 0, held = share->holds;
 	bool in_excess = false;
@@ -67,6 +68,8 @@ weir_nsec fleet_share_plan(struct fleet_share *share, const char *own_name, cons
 	}
 	share->wants = share->needs <= level ? least(share->needs, share->capacity) : level + (before < rest);
 	bool more = share->wants > share->holds;
+	if (more && now < share->steady)
+		return share->steady - now < FLEET_MEETING ? share->steady - now : FLEET_MEETING;
 	if (share->wants < share->holds || (more && held < share->capacity))
 		return 0;
 	return more && in_excess ? FLEET_MEETING / 4 : FLEET_MEETING;

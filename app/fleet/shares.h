@@ -46,7 +46,8 @@ uint64_t fleet_share_now(const struct fleet_share *share, weir_nsec now);
 
 /* Finds what the worker of that name is to want, as far as it has heard of the n others.  After an answer: in how long
  * to meet again, FLEET_MEETING at most.  Less, if others wait for what this worker holds, or have what it waits for. */
-weir_nsec fleet_share_plan(struct fleet_share *share, const char *own_name, const struct fleet_claim *others, size_t n);
+weir_nsec fleet_share_plan(struct fleet_share *share, const char *own_name, const struct fleet_claim *others, size_t n,
+			   weir_nsec now);
 
 /* The connection to the broker is new: a failover may have made it forget what others hold.  So until that has ended,
  * this worker wants no more than it has.  Also when it joins a run; not when it has begun it. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_OF_LIMIT = 100 };
+enum { CAPACITY = 100 };
 
 /* Fills what all calls begin with, and the worker. */
 static void begin(const struct process *self, struct redis_command *rest)
@@ -68,7 +68,7 @@ static bool join(struct process *self, unsigned *ret_cursor, bool *ret_sealed)
 		self->watch = NULL;
 		if (fleet_watch_new(self->name, world->lease, &self->watch))
 			abort();
-		self->share = (struct fleet_share){.capacity = RECORD_OF_LIMIT, .needs = RECORD_OF_LIMIT};
+		self->share = (struct fleet_share){.capacity = CAPACITY, .needs = CAPACITY};
 		fleet_share_connected(&self->share, model_clock(self));
 	}
 	freeReplyObject(reply);
@@ -341,7 +341,7 @@ static void note_meeting(struct process *self, const redisReply *reply, weir_nse
 		claims[m++] = (struct fleet_claim){all->element[i]->str, (uint64_t)all->element[i + 1]->integer,
 						   (uint64_t)all->element[i + 2]->integer};
 	fleet_share_hear(&self->share, (uint64_t)limit->element[1]->integer, sent);
-	fleet_share_plan(&self->share, self->name, claims, m);
+	fleet_share_plan(&self->share, self->name, claims, m, model_clock(self));
 }
 
 /* Ended shares: of those whose number stands still, as far as this process knows any. */
@@ -364,14 +364,14 @@ static void meet(struct process *self)
 {
 	struct redis_command rest = {0};
 	weir_nsec sent = model_clock(self);
-	self->share.needs = below(self->world, 3) ? RECORD_OF_LIMIT : below(self->world, 30);
+	self->share.needs = below(self->world, 3) ? CAPACITY : below(self->world, 30);
 	fleet_share_ask(&self->share, sent);
 	begin(self, &rest);
 	redis_add_number(&rest, (int64_t)++self->number);
 	redis_add_text(&rest, "");
 	redis_add_text(&rest, "1");
 	redis_add_text(&rest, "rate");
-	redis_add_number(&rest, RECORD_OF_LIMIT);
+	redis_add_number(&rest, CAPACITY);
 	redis_add_number(&rest, (int64_t)self->share.holds);
 	redis_add_number(&rest, (int64_t)self->share.wants);
 	redis_add_number(&rest, (int64_t)self->share.needs);

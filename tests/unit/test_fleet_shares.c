@@ -22,7 +22,7 @@ static struct fleet_claim claim(const char *name, uint64_t needs)
 static uint64_t fair(uint64_t capacity, uint64_t needs, const char *name, const struct fleet_claim *others, size_t n)
 {
 	struct fleet_share share = {.capacity = capacity, .needs = needs};
-	fleet_share_plan(&share, name, others, n);
+	fleet_share_plan(&share, name, others, n, 0);
 	return share.wants;
 }
 
@@ -38,6 +38,25 @@ TEST(fleet_share_is_what_is_needed_or_an_equal_part)
 	ck_assert_uint_eq(fair(1, 1, "a", others, 3), 1);
 	ck_assert_uint_eq(fair(1, 1, "z", others, 3), 0);
 	ck_assert_uint_eq(fair(500, 0, "z", others, 3), 0);
+}
+
+TEST(fleet_share_says_when_to_meet_again)
+{
+	const struct fleet_claim hungry = {"b", 500, 500}, modest = {"b", 100, 100};
+	struct fleet_share share = {.capacity = 500, .needs = 500, .holds = 500};
+	ck_assert_int_eq(fleet_share_plan(&share, "a", &modest, 1, 0), 0); /* it holds too much */
+	ck_assert_uint_eq(share.wants, 400);
+	fleet_share_ask(&share, 0);
+	fleet_share_hear(&share, 400, 0);
+	ck_assert_int_eq(fleet_share_plan(&share, "a", &modest, 1, 0), FLEET_MEETING);
+	ck_assert_uint_eq(fleet_share_now(&share, FLEET_SHARE_LIFE - 1), 400);
+	ck_assert_uint_eq(fleet_share_now(&share, FLEET_SHARE_LIFE), 0);
+	share.holds = 0;
+	ck_assert_int_eq(fleet_share_plan(&share, "a", &modest, 1, 0), 0);                 /* it could get more */
+	ck_assert_int_eq(fleet_share_plan(&share, "a", &hungry, 1, 0), FLEET_MEETING / 4); /* it soon can */
+	fleet_share_connected(&share, 0);
+	ck_assert_int_eq(fleet_share_plan(&share, "a", &modest, 1, 0), FLEET_MEETING); /* not yet */
+	ck_assert_int_eq(fleet_share_plan(&share, "a", &modest, 1, WEIR_SEC), FLEET_SHARE_LIFE - WEIR_SEC);
 }
 
 TEST(fleet_shares_add_up_to_the_limit)
@@ -161,7 +180,7 @@ static void write_message(struct worker *self, struct message *message)
 		message->ended[message->ended_count++] = (size_t)atoi(name + 1);
 	}
 	self->share.capacity = world.capacity;
-	fleet_share_plan(&self->share, self->name, self->claims, self->claim_count);
+	fleet_share_plan(&self->share, self->name, self->claims, self->claim_count, weir_now());
 	fleet_share_ask(&self->share, weir_now());
 	message->number = ++self->number;
 	message->holds = self->share.holds;
@@ -184,7 +203,7 @@ static weir_nsec meet(struct worker *self)
 		note_claims(self);
 		travel(self);
 		fleet_share_hear(&self->share, (uint64_t)granted, sent);
-		return fleet_share_plan(&self->share, self->name, self->claims, self->claim_count);
+		return fleet_share_plan(&self->share, self->name, self->claims, self->claim_count, weir_now());
 	}
 	return FLEET_MEETING;
 }

@@ -76,10 +76,9 @@ end
 
 -- Removes all of a run but its tickets, so that no name and no id of it is used again.
 local function clear()
-  local format, latest = call('HGET', RUN, 'format'), ticket()
+  local latest = ticket()
   call('UNLINK', unpack(KEYS))
   call('HSET', RUN, 'ticket', latest)
-  if format then call('HSET', RUN, 'format', format) end
 end
 
 -- Items that are not settled.

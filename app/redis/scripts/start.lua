@@ -5,9 +5,8 @@
 local was, worker, run, role, format, plan, file, source, record = unpack(ARGV)
 local have = call('HGET', RUN, 'run') or ''
 if have ~= was and have ~= run then return {'MOVED', have} end
-if call('HGET', RUN, 'format') and call('HGET', RUN, 'format') ~= format then
-  return {'FORMAT', call('HGET', RUN, 'format')}
-end
+local has_format = call('HGET', RUN, 'format')
+if have ~= '' and has_format ~= format then return {'FORMAT', has_format} end
 local producer = call('HGET', RUN, 'producer')
 if role == 'submit' and have == run and producer and is_alive(producer) then return {'BUSY', producer} end
 if have ~= run then

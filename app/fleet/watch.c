@@ -30,11 +30,12 @@ static struct member *member_of(const struct weir_table_node *node)
 
 int fleet_watch_new(const char *own_name, weir_nsec lease, struct fleet_watch **ret_watch)
 {
-	struct fleet_watch *watch = calloc(1, sizeof *watch + strlen(own_name) + 1);
+	size_t bytes = strlen(own_name) + 1;
+	struct fleet_watch *watch = calloc(1, sizeof *watch + bytes);
 	if (!watch)
 		return WEIR_ENOMEM;
 	watch->lease = lease;
-	strcpy(watch->own_name, own_name);
+	memcpy(watch->own_name, own_name, bytes);
 	*ret_watch = watch;
 	return 0;
 }
@@ -71,12 +72,13 @@ static struct member *find(const struct fleet_watch *watch, const char *name)
 
 static struct member *add(struct fleet_watch *watch, const char *name)
 {
-	struct member *member = calloc(1, sizeof *member + strlen(name) + 1);
+	size_t bytes = strlen(name) + 1;
+	struct member *member = calloc(1, sizeof *member + bytes);
 	if (!member || weir_table_reserve(&watch->members)) {
 		free(member);
 		return NULL;
 	}
-	strcpy(member->name, name);
+	memcpy(member->name, name, bytes);
 	weir_table_add(&watch->members, &member->node, weir_hash_text(0, name));
 	return member;
 }

@@ -31,8 +31,8 @@ enum { READS_AT_ONCE = 16, SPARE_CALLS = 64 };
 struct call {
 	STAILQ_ENTRY(call) next;
 	struct weir_event *done;
-	uint64_t begins; /* which byte of the connection is its first */
-	redisReply *reply;
+	uint64_t begins;   /* which byte of the connection is its first */
+	redisReply *reply; /* NULL with the code of a failure */
 	int code;
 	bool abandoned;
 };
@@ -325,7 +325,7 @@ static int call_with(struct redis *redis, const struct redis_command *head, cons
 	redisReply *reply = call->reply;
 	code = call->code;
 	retire_call(redis, call);
-	if (code)
+	if (!reply)
 		return weir_error_set(err, code, "%s", redis->wire.trouble.text);
 	if (reply->type == REDIS_REPLY_ERROR)
 		return fail_call(redis, reply, err);

@@ -127,7 +127,7 @@ static int connect_tcp(const struct redis_url *url, int *ret_fd, struct weir_err
 		return weir_error_set(err, code, "out of memory");
 	code = weir_offload_owned(look_up, lookup, release_lookup, deadline);
 	if (code == WEIR_ENOMEM)
-		release_lookup(lookup); /* the pool never took its share */
+		atomic_store(&lookup->owners, 1); /* the pool never took its share */
 	const char *why = code ? weir_strerror(code) : lookup->failure ? gai_strerror(lookup->failure) : NULL;
 	if (why)
 		code = weir_error_set(err, code ? code : WEIR_ENOENT, "cannot find the host of Redis at %s: %s",

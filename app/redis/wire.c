@@ -141,7 +141,7 @@ static int check_server(struct redis_wire *wire, const redisReply *hello)
 static int log_in(struct redis_wire *wire, weir_nsec deadline)
 {
 	struct redis_command command = {0};
-	redisReply *reply;
+	redisReply *reply = NULL;
 	redis_add_text(&command, "HELLO");
 	redis_add_text(&command, "2");
 	if (wire->url->password) {
@@ -150,16 +150,17 @@ static int log_in(struct redis_wire *wire, weir_nsec deadline)
 		redis_add_text(&command, wire->url->password);
 	}
 	int code = ask(wire, &command, &reply, deadline);
-	if (!code) {
+	if (reply) {
 		code = check_server(wire, reply);
 		freeReplyObject(reply);
 	}
 	if (!code && wire->url->database) {
+		reply = NULL;
 		redis_command_clear(&command);
 		redis_add_text(&command, "SELECT");
 		redis_add_number(&command, wire->url->database);
 		code = ask(wire, &command, &reply, deadline);
-		if (!code) {
+		if (reply) {
 			code = reply->type == REDIS_REPLY_ERROR ? refuse_login(wire, reply->str) : 0;
 			freeReplyObject(reply);
 		}

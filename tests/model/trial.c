@@ -286,6 +286,8 @@ static void run_tick(struct world *world)
 	run_late_calls(world);
 	if (world->tick < CALM_FROM)
 		make_trouble(world);
+	for (size_t i = 0; i < world->process_count && world->tick == CALM_FROM; i++)
+		world->processes[i]->stalled = 0;
 	keep_alive(world);
 	if (world->process_count) {
 		struct process *process = world->processes[below(world, world->process_count)];

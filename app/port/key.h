@@ -40,6 +40,8 @@ enum key_type {               /* written as            field in the config struc
 		KEY_STRINGS,   /* a list of texts, or one                    struct key_strings */
 		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
 				  key_headers */
+		KEY_COLUMNS,   /* a list of names, a map of names to types, or the word in `choices`, which is no
+				  name             struct key_columns */
 		KEY_TIMES,     /* a map of whole numbers, min..max, to durations: { 0: 2s }   struct key_times */
 		KEY_LIST,      /* a list of maps of keys, `group`, each of which fills `element_bytes`   struct key_list
 				*/
@@ -60,6 +62,10 @@ struct key_counts {
 struct key_strings {
 	char **values;
 	size_t n;
+};
+struct key_columns {
+	struct key_strings names;
+	char **types; /* of each name; NULL: none were given */
 };
 struct key_headers {
 	struct key_header {
@@ -107,6 +113,8 @@ enum key_flags {
 	/* Of KEY_STRING: where the value is one ${file:PATH} and nothing else, the char * behind the field is the path,
 	 * for who reads it again; else NULL */
 	KEY_KEEP_FILE = 1u << 7,
+	/* Of KEY_STRINGS: was a KEY_STRING in an earlier release; states have a single text as that. */
+	KEY_WAS_STRING = 1u << 8,
 };
 
 struct key {
@@ -116,7 +124,8 @@ struct key {
 	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
 	/* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any not negative */
 	int64_t min, max;
-	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
+	const char
+		*choices; /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_COLUMNS, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP, KEY_LIST */
 	size_t element_bytes;    /* of KEY_LIST */
 	const char *shorthand;   /* of KEY_GROUP: the key in it that a plain value stands for; NULL: there is none */

@@ -9,7 +9,7 @@
 #define LETTERS        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 #define DIGITS         "0123456789"
 
-static bool is_name(const char *name)
+bool sql_config_is_name(const char *name)
 {
 	size_t n = strlen(name);
 	return n > 0 && n <= NAME_BYTES_MAX && strspn(name, LETTERS DIGITS) == n && strspn(name, DIGITS) == 0;
@@ -28,7 +28,7 @@ static int check_names(const struct key_strings *names, struct weir_error *err)
 	if (names->n > SQL_COLUMNS_MAX)
 		return weir_error_set(err, WEIR_EINVAL, "%zu columns; expected %zu at most", names->n, SQL_COLUMNS_MAX);
 	for (size_t i = 0; i < names->n; i++) {
-		if (!is_name(names->values[i]))
+		if (!sql_config_is_name(names->values[i]))
 			return refuse_name(err, "column", names->values[i]);
 		for (size_t k = 0; k < i; k++)
 			if (strcasecmp(names->values[i], names->values[k]) == 0)
@@ -74,7 +74,7 @@ static int check_types(const struct sql_config *config, struct weir_error *err)
 int sql_config_check(const struct sql_config *config, const char **ret_key, struct weir_error *err)
 {
 	*ret_key = "table";
-	if (!is_name(config->table))
+	if (!sql_config_is_name(config->table))
 		return refuse_name(err, "table", config->table);
 	*ret_key = "key";
 	int code = check_names(&config->key, err);

@@ -66,7 +66,7 @@ static const char *database(void)
 const char *postgres_url(void)
 {
 	const char *name = database(), *url = read_url(shared_folder());
-	return test_format("%.*s/%s", (int)(strrchr(url, '/') - url), url, name);
+	return test_format("%.*s/%s?%s", (int)(strrchr(url, '/') - url), url, name, strchr(url, '?') + 1);
 }
 
 const char *postgres_sql(const char *format, ...)

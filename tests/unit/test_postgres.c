@@ -375,7 +375,8 @@ LOOP_TEST(postgres_tries_each_host_of_a_list)
 
 LOOP_TEST(postgres_wants_a_server_that_takes_writes_unless_it_only_reads)
 {
-	postgres_sql("ALTER DATABASE %s SET default_transaction_read_only = on", strrchr(postgres_url(), '/') + 1);
+	const char *name = strrchr(postgres_url(), '/') + 1;
+	postgres_sql("ALTER DATABASE %.*s SET default_transaction_read_only = on", (int)strcspn(name, "?"), name);
 	expect_refused(postgres_url(), WEIR_EBUSY, PG_AWAY, "session is read-only; it is a standby");
 	struct pg *pg = open_with(&(struct pg_options){.url = postgres_url(), .reads = true});
 	ck_assert_str_eq(ask(pg, "SELECT 1"), "1");

@@ -5,8 +5,8 @@
  *
  * A client keeps connections open and uses them again, resolves a host once a minute on a thread, decodes bodies that
  * come compressed (encoding.h), and bounds all that a server decides: time, header bytes, body bytes.  It follows no
- * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks
- * HTTP/1.1.  Nothing here tells which library does it: another client with these calls may stand in for it.
+ * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks HTTP/1.1
+ * or HTTP/2.  Nothing here tells which library does it: another client with these calls may stand in for it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -20,7 +20,8 @@ struct http_client;
 struct http_origin;
 struct http_proxies;
 
-#define HTTP_HEADER_BYTES ((size_t)256 << 10) /* longest sum of an answer's header lines; libcurl's own is 300 KB */
+#define HTTP_HEADER_BYTES ((size_t)256 << 10) /* most of an answer's header lines together; libcurl takes 300 KiB */
+#define HTTP_LINE_BYTES   ((size_t)100 << 10) /* most of one of them, which is libcurl's limit */
 
 /* PEM files and more, borrowed for the life of the client.  The certificate goes to no foreign origin. */
 struct http_tls {
@@ -33,6 +34,13 @@ struct http_tls {
 			       * in  requests that are not foreign; all of those go to one origin.  NULL: the URL's */
 };
 
+/* With http servers it is always 1.1. */
+enum http_version {
+	HTTP_VERSION_1_1,
+	HTTP_VERSION_2,    /* https servers must offer it */
+	HTTP_VERSION_AUTO, /* HTTP/2 if they offer it, else 1.1 */
+};
+
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
 	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
@@ -41,12 +49,13 @@ struct http_client_options {
 	weir_nsec connect_timeout;  /* TLS included; 0: 5 s, or a sixth of timeout if that is longer */
 	weir_nsec silence_timeout;  /* longest time without a byte from the server; 0: 30 s, or timeout if longer */
 	size_t body_bytes;          /* longest body, decoded; 0: 10 MiB */
+	size_t header_bytes;        /* longest sum of header lines; 0: HTTP_HEADER_BYTES, which is the most */
 	bool all_headers;           /* give those that explain nothing, too */
 	bool public_only;           /* refuse loopback, private and other special addresses (see origin.h) */
 	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
-	bool http2; /* with https servers that offer it; one request at a time on a connection all the same */
+	enum http_version version;
 	struct http_tls tls;
 	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
 };
@@ -63,6 +72,7 @@ struct http_request {
 	bool is_foreign; /* a server has named the URL, not the user: of the headers, the client's too, go only those
 			  * that say what may come (transfers.c), and with public_foreign the address must be public */
 	bool is_emptied; /* there is no body any more, and no header Content-Type */
+	bool is_fresh;   /* on a new connection */
 };
 
 /* Why there is no whole answer: name in messages. */
@@ -81,6 +91,8 @@ struct http_request {
 	X(HTTP_NOT_ALLOWED, "not allowed")                                                                             \
 	X(HTTP_BAD_URL, "url")
 
+#define HTTP_PRIVATE "the host has a private address; --allow-private permits it" /* detail of HTTP_NOT_ALLOWED */
+
 enum http_failure {
 #define HTTP_X(name, text) name,
 	HTTP_FAILURES(HTTP_X)
@@ -92,23 +104,37 @@ const char *http_failure_name(enum http_failure failure);
 /* Which time limit ended a request with HTTP_TIMEOUT: that of the options. */
 enum http_clock { HTTP_CLOCK_NONE, HTTP_CLOCK_CONNECT, HTTP_CLOCK_SILENCE, HTTP_CLOCK_TOTAL };
 
+/* Whether a request that was not done, or most likely not, is worth sending once more on a new connection. */
+enum http_again {
+	HTTP_NOT_AGAIN,
+	HTTP_AGAIN_IF_REPEATABLE, /* a connection that was used before ended without a byte of the answer, or with a
+				   * 408, as its server closed it in that moment; or a server of HTTP/2 has refused
+				   * the stream */
+	HTTP_AGAIN_ELSEWHERE,     /* 421: this connection is the wrong one */
+	HTTP_AGAIN_BY_1_1,        /* the server does not do it over HTTP/2 */
+};
+
 struct http_response {
 	enum http_failure failure;
 	char detail[160];      /* of a failure: one line without control bytes */
 	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
 	int status;            /* 0: none came */
 	bool sent;             /* an attempt was made, at least to connect */
-	bool is_stray;        /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
-			       * on a connection that was used again */
-	char encoding[24];    /* Content-Encoding, cut; empty: none, or identity */
-	size_t encoded_bytes; /* so many came of a body that was decoded, or could not be; 0: it is as it came */
-	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
-	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
-	size_t body_bytes;    /* bytes in body; with a failure what had come */
-	weir_nsec took;       /* from sending (or connecting) to the end */
-	char *location;       /* of a redirect that has one; malloc'ed */
-	char *headers;        /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	bool is_stray;     /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
+			    * on a connection that was used again */
+	char encoding[32]; /* Content-Encoding, a list, cut; empty: none, or identity */
+	enum http_again again;
+	bool shared;           /* it came, or would have, on a connection that others can share: HTTP/2 */
+	int should_retry;      /* 1, -1: a header says that it should be tried again, or not; 0: none does */
+	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
+	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;     /* bytes in body; with a failure what had come */
+	weir_nsec took;        /* from sending (or connecting) to the end */
+	char *location;        /* of a redirect that has one; malloc'ed */
+	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
+	int64_t date;          /* of an error (400 and up): the server's time when it answered, Unix; 0: not stated */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };
 

@@ -10,6 +10,7 @@
  */
 #include "http/config.h"
 
+#include "data/secret.h"
 #include "http/idn.h"
 #include "http/proxy.h"
 
@@ -104,8 +105,9 @@ const struct key step_http_keys[] = {
 	 .text = "Credentials: one of basic, bearer, aws, oauth2 and exec"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
-	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2", .flags = KEY_PACE,
-	 .text = "Version of HTTP; 2: HTTP/2 with https servers that offer it, 1.1 with others"},
+	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2|auto", .flags = KEY_PACE,
+	 .text = "Version of HTTP with https servers; 2: HTTP/2, which they must offer; auto: HTTP/2 if they offer it, "
+		 "else 1.1. With http servers it is 1.1"},
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
 	 .text = "How https servers are verified, and weir by them"},
 	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,
@@ -152,7 +154,8 @@ const struct key step_http_keys[] = {
 	 .text = "Whether a good answer is kept with the item until the item is settled, so that it is not requested "
 		 "again when a later step fails or weir is killed"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
-	 .text = "Maximum connections to one host; 0: as many as items in flight"},
+	 .text = "Maximum requests in flight to one host, each of which takes a connection in HTTP/1.1; 0: as many as "
+		 "items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
 	 .text = "Name of the upstream (letters, digits, _ . and -): limits, breaker and what weir has found out are "
 		 "kept under it, instead of separately for each host"},
@@ -160,6 +163,8 @@ const struct key step_http_keys[] = {
 	 .text = "Maximum size of an answer, decoded; a longer one is a failure. One over 10 MiB that was compressed "
 		 "to "
 		 "less than a 200th is, too"},
+	{"max_headers", KEY_SIZE, FIELD(max_headers), "256KiB", 1024, HTTP_HEADER_BYTES, .flags = KEY_PACE,
+	 .text = "Maximum size of the headers of an answer; 256KiB is the most. A single header has 100 KiB at most"},
 	{0},
 };
 
@@ -229,10 +234,20 @@ const struct key_header *step_http_content_type(const struct step_http_config *c
 	return step_http_header(config, "content-type");
 }
 
+static bool is_idempotent(int method)
+{
+	return method != STEP_HTTP_POST && method != STEP_HTTP_PATCH;
+}
+
 bool step_http_sends_key(const struct step_http_config *config)
 {
-	bool adds = config->method == STEP_HTTP_POST || config->method == STEP_HTTP_PATCH;
-	return adds && !step_http_header(config, STEP_HTTP_KEY);
+	return !is_idempotent(config->method) && !step_http_header(config, STEP_HTTP_KEY);
+}
+
+bool step_http_is_repeatable(const struct step_http_config *config)
+{
+	const struct key_header *key = step_http_header(config, STEP_HTTP_KEY);
+	return is_idempotent(config->method) || !key || !step_http_leaves_out(key);
 }
 
 bool step_http_leaves_out(const struct key_header *header)
@@ -416,6 +431,21 @@ static bool is_same_for_all(const struct step_http_config *config)
 	       !strpbrk(template_text(config->url), "${");
 }
 
+static bool is_open(const struct step_http_config *config)
+{
+	struct http_origin origin;
+	return config->url && !step_http_fixed_origin(config->url, &origin) && !origin.name[0];
+}
+
+/* A header that every host would get which an item names; NULL: there is none. */
+static const char *find_stray_secret(const struct step_http_config *config)
+{
+	for (size_t i = 0; i < config->headers.n; i++)
+		if (secret_is_name(config->headers.headers[i].name))
+			return config->headers.headers[i].name;
+	return NULL;
+}
+
 int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)
 {
 	const struct step_http_config *config = arg;
@@ -425,7 +455,7 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	*ret_key = "expect";
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; set expect: text");
-	int error = step_http_check_auth(config, ret_key, err);
+	int error = step_http_check_auth(config, is_open(config), ret_key, err);
 	if (error == 0)
 		error = check_body(config, ret_key, err);
 	if (error == 0 && config->compress_body && step_http_header(config, "content-encoding")) {
@@ -449,6 +479,15 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_rules(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
+	const char *stray = error < 0 || !is_open(config) ? NULL : find_stray_secret(config);
+	if (stray) {
+		*ret_key = "headers";
+		weir_error_set(err, WEIR_EINVAL,
+			       "the host of url comes from the item, and the header %s goes to any host; auth with "
+			       "auth.hosts does not",
+			       stray);
+		return 1;
+	}
 	if (error < 0 || !is_same_for_all(config))
 		return error;
 	*ret_key = "url";

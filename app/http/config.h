@@ -9,7 +9,7 @@
 #include "port/key.h"
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
-enum { STEP_HTTP_1_1, STEP_HTTP_2 };
+enum { STEP_HTTP_1_1, STEP_HTTP_2, STEP_HTTP_AUTO };
 enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 enum { STEP_HTTP_CLIENT_CREDENTIALS, STEP_HTTP_REFRESH_TOKEN };
@@ -43,14 +43,18 @@ struct step_http_config {
 	struct step_http_aws {
 		char *service; /* NULL: requests are not signed */
 		char *region, *access_key, *secret_key, *session_token;
+		char *profile;           /* whose keys are read from AWS's file; NULL */
+		struct key_strings exec; /* a program that prints keys; n is 0: none */
 	} aws;
 	struct step_http_oauth2 {
 		char *token_url; /* NULL: there is no such server */
-		char *client_id, *client_secret, *scope, *audience, *refresh_token;
+		char *client_id, *client_secret, *scope, *audience;
+		char *refresh_token, *refresh_token_file; /* where it came from, and a new one goes; NULL */
 		int grant;
 	} oauth2;
-	struct key_strings exec;                       /* a program and its arguments; n is 0: none */
-	weir_nsec ttl;                                 /* of what it says; 0: not known */
+	struct key_strings exec;       /* a program and its arguments; n is 0: none */
+	weir_nsec ttl;                 /* of what it says; 0: not known */
+	struct key_strings auth_hosts; /* the only ones that get credentials, where the items say the host */
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
 	struct http_tls tls;
@@ -71,7 +75,7 @@ struct step_http_config {
 	char *poll_done, *poll_failed; /* jq expressions over an answer; NULL */
 	int64_t max_connections;
 	char *label;
-	uint64_t max_body;
+	uint64_t max_body, max_headers;
 };
 
 extern const struct key step_http_keys[];
@@ -81,9 +85,13 @@ int step_http_check(const void *config, const char **ret_key, struct weir_error 
  * that is, *ret_origin; NULL and a name of "" if the items say; or what is wrong with it. */
 const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin);
 
-/* auth.c: the keys under `auth`.  Their check looks at the headers, too. */
+/* auth.c: the keys under `auth`.  Their check looks at the headers, too; is_open: the items say the host. */
 extern const struct key step_http_auth_keys[];
-int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
+int step_http_check_auth(const struct step_http_config *config, bool is_open, const char **ret_key,
+			 struct weir_error *err);
+
+/* Whether the host may get the credentials: it stands in the config, or there are none. */
+bool step_http_may_see_auth(const struct step_http_config *config, const char *host);
 
 /* The proxy that is named; NULL: it is "env" or "none". */
 const char *step_http_proxy(const struct step_http_config *config);
@@ -103,6 +111,7 @@ bool step_http_is_json(const char *content_type);
  * header.  And whether a header is that one and empty: then it is not sent. */
 #define STEP_HTTP_KEY "Idempotency-Key"
 bool step_http_sends_key(const struct step_http_config *config);
+bool step_http_is_repeatable(const struct step_http_config *config); /* its method is idempotent, or there is a key */
 bool step_http_leaves_out(const struct key_header *header);
 
 #endif

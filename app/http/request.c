@@ -284,6 +284,9 @@ static enum step_verdict fill(const struct http_step *step, struct step_call *ca
 	const char *wrong = step_http_is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
 	if (wrong)
 		return step_say(call, STEP_DEAD, "url: %s", wrong);
+	if (!step_http_may_see_auth(step->config, x->origin.host))
+		return step_say(call, STEP_DEAD, "auth: %.120s is not in auth.hosts, so it gets no credentials",
+				x->origin.host);
 	return step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
 }
 
@@ -315,6 +318,7 @@ static void make_request(const struct http_step *step, struct exchange *x)
 		.body_bytes = has_body ? body->len : 0,
 		.is_foreign = hop && hop->is_foreign,
 		.is_emptied = is_emptied,
+		.is_fresh = hop && hop->is_fresh,
 	};
 }
 

@@ -48,8 +48,9 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head, public_only, alone, certified;
-	bool was_sent;                    /* the request, or it is about to be: there is a connection to the host */
+	bool chunked, head, public_only, certified;
+	bool fresh, alone, offers_2; /* what libcurl was told last */
+	enum http_again again;
 	const struct http_origin *origin; /* of the request; borrowed as long as the response */
 	const struct http_proxy *proxy;   /* what libcurl was told last */
 	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
@@ -79,6 +80,9 @@ struct http_transfers {
 
 /* The shard for a new transfer.  WEIR_ENOMEM. */
 int http_shard_pick(struct http_transfers *all, struct http_shard **ret_shard);
+
+/* What has been added to the shard, and its timers that are due. */
+void http_shard_run(struct http_shard *shard);
 
 /* Timers and events that are due; frees what shards are made of, when there are no transfers any more. */
 void http_shards_run(struct http_transfers *all);

@@ -17,6 +17,9 @@
 
 /* ---- opening ---- */
 
+static const enum http_version versions[] = {
+	[STEP_HTTP_1_1] = HTTP_VERSION_1_1, [STEP_HTTP_2] = HTTP_VERSION_2, [STEP_HTTP_AUTO] = HTTP_VERSION_AUTO};
+
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
@@ -33,10 +36,11 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.timeout = config->timeout,
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
-		.http2 = config->http == STEP_HTTP_2,
+		.version = versions[config->http],
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
+		.header_bytes = (size_t)config->max_headers,
 		.all_headers = env->meta || config->when.n || config->poll_every,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.public_foreign = !env->allow_private,
@@ -168,6 +172,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	if (verdict == STEP_OK && x->is_again)
+		return step_http_send_again(step, call, x);
 	if (verdict == STEP_OK && step_http_is_followed(step, call, x))
 		return step_http_follow(step, call, x);
 	if (verdict == STEP_OK && x->response.failure == HTTP_ANSWERED && x->verdict.then == STEP_HTTP_OK)
@@ -243,7 +249,7 @@ static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
 	bool asks = config->poll_done || config->poll_failed;
-	unsigned fetches = config->oauth2.token_url || config->exec.n ? 5 : 0;
+	unsigned fetches = config->oauth2.token_url || config->exec.n || config->aws.exec.n ? 5 : 0;
 	unsigned programs = (unsigned)(config->when.n != 0) + (config->json.program != NULL) + asks;
 	return 5 + fetches + programs * jq_client_held(1);
 }

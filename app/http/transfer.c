@@ -14,6 +14,7 @@
 #include "http/redirect.h"
 #include "http/shard.h"
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +23,24 @@
 
 /*
  * When a connection that was used before ends without a byte of an answer, libcurl sends the request once more on
- * another one, up to five times, and says nothing of it.  The server may have acted, and those who count calls would
- * count too few: so that ends the request instead, and whether there is another attempt the caller decides.
+ * another one, up to five times, and says nothing of it; likewise when a server of HTTP/2 has refused the stream, or
+ * wants it by HTTP/1.1, of which nothing but libcurl's words tell.  The server may have acted, and those who count
+ * calls would count too few: so that ends the request instead, and whether it is sent again the client decides.
  */
 static bool is_sent_again(struct transfer *self)
 {
-	if (self->was_sent)
-		http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
-	return self->was_sent;
+	if (!self->base.sent)
+		return false;
+	self->again = strstr(self->error, "HTTP_1_1_REQUIRED") ? HTTP_AGAIN_BY_1_1 : HTTP_AGAIN_IF_REPEATABLE;
+	http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
+	return true;
+}
+
+static bool is_closed_to(struct transfer *self, bool is_public)
+{
+	if (self->public_only && !is_public)
+		http_transfer_refuse(self, HTTP_NOT_ALLOWED, HTTP_PRIVATE);
+	return self->public_only && !is_public;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -39,11 +50,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct http_transfers *all = self->shard->all;
 	if (is_sent_again(self))
 		return CURL_SOCKET_BAD;
-	if (self->public_only && !http_address_is_public(&address->addr)) {
-		http_transfer_refuse(self, HTTP_NOT_ALLOWED,
-				     "the host has a private address; --allow-private permits it");
+	if (is_closed_to(self, http_address_is_public(&address->addr)))
 		return CURL_SOCKET_BAD;
-	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 	if (fd < 0) {
 		if (errno != EAFNOSUPPORT) /* without IPv6 what counts is how the other address failed */
@@ -55,13 +63,35 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+/* Whether the connection speaks HTTP/2, as TLS has negotiated. */
+static bool speaks_2(const struct transfer *self)
+{
+	const struct curl_tlssessioninfo *session = NULL;
+	const unsigned char *name = NULL;
+	unsigned n = 0;
+	if (!self->offers_2)
+		return false;
+	curl_easy_getinfo(self->easy, CURLINFO_TLS_SSL_PTR, &session);
+	if (session && session->backend == CURLSSLBACKEND_OPENSSL && session->internals)
+		SSL_get0_alpn_selected(session->internals, &name, &n);
+	return n == 2 && !memcmp(name, "h2", 2);
+}
+
+/* Before a request is sent, on a connection that was used before, too: it may have been opened for one that may go to
+ * private addresses. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
-	(void)ip, (void)local_ip, (void)port, (void)local_port;
+	(void)local_ip, (void)port, (void)local_port;
 	struct transfer *self = arg;
-	if (is_sent_again(self))
+	if (is_sent_again(self) || is_closed_to(self, http_address_text_is_public(ip)))
 		return CURL_PREREQFUNC_ABORT;
-	self->was_sent = true;
+	self->base.shares = speaks_2(self);
+	if (self->offers_2 && !self->base.shares && self->shard->all->opts->version == HTTP_VERSION_2) {
+		http_transfer_refuse(self, HTTP_PROTOCOL,
+				     "the server does not offer HTTP/2; http: auto takes 1.1, too");
+		return CURL_PREREQFUNC_ABORT;
+	}
+	self->base.sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;
 }
@@ -94,6 +124,26 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	return n;
 }
 
+/* libcurl's names for it over HTTP/2: the connection has ended, or the server takes no streams any more (GOAWAY). */
+static bool is_unanswered(const struct transfer *self, CURLcode code)
+{
+	return !self->header_bytes && (code == CURLE_PARTIAL_FILE || (code == CURLE_HTTP2 && !self->error[0]));
+}
+
+static long connects_of(const struct transfer *self)
+{
+	long connects = 1;
+	curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return connects;
+}
+
+static enum http_again again_of(const struct transfer *self, long status)
+{
+	if (status == 408 && connects_of(self) == 0)
+		return HTTP_AGAIN_IF_REPEATABLE;
+	return status == 421 ? HTTP_AGAIN_ELSEWHERE : self->again;
+}
+
 /* Fills the response's rest and forgets the request. */
 void http_transfer_finish(struct transfer *self, CURLcode code)
 {
@@ -101,7 +151,16 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	long status = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
-		http_transfer_refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "header"); /* what it says of one over HTTP_LINE_BYTES */
+	if (is_unanswered(self, code)) {
+		if (code == CURLE_HTTP2 || connects_of(self) == 0)
+			self->again = HTTP_AGAIN_IF_REPEATABLE;
+		code = CURLE_GOT_NOTHING;
+	}
+	if (code == CURLE_OK && !self->has_head) { /* which libcurl takes for a whole one without a body */
+		code = CURLE_PARTIAL_FILE;
+		http_transfer_refuse(self, HTTP_RESET, "header truncated");
+	}
 	response->status = (int)status;
 	if (self->location.len && http_is_redirect(response->status))
 		response->location = buf_take(&self->location, NULL);
@@ -109,14 +168,14 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->sent = true;
 	response->length_known = self->length >= 0 || self->chunked || self->head || self->framed;
 	response->took = weir_clock() - self->started;
+	response->date = status >= 400 ? http_limits_date(&self->limits) : 0;
 	http_limits_hint(&self->limits, (int64_t)time(NULL), &response->hint);
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
-	long connects = 1;
-	if (code == CURLE_UNSUPPORTED_PROTOCOL)
-		curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
-	response->is_stray = connects == 0;
+	response->is_stray = code == CURLE_UNSUPPORTED_PROTOCOL && connects_of(self) == 0;
+	response->again = again_of(self, status);
+	response->shared = self->base.shares;
 	self->base.closed = self->base.closed || code != CURLE_OK;
 	if (code != CURLE_OK)
 		http_transfer_describe(self, code, response);
@@ -142,8 +201,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-			 all->opts->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
@@ -191,6 +249,11 @@ int http_transfer_new(struct http_transfers *all, struct http_transfer **ret_tra
 	TAILQ_INSERT_TAIL(&all->list, self, all);
 	*ret_transfer = &self->base;
 	return 0;
+}
+
+bool http_transfer_is_beside(const struct http_transfer *a, const struct http_transfer *b)
+{
+	return ((const struct transfer *)a)->shard == ((const struct transfer *)b)->shard;
 }
 
 void http_transfer_free(struct transfer *self)
@@ -321,14 +384,25 @@ static int set_url(struct transfer *self, const struct http_request *request)
 	return curl_easy_setopt(self->easy, CURLOPT_URL, request->url) == CURLE_OK ? 0 : WEIR_ENOMEM;
 }
 
-/* Telling libcurl costs, and it is so for the same host always. */
-static void set_alone(struct transfer *self, bool alone)
+/* Telling libcurl costs, and it is nearly always so for the same host. */
+static void set_connection(struct transfer *self, const struct http_route *route)
 {
-	if (alone == self->alone)
+	bool fresh = route->fresh || route->alone;
+	if (fresh != self->fresh)
+		curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, (long)fresh);
+	if (route->alone != self->alone)
+		curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)route->alone);
+	self->fresh = fresh;
+	self->alone = route->alone;
+}
+
+static void set_offer(struct transfer *self, bool offers_2)
+{
+	if (offers_2 == self->offers_2)
 		return;
-	self->alone = alone;
-	curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, (long)alone);
-	curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)alone);
+	self->offers_2 = offers_2;
+	curl_easy_setopt(self->easy, CURLOPT_HTTP_VERSION,
+			 offers_2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 }
 
 /* The entry lives for seconds only in libcurl's cache ("+"), which scans it per request, so each request brings its
@@ -359,15 +433,18 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	if (set_headers(self, request) < 0 || set_url(self, request) < 0)
 		return WEIR_ENOMEM;
 	set_method(self, request);
-	set_alone(self, route->alone);
+	set_connection(self, route);
+	set_offer(self, route->offers_2);
 	*response = (struct http_response){0};
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
 	self->origin = request->origin;
 	self->failure = HTTP_ANSWERED;
+	self->again = HTTP_NOT_AGAIN;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
-	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;
+	self->base.closed = self->base.sent = self->base.shares = false;
+	self->chunked = self->has_head = self->framed = false;
 	self->limits = (struct http_limits){0};
 	buf_clear(&self->telling);
 	buf_clear(&self->location);
@@ -379,6 +456,11 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	self->response = response;
 	self->shard->all->requests++;
 	return 0;
+}
+
+void http_transfer_push(struct http_transfer *transfer)
+{
+	http_shard_run(((struct transfer *)transfer)->shard);
 }
 
 void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail)

@@ -17,6 +17,8 @@ struct http_transfer {
 	TAILQ_ENTRY(http_transfer) same_host, idle; /* the owner's lists */
 	void *host;                                 /* the owner's: whom it spoke to last */
 	void *job;                                  /* the owner's: what it carries; NULL: idle */
+	bool sent;   /* its request, or it is about to be: there is a connection to the host */
+	bool shares; /* that connection speaks HTTP/2 */
 	bool closed; /* when it is idle: its connection did not survive its last request */
 };
 TAILQ_HEAD(http_transfer_list, http_transfer);
@@ -47,12 +49,17 @@ void http_transfers_figures(const struct http_transfers *transfers, struct http_
 /* A new idle one.  WEIR_ENOMEM, WEIR_EMFILE. */
 int http_transfer_new(struct http_transfers *transfers, struct http_transfer **ret_transfer);
 
+/* Whether their requests, if they are for the same host, can be on the same connection of HTTP/2. */
+bool http_transfer_is_beside(const struct http_transfer *a, const struct http_transfer *b);
+
 /* How a request gets to its host.  All borrowed. */
 struct http_route {
 	const struct http_origin *dialled; /* what is connected to: the proxy, or the request's origin */
 	const char *addresses;             /* of that if it is a name, else NULL; for the call only */
 	const struct http_proxy *proxy;    /* NULL: none */
-	bool alone;                        /* on a new connection, which is used for nothing else */
+	bool fresh;                        /* on a new connection */
+	bool alone;                        /* … which is used for nothing else */
+	bool offers_2;                     /* HTTP/2, or only 1.1 */
 };
 
 /* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route and the response.
@@ -60,8 +67,12 @@ struct http_route {
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
 			const struct http_route *route, struct http_response *response);
 
-/* Ends the request and its connection, without done(); the response is filled with what had come, and with the given
- * failure. */
+/* Sends the request that was begun, if there is a connection for it; else one is being opened.  May call heard() for
+ * any transfer. */
+void http_transfer_push(struct http_transfer *transfer);
+
+/* Ends the request, and its connection if no other is on it, without done(); the response is filled with what had come,
+ * and with the given failure. */
 void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail);
 
 #endif

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "data/json.h"
+#include "data/secret.h"
 #include "spec/spec.h"
 
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789abcdefghijklmnopqrstuvwxyz"
@@ -26,13 +27,9 @@ static bool has_password(const char *url, const char *user)
 
 static bool is_secret(const struct key *key, const struct spec_node *node)
 {
-	static const char *const names[] = {"authorization", "cookie",  "token", "secret",
-					    "password",      "api-key", "apikey"};
 	const char *address = key->type == KEY_STRING ? strstr(node->text, "://") : NULL;
-	bool found = (key->flags & KEY_SECRET) || (address && has_password(node->text, address + 3));
-	for (size_t i = 0; key->type == KEY_HEADERS && !found && i < sizeof names / sizeof *names; i++)
-		found = strcasestr(node->key, names[i]);
-	return found;
+	return (key->flags & KEY_SECRET) || (address && has_password(node->text, address + 3)) ||
+	       (key->type == KEY_HEADERS && secret_is_name(node->key));
 }
 
 bool spec_is_literal_secret(const struct key *key, const struct spec_node *node)

@@ -7,7 +7,10 @@
 #
 #   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
 #   mock_stop, mock_restart     with the same port and options
-#   token_server                starts tests/support/token_server; $SERVER is its address
+#   token_server                starts tests/support/token_server; $SERVER is its address, $SECRET_KEY the key of its client
+#   oauth2_pipeline RANGE KEYS LINE ...
+#                               writes a pipeline of its items, with tokens that it issues: KEYS are added to auth.oauth2,
+#                               the lines to the end
 #   start_postgres              starts a real PostgreSQL of its own; $PG_URL is its address
 #   postgres VERB ...           tests/support/postgres: stop, kill, start, sql QUERY
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
@@ -111,11 +114,28 @@ mock_restart() {
 }
 
 token_server() {
+	rm -f token_server.port
 	"$TREE/tests/support/token_server" &
 	pids+=($!)
 	wait_until 10 test -s token_server.port
 	SERVER=http://127.0.0.1:$(cat token_server.port)
-	export SERVER
+	export SERVER SECRET=s3cr/t SECRET_KEY="client_secret: '\${env:SECRET}'"
+}
+
+# A single attempt is all that an item has.
+oauth2_pipeline() {
+	rm -rf state requests.log out.jsonl
+	pipeline <<YAML
+source: { range: $1 }
+steps:
+  - http:
+      url: '\${env:SERVER}/items/\${.}'
+      auth: { oauth2: { token_url: '\${env:SERVER}/token', client_id: me, $2 } }
+flow: { concurrency: 10, retry: { attempts: 1 }, breaker: { open: 200ms..400ms } }
+sink: { jsonl: { path: out.jsonl, on_start: replace } }
+dead_letter: { jsonl: { path: dead.jsonl, on_start: replace } }
+YAML
+	printf '%s\n' "${@:3}" >>pipeline.yaml
 }
 
 start_postgres() {

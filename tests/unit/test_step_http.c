@@ -464,6 +464,28 @@ LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
 	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 }
 
+TEST(step_http_obeys_a_server_that_says_whether_to_retry)
+{
+	static const struct {
+		int status, should_retry;
+		enum step_http_then then;
+		bool is_final;
+	} rows[] = {
+		{409, 1, STEP_HTTP_RETRY, false},     {409, 0, STEP_HTTP_DEAD, false},
+		{409, -1, STEP_HTTP_DEAD, false},     {500, -1, STEP_HTTP_DEAD, true},
+		{501, 1, STEP_HTTP_RETRY, false},     {429, -1, STEP_HTTP_THROTTLED, false},
+		{429, 1, STEP_HTTP_THROTTLED, false}, {200, -1, STEP_HTTP_OK, false},
+		{304, 1, STEP_HTTP_DEAD, false},
+	};
+	const struct step_http_config config = {0};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct http_response response = {.status = rows[i].status, .should_retry = rows[i].should_retry};
+		struct http_verdict verdict = step_http_by_status(&config, &response);
+		ck_assert_msg(verdict.then == rows[i].then && verdict.is_final == rows[i].is_final, "%d, %d: %d",
+			      rows[i].status, rows[i].should_retry, verdict.then);
+	}
+}
+
 LOOP_TEST(step_http_judges_faults)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
@@ -476,7 +498,7 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "html", 1, STEP_DEAD, "not json: an HTML page: \"");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
-	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 256 KiB");
+	expect(bed, "big-header", 1, STEP_DEAD, "too large: a header over 100 KiB");
 	expect(bed, "close-cut", 1, STEP_RETRY, "not json: ");
 	expect(bed, "close-cut", 2, STEP_DEAD, "not json: ");
 	expect(bed, "garbage", 1, STEP_RETRY, "protocol: ");
@@ -786,7 +808,7 @@ LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
 		const char *item, *why;
 	} rows[] = {
 		{"{\"url\":\"ftp://x/\"}", "url: does not start with"},
-		{"{\"url\":\"http://\"}", "url: no host"},
+		{"{\"url\":\"http://\"}", "url: has no host"},
 		{"{\"url\":\"\"}", "url: "},
 		{"{\"url\":\"http://a/ b\"}", "url: contains white space"},
 		{"{\"url\":\"http://a/\\u0000b\"}", "url: contains white space or control characters"},
@@ -1110,7 +1132,6 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.}");
 	bed->config.bearer = (char[]){"first"};
 	bed->config.bearer_file = (char *)(uintptr_t)test_write_file("token", "first\n");
-	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
 
 	/* The same token is no new one, and neither is what is not a token. */
 	struct outcome outcome = run(bed, "401");
@@ -1122,8 +1143,15 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	test_write_file("token", "second\n");
 	outcome = run(bed, "401");
 	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
-	ck_assert_str_eq(outcome.call.why, "status: 401; the token was renewed");
+	ck_assert_str_eq(outcome.call.why, "status: 401; again with new credentials");
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_RELEASED);
 	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+
+	/* One that was accepted may have expired before its successor is there. */
+	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
+	outcome = run(bed, "401");
+	ck_assert(outcome.verdict == STEP_REFUSED && outcome.call.after == 5 * WEIR_SEC);
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_DENIED);
 	test_write_file("token", "third\n");
 	ck_assert_int_eq(run(bed, "403").verdict, STEP_DEAD);
 	free_bed(bed);

@@ -29,10 +29,11 @@ static const struct {
 	{"bigint", "0", "0"},
 	{"bigint", "-0", "0"},
 	{"numeric", "123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789"},
-	{"numeric", "1e300", "1000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-			     "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-			     "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-			     "0"},
+	{"numeric", "1e300",
+	 "1000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+	 "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+	 "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+	 "0"},
 	{"numeric", "0.1", "0.1"},
 	{"numeric", "1.50", "1.50"},
 	{"numeric", "-0.0", "0.0"},
@@ -184,8 +185,8 @@ LOOP_TEST(sink_postgres_stores_values_of_many_types_exactly_or_refuses_them)
 		size_t n = strcspn(line, "\n");
 		const char *expected = is_bad ? text + 1 : text ? test_format("%d|%s", i, text) : NULL;
 		const char *got = is_refused ? why : test_format("%.*s", (int)n, line);
-		bool is_right = is_refused == is_bad && (!expected || (is_bad ? strstr(why, expected) != NULL
-									      : strcmp(got, expected) == 0));
+		bool is_right = is_refused == is_bad &&
+				(!expected || (is_bad ? strstr(why, expected) != NULL : strcmp(got, expected) == 0));
 		if (!is_right)
 			buf_addf(&wrong, "\n%s %s: %.100s, expected %s", values[i].type, values[i].json, got, expected);
 		line += is_refused ? 0 : n + 1;

@@ -336,7 +336,9 @@ int postgres_batch_write(struct postgres_sink *sink, struct sink_item *items, si
 		.sink = sink, .items = items, .deadline = deadline, .good = calloc(n + 1, sizeof(size_t))};
 	struct weir_error why = {0};
 	size_t good = 0;
-	int code = batch.good ? 0 : weir_error_set(&why, WEIR_ENOMEM, "out of memory");
+	int code = 0;
+	if (!batch.good)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	for (size_t i = 0; i < n && !code; i++) {
 		code = check_item(sink, &items[i]);
 		if (!items[i].verdict)

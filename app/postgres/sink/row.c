@@ -70,7 +70,7 @@ static bool is_named(const struct sql_config *config, const char *name)
 
 int postgres_row_show(const struct sql_config *config, const struct value *output, struct buf *out, char why[200])
 {
-	const struct json *json;
+	const struct json *json = NULL;
 	const struct sql_config rows = {.key = config->update ? (struct key_strings){0} : config->key};
 	int code = postgres_row_check(&rows, output, NULL, &json, why);
 	if (code)

@@ -111,7 +111,7 @@ enum key_flags {
 		1u
 		<< 1, /* --explain shows *** ; it does so, too, for every value that came from ${env:X} or ${file:X} */
 	KEY_DATABASE = 1u << 2, /* of a path: an SQLite database, which keeps more files beside it */
-	KEY_TABLE = 1u << 3,    /* names the table in the database of the same adapter */
+	KEY_TABLE = 1u << 3,    /* names the table in the database of the same adapter, or is a query there */
 	KEY_PATTERN = 1u << 4,  /* of KEY_PATH_IN: a pattern for files will do, too (data/pattern.h) */
 	/* Changes nothing of what is done to an item: how fast, within which limits, or what happens before the first
 	 * one.  A run may resume with another value (spec/meaning.h).  Of a group: of all its keys */
@@ -122,6 +122,7 @@ enum key_flags {
 	KEY_KEEP_FILE = 1u << 7,
 	/* Of KEY_STRINGS: was a KEY_STRING in an earlier release; states have a single text as that. */
 	KEY_WAS_STRING = 1u << 8,
+	KEY_UPDATES = 1u << 9, /* of KEY_BOOL: only rows that are there are written */
 };
 
 struct key {

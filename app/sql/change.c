@@ -3,19 +3,7 @@
 
 #include <string.h>
 
-#define NAME_BYTES_MAX ((size_t)63)
-#define LIST_BYTES     ((size_t)180)
-
-void sql_put_name(struct buf *out, const char *name)
-{
-	buf_add_char(out, '"');
-	for (const char *c = name; *c; c++) {
-		if (*c == '"')
-			buf_add_char(out, '"');
-		buf_add_char(out, *c);
-	}
-	buf_add_char(out, '"');
-}
+#define LIST_BYTES ((size_t)180)
 
 bool sql_change_can_name(const char *name)
 {
@@ -23,7 +11,7 @@ bool sql_change_can_name(const char *name)
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7F)
 			return false;
-	return n > 0 && n <= NAME_BYTES_MAX;
+	return n > 0 && n <= SQL_NAME_BYTES_MAX;
 }
 
 void sql_change_list(struct buf *out, const char *name, const char *type)
@@ -35,7 +23,7 @@ void sql_change_list(struct buf *out, const char *name, const char *type)
 	}
 	if (out->len)
 		buf_add_str(out, ", ");
-	buf_add_visible(out, name, strnlen(name, NAME_BYTES_MAX), false);
+	buf_add_visible(out, name, strnlen(name, SQL_NAME_BYTES_MAX), false);
 	buf_addf(out, "%s%.40s", *type ? " " : "", type);
 }
 

@@ -2,34 +2,21 @@
 /* Names come from the config.  Not every database tells the case of a column apart, so neither may the config. */
 #include "sql/config.h"
 
+#include "sql/name.h"
+
 #include <string.h>
 #include <strings.h>
 
-#define NAME_BYTES_MAX ((size_t)63)
-#define LETTERS        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
-#define DIGITS         "0123456789"
-
-bool sql_config_is_name(const char *name)
-{
-	size_t n = strlen(name);
-	return n > 0 && n <= NAME_BYTES_MAX && strspn(name, LETTERS DIGITS) == n && strspn(name, DIGITS) == 0;
-}
-
-static int refuse_name(struct weir_error *err, const char *what, const char *name)
-{
-	return weir_error_set(err, WEIR_EINVAL,
-			      "'%.80s' cannot be the name of a %s; expected a letter or '_', then letters, digits and "
-			      "'_', 63 at most",
-			      name, what);
-}
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+#define DIGITS  "0123456789"
 
 static int check_names(const struct key_strings *names, struct weir_error *err)
 {
 	if (names->n > SQL_COLUMNS_MAX)
 		return weir_error_set(err, WEIR_EINVAL, "%zu columns; expected %zu at most", names->n, SQL_COLUMNS_MAX);
 	for (size_t i = 0; i < names->n; i++) {
-		if (!sql_config_is_name(names->values[i]))
-			return refuse_name(err, "column", names->values[i]);
+		if (sql_name_check("column", names->values[i], err))
+			return WEIR_EINVAL;
 		for (size_t k = 0; k < i; k++)
 			if (strcasecmp(names->values[i], names->values[k]) == 0)
 				return weir_error_set(err, WEIR_EINVAL, "duplicate column '%s'; SQL ignores case",
@@ -74,10 +61,11 @@ static int check_types(const struct sql_config *config, struct weir_error *err)
 int sql_config_check(const struct sql_config *config, const char **ret_key, struct weir_error *err)
 {
 	*ret_key = "table";
-	if (!sql_config_is_name(config->table))
-		return refuse_name(err, "table", config->table);
+	int code = sql_name_check("table", config->table, err);
+	if (code)
+		return code;
 	*ret_key = "key";
-	int code = check_names(&config->key, err);
+	code = check_names(&config->key, err);
 	if (code)
 		return code;
 	*ret_key = "columns";

@@ -15,9 +15,6 @@ struct sql_config {
 	bool update;                /* rows that are there are changed, by the key of the item's source */
 };
 
-/* Whether it can be the name of a schema, a table or a column: letters, digits and '_', 63 at most. */
-bool sql_config_is_name(const char *name);
-
 /* Names are letters, digits and '_'; a type may have more words, a size and brackets.  WEIR_EINVAL with err->text and
  * the key to blame. */
 int sql_config_check(const struct sql_config *config, const char **ret_key, struct weir_error *err);
@@ -41,7 +38,7 @@ int sql_config_check(const struct sql_config *config, const char **ret_key, stru
 			 "that comes"},                                                                                \
 	{                                                                                                              \
 		"update", KEY_BOOL, offsetof(struct type, member.update),                                              \
-			.fallback = "false",                                                                           \
+			.fallback = "false", .flags = KEY_UPDATES,                                                     \
 			.text = "Whether to write into the rows that items came from: the fields of an output, into "  \
 				"the row whose `key` is that of the item in the source"                                \
 	}

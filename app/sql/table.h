@@ -30,6 +30,7 @@
 #include "data/buf.h"
 #include "data/json.h"
 #include "sql/config.h"
+#include "sql/name.h"
 
 #define SQL_FIRST_ROWS ((size_t)1000)
 #define SQL_MARK       "created by weir from the first rows"
@@ -147,9 +148,5 @@ void sql_table_forget(struct sql_table *table); /* all columns */
 /* NULL: there is none of that name. */
 const struct sql_column *sql_table_column(const struct sql_table *table, const char *name);
 struct sql_field *sql_table_field(const struct sql_table *table, const char *name);
-
-/* ---- text of SQL */
-
-void sql_put_name(struct buf *out, const char *name); /* quoted */
 
 #endif

@@ -50,6 +50,7 @@ class Place:
         self.options = options
         self.folder = tempfile.mkdtemp(prefix="weir-pgcrash-")
         self.children = []
+        os.environ["PGCONNECT_TIMEOUT"] = "60"  # a machine that runs tests is busy
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         self.server("new", str(os.getpid()))

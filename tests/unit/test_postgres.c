@@ -375,8 +375,7 @@ LOOP_TEST(postgres_tries_each_host_of_a_list)
 
 LOOP_TEST(postgres_wants_a_server_that_takes_writes_unless_it_only_reads)
 {
-	const char *name = strrchr(postgres_url(), '/') + 1;
-	postgres_sql("ALTER DATABASE %.*s SET default_transaction_read_only = on", (int)strcspn(name, "?"), name);
+	postgres_sql("ALTER DATABASE %s SET default_transaction_read_only = on", strrchr(postgres_url(), '/') + 1);
 	expect_refused(postgres_url(), WEIR_EBUSY, PG_AWAY, "session is read-only; it is a standby");
 	struct pg *pg = open_with(&(struct pg_options){.url = postgres_url(), .reads = true});
 	ck_assert_str_eq(ask(pg, "SELECT 1"), "1");
@@ -389,15 +388,15 @@ LOOP_TEST(postgres_talks_tls_and_checks_who_answers)
 	const char *folder = postgres_own(), *url = postgres_own_url(), *at = strchr(url, '@') + 1;
 	postgres_verb("tls", NULL);
 	const char *user = test_format("%.*s", (int)(at - url), url), *rest = at + strlen("127.0.0.1");
-	const char *more = test_format("&sslmode=verify-full&sslrootcert=%s/ca.pem", folder);
+	const char *more = test_format("?sslmode=verify-full&sslrootcert=%s/ca.pem", folder);
 	struct pg *pg = open_url(test_format("%slocalhost%s%s", user, rest, more));
 	ck_assert_str_eq(ask(pg, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"), "t");
 	ck_assert_str_eq(ask(pg, "SELECT length(repeat('x', 1000000))"), "1000000");
 	pg_close(pg);
 	expect_refused(test_format("%s127.0.0.1%s%s", user, rest, more), WEIR_EINVAL, PG_FILE, "certificate");
-	expect_refused(test_format("%slocalhost%s&sslmode=verify-full&sslrootcert=/nowhere", user, rest), WEIR_EINVAL,
+	expect_refused(test_format("%slocalhost%s?sslmode=verify-full&sslrootcert=/nowhere", user, rest), WEIR_EINVAL,
 		       PG_FILE, "root certificate file");
-	expect_refused(test_format("%slocalhost%s&sslmode=full", user, rest), WEIR_EINVAL, PG_FILE,
+	expect_refused(test_format("%slocalhost%s?sslmode=full", user, rest), WEIR_EINVAL, PG_FILE,
 		       "invalid sslmode value");
 }
 

@@ -201,7 +201,8 @@ static int try_target(struct pg *pg, const struct pg_target *target, struct pg_e
 static weir_nsec limit_of(const struct pg *pg)
 {
 	char *text = pg__parameter(pg->opts.url, "connect_timeout");
-	long seconds = text ? strtol(text, NULL, 10) : 0;
+	const char *fallback = getenv("PGCONNECT_TIMEOUT");
+	long seconds = text ? strtol(text, NULL, 10) : fallback ? strtol(fallback, NULL, 10) : 0;
 	free(text);
 	return seconds > 0 && seconds < 86400 ? seconds * WEIR_SEC : CONNECT_LIMIT;
 }

@@ -31,9 +31,9 @@ static int check_config(const void *any, const char **ret_key, struct weir_error
 		return weir_error_set(err, WEIR_EINVAL, "'%s' is reserved for weir's own ledger; choose another",
 				      config->rows.table);
 	*ret_key = "schema";
-	if (config->schema && !sql_config_is_name(config->schema))
-		return weir_error_set(err, WEIR_EINVAL, "'%.80s' cannot be the name of a schema", config->schema);
-	int code = sql_config_check(&config->rows, ret_key, err);
+	int code = config->schema ? sql_name_check("schema", config->schema, err) : 0;
+	if (!code)
+		code = sql_config_check(&config->rows, ret_key, err);
 	if (code || !doubtful)
 		return code;
 	*ret_key = "url";

@@ -31,12 +31,12 @@ postgres sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE appli
 wait_until 20 has_rows 1600
 postgres stop
 wait_until 20 status_says '.flow.why == "sink"'
+wait_until 30 grep -q 'sink: cannot connect to PostgreSQL .*; trying again until it works' stderr
 expect kill -0 "$started_pid"
 postgres start
 finish
 expect_code 3
 expect_summary '.succeeded == 2999 and .dead == 1'
-expect_err 'sink: cannot connect to PostgreSQL .*; trying again until it works'
 expect_err 'sink: writes again'
 expect_dead 1 'sink: postgres: new row for relation "orders" violates check constraint .* \(23514\)'
 expect_pg 'SELECT count(*) FROM orders' 2999

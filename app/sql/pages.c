@@ -261,6 +261,6 @@ int sql_pages_resume(struct sql_pages *pages, const char *was, const char *now, 
 	if (!key || sscanf(cursor->text, "row=%" SCNu64, &pages->position) != 1 ||
 	    strlen(key + 5) >= sizeof pages->last)
 		return weir_error_set(err, WEIR_EINVAL, "invalid position in rows: %s", cursor->text);
-	strcpy(pages->last, key + 5);
+	snprintf(pages->last, sizeof pages->last, "%s", key + 5);
 	return 0;
 }

@@ -20,6 +20,7 @@ const struct adapter *const adapter_registry[] = {
 	&step_jq_adapter,
 	/* sinks */
 	&sink_sqlite_adapter,
+	&sink_postgres_adapter,
 	&sink_jsonl_adapter,
 	&sink_csv_adapter,
 	&sink_stdout_adapter,

@@ -151,7 +151,7 @@ YAML
 start_postgres() {
 	"$TREE/tests/support/postgres" new postgres $$ || fail "there is no PostgreSQL"
 	PG_URL=$(cat postgres/url)
-	export PG_URL
+	export PG_URL PGCONNECT_TIMEOUT=60 # a machine that runs tests is busy
 }
 
 postgres() {

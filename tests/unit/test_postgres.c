@@ -382,6 +382,24 @@ LOOP_TEST(postgres_wants_a_server_that_takes_writes_unless_it_only_reads)
 	pg_close(pg);
 }
 
+/* Its handshake wants more stack than a fiber has. */
+LOOP_TEST(postgres_talks_tls_and_checks_who_answers)
+{
+	const char *folder = postgres_own(), *url = postgres_own_url(), *at = strchr(url, '@') + 1;
+	postgres_verb("tls", NULL);
+	const char *user = test_format("%.*s", (int)(at - url), url), *rest = at + strlen("127.0.0.1");
+	const char *more = test_format("?sslmode=verify-full&sslrootcert=%s/ca.pem", folder);
+	struct pg *pg = open_url(test_format("%slocalhost%s%s", user, rest, more));
+	ck_assert_str_eq(ask(pg, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"), "t");
+	ck_assert_str_eq(ask(pg, "SELECT length(repeat('x', 1000000))"), "1000000");
+	pg_close(pg);
+	expect_refused(test_format("%s127.0.0.1%s%s", user, rest, more), WEIR_EINVAL, PG_FILE, "certificate");
+	expect_refused(test_format("%slocalhost%s?sslmode=verify-full&sslrootcert=/nowhere", user, rest), WEIR_EINVAL,
+		       PG_FILE, "root certificate file");
+	expect_refused(test_format("%slocalhost%s?sslmode=full", user, rest), WEIR_EINVAL, PG_FILE,
+		       "invalid sslmode value");
+}
+
 /* ---- fakes */
 
 struct fake {

@@ -368,7 +368,7 @@ int pg_receive(struct pg *pg, struct pg_call *call, struct pg_result **ret_resul
 int pg_run(struct pg *pg, struct pg_statement *statement, const struct pg_value *values, struct pg_result **ret_result,
 	   struct pg_error *err, weir_nsec deadline)
 {
-	struct pg_call call;
+	struct pg_call call = {0};
 	int code = pg_send(pg, statement, values, &call, err, deadline);
 	return code ? code : pg_receive(pg, &call, ret_result, err, deadline);
 }

@@ -63,8 +63,8 @@ int pg_open(const struct pg_options *opts, struct pg **ret_pg, struct weir_error
 /* Ends what is on its way.  NULL is fine.  Contract: no fiber is in a call.  Does not suspend. */
 void pg_close(struct pg *pg);
 
-/* Connects unless it is connected: within 5 s, or `connect_timeout` of the URL; after a failure it first waits a while,
- * which grows from 50 ms to 2 s.  The codes of enum pg_fault, WEIR_ECANCELED, WEIR_ETIMEDOUT. */
+/* Connects unless it is connected: within 5 s, or `connect_timeout` of the URL or the environment; after a failure it
+ * first waits a while, which grows from 50 ms to 2 s.  The codes of enum pg_fault, WEIR_ECANCELED, WEIR_ETIMEDOUT. */
 int pg_connect(struct pg *pg, struct pg_error *err, weir_nsec deadline);
 
 /* Leaves the connection at once, what is on its way gets PG_AWAY: the server rolls back an open transaction. */

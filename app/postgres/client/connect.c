@@ -59,19 +59,28 @@ static void describe(struct pg *pg)
 		 port ? port : "", db ? db : "");
 }
 
+/* libpq's own words for what only another URL mends: a value that is none, a certificate that is not there or not
+ * right. */
+static bool blames_url(const char *words)
+{
+	return strncmp(words, "invalid ", 8) == 0 || strstr(words, "certificate");
+}
+
 static int fail_to_connect(struct pg *pg, struct pg_error *err)
 {
 	const char *message = PQerrorMessage(pg->conn), *words;
 	char state[6];
 	words = find_state(message, state);
 	bool read_only = !words && (strstr(message, "read-only") || strstr(message, "hot standby"));
-	enum pg_fault fault = words ? pg_fault_of(state) : PG_AWAY;
-	if (!words) {
+	enum pg_fault fault;
+	if (words) {
+		enum pg_fault said = pg_fault_of(state);
+		fault = said == PG_FILE || said == PG_FULL ? said : PG_BUSY;
+	} else {
 		words = strstr(message, "failed: ");
 		words = words ? words + strlen("failed: ") : message;
+		fault = blames_url(words) ? PG_FILE : PG_AWAY;
 	}
-	if (fault != PG_FILE && fault != PG_FULL)
-		fault = *state ? PG_BUSY : PG_AWAY;
 	return pg__fail(err, fault, state, "cannot connect to PostgreSQL as %.200s: %.*s%s%s%s%s", pg->place,
 			(int)strcspn(words, "\n"), words, *state ? " (" : "", state, *state ? ")" : "",
 			read_only ? "; it is a standby, and rows are written to the primary: name that in the URL"
@@ -192,7 +201,8 @@ static int try_target(struct pg *pg, const struct pg_target *target, struct pg_e
 static weir_nsec limit_of(const struct pg *pg)
 {
 	char *text = pg__parameter(pg->opts.url, "connect_timeout");
-	long seconds = text ? strtol(text, NULL, 10) : 0;
+	const char *fallback = getenv("PGCONNECT_TIMEOUT");
+	long seconds = text ? strtol(text, NULL, 10) : fallback ? strtol(fallback, NULL, 10) : 0;
 	free(text);
 	return seconds > 0 && seconds < 86400 ? seconds * WEIR_SEC : CONNECT_LIMIT;
 }

@@ -250,6 +250,8 @@ void figures_json(const struct report *report, const char *event, struct buf *ou
 	json_put_int(out, "pid", getpid());
 	put_figures(report, out);
 	engine_figures(report->engine, out);
+	if (report->url)
+		json_put_text(out, "url", report->url);
 	if (report->now.letters && report->where) {
 		char hint[300];
 		snprintf(hint, sizeof hint, "weir dead %s", report->where);

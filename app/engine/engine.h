@@ -190,6 +190,10 @@ struct engine_flow {
 };
 void engine_flow(const struct engine *engine, struct engine_flow *ret_flow);
 
+/* Calls fn for each upstream, as weir_policy_gates(). */
+int engine_gates(const struct engine *engine,
+		 int (*fn)(void *arg, const char *key, const struct weir_gate_stats *stats), void *arg);
+
 /* What shall be another way from now on. */
 struct engine_changes {
 	bool has_concurrency, has_rate, has_pause;

@@ -295,6 +295,12 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;
 }
 
+int engine_gates(const struct engine *engine,
+		 int (*fn)(void *arg, const char *key, const struct weir_gate_stats *stats), void *arg)
+{
+	return weir_policy_gates(engine->pace.policy, fn, arg);
+}
+
 void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 {
 	struct weir_policy_stats stats;

@@ -44,16 +44,27 @@ static const struct key shutdown_keys[] = {
 	{0},
 };
 
+static const struct key observe_keys[] = {
+	{"listen", KEY_STRING, FIELD(observe_listen), "127.0.0.1:0",
+	 .text = "Address and port of the HTTP endpoint; port 0: a free one, and so it is when the port is taken"},
+	{"token", KEY_STRING, FIELD(observe_token), .flags = KEY_SECRET,
+	 .text = "Who reads more than /healthz and /readyz must send this token (Authorization: Bearer); with it the "
+		 "endpoint also shows texts of failures, which hold parts of answers"},
+	{0},
+};
+
 const struct key spec_section_keys[] = {
 	{"flow", KEY_GROUP, 0, .group = spec_flow_keys, .text = "Concurrency, rate limits, retries and timeouts"},
 	{"batch", KEY_GROUP, 0, .group = batch_keys, .text = "How outputs are collected into writes"},
 	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When to stop a run that fails too often"},
 	{"shutdown", KEY_GROUP, 0, .group = shutdown_keys, .text = "How a run ends on a signal"},
+	{"observe", KEY_GROUP, FIELD(observe_off), .group = observe_keys, .choices = "off",
+	 .text = "Where metrics and the state of the run can be read over HTTP"},
 	{0},
 };
 
-static const char *const top_names[] = {"name", "source",      "broker",    "key",      "steps", "flow",
-					"sink", "dead_letter", "stop_when", "shutdown", NULL};
+static const char *const top_names[] = {"name", "source",      "broker",    "key",      "steps",   "flow",
+					"sink", "dead_letter", "stop_when", "shutdown", "observe", NULL};
 
 /* "; it belongs under flow.retry" for a key of a group that stands at the top. */
 static void add_home(const struct key *groups, const char *parent, const char *name, struct buf *out)
@@ -166,6 +177,8 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 	if (code == 0)
 		code = fill_group(load, "shutdown", spec_node_member(root, "shutdown"), plan);
 	if (code == 0)
+		code = fill_group(load, "observe", spec_node_member(root, "observe"), plan);
+	if (code == 0)
 		code = spec_programs_check(load);
 	if (code < 0)
 		return code;
@@ -238,6 +251,7 @@ void plan_free(struct plan *plan)
 	free(plan->steps);
 	spec_release(spec_flow_keys, &plan->settings);
 	spec_release(spec_key_keys, &plan->settings);
+	spec_release(observe_keys, &plan->settings);
 	free(plan->settings.name);
 	files_fini(&plan->files);
 	free(plan->explained);

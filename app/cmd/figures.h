@@ -14,8 +14,9 @@
 extern const struct weir_figure figures_of_run[], figures_of_flow[];
 extern const size_t figures_of_run_count, figures_of_flow_count;
 
-/* One JSON object on a line: `event` is "progress", "set", "status" or "end". */
-void figures_json(const struct report *report, const char *event, struct buf *out);
+/* One JSON object on a line: `event` is "progress", "set", "status" or "end".  payload: with texts that may hold parts
+ * of items and answers. */
+void figures_json(const struct report *report, const char *event, bool payload, struct buf *out);
 
 /* The totals, as JSON on several lines.  After the children of the run have ended. */
 void figures_summary(const struct report *report, int exit_code, struct buf *out);

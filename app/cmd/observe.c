@@ -73,6 +73,7 @@ struct observe {
 	struct weir_metric *metric[METRICS];
 	struct report *report;
 	struct endpoint *endpoint;
+	bool tells_payload; /* who reads it has a token */
 };
 
 int observe_new(struct observe **ret_observe)
@@ -193,7 +194,7 @@ static void publish(struct observe *observe)
 	weir_gauge_set(weir_metric_gauge(observe->metric[FIBERS], NULL), fibers);
 	publish_metrics(observe, WEIR_METRICS_TEXT, ENDPOINT_TEXT);
 	publish_metrics(observe, WEIR_METRICS_OPENMETRICS, ENDPOINT_OPENMETRICS);
-	figures_json(observe->report, "status", &status);
+	figures_json(observe->report, "status", observe->tells_payload, &status);
 	if (!status.failed)
 		endpoint_publish(observe->endpoint, ENDPOINT_STATUS, status.data, status.len);
 	buf_fini(&status);
@@ -217,8 +218,9 @@ int observe_start(struct observe *observe, const struct plan *plan, struct repor
 	const struct endpoint_options opts = {
 		.listen = settings->observe_listen, .token = settings->observe_token, .stall = STALL_TIME};
 	observe->report = report;
-	if (weir_metrics_show(observe->metrics, "weir_run_", figures_of_run, figures_of_run_count, report) ||
-	    weir_metrics_show(observe->metrics, "weir_flow_", figures_of_flow, figures_of_flow_count, report))
+	observe->tells_payload = settings->observe_token;
+	if (weir_metrics_show(observe->metrics, "weir_", figures_of_run, figures_of_run_count, report) ||
+	    weir_metrics_show(observe->metrics, "weir_", figures_of_flow, figures_of_flow_count, report))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	int code = endpoint_start(&opts, &observe->endpoint, err);
 	if (code)

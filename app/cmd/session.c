@@ -252,21 +252,24 @@ static void tell_promise(struct session *session)
 			      "the sink %s is at least once: after a crash it may get outputs twice", sink);
 }
 
-/* A run does its work unwatched, too. */
+/* Of a run that has something to do.  It does its work unwatched, too. */
 static void start_observe(struct session *session)
 {
 	struct weir_error err = {0};
+	struct engine_stats stats;
+	const char *listen = session->plan->settings.observe_listen;
 	bool is_taken = false;
-	if (!session->observe)
+	engine_stats(session->engine, &stats);
+	if (!session->observe || stats.past_done)
 		return;
 	int code = observe_start(session->observe, session->plan, &session->report, &is_taken, &err);
 	session->report.url = observe_url(session->observe);
 	if (code)
 		progress_note(&session->progress, "no metrics: %s", err.text);
 	else if (is_taken)
-		progress_note(&session->progress, "%s is taken: metrics are at %s/metrics",
-			      session->plan->settings.observe_listen, session->report.url);
-	else
+		progress_note(&session->progress, "%s is taken: metrics are at %s/metrics", listen,
+			      session->report.url);
+	else if (session->progress.form != PROGRESS_JSON) /* each of its lines has it */
 		progress_note(&session->progress, "metrics: %s/metrics", session->report.url);
 }
 

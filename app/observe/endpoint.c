@@ -251,14 +251,6 @@ static void watch(void *arg, struct MHD_Connection *connection, void **context,
 
 /* --- start, publish, stop --- */
 
-int endpoint_check(const char *listen, struct weir_error *err)
-{
-	struct address address;
-	if (address_read(listen, &address))
-		return 0;
-	return weir_error_set(err, WEIR_EINVAL, "expected an address and a port, like 127.0.0.1:9464 or [::1]:0");
-}
-
 static struct MHD_Daemon *start_daemon(struct endpoint *endpoint, int fd)
 {
 	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
@@ -281,7 +273,9 @@ static int listen_somewhere(struct endpoint *endpoint, struct weir_error *err)
 {
 	struct address address;
 	char text[ADDRESS_TEXT_BYTES];
-	address_read(endpoint->opts.listen, &address);
+	if (!address_read(endpoint->opts.listen, &address))
+		return weir_error_set(err, WEIR_EINVAL, "expected an address and a port, not %s",
+				      endpoint->opts.listen);
 	int fd = address_listen(&address, BACKLOG, NULL);
 	if (fd == -EADDRINUSE) {
 		address_set_port(&address, 0);
@@ -295,9 +289,6 @@ static int listen_somewhere(struct endpoint *endpoint, struct weir_error *err)
 
 int endpoint_start(const struct endpoint_options *opts, struct endpoint **ret_endpoint, struct weir_error *err)
 {
-	int fd = endpoint_check(opts->listen, err);
-	if (fd)
-		return fd;
 	struct endpoint *endpoint = calloc(1, sizeof *endpoint);
 	if (!endpoint)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
@@ -305,7 +296,7 @@ int endpoint_start(const struct endpoint_options *opts, struct endpoint **ret_en
 	pthread_mutex_init(&endpoint->lock, NULL);
 	for (size_t i = 0; i < ENDPOINT_PAGES; i++)
 		feed_init(&endpoint->feeds[i]);
-	fd = listen_somewhere(endpoint, err);
+	int fd = listen_somewhere(endpoint, err);
 	endpoint->daemon = fd >= 0 ? start_daemon(endpoint, fd) : NULL;
 	if (endpoint->daemon) {
 		*ret_endpoint = endpoint;

@@ -35,12 +35,9 @@ struct endpoint_options {
 	weir_nsec stall;    /* the loop counts as stalled when it has published nothing for so long */
 };
 
-/* Whether that is an address and a port.  WEIR_EINVAL with err->text, which says what was expected. */
-int endpoint_check(const char *listen, struct weir_error *err);
-
 /* Starts listening and answering.  If the port is taken another one is used (see endpoint_url()).  Until the first
  * publication /readyz says "starting" and the pages are empty.  Signals that the caller has blocked stay blocked in the
- * thread.  WEIR_EINVAL as endpoint_check(), WEIR_ENOMEM, or what the system says.  Does not suspend. */
+ * thread.  WEIR_EINVAL for what is no address, WEIR_ENOMEM, or what the system says.  Does not suspend. */
 int endpoint_start(const struct endpoint_options *opts, struct endpoint **ret_endpoint, struct weir_error *err);
 
 /* "http://127.0.0.1:40123", valid as long as the endpoint. */

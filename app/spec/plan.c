@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/address.h"
 #include "data/names.h"
 #include "spec/meaning.h"
 #include "spec/spec.h"
@@ -148,6 +149,33 @@ static int fill_group(struct spec_load *load, const char *name, const struct spe
 	return spec_fill(load, rows, map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
 }
 
+static int fill_observe(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	const struct spec_node *node = spec_node_member(root, "observe"), *at;
+	const struct plan_settings *settings = &plan->settings;
+	struct address address;
+	int code = fill_group(load, "observe", node, plan);
+	if (code < 0 || settings->observe_off)
+		return code;
+	if (!address_read(settings->observe_listen, &address)) {
+		at = spec_node_member(node, "listen");
+		return spec_fail(load, at->line, at->column,
+				 "observe.listen is \"%.80s\", expected an address and a port, like 127.0.0.1:9464 "
+				 "or [::1]:0",
+				 settings->observe_listen);
+	}
+	if (settings->observe_token && !*settings->observe_token) {
+		at = spec_node_member(node, "token");
+		return spec_fail(load, at->line, at->column, "observe.token is empty");
+	}
+	if (!settings->observe_token && !address_is_loopback(&address))
+		spec_warn(load, node->line, node->column,
+			  "every machine that reaches %s can read the figures of the run; observe.token keeps "
+			  "strangers out",
+			  settings->observe_listen);
+	return 0;
+}
+
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	int code = check_top(load, root);
@@ -177,7 +205,7 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 	if (code == 0)
 		code = fill_group(load, "shutdown", spec_node_member(root, "shutdown"), plan);
 	if (code == 0)
-		code = fill_group(load, "observe", spec_node_member(root, "observe"), plan);
+		code = fill_observe(load, root, plan);
 	if (code == 0)
 		code = spec_programs_check(load);
 	if (code < 0)

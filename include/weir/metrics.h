@@ -122,10 +122,13 @@ struct weir_figure {
 	enum weir_figure_kind kind;
 	const char *help;                                                    /* a sentence */
 	bool (*get)(const void *object, union weir_figure_value *ret_value); /* false: there is none now */
+	/* What the metric is called behind the prefix; NULL: as the figure, with its unit, of a counter with _total; "":
+	 * it is no metric. */
+	const char *metric;
 };
 
-/* Exposes the figures as prefix_name_unit, of a counter with _total, until the registry is freed; texts are left out,
- * and so is what there is none of.  The table and the object stay where they are.  All or none: WEIR_EINVAL,
+/* Exposes the figures as prefix_name_unit, of a counter with _total, until the registry is freed: milliseconds as
+ * seconds; texts are left out, and so is what there is none of.  The table and the object stay where they are.  All or none: WEIR_EINVAL,
  * WEIR_EBUSY, WEIR_ENOMEM as weir_metrics_add(). */
 WEIR_API int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const struct weir_figure *figures,
 			       size_t n, const void *object);

@@ -213,14 +213,17 @@ static struct weir_metric_def *def_of(const char *prefix, const struct weir_figu
 {
 	const char *unit = figure->unit ? figure->unit : "";
 	bool counts = figure->kind == WEIR_FIGURE_COUNTER;
-	unit = !strcmp(unit, "s") ? "seconds" : !strcmp(unit, "ms") ? "milliseconds" : unit;
-	size_t bytes = strlen(prefix) + strlen(figure->name) + strlen(unit) + sizeof "__total";
-	struct weir_metric_def *def = calloc(1, sizeof *def + bytes);
+	bool is_time = !strcmp(unit, "s") || !strcmp(unit, "ms");
+	char name[160];
+	if (figure->metric)
+		snprintf(name, sizeof name, "%s%s", prefix, figure->metric);
+	else
+		snprintf(name, sizeof name, "%s%s%s%s%s", prefix, figure->name, *unit ? "_" : "",
+			 is_time ? "seconds" : unit, counts ? "_total" : "");
+	struct weir_metric_def *def = calloc(1, sizeof *def + strlen(name) + 1);
 	if (!def)
 		return NULL;
-	snprintf((char *)(def + 1), bytes, "%s%s%s%s%s", prefix, figure->name, *unit ? "_" : "", unit,
-		 counts ? "_total" : "");
-	def->name = (char *)(def + 1);
+	def->name = strcpy((char *)(def + 1), name);
 	def->help = figure->help;
 	def->kind = counts ? WEIR_COUNTER : WEIR_GAUGE;
 	return def;
@@ -245,7 +248,7 @@ int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const st
 {
 	size_t shown = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (figures[i].kind == WEIR_FIGURE_TEXT)
+		if (figures[i].kind == WEIR_FIGURE_TEXT || (figures[i].metric && !*figures[i].metric))
 			continue;
 		int code = show(metrics, prefix, &figures[i], object);
 		if (code) {

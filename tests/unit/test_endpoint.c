@@ -224,19 +224,6 @@ TEST(endpoint_takes_another_port_when_its_own_is_taken)
 	endpoint_stop(first);
 }
 
-TEST(endpoint_wants_an_address_and_a_port)
-{
-	static const char *const wrong[] = {
-		"",        "9464",        ":9464",           "localhost:9464", "127.0.0.1",
-		"::1:80",  "[::1]",       "127.0.0.1:65536", "127.0.0.1:-1",   "[127.0.0.1]:1",
-		"[::1:80", "127.0.0.1:x", "1.2.3:4",         "[::1]:"};
-	struct weir_error err = {0};
-	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-		ck_assert_msg(endpoint_check(wrong[i], &err) == WEIR_EINVAL, "%s", wrong[i]);
-	ck_assert_str_eq(err.text, "expected an address and a port, like 127.0.0.1:9464 or [::1]:0");
-	ck_assert_int_eq(endpoint_check("0.0.0.0:9464", &err), 0);
-}
-
 TEST(endpoint_keeps_strangers_out)
 {
 	start_with(&(struct endpoint_options){.listen = "127.0.0.1:0", .token = "s3cret", .stall = WEIR_SEC});

@@ -237,13 +237,16 @@ TEST(metrics_figures_are_read_when_they_are_exposed)
 		{"waited", "s", WEIR_FIGURE_GAUGE, "How long.", get_waited},
 		{"open", NULL, WEIR_FIGURE_FLAG, "Whether.", get_open},
 		{"colour", NULL, WEIR_FIGURE_TEXT, "Not a number.", get_colour},
+		{"again", "ms", WEIR_FIGURE_GAUGE, "How long.", get_waited},
+		{"third", NULL, WEIR_FIGURE_GAUGE, "How long.", get_waited, "other_name"},
+		{"fourth", NULL, WEIR_FIGURE_GAUGE, "How long.", get_waited, ""},
 	};
 	static const struct weir_figure clash[] = {{"shut", NULL, WEIR_FIGURE_FLAG, "New.", get_open},
 						   {"open", NULL, WEIR_FIGURE_FLAG, "Again.", get_open}};
 	static const struct weir_figure bad[] = {{"not a name", NULL, WEIR_FIGURE_FLAG, "Bad.", get_open}};
 	struct tank tank = {.filled = 7, .waited = 1.5};
 	set_up();
-	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", figures, 4, &tank), 0);
+	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", figures, 7, &tank), 0);
 	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", clash, 2, &tank), WEIR_EBUSY);
 	ck_assert_int_eq(weir_metrics_show(metrics, "tank_", bad, 1, &tank), WEIR_EINVAL);
 	tank = (struct tank){.filled = 8, .open = true};
@@ -257,6 +260,9 @@ TEST(metrics_figures_are_read_when_they_are_exposed)
 	text = text_of(WEIR_METRICS_OPENMETRICS);
 	assert_line(text, "# TYPE tank_filled_bytes counter");
 	assert_line(text, "tank_waited_seconds 0.25");
+	assert_line(text, "tank_again_seconds 0.00025");
+	assert_line(text, "tank_other_name 0.25");
+	ck_assert(!strstr(text, "third") && !strstr(text, "fourth"));
 	free(text);
 	weir_metrics_free(metrics);
 }

@@ -50,15 +50,19 @@ static const char *name_clock(const struct http_step *step, enum http_clock cloc
 static enum step_verdict say_too_large(const struct http_step *step, struct step_call *call,
 				       const struct http_response *response)
 {
-	bool body = !strcmp(response->detail, "body");
-	const char *key = !body ? "" : step->is_list ? " (--max-body)" : " (max_body)";
+	bool body = !strcmp(response->detail, "body"), line = !strcmp(response->detail, "header");
+	const char *key = body            ? (step->is_list ? " (--max-body)" : " (max_body)")
+			  : step->is_list ? ""
+					  : " (max_headers)";
 	char size[32], from[80] = "";
 	if (response->encoded_bytes)
 		snprintf(from, sizeof from, ", decoded from %zu bytes of %s", response->encoded_bytes,
 			 response->encoding);
 	if (!strcmp(response->detail, "ratio"))
 		return step_say(call, STEP_DEAD, "too large: body%s, is over %d times as long", from, HTTP_RATIO);
-	format_size(size, sizeof size, body ? step->config->max_body : HTTP_HEADER_BYTES);
+	if (line)
+		return step_say(call, STEP_DEAD, "too large: a header over %zu KiB", HTTP_LINE_BYTES >> 10);
+	format_size(size, sizeof size, body ? step->config->max_body : step->config->max_headers);
 	return step_say(call, STEP_DEAD, "too large: %s over %s%s%s", response->detail, size, key, from);
 }
 
@@ -134,7 +138,9 @@ static enum step_verdict judge_status(const struct http_step *step, struct step_
 	if (!x->verdict.is_said && http_is_redirect(status))
 		return judge_redirect(step, call, status, x->response.location);
 	return step_say(call, verdict, "status: %d%s", status,
-			status == 407 ? ": the proxy wants another user and password (proxy)" : "");
+			status == 407         ? ": the proxy wants another user and password (proxy)"
+			: x->verdict.is_final ? "; the server says not to retry"
+					      : "");
 }
 
 /* ---- bodies ---- */
@@ -365,8 +371,8 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 	struct buf out = {0};
 	json_open(&out, NULL, '{');
 	json_put_bytes(&out, "url", x->url.data ? x->url.data : "", x->url.len);
-	if (x->hop)
-		json_put_text(&out, "final_url", x->hop->url);
+	if (step_http_final_url(x))
+		json_put_text(&out, "final_url", step_http_final_url(x));
 	if (response->status)
 		json_put_int(&out, "status", response->status);
 	else

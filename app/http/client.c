@@ -154,6 +154,7 @@ static void start_job(struct http_client *client, struct http_job *job)
 	}
 	job->route.addresses = addresses ? addresses->text : NULL;
 	job->route.alone = job->host->is_messy;
+	job->route.offers_2 = client->opts.http2 && !job->host->is_1_1;
 	job->error = http_transfer_start(transfer, job->request, &job->route, job->response);
 	if (job->error < 0) {
 		give_transfer(client, transfer);
@@ -233,6 +234,7 @@ static void on_done(struct http_transfer *transfer, struct http_response *respon
 	/* Some servers answer a HEAD with a body, and it comes when the connection carries the next request: from now
 	 * on each request has its own. */
 	job->host->is_messy = job->host->is_messy || response->is_stray;
+	job->host->is_1_1 = job->host->is_1_1 || response->again == HTTP_AGAIN_BY_1_1;
 	/* Its addresses may have changed. */
 	if (response->failure == HTTP_CONNECT && dialled->looked_up + WEIR_SEC < weir_now())
 		dialled->fresh_until = 0;
@@ -375,6 +377,7 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	job.host = parties->host;
 	job.dialled = parties->dialled;
 	job.route.proxy = parties->proxy;
+	job.route.fresh = request->is_fresh;
 	job.route.dialled = parties->proxy ? &parties->proxy->origin : request->origin;
 	int error = take_event(client, &job.done);
 	if (error < 0)
@@ -468,6 +471,7 @@ void http_client_defaults(struct http_client_options *opts)
 	if (!opts->silence_timeout)
 		opts->silence_timeout = longer(30 * WEIR_SEC, opts->timeout);
 	opts->body_bytes = opts->body_bytes ? opts->body_bytes : (size_t)10 << 20;
+	opts->header_bytes = opts->header_bytes ? opts->header_bytes : HTTP_HEADER_BYTES;
 }
 
 int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)

@@ -20,7 +20,8 @@ struct http_client;
 struct http_origin;
 struct http_proxies;
 
-#define HTTP_HEADER_BYTES ((size_t)256 << 10) /* longest sum of an answer's header lines; libcurl's own is 300 KB */
+#define HTTP_HEADER_BYTES ((size_t)256 << 10) /* most of an answer's header lines together; libcurl takes 300 KiB */
+#define HTTP_LINE_BYTES   ((size_t)100 << 10) /* most of one of them, which is libcurl's limit */
 
 /* PEM files and more, borrowed for the life of the client.  The certificate goes to no foreign origin. */
 struct http_tls {
@@ -41,6 +42,7 @@ struct http_client_options {
 	weir_nsec connect_timeout;  /* TLS included; 0: 5 s, or a sixth of timeout if that is longer */
 	weir_nsec silence_timeout;  /* longest time without a byte from the server; 0: 30 s, or timeout if longer */
 	size_t body_bytes;          /* longest body, decoded; 0: 10 MiB */
+	size_t header_bytes;        /* longest sum of header lines; 0: HTTP_HEADER_BYTES, which is the most */
 	bool all_headers;           /* give those that explain nothing, too */
 	bool public_only;           /* refuse loopback, private and other special addresses (see origin.h) */
 	bool public_foreign;        /* the same for requests that are foreign */
@@ -63,6 +65,7 @@ struct http_request {
 	bool is_foreign; /* a server has named the URL, not the user: of the headers, the client's too, go only those
 			  * that say what may come (transfers.c), and with public_foreign the address must be public */
 	bool is_emptied; /* there is no body any more, and no header Content-Type */
+	bool is_fresh;   /* on a new connection */
 };
 
 /* Why there is no whole answer: name in messages. */
@@ -92,22 +95,34 @@ const char *http_failure_name(enum http_failure failure);
 /* Which time limit ended a request with HTTP_TIMEOUT: that of the options. */
 enum http_clock { HTTP_CLOCK_NONE, HTTP_CLOCK_CONNECT, HTTP_CLOCK_SILENCE, HTTP_CLOCK_TOTAL };
 
+/* Whether a request that was not done, or most likely not, is worth sending once more on a new connection. */
+enum http_again {
+	HTTP_NOT_AGAIN,
+	HTTP_AGAIN_IF_REPEATABLE, /* a connection that was used before ended without a byte of the answer, or with a
+				   * 408, as its server closed it in that moment; or a server of HTTP/2 has refused
+				   * the stream */
+	HTTP_AGAIN_ELSEWHERE,     /* 421: this connection is the wrong one */
+	HTTP_AGAIN_BY_1_1,        /* the server does not do it over HTTP/2 */
+};
+
 struct http_response {
 	enum http_failure failure;
 	char detail[160];      /* of a failure: one line without control bytes */
 	enum http_clock clock; /* of HTTP_TIMEOUT: what ran out */
 	int status;            /* 0: none came */
 	bool sent;             /* an attempt was made, at least to connect */
-	bool is_stray;        /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
-			       * on a connection that was used again */
-	char encoding[24];    /* Content-Encoding, cut; empty: none, or identity */
-	size_t encoded_bytes; /* so many came of a body that was decoded, or could not be; 0: it is as it came */
-	bool length_known;    /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
-	char *body;           /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
-	size_t body_bytes;    /* bytes in body; with a failure what had come */
-	weir_nsec took;       /* from sending (or connecting) to the end */
-	char *location;       /* of a redirect that has one; malloc'ed */
-	char *headers;        /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
+	bool is_stray;     /* with HTTP_PROTOCOL: what came may be the rest of the answer before, as it was the first
+			    * on a connection that was used again */
+	char encoding[32]; /* Content-Encoding, a list, cut; empty: none, or identity */
+	enum http_again again;
+	int should_retry;      /* 1, -1: a header says that it should be tried again, or not; 0: none does */
+	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
+	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
+	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
+	size_t body_bytes;     /* bytes in body; with a failure what had come */
+	weir_nsec took;        /* from sending (or connecting) to the end */
+	char *location;        /* of a redirect that has one; malloc'ed */
+	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };

@@ -160,6 +160,8 @@ const struct key step_http_keys[] = {
 	 .text = "Maximum size of an answer, decoded; a longer one is a failure. One over 10 MiB that was compressed "
 		 "to "
 		 "less than a 200th is, too"},
+	{"max_headers", KEY_SIZE, FIELD(max_headers), "256KiB", 1024, HTTP_HEADER_BYTES, .flags = KEY_PACE,
+	 .text = "Maximum size of the headers of an answer; 256KiB is the most. A single header has 100 KiB at most"},
 	{0},
 };
 
@@ -229,10 +231,20 @@ const struct key_header *step_http_content_type(const struct step_http_config *c
 	return step_http_header(config, "content-type");
 }
 
+static bool is_idempotent(int method)
+{
+	return method != STEP_HTTP_POST && method != STEP_HTTP_PATCH;
+}
+
 bool step_http_sends_key(const struct step_http_config *config)
 {
-	bool adds = config->method == STEP_HTTP_POST || config->method == STEP_HTTP_PATCH;
-	return adds && !step_http_header(config, STEP_HTTP_KEY);
+	return !is_idempotent(config->method) && !step_http_header(config, STEP_HTTP_KEY);
+}
+
+bool step_http_is_repeatable(const struct step_http_config *config)
+{
+	const struct key_header *key = step_http_header(config, STEP_HTTP_KEY);
+	return is_idempotent(config->method) || !key || !step_http_leaves_out(key);
 }
 
 bool step_http_leaves_out(const struct key_header *header)

@@ -71,7 +71,7 @@ struct step_http_config {
 	char *poll_done, *poll_failed; /* jq expressions over an answer; NULL */
 	int64_t max_connections;
 	char *label;
-	uint64_t max_body;
+	uint64_t max_body, max_headers;
 };
 
 extern const struct key step_http_keys[];
@@ -103,6 +103,7 @@ bool step_http_is_json(const char *content_type);
  * header.  And whether a header is that one and empty: then it is not sent. */
 #define STEP_HTTP_KEY "Idempotency-Key"
 bool step_http_sends_key(const struct step_http_config *config);
+bool step_http_is_repeatable(const struct step_http_config *config); /* its method is idempotent, or there is a key */
 bool step_http_leaves_out(const struct key_header *header);
 
 #endif

@@ -14,12 +14,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <weir/run.h>
 
 #define PIECE_BYTES ((size_t)16 << 10)
 
-static enum codec codec_of(const char *encoding)
+enum { CODINGS_MOST = 4 }; /* one over the other */
+
+static enum codec codec_of(const char *name, size_t n)
 {
 	static const struct {
 		const char *name;
@@ -30,9 +33,27 @@ static enum codec codec_of(const char *encoding)
 		     {"br", CODEC_BROTLI},
 		     {"zstd", CODEC_ZSTD}};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (!strcasecmp(encoding, known[i].name))
+		if (strlen(known[i].name) == n && !strncasecmp(name, known[i].name, n))
 			return known[i].codec;
 	return CODEC_NONE;
+}
+
+/* The codecs of a list, in the order in which the server has applied them; 0: there are none, more than CODINGS_MOST,
+ * or one that is not known. */
+static size_t read_list(const char *list, enum codec codecs[CODINGS_MOST])
+{
+	static const char ends[] = ", ", plain[] = "identity";
+	size_t count = 0, n;
+	for (const char *name = list + strspn(list, ends); *name; name += n + strspn(name + n, ends)) {
+		n = strcspn(name, ends);
+		if (n == strlen(plain) && !strncasecmp(name, plain, n))
+			continue;
+		enum codec codec = codec_of(name, n);
+		if (codec == CODEC_NONE || count == CODINGS_MOST)
+			return 0;
+		codecs[count++] = codec;
+	}
+	return count;
 }
 
 /* What may follow a member or frame, and is more of the body: another one. */
@@ -43,11 +64,10 @@ static bool follows(enum codec codec, const struct codec_io *io)
 }
 
 /* 0; -EFBIG: there is more than `most`; WEIR_EDATA, WEIR_EINVAL with err->text, WEIR_ENOMEM. */
-static int decode(enum codec codec, const struct http_response *response, size_t most, struct buf *out,
-		  struct weir_error *err)
+static int decode(enum codec codec, const struct buf *from, size_t most, struct buf *out, struct weir_error *err)
 {
 	struct codec_reader *reader;
-	struct codec_io io = {.in = response->body, .in_bytes = response->body_bytes};
+	struct codec_io io = {.in = from->data, .in_bytes = from->len};
 	int error = codec_reader_new(codec, &reader);
 	if (error < 0)
 		return error;
@@ -72,28 +92,42 @@ static int decode(enum codec codec, const struct http_response *response, size_t
 	return error;
 }
 
+/* Takes the codings off, the last one first.  On failure text is empty. */
+static int decode_all(const enum codec *codecs, size_t count, size_t most, struct buf *text, struct weir_error *err)
+{
+	int error = 0;
+	while (count-- && error == 0 && text->len) {
+		struct buf out = {0};
+		error = decode(codecs[count], text, most, &out, err);
+		buf_fini(text);
+		*text = out;
+	}
+	if (error < 0)
+		buf_fini(text);
+	return error;
+}
+
 void http_decode(struct http_response *response, size_t most)
 {
-	enum codec codec = codec_of(response->encoding);
-	if (codec == CODEC_NONE || !response->body_bytes)
+	enum codec codecs[CODINGS_MOST];
+	size_t count = read_list(response->encoding, codecs);
+	if (!count || !response->body_bytes)
 		return;
-	struct buf text = {0};
+	struct buf text = {.data = response->body, .len = response->body_bytes};
 	struct weir_error err = {0};
 	size_t room = response->body_bytes < SIZE_MAX / HTTP_RATIO ? response->body_bytes * HTTP_RATIO : SIZE_MAX;
 	if (room < HTTP_RATIO_FROM)
 		room = HTTP_RATIO_FROM;
-	int error = decode(codec, response, most < room ? most : room, &text, &err);
+	int error = decode_all(codecs, count, most < room ? most : room, &text, &err);
 	response->encoded_bytes = response->body_bytes;
-	free(response->body);
+	response->body_bytes = 0;
 	response->body = error < 0 ? NULL : buf_take(&text, &response->body_bytes);
-	if (error < 0)
-		response->body_bytes = 0;
 	if (error == -EFBIG) {
 		response->failure = HTTP_TOO_LARGE;
 		snprintf(response->detail, sizeof response->detail, "%s", most <= room ? "body" : "ratio");
 	} else if (error < 0) {
 		response->failure = HTTP_PROTOCOL;
-		snprintf(response->detail, sizeof response->detail, "the body cannot be decoded (%s): %.100s",
+		snprintf(response->detail, sizeof response->detail, "the body cannot be decoded (%s): %.90s",
 			 response->encoding, err.text[0] ? err.text : weir_strerror(error));
 	}
 	buf_fini(&text);

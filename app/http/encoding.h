@@ -9,9 +9,9 @@
 #define HTTP_RATIO_FROM ((size_t)10 << 20)        /* … unless it stands for no more than this */
 #define HTTP_ENCODINGS  "deflate, gzip, br, zstd" /* that http_decode() knows, as curl --compressed names them */
 
-/* Puts what the body of a whole answer stands for in its place, and sets encoded_bytes.  An encoding that is not known
- * leaves it as it is.  A body that is damaged, or that would have more than `most` bytes or HTTP_RATIO times those that
- * came, is a failure (HTTP_PROTOCOL, HTTP_TOO_LARGE). */
+/* Puts what the body of a whole answer stands for in its place, and sets encoded_bytes.  Of several codings, such as
+ * "gzip, br", each is taken off; one that is not known leaves all as it is.  A body that is damaged, or that would have
+ * more than `most` bytes or HTTP_RATIO times those that came, is a failure (HTTP_PROTOCOL, HTTP_TOO_LARGE). */
 void http_decode(struct http_response *response, size_t most);
 
 #endif

@@ -75,8 +75,8 @@ char *step_http_meta(const struct exchange *x)
 	struct buf out = {0};
 	json_put_int(&out, "status", response->status);
 	json_put_bytes(&out, "url", x->url.data, x->url.len);
-	if (x->hop)
-		json_put_text(&out, "final_url", x->hop->url);
+	if (step_http_final_url(x))
+		json_put_text(&out, "final_url", step_http_final_url(x));
 	json_put_real(&out, "latency_ms", (double)response->took / (double)WEIR_MSEC, 1);
 	step_http_put_headers(&out, response);
 	return buf_take(&out, NULL);
@@ -125,7 +125,7 @@ void step_http_explain(const struct http_step *step, const struct step_call *cal
 	json_put_text(out, "method", x->request.method);
 	if (x->url.len)
 		evidence_add_text(out, "url", x->url.data, x->url.len);
-	if (x->hop)
+	if (step_http_final_url(x))
 		evidence_add_text(out, "final_url", x->hop->url, strlen(x->hop->url));
 	if (!x->url.len) /* it could not be made of this */
 		evidence_add_text(out, "input", call->input->data, call->input->len);

@@ -38,6 +38,7 @@ struct http_step {
 struct http_verdict {
 	enum step_http_then then;
 	bool is_said;    /* the config says so of this answer: */
+	bool is_final;   /* a header says not to try again what would be otherwise */
 	size_t rule;     /* by the rule with this number, from 1; 0: by a list */
 	weir_nsec after; /* it says so of the time, too; 0 */
 };
@@ -52,9 +53,10 @@ struct exchange {
 	const char *key; /* sent in one of them; NULL: none */
 	uint64_t token;  /* the number of that which is sent; 0: none */
 	struct http_origin origin;
-	struct http_hop *hop;        /* what is sent instead, since answers before this one said so; NULL: nothing */
+	struct http_hop *hop;        /* what is sent instead, since requests before this one ended so; NULL: nothing */
 	struct http_request request; /* what is sent, or would be; it borrows from the above */
 	struct http_response response;
+	bool is_again;               /* the request is to be sent once more, on a new connection */
 	bool explained;              /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
 	bool is_of_job;              /* it asks for one that an earlier request has begun */
@@ -121,6 +123,12 @@ const char *step_http_text(const struct http_response *response, size_t *ret_n);
 /* Whether the answer is a redirect that is to be followed: the config says nothing else of its status. */
 bool step_http_is_followed(const struct http_step *step, const struct step_call *call, const struct exchange *x);
 
+/* Whether the request was most likely not done, and a new connection may help: once, and if that does no harm. */
+bool step_http_is_sent_again(const struct http_step *step, const struct step_call *call, const struct exchange *x);
+
+/* Asks for another leg, in which the same request is sent. */
+enum step_verdict step_http_send_again(const struct http_step *step, struct step_call *call, const struct exchange *x);
+
 /* Asks for another leg, in which the request goes there; or says why not. */
 enum step_verdict step_http_follow(const struct http_step *step, struct step_call *call, const struct exchange *x);
 
@@ -138,6 +146,12 @@ const char *step_http_job(const struct step_call *call);
 enum step_verdict step_http_await(const struct http_step *step, struct step_call *call, const struct exchange *x);
 
 /* ---- evidence.c */
+
+/* Where redirects have led to; NULL: there were none. */
+static inline const char *step_http_final_url(const struct exchange *x)
+{
+	return x->hop && x->hop->number ? x->hop->url : NULL;
+}
 
 void step_http_put_headers(struct buf *out, const struct http_response *response); /* as "headers": {…} */
 

@@ -64,6 +64,22 @@ static bool lacks_authority(const struct transfer *self, CURLcode code)
 	return result >= SELF_SIGNED && result <= NO_ISSUER;
 }
 
+/* Whether the error's number is there depends on who had called recv(). */
+static bool is_reset(const struct transfer *self, CURLcode code, long os_error)
+{
+	return (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) &&
+	       (os_error == ECONNRESET || strstr(self->error, "Connection reset by peer"));
+}
+
+/* Of a reset.  A server with TLS 1.3 looks for the client's certificate when the client takes the handshake for done;
+ * the alert that says so is lost if it closes the connection with the request unread. */
+static bool may_want_certificate(const struct transfer *self)
+{
+	long connects = 0;
+	curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return self->origin->tls && self->was_sent && connects && !self->certified && !self->header_bytes;
+}
+
 static void describe_failure(const struct transfer *self, CURLcode code, struct http_response *response)
 {
 	long os_error = self->socket_errno;
@@ -79,8 +95,11 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 					  : "the answer is not HTTP";
 	else if (code == CURLE_COULDNT_CONNECT && os_error)
 		text = os_error == ECONNREFUSED ? "refused" : weir_strerror(-(int)os_error);
-	else if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && os_error == ECONNRESET)
-		text = "connection reset";
+	else if (is_reset(self, code, os_error))
+		text = may_want_certificate(self)
+			       ? "connection reset after the TLS handshake; the server may want a client certificate "
+				 "(tls.cert)"
+			       : "connection reset";
 	copy_clean(response->detail, sizeof response->detail, text);
 	size_t n = strlen(response->detail);
 	if (lacks_authority(self, code))

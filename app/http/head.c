@@ -58,11 +58,22 @@ static void take_encoding(struct transfer *self, const char *value, size_t n)
 	size_t most = sizeof self->response->encoding - 1, at = strlen(to);
 	if (n == 8 && !strncasecmp(value, "identity", n))
 		return;
-	if (at && at < most) /* one over the other, which no server means: not decoded */
-		to[at++] = ',';
+	for (const char *between = at ? ", " : ""; *between && at < most; between++)
+		to[at++] = *between;
 	for (size_t i = 0; i < n && at < most; i++)
-		to[at++] = (char)(value[i] > ' ' && value[i] < 0x7f ? value[i] : '?');
+		to[at++] = (char)(value[i] >= ' ' && value[i] < 0x7f ? value[i] : '?');
 	to[at] = 0;
+}
+
+/* Stripe's SDKs obey the one header, OpenAI's and Anthropic's the other. */
+static void take_should_retry(struct transfer *self, const char *line, size_t n)
+{
+	size_t value_bytes;
+	const char *value = header_value(line, n, "x-should-retry", &value_bytes);
+	if (!value)
+		value = header_value(line, n, "stripe-should-retry", &value_bytes);
+	if (value && value_bytes >= 4)
+		self->response->should_retry = !strncasecmp(value, "true", 4) - !strncasecmp(value, "fals", 4);
 }
 
 /* Without the white space at its end. */
@@ -86,7 +97,7 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 	const char *value;
 	all->events->heard(&self->base);
 	self->header_bytes += n;
-	if (self->header_bytes > HTTP_HEADER_BYTES) {
+	if (self->header_bytes > all->opts->header_bytes) {
 		http_transfer_refuse(self, HTTP_TOO_LARGE, "headers");
 		return 0;
 	}
@@ -99,6 +110,7 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 			self->length = -1;
 			self->chunked = false;
 			self->response->encoding[0] = 0;
+			self->response->should_retry = 0;
 			self->limits = (struct http_limits){0};
 			buf_clear(&self->telling);
 			buf_clear(&self->location);
@@ -118,9 +130,16 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 		else if ((value = header_value(line, n, "content-encoding", &value_bytes)))
 			take_encoding(self, value, value_bytes);
 		break;
+	case 's':
+		take_should_retry(self, line, n);
+		break;
 	case 't':
 		if (header_value(line, n, "transfer-encoding", &value_bytes))
 			self->chunked = true;
+		break;
+	case 'x':
+		take_should_retry(self, line, n);
+		http_limits_line(&self->limits, line, n);
 		break;
 	default:
 		http_limits_line(&self->limits, line, n);

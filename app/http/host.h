@@ -21,6 +21,7 @@ struct http_host {
 	struct http_addresses *addresses; /* NULL until looked up */
 	weir_nsec fresh_until, looked_up;
 	bool resolving;
+	bool is_1_1;                 /* it does nothing over HTTP/2, and is not asked again */
 	bool is_messy;               /* it sends more than its answers have: a connection for each request */
 	struct weir_event *resolved; /* of those who wait for the one that looks up */
 	char name[];

@@ -9,9 +9,11 @@
 /* 301, 302, 303, 307, 308. */
 bool http_is_redirect(int status);
 
-/* A request that a server asked for: the next of a chain that began with one of ours.  One malloc'ed block. */
+/* A request that a server asked for: the next of a chain that began with one of ours; or one that is sent once more.
+ * One malloc'ed block. */
 struct http_hop {
-	unsigned number;           /* in the chain, from 1 */
+	unsigned number;           /* of redirects before it */
+	bool is_again;             /* the one before it was the same, and most likely not done */
 	bool is_foreign;           /* the chain has left its first origin */
 	bool is_emptied;           /* it has become a GET without the body */
 	weir_nsec took;            /* all requests before it */

@@ -315,6 +315,7 @@ static void make_request(const struct http_step *step, struct exchange *x)
 		.body_bytes = has_body ? body->len : 0,
 		.is_foreign = hop && hop->is_foreign,
 		.is_emptied = is_emptied,
+		.is_fresh = hop && hop->is_again,
 	};
 }
 

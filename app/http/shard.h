@@ -48,7 +48,9 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;    /* of the body */
 	int64_t length; /* Content-Length; -1: none */
-	bool chunked, head, public_only, alone, certified;
+	bool chunked, head, public_only, certified;
+	bool fresh, alone, offers_2; /* what libcurl was told last */
+	enum http_again again;
 	bool was_sent;                    /* the request, or it is about to be: there is a connection to the host */
 	const struct http_origin *origin; /* of the request; borrowed as long as the response */
 	const struct http_proxy *proxy;   /* what libcurl was told last */

@@ -38,6 +38,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
+		.header_bytes = (size_t)config->max_headers,
 		.all_headers = env->meta || config->when.n || config->poll_every,
 		.public_only = !env->allow_private && !step->origin.name[0],
 		.public_foreign = !env->allow_private,
@@ -183,6 +184,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return step_say(call, STEP_RETRY, "timeout: the attempt took too long (flow.timeout.attempt)");
 	if (error < 0)
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+	if (verdict == STEP_OK && x->is_again)
+		return step_http_send_again(step, call, x);
 	if (verdict == STEP_OK && step_http_is_followed(step, call, x))
 		return step_http_follow(step, call, x);
 	if (verdict == STEP_OK && x->response.failure == HTTP_ANSWERED && x->verdict.then == STEP_HTTP_OK)

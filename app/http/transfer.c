@@ -22,14 +22,17 @@
 
 /*
  * When a connection that was used before ends without a byte of an answer, libcurl sends the request once more on
- * another one, up to five times, and says nothing of it.  The server may have acted, and those who count calls would
- * count too few: so that ends the request instead, and whether there is another attempt the caller decides.
+ * another one, up to five times, and says nothing of it; likewise when a server of HTTP/2 has refused the stream, or
+ * wants it by HTTP/1.1, of which nothing but libcurl's words tell.  The server may have acted, and those who count
+ * calls would count too few: so that ends the request instead, and whether it is sent again the client decides.
  */
 static bool is_sent_again(struct transfer *self)
 {
-	if (self->was_sent)
-		http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
-	return self->was_sent;
+	if (!self->was_sent)
+		return false;
+	self->again = strstr(self->error, "HTTP_1_1_REQUIRED") ? HTTP_AGAIN_BY_1_1 : HTTP_AGAIN_IF_REPEATABLE;
+	http_transfer_refuse(self, HTTP_RESET, HTTP_UNANSWERED);
+	return true;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -94,6 +97,26 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	return n;
 }
 
+/* libcurl's names for it over HTTP/2: the connection has ended, or the server takes no streams any more (GOAWAY). */
+static bool is_unanswered(const struct transfer *self, CURLcode code)
+{
+	return !self->header_bytes && (code == CURLE_PARTIAL_FILE || (code == CURLE_HTTP2 && !self->error[0]));
+}
+
+static long connects_of(const struct transfer *self)
+{
+	long connects = 1;
+	curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return connects;
+}
+
+static enum http_again again_of(const struct transfer *self, long status)
+{
+	if (status == 408 && connects_of(self) == 0)
+		return HTTP_AGAIN_IF_REPEATABLE;
+	return status == 421 ? HTTP_AGAIN_ELSEWHERE : self->again;
+}
+
 /* Fills the response's rest and forgets the request. */
 void http_transfer_finish(struct transfer *self, CURLcode code)
 {
@@ -101,7 +124,16 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	long status = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OUT_OF_MEMORY && self->header_bytes && !response->body_bytes)
-		http_transfer_refuse(self, HTTP_TOO_LARGE, "headers"); /* what it says of a single line over 100 KB */
+		http_transfer_refuse(self, HTTP_TOO_LARGE, "header"); /* what it says of one over HTTP_LINE_BYTES */
+	if (is_unanswered(self, code)) {
+		if (code == CURLE_HTTP2 || connects_of(self) == 0)
+			self->again = HTTP_AGAIN_IF_REPEATABLE;
+		code = CURLE_GOT_NOTHING;
+	}
+	if (code == CURLE_OK && !self->has_head) { /* which libcurl takes for a whole one without a body */
+		code = CURLE_PARTIAL_FILE;
+		http_transfer_refuse(self, HTTP_RESET, "header truncated");
+	}
 	response->status = (int)status;
 	if (self->location.len && http_is_redirect(response->status))
 		response->location = buf_take(&self->location, NULL);
@@ -113,10 +145,8 @@ void http_transfer_finish(struct transfer *self, CURLcode code)
 	response->retry_after = response->hint.retry_after;
 	if (status < 400)
 		response->hint.retry_after = 0; /* of a 202 or a 301 it means something else */
-	long connects = 1;
-	if (code == CURLE_UNSUPPORTED_PROTOCOL)
-		curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
-	response->is_stray = connects == 0;
+	response->is_stray = code == CURLE_UNSUPPORTED_PROTOCOL && connects_of(self) == 0;
+	response->again = again_of(self, status);
 	self->base.closed = self->base.closed || code != CURLE_OK;
 	if (code != CURLE_OK)
 		http_transfer_describe(self, code, response);
@@ -142,8 +172,7 @@ static void set_safety(CURL *easy, const struct http_transfers *all)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-			 all->opts->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
 	curl_easy_setopt(easy, CURLOPT_SHARE, all->share);
@@ -321,14 +350,25 @@ static int set_url(struct transfer *self, const struct http_request *request)
 	return curl_easy_setopt(self->easy, CURLOPT_URL, request->url) == CURLE_OK ? 0 : WEIR_ENOMEM;
 }
 
-/* Telling libcurl costs, and it is so for the same host always. */
-static void set_alone(struct transfer *self, bool alone)
+/* Telling libcurl costs, and it is nearly always so for the same host. */
+static void set_connection(struct transfer *self, const struct http_route *route)
 {
-	if (alone == self->alone)
+	bool fresh = route->fresh || route->alone;
+	if (fresh != self->fresh)
+		curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, (long)fresh);
+	if (route->alone != self->alone)
+		curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)route->alone);
+	self->fresh = fresh;
+	self->alone = route->alone;
+}
+
+static void set_offer(struct transfer *self, bool offers_2)
+{
+	if (offers_2 == self->offers_2)
 		return;
-	self->alone = alone;
-	curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, (long)alone);
-	curl_easy_setopt(self->easy, CURLOPT_FORBID_REUSE, (long)alone);
+	self->offers_2 = offers_2;
+	curl_easy_setopt(self->easy, CURLOPT_HTTP_VERSION,
+			 offers_2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 }
 
 /* The entry lives for seconds only in libcurl's cache ("+"), which scans it per request, so each request brings its
@@ -359,12 +399,14 @@ int http_transfer_start(struct http_transfer *transfer, const struct http_reques
 	if (set_headers(self, request) < 0 || set_url(self, request) < 0)
 		return WEIR_ENOMEM;
 	set_method(self, request);
-	set_alone(self, route->alone);
+	set_connection(self, route);
+	set_offer(self, route->offers_2);
 	*response = (struct http_response){0};
 	const struct http_client_options *opts = self->shard->all->opts;
 	self->public_only = !route->proxy && (opts->public_only || (request->is_foreign && opts->public_foreign));
 	self->origin = request->origin;
 	self->failure = HTTP_ANSWERED;
+	self->again = HTTP_NOT_AGAIN;
 	self->header_bytes = self->room = 0;
 	self->length = -1;
 	self->chunked = self->base.closed = self->was_sent = self->has_head = self->framed = false;

@@ -52,7 +52,9 @@ struct http_route {
 	const struct http_origin *dialled; /* what is connected to: the proxy, or the request's origin */
 	const char *addresses;             /* of that if it is a name, else NULL; for the call only */
 	const struct http_proxy *proxy;    /* NULL: none */
-	bool alone;                        /* on a new connection, which is used for nothing else */
+	bool fresh;                        /* on a new connection */
+	bool alone;                        /* … which is used for nothing else */
+	bool offers_2;                     /* HTTP/2, or only 1.1 */
 };
 
 /* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route and the response.

@@ -55,10 +55,11 @@ enum step_verdict step_http_turned_away(struct step_call *call)
 
 /* ---- out */
 
-/* Whether the status says that nobody was there to do it, not that it was done badly: of gateways, and overload. */
+/* Whether the status says that nobody was there to do it, not that it was done badly: of gateways, of a network that
+ * wants a login, and overload. */
 static bool is_of_no_service(int status)
 {
-	return (status >= 502 && status <= 504) || status >= 520;
+	return (status >= 502 && status <= 504) || status == 511 || status >= 520;
 }
 
 static enum weir_outcome outcome_of_answer(const struct http_verdict *verdict, int status)
@@ -78,6 +79,8 @@ static enum weir_outcome outcome_of_answer(const struct http_verdict *verdict, i
 
 static enum weir_outcome outcome_of(const struct exchange *x)
 {
+	if (x->is_again) /* the connection has ended, which is not the upstream's fault */
+		return WEIR_OUTCOME_RELEASED;
 	switch (x->response.failure) {
 	case HTTP_ANSWERED:
 		return outcome_of_answer(&x->verdict, x->response.status);

@@ -4,8 +4,9 @@
  *
  *     in ok, retry_on or throttled_on    what the list says
  *     2xx                                good, unless there is a list `ok`
- *     429, 503 + Retry-After             throttled: its gate shuts, and no attempt is used up.  A 403, too, that says
+ *     429, 503 and 529 + Retry-After     throttled: its gate shuts, and no attempt is used up.  A 403, too, that says
  *                                        when to come back or that nothing is left of the quota: so GitHub says it
+ *     X-Should-Retry                     as it says, of what ends below
  *     408 425 5xx                        tried again (not 501 and 505: they stay as they are)
  *     other 4xx, 3xx                     dead, but for a redirect that is followed (follow.c)
  *
@@ -25,7 +26,8 @@ static bool is_throttled(const struct http_response *response)
 {
 	const struct weir_hint *hint = &response->hint;
 	bool used_up = hint->counts && !hint->left;
-	return response->status == 429 || (response->status == 503 && hint->retry_after > 0) ||
+	bool overloaded = response->status == 503 || response->status == 529;
+	return response->status == 429 || (overloaded && hint->retry_after > 0) ||
 	       (response->status == 403 && (hint->retry_after > 0 || used_up));
 }
 
@@ -47,7 +49,11 @@ struct http_verdict step_http_by_status(const struct step_http_config *config, c
 		return (struct http_verdict){STEP_HTTP_OK};
 	if (is_throttled(response))
 		return (struct http_verdict){STEP_HTTP_THROTTLED};
-	return (struct http_verdict){is_passing(status) ? STEP_HTTP_RETRY : STEP_HTTP_DEAD};
+	if (status >= 400 && response->should_retry > 0)
+		return (struct http_verdict){STEP_HTTP_RETRY};
+	bool is_final = is_passing(status) && response->should_retry < 0;
+	return (struct http_verdict){is_passing(status) && !is_final ? STEP_HTTP_RETRY : STEP_HTTP_DEAD,
+				     .is_final = is_final};
 }
 
 enum step_verdict step_http_decide(const struct http_step *step, struct step_call *call, struct exchange *x)
@@ -57,7 +63,8 @@ enum step_verdict step_http_decide(const struct http_step *step, struct step_cal
 	call->took = x->response.took;
 	call->sent = x->response.sent;
 	x->verdict = step_http_by_status(step->config, &x->response);
-	if (!step->rules || x->response.failure != HTTP_ANSWERED || step_http_is_followed(step, call, x))
+	x->is_again = step_http_is_sent_again(step, call, x);
+	if (!step->rules || x->response.failure != HTTP_ANSWERED || x->is_again || step_http_is_followed(step, call, x))
 		return STEP_OK;
 	enum step_verdict verdict = step_http_rules_ask(step->rules, call, &x->response, &number, &after);
 	if (verdict == STEP_OK && number) {

@@ -22,14 +22,28 @@ certificate client DNS:client.example
 openssl ec -in client.key -aes128 -passout pass:s3cret -out locked.key 2>/dev/null
 cat client.pem client.key >both.pem
 
-# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`.
+# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`, and
+# `cutting` resets the connection when the request has come.
 cat >servers.py <<'PY'
-import json, os, socket, ssl, threading
+import json, os, socket, ssl, struct, threading
 
-def answer(connection, context):
+# To close with bytes unread would reset the connection, and with it the alert that a certificate is wanted.
+def shake_hands(tls):
     try:
-        with context.wrap_socket(connection, server_side=True) as tls:
+        tls.do_handshake()
+    except ssl.SSLError:
+        while socket.socket.recv(tls, 4096):
+            pass
+        raise
+
+def answer(connection, context, name):
+    try:
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
+            shake_hands(tls)
             head = tls.recv(4096).decode()
+            if name == "cutting":
+                tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
             subject = dict(part[0] for part in (tls.getpeercert() or {}).get("subject", ()))
             host = head.split("Host: ")[1].split("\r")[0]
             body = json.dumps({"client": subject.get("commonName"), "host": host})
@@ -51,14 +65,15 @@ def serve(name, certificate, asks):
         port.write(str(listener.getsockname()[1]))
     os.rename(name + ".new", name + ".port")
     while True:
-        threading.Thread(target=answer, args=(listener.accept()[0], context), daemon=True).start()
+        threading.Thread(target=answer, args=(listener.accept()[0], context, name), daemon=True).start()
 
-for row in ("asking", "good", ssl.CERT_REQUIRED), ("other", "good", ssl.CERT_OPTIONAL), ("named", "named", ssl.CERT_NONE):
+for row in (("asking", "good", ssl.CERT_REQUIRED), ("other", "good", ssl.CERT_OPTIONAL), ("named", "named", ssl.CERT_NONE),
+            ("cutting", "good", ssl.CERT_OPTIONAL)):
     threading.Thread(target=serve, args=row).start()
 PY
 python3 servers.py &
 pids+=($!)
-for name in asking other named; do wait_until 10 test -s "$name.port"; done
+for name in asking other named cutting; do wait_until 10 test -s "$name.port"; done
 
 # tls SERVER[/PATH] KEYS [OPTION ...]: a run of one item.
 tls() {
@@ -76,6 +91,10 @@ YAML
 
 tls asking ''
 expect_dead 1 'certificate required'
+tls cutting ''
+expect_dead 1 '^reset: connection reset after the TLS handshake; the server may want a client certificate \(tls.cert\)$'
+tls cutting 'cert: both.pem'
+expect_dead 1 '^reset: connection reset$'
 for keys in 'cert: client.pem, key: client.key' 'cert: both.pem' 'cert: client.pem, key: locked.key, password: s3cret'; do
 	tls asking "$keys"
 	expect_json out.jsonl '.client == "client"'

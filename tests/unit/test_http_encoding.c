@@ -60,6 +60,22 @@ TEST(encoding_decodes_what_is_asked_for)
 	expect_text(answer("deflate", deflate + ZLIB_HEADER, sizeof deflate - ZLIB_HEADER - ZLIB_CHECKSUM));
 }
 
+/* `outer` over gzip. */
+static struct http_response packed_twice(const char *encoding, enum codec outer, const char *from, size_t n)
+{
+	struct buf inner = {0};
+	ck_assert_int_eq(codec_pack(CODEC_GZIP, from, n, &inner), 0);
+	struct http_response response = packed(encoding, outer, inner.data, inner.len);
+	buf_fini(&inner);
+	return response;
+}
+
+TEST(encoding_takes_off_several)
+{
+	expect_text(packed_twice("gzip, zstd", CODEC_ZSTD, text, strlen(text)));
+	expect_text(packed_twice("GZIP,identity , x-gzip", CODEC_GZIP, text, strlen(text)));
+}
+
 TEST(encoding_joins_members_and_ignores_what_is_behind_them)
 {
 	struct buf out = {0};
@@ -73,7 +89,8 @@ TEST(encoding_joins_members_and_ignores_what_is_behind_them)
 
 TEST(encoding_leaves_alone_what_it_does_not_know)
 {
-	static const char *const encodings[] = {"", "utf-8", "gzip,br", "aws-chunked"};
+	static const char *const encodings[] = {"",          "utf-8",       "gzip, lzma", "lzma, gzip",
+						"identity,", "aws-chunked", "gzi",        "br, br, br, br, br"};
 	for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
 		struct http_response response = answer(encodings[i], text, strlen(text));
 		http_decode(&response, 10);
@@ -115,6 +132,8 @@ TEST(encoding_finds_every_cut)
 
 TEST(encoding_finds_damage)
 {
+	struct http_response inner = packed("gzip, zstd", CODEC_ZSTD, text, strlen(text));
+	expect_failure(inner, MOST, HTTP_PROTOCOL, "the body cannot be decoded (gzip, zstd): incorrect header check");
 	struct http_response response = packed("gzip", CODEC_GZIP, text, strlen(text));
 	response.body[response.body_bytes - 6] ^= 1;
 	expect_failure(response, MOST, HTTP_PROTOCOL, "the body cannot be decoded (gzip): incorrect data check");
@@ -128,6 +147,8 @@ TEST(encoding_ends_a_bomb)
 {
 	size_t n = (size_t)32 << 20;
 	char *zeros = calloc(1, n);
+	expect_failure(packed_twice("gzip, gzip", CODEC_GZIP, zeros, n), MOST, HTTP_TOO_LARGE, "ratio");
+	expect_failure(packed_twice("gzip, zstd", CODEC_ZSTD, zeros, n), (size_t)1 << 20, HTTP_TOO_LARGE, "body");
 	expect_failure(packed("gzip", CODEC_GZIP, zeros, n), (size_t)10 << 20, HTTP_TOO_LARGE, "body");
 	expect_failure(packed("gzip", CODEC_GZIP, zeros, n), MOST, HTTP_TOO_LARGE, "ratio");
 	expect_failure(packed("zstd", CODEC_ZSTD, zeros, n), MOST, HTTP_TOO_LARGE, "ratio");

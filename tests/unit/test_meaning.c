@@ -108,6 +108,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "steps.1.memo ! true\n"
 				       "steps.1.max_connections ! 0\n"
 				       "steps.1.max_body ! 10485760B\n"
+				       "steps.1.max_headers ! 262144B\n"
 				       "steps.1.concurrency ! 9\n"
 				       "steps.2 = jq\n"
 				       "steps.2.program = {id,\\n a: \\\"b\\\"}\n"

@@ -462,6 +462,28 @@ LOOP_TEST(step_http_takes_a_403_for_a_limit_only_if_it_says_so)
 	ck_assert_int_eq(step_http_by_status(&config, &response).then, STEP_HTTP_DEAD);
 }
 
+TEST(step_http_obeys_a_server_that_says_whether_to_retry)
+{
+	static const struct {
+		int status, should_retry;
+		enum step_http_then then;
+		bool is_final;
+	} rows[] = {
+		{409, 1, STEP_HTTP_RETRY, false},     {409, 0, STEP_HTTP_DEAD, false},
+		{409, -1, STEP_HTTP_DEAD, false},     {500, -1, STEP_HTTP_DEAD, true},
+		{501, 1, STEP_HTTP_RETRY, false},     {429, -1, STEP_HTTP_THROTTLED, false},
+		{429, 1, STEP_HTTP_THROTTLED, false}, {200, -1, STEP_HTTP_OK, false},
+		{304, 1, STEP_HTTP_DEAD, false},
+	};
+	const struct step_http_config config = {0};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct http_response response = {.status = rows[i].status, .should_retry = rows[i].should_retry};
+		struct http_verdict verdict = step_http_by_status(&config, &response);
+		ck_assert_msg(verdict.then == rows[i].then && verdict.is_final == rows[i].is_final, "%d, %d: %d",
+			      rows[i].status, rows[i].should_retry, verdict.then);
+	}
+}
+
 LOOP_TEST(step_http_judges_faults)
 {
 	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/${.p}");
@@ -474,7 +496,7 @@ LOOP_TEST(step_http_judges_faults)
 	expect(bed, "html", 1, STEP_DEAD, "not json: an HTML page: \"");
 	expect(bed, "bad-json", 1, STEP_DEAD, "not json: ");
 	expect(bed, "bad-utf8", 1, STEP_DEAD, "not json: ");
-	expect(bed, "big-header", 1, STEP_DEAD, "too large: headers over 256 KiB");
+	expect(bed, "big-header", 1, STEP_DEAD, "too large: a header over 100 KiB");
 	expect(bed, "close-cut", 1, STEP_RETRY, "not json: ");
 	expect(bed, "close-cut", 2, STEP_DEAD, "not json: ");
 	expect(bed, "garbage", 1, STEP_RETRY, "protocol: ");

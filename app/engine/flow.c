@@ -319,6 +319,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	snprintf(ret_flow->pause, sizeof ret_flow->pause, "%s", engine->pace.pause);
 	ret_flow->own_rate = engine->pace.rate;
 	ret_flow->pattern = engine->life.plan->settings.pattern;
+	ret_flow->budget_waits = stats.budget_waits;
 	ret_flow->chosen = stats.chosen;
 	snprintf(ret_flow->choice, sizeof ret_flow->choice, "%.159s", stats.chosen ? stats.choice.why : "");
 	ret_flow->choice_pattern = stats.chosen ? (int)stats.choice.pattern : WEIR_PATTERN_AUTO;

@@ -87,6 +87,10 @@ static double per_second(const struct report *report)
 	  "Peak memory, with the largest child's.")                                                                    \
 	X(run, source_stalled, "s", NULL, COUNTER, true, in_seconds(now->source_stalled),                              \
 	  "Time that the source waited for room in the broker.")                                                       \
+	X(run, put_wait, "s", NULL, GAUGE, true, in_seconds(now->put_wait),                                            \
+	  "Time that the source has been waiting for room in the broker; 0: it is not.")                               \
+	X(run, filled, NULL, "broker_filled_ratio", GAUGE, true, now->filled,                                          \
+	  "Share of the room of the broker in use, 0 to 1.")                                                           \
 	X(run, workers_stalled, "s", NULL, COUNTER, true, in_seconds(now->workers_stalled),                            \
 	  "Time that workers waited for a sink, in total.")                                                            \
 	X(run, workers_starved, "s", NULL, COUNTER, true, in_seconds(now->workers_starved),                            \

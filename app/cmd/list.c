@@ -47,9 +47,8 @@ static int list_all(void)
 {
 	struct buf out = {0};
 	spec_describe_all(&out);
-	buf_add_str(&out,
-		    "\n`weir list NAME` shows the keys of one, `weir list templates` the starter files, `weir list "
-		    "metrics` the metrics of a run.\n");
+	buf_add_str(&out, "\n`weir list NAME` shows the keys of one, `weir list templates` the starter\n"
+			  "files, `weir list metrics` the metrics of a run.\n");
 	return print(&out);
 }
 

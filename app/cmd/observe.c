@@ -17,7 +17,9 @@ struct observe {
 	struct metrics *metrics;
 	struct report *report;
 	struct endpoint *endpoint;
-	bool shows_payload; /* readers must have the token */
+	bool shows_payload;      /* readers must have the token */
+	double most_filled;      /* 0: any */
+	weir_nsec most_put_wait; /* 0: any */
 };
 
 int observe_new(struct report *report, struct observe **ret_observe)
@@ -73,12 +75,17 @@ static void publish(struct observe *observe, weir_nsec lag)
 	buf_fini(&status);
 }
 
-static const char *not_ready(const struct report *report)
+static const char *not_ready(const struct observe *observe)
 {
-	if (report->now.state != ENGINE_RUNNING)
-		return engine_state_name(report->now.state);
-	if (report->now.degraded)
+	const struct engine_stats *now = &observe->report->now;
+	if (now->state != ENGINE_RUNNING)
+		return engine_state_name(now->state);
+	if (now->degraded)
 		return "a disk is full";
+	if (observe->most_filled > 0 && now->filled > observe->most_filled)
+		return "the broker is fuller than observe.ready.depth";
+	if (observe->most_put_wait && now->put_wait > observe->most_put_wait)
+		return "the source waits for room in the broker for longer than observe.ready.put_wait";
 	return NULL;
 }
 
@@ -90,6 +97,8 @@ int observe_start(struct observe *observe, const struct plan *plan, bool *ret_ta
 	const struct endpoint_options opts = {
 		.listen = settings->observe_listen, .token = settings->observe_token, .stall = STALL_TIME};
 	observe->shows_payload = settings->observe_token;
+	observe->most_filled = settings->ready_depth;
+	observe->most_put_wait = settings->ready_put_wait;
 	int code = endpoint_start(&opts, &observe->endpoint, err);
 	if (code)
 		return code;
@@ -110,7 +119,7 @@ int observe_run(void *arg)
 	for (;;) {
 		weir_nsec due = weir_now() + LOOK_PERIOD;
 		publish(observe, lag);
-		endpoint_beat(observe->endpoint, not_ready(observe->report));
+		endpoint_beat(observe->endpoint, not_ready(observe));
 		if (weir_sleep_until(due))
 			return 0;
 		lag = weir_clock() - due;

@@ -99,6 +99,8 @@ struct engine_stats {
 	uint64_t letters;                                  /* dead letters that the broker keeps */
 	uint64_t stored_bytes;                             /* by the broker */
 	weir_nsec source_stalled;                          /* how long reading waited for room in the broker */
+	weir_nsec put_wait;                                /* how long it has been waiting for that now; 0: not */
+	double filled;                                     /* the share of the broker's room in use, 0 to 1 */
 	weir_nsec workers_stalled;                         /* how long workers waited for room before a sink, in all */
 	weir_nsec workers_starved;                         /* how long the broker had no item for a free worker */
 	uint64_t written;                                  /* items that were written to sinks */

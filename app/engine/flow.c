@@ -289,7 +289,7 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 	enum engine_why why = why_of_gate(engine, flow);
 	engine_counts(&engine->store, &counts);
 	if (why == WHY_END && !counts.ready && engine->input.source && !engine->input.ended)
-		return engine->input.putting && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
+		return engine->input.put_since && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
 	if (why == WHY_END && !counts.ready && !engine->load.in_flight && counts.waiting)
 		return flow->is_throttled ? WHY_THROTTLED : WHY_RETRIES;
 	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;

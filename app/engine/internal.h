@@ -19,7 +19,7 @@ struct engine_input {
 	size_t put_most;             /* items of a put */
 	int64_t total;               /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
-	bool putting; /* into the broker, which may have no room */
+	weir_nsec put_since; /* it waits for the broker, which may have no room; 0: it does not */
 	weir_nsec stalled;
 };
 

@@ -62,6 +62,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.letters = counts.letters,
 		.stored_bytes = counts.stored_bytes,
 		.source_stalled = engine->input.stalled,
+		.put_wait = engine->input.put_since ? weir_now() - engine->input.put_since : 0,
+		.filled = counts.filled,
 		.workers_stalled = engine->sinks.stalled,
 		.workers_starved = engine->load.starved,
 		.written = engine->sinks.stats.written,

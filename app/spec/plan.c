@@ -45,6 +45,14 @@ static const struct key shutdown_keys[] = {
 	{0},
 };
 
+static const struct key ready_keys[] = {
+	{"depth", KEY_PERCENT, FIELD(ready_depth), NULL,
+	 .text = "Not ready when more than this share of the broker's room is in use; default: never"},
+	{"put_wait", KEY_DURATION, FIELD(ready_put_wait), NULL, WEIR_MSEC, 86400 * WEIR_SEC,
+	 .text = "Not ready when the source has been waiting for room in the broker for longer; default: never"},
+	{0},
+};
+
 static const struct key observe_keys[] = {
 	{"listen", KEY_STRING, FIELD(observe_listen), "127.0.0.1:0",
 	 .text = "Address and port of the HTTP endpoint; port 0: a free one. A free one is also used when the port is "
@@ -53,6 +61,7 @@ static const struct key observe_keys[] = {
 	 .text = "Token that readers must send (Authorization: Bearer), except for /healthz and /readyz; with a token "
 		 "the "
 		 "endpoint also shows texts of failures, which hold parts of answers"},
+	{"ready", KEY_GROUP, 0, .group = ready_keys, .text = "When /readyz also says that the run is not ready"},
 	{0},
 };
 

@@ -9,6 +9,8 @@ const struct adapter *const adapter_registry[] = {
 	&source_csv_adapter,
 	&source_lines_adapter,
 	&source_range_adapter,
+	&source_sqlite_adapter,
+	&source_postgres_adapter,
 	&source_stdin_adapter,
 	/* brokers */
 	&broker_sqlite_adapter,

@@ -45,7 +45,8 @@ struct sink_env {
 	bool clean;                   /* the last process of this run ended in order: all that it wrote was acked */
 	bool adopt;                   /* --adopt: another sink, or more in it than the run has written, is fine */
 
-	/* A remark for people, such as "replacing out.csv (31,088 bytes)"; during open() and start().  May be NULL. */
+	/* A remark for people, such as "replacing out.csv (31,088 bytes)"; during open(), start()
+	 * and write(), on their fiber.  May be NULL. */
 	void (*note)(void *arg, const char *text);
 	void *arg;
 };

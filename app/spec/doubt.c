@@ -32,7 +32,7 @@ bool spec_is_literal_secret(const struct key *key, const struct spec_node *node)
 bool spec_is_hidden(const struct key *key, const struct spec_node *node)
 {
 	bool any_text = key->type == KEY_STRING || key->type == KEY_TEMPLATE || key->type == KEY_STRINGS ||
-			key->type == KEY_HEADERS || key->type == KEY_JSON;
+			key->type == KEY_COLUMNS || key->type == KEY_HEADERS || key->type == KEY_JSON;
 	return (key->flags & KEY_SECRET) || spec_is_literal_secret(key, node) ||
 	       (any_text && spec_is_external(node->text));
 }

@@ -36,9 +36,16 @@ complete() {
 	grep -q '^sink:' "$1" || echo 'sink: { jsonl: { path: rest.jsonl, on_start: replace } }'
 }
 
+start_postgres
+postgres sql "CREATE TABLE users AS SELECT i AS id, 'u' || i || '@mail.example' AS email, true AS active
+	FROM generate_series(1, 20) i" >/dev/null
+export DATABASE_URL=$PG_URL
+
 for block in blocks/*; do
 	if grep -q "^scrape_configs:" "$block"; then continue; fi # of Prometheus
 	rm -rf state ./*.db out.jsonl* pages.csv orders.csv dead.jsonl rest.jsonl summary.json
+	sqlite3 shop.db "CREATE TABLE orders AS SELECT value AS id, 'new' AS state FROM generate_series(1, 20);
+		CREATE UNIQUE INDEX orders_id ON orders(id)"
 	complete "$block" >pipeline.yaml
 	CODE=0
 	"$WEIR" run pipeline.yaml --state state --summary summary.json <urls.txt >stdout 2>stderr || CODE=$?

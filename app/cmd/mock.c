@@ -9,7 +9,6 @@
 #include "cmd/options.h"
 #include "data/terminal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -154,18 +153,17 @@ static int write_port_file(const char *path, unsigned port, struct weir_error *e
 
 static int announce(const struct mock_command *command, struct weir_error *err)
 {
-	struct sockaddr_in at;
-	char address[INET_ADDRSTRLEN];
-	mock_server_address(command->server, &at);
-	inet_ntop(AF_INET, &at.sin_addr, address, sizeof address);
-	if (ntohl(at.sin_addr.s_addr) >> 24 != 127)
-		fprintf(stderr, "weir mock: %s is open to the network\n", address);
+	const struct address *at = mock_server_address(command->server);
+	char text[ADDRESS_TEXT_BYTES];
+	address_text(at, text);
+	if (!address_is_loopback(at))
+		fprintf(stderr, "weir mock: %s is open to the network\n", text);
 	if (command->port_file) {
-		int result = write_port_file(command->port_file, ntohs(at.sin_port), err);
+		int result = write_port_file(command->port_file, address_port(at), err);
 		if (result < 0)
 			return result;
 	}
-	printf("weir mock listening on http://%s:%u\n", address, (unsigned)ntohs(at.sin_port));
+	printf("weir mock listening on http://%s\n", text);
 	if (fflush(stdout) != 0)
 		return weir_error_set(err, WEIR_EIO, "cannot write to the standard output");
 	return 0;

@@ -135,7 +135,7 @@ static void show_line(struct progress *progress)
 static void show_event(struct progress *progress, const char *event)
 {
 	struct buf line = {0};
-	figures_json(progress->report, event, &line);
+	figures_json(progress->report, event, true, &line);
 	buf_add_char(&line, '\n');
 	show_visible(&line);
 	buf_fini(&line);

@@ -22,6 +22,7 @@ struct report {
 	char *where;              /* the run, as an argument of other verbs: its name or its folder */
 	char *sink;               /* "orders.db, table orders" */
 	const char *dead_letters; /* the file that they are in; NULL: not a file of ours */
+	const char *url;          /* of its endpoint; NULL: it has none */
 	char own_rate[32];        /* "1000/s"; empty: none */
 	struct engine_stats now;
 	struct engine_flow flow;

@@ -81,7 +81,7 @@ static int answer_change(const struct requests *self, const char *words, struct 
 	progress_note(self->progress, "set %s", words);
 	report_look(self->report);
 	words_limits(self->report, out);
-	figures_json(self->report, "set", out);
+	figures_json(self->report, "set", true, out);
 	return 0;
 }
 
@@ -93,7 +93,7 @@ void requests_answer(void *arg, const char *request, struct buf *out, weir_nsec 
 	if (!strcmp(request, "status")) {
 		report_look(self->report);
 		words_status(self->report, out);
-		figures_json(self->report, "status", out);
+		figures_json(self->report, "status", true, out);
 		return;
 	}
 	int code = WEIR_EINVAL;

@@ -9,6 +9,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/figures.h"
+#include "cmd/observe.h"
 #include "cmd/paths.h"
 #include "cmd/progress.h"
 #include "cmd/requests.h"
@@ -48,6 +49,7 @@ struct session {
 	struct report report;
 	struct progress progress;
 	struct weir_group *helpers;
+	struct observe *observe; /* NULL: it is off */
 	struct control *control;
 	struct requests requests; /* of the control socket */
 	struct sink_jsonl_config dead_letters;
@@ -159,13 +161,16 @@ static size_t most_concurrency(const struct plan *plan)
 
 static int start_helpers(struct session *session, struct weir_error *err)
 {
-	static const struct weir_spawn_options signals = {.name = "signals"}, progress = {.name = "progress"};
+	static const struct weir_spawn_options signals = {.name = "signals"}, progress = {.name = "progress"},
+					       observe = {.name = "observe"};
 	int code = weir_group_new(NULL, &session->helpers);
 	if (!code)
 		code = weir_group_spawn_with(session->helpers, &signals, watch_signals, session, WEIR_FOREVER);
 	if (!code)
 		code = weir_group_spawn_with(session->helpers, &progress, progress_run, &session->progress,
 					     WEIR_FOREVER);
+	if (!code && session->report.url)
+		code = weir_group_spawn_with(session->helpers, &observe, observe_run, session->observe, WEIR_FOREVER);
 	if (code)
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (session->folder.fd < 0)
@@ -181,6 +186,9 @@ static void stop_helpers(struct session *session)
 		weir_group_wait(session->helpers, WEIR_FOREVER);
 	}
 	weir_group_free(session->helpers);
+	if (session->report.url)
+		observe_stop(session->observe);
+	session->report.url = NULL;
 }
 
 /* 0 or a negative code. */
@@ -250,6 +258,27 @@ static void tell_promise(struct session *session)
 			      "the sink %s is at least once: after a crash it may get outputs twice", sink);
 }
 
+/* Of a run that has something to do.  It does its work unwatched, too. */
+static void start_observe(struct session *session)
+{
+	struct weir_error err = {0};
+	struct engine_stats stats;
+	const char *listen = session->plan->settings.observe_listen;
+	bool is_taken = false;
+	engine_stats(session->engine, &stats);
+	if (!session->observe || stats.past_done)
+		return;
+	int code = observe_start(session->observe, session->plan, &is_taken, &err);
+	session->report.url = observe_url(session->observe);
+	if (code)
+		progress_note(&session->progress, "no metrics: %s", err.text);
+	else if (is_taken)
+		progress_note(&session->progress, "%s is taken: metrics are at %s/metrics", listen,
+			      session->report.url);
+	else if (session->progress.form != PROGRESS_JSON) /* each of its lines has it */
+		progress_note(&session->progress, "metrics: %s/metrics", session->report.url);
+}
+
 static const char *dead_letter_file(const struct session *session)
 {
 	const struct plan_adapter *dead_letter = &session->plan->dead_letter;
@@ -273,6 +302,7 @@ static int run_engine(struct session *session, struct weir_error *err)
 					      .dead_letters = session->dead_letters.path};
 	tell_concurrency(session);
 	tell_promise(session);
+	start_observe(session);
 	int code = start_helpers(session, err);
 	if (code)
 		engine_stop(session->engine, "the run could not be started");
@@ -318,6 +348,11 @@ static int run_on_loop(void *arg)
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
 	const char *any_proxy = find_variable("all_proxy", "ALL_PROXY", NULL);
+	if (!session->plan->settings.observe_off && !opts->record && observe_new(&session->report, &session->observe)) {
+		terminal_complain("weir", "%s: out of memory", session->plan->file);
+		session->exit_code = EX_UNAVAILABLE;
+		return 0;
+	}
 	struct engine_options engine_opts = {
 		.env = {.exe_path = session->exe_path,
 			.allow_private = opts->allow_private,
@@ -325,6 +360,7 @@ static int run_on_loop(void *arg)
 			.http_proxy = find_variable("http_proxy", "HTTP_PROXY", any_proxy),
 			.https_proxy = find_variable("https_proxy", "HTTPS_PROXY", any_proxy),
 			.no_proxy = find_variable("no_proxy", "NO_PROXY", NULL),
+			.requests = observe_requests(session->observe),
 			.url_list = opts->record},
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,
@@ -339,6 +375,7 @@ static int run_on_loop(void *arg)
 		      shares_terminal(session->plan));
 	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {
 		say_error(session, &err);
+		observe_free(session->observe);
 		return 0;
 	}
 	if (session->folder.fd >= 0)
@@ -351,6 +388,7 @@ static int run_on_loop(void *arg)
 		say_end(session);
 	write_summary(session);
 	engine_free(session->engine);
+	observe_free(session->observe);
 	return 0;
 }
 

@@ -70,6 +70,8 @@ void words_status(const struct report *report, struct buf *out)
 	words_classes(&report->now, out);
 	if (report->flow.chosen)
 		buf_addf(out, "  auto's first choice: %s\n", report->flow.choice);
+	if (report->url)
+		buf_addf(out, "  metrics: %s/metrics\n", report->url);
 }
 
 void words_limits(const struct report *report, struct buf *out)

@@ -290,10 +290,16 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 	enum engine_why why = why_of_gate(engine, flow);
 	engine_counts(&engine->store, &counts);
 	if (why == WHY_END && !counts.ready && engine->input.source && !engine->input.ended)
-		return engine->input.putting && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
+		return engine->input.put_since && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
 	if (why == WHY_END && !counts.ready && !engine->load.in_flight && counts.waiting)
 		return flow->is_throttled ? WHY_THROTTLED : WHY_RETRIES;
 	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;
+}
+
+int engine_gates(const struct engine *engine,
+		 int (*fn)(void *arg, const char *key, const struct weir_gate_stats *stats), void *arg)
+{
+	return weir_policy_gates(engine->pace.policy, fn, arg);
 }
 
 void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
@@ -314,6 +320,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	snprintf(ret_flow->pause, sizeof ret_flow->pause, "%s", engine->pace.pause);
 	ret_flow->own_rate = engine->pace.rate;
 	ret_flow->pattern = engine->life.plan->settings.pattern;
+	ret_flow->budget_waits = stats.budget_waits;
 	ret_flow->chosen = stats.chosen;
 	snprintf(ret_flow->choice, sizeof ret_flow->choice, "%.159s", stats.chosen ? stats.choice.why : "");
 	ret_flow->choice_pattern = stats.chosen ? (int)stats.choice.pattern : WEIR_PATTERN_AUTO;

@@ -96,12 +96,12 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	weir_nsec begun = weir_now();
 	int code;
 	engine->input.ops->cursor(engine->input.source, &cursor);
-	engine->input.putting = true;
+	engine->input.put_since = begun;
 	do
 		code = engine->store.ops->queue.put(engine->store.broker, batch->items, batch->n, &engine->input.cursor,
 						    &cursor, err, WEIR_FOREVER);
 	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
-	engine->input.putting = false;
+	engine->input.put_since = 0;
 	engine->input.stalled += weir_now() - begun;
 	if (!code) {
 		engine->store.mine.read += batch->n;

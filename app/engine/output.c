@@ -165,15 +165,19 @@ static void tell_of_waiting(const struct output *output, int code, unsigned atte
 static int write_items(struct output *output, size_t n, struct weir_error *err)
 {
 	unsigned attempts = 0;
+	struct output_stats *stats = output->opts.stats;
 	bool told = false;
 	int code;
 	output->ahead = true;
 	output->writing_since = weir_now();
 	do {
+		weir_nsec begun = weir_clock();
 		code = output->ops->write(output->sink, output->items, n, err, WEIR_FOREVER);
+		weir_histogram_record(stats->write_ns, weir_clock() - begun);
 		tell_of_waiting(output, code, attempts, err, &told);
 	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
 	output->writing_since = 0;
+	stats->written += code ? 0 : n;
 	return code;
 }
 

@@ -18,6 +18,7 @@ struct jq_client;
 struct http_step {
 	const struct step_http_config *config;
 	struct http_client *client;
+	struct weir_metric *requests;         /* step_env.requests */
 	struct http_proxies *proxies;         /* the client borrows them */
 	struct http_credentials *credentials; /* NULL: those that there are stand in a constant header */
 	struct http_origin origin;            /* where all requests go; a name of "": the items say */

@@ -11,6 +11,7 @@
 #include "http/proxy.h"
 #include "jq/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/run.h>
@@ -105,6 +106,7 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 		return weir_error_set(err, WEIR_ENOMEM, "step http: out of memory");
 	const struct step_http_config *config = step->config = arg;
 	step->tells_meta = env->meta;
+	step->requests = env->requests;
 	step->is_list = env->url_list;
 	step->sends_key = step_http_sends_key(step->config);
 	step->key_number = env->key_number;
@@ -128,6 +130,18 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 }
 
 /* ---- one item ---- */
+
+/* What was asked, where, and how that went, for those who watch the run. */
+static void measure(const struct http_step *step, const struct exchange *x, int error)
+{
+	char status[12] = "error";
+	if (!step->requests || error == WEIR_ECANCELED)
+		return;
+	if (error == 0)
+		snprintf(status, sizeof status, "%u", (unsigned)x->response.status);
+	const char *labels[] = {x->origin.name, x->request.method, status};
+	weir_histogram_record(weir_metric_histogram(step->requests, labels), x->response.took);
+}
 
 static const char *http_upstream(const struct step *handle, const struct step_call *call,
 				 char room[STEP_UPSTREAM_BYTES])
@@ -159,6 +173,7 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 		return verdict;
 	value_forget(call->input); /* the answer may take long */
 	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
+	measure(step, x, error);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
 		return verdict;

@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <weir/random.h>
 
@@ -14,9 +13,7 @@
 void mock_config_init(struct mock_config *config)
 {
 	*config = (struct mock_config){.error_status = 500};
-	config->listen.sin_family = AF_INET;
-	config->listen.sin_port = htons(8080);
-	config->listen.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address_read("127.0.0.1:8080", &config->listen);
 }
 
 void mock_config_fini(struct mock_config *config)
@@ -28,20 +25,8 @@ void mock_config_fini(struct mock_config *config)
 
 int mock_config_listen(struct mock_config *config, const char *text, struct weir_error *err)
 {
-	const char *colon = strrchr(text, ':');
-	const char *port_text = colon ? colon + 1 : "";
-	char address[INET_ADDRSTRLEN] = {0};
-	int64_t port;
-	struct in_addr addr;
-	if (!colon || (size_t)(colon - text) >= sizeof address)
-		goto fail;
-	memcpy(address, text, (size_t)(colon - text));
-	if (inet_pton(AF_INET, address, &addr) != 1 || !units_count(port_text, strlen(port_text), 0, UINT16_MAX, &port))
-		goto fail;
-	config->listen.sin_addr = addr;
-	config->listen.sin_port = htons((uint16_t)port);
-	return 0;
-fail:
+	if (address_read(text, &config->listen))
+		return 0;
 	return weir_error_set(err, WEIR_EINVAL,
 			      "'%.100s' is not an address; expected ADDRESS:PORT such as 127.0.0.1:8080", text);
 }

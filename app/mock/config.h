@@ -7,11 +7,11 @@
 #ifndef MOCK_CONFIG_H
 #define MOCK_CONFIG_H
 
-#include <netinet/in.h>
-
 #include "capacity.h"
 #include "fault.h"
 #include "latency.h"
+
+#include "data/address.h"
 
 enum { MOCK_RULES = 64 };
 
@@ -35,7 +35,7 @@ struct mock_rule {
 };
 
 struct mock_config {
-	struct sockaddr_in listen;
+	struct address listen;
 	struct mock_capacity_plan capacity;
 	enum mock_limit_headers limit_headers;
 	struct mock_rule rules[MOCK_RULES];

@@ -17,9 +17,10 @@ struct mock_server {
 	struct mock_desk desk;
 	struct weir_group *group; /* of the connections' fibers */
 	int fd;
-	int log_fd;         /* -1: none */
-	int reserve_fd;     /* given up for a moment when no descriptor is left; -1: none */
-	size_t turned_away; /* connections alive that are only told to go */
+	struct address address; /* that fd is bound to */
+	int log_fd;             /* -1: none */
+	int reserve_fd;         /* given up for a moment when no descriptor is left; -1: none */
+	size_t turned_away;     /* connections alive that are only told to go */
 	/* What is read lands here first, whichever connection it is for: nothing in it outlives a suspension. */
 	char scratch[MOCK_SCRATCH_BYTES];
 };

@@ -6,7 +6,6 @@
  */
 #include "server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -24,27 +23,22 @@ static int open_reserve(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static int listen_at(const struct sockaddr_in *address, struct weir_error *err)
+/* Accepted sockets inherit these.  Left alone, the system would keep up to 4 MiB for each client that does not read. */
+static void tune(int fd)
 {
-	char text[INET_ADDRSTRLEN];
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, room = SEND_ROOM_BYTES, error;
-	if (fd < 0)
-		goto fail;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	/* Accepted sockets inherit these.  Left alone, the system would keep up to 4 MiB for each client that does not
-	 * read. */
+	static const int one = 1, room = SEND_ROOM_BYTES;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-	if (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 || listen(fd, BACKLOG) < 0)
-		goto fail;
-	return fd;
-fail:
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
-	return weir_error_set(err, -error, "cannot listen on %s:%u: %s%s", text, (unsigned)ntohs(address->sin_port),
-			      strerror(error), error == EADDRINUSE ? "; --listen takes another address or port" : "");
+}
+
+static int listen_at(struct address *address, struct weir_error *err)
+{
+	char text[ADDRESS_TEXT_BYTES];
+	int fd = address_listen(address, BACKLOG, tune);
+	return fd >= 0 ? fd
+		       : weir_error_set(err, fd, "cannot listen on %s: %s%s", address_text(address, text),
+					strerror(-fd),
+					fd == -EADDRINUSE ? "; --listen takes another address or port" : "");
 }
 
 /* -1: none is wanted. */
@@ -63,7 +57,8 @@ int mock_server_new(const struct mock_config *config, struct mock_server **ret_s
 	server->config = config;
 	server->reserve_fd = open_reserve();
 	server->log_fd = -1;
-	server->fd = listen_at(&config->listen, err);
+	server->address = config->listen;
+	server->fd = listen_at(&server->address, err);
 	if (server->fd < 0) {
 		result = server->fd;
 		goto fail;
@@ -98,11 +93,9 @@ void mock_server_free(struct mock_server *server)
 	free(server);
 }
 
-void mock_server_address(const struct mock_server *server, struct sockaddr_in *ret_address)
+const struct address *mock_server_address(const struct mock_server *server)
 {
-	socklen_t n = sizeof *ret_address;
-	*ret_address = server->config->listen;
-	getsockname(server->fd, (struct sockaddr *)ret_address, &n);
+	return &server->address;
 }
 
 const struct mock_stats *mock_server_stats(const struct mock_server *server)

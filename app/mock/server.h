@@ -17,7 +17,8 @@ void mock_server_free(struct mock_server *server);
  * connections are closed then.  WEIR_ECANCELED, or what made accepting impossible. */
 int mock_server_run(void *arg);
 
-void mock_server_address(const struct mock_server *server, struct sockaddr_in *ret_address);
+/* Where it listens; valid as long as the server. */
+const struct address *mock_server_address(const struct mock_server *server);
 const struct mock_stats *mock_server_stats(const struct mock_server *server);
 
 #endif

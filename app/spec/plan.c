@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/address.h"
 #include "data/names.h"
 #include "spec/meaning.h"
 #include "spec/spec.h"
@@ -44,16 +45,38 @@ static const struct key shutdown_keys[] = {
 	{0},
 };
 
+static const struct key ready_keys[] = {
+	{"depth", KEY_PERCENT, FIELD(ready_depth), NULL,
+	 .text = "Not ready when more than this share of the broker's room is in use; default: never"},
+	{"put_wait", KEY_DURATION, FIELD(ready_put_wait), NULL, WEIR_MSEC, 86400 * WEIR_SEC,
+	 .text = "Not ready when the source has been waiting for room in the broker for longer; default: never"},
+	{0},
+};
+
+static const struct key observe_keys[] = {
+	{"listen", KEY_STRING, FIELD(observe_listen), "127.0.0.1:0",
+	 .text = "Address and port of the HTTP endpoint; port 0: a free one. A free one is also used when the port is "
+		 "taken"},
+	{"token", KEY_STRING, FIELD(observe_token), .flags = KEY_SECRET,
+	 .text = "Token that readers must send (Authorization: Bearer), except for /healthz and /readyz; with a token "
+		 "the "
+		 "endpoint also shows texts of failures, which hold parts of answers"},
+	{"ready", KEY_GROUP, 0, .group = ready_keys, .text = "When /readyz also says that the run is not ready"},
+	{0},
+};
+
 const struct key spec_section_keys[] = {
 	{"flow", KEY_GROUP, 0, .group = spec_flow_keys, .text = "Concurrency, rate limits, retries and timeouts"},
 	{"batch", KEY_GROUP, 0, .group = batch_keys, .text = "How outputs are collected into writes"},
 	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When to stop a run that fails too often"},
 	{"shutdown", KEY_GROUP, 0, .group = shutdown_keys, .text = "How a run ends on a signal"},
+	{"observe", KEY_GROUP, FIELD(observe_off), .group = observe_keys, .choices = "off",
+	 .text = "Metrics and state of the run over HTTP"},
 	{0},
 };
 
-static const char *const top_names[] = {"name", "source",      "broker",    "key",      "steps", "flow",
-					"sink", "dead_letter", "stop_when", "shutdown", NULL};
+static const char *const top_names[] = {"name", "source",      "broker",    "key",      "steps",   "flow",
+					"sink", "dead_letter", "stop_when", "shutdown", "observe", NULL};
 
 /* "; it belongs under flow.retry" for a key of a group that stands at the top. */
 static void add_home(const struct key *groups, const char *parent, const char *name, struct buf *out)
@@ -137,6 +160,33 @@ static int fill_group(struct spec_load *load, const char *name, const struct spe
 	return spec_fill(load, rows, map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
 }
 
+static int fill_observe(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	const struct spec_node *node = spec_node_member(root, "observe"), *at;
+	const struct plan_settings *settings = &plan->settings;
+	struct address address;
+	int code = fill_group(load, "observe", node, plan);
+	if (code < 0 || settings->observe_off)
+		return code;
+	if (!address_read(settings->observe_listen, &address)) {
+		at = spec_node_member(node, "listen");
+		return spec_fail(load, at->line, at->column,
+				 "observe.listen is \"%.80s\", expected an address and a port, like 127.0.0.1:9464 "
+				 "or [::1]:0",
+				 settings->observe_listen);
+	}
+	if (settings->observe_token && !*settings->observe_token) {
+		at = spec_node_member(node, "token");
+		return spec_fail(load, at->line, at->column, "observe.token is empty");
+	}
+	if (!settings->observe_token && !address_is_loopback(&address))
+		spec_warn(load, node->line, node->column,
+			  "every machine that reaches %s can read the figures of the run; observe.token keeps "
+			  "strangers out",
+			  settings->observe_listen);
+	return 0;
+}
+
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	int code = check_top(load, root);
@@ -165,6 +215,8 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 		code = fill_group(load, "stop_when", spec_node_member(root, "stop_when"), plan);
 	if (code == 0)
 		code = fill_group(load, "shutdown", spec_node_member(root, "shutdown"), plan);
+	if (code == 0)
+		code = fill_observe(load, root, plan);
 	if (code == 0)
 		code = spec_programs_check(load);
 	if (code < 0)
@@ -238,6 +290,7 @@ void plan_free(struct plan *plan)
 	free(plan->steps);
 	spec_release(spec_flow_keys, &plan->settings);
 	spec_release(spec_key_keys, &plan->settings);
+	spec_release(observe_keys, &plan->settings);
 	free(plan->settings.name);
 	files_fini(&plan->files);
 	free(plan->explained);

@@ -213,16 +213,20 @@ static struct weir_metric_def *def_of(const char *prefix, const struct weir_figu
 {
 	const char *unit = figure->unit ? figure->unit : "";
 	bool counts = figure->kind == WEIR_FIGURE_COUNTER;
-	unit = !strcmp(unit, "s") ? "seconds" : !strcmp(unit, "ms") ? "milliseconds" : unit;
-	size_t bytes = strlen(prefix) + strlen(figure->name) + strlen(unit) + sizeof "__total";
+	bool is_time = !strcmp(unit, "s") || !strcmp(unit, "ms");
+	char name[160];
+	if (figure->metric)
+		snprintf(name, sizeof name, "%s%s", prefix, figure->metric);
+	else
+		snprintf(name, sizeof name, "%s%s%s%s%s", prefix, figure->name, *unit ? "_" : "",
+			 is_time ? "seconds" : unit, counts ? "_total" : "");
+	size_t bytes = strlen(name) + 1;
 	struct weir_metric_def *def = calloc(1, sizeof *def + bytes);
 	if (!def)
 		return NULL;
-	snprintf((char *)(def + 1), bytes, "%s%s%s%s%s", prefix, figure->name, *unit ? "_" : "", unit,
-		 counts ? "_total" : "");
-	def->name = (char *)(def + 1);
+	def->name = memcpy(def + 1, name, bytes);
 	def->help = figure->help;
-	def->kind = counts ? WEIR_COUNTER : WEIR_GAUGE;
+	def->kind = counts ? WEIR_COUNTER : figure->kind == WEIR_FIGURE_HISTOGRAM ? WEIR_HISTOGRAM : WEIR_GAUGE;
 	return def;
 }
 
@@ -245,7 +249,7 @@ int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const st
 {
 	size_t shown = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (figures[i].kind == WEIR_FIGURE_TEXT)
+		if (figures[i].kind == WEIR_FIGURE_TEXT || (figures[i].metric && !*figures[i].metric))
 			continue;
 		int code = show(metrics, prefix, &figures[i], object);
 		if (code) {
@@ -258,6 +262,16 @@ int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const st
 }
 
 /* ---- the registry */
+
+int weir_metrics_each(const struct weir_metrics *metrics, int (*fn)(void *arg, const struct weir_metric_def *def),
+		      void *arg)
+{
+	int code = 0;
+	for (const struct weir_metric *metric = TAILQ_FIRST(&metrics->metrics); metric && !code;
+	     metric = TAILQ_NEXT(metric, others))
+		code = fn(arg, metric->def);
+	return code ? code : fn(arg, &weir__overflow_def);
+}
 
 int weir_metrics_new(struct weir_metrics **ret_metrics)
 {

@@ -21,7 +21,7 @@ for form in auto plain bar; do
 	expect_err '^[^ ]+ orders: 60 items in [0-9.]+ s .[0-9]+/[sm]. -> out.db, table orders$'
 	expect_err '^  ok           60$'
 	expect_err '^  bottleneck        your concurrency .2.$'
-	expect test "$(wc -l <stderr)" = 4
+	expect test "$(wc -l <stderr)" = 5
 done
 
 # Records go to a terminal or a pipe, of which the reader may write to the terminal: nothing is drawn between them.

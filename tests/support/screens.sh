@@ -53,7 +53,7 @@ screen_lines() {
 		-e 's/ +[0-9,.]+\/[smh]/ RATE/' -e 's/\([0-9,.]+\/[smh]\)/(RATE)/' \
 		-e 's/(p50|p99) [0-9.]+ [mu]?s/\1 TIME/g' -e 's/ in [0-9][0-9hms .]*[ms]( |;|$)/ in TIME\1/' \
 		-e 's/ +[0-9]+:[0-9][0-9]$/ CLOCK/' -e "s/:$mock_port\\b/:PORT/" -e 's/[0-9,]+ rate-limited/N rate-limited/' \
-		-e 's/ +ETA [0-9].*//' -e 's/   [0-9,]+ queued//' -e '/^Pane is dead/d' |
+		-e 's/ +ETA [0-9].*//' -e 's/   [0-9,]+ queued//' -e 's,(metrics: http://127.0.0.1):[0-9]+,\1:PORT,' -e '/^Pane is dead/d' |
 		sed -e 's/\x1b/␛/g' -e ':a' -e '/^\n*$/{$d;N;ba' -e '}'
 }
 

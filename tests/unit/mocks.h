@@ -26,7 +26,7 @@
 static struct mock_config config;
 static struct mock_server *server;
 static struct weir_group *group;
-static struct sockaddr_in address;
+static struct address address;
 
 static inline void configure(void)
 {
@@ -38,7 +38,7 @@ static inline void start(void)
 {
 	struct weir_error err = {0};
 	ck_assert_msg(mock_server_new(&config, &server, &err) == 0, "%s", err.text);
-	mock_server_address(server, &address);
+	address = *mock_server_address(server);
 	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
 	ck_assert_int_eq(weir_group_spawn(group, mock_server_run, server, WEIR_FOREVER), 0);
 }
@@ -65,7 +65,7 @@ static inline struct client *dial(void)
 	struct client *client = calloc(1, sizeof *client);
 	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ck_assert_int_ge(client->fd, 0);
-	if (connect(client->fd, (struct sockaddr *)&address, sizeof address) < 0)
+	if (connect(client->fd, &address.any, address.bytes) < 0)
 		ck_assert_int_eq(errno, EINPROGRESS);
 	ck_assert_int_eq(weir_io_open(client->fd, &client->io), 0);
 	return client;

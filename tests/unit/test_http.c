@@ -29,11 +29,9 @@ static struct upstream *start(const struct http_client_options *opts)
 {
 	struct upstream *up = calloc(1, sizeof *up);
 	mock_config_init(&up->config);
-	up->config.listen.sin_port = 0;
+	address_set_port(&up->config.listen, 0);
 	ck_assert_int_eq(mock_server_new(&up->config, &up->server, NULL), 0);
-	struct sockaddr_in address;
-	mock_server_address(up->server, &address);
-	up->port = ntohs(address.sin_port);
+	up->port = address_port(mock_server_address(up->server));
 	ck_assert_int_eq(weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &up->group), 0);
 	ck_assert_int_eq(weir_group_spawn(up->group, mock_server_run, up->server, WEIR_FOREVER), 0);
 	ck_assert_int_eq(http_global_init(), 0);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests that may not go to private addresses: whatever was looked up, and whoever opened the connection. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,12 +23,10 @@ struct upstream {
 static struct upstream *start(void)
 {
 	struct upstream *up = calloc(1, sizeof *up);
-	struct sockaddr_in address;
 	mock_config_init(&up->config);
-	up->config.listen.sin_port = 0;
+	address_set_port(&up->config.listen, 0);
 	ck_assert_int_eq(mock_server_new(&up->config, &up->server, NULL), 0);
-	mock_server_address(up->server, &address);
-	up->port = ntohs(address.sin_port);
+	up->port = address_port(mock_server_address(up->server));
 	ck_assert_int_eq(weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &up->group), 0);
 	ck_assert_int_eq(weir_group_spawn(up->group, mock_server_run, up->server, WEIR_FOREVER), 0);
 	ck_assert_int_eq(http_global_init(), 0);

@@ -43,17 +43,15 @@ static struct bed *make_bed(const char *url)
 {
 	struct bed *bed = calloc(1, sizeof *bed);
 	mock_config_init(&bed->mock_config);
-	bed->mock_config.listen.sin_port = 0;
+	address_set_port(&bed->mock_config.listen, 0);
 	ck_assert_int_eq(mock_server_new(&bed->mock_config, &bed->server, NULL), 0);
-	struct sockaddr_in address;
-	mock_server_address(bed->server, &address);
 	ck_assert_int_eq(weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &bed->group), 0);
 	ck_assert_int_eq(weir_group_spawn(bed->group, mock_server_run, bed->server, WEIR_FOREVER), 0);
 	ck_assert_int_eq(http_global_init(), 0);
 	char text[256];
 	const char *mark = strstr(url, "%u");
-	snprintf(text, sizeof text, "%.*s%u%s", mark ? (int)(mark - url) : 0, url, (unsigned)ntohs(address.sin_port),
-		 mark ? mark + 2 : "");
+	snprintf(text, sizeof text, "%.*s%u%s", mark ? (int)(mark - url) : 0, url,
+		 (unsigned)address_port(mock_server_address(bed->server)), mark ? mark + 2 : "");
 	bed->config = (struct step_http_config){
 		.url = make_template(mark ? text : url, TEMPLATE_URL), .timeout = WEIR_SEC, .max_body = 10 << 20};
 	bed->env = (struct step_env){.concurrency = 10, .exe_path = exe_path()};

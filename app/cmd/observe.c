@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* See observe.h. */
+#include "cmd/observe.h"
+
+#include "cmd/figures.h"
+#include "cmd/metrics.h"
+#include "observe/endpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <weir/weir.h>
+
+#define LOOK_PERIOD WEIR_SEC
+#define STALL_TIME  (3 * WEIR_SEC)
+
+struct observe {
+	struct metrics *metrics;
+	struct report *report;
+	struct endpoint *endpoint;
+	bool shows_payload;      /* readers must have the token */
+	double most_filled;      /* 0: any */
+	weir_nsec most_put_wait; /* 0: any */
+};
+
+int observe_new(struct report *report, struct observe **ret_observe)
+{
+	struct observe *observe = calloc(1, sizeof *observe);
+	if (!observe)
+		return WEIR_ENOMEM;
+	observe->report = report;
+	if (metrics_new(report, &observe->metrics)) {
+		free(observe);
+		return WEIR_ENOMEM;
+	}
+	*ret_observe = observe;
+	return 0;
+}
+
+void observe_free(struct observe *observe)
+{
+	if (!observe)
+		return;
+	metrics_free(observe->metrics);
+	free(observe);
+}
+
+struct weir_metric *observe_requests(struct observe *observe)
+{
+	return observe ? metrics_requests(observe->metrics) : NULL;
+}
+
+/* --- a look --- */
+
+static void publish_metrics(struct observe *observe, enum weir_metrics_format format, enum endpoint_page page)
+{
+	char *text;
+	size_t n;
+	if (metrics_text(observe->metrics, format, &text, &n))
+		return;
+	endpoint_publish(observe->endpoint, page, text, n);
+	free(text);
+}
+
+/* A page for which there is no memory is published at the next look. */
+static void publish(struct observe *observe, weir_nsec lag)
+{
+	struct buf status = {0};
+	report_look(observe->report);
+	metrics_look(observe->metrics, lag);
+	publish_metrics(observe, WEIR_METRICS_TEXT, ENDPOINT_TEXT);
+	publish_metrics(observe, WEIR_METRICS_OPENMETRICS, ENDPOINT_OPENMETRICS);
+	figures_json(observe->report, "status", observe->shows_payload, &status);
+	if (!status.failed)
+		endpoint_publish(observe->endpoint, ENDPOINT_STATUS, status.data, status.len);
+	buf_fini(&status);
+}
+
+static const char *not_ready(const struct observe *observe)
+{
+	const struct engine_stats *now = &observe->report->now;
+	if (now->state != ENGINE_RUNNING)
+		return engine_state_name(now->state);
+	if (now->degraded)
+		return "a disk is full";
+	if (observe->most_filled > 0 && now->filled > observe->most_filled)
+		return "the broker is fuller than observe.ready.depth";
+	if (observe->most_put_wait && now->put_wait > observe->most_put_wait)
+		return "the source waits for room in the broker for longer than observe.ready.put_wait";
+	return NULL;
+}
+
+/* --- life --- */
+
+int observe_start(struct observe *observe, const struct plan *plan, bool *ret_taken, struct weir_error *err)
+{
+	const struct plan_settings *settings = &plan->settings;
+	const struct endpoint_options opts = {
+		.listen = settings->observe_listen, .token = settings->observe_token, .stall = STALL_TIME};
+	observe->shows_payload = settings->observe_token;
+	observe->most_filled = settings->ready_depth;
+	observe->most_put_wait = settings->ready_put_wait;
+	int code = endpoint_start(&opts, &observe->endpoint, err);
+	if (code)
+		return code;
+	const char *port = strrchr(settings->observe_listen, ':');
+	*ret_taken = strcmp(port, ":0") != 0 && strcmp(port, strrchr(endpoint_url(observe->endpoint), ':')) != 0;
+	return 0;
+}
+
+const char *observe_url(const struct observe *observe)
+{
+	return observe && observe->endpoint ? endpoint_url(observe->endpoint) : NULL;
+}
+
+int observe_run(void *arg)
+{
+	struct observe *observe = arg;
+	weir_nsec lag = 0;
+	for (;;) {
+		weir_nsec due = weir_now() + LOOK_PERIOD;
+		publish(observe, lag);
+		endpoint_beat(observe->endpoint, not_ready(observe));
+		if (weir_sleep_until(due))
+			return 0;
+		lag = weir_clock() - due;
+	}
+}
+
+void observe_stop(struct observe *observe)
+{
+	if (observe->endpoint)
+		publish(observe, 0);
+	endpoint_stop(observe->endpoint);
+	observe->endpoint = NULL;
+}

@@ -161,6 +161,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
 		return verdict;
+	if (error == WEIR_ETIMEDOUT && step_http_was_held_up(step, call, x, &verdict))
+		return verdict;
 	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x);

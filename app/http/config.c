@@ -11,8 +11,8 @@
 #include "http/config.h"
 
 #include "data/secret.h"
+#include "http/connection.h"
 #include "http/idn.h"
-#include "http/proxy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -326,36 +326,6 @@ static int check_timeout(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-static int check_proxy(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
-{
-	struct http_proxies *proxies = NULL;
-	const char *url = step_http_proxy(config);
-	*ret_key = "proxy";
-	int error = url ? http_proxies_new(&(struct http_proxy_settings){.http = url}, &proxies, err) : 0;
-	http_proxies_free(proxies);
-	return error;
-}
-
-static int check_tls(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-	const char *name = config->tls.server_name;
-	struct http_origin origin = {0};
-	*ret_key = "tls";
-	if (config->tls.key_file && !config->tls.cert_file)
-		return weir_error_set(err, WEIR_EINVAL, "tls has a key and no cert; add the certificate of that key");
-	if (config->tls.key_password && !config->tls.cert_file)
-		return weir_error_set(err, WEIR_EINVAL, "tls has a password and no cert with a key");
-	if (!name)
-		return 0;
-	if (!name[0] || strlen(name) > 253 || strspn(name, allowed) != strlen(name))
-		return weir_error_set(err, WEIR_EINVAL, "tls.server_name is \"%.80s\", expected the name of a host",
-				      name);
-	if (config->url && !step_http_fixed_origin(config->url, &origin) && origin.tls)
-		return 0;
-	return weir_error_set(err, WEIR_EINVAL, "tls.server_name needs a url that begins with https:// and a host");
-}
-
 static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -437,6 +407,15 @@ static bool is_open(const struct step_http_config *config)
 	return config->url && !step_http_fixed_origin(config->url, &origin) && !origin.name[0];
 }
 
+/* A key that does something only for https, which is not spoken; NULL: none. */
+static const char *find_vain(const struct step_http_config *config)
+{
+	const struct http_tls *tls = &config->tls;
+	if (!config->url || !step_http_is_plain(config))
+		return NULL;
+	return config->http == STEP_HTTP_2 ? "http" : tls->ca_file || tls->cert_file ? "tls" : NULL;
+}
+
 /* A header that every host would get which an item names; NULL: there is none. */
 static const char *find_stray_secret(const struct step_http_config *config)
 {
@@ -466,9 +445,7 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	if (error == 0)
 		error = check_into(config, ret_key, err);
 	if (error == 0)
-		error = check_proxy(config, ret_key, err);
-	if (error == 0)
-		error = check_tls(config, ret_key, err);
+		error = step_http_check_connection(config, ret_key, err);
 	if (error == 0)
 		error = check_timeout(config, ret_key, err);
 	if (error == 0)
@@ -486,6 +463,14 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 			       "the host of url comes from the item, and the header %s goes to any host; auth with "
 			       "auth.hosts does not",
 			       stray);
+		return 1;
+	}
+	const char *vain = error < 0 ? NULL : find_vain(config);
+	if (vain) {
+		*ret_key = vain;
+		weir_error_set(err, WEIR_EINVAL,
+			       "%s has no effect, since url begins with http:// (did you mean https://?)",
+			       *vain == 'h' ? "http: 2" : vain);
 		return 1;
 	}
 	if (error < 0 || !is_same_for_all(config))

@@ -11,8 +11,9 @@
 #include "http/config.h"
 
 #include "data/secret.h"
-#include "http/connection.h"
+#include "http/certificates.h"
 #include "http/idn.h"
+#include "http/proxy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -326,6 +327,28 @@ static int check_timeout(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
+static int check_proxy(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct http_proxies *proxies = NULL;
+	const char *url = step_http_proxy(config);
+	*ret_key = "proxy";
+	int error = url ? http_proxies_new(&(struct http_proxy_settings){.http = url}, &proxies, err) : 0;
+	http_proxies_free(proxies);
+	return error;
+}
+
+static int check_tls(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct http_origin origin = {0};
+	struct weir_error why = {0};
+	*ret_key = "tls";
+	if (http_tls_check(&config->tls, &why) < 0)
+		return weir_error_set(err, WEIR_EINVAL, "tls: %.400s", why.text);
+	if (!config->tls.server_name || (config->url && !step_http_fixed_origin(config->url, &origin) && origin.tls))
+		return 0;
+	return weir_error_set(err, WEIR_EINVAL, "tls.server_name needs a url that begins with https:// and a host");
+}
+
 static int check_label(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -407,6 +430,14 @@ static bool is_open(const struct step_http_config *config)
 	return config->url && !step_http_fixed_origin(config->url, &origin) && !origin.name[0];
 }
 
+bool step_http_is_plain(const struct step_http_config *config)
+{
+	struct http_origin origin, tokens = {0};
+	bool asks = config->oauth2.token_url && !http_origin_parse(config->oauth2.token_url, &tokens);
+	return !step_http_fixed_origin(config->url, &origin) && origin.name[0] && !origin.tls && !config->follow &&
+	       !config->poll_url && !(asks && tokens.tls);
+}
+
 /* A key that does something only for https, which is not spoken; NULL: none. */
 static const char *find_vain(const struct step_http_config *config)
 {
@@ -445,7 +476,9 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	if (error == 0)
 		error = check_into(config, ret_key, err);
 	if (error == 0)
-		error = step_http_check_connection(config, ret_key, err);
+		error = check_proxy(config, ret_key, err);
+	if (error == 0)
+		error = check_tls(config, ret_key, err);
 	if (error == 0)
 		error = check_timeout(config, ret_key, err);
 	if (error == 0)

@@ -7,13 +7,6 @@
 #include "http/config.h"
 #include "port/step.h"
 
-/* Of the keys tls and proxy.  It looks into the files: one that holds no certificate, or no key, would fail every
- * request, one after the other.  WEIR_EINVAL with err->text and the key. */
-int step_http_check_connection(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
-
-/* Whether no request of the step can be one of https, for tokens and redirects included. */
-bool step_http_is_plain(const struct step_http_config *config);
-
 /* What the client is to do, once the file of the environment has been looked at.  Borrows from config and env. */
 int step_http_find_tls(const struct step_http_config *config, const struct step_env *env, struct http_tls *ret_tls,
 		       struct weir_error *err);

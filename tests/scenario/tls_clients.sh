@@ -100,7 +100,7 @@ expect_code 78
 expect_err 'pipeline.yaml:3:.*: tls: client.pem contains no PEM private key'
 tls asking 'key: client.key'
 expect_code 78
-expect_err 'tls has a key and no cert'
+expect_err 'tls: key without cert; add the certificate of that key'
 
 tls named ''
 expect_dead 1 '^tls: .*subject name matches'

@@ -14,7 +14,7 @@ int engine_watch(void *arg)
 		engine->pace.whys[flow.why] += flow.why != WHY_END;
 		engine_tell_trouble(&engine->life, &engine->announced, &flow);
 		engine_denied(&engine->left, &flow);
-		engine_tell_of_disk(&engine->store, &engine->announced);
+		engine_tell_of_disk(engine);
 		engine_make_places(engine, flow.concurrency < engine->pace.most ? flow.concurrency : engine->pace.most);
 	}
 	return 0;

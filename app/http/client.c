@@ -75,7 +75,7 @@ static void start_job(struct http_client *client, struct http_job *job)
 	job->route.alone = job->host->is_messy;
 	job->route.offers_2 =
 		client->opts.version != HTTP_VERSION_1_1 && job->request->origin->tls && !job->host->is_1_1;
-	job->error = http_transfer_start(transfer, job->request, &job->route, job->response);
+	job->error = http_transfer_start(transfer, job->request, &job->route, &job->flow, job->response);
 	if (job->error < 0) {
 		http_lanes_give(client, transfer);
 		http_job_done(job);
@@ -147,6 +147,24 @@ static void on_heard(struct http_transfer *transfer)
 	http_lanes_heard(job);
 }
 
+/* The server is not silent: it is our turn. */
+static void on_moved(struct http_transfer *transfer)
+{
+	struct http_job *job = transfer->job;
+	struct http_client *client = job->client;
+	if (!job->connected || job->heard == weir_now())
+		return;
+	TAILQ_REMOVE(&client->silent, job, quiet);
+	job->heard = weir_now();
+	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
+}
+
+static void on_stalled(struct http_transfer *transfer)
+{
+	struct http_job *job = transfer->job;
+	weir_event_set(job->done);
+}
+
 static void on_done(struct http_transfer *transfer, struct http_response *response)
 {
 	struct http_job *job = transfer->job;
@@ -175,11 +193,23 @@ static void drop_canceled(struct http_client *client)
 	}
 }
 
+static void resume_served(struct http_client *client)
+{
+	struct http_job *job;
+	while ((job = TAILQ_FIRST(&client->served))) {
+		TAILQ_REMOVE(&client->served, job, ready);
+		job->is_served = false;
+		on_moved(job->transfer);
+		http_transfer_resume(job->transfer);
+	}
+}
+
 static int drive(void *arg)
 {
 	struct http_client *client = arg;
 	while (!client->closing) {
 		drop_canceled(client);
+		resume_served(client);
 		start_pending(client);
 		http_transfers_run(client->transfers);
 		weir_nsec clocks = http_clocks_check(client), due = http_transfers_deadline(client->transfers);
@@ -251,6 +281,23 @@ struct parties {
 	const struct http_proxy *proxy;
 };
 
+/* Until it is done, or source or sink want no more of it. */
+static int await(struct http_client *client, struct http_job *job, weir_nsec deadline)
+{
+	int error = weir_event_wait(job->done, deadline);
+	while (error == 0 && job->state != JOB_DONE) {
+		weir_event_clear(job->done);
+		error = http_flow_serve(&job->flow, job->request, job->response);
+		if (error < 0 || job->state == JOB_DONE) /* meanwhile, by a time limit */
+			break;
+		TAILQ_INSERT_TAIL(&client->served, job, ready);
+		job->is_served = true;
+		weir_io_wake(client->io);
+		error = weir_event_wait(job->done, deadline);
+	}
+	return error;
+}
+
 /* With the hosts held and known. */
 static int run_job(struct http_client *client, const struct http_request *request, const struct parties *parties,
 		   struct http_response *ret_response, weir_nsec deadline)
@@ -262,16 +309,22 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	job.route.proxy = parties->proxy;
 	job.route.fresh = request->is_fresh;
 	job.route.dialled = parties->proxy ? &parties->proxy->origin : request->origin;
-	int error = take_event(client, &job.done);
-	if (error < 0)
+	int error = http_flow_begin(&job.flow, request);
+	if (error == 0)
+		error = take_event(client, &job.done);
+	if (error < 0) {
+		http_flow_end(&job.flow);
 		return error;
+	}
 	TAILQ_INSERT_TAIL(&client->pending, &job, queue);
 	client->waiting_count++;
 	weir_io_wake(client->io);
-	error = weir_event_wait(job.done, deadline);
-	if (error < 0 && !give_up(client, &job))
+	error = await(client, &job, deadline);
+	bool is_late = error == WEIR_ECANCELED || error == WEIR_ETIMEDOUT; /* and not what source or sink say */
+	if (error < 0 && !give_up(client, &job) && is_late)
 		error = 0;
 	give_event(client, job.done);
+	http_flow_end(&job.flow);
 	if (error == 0)
 		error = job.error;
 	if (error < 0)
@@ -363,7 +416,8 @@ void http_client_defaults(struct http_client_options *opts)
 
 int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)
 {
-	static const struct http_transfer_events events = {.heard = on_heard, .done = on_done};
+	static const struct http_transfer_events events = {
+		.heard = on_heard, .moved = on_moved, .stalled = on_stalled, .done = on_done};
 	static const struct weir_spawn_options driver = {.name = "http", .stack_bytes = DRIVER_STACK};
 	struct http_client *client = calloc(1, sizeof *client);
 	if (!client)
@@ -376,6 +430,7 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	TAILQ_INIT(&client->silent);
 	TAILQ_INIT(&client->running);
 	TAILQ_INIT(&client->settling);
+	TAILQ_INIT(&client->served);
 	TAILQ_INIT(&client->idle);
 	int error = http_hosts_init(&client->hosts);
 	if (error == 0)

@@ -60,6 +60,28 @@ struct http_client_options {
 	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
 };
 
+struct http_response;
+
+/* A body of a request that is read while it is sent.  fill() reads n bytes from `at` on, all of them: they are there.
+ * It runs on the fiber that fetches and may suspend; a negative code ends the request, and is what the fetch returns.
+ */
+struct http_source {
+	uint64_t bytes;
+	int (*fill)(void *arg, uint64_t at, char *to, size_t n);
+	void *arg;
+};
+
+#define HTTP_KEPT_BYTES ((size_t)10 << 20) /* longest body that is kept where a sink does not want it */
+
+/* Where a body goes that is longer than a piece, instead of to memory: as it comes, still encoded.  wants() says it by
+ * the status, and does not suspend; take() is as fill() is.  The last piece, or all of a body that is short, is in the
+ * response. */
+struct http_sink {
+	bool (*wants)(const void *arg, int status);
+	int (*take)(void *arg, const struct http_response *response, const char *bytes, size_t n);
+	void *arg;
+};
+
 /* All borrowed for the call. */
 struct http_request {
 	const char *method; /* "GET" …; in capitals */
@@ -69,6 +91,8 @@ struct http_request {
 	size_t header_count;
 	const char *body; /* NULL: none */
 	size_t body_bytes;
+	const struct http_source *source; /* of the body, instead; NULL: none */
+	const struct http_sink *sink;     /* for a long answer; NULL: none */
 	bool is_foreign; /* a server has named the URL, not the user: of the headers, the client's too, go only those
 			  * that say what may come (transfers.c), and with public_foreign the address must be public */
 	bool is_emptied; /* there is no body any more, and no header Content-Type */
@@ -130,6 +154,7 @@ struct http_response {
 	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
 	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
 	size_t body_bytes;     /* bytes in body; with a failure what had come */
+	bool is_handed_on;     /* most of the body went to the sink: this is the rest, as it came */
 	weir_nsec took;        /* from sending (or connecting) to the end */
 	char *location;        /* of a redirect that has one; malloc'ed */
 	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
@@ -154,7 +179,8 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 void http_client_free(struct http_client *client);
 
 /* 0 with *ret_response filled, also when the request failed (failure and detail say how); WEIR_ECANCELED,
- * WEIR_ETIMEDOUT (the deadline), WEIR_ENOMEM.  Then the request is dropped and *ret_response untouched. */
+ * WEIR_ETIMEDOUT (the deadline), WEIR_ENOMEM, or what source or sink said.  Then the request is dropped and
+ * *ret_response untouched. */
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline);
 

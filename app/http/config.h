@@ -32,12 +32,23 @@ struct step_http_rule {
 	const char *name; /* of that other key, NULL: it is an element */
 };
 
+/* An element of `multipart`. */
+struct step_http_part {
+	char *name;
+	struct template *value; /* one of them */
+	struct key_path file;
+	struct template *filename, *type;
+};
+
 struct step_http_config {
 	struct template *url;
 	int method;
 	struct key_headers headers;
 	struct template *body; /* one of them at most */
 	struct key_json json;
+	struct key_json form;      /* of a JSON object, which is then encoded */
+	struct key_list multipart; /* of struct step_http_part */
+	uint64_t max_upload;
 	char *basic, *bearer;
 	char *bearer_file; /* behind bearer: where it came from, to be read again; NULL */
 	struct step_http_aws {
@@ -65,6 +76,10 @@ struct step_http_config {
 	int http;
 	int64_t follow;
 	bool record;
+	struct step_http_save {
+		struct key_path path; /* without one the answer becomes an item, no file */
+		bool replace;
+	} save;
 	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
 	struct key_list when;                         /* of struct step_http_rule */
@@ -96,12 +111,27 @@ bool step_http_may_see_auth(const struct step_http_config *config, const char *h
 /* Whether no request of the step can be one of https, for tokens and redirects included. */
 bool step_http_is_plain(const struct step_http_config *config);
 
+/* bodies.c: what the keys of bodies say together, and the files that are named there. */
+int step_http_check_bodies(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
+
 /* The proxy that is named; NULL: it is "env" or "none". */
 const char *step_http_proxy(const struct step_http_config *config);
 
-/* What makes the body: a template (NULL: none does), or a jq program; and whether there is one at all. */
+/* What makes the body: a template (NULL: none does), which is one of JSON whatever the headers say or any; or a jq
+ * program.  And whether there is a body at all, and it is a form. */
 const struct template *step_http_body(const struct step_http_config *config);
+const struct template *step_http_json(const struct step_http_config *config);
+const char *step_http_program(const struct step_http_config *config);
 bool step_http_has_body(const struct step_http_config *config);
+static inline bool step_http_has_form(const struct step_http_config *config)
+{
+	return config->form.template || config->form.program;
+}
+
+/* Whether one of the templates that an item fills for its request, or for its files, is so. */
+bool step_http_some_template(const struct step_http_config *config, bool (*is_so)(const struct template *template));
+
+/* ---- headers.c */
 
 /* The header of that name that is set, or NULL. */
 const struct key_header *step_http_header(const struct step_http_config *config, const char *name);

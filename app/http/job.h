@@ -5,6 +5,7 @@
 #define HTTP_JOB_H
 
 #include "http/client.h"
+#include "http/flow.h"
 #include "http/host.h"
 #include "http/transfer.h"
 
@@ -21,20 +22,23 @@ struct http_job {
 	TAILQ_ENTRY(http_job) age;    /* running */
 	TAILQ_ENTRY(http_job) lane;   /* the host's opening */
 	TAILQ_ENTRY(http_job) settle; /* settling */
+	TAILQ_ENTRY(http_job) ready;  /* served: its flow, and to be resumed */
 	struct http_client *client;
 	enum http_job_state state;
 	bool connected;
 	bool answering; /* a byte of the answer has come */
 	bool opening, settling;
-	int error; /* WEIR_ENOMEM: the run could not be started */
+	bool is_served; /* it is in that list */
+	int error;      /* WEIR_ENOMEM: the run could not be started */
 	weir_nsec started, heard;
 	const struct http_request *request;
 	struct http_response *response;
+	struct http_flow flow;
 	struct http_host *host,
 		*dialled; /* whose it is, and whose addresses are connected to: a proxy's, or the same */
 	struct http_route route;
 	struct http_transfer *transfer;
-	struct weir_event *done;
+	struct weir_event *done; /* or its flow is to be served */
 };
 
 struct http_client {
@@ -44,7 +48,7 @@ struct http_client {
 	struct weir_group *group;
 	bool closing;
 	struct http_hosts hosts;
-	struct http_jobs pending, drops, connecting, silent, running;
+	struct http_jobs pending, drops, connecting, silent, running, served;
 	struct http_jobs settling; /* those of all hosts' opening that are connected */
 	size_t waiting_count, running_count, connecting_count, transfer_count;
 	struct http_transfer_list idle; /* all that are idle, longest first */

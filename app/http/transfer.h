@@ -12,6 +12,7 @@
 
 struct http_transfers;
 struct http_proxy;
+struct http_flow;
 
 struct http_transfer {
 	TAILQ_ENTRY(http_transfer) same_host, idle; /* the owner's lists */
@@ -25,7 +26,9 @@ TAILQ_HEAD(http_transfer_list, http_transfer);
 
 /* What the owner is told, from inside http_transfers_run(). */
 struct http_transfer_events {
-	void (*heard)(struct http_transfer *transfer); /* it is connected, or bytes came */
+	void (*heard)(struct http_transfer *transfer);   /* it is connected, or bytes came */
+	void (*moved)(struct http_transfer *transfer);   /* bytes of the request go out */
+	void (*stalled)(struct http_transfer *transfer); /* it waits, as its flow says, for http_transfer_resume() */
 	/* The answer is whole or has failed; the response was filled, the transfer is idle. */
 	void (*done)(struct http_transfer *transfer, struct http_response *response);
 };
@@ -62,10 +65,13 @@ struct http_route {
 	bool offers_2;                     /* HTTP/2, or only 1.1 */
 };
 
-/* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route and the response.
- * WEIR_ENOMEM. */
+/* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route, its flow and the
+ * response.  WEIR_ENOMEM. */
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
-			const struct http_route *route, struct http_response *response);
+			const struct http_route *route, struct http_flow *flow, struct http_response *response);
+
+/* Lets one that has stalled go on, after its flow was served. */
+void http_transfer_resume(struct http_transfer *transfer);
 
 /* Sends the request that was begun, if there is a connection for it; else one is being opened.  May call heard() for
  * any transfer. */

@@ -8,6 +8,7 @@
 #   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
 #   mock_stop, mock_restart     with the same port and options
 #   token_server                starts tests/support/token_server; $SERVER is its address, $SECRET_KEY the key of its client
+#   file_server                 the same with tests/support/file_server, whose answers are files
 #   oauth2_pipeline RANGE KEYS LINE ...
 #                               writes a pipeline of its items, with tokens that it issues: KEYS are added to auth.oauth2,
 #                               the lines to the end
@@ -110,13 +111,22 @@ mock_restart() {
 	mock_start
 }
 
-token_server() {
-	rm -f token_server.port
-	"$TREE/tests/support/token_server" &
+start_server() {
+	rm -f "$1.port"
+	"$TREE/tests/support/$1" &
 	pids+=($!)
-	wait_until 10 test -s token_server.port
-	SERVER=http://127.0.0.1:$(cat token_server.port)
-	export SERVER SECRET=s3cr/t SECRET_KEY="client_secret: '\${env:SECRET}'"
+	wait_until 10 test -s "$1.port"
+	SERVER=http://127.0.0.1:$(cat "$1.port")
+	export SERVER
+}
+
+token_server() {
+	start_server token_server
+	export SECRET=s3cr/t SECRET_KEY="client_secret: '\${env:SECRET}'"
+}
+
+file_server() {
+	start_server file_server
 }
 
 # A single attempt is all that an item has.

@@ -271,6 +271,17 @@ LOOP_TEST(http_reports_status_and_the_servers_hint)
 	stop(up);
 }
 
+LOOP_TEST(http_takes_long_answers_with_the_small_buffers_of_many_requests)
+{
+	struct upstream *up = start(&(struct http_client_options){.in_flight = 100 * 1000});
+	struct http_response response = fetch(up, "/json/1000000");
+	ck_assert_int_eq(response.failure, HTTP_ANSWERED);
+	ck_assert_uint_eq(response.body_bytes, 1000 * 1000);
+	ck_assert_uint_eq(strlen(response.body), response.body_bytes);
+	http_response_fini(&response);
+	stop(up);
+}
+
 LOOP_TEST(http_silence_is_limited_apart_from_the_whole)
 {
 	struct upstream *up = start(&(struct http_client_options){.silence_timeout = 150 * WEIR_MSEC});

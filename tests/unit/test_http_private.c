@@ -8,6 +8,7 @@
 #include <weir/io.h>
 
 #include "http/client.h"
+#include "http/flow.h"
 #include "http/origin.h"
 #include "http/transfer.h"
 #include "mock/server.h"
@@ -86,12 +87,13 @@ static void ask(struct rig *rig, bool is_foreign, struct http_response *response
 {
 	const char *url = test_format("http://rebound.example:%u/orders/1", rig->up->port);
 	struct http_origin origin;
+	struct http_flow flow = {0};
 	struct weir_io *io;
 	ck_assert_ptr_null(http_origin_parse(url, &origin));
 	const struct http_request request = {.method = "GET", .url = url, .origin = &origin, .is_foreign = is_foreign};
 	const struct http_route route = {.dialled = &origin, .addresses = "127.0.0.1"};
 	ck_assert_int_eq(weir_io_open(http_transfers_fd(rig->all), &io), 0);
-	ck_assert_int_eq(http_transfer_start(rig->transfer, &request, &route, response), 0);
+	ck_assert_int_eq(http_transfer_start(rig->transfer, &request, &route, &flow, response), 0);
 	for (ended = false; !ended;) {
 		http_transfers_run(rig->all);
 		weir_nsec due = http_transfers_deadline(rig->all);

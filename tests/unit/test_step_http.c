@@ -148,6 +148,7 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 	ck_assert_uint_le(outcome.outputs.n, 1);
 	outcome.text = outcome.outputs.n ? test_format("%s", outcome.outputs.values[0].data) : "";
 	value_list_fini(&outcome.outputs);
+	ck_assert_msg(outcome.verdict != STEP_OK || !input.json, "%s was not forgotten while its request lasted", item);
 	value_forget(&input);
 	return outcome;
 }
@@ -175,6 +176,33 @@ LOOP_TEST(step_http_puts_the_answer_in_the_items_place)
 	ck_assert_ptr_null(strchr(got.text, '\n'));
 	ck_assert_uint_eq(got.call.sent, 1);
 	ck_assert_int_gt(got.call.took, 0);
+	free_bed(bed);
+}
+
+/* The boundary that the request had, by the answer of /echo. */
+static const char *find_boundary(const struct outcome *outcome)
+{
+	static const char word[] = "boundary=";
+	const char *at = strstr(outcome->text, word);
+	ck_assert_msg(at, "%s: %s", outcome->call.why, outcome->text);
+	at += strlen(word);
+	return test_format("%.*s", (int)strcspn(at, "\""), at);
+}
+
+LOOP_TEST(step_http_parts_have_a_boundary_that_stays_and_is_in_no_value)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	struct step_http_part part = {.name = (char[]){"v"}, .value = make_template("${.v}", 0)};
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.max_upload = 1000;
+	bed->config.multipart = (struct key_list){.elements = &part, .n = 1};
+	struct outcome first = run(bed, "{\"v\":\"x\"}"), again = run_attempt(bed, "{\"v\":\"y\"}", 2, false);
+	const char *boundary = find_boundary(&first);
+	ck_assert_str_eq(find_boundary(&again), boundary);
+	struct outcome other = run(bed, test_format("{\"v\":\"--%s--\"}", boundary));
+	ck_assert_str_ne(find_boundary(&other), boundary);
+	ck_assert_int_eq(run(bed, test_format("{\"v\":\"%01000d\"}", 7)).verdict, STEP_DEAD);
+	template_free(part.value);
 	free_bed(bed);
 }
 

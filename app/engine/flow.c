@@ -273,6 +273,7 @@ static enum engine_why why_of_gate(const struct engine *engine, const struct eng
 
 static enum engine_why find_why(const struct engine *engine, const struct engine_flow *flow)
 {
+	const struct output *sink = engine->sinks.outputs[OUTLET_SINK];
 	struct broker_counts counts;
 	if (engine->life.state != ENGINE_RUNNING || !engine->store.broker)
 		return WHY_END;
@@ -282,7 +283,7 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_DISK;
 	if (engine->load.under_way >= engine->load.memory.room)
 		return WHY_MEMORY;
-	if (engine->sinks.outputs[OUTLET_SINK] && output_is_full(engine->sinks.outputs[OUTLET_SINK]))
+	if (sink && (output_is_full(sink) || (!engine->load.in_flight && output_is_slow(sink))))
 		return WHY_SINK;
 	if (engine_order_is_full(engine->order))
 		return WHY_ORDER;

@@ -9,13 +9,17 @@
 #include "engine/output.h"
 
 #include <stdlib.h>
+#include <sysexits.h>
 #include <weir/weir.h>
 
 enum {
 	BYTES_QUEUED = 32 * 1024 * 1024,
 	BATCHES_QUEUED = 4,
 	BYTES_PARSED = 64 * 1024, /* of text: what it says takes several times that */
+	TELL_AFTER = 5,           /* attempts to write a batch, about 300 ms */
 };
+
+#define SLOW_WRITE WEIR_SEC
 
 struct output_entry {
 	struct item *item;
@@ -37,8 +41,9 @@ struct output {
 	size_t most_items, most_bytes;
 	size_t queued_bytes; /* most */
 	weir_nsec period;
-	int failed; /* the code; 0 as long as it writes */
-	bool ahead; /* of the broker: the sink may hold what was not acked */
+	weir_nsec writing_since; /* 0: it does not */
+	int failed;              /* the code; 0 as long as it writes */
+	bool ahead;              /* of the broker: the sink may hold what was not acked */
 	bool shielded;
 };
 
@@ -117,6 +122,11 @@ bool output_is_full(const struct output *output)
 	return weir_queue_full(output->queue);
 }
 
+bool output_is_slow(const struct output *output)
+{
+	return output->writing_since && weir_now() - output->writing_since >= SLOW_WRITE;
+}
+
 /* Nothing is on its way here, so a batch gains nothing by waiting. */
 static bool is_last(const struct output *output)
 {
@@ -138,15 +148,32 @@ static size_t collect(struct output *output)
 	return n;
 }
 
+/* A full disk has its own words (disk.c). */
+static void tell_of_waiting(const struct output *output, int code, unsigned attempts, const struct weir_error *err,
+			    bool *told)
+{
+	const char *name = output->opts.which == OUTLET_SINK ? "sink" : "dead letters";
+	if (*told && !code)
+		engine_note(output->opts.store->life, "%s: writes again", name);
+	if (code && code != WEIR_ENOSPC && attempts == TELL_AFTER) {
+		engine_note(output->opts.store->life, "%s: %s; trying again until it works", name, err->text);
+		*told = true;
+	}
+}
+
 /* Writes the outputs of n items, patiently. */
 static int write_items(struct output *output, size_t n, struct weir_error *err)
 {
 	unsigned attempts = 0;
+	bool told = false;
 	int code;
 	output->ahead = true;
-	do
+	output->writing_since = weir_now();
+	do {
 		code = output->ops->write(output->sink, output->items, n, err, WEIR_FOREVER);
-	while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
+		tell_of_waiting(output, code, attempts, err, &told);
+	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
+	output->writing_since = 0;
 	return code;
 }
 
@@ -202,7 +229,7 @@ static void end_run(struct output *output, int code, const struct weir_error *er
 	if (code == WEIR_EPIPE)
 		engine_end(output->opts.store->life, "the reader of the output has closed it");
 	else if (code != WEIR_ECANCELED)
-		engine_fail(output->opts.store->life, engine_exit_of(code), err);
+		engine_fail(output->opts.store->life, code == WEIR_EINVAL ? EX_CONFIG : engine_exit_of(code), err);
 }
 
 /* Those that are still ours, moved together. */

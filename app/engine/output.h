@@ -52,6 +52,9 @@ int output_put(struct output *output, struct item *item, weir_nsec deadline);
 /* Whether who puts would have to wait. */
 bool output_is_full(const struct output *output);
 
+/* Whether a batch is being written for longer than a second. */
+bool output_is_slow(const struct output *output);
+
 /* Whether its sink may hold what was not acked: a write or an ack has failed. */
 bool output_is_ahead(const struct output *output);
 

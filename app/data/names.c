@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD_MAX = 40, FAR = 1000, BEGINNING = 3 };
+enum { WORD_MAX = 40, FAR = 1000, BEGINNING = 3, LIST_MOST = 8 };
 
 static int fold(char c)
 {
@@ -86,8 +86,13 @@ const char *names_hint(const struct names *names, const char *word, char text[80
 void names_describe(const struct names *names, const char *word, struct buf *out)
 {
 	char hint[80];
+	names_hint(names, word, hint);
+	if (*hint && names->n > LIST_MOST) {
+		buf_add_str(out, hint);
+		return;
+	}
 	buf_add_str(out, names->n == 0 ? ", expected none" : names->n == 1 ? ", expected " : ", expected one of ");
 	for (size_t i = 0; i < names->n; i++)
 		buf_addf(out, "%s%s", i ? ", " : "", names->names[i]);
-	buf_add_str(out, names_hint(names, word, hint));
+	buf_add_str(out, hint);
 }

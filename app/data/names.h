@@ -23,7 +23,8 @@ const char *names_closest(const struct names *names, const char *word);
 /* `; did you mean "b"?` where a name is close, else empty; written to text, and returned. */
 const char *names_hint(const struct names *names, const char *word, char text[80]);
 
-/* Appends `, expected one of a, b, c` and, where a name is close, `; did you mean "b"?`. */
+/* Appends `, expected one of a, b, c` and, where a name is close, `; did you mean "b"?`, which stands alone if there
+ * are more than eight. */
 void names_describe(const struct names *names, const char *word, struct buf *out);
 
 #endif

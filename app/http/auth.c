@@ -9,6 +9,7 @@
 #include "http/aws.h"
 #include "http/config.h"
 #include "http/origin.h"
+#include "http/token.h"
 
 #define FIELD(name) offsetof(struct step_http_config, name)
 
@@ -103,6 +104,17 @@ static const char *find_second(const struct step_http_config *config, const char
 	return NULL;
 }
 
+static int check_bearer(const char *bearer, struct weir_error *err)
+{
+	const char *flaw;
+	if (!strncasecmp(bearer, "Bearer ", 7))
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"auth.bearer begins with \"%.6s\", which weir sends by itself; write the token alone", bearer);
+	flaw = http_token_flaw(bearer, false);
+	return flaw ? weir_error_set(err, WEIR_EINVAL, "auth.bearer %s", flaw) : 0;
+}
+
 static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
 {
 	const struct {
@@ -145,9 +157,11 @@ static int check_oauth2(const struct step_http_oauth2 *oauth2, struct weir_error
 	if (wrong)
 		return weir_error_set(err, WEIR_EINVAL, "auth.oauth2.token_url: the URL %s", wrong);
 	if (!refreshes && !oauth2->client_secret)
-		return weir_error_set(err, WEIR_EINVAL, "auth.oauth2 has no client_secret");
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.oauth2 has no client_secret, which grant: client_credentials needs");
 	if (refreshes && !oauth2->refresh_token)
-		return weir_error_set(err, WEIR_EINVAL, "auth.oauth2 has grant: refresh_token and no refresh_token");
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.oauth2 has no refresh_token, which grant: refresh_token needs");
 	if (!refreshes && oauth2->refresh_token)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth.oauth2 has a refresh_token, which grant: client_credentials does not use; "
@@ -162,7 +176,9 @@ static int check_exec(const struct step_http_config *config, struct weir_error *
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth.ttl without exec; it says how long the token of exec is valid");
 	if (exec->values && (!exec->n || !exec->values[0][0]))
-		return weir_error_set(err, WEIR_EINVAL, "auth.exec names no program");
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"auth.exec is empty; expected a program, such as [gcloud, auth, print-access-token]");
 	if (exec->values && exec->n == 1 && strchr(exec->values[0], ' '))
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth.exec is one text with blanks; expected a list, such as [gcloud, auth, "
@@ -245,7 +261,9 @@ int step_http_check_auth(const struct step_http_config *config, bool is_open, co
 	if (has_control_bytes(config->basic) || has_control_bytes(config->bearer))
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth contains a control character, such as a newline at its end");
-	int error = config->aws.service ? check_aws(&config->aws, err) : 0;
+	int error = config->bearer ? check_bearer(config->bearer, err) : 0;
+	if (!error && config->aws.service)
+		error = check_aws(&config->aws, err);
 	if (!error && config->oauth2.token_url)
 		error = check_oauth2(&config->oauth2, err);
 	if (!error)

@@ -10,6 +10,7 @@
  *     … but not yet                likewise, a little later, and the call counts as denied by the upstream
  *     AWS keys have expired        the same; and without others the items wait until stop_when.denied, for it is known
  *                                  that none of them is to blame
+ *     they came late               an attempt that ends because of that uses up none
  *     the clock is wrong           the server's is used from now on, and the item is attempted again, once
  *
  * A server that a redirect names is another, which must not see them.
@@ -54,7 +55,10 @@ enum step_verdict step_http_authorize(const struct http_step *step, struct step_
 	struct http_token_lack lack;
 	if (!step->credentials || request->is_foreign)
 		return STEP_OK;
+	weir_nsec asked = weir_now();
 	int error = http_credentials_grant(step->credentials, request, &grant, &lack, WEIR_FOREVER);
+	x->granted = weir_now();
+	x->grant_took = x->granted - asked;
 	if (error == 0)
 		error = add_lines(x, &grant);
 	request->headers = (const char *const *)x->lines;
@@ -75,6 +79,17 @@ enum step_verdict step_http_authorize(const struct http_step *step, struct step_
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(error));
+}
+
+/* One that hangs by itself, which is the longer time, is to blame. */
+bool step_http_was_held_up(const struct http_step *step, struct step_call *call, const struct exchange *x,
+			   enum step_verdict *ret_verdict)
+{
+	if (!step->credentials || x->request.is_foreign || x->grant_took <= weir_now() - x->granted)
+		return false;
+	give_up(call, WEIR_OUTCOME_RELEASED);
+	*ret_verdict = step_say(call, STEP_REFUSED, "auth: the token came too late (flow.timeout.attempt)");
+	return true;
 }
 
 /* ---- refused by the upstream ---- */

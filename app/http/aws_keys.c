@@ -150,7 +150,10 @@ int http_token_of_aws(const struct step_http_aws *aws, struct http_token_source 
 {
 	if (aws->exec.n)
 		return http_token_of_program(&aws->exec, 0, http_aws_read_process, ret_source);
-	*ret_source = (struct http_token_source){
-		.fetch = fetch_profile, .arg = (void *)(uintptr_t)aws, .limit = 30 * WEIR_SEC};
+	*ret_source = (struct http_token_source){.fetch = fetch_profile,
+						 .arg = (void *)(uintptr_t)aws,
+						 .from = "auth.aws.profile",
+						 .has_words = true,
+						 .limit = 30 * WEIR_SEC};
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "http/config.h"
 
 #include "data/secret.h"
+#include "http/certificates.h"
 #include "http/idn.h"
 #include "http/proxy.h"
 
@@ -298,20 +299,12 @@ static int check_proxy(const struct step_http_config *config, const char **ret_k
 
 static int check_tls(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-	const char *name = config->tls.server_name;
 	struct http_origin origin = {0};
+	struct weir_error why = {0};
 	*ret_key = "tls";
-	if (config->tls.key_file && !config->tls.cert_file)
-		return weir_error_set(err, WEIR_EINVAL, "tls has a key and no cert; add the certificate of that key");
-	if (config->tls.key_password && !config->tls.cert_file)
-		return weir_error_set(err, WEIR_EINVAL, "tls has a password and no cert with a key");
-	if (!name)
-		return 0;
-	if (!name[0] || strlen(name) > 253 || strspn(name, allowed) != strlen(name))
-		return weir_error_set(err, WEIR_EINVAL, "tls.server_name is \"%.80s\", expected the name of a host",
-				      name);
-	if (config->url && !step_http_fixed_origin(config->url, &origin) && origin.tls)
+	if (http_tls_check(&config->tls, &why) < 0)
+		return weir_error_set(err, WEIR_EINVAL, "tls: %.400s", why.text);
+	if (!config->tls.server_name || (config->url && !step_http_fixed_origin(config->url, &origin) && origin.tls))
 		return 0;
 	return weir_error_set(err, WEIR_EINVAL, "tls.server_name needs a url that begins with https:// and a host");
 }
@@ -397,6 +390,23 @@ static bool is_open(const struct step_http_config *config)
 	return config->url && !step_http_fixed_origin(config->url, &origin) && !origin.name[0];
 }
 
+bool step_http_is_plain(const struct step_http_config *config)
+{
+	struct http_origin origin, tokens = {0};
+	bool asks = config->oauth2.token_url && !http_origin_parse(config->oauth2.token_url, &tokens);
+	return !step_http_fixed_origin(config->url, &origin) && origin.name[0] && !origin.tls && !config->follow &&
+	       !config->poll_url && !(asks && tokens.tls);
+}
+
+/* A key that does something only for https, which is not spoken; NULL: none. */
+static const char *find_vain(const struct step_http_config *config)
+{
+	const struct http_tls *tls = &config->tls;
+	if (!config->url || !step_http_is_plain(config))
+		return NULL;
+	return config->http == STEP_HTTP_2 ? "http" : tls->ca_file || tls->cert_file ? "tls" : NULL;
+}
+
 /* A header that every host would get which an item names; NULL: there is none. */
 static const char *find_stray_secret(const struct step_http_config *config)
 {
@@ -446,6 +456,14 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 			       "the host of url comes from the item, and the header %s goes to any host; auth with "
 			       "auth.hosts does not",
 			       stray);
+		return 1;
+	}
+	const char *vain = error < 0 ? NULL : find_vain(config);
+	if (vain) {
+		*ret_key = vain;
+		weir_error_set(err, WEIR_EINVAL,
+			       "%s has no effect, since url begins with http:// (did you mean https://?)",
+			       *vain == 'h' ? "http: 2" : vain);
 		return 1;
 	}
 	if (error < 0 || !is_same_for_all(config))

@@ -108,6 +108,9 @@ int step_http_check_auth(const struct step_http_config *config, bool is_open, co
 /* Whether the host may get the credentials: it stands in the config, or there are none. */
 bool step_http_may_see_auth(const struct step_http_config *config, const char *host);
 
+/* Whether no request of the step can be one of https, for tokens and redirects included. */
+bool step_http_is_plain(const struct step_http_config *config);
+
 /* bodies.c: what the keys of bodies say together, and the files that are named there. */
 int step_http_check_bodies(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
 

@@ -2,77 +2,29 @@
 #include "http/connection.h"
 
 #include "data/secret.h"
+#include "http/certificates.h"
 #include "http/proxy.h"
 
-#include <errno.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <weir/run.h>
-
-static int open_pem(const char *path, const char *what, FILE **ret_file, struct weir_error *err)
-{
-	*ret_file = fopen(path, "re");
-	return *ret_file ? 0
-			 : weir_error_set(err, -errno, "step http: cannot read the %s in %s: %s", what, path,
-					  weir_strerror(-errno));
-}
-
-static int check_certificates(const char *path, struct weir_error *err)
-{
-	FILE *file;
-	int error = open_pem(path, "certificates", &file, err);
-	if (error < 0)
-		return error;
-	X509 *first = PEM_read_X509(file, NULL, NULL, NULL);
-	fclose(file);
-	ERR_clear_error();
-	if (!first)
-		return weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM certificate", path);
-	X509_free(first);
-	return 0;
-}
-
-/* Of a key, which may be encrypted, only that there is one. */
-static int check_key(const char *path, struct weir_error *err)
-{
-	static const char begin[] = "-----BEGIN ", end[] = "PRIVATE KEY-----";
-	char *line = NULL;
-	size_t room = 0;
-	bool found = false;
-	FILE *file;
-	int error = open_pem(path, "private key", &file, err);
-	if (error < 0)
-		return error;
-	while (!found && getline(&line, &room, file) >= 0)
-		found = strncmp(line, begin, sizeof begin - 1) == 0 && strstr(line, end);
-	if (line)
-		explicit_bzero(line, room);
-	free(line);
-	fclose(file);
-	return found ? 0 : weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM private key", path);
-}
 
 int step_http_find_tls(const struct step_http_config *config, const struct step_env *env, struct http_tls *ret_tls,
 		       struct weir_error *err)
 {
+	struct weir_error why = {0};
 	struct http_tls tls = config->tls;
-	bool is_plain = !strncasecmp(template_text(config->url), "http://", 7);
-	if (!tls.ca_file && env->ca_file && env->ca_file[0] && !is_plain)
+	tls.key_file = tls.key_file ? tls.key_file : tls.cert_file;
+	if (!tls.ca_file && env->ca_file && env->ca_file[0] && !step_http_is_plain(config)) {
+		int error = http_tls_check(&(struct http_tls){.ca_file = env->ca_file}, &why);
+		if (error < 0)
+			return weir_error_set(err, error, "step http: the environment variable SSL_CERT_FILE: %.400s",
+					      why.text);
 		tls.ca_file = env->ca_file;
-	if (tls.cert_file && !tls.key_file)
-		tls.key_file = tls.cert_file;
-	int error = tls.ca_file ? check_certificates(tls.ca_file, err) : 0;
-	if (error == 0 && tls.cert_file)
-		error = check_certificates(tls.cert_file, err);
-	if (error == 0 && tls.key_file)
-		error = check_key(tls.key_file, err);
-	if (error == 0)
-		*ret_tls = tls;
-	return error;
+	}
+	*ret_tls = tls;
+	return 0;
 }
 
 /* The password in a URL, which the command lines of curl have whole. */

@@ -7,8 +7,7 @@
 #include "http/config.h"
 #include "port/step.h"
 
-/* What the client is to do, once the files it needs have been looked at: one that holds no certificate would fail every
- * request, one after the other.  Borrows from config and env. */
+/* What the client is to do, once the file of the environment has been looked at.  Borrows from config and env. */
 int step_http_find_tls(const struct step_http_config *config, const struct step_env *env, struct http_tls *ret_tls,
 		       struct weir_error *err);
 

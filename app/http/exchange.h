@@ -56,6 +56,8 @@ struct exchange {
 	size_t line_count;
 	const char *key;         /* sent in one of them; NULL: none */
 	struct http_grant grant; /* what credentials it has, but for their lines, which are above; zero: none */
+	weir_nsec granted;       /* when it had them */
+	weir_nsec grant_took;    /* how long it waited for them */
 	struct http_origin origin;
 	struct http_hop *hop;        /* what is sent instead, since requests before this one ended so; NULL: nothing */
 	struct http_request request; /* what is sent, or would be; it borrows from the above */
@@ -119,6 +121,11 @@ enum step_verdict step_http_decide(const struct http_step *step, struct step_cal
 /* Adds what credentials the request needs to its headers, unless it goes to another origin.  STEP_OK, or the permit is
  * given back and that is what becomes of the item. */
 enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x);
+
+/* Whether most of an attempt that took too long was a wait for credentials: then it says nothing of the item or the
+ * upstream, so the permit is given back, and the item is attempted again. */
+bool step_http_was_held_up(const struct http_step *step, struct step_call *call, const struct exchange *x,
+			   enum step_verdict *ret_verdict);
 
 /* Whether the answer says no more than that the credentials were old ones, or the time in them was wrong, and the
  * config does not say what it means: then the permit is given back, and the item is attempted again.  Suspends. */

@@ -21,6 +21,7 @@ enum { OUTPUT_MOST = 64 * 1024 };
 
 struct token_program {
 	const struct key_strings *exec;
+	const char *key; /* that names it */
 	weir_nsec life;
 	void (*read)(const char *output, size_t n, struct http_token_news *news); /* NULL: a token is the first line */
 };
@@ -56,28 +57,28 @@ static void read_end(const struct token_program *self, const struct weir_child_e
 	int said = (int)first_line(end->complaint);
 	news->refused = true;
 	if (end->exit_code)
-		snprintf(news->why, sizeof news->why, "%.40s %s %d%s%.*s", name,
+		snprintf(news->why, sizeof news->why, "%.40s %s %d%s%.*s; check %s", name,
 			 end->signal ? "was killed by signal" : "ended with exit code",
-			 end->signal ? end->signal : end->exit_code, said ? ": " : "", said < 120 ? said : 120,
-			 end->complaint);
+			 end->signal ? end->signal : end->exit_code, said ? ": " : "", said < 90 ? said : 90,
+			 end->complaint, self->key);
 	else if (self->read)
 		self->read(end->output, end->output_bytes, news);
 	else if (!n)
-		snprintf(news->why, sizeof news->why, "%.40s printed no token; check auth.exec", name);
+		snprintf(news->why, sizeof news->why, "%.40s printed no token; check %s", name, self->key);
 	else
 		news->text = strndup(end->output, n);
 }
 
-static void read_code(int code, const char *name, struct http_token_news *news)
+static void read_code(const struct token_program *self, int code, const char *name, struct http_token_news *news)
 {
 	news->refused = code == -EFBIG || code == WEIR_ENOENT || code == -EACCES || code == -ENOEXEC;
 	if (code == WEIR_ETIMEDOUT)
 		snprintf(news->why, sizeof news->why, "%.40s took longer than 30 s", name);
 	else if (code == -EFBIG)
-		snprintf(news->why, sizeof news->why, "%.40s printed more than 64 KiB; check auth.exec", name);
+		snprintf(news->why, sizeof news->why, "%.40s printed more than 64 KiB; check %s", name, self->key);
 	else
-		snprintf(news->why, sizeof news->why, "cannot run %.60s: %s; check auth.exec", name,
-			 weir_strerror(code));
+		snprintf(news->why, sizeof news->why, "cannot run %.60s: %s; check %s", name, weir_strerror(code),
+			 self->key);
 }
 
 static void fetch_from_program(void *arg, struct http_token_news *news, weir_nsec deadline)
@@ -96,7 +97,7 @@ static void fetch_from_program(void *arg, struct http_token_news *news, weir_nse
 								   .time_limit = RUN_LIMIT},
 				      &end, deadline);
 	if (code)
-		read_code(code, name, news);
+		read_code(self, code, name, news);
 	else
 		read_end(self, &end, name, news);
 	if (end.output)
@@ -122,11 +123,14 @@ int http_token_of_program(const struct key_strings *exec, weir_nsec life,
 	if (!self)
 		return WEIR_ENOMEM;
 	self->exec = exec;
+	self->key = read ? "auth.aws.exec" : "auth.exec";
 	self->life = life;
 	self->read = read;
 	*ret_source = (struct http_token_source){.fetch = fetch_from_program,
 						 .close = close_program,
 						 .arg = self,
+						 .from = self->key,
+						 .has_words = read,
 						 .limit = RUN_LIMIT + 5 * WEIR_SEC,
 						 .pause = RENEW_PAUSE};
 	return 0;

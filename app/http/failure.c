@@ -96,6 +96,8 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
 		text = response->is_stray ? "bytes of an earlier answer were on the connection"
 					  : "the answer is not HTTP";
+	else if (code == CURLE_SSL_CONNECT_ERROR && strstr(self->error, "wrong version number"))
+		text = "the server does not speak TLS on this port; did you mean http://?";
 	else if (code == CURLE_COULDNT_CONNECT && os_error)
 		text = os_error == ECONNREFUSED ? "refused" : weir_strerror(-(int)os_error);
 	else if (is_reset(self, code, os_error))

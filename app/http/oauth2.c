@@ -107,7 +107,8 @@ static void read_token(const struct json *json, struct http_token_news *news, ch
 {
 	const char *token = json_member_text(json, "access_token"), *refresh = json_member_text(json, "refresh_token");
 	news->refused = !token[0];
-	snprintf(news->why, sizeof news->why, "%s", token[0] ? "out of memory" : "answered without an access_token");
+	snprintf(news->why, sizeof news->why, "%s",
+		 token[0] ? "out of memory" : "answered without an access_token; check auth.oauth2.token_url");
 	news->text = token[0] ? strdup(token) : NULL;
 	news->life = life_of(json);
 	*ret_refresh_token = refresh[0] ? strdup(refresh) : NULL;
@@ -363,7 +364,11 @@ int http_token_of_oauth2(const struct step_http_oauth2 *config, const struct htt
 		close_server(self);
 		return error;
 	}
-	*ret_source = (struct http_token_source){
-		.fetch = fetch_from_server, .close = close_server, .arg = self, .limit = LIMIT, .pause = RENEW_PAUSE};
+	*ret_source = (struct http_token_source){.fetch = fetch_from_server,
+						 .close = close_server,
+						 .arg = self,
+						 .from = "auth.oauth2",
+						 .limit = LIMIT,
+						 .pause = RENEW_PAUSE};
 	return 0;
 }

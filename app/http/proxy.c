@@ -110,16 +110,29 @@ static const char *scheme_of(const char *text, const char **ret_rest)
 	return strstr(text, "://") ? NULL : "http";
 }
 
+/* A word by which people mean that there is none; as a host it would be looked up, item by item. */
+static bool is_a_no(const char *text)
+{
+	static const char *const words[] = {"off", "no", "false", "direct", "none"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (!strcasecmp(text, words[i]))
+			return true;
+	return false;
+}
+
 static int read_proxy(const char *text, struct http_proxy *proxy, struct weir_error *err)
 {
 	const char *rest, *scheme = scheme_of(text, &rest), *at = strrchr(rest, '@');
 	const char *host = at ? at + 1 : rest;
 	size_t n = strcspn(host, "/?#");
 	char *bare = NULL;
+	if (is_a_no(text))
+		return weir_error_set(err, WEIR_EINVAL, "the proxy is \"%s\"; write none to use no proxy", text);
 	if (!scheme)
-		return weir_error_set(err, WEIR_EINVAL,
-				      "the proxy is a %.*s:// one; weir can use http:// and socks5:// (none: no proxy)",
-				      strcspn(text, ":") < 20 ? (int)strcspn(text, ":") : 20, text);
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"the proxy begins with %.*s://; weir can use http:// and socks5:// (none: no proxy)",
+			strcspn(text, ":") < 20 ? (int)strcspn(text, ":") : 20, text);
 	if (asprintf(&bare, "http://%.*s", (int)n, host) < 0)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	const char *wrong = http_origin_parse(bare, &proxy->origin);
@@ -142,6 +155,11 @@ static int read_proxy(const char *text, struct http_proxy *proxy, struct weir_er
 	return 0;
 }
 
+static bool is_one(const char *text)
+{
+	return text && text[0] && strcmp(text, "none") != 0;
+}
+
 int http_proxies_new(const struct http_proxy_settings *settings, struct http_proxies **ret_proxies,
 		     struct weir_error *err)
 {
@@ -149,8 +167,8 @@ int http_proxies_new(const struct http_proxy_settings *settings, struct http_pro
 	if (!proxies)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	proxies->spares_loopback = settings->spares_loopback;
-	int error = settings->http && settings->http[0] ? read_proxy(settings->http, &proxies->http, err) : 0;
-	if (error == 0 && settings->https && settings->https[0])
+	int error = is_one(settings->http) ? read_proxy(settings->http, &proxies->http, err) : 0;
+	if (error == 0 && is_one(settings->https))
 		error = read_proxy(settings->https, &proxies->https, err);
 	if (error == 0 && settings->except && !(proxies->except = strdup(settings->except)))
 		error = weir_error_set(err, WEIR_ENOMEM, "out of memory");

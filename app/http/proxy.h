@@ -15,7 +15,7 @@ struct http_proxy {
 	bool has_user;
 };
 
-/* As the environment has them.  NULL or empty: none. */
+/* As the environment has them.  NULL, empty or "none": none. */
 struct http_proxy_settings {
 	const char *http, *https; /* of URLs that begin so: [http://|socks5://][user:password@]host[:port] */
 	const char *except;       /* "host, .domain, 10.0.0.0/8, host:port": not of those; "*": of none */

@@ -48,16 +48,18 @@ bool http_header_may_go(const char *line, bool is_foreign, bool is_emptied)
 	return false;
 }
 
-/* The location as a whole URL without its fragment; NULL: it makes none.  To be freed by curl_free(). */
+/* The location as a whole URL without its fragment; NULL: it makes none.  To be freed by curl_free().  One that is a
+ * fragment alone is the same URL again, of which libcurl would drop path and query. */
 static char *join(const char *url, const char *location)
 {
-	char *joined = NULL;
+	char *joined = NULL, *bare = strndup(location, strcspn(location, "#"));
 	CURLU *handle = curl_url();
-	if (handle && curl_url_set(handle, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
-	    curl_url_set(handle, CURLUPART_URL, location, CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-	    curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK)
+	if (handle && bare && curl_url_set(handle, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
+	    (!*bare ||
+	     curl_url_set(handle, CURLUPART_URL, bare, CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK))
 		curl_url_get(handle, CURLUPART_URL, &joined, 0);
 	curl_url_cleanup(handle);
+	free(bare);
 	return joined;
 }
 

@@ -177,6 +177,8 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
 		return verdict;
+	if (error == WEIR_ETIMEDOUT && step_http_was_held_up(step, call, x, &verdict))
+		return verdict;
 	enum step_verdict moved = step_http_parts_check(call, x, error);
 	if (moved == STEP_OK && verdict == STEP_OK)
 		moved = step_http_save(step, call, x, &error);

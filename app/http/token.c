@@ -71,13 +71,15 @@ static void fail(struct http_token *token, bool refused, const char *why, weir_n
 	secret_hide_text(token->why);
 }
 
-/* What may stand in a header, and in a Bearer token (RFC 6750) at that, but for blanks. */
-static bool is_text(const char *text)
+/* An answer of HTML, or a line of a log, would be sent to the upstream, and refused there for no reason one can see. */
+const char *http_token_flaw(const char *text, bool has_words)
 {
 	for (const char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-			return false;
-	return *text;
+			return "has a character that cannot be sent";
+	if (!has_words && strpbrk(text, " <>\""))
+		return "has a blank, a quote or a <, which no token has";
+	return *text ? NULL : "is empty";
 }
 
 static void adopt(struct http_token *token, const struct http_token_news *news, weir_nsec asked)
@@ -107,9 +109,10 @@ static void fetch(struct http_token *token)
 		token->quiet_until = asked + token->source.pause;
 	token->is_put_off = false;
 	token->source.fetch(token->source.arg, &news, weir_after(token->source.limit));
-	if (news.text && !is_text(news.text)) {
-		fail(token, true, news.text[0] ? "the token has a character that cannot be sent" : "the token is empty",
-		     0);
+	const char *flaw = news.text ? http_token_flaw(news.text, token->source.has_words) : NULL;
+	if (flaw) {
+		snprintf(news.why, sizeof news.why, "the token %s; check %.100s", flaw, token->source.from);
+		fail(token, true, news.why, 0);
 		free(news.text);
 	} else if (news.text && secret_add(news.text, strlen(news.text))) {
 		fail(token, false, "out of memory", 0);

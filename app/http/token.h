@@ -31,9 +31,15 @@ struct http_token_source {
 	void (*fetch)(void *arg, struct http_token_news *news, weir_nsec deadline); /* suspends; *news is zeroed */
 	void (*close)(void *arg); /* no fetch is under way; may suspend, shielded.  NULL: nothing to do */
 	void *arg;
-	weir_nsec limit; /* the deadline of a fetch */
-	weir_nsec pause; /* between two fetches because a token was refused: for sources that cost */
+	const char *from; /* what to look at if a token is none: "auth.exec" */
+	bool has_words;   /* a text is several words, of which none is a bearer token */
+	weir_nsec limit;  /* the deadline of a fetch */
+	weir_nsec pause;  /* between two fetches because a token was refused: for sources that cost */
 };
+
+/* What is wrong with a text that is to be a bearer token (RFC 6750): "is empty", …; NULL: nothing.  It may be of
+ * several words: then blanks are fine. */
+const char *http_token_flaw(const char *text, bool has_words);
 
 /* Takes over source->arg; on failure, too, it is closed.  WEIR_ENOMEM. */
 int http_token_new(const struct http_token_source *source, struct http_token **ret_token);

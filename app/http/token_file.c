@@ -86,6 +86,6 @@ int http_token_of_file(const char *path, const char *first, struct http_token_so
 	}
 	file->path = path;
 	*ret_source = (struct http_token_source){
-		.fetch = fetch_from_file, .close = close_file, .arg = file, .limit = 30 * WEIR_SEC};
+		.fetch = fetch_from_file, .close = close_file, .arg = file, .from = path, .limit = 30 * WEIR_SEC};
 	return 0;
 }

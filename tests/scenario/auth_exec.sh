@@ -61,7 +61,7 @@ pipeline_of 1-100 '[print-token, fail]'
 run --quiet
 expect_code 6
 expect_summary '.unfinished == 100'
-expect_err 'stopped: auth: print-token ended with exit code 3: ERROR: you are not logged in; 100 unfinished'
+expect_err 'stopped: auth: print-token ended with exit code 3: ERROR: you are not logged in; check auth.exec; 100 unfinished'
 expect test "$(wc -l <calls)" = 1
 pipeline_of 1-100 '[print-token, silent]'
 run --quiet

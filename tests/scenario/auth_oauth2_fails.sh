@@ -43,7 +43,7 @@ done
 # The same while it says nothing, for longer than an attempt may take.
 echo silent >mode
 oauth2_pipeline 1-20 "$SECRET_KEY"
-sed -i '/^flow:/s/}$/, timeout: { attempt: 200ms } }/; s/^      auth:/      timeout: 500ms\n&/' pipeline.yaml
+sed -i '/^flow:/s/}$/, timeout: { attempt: 1s } }/; s/^      auth:/      timeout: 1500ms\n&/' pipeline.yaml
 start_run
 wait_until 10 grep -aq 'auth: no token in time (flow.timeout.attempt)' stderr
 echo 'ok' >mode

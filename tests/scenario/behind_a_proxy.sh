@@ -100,5 +100,5 @@ expect_json stdout '.status == 200 or .status == 404'
 # A file that only looks like certificates is said before anything is sent.
 printf -- '-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n' >broken.pem
 weir get -i urls --quiet --ca broken.pem
-expect_code 69
+expect_code 64
 expect_err 'broken.pem contains no PEM certificate'

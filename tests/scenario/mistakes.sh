@@ -27,6 +27,18 @@ expect_err 'secret.yaml:2:70: warning: Authorization is a secret in plain text; 
 expect_out 'Authorization: "\*\*\*"'
 expect test "$(grep -c s3cret stdout)" = 0
 
+# Keys that are for https alone, unless a redirect or a token may need them.
+for keys in 'http: 2' 'tls: { ca: ca.pem }'; do
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -subj /CN=a -out ca.pem 2>/dev/null
+	printf 'source: { jsonl: in.jsonl }\nsteps:\n  - http: { url: "http://h/${.id}", %s }\nsink: stdout\n' "$keys" >vain.yaml
+	weir check vain.yaml
+	expect_code 0
+	expect_err '^vain.yaml:3:.*: warning: (http: 2|tls) has no effect, since url begins with http:// \(did you mean https://\?\)$'
+	sed -i 's/, \(http\|tls\): /, follow: 1&/' vain.yaml
+	weir check vain.yaml
+	expect test ! -s stderr
+done
+
 for sink in 'csv: { path: out.csv, columns: [id, scroe] }' 'sqlite: { path: out.db, table: t, columns: [id, scroe] }'; do
 	printf 'source: { jsonl: in.jsonl }\nbroker: memory\nsink: { %s }\n' "$sink" >empty.yaml
 	weir run empty.yaml

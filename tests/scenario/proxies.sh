@@ -154,7 +154,7 @@ expect_json stdout ".attempts == 1 and (.error | test(\"^proxy: $at: .*rejected\
 
 get http://a.example/ --proxy socks4://user:s3cret@p:1080
 expect_code 64
-expect_err 'the proxy is a socks4:// one'
+expect_err 'the proxy begins with socks4://;'
 ALL_PROXY=socks4://user:s3cret@p:1080 get http://a.example/
 expect_code 69
 expect_err 'environment variables HTTP_PROXY .*socks4'

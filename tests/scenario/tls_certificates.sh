@@ -74,11 +74,29 @@ expect test ! -e keys
 
 # A file that is none is said once, not for each URL.
 fetch good --ca url
+expect_code 64
+expect_err 'weir get: --ca: url contains no PEM certificate'
+for file in 'nowhere: not found' '.: it is a folder' 'url contains no PEM certificate'; do
+	name=${file%%[: ]*}
+	SSL_CERT_FILE=$name fetch good
+	expect_code 69
+	expect_err "the environment variable SSL_CERT_FILE: .*$file"
+done
+
+# The other way round: a server without TLS, and one with it that a redirect leads to.
+mock
+echo "https://${MOCK_URL#http://}/orders/1" >url
+weir get -i url --allow-private --quiet --attempts 1
+expect_json stdout '.error == "tls: the server does not speak TLS on this port; did you mean http://?"'
+pipeline <<YAML
+source: { range: 1-1 }
+steps:
+  - http: { url: '$MOCK_URL/redirect', follow: 1 }
+sink: { jsonl: { path: out.jsonl } }
+YAML
+SSL_CERT_FILE=nowhere run
 expect_code 69
-expect_err 'url contains no PEM certificate'
-SSL_CERT_FILE=nowhere fetch good
-expect_code 69
-expect_err 'cannot read the certificates in nowhere'
+expect_err 'the environment variable SSL_CERT_FILE: cannot read the certificates in nowhere'
 
 fetch slow --ca ca.pem --attempts 1 --timeout 300ms
 expect_json stdout '.error == "timeout: no complete answer in 300 ms (--timeout)"'

@@ -96,11 +96,11 @@ expect_json out.jsonl '.client == null'
 tls other/down ''
 expect_dead 1 '^redirect: 302 to http://127.0.0.1:1/, from https to http, which weir does not follow$'
 tls asking 'cert: client.pem'
-expect_code 69
-expect_err 'client.pem contains no PEM private key'
+expect_code 78
+expect_err 'pipeline.yaml:3:.*: tls: client.pem contains no PEM private key'
 tls asking 'key: client.key'
 expect_code 78
-expect_err 'tls has a key and no cert'
+expect_err 'tls: key without cert; add the certificate of that key'
 
 tls named ''
 expect_dead 1 '^tls: .*subject name matches'

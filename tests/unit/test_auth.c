@@ -64,6 +64,17 @@ TEST(auth_has_one_kind)
 		     "both auth and the header Authorization; remove one of them");
 }
 
+TEST(auth_bearer_is_a_token_alone)
+{
+	expect_error("bearer: ''", "", "auth.bearer is empty");
+	expect_error("bearer: 'Bearer abc'", "",
+		     "auth.bearer begins with \"Bearer\", which weir sends by itself; write the token alone");
+	expect_error("bearer: '<html>'", "", "auth.bearer has a blank, a quote or a <, which no token has");
+	test_write_file("none", "\n");
+	expect_error("bearer: '${file:none}'", "", "auth.bearer is empty");
+	plan_free(loaded("bearer: 'a-b._~+/9=='"));
+}
+
 TEST(auth_aws_says_what_is_missing)
 {
 	clear_environment();
@@ -101,7 +112,7 @@ TEST(auth_oauth2_says_what_is_missing)
 	expect_error("oauth2: {token_url: 'http://h/t', client_id: a, client_secret: b, refresh_token: c}", "",
 		     "auth.oauth2 has a refresh_token, which grant: client_credentials does not use");
 	expect_error("oauth2: {token_url: 'http://h/t', client_id: a, grant: refresh_token}", "",
-		     "auth.oauth2 has grant: refresh_token and no refresh_token");
+		     "auth.oauth2 has no refresh_token, which grant: refresh_token needs");
 	expect_error("oauth2: {token_url: 'http://h/t', client_id: a, grant: password}", "", "grant is \"password\"");
 	plan_free(loaded("oauth2: {token_url: 'http://h/t', client_id: a, grant: refresh_token, refresh_token: c}"));
 }
@@ -110,8 +121,8 @@ TEST(auth_exec_is_a_list)
 {
 	expect_error("exec: gcloud auth print-access-token", "",
 		     "auth.exec is one text with blanks; expected a list, such as [gcloud, auth, print-access-token]");
-	expect_error("exec: []", "", "auth.exec names no program");
-	expect_error("exec: ''", "", "auth.exec names no program");
+	expect_error("exec: []", "", "auth.exec is empty; expected a program");
+	expect_error("exec: ''", "", "auth.exec is empty; expected a program");
 	expect_error("ttl: 50m", "", "auth.ttl without exec");
 	expect_error("exec: [a, b], bearer: c", "", "auth has both bearer and exec; remove one of them");
 	struct plan *plan = loaded("exec: [gcloud, auth, print-access-token], ttl: 50m");

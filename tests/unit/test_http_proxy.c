@@ -31,6 +31,9 @@ TEST(proxy_goes_by_the_scheme_of_the_url)
 	ck_assert_str_eq(proxy_of(&socks, "http://a.example/"), "p:1080");
 	ck_assert_str_eq(proxy_of(&socks, "https://a.example/"), "[::1]:1080");
 	ck_assert_str_eq(proxy_of(&(struct http_proxy_settings){.http = "", .except = ""}, "http://a.example/"), "");
+	ck_assert_str_eq(proxy_of(&(struct http_proxy_settings){.http = "none"}, "http://a.example/"), "");
+	ck_assert_str_eq(proxy_of(&(struct http_proxy_settings){.http = "off.example"}, "http://a.example/"),
+			 "off.example:80");
 }
 
 TEST(proxy_keeps_user_and_password_for_libcurl)
@@ -104,8 +107,11 @@ TEST(proxy_of_the_environment_is_not_for_this_machine)
 TEST(proxy_that_cannot_be_one_is_refused_without_its_password)
 {
 	static const char *const rows[][2] = {
-		{"socks4://user:s3cret@p:1080", "the proxy is a socks4:// one"},
-		{"https://user:s3cret@p:1080", "the proxy is a https:// one"},
+		{"socks4://user:s3cret@p:1080", "the proxy begins with socks4://;"},
+		{"https://user:s3cret@p:1080", "the proxy begins with https://;"},
+		{"off", "the proxy is \"off\"; write none to use no proxy"},
+		{"None", "the proxy is \"None\"; write none to use no proxy"},
+		{"No", "the proxy is \"No\"; write none to use no proxy"},
 		{"http://user:s3cret@", "no host"},
 		{"http://user:s3cret@p:99999", "has a port"},
 		{"http://s3cret@a b", "white space"},

@@ -29,6 +29,9 @@ TEST(redirect_resolves_the_location_against_the_url)
 		{"http://a.example/x/", "//b.example/z", "http://b.example/z"},
 		{"http://a.example/x/", "https://b.example", "https://b.example/"},
 		{"http://a.example/x/", "HTTP://B.example:8080/#top", "http://B.example:8080/"},
+		{"http://a.example/x/y?q=1", "#top", "http://a.example/x/y?q=1"},
+		{"http://a.example/x/y?q=1", "", "http://a.example/x/y?q=1"},
+		{"http://a.example/x/y?q=1", "z#?a=/b", "http://a.example/x/z"},
 		{"http://[::1]:80/x/", "y", "http://[::1]:80/x/y"},
 		{"http://a.example/", "/caf\xc3\xa9 1", "http://a.example/caf%c3%a9%201"},
 	};

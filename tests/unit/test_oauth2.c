@@ -50,8 +50,8 @@ TEST(oauth2_says_what_helps)
 		{200, "<html>", true, "answered 200 and no JSON; check auth.oauth2.token_url"},
 		{200, "", true, "answered 200 and no JSON"},
 		{200, "[]", true, "answered 200 and no JSON"},
-		{200, "{}", true, "answered without an access_token"},
-		{200, "{\"access_token\":7}", true, "answered without an access_token"},
+		{200, "{}", true, "answered without an access_token; check auth.oauth2.token_url"},
+		{200, "{\"access_token\":7}", true, "answered without an access_token; check auth.oauth2.token_url"},
 	};
 	const struct step_http_oauth2 config = {0};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -412,7 +412,10 @@ TEST(spec_knows_typing_errors_of_keys)
 	expect_error(ENDS "concurrency: 3\n", 3, 1, "it belongs under flow");
 	expect_error(ENDS "flow: {concurency: 1}\n", 3, 8, "did you mean \"concurrency\"?");
 	expect_error(ENDS "flow:\n  retry: {atempts: 1}\n", 4, 11, "did you mean \"attempts\"?");
-	expect_error(ENDS "steps:\n  - http: {ulr: 'http://h/'}\n", 4, 12, "did you mean \"url\"?");
+	expect_error(ENDS "steps:\n  - http: {ulr: 'http://h/'}\n", 4, 12,
+		     "unknown key \"ulr\" in http; did you mean \"url\"?");
+	expect_error(ENDS "steps:\n  - http: {xyz: 1}\n", 4, 12,
+		     "unknown key \"xyz\" in http, expected one of url, method,");
 	expect_error(ENDS "flow: {x: 1}\n", 3, 8, "expected one of pattern, concurrency");
 }
 

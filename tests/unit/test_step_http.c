@@ -27,7 +27,8 @@ struct bed {
 	struct item item; /* of all calls: what is known of it */
 	size_t value;
 	weir_nsec longest;
-	bool explain; /* step_call.explain */
+	weir_nsec timeout; /* of an attempt; 0: none */
+	bool explain;      /* step_call.explain */
 	char *note;
 };
 
@@ -110,7 +111,8 @@ static int run_step(void *arg_call, struct weir_attempt *attempt, void *arg)
 
 static void call_upstream(struct bed *bed, struct outcome *outcome)
 {
-	const struct weir_policy_options opts = {.concurrency = 10, .longest = bed->longest, .seed = 1};
+	const struct weir_policy_options opts = {
+		.concurrency = 10, .longest = bed->longest, .timeout = bed->timeout, .seed = 1};
 	struct call call = {bed, outcome};
 	struct weir_policy *policy;
 	char room[STEP_UPSTREAM_BYTES];
@@ -1180,6 +1182,28 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_DENIED);
 	test_write_file("token", "third\n");
 	ck_assert_int_eq(run(bed, "403").verdict, STEP_DEAD);
+	free_bed(bed);
+	secret_clear();
+}
+
+LOOP_TEST(http_step_held_up_by_its_token_uses_up_no_attempt)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/fault/stall");
+	char *program[] = {"sh", "-c", "sleep 1; echo t0k3n"};
+	bed->config.exec = (struct key_strings){program, 3};
+	bed->config.timeout = 60 * WEIR_SEC;
+	bed->timeout = 1900 * WEIR_MSEC;
+	struct outcome outcome = run(bed, "1");
+	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
+	ck_assert_str_eq(outcome.call.why, "auth: the token came too late (flow.timeout.attempt)");
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_RELEASED);
+
+	/* The token is there now. */
+	bed->timeout = 100 * WEIR_MSEC;
+	outcome = run(bed, "1");
+	ck_assert_int_eq(outcome.verdict, STEP_RETRY);
+	ck_assert_str_eq(outcome.call.why, "timeout: the attempt took too long (flow.timeout.attempt)");
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_TIMED_OUT);
 	free_bed(bed);
 	secret_clear();
 }

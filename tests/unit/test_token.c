@@ -305,14 +305,23 @@ static void fetch_odd(void *arg, struct http_token_news *news, weir_nsec deadlin
 
 FIBER_TEST(token_that_cannot_stand_in_a_header_is_refused)
 {
-	static const char *const odd[] = {"", "a\nb", "a\rX: y", "tok\x7f"};
-	for (size_t i = 0; i < 4; i++) {
+	static const char *const odd[][2] = {
+		{"", "is empty"},
+		{"a\nb", "has a character that cannot be sent"},
+		{"a\rX: y", "has a character that cannot be sent"},
+		{"tok\x7f", "has a character that cannot be sent"},
+		{"<html>", "has a blank, a quote or a <, which no token has"},
+		{"please log in", "has a blank, a quote or a <, which no token has"},
+		{"{\"token\":\"a\"}", "has a blank, a quote or a <, which no token has"},
+	};
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		struct http_token *token;
-		const struct http_token_source opts = {
-			.fetch = fetch_odd, .arg = (void *)(uintptr_t)odd[i], .limit = WEIR_SEC};
+		const struct http_token_source opts = {.fetch = fetch_odd,
+						       .arg = (void *)(uintptr_t)odd[i][0],
+						       .from = "auth.exec",
+						       .limit = WEIR_SEC};
 		ck_assert_int_eq(http_token_new(&opts, &token), 0);
-		ck_assert_str_eq(get(token, NULL), i ? "refused: the token has a character that cannot be sent"
-						     : "refused: the token is empty");
+		ck_assert_str_eq(get(token, NULL), test_format("refused: the token %s; check auth.exec", odd[i][1]));
 		http_token_free(token);
 	}
 }

@@ -19,8 +19,9 @@ struct engine_input {
 	size_t put_most;             /* items of a put */
 	int64_t total;               /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
-	bool putting; /* into the broker, which may have no room */
-	weir_nsec stalled;
+	bool putting; /* into the broker, which may have no room, */
+	weir_nsec putting_since;
+	weir_nsec stalled; /* by that, in all but this time */
 };
 
 struct engine_steps {
@@ -49,8 +50,16 @@ struct engine_pace {
 	bool paused;
 	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
 	struct upstreams *upstreams;
-	uint64_t whys[WHYS];    /* how often each was seen */
 	char last_failure[256]; /* of an attempt that is repeated: what it said */
+};
+
+/* meter.c: what the looks of the watch measure. */
+struct engine_meter {
+	struct why_spent late, all;
+	/* where the last look found things */
+	weir_nsec at, cpu, stalled, writing, acking;
+	uint64_t calls;
+	char upstream[128];
 };
 
 struct engine_tally {
@@ -81,6 +90,7 @@ struct engine {
 	struct engine_load load;
 	struct engine_pace pace;
 	struct engine_tally tally;
+	struct engine_meter meter;
 	struct engine_classes classes;
 	struct engine_causes causes;
 	struct engine_left left;
@@ -106,6 +116,9 @@ int engine_open_source(struct engine *engine, const struct broker_past *past, st
 int engine_intake(void *arg);
 int engine_work(void *arg);
 int engine_watch(void *arg);
+
+/* meter.c: a look. */
+void engine_measure(struct engine *engine, const struct engine_flow *flow);
 
 /* flow.c: makes the policy; the broker has places for so many items in the steps, and those before and behind them. */
 int engine_flow_open(struct engine *engine, struct weir_error *err);

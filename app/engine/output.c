@@ -40,6 +40,8 @@ struct output {
 	int failed; /* the code; 0 as long as it writes */
 	bool ahead; /* of the broker: the sink may hold what was not acked */
 	bool shielded;
+	enum output_doing doing;
+	weir_nsec since, spent[OUTPUT_DOINGS];
 };
 
 static void free_output(struct output *output)
@@ -68,6 +70,7 @@ static struct output *new_output(const struct output_options *opts)
 	output->most_bytes = (size_t)settings->batch_bytes;
 	output->queued_bytes = engine_queue_bytes(plan, BYTES_QUEUED);
 	output->period = settings->batch_period;
+	output->since = weir_now();
 	output->batch = calloc(output->most_items, sizeof *output->batch);
 	output->items = calloc(output->most_items, sizeof *output->items);
 	output->settled = calloc(output->most_items, sizeof *output->settled);
@@ -115,6 +118,24 @@ int output_put(struct output *output, struct item *item, weir_nsec deadline)
 bool output_is_full(const struct output *output)
 {
 	return weir_queue_full(output->queue);
+}
+
+static void begin(struct output *output, enum output_doing doing)
+{
+	weir_nsec now = weir_now();
+	output->spent[output->doing] += now - output->since;
+	output->doing = doing;
+	output->since = now;
+}
+
+enum output_doing output_does(const struct output *output)
+{
+	return output->doing;
+}
+
+weir_nsec output_spent(const struct output *output, enum output_doing doing)
+{
+	return output->spent[doing] + (output->doing == doing ? weir_now() - output->since : 0);
 }
 
 /* Nothing is on its way here, so a batch gains nothing by waiting. */
@@ -274,14 +295,17 @@ static int run_output(void *arg)
 			output->shielded = true;
 		}
 		n = drop_lost(output, n);
+		begin(output, OUTPUT_WRITES);
 		if (!code)
 			code = write_batch(output, n, &err);
+		begin(output, OUTPUT_ACKS);
 		if (!code)
 			code = settle_batch(output, n = hand_over_refused(output, n), &err);
 		if (code)
 			give_back(output, n);
 		if (code && !output->failed)
 			end_run(output, code, &err);
+		begin(output, OUTPUT_WAITS);
 		output->failed = code;
 	}
 	if (output->shielded)

@@ -69,7 +69,7 @@ static double per_second(const struct report *report)
 	X(run, dropped, NULL, "items_dropped_total", COUNTER, true, (double)now->dropped, "Items without an output.")  \
 	X(run, unfinished, NULL, "items_unfinished", GAUGE, true, (double)now->unfinished,                             \
 	  "Items read and not settled.")                                                                               \
-	X(run, retries, NULL, NULL, COUNTER, true, (double)now->retries, "Retries.")                                   \
+	X(run, retries, NULL, "", COUNTER, true,   (double)now->retries, "Retries.")                                   \
 	X(run, attempts, NULL, NULL, COUNTER, true, (double)now->attempts, "Attempts that count towards the maximum.") \
 	X(run, refused, NULL, "attempts_refused_total", COUNTER, true, (double)now->refused,                           \
 	  "Attempts that a limit refused.")                                                                            \
@@ -88,8 +88,16 @@ static double per_second(const struct report *report)
 	  "Peak memory, with the largest child's.")                                                                    \
 	X(run, source_stalled, "s", NULL, COUNTER, true, in_seconds(now->source_stalled),                              \
 	  "Time that the source waited for room in the broker.")                                                       \
+	X(run, put_wait, "s", NULL, GAUGE, true, in_seconds(now->put_wait),                                            \
+	  "Time that the source has been waiting for room in the broker; 0: it is not.")                               \
+	X(run, filled, NULL, "broker_filled_ratio", GAUGE, true, now->filled,                                          \
+	  "Share of the room of the broker in use, 0 to 1.")                                                           \
 	X(run, workers_stalled, "s", NULL, COUNTER, true, in_seconds(now->workers_stalled),                            \
 	  "Time that workers waited for a sink, in total.")                                                            \
+	X(run, workers_starved, "s", NULL, COUNTER, true, in_seconds(now->workers_starved),                            \
+	  "Time that the broker had no item for a free worker.")                                                       \
+	X(run, written, NULL, "items_written_total", COUNTER, true, (double)now->written,                              \
+	  "Items whose outputs were written to a sink.")                                        \
 	X(run, settled_before, NULL, "items_settled_before", GAUGE, true, (double)now->settled_before,                 \
 	  "Items settled in earlier runs.")                                                                            \
 	X(run, resumed, NULL, NULL, FLAG, true, now->resumed, "Whether the run resumes an earlier one.")               \
@@ -137,15 +145,29 @@ static double per_second(const struct report *report)
 	  "What is wrong with the upstream, in a sentence.")                                                           \
 	X(flow, min_latency, "ms", "", GAUGE, flow->min_latency, in_ms(flow->min_latency),                             \
 	  "Minimum latency of the upstream.")                                                                          \
+	X(flow, budget_waits, NULL, "retry_budget_waits_total", COUNTER, true, (double)flow->budget_waits,             \
+	  "How often a retry waited for flow.retry.budget.")                                                           \
 	X(flow, memory, "bytes", "process_memory_bytes", GAUGE, flow->memory_bytes, (double)flow->memory_bytes,        \
 	  "Memory in use.")                                                                                            \
 	X(flow, choice, NULL, NULL, TEXT, flow->chosen, flow->choice, "What the pattern auto has chosen, and why.")
+
+/* How long things took. */
+#define TIME_FIGURES(X)                                                                                                \
+	X(time, attempt, "ms", "attempt_duration_seconds", HISTOGRAM, true, now->attempt_ns,                           \
+	  "An attempt: one pass of an item through the steps.")                                                        \
+	X(time, item, "ms", "item_duration_seconds", HISTOGRAM, true, now->item_ns,                                    \
+	  "An item, from being read to being settled.")                                                                \
+	X(time, write, "ms", "sink_write_duration_seconds", HISTOGRAM, true, now->write_ns,                            \
+	  "A write of a batch to a sink.")                                                                             \
+	X(time, commit, "ms", "broker_commit_duration_seconds", HISTOGRAM, true, now->ack_ns,                          \
+	  "A commit of settled items to the broker.")
 /* clang-format on */
 
-#define FIELD_COUNTER number
-#define FIELD_GAUGE   number
-#define FIELD_FLAG    flag
-#define FIELD_TEXT    text
+#define FIELD_COUNTER   number
+#define FIELD_GAUGE     number
+#define FIELD_FLAG      flag
+#define FIELD_TEXT      text
+#define FIELD_HISTOGRAM histogram
 
 #define GETTER(table, name, unit, metric, kind, condition, value, help)                                                \
 	static bool get_##table##_##name(const void *object, union weir_figure_value *ret_value)                       \
@@ -161,13 +183,16 @@ static double per_second(const struct report *report)
 	}
 RUN_FIGURES(GETTER)
 FLOW_FIGURES(GETTER)
+TIME_FIGURES(GETTER)
 
 #define ROW(table, name, unit, metric, kind, condition, value, help)                                                   \
 	{#name, unit, WEIR_FIGURE_##kind, help, get_##table##_##name, metric},
 const struct weir_figure figures_of_run[] = {RUN_FIGURES(ROW)};
 const struct weir_figure figures_of_flow[] = {FLOW_FIGURES(ROW)};
+const struct weir_figure figures_of_times[] = {TIME_FIGURES(ROW)};
 const size_t figures_of_run_count = sizeof figures_of_run / sizeof figures_of_run[0];
 const size_t figures_of_flow_count = sizeof figures_of_flow / sizeof figures_of_flow[0];
+const size_t figures_of_times_count = sizeof figures_of_times / sizeof figures_of_times[0];
 
 /* --- JSON --- */
 
@@ -177,6 +202,19 @@ static void put_number(struct buf *out, const char *name, double number)
 		json_put_real(out, name, number, 0);
 	else
 		json_put_real(out, name, number, 3);
+}
+
+static void put_quantiles(struct buf *out, const char *name, const struct weir_histogram *histogram)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+	json_open(out, name, '{');
+	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
+		json_put_real(out, quantiles[i].name, in_ms(weir_histogram_quantile(histogram, quantiles[i].q)), 3);
+	json_put_real(out, "max", in_ms(weir_histogram_max(histogram)), 3);
+	json_close(out, '}');
 }
 
 /* Whether it may hold something of an item or an answer. */
@@ -203,22 +241,11 @@ static void put_all(const struct weir_figure *figures, size_t n, const struct re
 			json_put_text(out, name, value.text);
 		else if (figure->kind == WEIR_FIGURE_FLAG)
 			json_put_bool(out, name, value.flag);
+		else if (figure->kind == WEIR_FIGURE_HISTOGRAM)
+			put_quantiles(out, name, value.histogram);
 		else
 			put_number(out, name, value.number);
 	}
-}
-
-static void put_quantiles(struct buf *out, const char *name, const struct weir_histogram *histogram)
-{
-	static const struct {
-		const char *name;
-		double q;
-	} quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
-	json_open(out, name, '{');
-	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
-		json_put_real(out, quantiles[i].name, in_ms(weir_histogram_quantile(histogram, quantiles[i].q)), 3);
-	json_put_real(out, "max", in_ms(weir_histogram_max(histogram)), 3);
-	json_close(out, '}');
 }
 
 /* Those that are to begin in time. */
@@ -317,8 +344,7 @@ void figures_summary(const struct report *report, int exit_code, struct buf *out
 	json_put_text(&line, "name", report->name);
 	json_put_int(&line, "exit_code", exit_code);
 	put_figures(report, true, &line);
-	put_quantiles(&line, "attempt_ms", report->now.attempt_ns);
-	put_quantiles(&line, "item_ms", report->now.item_ns);
+	put_all(figures_of_times, figures_of_times_count, report, true, &line);
 	json_close(&line, '}');
 	json_indent(out, line.data ? line.data : "", line.len);
 	buf_add_char(out, '\n');

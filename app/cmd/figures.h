@@ -10,9 +10,10 @@
 
 #include <weir/metrics.h>
 
-/* Of a `const struct report *`; those of the second table say how fast it goes, and why. */
-extern const struct weir_figure figures_of_run[], figures_of_flow[];
-extern const size_t figures_of_run_count, figures_of_flow_count;
+/* Of a `const struct report *`; those of the second table say how fast it goes, and why, and the third has histograms,
+ * which only the summary shows: as quantiles. */
+extern const struct weir_figure figures_of_run[], figures_of_flow[], figures_of_times[];
+extern const size_t figures_of_run_count, figures_of_flow_count, figures_of_times_count;
 
 /* One JSON object on a line: `event` is "progress", "set", "status" or "end".  payload: with texts that may hold parts
  * of items and answers. */

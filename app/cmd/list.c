@@ -8,20 +8,29 @@
 
 #include "cmd/cmd.h"
 #include "cmd/init.h"
+#include "cmd/metrics.h"
 #include "cmd/options.h"
 #include "data/names.h"
 #include "port/adapter.h"
 #include "port/key.h"
 #include "spec/plan.h"
 
-static const struct cmd_option options[] = {{0}};
+struct list_options {
+	bool json;
+};
+
+static const struct cmd_option options[] = {
+	{"json", NULL, "Print the metrics as JSON", offsetof(struct list_options, json)},
+	{0},
+};
 
 static const struct cmd_usage usage = {
 	.verb = "list",
 	.forms = "[NAME]",
 	.about = "Lists the sources, brokers, steps, sinks and sections of a pipeline file.  With\n"
 		 "the NAME of one, lists its keys: values, default, meaning.\n"
-		 "`weir list templates` lists the templates of `weir init`.",
+		 "`weir list templates` lists the templates of `weir init`,\n"
+		 "`weir list metrics` the metrics of a run.",
 	.options = options,
 };
 
@@ -38,7 +47,8 @@ static int list_all(void)
 {
 	struct buf out = {0};
 	spec_describe_all(&out);
-	buf_add_str(&out, "\n`weir list NAME` shows the keys of one, `weir list templates` the starter files.\n");
+	buf_add_str(&out, "\n`weir list NAME` shows the keys of one, `weir list templates` the starter\n"
+			  "files, `weir list metrics` the metrics of a run.\n");
 	return print(&out);
 }
 
@@ -50,6 +60,7 @@ static int fail_unknown(const char *name)
 	for (const struct key *section = spec_section_keys; section->name; section++)
 		names_add(&names, section->name);
 	names_add(&names, "templates");
+	names_add(&names, "metrics");
 	return cmd_refuse_name(&usage, "component", name, &names);
 }
 
@@ -70,15 +81,32 @@ static int list_one(const char *name)
 	return out.len || out.failed ? print(&out) : fail_unknown(name);
 }
 
+static int list_metrics(bool json)
+{
+	static const struct report none;
+	struct metrics *metrics;
+	struct buf out = {0};
+	if (metrics_new(&none, &metrics))
+		return EX_OSERR;
+	metrics_describe(metrics, json, &out);
+	metrics_free(metrics);
+	return print(&out);
+}
+
 int cmd_list(int argc, char **argv)
 {
+	struct list_options opts = {0};
 	int words, code;
-	if (!cmd_options_read(&usage, argc, argv, NULL, &words, &code))
+	if (!cmd_options_read(&usage, argc, argv, &opts, &words, &code))
 		return code;
 	if (words > 1)
 		return cmd_refuse(&usage, "one NAME, not several");
 	const char *name = words ? argv[0] : "";
 	if (strcmp(name, "templates") == 0)
 		return init_list();
+	if (strcmp(name, "metrics") == 0)
+		return list_metrics(opts.json);
+	if (opts.json)
+		return cmd_refuse(&usage, "--json is for `weir list metrics`");
 	return words ? list_one(name) : list_all();
 }

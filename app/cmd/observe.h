@@ -12,17 +12,16 @@
 
 struct observe;
 
-/* The metrics of a run.  WEIR_ENOMEM. */
-int observe_new(struct observe **ret_observe);
+/* Of a run that is not open yet; report (borrowed) will be its.  WEIR_ENOMEM. */
+int observe_new(struct report *report, struct observe **ret_observe);
 void observe_free(struct observe *observe); /* NULL is fine */
 
 /* Where steps count their requests (step_env.requests); NULL of NULL. */
 struct weir_metric *observe_requests(struct observe *observe);
 
-/* Starts the endpoint; report (borrowed) is that of an engine that is open.  *ret_taken says that the port in
- * plan->settings.observe_listen was taken, and that there is another one.  Errors as endpoint_start(). */
-int observe_start(struct observe *observe, const struct plan *plan, struct report *report, bool *ret_taken,
-		  struct weir_error *err);
+/* Starts the endpoint of an engine that is open.  *ret_taken: the port in plan->settings.observe_listen was taken, and
+ * another one is used.  Errors as endpoint_start(). */
+int observe_start(struct observe *observe, const struct plan *plan, bool *ret_taken, struct weir_error *err);
 
 /* "http://127.0.0.1:40123"; NULL: it is not started. */
 const char *observe_url(const struct observe *observe);

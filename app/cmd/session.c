@@ -49,7 +49,7 @@ struct session {
 	struct report report;
 	struct progress progress;
 	struct weir_group *helpers;
-	struct observe *observe; /* NULL: nobody is to watch */
+	struct observe *observe; /* NULL: it is off */
 	struct control *control;
 	struct requests requests; /* of the control socket */
 	struct sink_jsonl_config dead_letters;
@@ -262,7 +262,7 @@ static void start_observe(struct session *session)
 	engine_stats(session->engine, &stats);
 	if (!session->observe || stats.past_done)
 		return;
-	int code = observe_start(session->observe, session->plan, &session->report, &is_taken, &err);
+	int code = observe_start(session->observe, session->plan, &is_taken, &err);
 	session->report.url = observe_url(session->observe);
 	if (code)
 		progress_note(&session->progress, "no metrics: %s", err.text);
@@ -342,7 +342,7 @@ static int run_on_loop(void *arg)
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
 	const char *any_proxy = find_variable("all_proxy", "ALL_PROXY", NULL);
-	if (!session->plan->settings.observe_off && !opts->record && observe_new(&session->observe)) {
+	if (!session->plan->settings.observe_off && !opts->record && observe_new(&session->report, &session->observe)) {
 		terminal_complain("weir", "%s: out of memory", session->plan->file);
 		session->exit_code = EX_UNAVAILABLE;
 		return 0;

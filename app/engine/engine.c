@@ -264,6 +264,8 @@ void engine_free(struct engine *engine)
 	weir_policy_free(engine->pace.policy);
 	engine_upstreams_free(engine->pace.upstreams);
 	weir_histogram_free(engine->tally.attempt_ns);
+	weir_histogram_free(engine->sinks.stats.write_ns);
+	weir_histogram_free(engine->store.ack_ns);
 	weir_histogram_free(engine->store.item_ns);
 	engine_classes_free(&engine->classes);
 	engine_left_free(&engine->left);

@@ -83,6 +83,7 @@ struct engine_stats {
 	enum engine_state state;
 	uint64_t read, succeeded, dead, dropped, unfinished;
 	uint64_t attempts, retries, refused; /* those that counted, repeats, those that a limit turned away */
+	uint64_t retries_of[WEIR_OUTCOMES];  /* by the outcome of the attempt before; GOOD: the item failed elsewhere */
 	uint64_t in_flight, in_line;         /* in the steps now; in line before an upstream */
 	uint64_t waiting;                    /* for their next attempt now */
 	int64_t total;                       /* items in all; -1: unknown */
@@ -99,8 +100,13 @@ struct engine_stats {
 	uint64_t letters;                                  /* dead letters that the broker keeps */
 	uint64_t stored_bytes;                             /* by the broker */
 	weir_nsec source_stalled;                          /* how long reading waited for room in the broker */
+	weir_nsec put_wait;                                /* how long it has been waiting for that now; 0: not */
+	double filled;                                     /* the share of the broker's room in use, 0 to 1 */
 	weir_nsec workers_stalled;                         /* how long workers waited for room before a sink, in all */
+	weir_nsec workers_starved;                         /* how long the broker had no item for a free worker */
+	uint64_t written;                                  /* items that were written to sinks */
 	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
+	const struct weir_histogram *write_ns, *ack_ns;    /* one write to a sink; one commit of the broker */
 	const struct engine_class *classes;                /* in the order of the plan */
 	size_t class_count;
 	const struct engine_cause
@@ -152,8 +158,9 @@ struct engine_flow {
 	char disk[ENGINE_DISK_BYTES]; /* the file that waits for room; empty: none */
 	size_t breakers_open;         /* of how many upstreams */
 	uint64_t breaker_opened, throttled, calls;
-	uint64_t good,
-		entered; /* calls of the upstream that is spoken of that were answered as they should be; and all */
+	uint64_t budget_waits;  /* times a retry waited for flow.retry.budget */
+	uint64_t good;          /* calls of the upstream that is spoken of that were answered as they should be, */
+	uint64_t entered;       /* and all of them */
 	char last_failure[128]; /* of the upstream that is spoken of: what it said; empty */
 	char trouble[300];      /* what is wrong with it, in a sentence; empty */
 	bool chosen;            /* `auto` has made its choice: */

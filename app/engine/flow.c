@@ -266,7 +266,7 @@ static enum engine_why why_of_gate(const struct engine *engine, const struct eng
 static enum engine_why why_of_input(const struct engine *engine)
 {
 	const struct output *sink = engine->sinks.outputs[OUTLET_SINK];
-	if (!engine->input.putting)
+	if (!engine->input.put_since)
 		return WHY_SOURCE;
 	if (engine_order_holds(engine->order))
 		return WHY_ORDER;
@@ -329,6 +329,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	snprintf(ret_flow->pause, sizeof ret_flow->pause, "%s", engine->pace.pause);
 	ret_flow->own_rate = engine->pace.rate;
 	ret_flow->pattern = engine->life.plan->settings.pattern;
+	ret_flow->budget_waits = stats.budget_waits;
 	ret_flow->chosen = stats.chosen;
 	snprintf(ret_flow->choice, sizeof ret_flow->choice, "%.159s", stats.chosen ? stats.choice.why : "");
 	ret_flow->choice_pattern = stats.chosen ? (int)stats.choice.pattern : WEIR_PATTERN_AUTO;

@@ -95,14 +95,13 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	unsigned attempts = 0;
 	int code;
 	engine->input.ops->cursor(engine->input.source, &cursor);
-	engine->input.putting = true;
-	engine->input.putting_since = weir_now();
+	engine->input.put_since = weir_now();
 	do
 		code = engine->store.ops->queue.put(engine->store.broker, batch->items, batch->n, &engine->input.cursor,
 						    &cursor, err, WEIR_FOREVER);
 	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
-	engine->input.putting = false;
-	engine->input.stalled += weir_now() - engine->input.putting_since;
+	engine->input.stalled += weir_now() - engine->input.put_since;
+	engine->input.put_since = 0;
 	if (!code) {
 		engine->store.mine.read += batch->n;
 		engine->input.cursor = cursor;

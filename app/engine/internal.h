@@ -19,9 +19,8 @@ struct engine_input {
 	size_t put_most;             /* items of a put */
 	int64_t total;               /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
-	bool putting; /* into the broker, which may have no room, */
-	weir_nsec putting_since;
-	weir_nsec stalled; /* by that, in all but this time */
+	weir_nsec put_since; /* it waits for the broker, which may have no room; 0: it does not */
+	weir_nsec stalled;   /* by that, in all but this time */
 };
 
 struct engine_steps {
@@ -38,6 +37,7 @@ struct engine_sinks {
 	struct output *dead; /* of them, where dead letters go; NULL: the broker keeps them */
 	bool exact;
 	weir_nsec stalled; /* workers before them, in all */
+	struct output_stats stats;
 };
 
 /* Concurrency and rate. */
@@ -63,7 +63,8 @@ struct engine_meter {
 };
 
 struct engine_tally {
-	uint64_t attempts, retries, refused;
+	uint64_t attempts, refused;
+	uint64_t retries[WEIR_OUTCOMES];  /* by the outcome of the attempt before */
 	uint64_t dropped[SPEC_STEPS_MAX]; /* by each step */
 	struct weir_histogram *attempt_ns;
 };

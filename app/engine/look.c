@@ -41,7 +41,6 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.dropped = accounts->dropped,
 		.unfinished = broker_unfinished_of(accounts),
 		.attempts = engine->tally.attempts,
-		.retries = engine->tally.retries,
 		.refused = engine->tally.refused,
 		.in_flight = engine->load.in_flight,
 		.in_line = engine->steps.gated && engine->load.under_way > engine->load.in_flight
@@ -63,14 +62,24 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.letters = counts.letters,
 		.stored_bytes = counts.stored_bytes,
 		.source_stalled = engine->input.stalled,
+		.put_wait = engine->input.put_since ? weir_now() - engine->input.put_since : 0,
+		.filled = counts.filled,
 		.workers_stalled = engine->sinks.stalled,
+		.workers_starved = engine->load.starved,
+		.written = engine->sinks.stats.written,
 		.attempt_ns = engine->tally.attempt_ns,
 		.item_ns = engine->store.item_ns,
+		.write_ns = engine->sinks.stats.write_ns,
+		.ack_ns = engine->store.ack_ns,
 		.classes = engine->classes.all,
 		.class_count = engine->classes.n,
 		.causes = engine->causes.all,
 		.cause_count = engine->causes.n,
 	};
+	for (int i = 0; i < WEIR_OUTCOMES; i++) {
+		ret_stats->retries_of[i] = engine->tally.retries[i];
+		ret_stats->retries += engine->tally.retries[i];
+	}
 }
 
 int engine_visit(struct engine *engine, const struct journal_ops **ret_journal, struct broker **ret_broker,

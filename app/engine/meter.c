@@ -45,7 +45,7 @@ static double rate_share(struct engine_meter *meter, const struct engine_flow *f
 
 static weir_nsec stalled(const struct engine_input *input)
 {
-	return input->stalled + (input->putting ? weir_now() - input->putting_since : 0);
+	return input->stalled + (input->put_since ? weir_now() - input->put_since : 0);
 }
 
 static void measure_shares(struct engine *engine, const struct engine_flow *flow, weir_nsec passed,

@@ -74,6 +74,7 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 			.arg = engine},
 		.store = &engine->store,
 		.load = &engine->load,
+		.stats = &engine->sinks.stats,
 		.refused = which == OUTLET_SINK && !engine->life.opts.dead_to_sink ? engine_refused : NULL,
 		.arg = engine,
 	};
@@ -328,7 +329,8 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 	if (weir_group_new(&collect, &engine->intake) || weir_group_new(&collect, &engine->workers) ||
 	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->life.stopping) ||
 	    weir_event_new(&engine->visits.over) || weir_histogram_new(&engine->tally.attempt_ns) ||
-	    weir_histogram_new(&engine->store.item_ns) || weir_event_new(&engine->load.has_room) ||
+	    weir_histogram_new(&engine->store.item_ns) || weir_histogram_new(&engine->store.ack_ns) ||
+	    weir_histogram_new(&engine->sinks.stats.write_ns) || weir_event_new(&engine->load.has_room) ||
 	    engine_classes_open(&engine->classes, &engine->life.plan->settings.priority_sla) ||
 	    engine_left_open(&engine->left, &engine->life))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");

@@ -163,11 +163,15 @@ static size_t collect(struct output *output)
 static int write_items(struct output *output, size_t n, struct weir_error *err)
 {
 	unsigned attempts = 0;
+	struct output_stats *stats = output->opts.stats;
 	int code;
 	output->ahead = true;
-	do
+	do {
+		weir_nsec begun = weir_clock();
 		code = output->ops->write(output->sink, output->items, n, err, WEIR_FOREVER);
-	while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
+		weir_histogram_record(stats->write_ns, weir_clock() - begun);
+	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
+	stats->written += code ? 0 : n;
 	return code;
 }
 

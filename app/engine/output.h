@@ -15,6 +15,12 @@
 
 struct output;
 
+/* What outputs have written, all of them together. */
+struct output_stats {
+	uint64_t written;                /* items */
+	struct weir_histogram *write_ns; /* one write of a batch */
+};
+
 /* Which sink, and what it is given. */
 struct output_options {
 	enum broker_outlet which;
@@ -23,6 +29,7 @@ struct output_options {
 	struct sink_env env;           /* borrowed for output_open(), but for env.run */
 	struct engine_store *store;
 	const struct engine_load *load;
+	struct output_stats *stats;
 
 	/* Takes over an item whose outputs the sink can never take, its why set.  NULL: there is no place left for such
 	 * an item, and the run fails.  May suspend. */

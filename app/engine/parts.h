@@ -27,6 +27,7 @@ struct engine_load {
 	uint64_t in_local;  /* of them: in a step that calls no upstream */
 	size_t in_hand;     /* through the steps, and not in an output yet */
 	bool starving;      /* the next one is asked for, and has not come */
+	weir_nsec starved;  /* how long it was so, in all */
 	struct engine_memory memory;
 	struct weir_event *has_room; /* there may be room again */
 };

@@ -62,6 +62,7 @@ int engine_settle(struct engine_store *store, struct item *const *items, size_t 
 	weir_shield_enter();
 	int code = store->ops->queue.ack(store->broker, items, n, which, position, err, WEIR_FOREVER);
 	weir_shield_leave();
+	weir_histogram_record(store->ack_ns, weir_clock() - now);
 	for (int fate = 0; fate < FATES && !code; fate++)
 		broker_count(&store->mine, (enum fate)fate, of_fate[fate]);
 	return code;

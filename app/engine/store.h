@@ -25,6 +25,7 @@ struct engine_store {
 	struct broker_accounts mine;    /* what this process has done; all the rest is the broker's to know */
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	struct weir_histogram *item_ns; /* from read to commit */
+	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
 	struct reorder *reorder;        /* in which items may be that end here; NULL */
 };
 

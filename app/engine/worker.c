@@ -189,8 +189,10 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 		struct item *item = NULL;
 		int code = wait_for_room(engine, deadline);
 		engine->load.starving = !code;
+		weir_nsec asked = weir_now();
 		if (!code)
 			code = engine_lease(&engine->store, &item, deadline);
+		engine->load.starved += weir_now() - asked;
 		engine->load.starving = false;
 		if (!item)
 			return code;
@@ -259,7 +261,7 @@ static int answer(struct engine *engine, const struct engine_job *job, struct we
 		engine_extend(&engine->store, item);
 	switch (verdict) {
 	case STEP_RETRY:
-		engine->tally.retries += !attempt->last;
+		engine->tally.retries[attempt->outcome] += !attempt->last;
 		snprintf(engine->pace.last_failure, sizeof engine->pace.last_failure, "%s", item_why(item));
 		return WEIR_EIO;
 	case STEP_REFUSED:

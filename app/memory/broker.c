@@ -190,6 +190,7 @@ static void memory_counts(const struct broker *handle, struct broker_counts *ret
 		.ready = line->n,
 		.leased = line->leased,
 		.waiting = line->waiting.n,
+		.filled = 1 - (double)weir_sem_available(broker->room) / (double)broker->capacity,
 		.ended = broker->sealed && !broker_line_items(line),
 	};
 }

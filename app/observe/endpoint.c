@@ -13,16 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { BACKLOG = 64, SILENCE_SECONDS = 10, THREAD_STACK = 256 << 10, CONNECTION_BYTES = 8 << 10, REASON_BYTES = 200 };
 
-/* A connection; the list begins with the one that has been silent for longest. */
-struct peer {
+/* A connection. */
+struct visitor {
 	int fd;
-	struct peer *next, **link;
+	bool listed;
+	TAILQ_ENTRY(visitor) others;
 };
 
 struct endpoint {
@@ -36,8 +38,8 @@ struct endpoint {
 	char not_ready[REASON_BYTES];
 
 	/* of the thread alone */
-	struct peer *peers, **peers_end;
-	unsigned peer_count;
+	TAILQ_HEAD(visitor_list, visitor) visitors; /* the one that has been silent for longest first */
+	unsigned visitor_count;
 };
 
 /* --- answers --- */
@@ -137,7 +139,7 @@ static enum MHD_Result answer_events(struct endpoint *endpoint, struct MHD_Conne
 static const struct {
 	const char *path;
 	enum MHD_Result (*answer)(struct endpoint *endpoint, struct MHD_Connection *connection);
-	bool open; /* to who has no token: it tells nothing of the run's data */
+	bool open; /* to readers without a token: it shows nothing of the run's data */
 } routes[] = {
 	{"/metrics", answer_metrics, false}, {"/api/v1/status", answer_status, false},
 	{"/events", answer_events, false},   {"/healthz", answer_health, true},
@@ -193,36 +195,30 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 
 /* --- connections --- */
 
-static void peer_append(struct endpoint *endpoint, struct peer *peer)
+static void append(struct endpoint *endpoint, struct visitor *visitor)
 {
-	peer->next = NULL;
-	peer->link = endpoint->peers_end;
-	*endpoint->peers_end = peer;
-	endpoint->peers_end = &peer->next;
-	endpoint->peer_count++;
+	TAILQ_INSERT_TAIL(&endpoint->visitors, visitor, others);
+	visitor->listed = true;
+	endpoint->visitor_count++;
 }
 
-static void peer_remove(struct endpoint *endpoint, struct peer *peer)
+static void remove_visitor(struct endpoint *endpoint, struct visitor *visitor)
 {
-	if (!peer->link)
+	if (!visitor->listed)
 		return;
-	*peer->link = peer->next;
-	if (peer->next)
-		peer->next->link = peer->link;
-	else
-		endpoint->peers_end = peer->link;
-	peer->link = NULL;
-	endpoint->peer_count--;
+	TAILQ_REMOVE(&endpoint->visitors, visitor, others);
+	visitor->listed = false;
+	endpoint->visitor_count--;
 }
 
 static void touch(struct endpoint *endpoint, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct peer *peer = info ? info->socket_context : NULL;
-	if (!peer || !peer->link)
+	struct visitor *visitor = info ? info->socket_context : NULL;
+	if (!visitor || !visitor->listed)
 		return;
-	peer_remove(endpoint, peer);
-	peer_append(endpoint, peer);
+	remove_visitor(endpoint, visitor);
+	append(endpoint, visitor);
 }
 
 /* The one that has been silent for longest makes room: a shut socket reads as closed. */
@@ -230,22 +226,23 @@ static void watch(void *arg, struct MHD_Connection *connection, void **context,
 		  enum MHD_ConnectionNotificationCode code)
 {
 	struct endpoint *endpoint = arg;
-	struct peer *peer = *context;
+	struct visitor *visitor = *context;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (peer)
-			peer_remove(endpoint, peer);
-		free(peer);
+		if (visitor)
+			remove_visitor(endpoint, visitor);
+		free(visitor);
 		return;
 	}
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (!info || !(peer = malloc(sizeof *peer)))
+	if (!info || !(visitor = malloc(sizeof *visitor)))
 		return;
-	*context = peer;
-	peer->fd = info->connect_fd;
-	peer_append(endpoint, peer);
-	if (endpoint->peer_count > ENDPOINT_CONNECTIONS) {
-		shutdown(endpoint->peers->fd, SHUT_RDWR);
-		peer_remove(endpoint, endpoint->peers);
+	*context = visitor;
+	visitor->fd = info->connect_fd;
+	append(endpoint, visitor);
+	if (endpoint->visitor_count > ENDPOINT_CONNECTIONS) {
+		struct visitor *silent = TAILQ_FIRST(&endpoint->visitors);
+		shutdown(silent->fd, SHUT_RDWR);
+		remove_visitor(endpoint, silent);
 	}
 }
 
@@ -292,7 +289,8 @@ int endpoint_start(const struct endpoint_options *opts, struct endpoint **ret_en
 	struct endpoint *endpoint = calloc(1, sizeof *endpoint);
 	if (!endpoint)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	*endpoint = (struct endpoint){.opts = *opts, .peers_end = &endpoint->peers, .not_ready = "starting"};
+	*endpoint = (struct endpoint){.opts = *opts, .not_ready = "starting"};
+	TAILQ_INIT(&endpoint->visitors);
 	pthread_mutex_init(&endpoint->lock, NULL);
 	for (size_t i = 0; i < ENDPOINT_PAGES; i++)
 		feed_init(&endpoint->feeds[i]);

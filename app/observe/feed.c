@@ -23,7 +23,7 @@ struct lent {
 struct feed_stream {
 	struct feed *feed;
 	struct MHD_Connection *connection;
-	struct feed_stream *next, **link;
+	LIST_ENTRY(feed_stream) others;
 	struct feed_text *text; /* that is being sent; NULL: none */
 	size_t sent;            /* of its event */
 	uint64_t number;        /* of the last one that was begun */
@@ -60,7 +60,9 @@ void feed_fini(struct feed *feed)
 /* With the lock. */
 static void resume_all(struct feed *feed)
 {
-	for (struct feed_stream *stream = feed->streams; stream; stream = stream->next) {
+	struct feed_stream *stream;
+	LIST_FOREACH(stream, &feed->streams, others)
+	{
 		if (!stream->suspended)
 			continue;
 		stream->suspended = false;
@@ -188,9 +190,7 @@ static void free_stream(void *arg)
 	struct feed_stream *stream = arg;
 	struct feed *feed = stream->feed;
 	pthread_mutex_lock(&feed->lock);
-	*stream->link = stream->next;
-	if (stream->next)
-		stream->next->link = stream->link;
+	LIST_REMOVE(stream, others);
 	feed->stream_count--;
 	unref(stream->text);
 	pthread_mutex_unlock(&feed->lock);
@@ -204,11 +204,7 @@ static bool add_stream(struct feed *feed, struct feed_stream *stream, unsigned m
 	bool fits = feed->stream_count < most;
 	if (fits) {
 		feed->stream_count++;
-		stream->next = feed->streams;
-		stream->link = &feed->streams;
-		if (stream->next)
-			stream->next->link = &stream->next;
-		feed->streams = stream;
+		LIST_INSERT_HEAD(&feed->streams, stream, others);
 	}
 	pthread_mutex_unlock(&feed->lock);
 	return fits;

@@ -13,12 +13,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct feed {
 	pthread_mutex_t lock; /* of all below; held for a few instructions */
 	struct feed_text *newest;
 	uint64_t published;
-	struct feed_stream *streams;
+	LIST_HEAD(feed_streams, feed_stream) streams;
 	unsigned stream_count;
 	bool ended;
 };
@@ -26,7 +27,7 @@ struct feed {
 void feed_init(struct feed *feed);
 void feed_fini(struct feed *feed); /* when all responses are gone */
 
-/* Publishes a copy.  WEIR_ENOMEM: the one before stays.  Waits for no reader. */
+/* Publishes a copy.  WEIR_ENOMEM: the previous text stays.  Waits for no reader. */
 int feed_publish(struct feed *feed, const char *text, size_t n);
 
 /* Ends the streams, now and later ones. */

@@ -85,7 +85,8 @@ struct step_env {
 	bool allow_private;   /* hosts that come from item data may resolve to loopback and private addresses */
 	const char *ca_file;  /* certificates to trust where the config names none; NULL: the system's */
 	const char *http_proxy, *https_proxy, *no_proxy; /* where the config leaves it to the environment; NULL: none */
-	/* A histogram of requests, by host, method and status ("error": there was no answer); NULL: nobody looks. */
+	/* A histogram of requests, by upstream, method and status ("error": there was no answer); NULL: nobody looks.
+	 */
 	struct weir_metric *requests;
 	bool url_list;     /* `weir get`: a URL is a line as people write lists of them; settings are its options */
 	size_t key_number; /* the number of the step in the pipeline, from 1, if one before it calls an upstream, too:

@@ -45,12 +45,23 @@ static const struct key shutdown_keys[] = {
 	{0},
 };
 
+static const struct key ready_keys[] = {
+	{"depth", KEY_PERCENT, FIELD(ready_depth), NULL,
+	 .text = "Not ready when more than this share of the broker's room is in use; default: never"},
+	{"put_wait", KEY_DURATION, FIELD(ready_put_wait), NULL, WEIR_MSEC, 86400 * WEIR_SEC,
+	 .text = "Not ready when the source has been waiting for room in the broker for longer; default: never"},
+	{0},
+};
+
 static const struct key observe_keys[] = {
 	{"listen", KEY_STRING, FIELD(observe_listen), "127.0.0.1:0",
-	 .text = "Address and port of the HTTP endpoint; port 0: a free one, and so it is when the port is taken"},
+	 .text = "Address and port of the HTTP endpoint; port 0: a free one. A free one is also used when the port is "
+		 "taken"},
 	{"token", KEY_STRING, FIELD(observe_token), .flags = KEY_SECRET,
-	 .text = "Who reads more than /healthz and /readyz must send this token (Authorization: Bearer); with it the "
+	 .text = "Token that readers must send (Authorization: Bearer), except for /healthz and /readyz; with a token "
+		 "the "
 		 "endpoint also shows texts of failures, which hold parts of answers"},
+	{"ready", KEY_GROUP, 0, .group = ready_keys, .text = "When /readyz also says that the run is not ready"},
 	{0},
 };
 
@@ -60,7 +71,7 @@ const struct key spec_section_keys[] = {
 	{"stop_when", KEY_GROUP, 0, .group = stop_keys, .text = "When to stop a run that fails too often"},
 	{"shutdown", KEY_GROUP, 0, .group = shutdown_keys, .text = "How a run ends on a signal"},
 	{"observe", KEY_GROUP, FIELD(observe_off), .group = observe_keys, .choices = "off",
-	 .text = "Where metrics and the state of the run can be read over HTTP"},
+	 .text = "Metrics and state of the run over HTTP"},
 	{0},
 };
 

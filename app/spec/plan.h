@@ -74,9 +74,11 @@ struct plan_settings {
 	int order;              /* sink order: enum plan_order */
 	weir_nsec drain;        /* shutdown.drain: default 30s */
 
-	bool observe_off;     /* observe: off */
-	char *observe_listen; /* observe.listen: default 127.0.0.1:0 */
-	char *observe_token;  /* observe.token: NULL: none is asked for */
+	bool observe_off;         /* observe: off */
+	char *observe_listen;     /* observe.listen: default 127.0.0.1:0 */
+	char *observe_token;      /* observe.token: NULL: none is asked for */
+	double ready_depth;       /* observe.ready.depth: 0: any */
+	weir_nsec ready_put_wait; /* observe.ready.put_wait: 0: any */
 };
 
 enum plan_when_open { WHEN_OPEN_DEFER, WHEN_OPEN_REJECT }; /* the order of the choices of flow.breaker.when_open */

@@ -88,6 +88,10 @@ static inline void weir_gauge_set(struct weir_gauge *gauge, double value)
 	gauge->value = value;
 }
 
+/* Calls fn for each metric in the order they were declared, until it answers other than 0: that is the answer. */
+WEIR_API int weir_metrics_each(const struct weir_metrics *metrics,
+			       int (*fn)(void *arg, const struct weir_metric_def *def), void *arg);
+
 enum weir_metrics_format {
 	WEIR_METRICS_TEXT,        /* Prometheus text format 0.0.4 */
 	WEIR_METRICS_OPENMETRICS, /* OpenMetrics 1.0 */
@@ -108,12 +112,19 @@ WEIR_API int weir_metrics_text(const struct weir_metrics *metrics, enum weir_met
  * A program walks such a table to show its figures in any form; here they become metrics, read when they are exposed.
  */
 
-enum weir_figure_kind { WEIR_FIGURE_COUNTER, WEIR_FIGURE_GAUGE, WEIR_FIGURE_FLAG, WEIR_FIGURE_TEXT };
+enum weir_figure_kind {
+	WEIR_FIGURE_COUNTER,
+	WEIR_FIGURE_GAUGE,
+	WEIR_FIGURE_FLAG,
+	WEIR_FIGURE_TEXT,
+	WEIR_FIGURE_HISTOGRAM, /* of durations in nanoseconds, whatever its unit says */
+};
 
 union weir_figure_value {
 	double number; /* of a counter or a gauge */
 	bool flag;
-	const char *text; /* borrowed from the object */
+	const char *text; /* borrowed from the object, as the next */
+	const struct weir_histogram *histogram;
 };
 
 struct weir_figure {
@@ -122,13 +133,13 @@ struct weir_figure {
 	enum weir_figure_kind kind;
 	const char *help;                                                    /* a sentence */
 	bool (*get)(const void *object, union weir_figure_value *ret_value); /* false: there is none now */
-	/* What the metric is called behind the prefix; NULL: as the figure, with its unit, of a counter with _total; "":
-	 * it is no metric. */
+	/* The metric's name behind the prefix.  NULL: that of the figure, its unit, and _total of a counter; "": the
+	 * figure is not a metric. */
 	const char *metric;
 };
 
-/* Exposes the figures as prefix_name_unit, of a counter with _total, until the registry is freed: milliseconds as
- * seconds; texts are left out, and so is what there is none of.  The table and the object stay where they are.  All or none: WEIR_EINVAL,
+/* Exposes the figures until the registry is freed: milliseconds as seconds, flags as 0 and 1.  Texts are left out, and
+ * so are figures whose get() answers false.  The table and the object are borrowed as long.  All or none: WEIR_EINVAL,
  * WEIR_EBUSY, WEIR_ENOMEM as weir_metrics_add(). */
 WEIR_API int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const struct weir_figure *figures,
 			       size_t n, const void *object);

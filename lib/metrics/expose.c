@@ -134,11 +134,15 @@ static void write_figure(struct exposition *to, const struct weir_metric *metric
 	union weir_figure_value value;
 	if (!metric->figure->get(metric->object, &value))
 		return;
-	const char *unit = metric->figure->unit;
+	const struct labels none = {0};
+	const char *name = metric->def->name, *unit = metric->figure->unit;
 	double scale = unit && !strcmp(unit, "ms") ? 1e-3 : 1;
 	write_head(to, metric->def);
-	write_gauge(&to->text, metric->def->name, &(struct labels){0},
-		    metric->figure->kind == WEIR_FIGURE_FLAG ? value.flag : value.number * scale);
+	if (metric->figure->kind == WEIR_FIGURE_HISTOGRAM)
+		write_histogram(&to->text, name, &none, value.histogram);
+	else
+		write_gauge(&to->text, name, &none,
+			    metric->figure->kind == WEIR_FIGURE_FLAG ? value.flag : value.number * scale);
 }
 
 static void write_metric(struct exposition *to, const struct weir_metric *metric)

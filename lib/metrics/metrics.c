@@ -225,7 +225,7 @@ static struct weir_metric_def *def_of(const char *prefix, const struct weir_figu
 		return NULL;
 	def->name = strcpy((char *)(def + 1), name);
 	def->help = figure->help;
-	def->kind = counts ? WEIR_COUNTER : WEIR_GAUGE;
+	def->kind = counts ? WEIR_COUNTER : figure->kind == WEIR_FIGURE_HISTOGRAM ? WEIR_HISTOGRAM : WEIR_GAUGE;
 	return def;
 }
 
@@ -261,6 +261,16 @@ int weir_metrics_show(struct weir_metrics *metrics, const char *prefix, const st
 }
 
 /* ---- the registry */
+
+int weir_metrics_each(const struct weir_metrics *metrics, int (*fn)(void *arg, const struct weir_metric_def *def),
+		      void *arg)
+{
+	int code = 0;
+	for (const struct weir_metric *metric = TAILQ_FIRST(&metrics->metrics); metric && !code;
+	     metric = TAILQ_NEXT(metric, others))
+		code = fn(arg, metric->def);
+	return code ? code : fn(arg, &weir__overflow_def);
+}
 
 int weir_metrics_new(struct weir_metrics **ret_metrics)
 {

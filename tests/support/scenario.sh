@@ -20,6 +20,7 @@
 #   stop_once EXPR [OPTION ...] the same, with a SIGTERM as soon as status_says EXPR
 #   start_run [OPTION ...]      run, in the background; kill_run kills it at once, as a crash would
 #   status_of EXPR              what the run in state/ says of itself; status_says EXPR succeeds if that is true
+#   observed PATH [HEADER ...]  what the endpoint of the run in state/ answers
 #   start WORD ...              starts a command in the background; finish waits for it
 #   wait_until SECONDS COMMAND  until the command succeeds
 #
@@ -298,4 +299,22 @@ expect_refused() {
 	expect_code 78
 	[ "$(wc -l <stderr)" = 1 ] || fail "stderr should be one line"
 	expect_err "^([^ ]*/)?$1: .*$2"
+}
+
+# Where the endpoint of the run in state/ is, and what it answers: observed PATH [HEADER ...] prints the body and
+# succeeds if the status is 200.
+observe_port() {
+	status_of .url | grep -oE '[0-9]+$'
+}
+
+observed() {
+	local path=$1 head=$'Host: localhost\r\n' header
+	shift
+	for header in "$@"; do head+=$header$'\r\n'; done
+	exec 9<>"/dev/tcp/127.0.0.1/$(observe_port)" || return 1
+	printf 'GET %s HTTP/1.1\r\nConnection: close\r\n%s\r\n' "$path" "$head" >&9
+	tr -d '\r' <&9 >observed
+	exec 9<&-
+	sed '1,/^$/d' observed
+	head -n 1 observed | grep -q ' 200 '
 }

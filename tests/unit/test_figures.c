@@ -53,7 +53,7 @@ FIBER_TEST(figures_in_json_have_their_unit_behind_the_name)
 	struct report report = example();
 	struct weir_histogram *none;
 	ck_assert_int_eq(weir_histogram_new(&none), 0);
-	report.now.attempt_ns = report.now.item_ns = none;
+	report.now.attempt_ns = report.now.item_ns = report.now.write_ns = report.now.ack_ns = none;
 	struct json *json = json_of(&report);
 	ck_assert(number_at(json, ".read") == 70 && number_at(json, ".exit_code") == 5);
 	ck_assert(number_at(json, ".per_s") == 2.5 && number_at(json, ".eta_s") == 37 / 2.5);

@@ -267,6 +267,46 @@ TEST(metrics_figures_are_read_when_they_are_exposed)
 	weir_metrics_free(metrics);
 }
 
+static bool get_times(const void *object, union weir_figure_value *ret_value)
+{
+	ret_value->histogram = object;
+	return true;
+}
+
+static int note_name(void *arg, const struct weir_metric_def *def)
+{
+	char *names = arg;
+	strcat(strcat(names, def->name), def->kind == WEIR_HISTOGRAM ? "(h) " : " ");
+	return strstr(def->name, "stop") ? 7 : 0;
+}
+
+TEST(metrics_figures_may_be_histograms_and_are_walked)
+{
+	static const struct weir_figure figures[] = {
+		{"wait", "ms", WEIR_FIGURE_HISTOGRAM, "Waits.", get_times, "wait_seconds"},
+		{"stop", NULL, WEIR_FIGURE_FLAG, "Stop.", get_open}};
+	struct weir_histogram *times;
+	struct weir_metrics *all;
+	struct tank tank = {0};
+	char names[200] = "", *text;
+	size_t bytes;
+	ck_assert_int_eq(weir_histogram_new(&times), 0);
+	ck_assert_int_eq(weir_metrics_new(&all), 0);
+	weir_histogram_record(times, 20 * WEIR_MSEC);
+	ck_assert_int_eq(weir_metrics_show(all, "tank_", figures, 1, times), 0);
+	ck_assert_int_eq(weir_metrics_text(all, WEIR_METRICS_TEXT, &text, &bytes), 0);
+	assert_line(text, "# TYPE tank_wait_seconds histogram");
+	assert_line(text, "tank_wait_seconds_bucket{le=\"0.01\"} 0");
+	assert_line(text, "tank_wait_seconds_bucket{le=\"0.025\"} 1");
+	free(text);
+	ck_assert_int_eq(weir_metrics_each(all, note_name, names), 0);
+	ck_assert_str_eq(names, "tank_wait_seconds(h) weir_metrics_overflow_total ");
+	ck_assert_int_eq(weir_metrics_show(all, "tank_", figures + 1, 1, &tank), 0);
+	ck_assert_int_eq(weir_metrics_each(all, note_name, names), 7);
+	weir_metrics_free(all);
+	weir_histogram_free(times);
+}
+
 static void ask_as_another_kind(void)
 {
 	set_up();

@@ -363,6 +363,7 @@ static void sqlite_counts(const struct broker *handle, struct broker_counts *ret
 	ret_counts->ready = line->n + broker->backlog.items;
 	ret_counts->leased = line->leased;
 	ret_counts->waiting = line->waiting.n;
+	ret_counts->filled = (double)broker->counts.stored_bytes / (double)broker->config->max_size;
 	ret_counts->ended = broker->sealed && !broker_unfinished(broker);
 }
 

@@ -64,7 +64,10 @@ static void add_title(const struct report *report, int exit_code, const struct t
 	size_t begin = out->len;
 	buf_addf(out, " %s: ", report->name);
 	if (now->was_done) {
-		buf_add_str(out, "already complete, nothing to do (--fresh starts over)\n");
+		buf_add_str(out, "already complete, nothing to do");
+		if (now->dead)
+			buf_addf(out, "; %s failed", units_number_text(now->dead, a));
+		buf_add_str(out, " (--fresh starts over)\n");
 		return;
 	}
 	if (now->state == ENGINE_FAILED)

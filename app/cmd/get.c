@@ -25,7 +25,7 @@ enum { HEADERS_MOST = 32 };
 struct get_options {
 	const char *input, *range, *url, *output;
 	const char *concurrency, *rate, *timeout, *attempts, *method, *on_start, *ca, *give_up, *throttled, *follow,
-		*max_body, *proxy;
+		*max_body, *proxy, *save;
 	char name[72]; /* of the run */
 	bool durable, ordered;
 	struct get_header {
@@ -49,22 +49,42 @@ static void add(struct buf *yaml, const char *before, const char *value, const c
 	buf_addf(yaml, " # %s\n", option);
 }
 
-/* "{}" in a URL stands for the number; "${" has no meaning there.  As in a list, http:// may be left out. */
+/* As a template: for each "{}" the hole; "${" has no meaning. */
+static void add_holes(struct buf *text, const char *word, const char *hole)
+{
+	for (const char *p = word; *p; p++) {
+		if (!strncmp(p, "{}", 2))
+			buf_add_str(text, hole), p++;
+		else if (!strncmp(p, "${", 2))
+			buf_add_str(text, "$$");
+		else
+			buf_add_char(text, *p);
+	}
+}
+
+/* "{}" in a URL stands for the number.  As in a list, http:// may be left out. */
 static void add_url(struct buf *yaml, const char *url)
 {
 	struct buf text = {0};
 	if (url && !strstr(url, "://"))
 		buf_add_str(&text, "http://");
-	for (const char *p = url ? url : "{}"; *p; p++) {
-		if (!strncmp(p, "{}", 2))
-			buf_add_str(&text, "${.}"), p++;
-		else if (!strncmp(p, "${", 2))
-			buf_add_str(&text, "$$");
-		else
-			buf_add_char(&text, *p);
-	}
+	add_holes(&text, url ? url : "{}", "${.}");
 	yaml->failed |= text.failed;
 	add(yaml, "      url: ", text.data ? text.data : "", "URL");
+	buf_fini(&text);
+}
+
+/* The number: of the range, or of the line in the list. */
+static void add_save(struct buf *yaml, const struct get_options *get)
+{
+	struct buf text = {0};
+	if (!get->save)
+		return;
+	add_holes(&text, get->save, get->range ? "${.}" : "${meta.position}");
+	yaml->failed |= text.failed;
+	add(yaml, "      save:\n        path: ", text.data ? text.data : "", "--save");
+	bool replaces = get->on_start && !strcmp(get->on_start, "replace");
+	add(yaml, "        replace: ", replaces ? "true" : NULL, "--on-start");
 	buf_fini(&text);
 }
 
@@ -89,9 +109,11 @@ static void add_source(struct buf *yaml, const struct get_options *get)
 
 static void add_step(struct buf *yaml, const struct get_options *get)
 {
-	buf_add_str(yaml, "steps:\n  - http:\n      record: true\n      expect: text\n");
+	buf_add_str(yaml, "steps:\n  - http:\n      record: true\n");
+	buf_add_str(yaml, get->save ? "" : "      expect: text\n");
 	add_url(yaml, get->url);
 	add(yaml, "      method: ", get->method, "--method");
+	add_save(yaml, get);
 	add(yaml, "      follow: ", get->follow, "--follow");
 	add(yaml, "      max_body: ", get->max_body, "--max-body");
 	add(yaml, "      timeout: ", get->timeout, "--timeout");
@@ -216,6 +238,8 @@ static const char *check_options(const struct get_options *get)
 		return "--range needs a URL with {} in it";
 	if (get->input && get->url)
 		return "-i FILE and a URL exclude each other; a URL needs --range";
+	if (get->save && !strstr(get->save, "{}"))
+		return "--save needs {} in the path, which is the number of the range or of the line in the list";
 	if (is_stdout && get->on_start)
 		return "--on-start needs -o FILE";
 	if (is_stdout && get->session.state)
@@ -264,6 +288,10 @@ static const struct cmd_option options[] = {
 	{"method", "METHOD", "request method (default GET)", AT(method)},
 	{"follow", "N", "maximum redirects to follow for a URL; 0: none (default 5)", AT(follow)},
 	{"max-body", "SIZE", "maximum size of an answer (default 10MiB); a longer one fails", AT(max_body)},
+	{"save", "PATH",
+	 "write each answer to a file instead of its record; {} in PATH is the number of the range, or of the line in "
+	 "the list. The folder must exist, and files that do are not replaced, unless --on-start says so",
+	 AT(save)},
 	{"header", "'NAME: VALUE'",
 	 "request header; may be repeated; ${env:NAME} stands for a variable of the environment", .set = set_header},
 	{"proxy", "URL",
@@ -283,7 +311,8 @@ static const struct cmd_usage usage = {
 	.verb = "get",
 	.forms = "-i URLS [-o OUT] [OPTION ...]\n--range FROM-TO URL [-o OUT] [OPTION ...]    with {} in the URL",
 	.about = "Fetches each URL and writes one JSON record a line: url, status, ok, latency_ms,\n"
-		 "bytes, attempts, error, body.  URLs that fail have a record, too.  With -o the\n"
+		 "bytes, attempts, error, body; with --save path, sha256 and content_type instead\n"
+		 "of body.  URLs that fail have a record, too.  With -o the\n"
 		 "same command resumes where it stopped, even after a crash, and fetches URLs that\n"
 		 "were added to the list.",
 	.options = options,

@@ -124,13 +124,19 @@ static int watch_signals(void *arg)
 
 /* --- descriptors --- */
 
+static unsigned of_each_run(const struct plan_adapter *step)
+{
+	const struct step_ops *ops = step->adapter->step;
+	return ops->descriptors ? ops->descriptors(step->config) : 0;
+}
+
 int session_need_descriptors(const struct plan *plan, const char *file)
 {
 	rlim_t allowed = cmd_raise_descriptors();
 	unsigned needed = FDS_LEAST;
 	for (size_t i = 0; plan && i < plan->step_count; i++) {
 		const struct step_ops *step = plan->steps[i].adapter->step;
-		needed += (step->held ? step->held(plan->steps[i].config) : 0) + step->descriptors;
+		needed += (step->held ? step->held(plan->steps[i].config) : 0) + of_each_run(&plan->steps[i]);
 	}
 	if (allowed >= needed)
 		return 0;
@@ -145,7 +151,7 @@ static size_t most_concurrency(const struct plan *plan)
 	rlim_t allowed = cmd_raise_descriptors();
 	unsigned each = 0;
 	for (size_t i = 0; i < plan->step_count; i++)
-		each += plan->steps[i].adapter->step->descriptors;
+		each += of_each_run(&plan->steps[i]);
 	if (!each || allowed == RLIM_INFINITY)
 		return 0;
 	return allowed > FDS_RESERVED + each ? (size_t)(allowed - FDS_RESERVED) / each : 1;

@@ -39,6 +39,16 @@ static void drop_form(size_t at)
 	memmove(secrets.forms + at, secrets.forms + at + 1, (secrets.n - at) * sizeof *secrets.forms);
 }
 
+bool secret_is_name(const char *name)
+{
+	static const char *const parts[] = {"authorization", "cookie",  "token", "secret",
+					    "password",      "api-key", "apikey"};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (strcasestr(name, parts[i]))
+			return true;
+	return false;
+}
+
 void secret_clear(void)
 {
 	pthread_rwlock_wrlock(&lock);

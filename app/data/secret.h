@@ -12,6 +12,7 @@
 #ifndef PORT_SECRET_H
 #define PORT_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SECRET_BYTES_MIN 4 /* shorter values would hide half of every text */
@@ -35,6 +36,9 @@ void secret_hide_text(char *text);
 /* Where the first secret in the text begins (n: nowhere), its bytes, and the reference that stands for just these:
  * borrowed; NULL: none does, as for another form or a beginning. */
 size_t secret_find(const char *text, size_t n, size_t *ret_bytes, const char **ret_reference);
+
+/* Whether a value with such a name is one, most likely: Authorization, X-Api-Key, Cookie. */
+bool secret_is_name(const char *name);
 
 /* Forgets all; for tests. */
 void secret_clear(void);

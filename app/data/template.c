@@ -83,8 +83,8 @@ static int read_hole(const struct template *t, const char **at, char **out, stru
 	bool meta = strncmp(path, "meta.", 5) == 0;
 	path += meta ? 4 : 0;
 	size_t n = json_path_length(path);
-	if (raw && !(t->flags & TEMPLATE_URL))
-		return fail_hole(err, t->text, *at, "raw: stands in URLs alone");
+	if (raw && !(t->flags & (TEMPLATE_URL | TEMPLATE_PATH)))
+		return fail_hole(err, t->text, *at, "raw: stands in URLs and paths of files alone");
 	if (n == 0)
 		return meta || raw ? fail_hole(err, t->text, *at, "no path after ${") : fail_name(err, t->text, *at);
 	if (path[n] != '}')
@@ -222,10 +222,11 @@ static void add_percent(struct buf *out, const char *text, size_t n)
 	out->len = (size_t)(to - out->data);
 }
 
-/* ---- paths of URLs */
+/* ---- paths of URLs and files */
 
 /* Where the path of what is being rendered has got to. */
 struct path {
+	bool is_file;     /* all of it is one */
 	size_t start;     /* in `out`: of the part that is being written */
 	unsigned slashes; /* until now; the path begins behind the third */
 	bool filled;      /* a hole is in that part */
@@ -233,12 +234,13 @@ struct path {
 	bool ended;       /* by '?' or '#' */
 };
 
-/* "." or "..", as servers read it. */
-static bool is_dots(const char *text, size_t n)
+/* "." or "..", as servers read it, too. */
+static bool is_dots(const char *text, size_t n, bool is_file)
 {
 	size_t dots = 0, i = 0;
 	while (i < n && dots < 3) {
-		bool encoded = n - i >= 3 && text[i] == '%' && text[i + 1] == '2' && (text[i + 2] | 0x20) == 'e';
+		bool encoded =
+			!is_file && n - i >= 3 && text[i] == '%' && text[i + 1] == '2' && (text[i + 2] | 0x20) == 'e';
 		if (!encoded && text[i] != '.')
 			return false;
 		i += encoded ? 3 : 1;
@@ -251,15 +253,16 @@ static bool is_dots(const char *text, size_t n)
 static int check_part(const struct path *path, const struct buf *out, size_t end, struct weir_error *err)
 {
 	size_t n = end - path->start;
-	if (!path->filled || path->slashes < 3)
+	const char *what = path->is_file ? "the path of a file" : "a URL path";
+	if (!path->filled || (path->slashes < 3 && !path->is_file))
 		return 0;
-	if (!n && path->raw)
+	if (!n && path->raw && !path->is_file)
 		return 0;
 	if (!n)
-		return weir_error_set(err, WEIR_EDATA, "an empty value cannot be a part of a URL path");
-	if (is_dots(out->data + path->start, n))
-		return weir_error_set(err, WEIR_EDATA, "'%.*s' cannot be a part of a URL path", (int)n,
-				      out->data + path->start);
+		return weir_error_set(err, WEIR_EDATA, "an empty value cannot be a part of %s", what);
+	if (is_dots(out->data + path->start, n, path->is_file))
+		return weir_error_set(err, WEIR_EDATA, "'%.*s' cannot be a part of %s", (int)n, out->data + path->start,
+				      what);
 	return 0;
 }
 
@@ -272,7 +275,7 @@ static int follow_path(struct path *path, const struct part *part, const struct 
 	path->raw = path->raw || part->raw;
 	for (size_t i = from; (!part->hole || part->raw) && !path->ended && !code && i < out->len; i++) {
 		char c = out->data[i];
-		path->ended = c == '?' || c == '#';
+		path->ended = !path->is_file && (c == '?' || c == '#');
 		if (c != '/' && !path->ended)
 			continue;
 		code = check_part(path, out, i, err);
@@ -328,6 +331,25 @@ static int fill_json(const struct part *part, const struct template_input *input
 	return 0;
 }
 
+/* What a hole has put into the path of a file, from `from` on.  Behind the folder "/" a path may be absolute. */
+static int check_file_part(const struct part *part, struct buf *out, size_t from, struct weir_error *err)
+{
+	size_t n = out->len - from;
+	if (n && memchr(out->data + from, 0, n))
+		return weir_error_set(err, WEIR_EDATA,
+				      "the value at %.200s has a NUL character, which no path can have", part->text);
+	if (n && !part->raw && memchr(out->data + from, '/', n))
+		return weir_error_set(err, WEIR_EDATA,
+				      "the value at %.100s has a \"/\", and is to be one part of a path (several: "
+				      "${raw:%.100s})",
+				      part->text, part->text);
+	if (n && part->raw && from == 1 && out->data[0] == '/' && out->data[1] == '/') {
+		memmove(out->data + 1, out->data + 2, n); /* its NUL, too */
+		out->len--;
+	}
+	return 0;
+}
+
 static int fill_hole(const struct template *t, const struct part *part, const struct template_input *input,
 		     struct buf *out, struct weir_error *err)
 {
@@ -356,8 +378,9 @@ static int render(const struct template *template, bool json, const struct templ
 		  struct weir_error *err)
 {
 	size_t before = out->len;
-	struct path path = {.start = before};
-	bool is_url = (template->flags & TEMPLATE_URL) && template->n > 1;
+	bool is_file = template->flags & TEMPLATE_PATH;
+	struct path path = {.is_file = is_file, .start = before};
+	bool is_path = is_file || ((template->flags & TEMPLATE_URL) && template->n > 1);
 	int code = buf_reserve(out, 0) ? 0 : WEIR_ENOMEM;
 	for (size_t i = 0; i < template->n && code == 0; i++) {
 		const struct part *part = &template->parts[i];
@@ -366,10 +389,12 @@ static int render(const struct template *template, bool json, const struct templ
 			code = buf_add(out, part->text, part->len);
 		else
 			code = json ? fill_json(part, input, out, err) : fill_hole(template, part, input, out, err);
-		if (code == 0 && is_url)
+		if (code == 0 && is_file && part->hole)
+			code = check_file_part(part, out, from, err);
+		if (code == 0 && is_path)
 			code = follow_path(&path, part, out, from, err);
 	}
-	if (code == 0 && is_url && !path.ended)
+	if (code == 0 && is_path && !path.ended)
 		code = check_part(&path, out, out->len, err);
 	if (code == 0 && !out->failed)
 		return 0;
@@ -427,4 +452,9 @@ bool template_starts_with_hole(const struct template *template)
 const char *template_text(const struct template *template)
 {
 	return template->text;
+}
+
+const char *template_beginning(const struct template *template)
+{
+	return template->n && !template->parts[0].hole ? template->parts[0].text : "";
 }

@@ -3,7 +3,7 @@
  * Text with holes: "http://host/orders/${.order_id}".  A hole is a path into the item (json.h), or "meta" and a path
  * into what is known of the item.  Inside other text a value is put in as text (strings without quotes, numbers as
  * written, others as compact JSON); in a URL it is percent-encoded, unless the hole is the whole template or begins
- * with "raw:".
+ * with "raw:".  In the path of a file it is a part of it, and may be several with "raw:".
  * "$${" is a literal "${".
  *
  * In JSON a value cannot end the string that it stands in, or add a field: between quotes its text is escaped,
@@ -24,6 +24,9 @@ enum template_flags {
 	 * the path ".", ".." or empty (raw: but for empty), for servers take that for another path. */
 	TEMPLATE_URL = 1u << 0,
 	TEMPLATE_HEADER = 1u << 1, /* refuse CR, LF and NUL in what fills a hole */
+	/* Refuse what makes a part of a file's path ".", ".." or empty, and "/" in what fills a hole that is not raw.
+	 * So what stands before the first hole, up to its last "/", is a folder that no value leads out of. */
+	TEMPLATE_PATH = 1u << 2,
 };
 
 /* What may begin a path after "meta". */
@@ -57,5 +60,6 @@ bool template_is_constant(const struct template *template);
 bool template_has_meta(const struct template *template);
 bool template_starts_with_hole(const struct template *template); /* then its beginning comes from the item */
 const char *template_text(const struct template *template);      /* as it was written */
+const char *template_beginning(const struct template *template); /* what all that it makes begin with */
 
 #endif

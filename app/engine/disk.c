@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Disks that are full: which file it is about, and what is said of it. */
-#include "engine/parts.h"
+#include "engine/internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +14,21 @@ static const char *path_of(const struct adapter *adapter, const void *config)
 	return "the standard output";
 }
 
-bool engine_is_full(const struct engine_store *store, char name[ENGINE_DISK_BYTES])
+/* NULL: none of them waits for a file. */
+static const char *path_of_step(const struct engine *engine)
 {
+	const char *path = NULL;
+	for (size_t i = 0; engine->steps.all && i < engine->life.plan->step_count && !path; i++) {
+		const struct step_ops *ops = engine->life.plan->steps[i].adapter->step;
+		path = ops->full && engine->steps.all[i] ? ops->full(engine->steps.all[i]) : NULL;
+	}
+	return path;
+}
+
+bool engine_is_full(const struct engine *engine, char name[ENGINE_DISK_BYTES])
+{
+	const struct engine_store *store = &engine->store;
+	const char *saved = path_of_step(engine);
 	const struct engine_options *opts = &store->life->opts;
 	const struct plan *plan = store->life->plan;
 	const struct plan_adapter dead = {.adapter = opts->dead_adapter,
@@ -29,20 +42,23 @@ bool engine_is_full(const struct engine_store *store, char name[ENGINE_DISK_BYTE
 		snprintf(name, ENGINE_DISK_BYTES, "%s", path_of(letters->adapter, letters->config));
 	else if (counts.degraded || store->full[PLACE_INTAKE] || store->full[PLACE_ACKS])
 		snprintf(name, ENGINE_DISK_BYTES, "%s/state.db", opts->state ? opts->state : ".");
+	else if (saved)
+		snprintf(name, ENGINE_DISK_BYTES, "%s", saved);
 	else
 		return false;
 	return true;
 }
 
-void engine_tell_of_disk(const struct engine_store *store, struct engine_announced *announced)
+void engine_tell_of_disk(struct engine *engine)
 {
+	struct engine_announced *announced = &engine->announced;
 	char name[ENGINE_DISK_BYTES];
-	bool full = engine_is_full(store, name);
-	if (full && !announced->full[0] && store->life->state == ENGINE_RUNNING) {
+	bool full = engine_is_full(engine, name);
+	if (full && !announced->full[0] && engine->life.state == ENGINE_RUNNING) {
 		memcpy(announced->full, name, sizeof name);
-		engine_note(store->life, "disk full: cannot write to %s; the run waits until there is room", name);
+		engine_note(&engine->life, "disk full: cannot write to %s; the run waits until there is room", name);
 	} else if (!full && announced->full[0]) {
-		engine_note(store->life, "%s can be written again; the run continues", announced->full);
+		engine_note(&engine->life, "%s can be written again; the run continues", announced->full);
 		announced->full[0] = 0;
 	}
 }

@@ -232,7 +232,7 @@ static void run_to_the_end(struct engine *engine)
 		engine_fail(&engine->life, EX_UNAVAILABLE, &err);
 	}
 	wait_for_fibers(engine);
-	engine_tell_of_disk(&engine->store, &engine->announced);
+	engine_tell_of_disk(engine);
 	engine_upstreams_write(engine->pace.upstreams);
 }
 

@@ -336,7 +336,7 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	if (!engine->steps.gated)
 		snprintf(ret_flow->last_failure, sizeof ret_flow->last_failure, "%.127s", engine->pace.last_failure);
 	ret_flow->memory_bytes = engine->load.memory.used;
-	if (!engine_is_full(&engine->store, ret_flow->disk))
+	if (!engine_is_full(engine, ret_flow->disk))
 		ret_flow->disk[0] = 0;
 	ret_flow->now = find_why(engine, ret_flow);
 	ret_flow->why = why_of_late(&engine->meter.late, ret_flow->now);

@@ -129,6 +129,10 @@ void engine_make_places(const struct engine *engine, size_t concurrency);
 /* flow.c: as somebody would, and says why. */
 void engine_pause(struct engine *engine, const char *why);
 
+/* disk.c: whether a disk is full, and the file that waits for room; says so when that has changed. */
+bool engine_is_full(const struct engine *engine, char name[ENGINE_DISK_BYTES]);
+void engine_tell_of_disk(struct engine *engine);
+
 /* outcome.c: where an item leaves its worker.  Through the steps: to the sink (its outputs), or only to be acked when
  * it has none.  Failed for good, with item->why: to the dead letters. */
 void engine_pass(struct engine *engine, struct item *item);

@@ -25,13 +25,11 @@ static int64_t total_of(const struct engine_input *input, const struct broker_ac
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 {
 	struct broker_counts counts;
-	bool exact = true, degraded = false;
+	bool exact = true;
 	struct engine_flow flow = {0};
 	engine_counts(&engine->store, &counts);
 	const struct broker_accounts *accounts = &counts.accounts;
 	int64_t total = total_of(&engine->input, accounts, &exact);
-	for (int i = 0; i < PLACES; i++)
-		degraded = degraded || engine->store.full[i];
 	engine_flow(engine, &flow);
 	*ret_stats = (struct engine_stats){
 		.state = engine->life.state,
@@ -57,7 +55,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.past_done = engine->past.done,
 		.was_done = engine_was_done(engine),
 		.exact = engine->sinks.exact,
-		.degraded = degraded || counts.degraded,
+		.degraded = flow.disk[0],
 		.settled_before = settled(accounts) - settled(&engine->store.mine),
 		.letters = counts.letters,
 		.stored_bytes = counts.stored_bytes,

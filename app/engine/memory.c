@@ -3,9 +3,13 @@
  * flow.max_memory: while weir and its children hold more than they should, fewer items are taken.
  *
  * Ten times a second what they hold is looked up in /proc.  The number of items that may be under way begins small and
- * doubles, until what an item takes can be told; over nine tenths of what is allowed it shrinks by a quarter, below
- * three quarters it grows by an eighth.  Before it grows, half as many items must have ended: while an upstream has not
- * answered yet, items take nothing.  Items that are under way go on: nothing is thrown away for it.
+ * doubles, until what an item takes can be told; over nine tenths of what is allowed it shrinks by a quarter.  From
+ * then on it grows by an eighth below three quarters, and by less up to 17 twentieths.  Before it grows, half as many
+ * items must have ended: while an upstream has not answered yet, items take nothing.  Items that are under way go on:
+ * nothing is thrown away for it.
+ *
+ * After such a time much of what is held belongs to no item: connections that are idle, stacks.  Other items use it
+ * again.  So what is held says no more what an item takes, and the room grows step by step.
  *
  * What was freed may still be held by the allocator, so it is asked to give that back first.
  */
@@ -49,14 +53,31 @@ uint64_t engine_memory_bytes(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static uint64_t goal_of(const struct engine_memory *memory)
+{
+	return memory->most / 20 * 17;
+}
+
 /* How many there may be when all take what those that are under way do. */
 static size_t room_by_size(const struct engine_memory *memory, size_t under_way, uint64_t used)
 {
-	uint64_t goal = memory->most / 20 * 17;
-	if (!under_way || used <= memory->base || used >= goal)
+	if (!under_way || used <= memory->base)
 		return SIZE_MAX;
 	uint64_t each = (used - memory->base) / under_way + 1;
-	return under_way + (size_t)((goal - used) / each);
+	return under_way + (size_t)((goal_of(memory) - used) / each);
+}
+
+/* More, with less than the goal in use. */
+static size_t grow(const struct engine_memory *memory, size_t under_way, uint64_t used)
+{
+	size_t room = memory->room;
+	bool is_low = used < memory->most / 4 * 3;
+	if (memory->full)
+		return room + room / (is_low ? 8 : 16) + 1;
+	size_t most = room_by_size(memory, under_way, used);
+	if (!is_low || most < room)
+		return room;
+	return most / 2 < room ? most : 2 * room;
 }
 
 void engine_memory_look(struct engine_memory *memory, size_t under_way, uint64_t used)
@@ -68,9 +89,8 @@ void engine_memory_look(struct engine_memory *memory, size_t under_way, uint64_t
 		room = from - from / 4;
 		room -= room == from && room > 1;
 		memory->full = true;
-	} else if (used < memory->most / 4 * 3 && under_way >= room / 2 && memory->ended >= room / 2) {
-		size_t more = memory->full ? room / 8 + 1 : room, most = room_by_size(memory, under_way, used);
-		room = room + more < most ? room + more : most > room ? most : room;
+	} else if (used < goal_of(memory) && under_way >= room / 2 && memory->ended >= room / 2) {
+		room = grow(memory, under_way, used);
 	}
 	room = room ? room : 1;
 	if (room != memory->room)

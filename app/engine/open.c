@@ -277,9 +277,13 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 static int open_ends(struct engine *engine, const struct broker_past *past, int *ret_exit, struct weir_error *err)
 {
 	bool fresh = true;
-	int code = resume_decide(past, engine->life.plan->meaning, engine->life.opts.wish, &fresh, ret_exit, err);
+	const struct engine_options *opts = &engine->life.opts;
+	int code =
+		resume_decide(past, engine->life.plan->meaning, opts->wish, opts->dead_to_sink, &fresh, ret_exit, err);
 	if (code == WEIR_EINVAL && *ret_exit == EX_CONFIG)
 		blame_name(engine, past, err);
+	if (!code && fresh && opts->wish == WISH_RESUME && resume_is_barren(past))
+		engine_note(&engine->life, "starting over: all of the last run failed");
 	if (!code) {
 		code = open_source(engine, past, fresh, err);
 		*ret_exit = exit_of_opening(code);

@@ -109,10 +109,6 @@ void engine_say(const struct engine_life *life, struct engine_flow *flow);
 void engine_tell_trouble(const struct engine_life *life, struct engine_announced *announced,
 			 const struct engine_flow *flow);
 
-/* disk.c: whether a disk is full, and the file that waits for room; says so when that has changed. */
-bool engine_is_full(const struct engine_store *store, char name[ENGINE_DISK_BYTES]);
-void engine_tell_of_disk(const struct engine_store *store, struct engine_announced *announced);
-
 /* ---- columns.c: those that no row has filled, most often for a typing error */
 
 struct engine_columns {

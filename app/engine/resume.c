@@ -36,11 +36,17 @@ static int decide_fresh(const struct broker_past *past, enum engine_wish wish, i
 			      past->sealed ? "" : ", whose source is not read to the end");
 }
 
-int resume_decide(const struct broker_past *past, const char *meaning, enum engine_wish wish, bool *ret_begin,
-		  int *ret_exit, struct weir_error *err)
+bool resume_is_barren(const struct broker_past *past)
 {
-	*ret_begin = !past->begun || wish == WISH_FRESH || wish == WISH_DISCARD;
-	if (!past->begun)
+	return past->done && past->accounts.dead && !past->accounts.succeeded;
+}
+
+int resume_decide(const struct broker_past *past, const char *meaning, enum engine_wish wish, bool has_rows,
+		  bool *ret_begin, int *ret_exit, struct weir_error *err)
+{
+	bool is_repeat = wish == WISH_RESUME && has_rows && resume_is_barren(past);
+	*ret_begin = !past->begun || is_repeat || wish == WISH_FRESH || wish == WISH_DISCARD;
+	if (!past->begun || is_repeat)
 		return 0;
 	if (*ret_begin)
 		return decide_fresh(past, wish, ret_exit, err);

@@ -30,7 +30,7 @@ int engine_watch(void *arg)
 		engine_measure(engine, &flow);
 		engine_tell_trouble(&engine->life, &engine->announced, &flow);
 		engine_denied(&engine->left, &flow);
-		engine_tell_of_disk(&engine->store, &engine->announced);
+		engine_tell_of_disk(engine);
 		engine_make_places(engine, flow.concurrency < engine->pace.most ? flow.concurrency : engine->pace.most);
 	}
 	return 0;

@@ -47,10 +47,10 @@ static const char *name_clock(const struct http_step *step, enum http_clock cloc
 	return step->is_list && clock != HTTP_CLOCK_NONE ? " (--timeout)" : names[clock];
 }
 
-static enum step_verdict say_too_large(const struct http_step *step, struct step_call *call,
-				       const struct http_response *response)
+enum step_verdict step_http_say_too_large(const struct http_step *step, struct step_call *call, const char *what,
+					  const struct http_response *response)
 {
-	bool body = !strcmp(response->detail, "body"), line = !strcmp(response->detail, "header");
+	bool body = !strcmp(what, "body"), line = !strcmp(what, "header");
 	const char *key = body            ? (step->is_list ? " (--max-body)" : " (max_body)")
 			  : step->is_list ? ""
 					  : " (max_headers)";
@@ -58,12 +58,15 @@ static enum step_verdict say_too_large(const struct http_step *step, struct step
 	if (response->encoded_bytes)
 		snprintf(from, sizeof from, ", decoded from %zu bytes of %s", response->encoded_bytes,
 			 response->encoding);
-	if (!strcmp(response->detail, "ratio"))
+	if (!strcmp(what, "ratio"))
 		return step_say(call, STEP_DEAD, "too large: body%s, is over %d times as long", from, HTTP_RATIO);
+	if (!strcmp(what, "kept"))
+		return step_say(call, STEP_DEAD, "too large: body over %zu MiB of an answer that is not saved",
+				HTTP_KEPT_BYTES >> 20);
 	if (line)
 		return step_say(call, STEP_DEAD, "too large: a header over %zu KiB", HTTP_LINE_BYTES >> 10);
 	format_size(size, sizeof size, body ? step->config->max_body : step->config->max_headers);
-	return step_say(call, STEP_DEAD, "too large: %s over %s%s%s", response->detail, size, key, from);
+	return step_say(call, STEP_DEAD, "too large: %s over %s%s%s", what, size, key, from);
 }
 
 static enum step_verdict judge_failure(const struct http_step *step, struct step_call *call,
@@ -72,7 +75,7 @@ static enum step_verdict judge_failure(const struct http_step *step, struct step
 	enum step_verdict verdict = STEP_RETRY;
 	switch (response->failure) {
 	case HTTP_TOO_LARGE:
-		return say_too_large(step, call, response);
+		return step_http_say_too_large(step, call, response->detail, response);
 	case HTTP_CERTIFICATE:
 	case HTTP_PROXY_DENIED:
 	case HTTP_NOT_ALLOWED:
@@ -148,6 +151,10 @@ static enum step_verdict judge_status(const struct http_step *step, struct step_
 const char *step_http_text(const struct http_response *response, size_t *ret_n)
 {
 	const char *body = response->body ? response->body : "";
+	if (response->is_handed_on) {
+		*ret_n = 0;
+		return "";
+	}
 	size_t mark = response->body_bytes >= 3 && !memcmp(body, "\xef\xbb\xbf", 3) ? 3 : 0;
 	*ret_n = response->body_bytes - mark;
 	return body + mark;
@@ -316,6 +323,16 @@ static enum step_verdict take_bytes(struct step_call *call, const struct http_re
 	return add_buf(call, &out);
 }
 
+static enum step_verdict take_saved(struct step_call *call, const struct exchange *x)
+{
+	struct buf out = {0};
+	json_open(&out, NULL, '{');
+	json_put_int(&out, "status", x->response.status);
+	step_http_put_saved(x, &out);
+	json_close(&out, '}');
+	return add_buf(call, &out);
+}
+
 enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct http_response *response = &x->response;
@@ -336,6 +353,8 @@ enum step_verdict step_http_judge(const struct http_step *step, struct step_call
 	case STEP_HTTP_PAUSE:
 		return ask_for_a_pause(call, x);
 	}
+	if (step_http_is_saved(x))
+		return step->config->record ? STEP_OK : take_saved(call, x);
 	if (step->config->expect == STEP_HTTP_JSON)
 		return take_json(call, response);
 	if (step->config->record)
@@ -379,11 +398,16 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 		json_put_text(&out, "status", NULL);
 	json_put_bool(&out, "ok", verdict == STEP_OK);
 	json_put_real(&out, "latency_ms", (double)took / (double)WEIR_MSEC, 1);
-	json_put_uint(&out, "bytes", response->body_bytes);
+	if (!step_http_is_saved(x))
+		json_put_uint(&out, "bytes", response->body_bytes);
 	json_put_uint(&out, "attempts", call->attempt - call->given_up);
 	json_put_text(&out, "error", verdict == STEP_OK ? NULL : call->why);
-	put_body(&out, step, call, response, verdict);
-	if (response->failure == HTTP_ANSWERED && response->encoding[0] && !response->encoded_bytes)
+	if (step_http_is_saved(x))
+		step_http_put_saved(x, &out);
+	else
+		put_body(&out, step, call, response, verdict);
+	if (!step_http_is_saved(x) && response->failure == HTTP_ANSWERED && response->encoding[0] &&
+	    !response->encoded_bytes)
 		json_put_text(&out, "content_encoding", response->encoding);
 	json_close(&out, '}');
 	enum step_verdict added = add_buf(call, &out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys under `auth`: each kind of credentials has its rows and its checks here; credentials.h says what is made of
  * them. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +13,12 @@
 #define FIELD(name) offsetof(struct step_http_config, name)
 
 static const struct key aws_keys[] = {
+	{"profile", KEY_STRING, FIELD(aws.profile), .flags = KEY_PACE,
+	 .text = "Profile whose keys are read from ~/.aws/credentials, or the file AWS_SHARED_CREDENTIALS_FILE, and "
+		 "again when they have expired"},
+	{"exec", KEY_STRINGS, FIELD(aws.exec), .flags = KEY_PACE,
+	 .text = "A program that prints keys as a credential_process of AWS does, such as [aws, configure, "
+		 "export-credentials]; it runs again before they expire, and when they have"},
 	{"service", KEY_STRING, FIELD(aws.service), .flags = KEY_REQUIRED | KEY_PACE,
 	 .text = "Name of the service in the signature, such as execute-api, s3, lambda or bedrock"},
 	{"region", KEY_STRING, FIELD(aws.region), .flags = KEY_PACE,
@@ -37,10 +45,9 @@ static const struct key oauth2_keys[] = {
 	 .text = "Audience to ask for, as some servers need it"},
 	{"grant", KEY_ENUM, FIELD(oauth2.grant), .choices = "client_credentials|refresh_token", .flags = KEY_PACE,
 	 .text = "How a token is requested; default: client_credentials"},
-	{"refresh_token", KEY_STRING, FIELD(oauth2.refresh_token), .flags = KEY_SECRET | KEY_PACE,
-	 .text = "The refresh token for grant refresh_token; a new one that the server sends replaces it for the rest "
-		 "of "
-		 "the run"},
+	{"refresh_token", KEY_STRING, FIELD(oauth2.refresh_token), .flags = KEY_SECRET | KEY_KEEP_FILE | KEY_PACE,
+	 .text = "The refresh token for grant refresh_token. A new one that the server sends replaces it: in the file, "
+		 "if it is ${file:PATH}, else for the rest of the run"},
 	{0},
 };
 
@@ -59,6 +66,9 @@ const struct key step_http_auth_keys[] = {
 		 "is sent as a bearer token. It runs again after ttl and after an answer 401, for 30s at most"},
 	{"ttl", KEY_DURATION, FIELD(ttl), NULL, WEIR_SEC, 365 * 24 * 3600 * WEIR_SEC, .flags = KEY_PACE,
 	 .text = "How long the token of exec is valid; default: until an answer 401"},
+	{"hosts", KEY_STRINGS, FIELD(auth_hosts), .flags = KEY_PACE,
+	 .text = "Hosts that get the credentials, where the host of url comes from the item, such as "
+		 "[api.example.com, '*.example.com']: a request to another one is not sent"},
 	{0},
 };
 
@@ -104,7 +114,8 @@ static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
 		{"secret_key", "AWS_SECRET_ACCESS_KEY", http_aws_secret_key(aws)},
 		{"session_token", "AWS_SESSION_TOKEN", http_aws_session_token(aws)},
 	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	bool changes = aws->profile || aws->exec.n;
+	for (size_t i = 0; i < (changes ? 2 : sizeof rows / sizeof *rows); i++) {
 		bool is_token = i == 4;
 		if (!is_token && (!rows[i].value || !rows[i].value[0]))
 			return weir_error_set(err, WEIR_EINVAL, "auth.aws has no %s%s%s", rows[i].key,
@@ -115,6 +126,10 @@ static int check_aws(const struct step_http_aws *aws, struct weir_error *err)
 					      "auth.aws.%s contains a character that cannot be in it, such as a blank",
 					      rows[i].key);
 	}
+	if (changes && (aws->access_key || aws->secret_key || aws->session_token || (aws->profile && aws->exec.n)))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "auth.aws has several sources of keys; expected one of profile, exec, and "
+				      "access_key with secret_key");
 	if (aws->access_key && !aws->secret_key)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "auth.aws has an access_key and no secret_key; set both, or neither to take them "
@@ -174,7 +189,52 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+/* A name, or "*." and a name. */
+static bool is_host(const char *text)
+{
+	struct http_origin origin;
+	char *url = NULL;
+	bool found = asprintf(&url, "http://%s", strncmp(text, "*.", 2) ? text : text + 2) >= 0 &&
+		     !http_origin_parse(url, &origin) && !url[7 + strcspn(url + 7, ":/?#")];
+	free(url);
+	return found;
+}
+
+/* Whoever writes the items would say where the credentials go. */
+static int check_hosts(const struct key_strings *hosts, const char *kind, bool is_open, struct weir_error *err)
+{
+	if (is_open && kind && !hosts->n)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "the host of url comes from the item, so auth would go to any host; name those "
+				      "that may get it in auth.hosts, such as [api.example.com, '*.example.com']");
+	if (hosts->n && !(is_open && kind))
+		return weir_error_set(err, WEIR_EINVAL, "auth.hosts %s; remove it",
+				      kind ? "is for a url whose host comes from the item" : "without credentials");
+	for (size_t i = 0; i < hosts->n; i++)
+		if (!is_host(hosts->values[i]))
+			return weir_error_set(err, WEIR_EINVAL,
+					      "auth.hosts has \"%.80s\", expected a host such as api.example.com or "
+					      "*.example.com",
+					      hosts->values[i]);
+	return 0;
+}
+
+bool step_http_may_see_auth(const struct step_http_config *config, const char *host)
+{
+	const struct key_strings *hosts = &config->auth_hosts;
+	for (size_t i = 0; i < hosts->n; i++) {
+		const char *name = hosts->values[i];
+		size_t n = strlen(host), tail = strlen(name) - 1; /* of "*.example.com": ".example.com" */
+		bool matches =
+			*name != '*' ? !strcasecmp(name, host) : n > tail && !strcasecmp(name + 1, host + n - tail);
+		if (matches)
+			return true;
+	}
+	return !hosts->n;
+}
+
+int step_http_check_auth(const struct step_http_config *config, bool is_open, const char **ret_key,
+			 struct weir_error *err)
 {
 	const char *first, *second = find_second(config, &first);
 	*ret_key = "auth";
@@ -190,5 +250,7 @@ int step_http_check_auth(const struct step_http_config *config, const char **ret
 		error = check_oauth2(&config->oauth2, err);
 	if (!error)
 		error = check_exec(config, err);
+	if (!error)
+		error = check_hosts(&config->auth_hosts, first, is_open, err);
 	return error || !first ? error : check_headers(config, ret_key, first, err);
 }

@@ -7,6 +7,10 @@
  *                                  never had any ends, since its config is wrong
  *     an answer 401, and others    the item is attempted again, once, and uses up no attempt.  That attempt has a
  *     can be had                   permit of its own, so that a limit of the rate holds
+ *     … but not yet                likewise, a little later, and the call counts as denied by the upstream
+ *     AWS keys have expired        the same; and without others the items wait until stop_when.denied, for it is known
+ *                                  that none of them is to blame
+ *     the clock is wrong           the server's is used from now on, and the item is attempted again, once
  *
  * A server that a redirect names is another, which must not see them.
  *
@@ -17,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char renewed[] = "status: 401; the token was renewed";
+/* Behind the status. */
+static const char renewed[] = "; again with new credentials", corrected[] = "; again with the server's time";
 
 static int add_lines(struct exchange *x, struct http_grant *grant)
 {
@@ -31,7 +36,7 @@ static int add_lines(struct exchange *x, struct http_grant *grant)
 	if (!lines)
 		return WEIR_ENOMEM;
 	x->lines = lines;
-	x->token = grant->token;
+	x->grant = (struct http_grant){.token = grant->token, .clock = grant->clock};
 	return 0;
 }
 
@@ -74,21 +79,51 @@ enum step_verdict step_http_authorize(const struct http_step *step, struct step_
 
 /* ---- refused by the upstream ---- */
 
-static bool has_had_its_free_attempt(const struct step_call *call)
+static bool has_had(const struct step_call *call, const char *free_attempt)
 {
-	return call->item && !strcmp(item_why(call->item), renewed);
+	const char *why = call->item ? strchr(item_why(call->item), ';') : NULL;
+	return why && !strcmp(why, free_attempt);
+}
+
+static bool again(struct step_call *call, const struct http_response *response, enum weir_outcome outcome,
+		  const char *how, enum step_verdict *ret_verdict)
+{
+	call->took = response->took;
+	call->sent = response->sent;
+	give_up(call, outcome);
+	*ret_verdict = step_say(call, STEP_REFUSED, "status: %d%s", response->status, how);
+	if (outcome == WEIR_OUTCOME_DENIED)
+		*ret_verdict = step_http_excuse(call, *ret_verdict);
+	return true;
+}
+
+static bool renew(const struct http_step *step, struct step_call *call, const struct exchange *x,
+		  enum step_verdict *ret_verdict)
+{
+	static const char expired[] = "; the AWS keys have expired or are not known: check auth.aws";
+	enum http_renewal renewal = HTTP_TOKEN_STAYS;
+	if (!has_had(call, renewed))
+		renewal = http_credentials_renew(step->credentials, &x->grant, &call->after, WEIR_FOREVER);
+	if (renewal == HTTP_TOKEN_RENEWED)
+		return again(call, &x->response, WEIR_OUTCOME_RELEASED, renewed, ret_verdict);
+	if (renewal == HTTP_TOKEN_LATER)
+		return again(call, &x->response, WEIR_OUTCOME_DENIED, renewed, ret_verdict);
+	if (!http_credentials_sign(step->credentials))
+		return false;
+	call->stop = !http_credentials_ever_worked(step->credentials);
+	return again(call, &x->response, WEIR_OUTCOME_DENIED, expired, ret_verdict);
 }
 
 bool step_http_reauthorize(const struct http_step *step, struct step_call *call, const struct exchange *x,
 			   enum step_verdict *ret_verdict)
 {
 	const struct http_response *response = &x->response;
-	if (!x->token || response->failure != HTTP_ANSWERED || response->status != 401 || x->verdict.is_said ||
-	    has_had_its_free_attempt(call) || !http_credentials_renew(step->credentials, x->token, WEIR_FOREVER))
+	if (!step->credentials || x->request.is_foreign || response->failure != HTTP_ANSWERED)
 		return false;
-	call->took = response->took;
-	call->sent = response->sent;
-	give_up(call, WEIR_OUTCOME_RELEASED);
-	*ret_verdict = step_say(call, STEP_REFUSED, "%s", renewed);
-	return true;
+	enum http_heard heard = http_credentials_hear(step->credentials, &x->grant, response);
+	if (heard == HTTP_HEARD_NOTHING || x->verdict.is_said)
+		return false;
+	if (heard == HTTP_HEARD_REFUSED)
+		return renew(step, call, x, ret_verdict);
+	return !has_had(call, corrected) && again(call, response, WEIR_OUTCOME_RELEASED, corrected, ret_verdict);
 }

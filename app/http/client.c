@@ -6,14 +6,8 @@
  *                    \            \_____________/
  *                     host->waiting    running (all that were started)
  *
- * A job lives on its caller's stack.  The driver takes pending jobs in order; one whose host is at its limit waits at
- * the host.  Every list is in the order of the time that matters to it (start, last byte), so that each limit is
- * checked at the head of one list and costs nothing per request.
- *
- * A request goes to the transfer that last spoke to its host, last in first out: its shard has an idle connection to
- * that host.  One whose connection was closed after its answer comes last of them: a server that refuses new
- * connections closes them, and would be asked by nobody else while the good ones lie idle and fill it up.  Next best is
- * one that belongs to no host, a new one, then the one that has been idle longest.
+ * A job lives on its caller's stack.  The driver takes pending jobs in order; one whose host has no room for it
+ * (lanes.c) waits at the host.
  *
  * A caller that is cancelled asks the driver to drop its job and waits, shielded, until it did: libcurl has pointers
  * into the caller's memory.
@@ -21,10 +15,9 @@
 #include "http/client.h"
 
 #include "data/array.h"
-#include "http/host.h"
+#include "http/job.h"
 #include "http/origin.h"
 #include "http/proxy.h"
-#include "http/transfer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,43 +27,6 @@
 
 #define DRIVER_STACK    ((size_t)256 * 1024)
 #define MOST_CONNECTING 1000 /* a quarter of what a listening socket queues */
-
-enum http_job_state { JOB_PENDING, JOB_WAITING, JOB_RUNNING, JOB_DONE };
-
-struct http_job {
-	TAILQ_ENTRY(http_job) queue; /* pending, the host's waiting, or the client's drops */
-	TAILQ_ENTRY(http_job) quiet; /* connecting or silent */
-	TAILQ_ENTRY(http_job) age;   /* running */
-	struct http_client *client;
-	enum http_job_state state;
-	bool connected;
-	bool answering; /* a byte of the answer has come */
-	int error;      /* WEIR_ENOMEM: the run could not be started */
-	weir_nsec started, heard;
-	const struct http_request *request;
-	struct http_response *response;
-	struct http_host *host,
-		*dialled; /* whose it is, and whose addresses are connected to: a proxy's, or the same */
-	struct http_route route;
-	struct http_transfer *transfer;
-	struct weir_event *done;
-};
-
-TAILQ_HEAD(http_jobs, http_job);
-
-struct http_client {
-	struct http_client_options opts;
-	struct http_transfers *transfers;
-	struct weir_io *io;
-	struct weir_group *group;
-	bool closing;
-	struct http_hosts hosts;
-	struct http_jobs pending, drops, connecting, silent, running;
-	size_t waiting_count, running_count, connecting_count, transfer_count;
-	struct http_transfer_list idle; /* all that are idle, longest first */
-	struct weir_event **spare_events;
-	size_t spare_event_count, spare_event_room;
-};
 
 const char *http_failure_name(enum http_failure failure)
 {
@@ -93,43 +49,6 @@ void http_response_fini(struct http_response *response)
 
 /* ---- jobs, on the driver fiber ---- */
 
-static struct http_transfer *take_transfer(struct http_client *client, struct http_host *host)
-{
-	struct http_transfer *transfer = TAILQ_FIRST(&host->idle);
-	if (!transfer && !(transfer = TAILQ_FIRST(&client->hosts.spare)) &&
-	    client->transfer_count < client->opts.in_flight) {
-		if (http_transfer_new(client->transfers, &transfer) < 0)
-			return NULL;
-		client->transfer_count++;
-		transfer->host = host;
-		return transfer;
-	}
-	if (!transfer)
-		transfer = TAILQ_FIRST(&client->idle);
-	struct http_host *last = transfer->host;
-	TAILQ_REMOVE(last ? &last->idle : &client->hosts.spare, transfer, same_host);
-	TAILQ_REMOVE(&client->idle, transfer, idle);
-	transfer->host = host;
-	return transfer;
-}
-
-static void give_transfer(struct http_client *client, struct http_transfer *transfer)
-{
-	struct http_host *host = transfer->host;
-	transfer->job = NULL;
-	if (transfer->closed)
-		TAILQ_INSERT_TAIL(&host->idle, transfer, same_host);
-	else
-		TAILQ_INSERT_HEAD(&host->idle, transfer, same_host);
-	TAILQ_INSERT_TAIL(&client->idle, transfer, idle);
-}
-
-static void job_done(struct http_job *job)
-{
-	job->state = JOB_DONE;
-	weir_event_set(job->done);
-}
-
 static void fail_unsent(struct http_response *response, const struct http_addresses *addresses,
 			const struct http_proxy *proxy)
 {
@@ -143,22 +62,23 @@ static void start_job(struct http_client *client, struct http_job *job)
 	const struct http_addresses *addresses = job->route.dialled->numeric ? NULL : job->dialled->addresses;
 	if (addresses && addresses->failure != HTTP_ANSWERED) { /* looked up again while the job waited */
 		fail_unsent(job->response, addresses, job->route.proxy);
-		job_done(job);
+		http_job_done(job);
 		return;
 	}
-	struct http_transfer *transfer = take_transfer(client, job->host);
+	struct http_transfer *transfer = http_lanes_take(client, job->host);
 	if (!transfer) {
 		job->error = WEIR_ENOMEM;
-		job_done(job);
+		http_job_done(job);
 		return;
 	}
 	job->route.addresses = addresses ? addresses->text : NULL;
 	job->route.alone = job->host->is_messy;
-	job->route.offers_2 = client->opts.http2 && !job->host->is_1_1;
-	job->error = http_transfer_start(transfer, job->request, &job->route, job->response);
+	job->route.offers_2 =
+		client->opts.version != HTTP_VERSION_1_1 && job->request->origin->tls && !job->host->is_1_1;
+	job->error = http_transfer_start(transfer, job->request, &job->route, &job->flow, job->response);
 	if (job->error < 0) {
-		give_transfer(client, transfer);
-		job_done(job);
+		http_lanes_give(client, transfer);
+		http_job_done(job);
 		return;
 	}
 	job->transfer = transfer;
@@ -170,6 +90,10 @@ static void start_job(struct http_client *client, struct http_job *job)
 	client->running_count++;
 	client->connecting_count++;
 	job->host->in_flight++;
+	if (job->route.offers_2) {
+		http_transfer_push(transfer);
+		http_lanes_pushed(job);
+	}
 }
 
 static bool can_start(const struct http_client *client)
@@ -178,39 +102,34 @@ static bool can_start(const struct http_client *client)
 	       client->running_count < client->opts.in_flight;
 }
 
+/* A job that did not have to wait yet does not pass those that do. */
+static bool may_start(const struct http_client *client, const struct http_job *job)
+{
+	const struct http_host *host = job->host;
+	return (TAILQ_EMPTY(&host->waiting) || host->next == job) && http_lanes_have_room(client, host);
+}
+
 static void start_pending(struct http_client *client)
 {
 	while (can_start(client)) {
 		struct http_job *job = TAILQ_FIRST(&client->pending);
+		struct http_host *host = job->host;
+		bool was_next = host->next == job, starts = may_start(client, job);
 		TAILQ_REMOVE(&client->pending, job, queue);
-		if (job->host->in_flight < client->opts.per_host) {
+		if (was_next)
+			host->next = NULL;
+		if (starts) {
 			client->waiting_count--;
 			start_job(client, job);
+			http_lanes_next(client, host);
 			continue;
 		}
 		job->state = JOB_WAITING;
-		TAILQ_INSERT_TAIL(&job->host->waiting, job, queue);
+		if (was_next)
+			TAILQ_INSERT_HEAD(&host->waiting, job, queue);
+		else
+			TAILQ_INSERT_TAIL(&host->waiting, job, queue);
 	}
-}
-
-/* The job's transfer has let go of it. */
-static void leave_running(struct http_client *client, struct http_job *job)
-{
-	TAILQ_REMOVE(&client->running, job, age);
-	TAILQ_REMOVE(job->connected ? &client->silent : &client->connecting, job, quiet);
-	client->running_count--;
-	client->connecting_count -= !job->connected;
-	give_transfer(client, job->transfer);
-
-	struct http_host *host = job->host;
-	host->in_flight--;
-	struct http_job *next = TAILQ_FIRST(&host->waiting);
-	if (next) {
-		TAILQ_REMOVE(&host->waiting, next, queue);
-		next->state = JOB_PENDING;
-		TAILQ_INSERT_HEAD(&client->pending, next, queue);
-	}
-	job_done(job);
 }
 
 static void on_heard(struct http_transfer *transfer)
@@ -225,6 +144,25 @@ static void on_heard(struct http_transfer *transfer)
 	job->connected = true;
 	job->heard = weir_now();
 	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
+	http_lanes_heard(job);
+}
+
+/* The server is not silent: it is our turn. */
+static void on_moved(struct http_transfer *transfer)
+{
+	struct http_job *job = transfer->job;
+	struct http_client *client = job->client;
+	if (!job->connected || job->heard == weir_now())
+		return;
+	TAILQ_REMOVE(&client->silent, job, quiet);
+	job->heard = weir_now();
+	TAILQ_INSERT_TAIL(&client->silent, job, quiet);
+}
+
+static void on_stalled(struct http_transfer *transfer)
+{
+	struct http_job *job = transfer->job;
+	weir_event_set(job->done);
 }
 
 static void on_done(struct http_transfer *transfer, struct http_response *response)
@@ -238,7 +176,7 @@ static void on_done(struct http_transfer *transfer, struct http_response *respon
 	/* Its addresses may have changed. */
 	if (response->failure == HTTP_CONNECT && dialled->looked_up + WEIR_SEC < weir_now())
 		dialled->fresh_until = 0;
-	leave_running(job->client, job);
+	http_job_leave(job);
 }
 
 /* ---- the driver ---- */
@@ -251,50 +189,19 @@ static void drop_canceled(struct http_client *client)
 		if (job->state != JOB_RUNNING)
 			continue;
 		http_transfer_stop(job->transfer, HTTP_RESET, "dropped");
-		leave_running(client, job);
+		http_job_leave(job);
 	}
 }
 
-static void stop_late(struct http_client *client, struct http_job *job, enum http_clock clock, weir_nsec limit)
+static void resume_served(struct http_client *client)
 {
-	static const char *const words[] = {
-		[HTTP_CLOCK_CONNECT] = "no connection in",
-		[HTTP_CLOCK_SILENCE] = "no first byte in",
-		[HTTP_CLOCK_TOTAL] = "no complete answer in",
-	};
-	const struct http_proxy *proxy = job->connected ? NULL : job->route.proxy;
-	char detail[160];
-	bool whole = limit % WEIR_SEC == 0, silent = clock == HTTP_CLOCK_SILENCE && job->answering;
-	snprintf(detail, sizeof detail, "%s %lld %s%s%.80s", silent ? "no byte for" : words[clock],
-		 (long long)(limit / (whole ? WEIR_SEC : WEIR_MSEC)), whole ? "s" : "ms",
-		 proxy ? " through the proxy " : "", proxy ? proxy->name : "");
-	http_transfer_stop(job->transfer, HTTP_TIMEOUT, detail);
-	job->response->clock = clock;
-	if (!job->connected)
-		job->dialled->fresh_until = 0;
-	leave_running(client, job);
-}
-
-/* Ends what is over one of its limits; returns when the next will be, or WEIR_FOREVER. */
-static weir_nsec check_clocks(struct http_client *client)
-{
-	const struct http_client_options *opts = &client->opts;
-	const weir_nsec now = weir_now();
-	weir_nsec next = WEIR_FOREVER;
 	struct http_job *job;
-	while ((job = TAILQ_FIRST(&client->connecting)) && job->started + opts->connect_timeout <= now)
-		stop_late(client, job, HTTP_CLOCK_CONNECT, opts->connect_timeout);
-	if (job)
-		next = job->started + opts->connect_timeout;
-	while ((job = TAILQ_FIRST(&client->silent)) && job->heard + opts->silence_timeout <= now)
-		stop_late(client, job, HTTP_CLOCK_SILENCE, opts->silence_timeout);
-	if (job && (next == WEIR_FOREVER || job->heard + opts->silence_timeout < next))
-		next = job->heard + opts->silence_timeout;
-	while ((job = TAILQ_FIRST(&client->running)) && job->started + opts->timeout <= now)
-		stop_late(client, job, HTTP_CLOCK_TOTAL, opts->timeout);
-	if (job && (next == WEIR_FOREVER || job->started + opts->timeout < next))
-		next = job->started + opts->timeout;
-	return next;
+	while ((job = TAILQ_FIRST(&client->served))) {
+		TAILQ_REMOVE(&client->served, job, ready);
+		job->is_served = false;
+		on_moved(job->transfer);
+		http_transfer_resume(job->transfer);
+	}
 }
 
 static int drive(void *arg)
@@ -302,9 +209,10 @@ static int drive(void *arg)
 	struct http_client *client = arg;
 	while (!client->closing) {
 		drop_canceled(client);
+		resume_served(client);
 		start_pending(client);
 		http_transfers_run(client->transfers);
-		weir_nsec clocks = check_clocks(client), due = http_transfers_deadline(client->transfers);
+		weir_nsec clocks = http_clocks_check(client), due = http_transfers_deadline(client->transfers);
 		if (due == WEIR_FOREVER || (clocks != WEIR_FOREVER && clocks < due))
 			due = clocks;
 		/* With work left the others have one turn; a wait with a past deadline would not suspend at all. */
@@ -350,6 +258,11 @@ static bool give_up(struct http_client *client, struct http_job *job)
 			TAILQ_REMOVE(&client->pending, job, queue);
 		else
 			TAILQ_REMOVE(&job->host->waiting, job, queue);
+		if (job->host->next == job) {
+			job->host->next = NULL;
+			http_lanes_next(client, job->host);
+			weir_io_wake(client->io);
+		}
 		return true;
 	case JOB_RUNNING:
 		TAILQ_INSERT_TAIL(&client->drops, job, queue);
@@ -368,6 +281,23 @@ struct parties {
 	const struct http_proxy *proxy;
 };
 
+/* Until it is done, or source or sink want no more of it. */
+static int await(struct http_client *client, struct http_job *job, weir_nsec deadline)
+{
+	int error = weir_event_wait(job->done, deadline);
+	while (error == 0 && job->state != JOB_DONE) {
+		weir_event_clear(job->done);
+		error = http_flow_serve(&job->flow, job->request, job->response);
+		if (error < 0 || job->state == JOB_DONE) /* meanwhile, by a time limit */
+			break;
+		TAILQ_INSERT_TAIL(&client->served, job, ready);
+		job->is_served = true;
+		weir_io_wake(client->io);
+		error = weir_event_wait(job->done, deadline);
+	}
+	return error;
+}
+
 /* With the hosts held and known. */
 static int run_job(struct http_client *client, const struct http_request *request, const struct parties *parties,
 		   struct http_response *ret_response, weir_nsec deadline)
@@ -379,16 +309,22 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	job.route.proxy = parties->proxy;
 	job.route.fresh = request->is_fresh;
 	job.route.dialled = parties->proxy ? &parties->proxy->origin : request->origin;
-	int error = take_event(client, &job.done);
-	if (error < 0)
+	int error = http_flow_begin(&job.flow, request);
+	if (error == 0)
+		error = take_event(client, &job.done);
+	if (error < 0) {
+		http_flow_end(&job.flow);
 		return error;
+	}
 	TAILQ_INSERT_TAIL(&client->pending, &job, queue);
 	client->waiting_count++;
 	weir_io_wake(client->io);
-	error = weir_event_wait(job.done, deadline);
-	if (error < 0 && !give_up(client, &job))
+	error = await(client, &job, deadline);
+	bool is_late = error == WEIR_ECANCELED || error == WEIR_ETIMEDOUT; /* and not what source or sink say */
+	if (error < 0 && !give_up(client, &job) && is_late)
 		error = 0;
 	give_event(client, job.done);
+	http_flow_end(&job.flow);
 	if (error == 0)
 		error = job.error;
 	if (error < 0)
@@ -396,15 +332,6 @@ static int run_job(struct http_client *client, const struct http_request *reques
 	else
 		*ret_response = response;
 	return error;
-}
-
-/* Through a proxy a name is the proxy's to look up: of those that are private only this one is known. */
-static bool is_closed(const struct http_origin *origin, const struct http_proxy *proxy)
-{
-	const char *below = proxy ? strstr(origin->host, "localhost") : NULL;
-	if (origin->numeric)
-		return !http_address_text_is_public(origin->host);
-	return below && !strcmp(below, "localhost") && (below == origin->host || below[-1] == '.');
 }
 
 /* With the hosts held. */
@@ -421,14 +348,27 @@ static int fetch(struct http_client *client, const struct http_request *request,
 	return error ? error : run_job(client, request, parties, ret_response, deadline);
 }
 
+/* Whose addresses are connected to.  Where only some requests may go to private ones, the public ones of a host have an
+ * entry of their own. */
+static struct http_host *find_dialled(struct http_client *client, const struct parties *parties, bool public_only)
+{
+	char key[sizeof "public " + sizeof(struct http_origin){0}.name];
+	if (parties->proxy)
+		return http_hosts_find(&client->hosts, parties->proxy->key);
+	if (!public_only || client->opts.public_only)
+		return parties->host;
+	snprintf(key, sizeof key, "public %s", parties->host->name);
+	return http_hosts_find(&client->hosts, key);
+}
+
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline)
 {
-	static const struct http_addresses closed = {
-		.failure = HTTP_NOT_ALLOWED, .text = "the host has a private address; --allow-private permits it"};
+	static const struct http_addresses closed = {.failure = HTTP_NOT_ALLOWED, .text = HTTP_PRIVATE};
 	bool public_only = client->opts.public_only || (request->is_foreign && client->opts.public_foreign);
 	struct parties parties = {.proxy = http_proxies_find(client->opts.proxies, request->origin)};
-	if (public_only && is_closed(request->origin, parties.proxy)) {
+	/* Of a name that a proxy looks up nothing else is known. */
+	if (public_only && !http_host_may_be_public(request->origin->host)) {
 		fail_unsent(ret_response, &closed, NULL);
 		return 0;
 	}
@@ -436,7 +376,7 @@ int http_client_fetch(struct http_client *client, const struct http_request *req
 	if (!parties.host)
 		return WEIR_ENOMEM;
 	parties.host->users++;
-	parties.dialled = parties.proxy ? http_hosts_find(&client->hosts, parties.proxy->key) : parties.host;
+	parties.dialled = find_dialled(client, &parties, public_only);
 	int error = WEIR_ENOMEM;
 	if (parties.dialled) {
 		parties.dialled->users++;
@@ -476,7 +416,8 @@ void http_client_defaults(struct http_client_options *opts)
 
 int http_client_new(const struct http_client_options *opts, struct http_client **ret_client)
 {
-	static const struct http_transfer_events events = {.heard = on_heard, .done = on_done};
+	static const struct http_transfer_events events = {
+		.heard = on_heard, .moved = on_moved, .stalled = on_stalled, .done = on_done};
 	static const struct weir_spawn_options driver = {.name = "http", .stack_bytes = DRIVER_STACK};
 	struct http_client *client = calloc(1, sizeof *client);
 	if (!client)
@@ -488,6 +429,8 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 	TAILQ_INIT(&client->connecting);
 	TAILQ_INIT(&client->silent);
 	TAILQ_INIT(&client->running);
+	TAILQ_INIT(&client->settling);
+	TAILQ_INIT(&client->served);
 	TAILQ_INIT(&client->idle);
 	int error = http_hosts_init(&client->hosts);
 	if (error == 0)

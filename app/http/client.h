@@ -5,8 +5,8 @@
  *
  * A client keeps connections open and uses them again, resolves a host once a minute on a thread, decodes bodies that
  * come compressed (encoding.h), and bounds all that a server decides: time, header bytes, body bytes.  It follows no
- * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks
- * HTTP/1.1.  Nothing here tells which library does it: another client with these calls may stand in for it.
+ * redirect (redirect.h says where one leads), obeys no environment variable, verifies certificates, and speaks HTTP/1.1
+ * or HTTP/2.  Nothing here tells which library does it: another client with these calls may stand in for it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -34,6 +34,13 @@ struct http_tls {
 			       * in  requests that are not foreign; all of those go to one origin.  NULL: the URL's */
 };
 
+/* With http servers it is always 1.1. */
+enum http_version {
+	HTTP_VERSION_1_1,
+	HTTP_VERSION_2,    /* https servers must offer it */
+	HTTP_VERSION_AUTO, /* HTTP/2 if they offer it, else 1.1 */
+};
+
 struct http_client_options {
 	size_t in_flight;           /* most requests at once; more of them wait; 0: 50 */
 	size_t expected;            /* that are usual, for the size of buffers; 0: as in_flight */
@@ -48,9 +55,31 @@ struct http_client_options {
 	bool public_foreign;        /* the same for requests that are foreign */
 	const char *const *headers; /* "Name: value" for every request; copied */
 	size_t header_count;
-	bool http2; /* with https servers that offer it; one request at a time on a connection all the same */
+	enum http_version version;
 	struct http_tls tls;
 	const struct http_proxies *proxies; /* borrowed for the life of the client; NULL: none */
+};
+
+struct http_response;
+
+/* A body of a request that is read while it is sent.  fill() reads n bytes from `at` on, all of them: they are there.
+ * It runs on the fiber that fetches and may suspend; a negative code ends the request, and is what the fetch returns.
+ */
+struct http_source {
+	uint64_t bytes;
+	int (*fill)(void *arg, uint64_t at, char *to, size_t n);
+	void *arg;
+};
+
+#define HTTP_KEPT_BYTES ((size_t)10 << 20) /* longest body that is kept where a sink does not want it */
+
+/* Where a body goes that is longer than a piece, instead of to memory: as it comes, still encoded.  wants() says it by
+ * the status, and does not suspend; take() is as fill() is.  The last piece, or all of a body that is short, is in the
+ * response. */
+struct http_sink {
+	bool (*wants)(const void *arg, int status);
+	int (*take)(void *arg, const struct http_response *response, const char *bytes, size_t n);
+	void *arg;
 };
 
 /* All borrowed for the call. */
@@ -62,6 +91,8 @@ struct http_request {
 	size_t header_count;
 	const char *body; /* NULL: none */
 	size_t body_bytes;
+	const struct http_source *source; /* of the body, instead; NULL: none */
+	const struct http_sink *sink;     /* for a long answer; NULL: none */
 	bool is_foreign; /* a server has named the URL, not the user: of the headers, the client's too, go only those
 			  * that say what may come (transfers.c), and with public_foreign the address must be public */
 	bool is_emptied; /* there is no body any more, and no header Content-Type */
@@ -83,6 +114,8 @@ struct http_request {
 	X(HTTP_TOO_LARGE, "too large")                                                                                 \
 	X(HTTP_NOT_ALLOWED, "not allowed")                                                                             \
 	X(HTTP_BAD_URL, "url")
+
+#define HTTP_PRIVATE "the host has a private address; --allow-private permits it" /* detail of HTTP_NOT_ALLOWED */
 
 enum http_failure {
 #define HTTP_X(name, text) name,
@@ -115,15 +148,18 @@ struct http_response {
 			    * on a connection that was used again */
 	char encoding[32]; /* Content-Encoding, a list, cut; empty: none, or identity */
 	enum http_again again;
+	bool shared;           /* it came, or would have, on a connection that others can share: HTTP/2 */
 	int should_retry;      /* 1, -1: a header says that it should be tried again, or not; 0: none does */
 	size_t encoded_bytes;  /* so many came of a body that was decoded, or could not be; 0: it is as it came */
 	bool length_known;     /* by Content-Length or chunks; else a cut body cannot be told from a whole one */
 	char *body;            /* malloc'ed, NUL-terminated; NULL: empty.  http_response_fini() or take it */
 	size_t body_bytes;     /* bytes in body; with a failure what had come */
+	bool is_handed_on;     /* most of the body went to the sink: this is the rest, as it came */
 	weir_nsec took;        /* from sending (or connecting) to the end */
 	char *location;        /* of a redirect that has one; malloc'ed */
 	char *headers;         /* those that help to explain a failure (telling.h), "Name: value\n" each; NULL: none */
 	weir_nsec retry_after; /* as stated, whatever the status; 0: it was not */
+	int64_t date;          /* of an error (400 and up): the server's time when it answered, Unix; 0: not stated */
 	struct weir_hint hint; /* of the server's limits (limits.h); retry_after of an error (400 and up) only */
 };
 
@@ -143,7 +179,8 @@ int http_client_new(const struct http_client_options *opts, struct http_client *
 void http_client_free(struct http_client *client);
 
 /* 0 with *ret_response filled, also when the request failed (failure and detail say how); WEIR_ECANCELED,
- * WEIR_ETIMEDOUT (the deadline), WEIR_ENOMEM.  Then the request is dropped and *ret_response untouched. */
+ * WEIR_ETIMEDOUT (the deadline), WEIR_ENOMEM, or what source or sink said.  Then the request is dropped and
+ * *ret_response untouched. */
 int http_client_fetch(struct http_client *client, const struct http_request *request,
 		      struct http_response *ret_response, weir_nsec deadline);
 

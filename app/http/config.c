@@ -4,12 +4,10 @@
  *
  * A host that comes from the item and not from the config may not be a private one; "comes from" is decided on the text
  * of the template: if the first hole begins before the authority has ended, it does.
- *
- * A body counts as JSON unless the header Content-Type says otherwise.  Then values are put in as JSON has them, so a
- * body with holes that would be no JSON is refused: it is meant as something else.
  */
 #include "http/config.h"
 
+#include "data/secret.h"
 #include "http/idn.h"
 #include "http/proxy.h"
 
@@ -83,6 +81,32 @@ static const struct key poll_keys[] = {
 	{0},
 };
 
+#define PART(name) offsetof(struct step_http_part, name)
+
+static const struct key part_keys[] = {
+	{"name", KEY_STRING, PART(name), .flags = KEY_REQUIRED, .text = "Name of the field"},
+	{"value", KEY_TEMPLATE, PART(value), .text = "Its value, a text"},
+	{"file", KEY_PATH, PART(file),
+	 .text = "Path of a file to send instead, from the folder of the pipeline file. It is read while it is sent. "
+		 "What a value of the item may be is as in save.path"},
+	{"filename", KEY_TEMPLATE, PART(filename),
+	 .text = "File name to send with it; default: the last part of its path"},
+	{"type", KEY_TEMPLATE, PART(type),
+	 .text = "Content-Type of the part; default: none for a value, application/octet-stream for a file"},
+	{0},
+};
+
+static const struct key save_keys[] = {
+	{"path", KEY_PATH, FIELD(save.path), .flags = KEY_REQUIRED,
+	 .text = "Path of the file, from the folder of the pipeline file. A value of the item is one part of the path, "
+		 "or several with `${raw:.path}`, and leads nowhere out of the folder that is written before the first "
+		 "`${`. That folder must exist; those below it are made"},
+	{"replace", KEY_BOOL, FIELD(save.replace), "false", .flags = KEY_PACE,
+	 .text = "Whether to replace a file that exists; else its item is a dead letter. One that this item of this "
+		 "run has written, or with the same content, is no obstacle in any case"},
+	{0},
+};
+
 const struct key step_http_keys[] = {
 	{"url", KEY_URL, FIELD(url), .flags = KEY_REQUIRED,
 	 .text = "Where to send the request. Values of the item are percent-encoded, and may not make a part of the "
@@ -100,12 +124,21 @@ const struct key step_http_keys[] = {
 		 "type; in another text its value is text. Written as a text, it is a jq program over the item, as in "
 		 "a "
 		 "step jq, with exactly one output"},
+	{"form", KEY_JSON, FIELD(form),
+	 .text = "What to send as the fields of a form (application/x-www-form-urlencoded): a map of names to values. "
+		 "A list sends its field once for each element, null sends none. Written as a text, it is a jq "
+		 "program, as in json"},
+	{"multipart", KEY_LIST, FIELD(multipart), .group = part_keys, .element_bytes = sizeof(struct step_http_part),
+	 .text = "What to send as parts (multipart/form-data), in this order: values and files, each with a name"},
+	{"max_upload", KEY_SIZE, FIELD(max_upload), "1GiB", 1, (int64_t)1 << 40, .flags = KEY_PACE,
+	 .text = "Maximum size of a body with parts; an item with a longer one is a dead letter"},
 	{"auth", KEY_GROUP, 0, .group = step_http_auth_keys,
 	 .text = "Credentials: one of basic, bearer, aws, oauth2 and exec"},
 	{"timeout", KEY_GROUP, 0, .group = timeout_keys, .shorthand = "total", .flags = KEY_PACE,
 	 .text = "Time limits of one request; a plain value is the total"},
-	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2", .flags = KEY_PACE,
-	 .text = "Version of HTTP; 2: HTTP/2 with https servers that offer it, 1.1 with others"},
+	{"http", KEY_ENUM, FIELD(http), "1.1", .choices = "1.1|2|auto", .flags = KEY_PACE,
+	 .text = "Version of HTTP with https servers; 2: HTTP/2, which they must offer; auto: HTTP/2 if they offer it, "
+		 "else 1.1. With http servers it is 1.1"},
 	{"tls", KEY_GROUP, 0, .group = tls_keys, .flags = KEY_PACE,
 	 .text = "How https servers are verified, and weir by them"},
 	{"proxy", KEY_STRING, FIELD(proxy), "env", .flags = KEY_PACE,
@@ -126,6 +159,10 @@ const struct key step_http_keys[] = {
 	{"record", KEY_BOOL, FIELD(record), "false",
 	 .text = "Whether a record takes the place of the answer, as `weir get` writes it: url, final_url "
 		 "after redirects, status, ok, latency_ms, bytes, attempts, error, body"},
+	{"save", KEY_GROUP, 0, .group = save_keys, .shorthand = "path",
+	 .text = "Writes the body of a good answer to a file, whatever its size and type, and makes an object with "
+		 "path, "
+		 "bytes, sha256, status and content_type the answer. A plain value is the path"},
 	{"into", KEY_FIELD, FIELD(into),
 	 .text = "Where in the item to put the answer, such as `.answer`; the rest of the item stays. Default: the "
 		 "answer "
@@ -152,12 +189,14 @@ const struct key step_http_keys[] = {
 	 .text = "Whether a good answer is kept with the item until the item is settled, so that it is not requested "
 		 "again when a later step fails or weir is killed"},
 	{"max_connections", KEY_COUNT, FIELD(max_connections), "0", 0, 100000, .flags = KEY_PACE,
-	 .text = "Maximum connections to one host; 0: as many as items in flight"},
+	 .text = "Maximum requests in flight to one host, each of which takes a connection in HTTP/1.1; 0: as many as "
+		 "items in flight"},
 	{"label", KEY_STRING, FIELD(label), .flags = KEY_PACE,
 	 .text = "Name of the upstream (letters, digits, _ . and -): limits, breaker and what weir has found out are "
 		 "kept under it, instead of separately for each host"},
-	{"max_body", KEY_SIZE, FIELD(max_body), "10MiB", 1, (int64_t)1 << 30, .flags = KEY_PACE,
-	 .text = "Maximum size of an answer, decoded; a longer one is a failure. One over 10 MiB that was compressed "
+	{"max_body", KEY_SIZE, FIELD(max_body), "10MiB", 1, (int64_t)1 << 40, .flags = KEY_PACE,
+	 .text = "Maximum size of an answer, decoded; a longer one is a failure. Without save at most 1 GiB. One over "
+		 "10 MiB that was compressed "
 		 "to "
 		 "less than a 200th is, too"},
 	{"max_headers", KEY_SIZE, FIELD(max_headers), "256KiB", 1024, HTTP_HEADER_BYTES, .flags = KEY_PACE,
@@ -218,86 +257,10 @@ static int check_headers(const struct step_http_config *config, const char **ret
 	return 0;
 }
 
-const struct key_header *step_http_header(const struct step_http_config *config, const char *name)
-{
-	for (size_t i = 0; i < config->headers.n; i++)
-		if (!strcasecmp(config->headers.headers[i].name, name))
-			return &config->headers.headers[i];
-	return NULL;
-}
-
-const struct key_header *step_http_content_type(const struct step_http_config *config)
-{
-	return step_http_header(config, "content-type");
-}
-
-static bool is_idempotent(int method)
-{
-	return method != STEP_HTTP_POST && method != STEP_HTTP_PATCH;
-}
-
-bool step_http_sends_key(const struct step_http_config *config)
-{
-	return !is_idempotent(config->method) && !step_http_header(config, STEP_HTTP_KEY);
-}
-
-bool step_http_is_repeatable(const struct step_http_config *config)
-{
-	const struct key_header *key = step_http_header(config, STEP_HTTP_KEY);
-	return is_idempotent(config->method) || !key || !step_http_leaves_out(key);
-}
-
-bool step_http_leaves_out(const struct key_header *header)
-{
-	return !strcasecmp(header->name, STEP_HTTP_KEY) && !template_text(header->value)[0];
-}
-
-bool step_http_is_json(const char *content_type)
-{
-	const char *json = strcasestr(content_type, "json");
-	return json && json < content_type + strcspn(content_type, ";");
-}
-
 const char *step_http_proxy(const struct step_http_config *config)
 {
 	const char *proxy = config->proxy ? config->proxy : "env";
 	return !strcmp(proxy, "env") || !strcmp(proxy, "none") ? NULL : proxy;
-}
-
-const struct template *step_http_body(const struct step_http_config *config)
-{
-	return config->json.template ? config->json.template : config->body;
-}
-
-bool step_http_has_body(const struct step_http_config *config)
-{
-	return step_http_body(config) || config->json.program;
-}
-
-static int check_body(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
-{
-	struct weir_error why = {0};
-	struct buf sample = {0};
-	struct json *json = NULL;
-	if (config->body && (config->json.template || config->json.program)) {
-		*ret_key = "json";
-		return weir_error_set(err, WEIR_EINVAL, "json beside body; expected one of them");
-	}
-	if (!config->body || template_is_constant(config->body) || step_http_content_type(config))
-		return 0;
-	int error = template_sample_json(config->body, &sample);
-	if (error == 0)
-		error = json_parse(sample.data, sample.len, &json, &why);
-	json_free(json);
-	buf_fini(&sample);
-	if (error == WEIR_ENOMEM)
-		return weir_error_set(err, error, "out of memory");
-	*ret_key = "body";
-	return error ? weir_error_set(err, WEIR_EINVAL,
-				      "body is not JSON once its ${...} are filled in (%s); correct it, or set the "
-				      "header Content-Type, such as text/plain",
-				      why.text)
-		     : 0;
 }
 
 static int check_into(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
@@ -428,6 +391,21 @@ static bool is_same_for_all(const struct step_http_config *config)
 	       !strpbrk(template_text(config->url), "${");
 }
 
+static bool is_open(const struct step_http_config *config)
+{
+	struct http_origin origin;
+	return config->url && !step_http_fixed_origin(config->url, &origin) && !origin.name[0];
+}
+
+/* A header that every host would get which an item names; NULL: there is none. */
+static const char *find_stray_secret(const struct step_http_config *config)
+{
+	for (size_t i = 0; i < config->headers.n; i++)
+		if (secret_is_name(config->headers.headers[i].name))
+			return config->headers.headers[i].name;
+	return NULL;
+}
+
 int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)
 {
 	const struct step_http_config *config = arg;
@@ -437,9 +415,9 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 	*ret_key = "expect";
 	if (config->method == STEP_HTTP_HEAD && config->expect == STEP_HTTP_JSON)
 		return weir_error_set(err, WEIR_EINVAL, "an answer to HEAD has no body; set expect: text");
-	int error = step_http_check_auth(config, ret_key, err);
+	int error = step_http_check_auth(config, is_open(config), ret_key, err);
 	if (error == 0)
-		error = check_body(config, ret_key, err);
+		error = step_http_check_bodies(config, ret_key, err);
 	if (error == 0 && config->compress_body && step_http_header(config, "content-encoding")) {
 		*ret_key = "compress_body";
 		error = weir_error_set(err, WEIR_EINVAL,
@@ -461,6 +439,15 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_rules(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
+	const char *stray = error < 0 || !is_open(config) ? NULL : find_stray_secret(config);
+	if (stray) {
+		*ret_key = "headers";
+		weir_error_set(err, WEIR_EINVAL,
+			       "the host of url comes from the item, and the header %s goes to any host; auth with "
+			       "auth.hosts does not",
+			       stray);
+		return 1;
+	}
 	if (error < 0 || !is_same_for_all(config))
 		return error;
 	*ret_key = "url";

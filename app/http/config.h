@@ -9,7 +9,7 @@
 #include "port/key.h"
 
 enum { STEP_HTTP_GET, STEP_HTTP_POST, STEP_HTTP_PUT, STEP_HTTP_PATCH, STEP_HTTP_DELETE, STEP_HTTP_HEAD };
-enum { STEP_HTTP_1_1, STEP_HTTP_2 };
+enum { STEP_HTTP_1_1, STEP_HTTP_2, STEP_HTTP_AUTO };
 enum { STEP_HTTP_COMPRESSED, STEP_HTTP_PLAIN };
 enum { STEP_HTTP_JSON, STEP_HTTP_TEXT, STEP_HTTP_BYTES };
 enum { STEP_HTTP_CLIENT_CREDENTIALS, STEP_HTTP_REFRESH_TOKEN };
@@ -32,25 +32,40 @@ struct step_http_rule {
 	const char *name; /* of that other key, NULL: it is an element */
 };
 
+/* An element of `multipart`. */
+struct step_http_part {
+	char *name;
+	struct template *value; /* one of them */
+	struct key_path file;
+	struct template *filename, *type;
+};
+
 struct step_http_config {
 	struct template *url;
 	int method;
 	struct key_headers headers;
 	struct template *body; /* one of them at most */
 	struct key_json json;
+	struct key_json form;      /* of a JSON object, which is then encoded */
+	struct key_list multipart; /* of struct step_http_part */
+	uint64_t max_upload;
 	char *basic, *bearer;
 	char *bearer_file; /* behind bearer: where it came from, to be read again; NULL */
 	struct step_http_aws {
 		char *service; /* NULL: requests are not signed */
 		char *region, *access_key, *secret_key, *session_token;
+		char *profile;           /* whose keys are read from AWS's file; NULL */
+		struct key_strings exec; /* a program that prints keys; n is 0: none */
 	} aws;
 	struct step_http_oauth2 {
 		char *token_url; /* NULL: there is no such server */
-		char *client_id, *client_secret, *scope, *audience, *refresh_token;
+		char *client_id, *client_secret, *scope, *audience;
+		char *refresh_token, *refresh_token_file; /* where it came from, and a new one goes; NULL */
 		int grant;
 	} oauth2;
-	struct key_strings exec;                       /* a program and its arguments; n is 0: none */
-	weir_nsec ttl;                                 /* of what it says; 0: not known */
+	struct key_strings exec;       /* a program and its arguments; n is 0: none */
+	weir_nsec ttl;                 /* of what it says; 0: not known */
+	struct key_strings auth_hosts; /* the only ones that get credentials, where the items say the host */
 	weir_nsec timeout_connect, timeout_first_byte; /* 0: derived from the next one */
 	weir_nsec timeout;
 	struct http_tls tls;
@@ -61,6 +76,10 @@ struct step_http_config {
 	int http;
 	int64_t follow;
 	bool record;
+	struct step_http_save {
+		struct key_path path; /* without one the answer becomes an item, no file */
+		bool replace;
+	} save;
 	char *into;                                   /* NULL: the answer takes the item's place */
 	struct key_counts ok, retry_on, throttled_on; /* no status is in two of them */
 	struct key_list when;                         /* of struct step_http_rule */
@@ -81,16 +100,35 @@ int step_http_check(const void *config, const char **ret_key, struct weir_error 
  * that is, *ret_origin; NULL and a name of "" if the items say; or what is wrong with it. */
 const char *step_http_fixed_origin(const struct template *url, struct http_origin *ret_origin);
 
-/* auth.c: the keys under `auth`.  Their check looks at the headers, too. */
+/* auth.c: the keys under `auth`.  Their check looks at the headers, too; is_open: the items say the host. */
 extern const struct key step_http_auth_keys[];
-int step_http_check_auth(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
+int step_http_check_auth(const struct step_http_config *config, bool is_open, const char **ret_key,
+			 struct weir_error *err);
+
+/* Whether the host may get the credentials: it stands in the config, or there are none. */
+bool step_http_may_see_auth(const struct step_http_config *config, const char *host);
+
+/* bodies.c: what the keys of bodies say together, and the files that are named there. */
+int step_http_check_bodies(const struct step_http_config *config, const char **ret_key, struct weir_error *err);
 
 /* The proxy that is named; NULL: it is "env" or "none". */
 const char *step_http_proxy(const struct step_http_config *config);
 
-/* What makes the body: a template (NULL: none does), or a jq program; and whether there is one at all. */
+/* What makes the body: a template (NULL: none does), which is one of JSON whatever the headers say or any; or a jq
+ * program.  And whether there is a body at all, and it is a form. */
 const struct template *step_http_body(const struct step_http_config *config);
+const struct template *step_http_json(const struct step_http_config *config);
+const char *step_http_program(const struct step_http_config *config);
 bool step_http_has_body(const struct step_http_config *config);
+static inline bool step_http_has_form(const struct step_http_config *config)
+{
+	return config->form.template || config->form.program;
+}
+
+/* Whether one of the templates that an item fills for its request, or for its files, is so. */
+bool step_http_some_template(const struct step_http_config *config, bool (*is_so)(const struct template *template));
+
+/* ---- headers.c */
 
 /* The header of that name that is set, or NULL. */
 const struct key_header *step_http_header(const struct step_http_config *config, const char *name);

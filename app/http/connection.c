@@ -5,37 +5,55 @@
 #include "http/proxy.h"
 
 #include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <weir/run.h>
 
-struct pem {
-	const char *all, *one; /* what a file of it holds, for people */
-	const char *words;     /* at the end of a line that begins a block */
-};
-
-static const struct pem certificates = {"certificates", "certificate", "CERTIFICATE-----"};
-static const struct pem private_key = {"private key", "private key", "PRIVATE KEY-----"};
-
-static int check_pem(const char *path, const struct pem *pem, struct weir_error *err)
+static int open_pem(const char *path, const char *what, FILE **ret_file, struct weir_error *err)
 {
-	static const char mark[] = "-----BEGIN ";
+	*ret_file = fopen(path, "re");
+	return *ret_file ? 0
+			 : weir_error_set(err, -errno, "step http: cannot read the %s in %s: %s", what, path,
+					  weir_strerror(-errno));
+}
+
+static int check_certificates(const char *path, struct weir_error *err)
+{
+	FILE *file;
+	int error = open_pem(path, "certificates", &file, err);
+	if (error < 0)
+		return error;
+	X509 *first = PEM_read_X509(file, NULL, NULL, NULL);
+	fclose(file);
+	ERR_clear_error();
+	if (!first)
+		return weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM certificate", path);
+	X509_free(first);
+	return 0;
+}
+
+/* Of a key, which may be encrypted, only that there is one. */
+static int check_key(const char *path, struct weir_error *err)
+{
+	static const char begin[] = "-----BEGIN ", end[] = "PRIVATE KEY-----";
 	char *line = NULL;
 	size_t room = 0;
 	bool found = false;
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return weir_error_set(err, -errno, "step http: cannot read the %s in %s: %s", pem->all, path,
-				      weir_strerror(-errno));
+	FILE *file;
+	int error = open_pem(path, "private key", &file, err);
+	if (error < 0)
+		return error;
 	while (!found && getline(&line, &room, file) >= 0)
-		found = strncmp(line, mark, sizeof mark - 1) == 0 && strstr(line, pem->words);
+		found = strncmp(line, begin, sizeof begin - 1) == 0 && strstr(line, end);
 	if (line)
 		explicit_bzero(line, room);
 	free(line);
 	fclose(file);
-	return found ? 0 : weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM %s", path, pem->one);
+	return found ? 0 : weir_error_set(err, WEIR_EINVAL, "step http: %s contains no PEM private key", path);
 }
 
 int step_http_find_tls(const struct step_http_config *config, const struct step_env *env, struct http_tls *ret_tls,
@@ -47,11 +65,11 @@ int step_http_find_tls(const struct step_http_config *config, const struct step_
 		tls.ca_file = env->ca_file;
 	if (tls.cert_file && !tls.key_file)
 		tls.key_file = tls.cert_file;
-	int error = tls.ca_file ? check_pem(tls.ca_file, &certificates, err) : 0;
+	int error = tls.ca_file ? check_certificates(tls.ca_file, err) : 0;
 	if (error == 0 && tls.cert_file)
-		error = check_pem(tls.cert_file, &certificates, err);
+		error = check_certificates(tls.cert_file, err);
 	if (error == 0 && tls.key_file)
-		error = check_pem(tls.key_file, &private_key, err);
+		error = check_key(tls.key_file, err);
 	if (error == 0)
 		*ret_tls = tls;
 	return error;

@@ -11,10 +11,17 @@
 #include "http/redirect.h"
 #include "http/token_source.h"
 
+#define SKEW_LEAST 60 /* s; what AWS accepts is five minutes */
+
 struct http_credentials {
-	struct http_token *token;   /* NULL: requests are signed, with: */
-	struct http_sigv4_keys aws; /* borrowed from the config and the environment */
-	char **headers;             /* of every request */
+	struct http_token *token; /* NULL: requests are signed, with: */
+	struct http_sigv4_keys
+		aws; /* borrowed from the config and the environment; with a token its keys are in that */
+	bool signs;
+	bool worked;
+	int64_t skew; /* seconds by which the server's clock is before ours */
+	unsigned corrections;
+	char **headers; /* of every request */
 	size_t header_count;
 };
 
@@ -45,15 +52,17 @@ static int open_aws(struct http_credentials *self, const struct step_http_aws *a
 					     .secret_key = http_aws_secret_key(aws),
 					     .session_token = http_aws_session_token(aws)};
 	int error = copy_headers(self, client);
-	if (!error)
+	self->signs = true;
+	if (!error && !self->token)
 		error = hide(self->aws.secret_key);
-	return error ? error : hide(self->aws.session_token);
+	return error || self->token ? error : hide(self->aws.session_token);
 }
 
-static int sign(const struct http_credentials *self, const struct http_request *request, struct http_grant *ret_grant)
+static int sign(const struct http_credentials *self, const struct http_sigv4_keys *keys,
+		const struct http_request *request, struct http_grant *ret_grant)
 {
 	struct http_request whole = *request;
-	struct http_grant grant = {0};
+	struct http_grant grant = {.clock = self->corrections};
 	const char **lines = calloc(self->header_count + request->header_count + 1, sizeof *lines);
 	if (!lines)
 		return WEIR_ENOMEM;
@@ -65,11 +74,44 @@ static int sign(const struct http_credentials *self, const struct http_request *
 		if (http_header_may_go(line, request->is_foreign, request->is_emptied))
 			lines[whole.header_count++] = line;
 	}
-	int error = http_sigv4_sign(&self->aws, &whole, (int64_t)time(NULL), grant.lines, &grant.n);
+	int error = http_sigv4_sign(keys, &whole, (int64_t)time(NULL) + self->skew, grant.lines, &grant.n);
 	free(lines);
 	if (!error)
 		*ret_grant = grant;
 	return error;
+}
+
+/* With the keys that a token is. */
+static int sign_with_token(struct http_credentials *self, const struct http_request *request,
+			   struct http_grant *ret_grant, struct http_token_lack *ret_lack, weir_nsec deadline)
+{
+	const char *text;
+	uint64_t number;
+	struct http_sigv4_keys keys = self->aws;
+	int error = http_token_get(self->token, &text, &number, ret_lack, deadline);
+	char *copy = error ? NULL : strdup(text);
+	size_t n = copy ? strlen(copy) : 0;
+	if (error || !copy)
+		return error ? error : WEIR_ENOMEM;
+	http_aws_split(copy, &keys);
+	error = sign(self, &keys, request, ret_grant);
+	ret_grant->token = error ? 0 : number;
+	explicit_bzero(copy, n);
+	free(copy);
+	return error;
+}
+
+/* How far the clocks are apart by the server's Date, if that would have made the signature good. */
+static enum http_heard hear_time(struct http_credentials *self, const struct http_grant *grant, int64_t date)
+{
+	int64_t skew = date - (int64_t)time(NULL);
+	if (grant->clock != self->corrections)
+		return HTTP_HEARD_CLOCK;
+	if (!date || llabs(skew - self->skew) < SKEW_LEAST)
+		return HTTP_HEARD_NOTHING;
+	self->skew = skew;
+	self->corrections++;
+	return HTTP_HEARD_CLOCK;
 }
 
 /* ---- tokens ---- */
@@ -97,12 +139,45 @@ static int take_token(struct http_credentials *self, struct http_grant *ret_gran
 int http_credentials_grant(struct http_credentials *self, const struct http_request *request,
 			   struct http_grant *ret_grant, struct http_token_lack *ret_lack, weir_nsec deadline)
 {
-	return self->token ? take_token(self, ret_grant, ret_lack, deadline) : sign(self, request, ret_grant);
+	if (!self->signs)
+		return take_token(self, ret_grant, ret_lack, deadline);
+	return self->token ? sign_with_token(self, request, ret_grant, ret_lack, deadline)
+			   : sign(self, &self->aws, request, ret_grant);
 }
 
-bool http_credentials_renew(struct http_credentials *self, uint64_t token, weir_nsec deadline)
+enum http_heard http_credentials_hear(struct http_credentials *self, const struct http_grant *grant,
+				      const struct http_response *response)
 {
-	return self->token && http_token_renew(self->token, token, deadline);
+	bool is_good = response->status >= 200 && response->status <= 299;
+	if (is_good && self->token)
+		http_token_accepted(self->token, grant->token);
+	self->worked = self->worked || is_good;
+	if (!self->signs)
+		return response->status == 401 ? HTTP_HEARD_REFUSED : HTTP_HEARD_NOTHING;
+	switch (http_aws_trouble_of(response)) {
+	case HTTP_AWS_KEYS:
+		return HTTP_HEARD_REFUSED;
+	case HTTP_AWS_CLOCK:
+		return hear_time(self, grant, response->date);
+	default:
+		return HTTP_HEARD_NOTHING;
+	}
+}
+
+enum http_renewal http_credentials_renew(struct http_credentials *self, const struct http_grant *grant,
+					 weir_nsec *ret_after, weir_nsec deadline)
+{
+	return self->token ? http_token_renew(self->token, grant->token, ret_after, deadline) : HTTP_TOKEN_STAYS;
+}
+
+bool http_credentials_sign(const struct http_credentials *self)
+{
+	return self->signs;
+}
+
+bool http_credentials_ever_worked(const struct http_credentials *self)
+{
+	return self->worked;
 }
 
 /* Where tokens come from; source->fetch is NULL: no token is needed. */
@@ -112,7 +187,9 @@ static int open_source(const struct step_http_config *config, const struct http_
 	if (config->bearer_file)
 		return http_token_of_file(config->bearer_file, config->bearer, source);
 	if (config->exec.n)
-		return http_token_of_program(&config->exec, config->ttl, source);
+		return http_token_of_program(&config->exec, config->ttl, NULL, source);
+	if (config->aws.profile || config->aws.exec.n)
+		return http_token_of_aws(&config->aws, source);
 	if (config->oauth2.token_url)
 		return http_token_of_oauth2(&config->oauth2, client, source);
 	return 0;
@@ -132,7 +209,7 @@ int http_credentials_new(const struct step_http_config *config, const struct htt
 		error = WEIR_ENOMEM;
 	else if (source.fetch)
 		error = http_token_new(&source, &self->token);
-	else
+	if (!error && config->aws.service)
 		error = open_aws(self, &config->aws, client);
 end:
 	if (error) {

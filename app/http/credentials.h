@@ -25,6 +25,14 @@ struct http_grant {
 	char *lines[HTTP_SIGV4_LINES]; /* header lines, malloc'ed: the receiver's */
 	size_t n;
 	uint64_t token; /* the number of its token; 0: it has none */
+	unsigned clock; /* how often the clock had been corrected when it was signed */
+};
+
+/* What an answer says of the credentials of its request. */
+enum http_heard {
+	HTTP_HEARD_NOTHING,
+	HTTP_HEARD_REFUSED, /* they are no longer valid, or never were */
+	HTTP_HEARD_CLOCK,   /* the time in the signature was wrong; now it is the server's */
 };
 
 /* client: the headers in it are those of every request, which a signature covers; the rest is how a server is asked for
@@ -40,8 +48,17 @@ void http_credentials_free(struct http_credentials *credentials);
 int http_credentials_grant(struct http_credentials *credentials, const struct http_request *request,
 			   struct http_grant *ret_grant, struct http_token_lack *ret_lack, weir_nsec deadline);
 
-/* A request with the token of that number was answered 401.  Whether it is worth sending again: with another token, as
- * soon as there is one.  Suspends. */
-bool http_credentials_renew(struct http_credentials *credentials, uint64_t token, weir_nsec deadline);
+/* The whole answer to a request with that grant, whose lines are not looked at. */
+enum http_heard http_credentials_hear(struct http_credentials *credentials, const struct http_grant *grant,
+				      const struct http_response *response);
+
+/* They are refused: whether what was sent is worth sending again (http_token_renew()).  Suspends. */
+enum http_renewal http_credentials_renew(struct http_credentials *credentials, const struct http_grant *grant,
+					 weir_nsec *ret_after, weir_nsec deadline);
+
+/* Whether they sign requests: then an answer that refuses them says so for sure, and it may be for good.  And whether
+ * there was ever a good answer. */
+bool http_credentials_sign(const struct http_credentials *credentials);
+bool http_credentials_ever_worked(const struct http_credentials *credentials);
 
 #endif

@@ -116,6 +116,7 @@ static bool is_header(const char *line, const char *name)
 static bool is_said_otherwise(const struct step_http_config *config, const char *line)
 {
 	return (config->basic && is_header(line, "authorization")) ||
+	       (config->multipart.n && is_header(line, "content-type")) ||
 	       (config->compress_body && is_header(line, "content-encoding")) ||
 	       (!step_http_header(config, "accept-encoding") && is_header(line, "accept-encoding"));
 }
@@ -144,6 +145,13 @@ static void add_body(struct words *words, const struct buf *body)
 		add_option(words, "--data-binary", "@-", 2);
 }
 
+static void add_parts(struct words *words, const struct http_multipart *parts)
+{
+	const struct buf *fields = http_multipart_fields(parts);
+	for (size_t at = 0; at < fields->len; at += strlen(fields->data + at) + 1)
+		add_text(words, "-F", fields->data + at);
+}
+
 static void join(const struct words *words, struct buf *out)
 {
 	const char *word = words->text.data;
@@ -159,7 +167,8 @@ void step_http_add_curl(const struct http_step *step, const struct exchange *x, 
 	const char *method = request->method;
 	struct words words = {0};
 	/* libcurl sends a body with these, be it empty. */
-	bool has_body = request->body || !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH");
+	bool has_body = request->body || request->source || !strcmp(method, "POST") || !strcmp(method, "PUT") ||
+			!strcmp(method, "PATCH");
 	add_target(&words, step, request, has_body);
 	add_connection(&words, config, request->is_foreign);
 	if (!request->is_foreign)
@@ -170,7 +179,9 @@ void step_http_add_curl(const struct http_step *step, const struct exchange *x, 
 		add_option(&words, "-A", "weir", 4);
 	if (config->compress == STEP_HTTP_COMPRESSED)
 		add_flag(&words, "--compressed");
-	if (has_body)
+	if (request->source)
+		add_parts(&words, x->parts);
+	else if (has_body)
 		add_body(&words, &x->body);
 	if (words.text.failed)
 		out->failed = true;

@@ -56,11 +56,18 @@ static size_t read_list(const char *list, enum codec codecs[CODINGS_MOST])
 	return count;
 }
 
-/* What may follow a member or frame, and is more of the body: another one. */
-static bool follows(enum codec codec, const struct codec_io *io)
+bool http_codec(const char *encoding, enum codec *ret_codec)
 {
-	bool more;
-	return io->in_bytes && codec_of_bytes(io->in, io->in_bytes, &more) == codec;
+	enum codec codecs[CODINGS_MOST];
+	size_t count = read_list(encoding, codecs);
+	*ret_codec = count == 1 ? codecs[0] : CODEC_NONE;
+	return count < 2;
+}
+
+bool http_codec_follows(enum codec codec, const struct codec_io *io, bool is_all)
+{
+	bool more = false;
+	return io->in_bytes && (codec_of_bytes(io->in, io->in_bytes, &more) == codec || (more && !is_all));
 }
 
 /* 0; -EFBIG: there is more than `most`; WEIR_EDATA, WEIR_EINVAL with err->text, WEIR_ENOMEM. */
@@ -83,7 +90,7 @@ static int decode(enum codec codec, const struct buf *from, size_t most, struct 
 		out->data[out->len] = 0;
 		if (out->len > most)
 			error = -EFBIG;
-		if (codec_reader_whole(reader) && !follows(codec, &io))
+		if (codec_reader_whole(reader) && !http_codec_follows(codec, &io, true))
 			break;
 	}
 	if (!error && !codec_reader_whole(reader))

@@ -58,7 +58,7 @@ static void add_answer(struct buf *out, const struct http_response *response)
 		json_put_int(out, "status", response->status);
 	if (response->headers)
 		add_headers(out, response->headers, false);
-	if (!response->body || !response->body_bytes)
+	if (!response->body || !response->body_bytes || response->is_handed_on)
 		return;
 	evidence_add_error(out, response->body, response->body_bytes);
 	evidence_add_text(out, "answer", response->body, response->body_bytes);
@@ -132,8 +132,9 @@ void step_http_explain(const struct http_step *step, const struct step_call *cal
 	if (x->key && !x->request.is_emptied)
 		evidence_add_text(out, "key", x->key, strlen(x->key));
 	add_answer(out, &x->response);
-	if (x->body.len && !x->request.is_emptied)
-		evidence_add_text(out, "sent", x->body.data, x->body.len);
+	const struct buf *sent = x->parts ? http_multipart_text(x->parts) : &x->body;
+	if (sent->len && !x->request.is_emptied)
+		evidence_add_text(out, "sent", sent->data, sent->len);
 	if (call->explain)
 		add_sent_headers(step, x, out);
 	if (x->url.len)

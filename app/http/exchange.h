@@ -6,9 +6,11 @@
 #include "http/client.h"
 #include "http/config.h"
 #include "http/credentials.h"
+#include "http/multipart.h"
 #include "http/origin.h"
 #include "http/redirect.h"
 #include "http/rules.h"
+#include "http/saved.h"
 #include "port/adapter.h"
 
 struct jq_client;
@@ -32,6 +34,8 @@ struct http_step {
 	struct http_rules *rules; /* NULL: there are none */
 	struct http_poll *poll;   /* NULL: an answer begins no job */
 	struct jq_client *body;   /* the program that makes the body; NULL: none does */
+	size_t full_count;        /* calls that wait for room for their files, … */
+	char full[128];           /* … and one of these, cut */
 };
 
 /* What an answer means. */
@@ -50,12 +54,20 @@ struct exchange {
 	size_t place;      /* of the answer in it */
 	char **lines;      /* headers that the item filled, and credentials */
 	size_t line_count;
-	const char *key; /* sent in one of them; NULL: none */
-	uint64_t token;  /* the number of that which is sent; 0: none */
+	const char *key;         /* sent in one of them; NULL: none */
+	struct http_grant grant; /* what credentials it has, but for their lines, which are above; zero: none */
 	struct http_origin origin;
 	struct http_hop *hop;        /* what is sent instead, since requests before this one ended so; NULL: nothing */
 	struct http_request request; /* what is sent, or would be; it borrows from the above */
 	struct http_response response;
+	struct http_multipart *parts; /* of the body; NULL: it has none */
+	struct http_saving {
+		struct http_saved *file; /* that its body becomes; NULL: none */
+		struct http_sink sink;   /* of the request */
+		struct http_step *step;
+		bool was_full; /* there was no room for it for a while */
+		int error;     /* of the file; 0 */
+	} saving;
 	bool is_again;               /* the request is to be sent once more, on a new connection */
 	bool explained;              /* before the answer was taken apart */
 	struct http_verdict verdict; /* of a whole answer */
@@ -71,7 +83,7 @@ int step_http_make_headers(struct http_step *step, struct weir_error *err);
 bool step_http_find_origin(const struct http_step *step, const struct step_call *call, struct http_origin *ret_origin);
 
 /* Makes x->request.  STEP_OK; or what there is instead of one, and call->why says the reason.  May suspend. */
-enum step_verdict step_http_prepare(const struct http_step *step, struct step_call *call, struct exchange *x);
+enum step_verdict step_http_prepare(struct http_step *step, struct step_call *call, struct exchange *x);
 
 /* Of one that is prepared: it is a comment in a list of URLs, and nothing is to be sent. */
 bool step_http_is_nothing(const struct http_step *step, const struct exchange *x);
@@ -85,6 +97,17 @@ int step_http_body_open(const struct step_http_config *config, const char *exe_p
 /* Makes x->body of the call's input.  STEP_OK, or call->why says why there is none.  Suspends. */
 enum step_verdict step_http_body_make(const struct http_step *step, struct step_call *call, struct exchange *x);
 
+/* ---- form.c: x->body, a JSON object, becomes the fields of a form.  STEP_OK, or call->why says what is none. */
+enum step_verdict step_http_form_encode(struct step_call *call, struct exchange *x);
+
+/* ---- parts.c: x->parts, and a header for them.  STEP_OK, or call->why says what is wrong with a value or a file.
+ * May suspend. */
+enum step_verdict step_http_parts_make(const struct http_step *step, struct step_call *call,
+				       const struct template_input *input, struct exchange *x);
+
+/* Of a fetch that has ended with that error: STEP_RETRY if it was because of a file that was read; else STEP_OK. */
+enum step_verdict step_http_parts_check(struct step_call *call, const struct exchange *x, int error);
+
 /* ---- verdict.c */
 
 struct http_verdict step_http_by_status(const struct step_http_config *config, const struct http_response *response);
@@ -97,8 +120,8 @@ enum step_verdict step_http_decide(const struct http_step *step, struct step_cal
  * given back and that is what becomes of the item. */
 enum step_verdict step_http_authorize(const struct http_step *step, struct step_call *call, struct exchange *x);
 
-/* Whether the answer says no more than that the token was an old one, and the config does not say what it means: then
- * the permit is given back, and the item is attempted again.  Suspends. */
+/* Whether the answer says no more than that the credentials were old ones, or the time in them was wrong, and the
+ * config does not say what it means: then the permit is given back, and the item is attempted again.  Suspends. */
 bool step_http_reauthorize(const struct http_step *step, struct step_call *call, const struct exchange *x,
 			   enum step_verdict *ret_verdict);
 
@@ -108,6 +131,10 @@ bool step_http_reauthorize(const struct http_step *step, struct step_call *call,
  * JSON is expected. */
 enum step_verdict step_http_judge(const struct http_step *step, struct step_call *call, struct exchange *x);
 
+/* Of an answer that is longer than the config allows: STEP_DEAD.  what: "body", "headers", or "ratio". */
+enum step_verdict step_http_say_too_large(const struct http_step *step, struct step_call *call, const char *what,
+					  const struct http_response *response);
+
 /* Adds the record about the request, with that output in it. */
 enum step_verdict step_http_record(const struct http_step *step, struct step_call *call, const struct exchange *x,
 				   enum step_verdict verdict);
@@ -115,8 +142,27 @@ enum step_verdict step_http_record(const struct http_step *step, struct step_cal
 /* Of the answer of a job that has failed: STEP_DEAD. */
 enum step_verdict step_http_say_failed(struct step_call *call, const struct exchange *x);
 
-/* The body without a byte order mark; "" and 0: it is empty. */
+/* The body without a byte order mark; "" and 0: it is empty, or was handed on. */
 const char *step_http_text(const struct http_response *response, size_t *ret_n);
+
+/* ---- save.c: the body of a good answer becomes a file */
+
+/* Makes x->saving, if the config wants a file.  STEP_OK, or call->why says why the path is none. */
+enum step_verdict step_http_save_open(struct http_step *step, struct step_call *call,
+				      const struct template_input *input, struct exchange *x);
+
+/* The fetch has ended, with that error, which becomes WEIR_ENOSPC if it was late for want of room.  Saves a good
+ * answer, by x->verdict.  STEP_OK: there is a file or none was to be made; or call->why says why there is none.
+ * Suspends, for as long as the disk is full. */
+enum step_verdict step_http_save(const struct http_step *step, struct step_call *call, struct exchange *x, int *error);
+
+/* Removes what there is of a file that is not to be.  Suspends, shielded. */
+void step_http_save_close(const struct step_call *call, struct exchange *x, enum step_verdict verdict);
+
+/* ---- file_answer.c: whether the answer is saved, and then what is said of it, as members of an object */
+
+bool step_http_is_saved(const struct exchange *x);
+void step_http_put_saved(const struct exchange *x, struct buf *out);
 
 /* ---- follow.c */
 

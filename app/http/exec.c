@@ -22,6 +22,7 @@ enum { OUTPUT_MOST = 64 * 1024 };
 struct token_program {
 	const struct key_strings *exec;
 	weir_nsec life;
+	void (*read)(const char *output, size_t n, struct http_token_news *news); /* NULL: a token is the first line */
 };
 
 /* Where the program lies, as a shell finds it; malloc'ed.  NULL: nowhere. */
@@ -48,7 +49,8 @@ static size_t first_line(const char *text)
 	return strcspn(text, "\r\n");
 }
 
-static void read_end(const struct weir_child_end *end, const char *name, struct http_token_news *news)
+static void read_end(const struct token_program *self, const struct weir_child_end *end, const char *name,
+		     struct http_token_news *news)
 {
 	size_t n = first_line(end->output);
 	int said = (int)first_line(end->complaint);
@@ -58,6 +60,8 @@ static void read_end(const struct weir_child_end *end, const char *name, struct 
 			 end->signal ? "was killed by signal" : "ended with exit code",
 			 end->signal ? end->signal : end->exit_code, said ? ": " : "", said < 120 ? said : 120,
 			 end->complaint);
+	else if (self->read)
+		self->read(end->output, end->output_bytes, news);
 	else if (!n)
 		snprintf(news->why, sizeof news->why, "%.40s printed no token; check auth.exec", name);
 	else
@@ -94,14 +98,15 @@ static void fetch_from_program(void *arg, struct http_token_news *news, weir_nse
 	if (code)
 		read_code(code, name, news);
 	else
-		read_end(&end, name, news);
+		read_end(self, &end, name, news);
 	if (end.output)
 		explicit_bzero(end.output, end.output_bytes);
 	free(end.output);
 	free(end.complaint);
 	free(path);
 	free(argv);
-	news->life = self->life;
+	if (self->life)
+		news->life = self->life;
 }
 
 static void close_program(void *arg)
@@ -109,13 +114,16 @@ static void close_program(void *arg)
 	free(arg);
 }
 
-int http_token_of_program(const struct key_strings *exec, weir_nsec life, struct http_token_source *ret_source)
+int http_token_of_program(const struct key_strings *exec, weir_nsec life,
+			  void (*read)(const char *output, size_t n, struct http_token_news *news),
+			  struct http_token_source *ret_source)
 {
 	struct token_program *self = calloc(1, sizeof *self);
 	if (!self)
 		return WEIR_ENOMEM;
 	self->exec = exec;
 	self->life = life;
+	self->read = read;
 	*ret_source = (struct http_token_source){.fetch = fetch_from_program,
 						 .close = close_program,
 						 .arg = self,

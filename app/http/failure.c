@@ -54,14 +54,17 @@ static void copy_clean(char *to, size_t room, const char *from)
 	to[i] = '\0';
 }
 
-/* Of a certificate that nobody known has signed; the numbers are OpenSSL's. */
-static bool lacks_authority(const struct transfer *self, CURLcode code)
+/* What to do about a certificate that was refused, behind libcurl's words for it; the numbers are OpenSSL's. */
+static const char *certificate_advice(const struct transfer *self)
 {
-	enum { SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN, NO_ISSUER };
+	enum { NOT_YET_VALID = 9, EXPIRED, SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN, NO_ISSUER };
 	long result = 0;
-	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		curl_easy_getinfo(self->easy, CURLINFO_SSL_VERIFYRESULT, &result);
-	return result >= SELF_SIGNED && result <= NO_ISSUER;
+	curl_easy_getinfo(self->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+	if (result >= SELF_SIGNED && result <= NO_ISSUER)
+		return "; tls.ca, or --ca of weir get, names the authority to trust";
+	if (result == NOT_YET_VALID || result == EXPIRED)
+		return "; its owner has to renew it, or the clock here is wrong";
+	return strstr(self->error, "subject name") ? "; tls.server_name is the name to expect instead" : "";
 }
 
 /* Whether the error's number is there depends on who had called recv(). */
@@ -77,7 +80,7 @@ static bool may_want_certificate(const struct transfer *self)
 {
 	long connects = 0;
 	curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
-	return self->origin->tls && self->was_sent && connects && !self->certified && !self->header_bytes;
+	return self->origin->tls && self->base.sent && connects && !self->certified && !self->header_bytes;
 }
 
 static void describe_failure(const struct transfer *self, CURLcode code, struct http_response *response)
@@ -102,9 +105,8 @@ static void describe_failure(const struct transfer *self, CURLcode code, struct 
 			       : "connection reset";
 	copy_clean(response->detail, sizeof response->detail, text);
 	size_t n = strlen(response->detail);
-	if (lacks_authority(self, code))
-		snprintf(response->detail + n, sizeof response->detail - n,
-			 "; tls.ca, or --ca of weir get, names the authority to trust");
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		snprintf(response->detail + n, sizeof response->detail - n, "%s", certificate_advice(self));
 }
 
 /* A failure before there was a connection to the host; what the proxy is to blame for says so. */
@@ -124,12 +126,12 @@ static void describe_proxy(const struct transfer *self, CURLcode code, struct ht
 		response->failure = denied ? HTTP_PROXY_DENIED : HTTP_PROXY;
 		snprintf(before, sizeof before, "%s", to);
 		snprintf(to, room, "%.60s: %.90s", proxy->name, before);
-	} else if (status == 407) {
+	} else if (status == 407 || (status == 401 && proxy->has_user)) { /* tinyproxy says 401 of a wrong password */
 		response->failure = HTTP_PROXY_DENIED;
 		snprintf(to, room,
-			 proxy->has_user ? "%.80s does not accept the user and password of the proxy (407)"
-					 : "%.80s wants a password (407); set proxy: http://user:password@host:port",
-			 proxy->name);
+			 proxy->has_user ? "%.80s does not accept the user and password of the proxy (%d)"
+					 : "%.80s wants a password (%d); set proxy: http://user:password@host:port",
+			 proxy->name, (int)status);
 	} else if (status >= 300) {
 		bool denied = status < 500 && status != 408 && status != 429;
 		response->failure = denied ? HTTP_PROXY_DENIED : HTTP_PROXY;
@@ -157,6 +159,6 @@ void http_transfer_describe(const struct transfer *self, CURLcode code, struct h
 		return;
 	}
 	describe_failure(self, code, response);
-	if (self->proxy && !self->was_sent)
+	if (self->proxy && !self->base.sent)
 		describe_proxy(self, code, response);
 }

@@ -24,7 +24,7 @@ bool step_http_is_sent_again(const struct http_step *step, const struct step_cal
 	bool harmless = x->response.again != HTTP_AGAIN_IF_REPEATABLE || x->request.is_emptied ||
 			step_http_is_repeatable(step->config);
 	return call->leg && x->response.again != HTTP_NOT_AGAIN && harmless && !x->verdict.is_said &&
-	       !x->request.is_fresh;
+	       !(x->hop && x->hop->is_again);
 }
 
 static enum step_verdict go_to(const struct http_step *step, struct step_call *call, struct http_hop *next)
@@ -42,6 +42,8 @@ enum step_verdict step_http_send_again(const struct http_step *step, struct step
 		return step_say(call, STEP_RETRY, "memory: %s", weir_strerror(WEIR_ENOMEM));
 	*next = x->hop ? *x->hop : (struct http_hop){.origin = *x->request.origin};
 	next->is_again = true;
+	/* A connection of HTTP/2 that refuses a request takes no other: the next is on another one anyway. */
+	next->is_fresh = x->response.again != HTTP_AGAIN_IF_REPEATABLE || !x->response.shared;
 	next->took += x->response.took;
 	memcpy(next->url, x->request.url, n);
 	return go_to(step, call, next);

@@ -6,6 +6,7 @@
 #include "http/shard.h"
 
 #include "http/telling.h"
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -76,6 +77,12 @@ static void take_should_retry(struct transfer *self, const char *line, size_t n)
 		self->response->should_retry = !strncasecmp(value, "true", 4) - !strncasecmp(value, "fals", 4);
 }
 
+static void take_limit(struct transfer *self, const char *line, size_t n)
+{
+	if (self->limits) /* there was a status line */
+		http_limits_line(self->limits, line, n);
+}
+
 /* Without the white space at its end. */
 static void keep_telling(struct transfer *self, const char *line, size_t n)
 {
@@ -111,11 +118,13 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 			self->chunked = false;
 			self->response->encoding[0] = 0;
 			self->response->should_retry = 0;
-			self->limits = (struct http_limits){0};
+			if (!self->limits && !(self->limits = malloc(sizeof *self->limits)))
+				return 0;
+			*self->limits = (struct http_limits){0};
 			buf_clear(&self->telling);
 			buf_clear(&self->location);
 			self->has_head = false;
-			self->framed = all->opts->http2 && line[5] == '2';
+			self->framed = self->base.shares && line[5] == '2';
 		}
 		break;
 	case 'l':
@@ -139,10 +148,10 @@ size_t http_head_line(char *line, size_t one, size_t n, void *arg)
 		break;
 	case 'x':
 		take_should_retry(self, line, n);
-		http_limits_line(&self->limits, line, n);
+		take_limit(self, line, n);
 		break;
 	default:
-		http_limits_line(&self->limits, line, n);
+		take_limit(self, line, n);
 		break;
 	}
 	if (http_header_is_telling(line, n) || all->opts->all_headers)

@@ -83,6 +83,7 @@ struct http_host *http_hosts_find(struct http_hosts *hosts, const char *name)
 	weir_table_add(&hosts->table, &host->node, hash);
 	TAILQ_INSERT_TAIL(&hosts->ages, host, age);
 	TAILQ_INIT(&host->waiting);
+	TAILQ_INIT(&host->opening);
 	TAILQ_INIT(&host->idle);
 	return host;
 }

@@ -9,19 +9,21 @@
 
 #include <weir/table.h>
 
-struct http_job; /* client.c's */
+struct http_job; /* job.h */
+TAILQ_HEAD(http_jobs, http_job);
 
 struct http_host {
 	struct weir_table_node node; /* first */
 	TAILQ_ENTRY(http_host) age;
 	size_t users; /* callers; while there are any it is not forgotten */
 	size_t in_flight;
-	TAILQ_HEAD(http_host_jobs, http_job) waiting;
-	struct http_transfer_list idle;   /* last used first */
-	struct http_addresses *addresses; /* NULL until looked up */
+	struct http_jobs waiting, opening; /* opening: jobs for which a connection is made that others may share */
+	struct http_job *next;             /* taken out of waiting to be started */
+	struct http_transfer_list idle;    /* last used first */
+	struct http_addresses *addresses;  /* NULL until looked up */
 	weir_nsec fresh_until, looked_up;
 	bool resolving;
-	bool is_1_1;                 /* it does nothing over HTTP/2, and is not asked again */
+	bool is_1_1;                 /* it does nothing over HTTP/2, or has not chosen it: it is not offered again */
 	bool is_messy;               /* it sends more than its answers have: a connection for each request */
 	struct weir_event *resolved; /* of those who wait for the one that looks up */
 	char name[];

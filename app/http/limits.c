@@ -384,7 +384,7 @@ void http_limits_hint(const struct http_limits *limits, int64_t wall_seconds, st
 {
 	struct weir_hint hint = {0};
 	if (limits->any) {
-		int64_t date = field_date(limits->date), wall = date > 0 ? date : wall_seconds;
+		int64_t date = http_limits_date(limits), wall = date ? date : wall_seconds;
 		hint.retry_after = retry_after(limits, wall);
 		for (unsigned i = 0; i < limits->policies; i++)
 			if (!limits->policy[i].other)
@@ -394,4 +394,10 @@ void http_limits_hint(const struct http_limits *limits, int64_t wall_seconds, st
 		tell_triple(&limits->x, wall, &hint);
 	}
 	*ret_hint = hint;
+}
+
+int64_t http_limits_date(const struct http_limits *limits)
+{
+	int64_t date = limits->date[0] ? field_date(limits->date) : 0;
+	return date > 0 ? date : 0;
 }

@@ -64,6 +64,9 @@ struct http_limits {
 /* A line "Name: value", with or without its end; of any header: most are put aside at a look at the first letter. */
 void http_limits_line(struct http_limits *limits, const char *line, size_t bytes);
 
+/* The answer's Date as Unix time; 0: it has none. */
+int64_t http_limits_date(const struct http_limits *limits);
+
 /* What all lines state together; wall_seconds is the Unix time. */
 void http_limits_hint(const struct http_limits *limits, int64_t wall_seconds, struct weir_hint *ret_hint);
 

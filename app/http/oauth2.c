@@ -3,20 +3,25 @@
  * Tokens of an OAuth2 server (RFC 6749): grants client_credentials and refresh_token.
  *
  * The client's secret goes into the header Authorization first, as each server must accept it.  One that answers
- * invalid_client is asked again with the secret in the body, and so each time from then on if that was it.  A refresh
- * token may be good for one use, so the request belongs to nobody who could be cancelled (token.h).
+ * invalid_client is asked again with the secret in the body, and so each time from then on if that was it.
+ *
+ * A refresh token may be good for one use, so the request belongs to nobody who could be cancelled (token.h), and a new
+ * one is in the file before the access token that came with it is used.  One that cannot be written there is kept, and
+ * no token is requested until it is: else the next run would begin with one that is used up.
  *
  * Failures are told apart by what helps: waiting, or another config.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/run.h>
 
 #include "data/buf.h"
 #include "data/json.h"
 #include "data/secret.h"
 #include "http/origin.h"
 #include "http/token_source.h"
+#include "state/kept_file.h"
 
 #define RENEW_PAUSE (10 * WEIR_SEC)
 #define LIMIT       (60 * WEIR_SEC)
@@ -28,6 +33,7 @@ struct oauth2 {
 	struct http_origin origin;
 	char *pair;          /* of id and secret, for the header; NULL: there is no secret */
 	char *refresh_token; /* NULL: that of the config */
+	bool is_unsaved;     /* it belongs into the file, and is not there yet */
 	bool in_body;        /* where the secret is expected */
 };
 
@@ -80,6 +86,15 @@ static void read_status(int status, struct http_token_news *news)
 						: "; check auth.oauth2.token_url");
 }
 
+static void read_wait(const struct http_response *response, struct http_token_news *news)
+{
+	size_t n = strlen(news->why);
+	news->retry_after = response->hint.retry_after;
+	if (news->retry_after)
+		snprintf(news->why + n, sizeof news->why - n, "; to be asked again in %lld s",
+			 (long long)((news->retry_after + WEIR_SEC - 1) / WEIR_SEC));
+}
+
 /* Seconds, which some servers write as a text. */
 static weir_nsec life_of(const struct json *json)
 {
@@ -124,6 +139,8 @@ void http_oauth2_read(const struct step_http_oauth2 *config, const struct http_r
 	} else {
 		read_status(response->status, news);
 	}
+	if (!good)
+		read_wait(response, news);
 	json_free(json);
 }
 
@@ -195,15 +212,44 @@ static void free_secret(char *text)
 	free(text);
 }
 
-/* Takes it over; secret like the one that it replaces. */
-static void keep_refresh_token(struct oauth2 *self, char *text)
+/* Takes it over; secret like the one that it replaces.  Whether it is there. */
+static bool keep_refresh_token(struct oauth2 *self, char *text)
 {
 	if (!text || secret_add(text, strlen(text))) {
 		free(text);
-		return;
+		return false;
 	}
 	free_secret(self->refresh_token);
 	self->refresh_token = text;
+	return true;
+}
+
+/* Into the file, if it is not there.  A negative code: it still is not. */
+static int save_refresh_token(struct oauth2 *self)
+{
+	const char *path = self->config->refresh_token_file, *slash = strrchr(path, '/');
+	struct kept_file file = {0};
+	struct buf text = {0};
+	if (!self->is_unsaved)
+		return 0;
+	char *folder = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+	int error = folder ? kept_file_init(&file, folder, slash ? slash + 1 : path) : WEIR_ENOMEM;
+	buf_addf(&text, "%s\n", self->refresh_token);
+	if (!error)
+		error = kept_file_write(&file, &text, true);
+	self->is_unsaved = error != 0;
+	kept_file_fini(&file);
+	free(folder);
+	wipe(&text);
+	return error;
+}
+
+static void say_unsaved(const struct oauth2 *self, int error, struct http_token_news *news)
+{
+	free(news->text);
+	*news = (struct http_token_news){.refused = true};
+	snprintf(news->why, sizeof news->why, "cannot write the new refresh token to %.80s: %s; make it writable",
+		 self->config->refresh_token_file, weir_strerror(error));
 }
 
 /* One request and what came of it.  Whether it was refused for the way in which the client shows who it is. */
@@ -218,7 +264,8 @@ static bool ask(struct oauth2 *self, bool in_body, struct http_token_news *ret_n
 	else
 		http_oauth2_read(self->config, &response, &news, said, &refresh_token);
 	http_response_fini(&response);
-	keep_refresh_token(self, refresh_token);
+	if (keep_refresh_token(self, refresh_token))
+		self->is_unsaved = self->config->refresh_token_file;
 	if (!news.text) {
 		char why[sizeof news.why];
 		memcpy(why, news.why, sizeof why);
@@ -229,9 +276,9 @@ static bool ask(struct oauth2 *self, bool in_body, struct http_token_news *ret_n
 	return !strcmp(said, "invalid_client") || (!news.text && response.status == 401);
 }
 
-static void fetch_from_server(void *arg, struct http_token_news *news, weir_nsec deadline)
+/* In the way that the server accepts. */
+static void ask_either_way(struct oauth2 *self, struct http_token_news *news, weir_nsec deadline)
 {
-	struct oauth2 *self = arg;
 	struct http_token_news other;
 	bool in_body = self->in_body || !self->pair;
 	if (!ask(self, in_body, news, deadline) || in_body)
@@ -240,6 +287,31 @@ static void fetch_from_server(void *arg, struct http_token_news *news, weir_nsec
 	self->in_body = other.text;
 	if (other.text)
 		*news = other;
+}
+
+/* What is cancelled on its way would lose the refresh token that comes with it. */
+static void refresh_in_file(struct oauth2 *self, const char *path, struct http_token_news *news, weir_nsec deadline)
+{
+	weir_shield_enter();
+	int error = save_refresh_token(self);
+	if (!error) {
+		keep_refresh_token(self, http_token_read_file(path, deadline));
+		ask_either_way(self, news, deadline);
+		error = save_refresh_token(self);
+	}
+	weir_shield_leave();
+	if (error)
+		say_unsaved(self, error, news);
+}
+
+static void fetch_from_server(void *arg, struct http_token_news *news, weir_nsec deadline)
+{
+	struct oauth2 *self = arg;
+	const char *path = self->config->refresh_token_file;
+	if (path)
+		refresh_in_file(self, path, news, deadline);
+	else
+		ask_either_way(self, news, deadline);
 }
 
 static void close_server(void *arg)

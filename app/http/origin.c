@@ -31,11 +31,11 @@ static const char *take_host(const char *text, struct http_origin *origin, const
 		while (is_host_byte(*end))
 			end++;
 	size_t n = (size_t)(end - from);
-	*ret_why = "the host name has invalid characters";
+	*ret_why = "has a host name with invalid characters";
 	if (bracket && *end != ']')
 		return NULL;
 	if (n == 0 || n >= sizeof origin->host) {
-		*ret_why = n ? "the host name is too long" : *end && *end != '/' ? *ret_why : "no host";
+		*ret_why = n ? "has a host name that is too long" : *end && *end != '/' ? *ret_why : "has no host";
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -99,9 +99,9 @@ const char *http_origin_parse(const char *url, struct http_origin *ret_origin)
 	if (!(rest = take_host(rest, &origin, &why)))
 		return why;
 	if (!(rest = take_port(rest, &origin)))
-		return "the port is not a number from 1 to 65535";
+		return "has a port that is not a number from 1 to 65535";
 	if (*rest && !strchr("/?#", *rest))
-		return "the host name has invalid characters";
+		return "has a host name with invalid characters";
 	write_name(&origin);
 	*ret_origin = origin;
 	return NULL;
@@ -142,12 +142,15 @@ static bool v6_is_public(const uint8_t *a)
 {
 	static const uint8_t zero[12], mapped[12] = {[10] = 0xff, [11] = 0xff};
 	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+	static const uint8_t teredo[4] = {0x20, 0x01}, documentation[4] = {0x20, 0x01, 0x0d, 0xb8};
 	if (!memcmp(a, zero, 12)) /* ::, ::1 and the old IPv4-compatible form */
 		return false;
 	if (!memcmp(a, mapped, 12) || !memcmp(a, nat64, 12))
 		return v4_is_public(v4_within(a + 12));
 	if (a[0] == 0x20 && a[1] == 0x02) /* 6to4 */
 		return v4_is_public(v4_within(a + 2));
+	if (!memcmp(a, teredo, 4) || !memcmp(a, documentation, 4))
+		return false;
 	return (a[0] & 0xe0) ==
 	       0x20; /* 2000::/3 is all that is given out; fc00::/7, fe80::/10, ff00::/8 are not in it */
 }
@@ -174,4 +177,24 @@ bool http_address_text_is_public(const char *text)
 	if (inet_pton(AF_INET, text, &v4) == 1)
 		return v4_is_public(ntohl(v4.s_addr));
 	return inet_pton(AF_INET6, text, &v6) == 1 && v6_is_public(v6.s6_addr);
+}
+
+/* inet_aton() reads what getaddrinfo() and proxies do: 1 to 4 numbers, also octal and hexadecimal. */
+bool http_host_may_be_public(const char *host)
+{
+	static const char own[] = "localhost";
+	char name[sizeof((struct http_origin *)0)->host];
+	size_t n = strlen(host);
+	struct in_addr v4;
+	n -= n && host[n - 1] == '.';
+	if (n >= sizeof name)
+		return false;
+	memcpy(name, host, n);
+	name[n] = '\0';
+	if (inet_aton(name, &v4))
+		return v4_is_public(ntohl(v4.s_addr));
+	if (strchr(name, ':'))
+		return http_address_text_is_public(name);
+	size_t from = n > strlen(own) ? n - strlen(own) : 0;
+	return strcmp(name + from, own) != 0 || (from && name[from - 1] != '.');
 }

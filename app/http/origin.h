@@ -30,4 +30,8 @@ bool http_address_is_public(const struct sockaddr *address);
 /* The same of an address as text ("10.0.0.1", "::1"); false if it is none. */
 bool http_address_text_is_public(const char *text);
 
+/* Whether nothing in the host of an origin says that it is not public: it is no localhost, and no other address,
+ * however that is written (127.1, 0x7f000001).  The addresses of a name are another matter. */
+bool http_host_may_be_public(const char *host);
+
 #endif

@@ -125,7 +125,7 @@ static int read_proxy(const char *text, struct http_proxy *proxy, struct weir_er
 	const char *wrong = http_origin_parse(bare, &proxy->origin);
 	free(bare);
 	if (wrong)
-		return weir_error_set(err, WEIR_EINVAL, "the address of the proxy: %s; expected http://host:port",
+		return weir_error_set(err, WEIR_EINVAL, "the address of the proxy %s; expected http://host:port",
 				      wrong);
 	bool v6 = strchr(proxy->origin.host, ':');
 	const char *behind = v6 ? memchr(host, ']', n) : host;

@@ -14,6 +14,7 @@ bool http_is_redirect(int status);
 struct http_hop {
 	unsigned number;           /* of redirects before it */
 	bool is_again;             /* the one before it was the same, and most likely not done */
+	bool is_fresh;             /* … and the next one is on a new connection */
 	bool is_foreign;           /* the chain has left its first origin */
 	bool is_emptied;           /* it has become a GET without the body */
 	weir_nsec took;            /* all requests before it */

@@ -62,9 +62,10 @@ int step_http_make_headers(struct http_step *step, struct weir_error *err)
 			buf_add_str(&line, config->bearer);
 		error = add_line(step, &line);
 	}
-	if (error == 0 && step_http_has_body(config) && !step_http_content_type(config)) {
+	if (error == 0 && step_http_has_body(config) && !config->multipart.n && !step_http_content_type(config)) {
 		buf_clear(&line);
-		buf_add_str(&line, "Content-Type: application/json");
+		buf_addf(&line, "Content-Type: %s",
+			 step_http_has_form(config) ? "application/x-www-form-urlencoded" : "application/json");
 		error = add_line(step, &line);
 	}
 	if (error == 0 && config->compress_body && step_http_has_body(config)) {
@@ -210,7 +211,7 @@ static int write_varying_headers(const struct http_step *step, const struct step
 				 const struct template_input *input, struct weir_error *err)
 {
 	const struct key_headers *headers = &step->config->headers;
-	x->lines = calloc(step->varying_headers + 1, sizeof(char *));
+	x->lines = calloc(step->varying_headers + 2, sizeof(char *)); /* the key, and the type of parts */
 	if (!x->lines || (step->sends_key && !x->is_of_job && write_key(step, call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
@@ -232,7 +233,7 @@ static int write_varying_headers(const struct http_step *step, const struct step
 static bool body_is_json(const struct http_step *step, const struct exchange *x)
 {
 	const struct key_header *type = step_http_content_type(step->config);
-	if (!type || step->config->json.template)
+	if (!type || step_http_json(step->config))
 		return true;
 	if (template_is_constant(type->value))
 		return step_http_is_json(template_text(type->value));
@@ -247,7 +248,7 @@ static int render(const struct http_step *step, const struct step_call *call, st
 		  const struct template_input *input, const char *job, struct weir_error *err)
 {
 	int error = job ? buf_add_str(&x->url, job) : render_url(step, input, &x->url, err);
-	if (error == 0 && (step->varying_headers || step->sends_key))
+	if (error == 0 && (step->varying_headers || step->sends_key || step->config->multipart.n))
 		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
 	if (error == 0 && body && !job)
@@ -264,7 +265,7 @@ bool step_http_is_nothing(const struct http_step *step, const struct exchange *x
 }
 
 /* All that the item fills. */
-static enum step_verdict fill(const struct http_step *step, struct step_call *call, struct exchange *x)
+static enum step_verdict fill(struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	struct weir_error err = {0};
 	struct json *meta = NULL;
@@ -273,7 +274,12 @@ static enum step_verdict fill(const struct http_step *step, struct step_call *ca
 	int error = find_input(step, call, &input, &meta, &err);
 	if (error == 0)
 		error = render(step, call, x, &input, job, &err);
+	enum step_verdict verdict = error == 0 ? step_http_save_open(step, call, &input, x) : STEP_OK;
+	if (verdict == STEP_OK && error == 0 && !job)
+		verdict = step_http_parts_make(step, call, &input, x);
 	json_free(meta);
+	if (verdict != STEP_OK)
+		return verdict;
 	if (error == 0 && step->config->into &&
 	    (error = json_write_around(input.item, step->config->into, &x->around, &x->place)) == WEIR_EDATA)
 		return step_say(call, STEP_DEAD, "into: the item has no object for %.80s", step->config->into);
@@ -284,7 +290,13 @@ static enum step_verdict fill(const struct http_step *step, struct step_call *ca
 	const char *wrong = step_http_is_nothing(step, x) ? NULL : find_origin(&x->url, &x->origin);
 	if (wrong)
 		return step_say(call, STEP_DEAD, "url: %s", wrong);
-	return step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
+	if (!step_http_may_see_auth(step->config, x->origin.host))
+		return step_say(call, STEP_DEAD, "auth: %.120s is not in auth.hosts, so it gets no credentials",
+				x->origin.host);
+	verdict = step->body && !job ? step_http_body_make(step, call, x) : STEP_OK;
+	if (verdict == STEP_OK && step_http_has_form(step->config) && !job)
+		verdict = step_http_form_encode(call, x);
+	return verdict;
 }
 
 static enum step_verdict pack(const struct http_step *step, struct step_call *call, struct exchange *x)
@@ -304,22 +316,24 @@ static void make_request(const struct http_step *step, struct exchange *x)
 	const struct http_hop *hop = x->hop;
 	const struct buf *body = step->config->compress_body ? &x->packed : &x->body;
 	bool is_emptied = x->is_of_job || (hop && hop->is_emptied);
-	bool has_body = step_http_has_body(step->config) && !is_emptied;
+	bool has_body = step_http_has_body(step->config) && !is_emptied, has_text = has_body && !x->parts;
 	x->request = (struct http_request){
 		.method = is_emptied ? "GET" : methods[step->config->method],
 		.url = hop ? hop->url : x->url.data,
 		.origin = hop ? &hop->origin : &x->origin,
 		.headers = (const char *const *)x->lines,
 		.header_count = x->line_count,
-		.body = has_body ? (body->data ? body->data : "") : NULL,
-		.body_bytes = has_body ? body->len : 0,
+		.body = has_text ? (body->data ? body->data : "") : NULL,
+		.body_bytes = has_text ? body->len : 0,
+		.source = has_body && x->parts ? http_multipart_source(x->parts) : NULL,
+		.sink = x->saving.file ? &x->saving.sink : NULL,
 		.is_foreign = hop && hop->is_foreign,
 		.is_emptied = is_emptied,
-		.is_fresh = hop && hop->is_again,
+		.is_fresh = hop && hop->is_fresh,
 	};
 }
 
-enum step_verdict step_http_prepare(const struct http_step *step, struct step_call *call, struct exchange *x)
+enum step_verdict step_http_prepare(struct http_step *step, struct step_call *call, struct exchange *x)
 {
 	x->is_of_job = step_http_job(call);
 	enum step_verdict verdict = fill(step, call, x);

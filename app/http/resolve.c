@@ -87,7 +87,7 @@ static int look_up(void *arg)
 		add_localhost(found);
 	if (!found->text[0]) {
 		found->failure = HTTP_NOT_ALLOWED;
-		snprintf(found->text, sizeof found->text, "the host has a private address; --allow-private permits it");
+		snprintf(found->text, sizeof found->text, "%s", HTTP_PRIVATE);
 	}
 	return 0;
 }

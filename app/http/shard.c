@@ -7,8 +7,9 @@
  *     transfer ---------------- shard ---------------------------------- epoll descriptor --> the driver fiber
  *
  * A shard is filled up to SHARD_TRANSFERS, then the next is made: libcurl walks the connections to a host for each
- * request.  TLS sessions are shared by all.  Names are resolved elsewhere and handed over, so libcurl's own resolver,
- * which starts a thread per lookup, never runs.
+ * request, and, where they share one (HTTP/2), all requests of a connection for each of its events.  TLS sessions are
+ * shared by all.  Names are resolved elsewhere and handed over, so libcurl's own resolver, which starts a thread per
+ * lookup, never runs.
  *
  * Sockets stay registered in epoll when libcurl loses interest in them and gains it again, which it does for every
  * request; only what it has no interest in and is ready all the same (a server closed an idle connection) is taken
@@ -29,7 +30,8 @@
 #include "data/array.h"
 
 #define SHARD_TRANSFERS 150
-#define EVENT_ROUNDS    8 /* batches of events before the other fibers have their turn */
+#define SHARD_STREAMS   100 /* so many requests at once a connection of HTTP/2 usually takes */
+#define EVENT_ROUNDS    8   /* batches of events before the other fibers have their turn */
 
 static struct http_watch *watch_of(struct http_transfers *all, int fd)
 {
@@ -95,7 +97,8 @@ static int make_shard(struct http_transfers *all, struct http_shard **ret_shard)
 	curl_multi_setopt(shard->multi, CURLMOPT_SOCKETDATA, shard);
 	curl_multi_setopt(shard->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard);
-	curl_multi_setopt(shard->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	bool shares = all->opts->version != HTTP_VERSION_1_1;
+	curl_multi_setopt(shard->multi, CURLMOPT_PIPELINING, shares ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
 	curl_multi_setopt(shard->multi, CURLMOPT_MAXCONNECTS, (long)SHARD_TRANSFERS);
 	shards[all->shard_count++] = shard;
 	*ret_shard = shard;
@@ -105,7 +108,8 @@ static int make_shard(struct http_transfers *all, struct http_shard **ret_shard)
 int http_shard_pick(struct http_transfers *all, struct http_shard **ret_shard)
 {
 	struct http_shard *last = all->shard_count ? all->shards[all->shard_count - 1] : NULL;
-	if (!last || last->transfers >= SHARD_TRANSFERS)
+	unsigned most = all->opts->version == HTTP_VERSION_1_1 ? SHARD_TRANSFERS : SHARD_STREAMS;
+	if (!last || last->transfers >= most)
 		return make_shard(all, ret_shard);
 	*ret_shard = last;
 	return 0;
@@ -122,17 +126,21 @@ int http_socket_close(void *arg, curl_socket_t fd)
 
 /* ---- running ---- */
 
+void http_shard_run(struct http_shard *shard)
+{
+	int running;
+	shard->due = WEIR_FOREVER;
+	shard->touched = true;
+	curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
 static void run_timers(struct http_transfers *all)
 {
 	weir_nsec now = weir_now();
-	int running;
 	for (size_t i = 0; i < all->shard_count; i++) {
 		struct http_shard *shard = all->shards[i];
-		if (shard->due == WEIR_FOREVER || shard->due > now)
-			continue;
-		shard->due = WEIR_FOREVER;
-		shard->touched = true;
-		curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		if (shard->due != WEIR_FOREVER && shard->due <= now)
+			http_shard_run(shard);
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What shard.c, transfer.c, head.c, failure.c and transfers.c share: the only files that know libcurl, but for those
- * that take URLs and dates apart with it. */
+/* What shard.c, transfer.c, handle.c, head.c, failure.c and transfers.c share: the only files that know libcurl, but
+ * for those that take URLs and dates apart with it. */
 #ifndef HTTP_SHARD_H
 #define HTTP_SHARD_H
 
@@ -42,21 +42,23 @@ struct transfer {
 	bool posts;
 
 	struct http_response *response; /* NULL: idle */
+	const struct http_request *request;
+	struct http_flow *flow;
 	weir_nsec started;
 	enum http_failure failure; /* found by a callback */
 	const char *detail;
 	size_t header_bytes;
-	size_t room;    /* of the body */
+	size_t room;    /* of response->body */
+	size_t taken;   /* of the body, as it came */
 	int64_t length; /* Content-Length; -1: none */
 	bool chunked, head, public_only, certified;
 	bool fresh, alone, offers_2; /* what libcurl was told last */
 	enum http_again again;
-	bool was_sent;                    /* the request, or it is about to be: there is a connection to the host */
 	const struct http_origin *origin; /* of the request; borrowed as long as the response */
 	const struct http_proxy *proxy;   /* what libcurl was told last */
 	bool framed;                      /* by HTTP/2, in which no body ends unnoticed */
 	bool has_head;                    /* the header of the answer is complete */
-	struct http_limits limits;
+	struct http_limits *limits;       /* of the answer that is coming; NULL: none is */
 	struct buf location;
 	struct buf telling; /* header lines that explain a failure, each with a "\n" */
 	int socket_errno;
@@ -82,6 +84,9 @@ struct http_transfers {
 /* The shard for a new transfer.  WEIR_ENOMEM. */
 int http_shard_pick(struct http_transfers *all, struct http_shard **ret_shard);
 
+/* What has been added to the shard, and its timers that are due. */
+void http_shard_run(struct http_shard *shard);
+
 /* Timers and events that are due; frees what shards are made of, when there are no transfers any more. */
 void http_shards_run(struct http_transfers *all);
 void http_shards_free(struct http_transfers *all);
@@ -95,6 +100,10 @@ static inline void http_transfer_refuse(struct transfer *self, enum http_failure
 	self->failure = failure;
 	self->detail = detail;
 }
+
+/* Tells libcurl what all requests of a transfer have in common; and what this one wants.  WEIR_ENOMEM. */
+void http_handle_init(struct transfer *self);
+int http_handle_set(struct transfer *self, const struct http_request *request, const struct http_route *route);
 
 /* CURLOPT_HEADERFUNCTION, with the transfer as its argument. */
 size_t http_head_line(char *line, size_t one, size_t n, void *arg);

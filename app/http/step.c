@@ -18,6 +18,9 @@
 
 /* ---- opening ---- */
 
+static const enum http_version versions[] = {
+	[STEP_HTTP_1_1] = HTTP_VERSION_1_1, [STEP_HTTP_2] = HTTP_VERSION_2, [STEP_HTTP_AUTO] = HTTP_VERSION_AUTO};
+
 static int open_client(struct http_step *step, const struct step_env *env, struct weir_error *err)
 {
 	const struct step_http_config *config = step->config;
@@ -34,7 +37,7 @@ static int open_client(struct http_step *step, const struct step_env *env, struc
 		.timeout = config->timeout,
 		.connect_timeout = config->timeout_connect,
 		.silence_timeout = config->timeout_first_byte,
-		.http2 = config->http == STEP_HTTP_2,
+		.version = versions[config->http],
 		.tls = tls,
 		.proxies = step->proxies,
 		.body_bytes = (size_t)config->max_body,
@@ -72,12 +75,9 @@ static void http_close(struct step *handle)
 static bool http_reads_meta(const void *arg)
 {
 	const struct step_http_config *config = arg;
-	const struct template *body = step_http_body(config);
-	bool reads = template_has_meta(config->url) || (body && template_has_meta(body)) ||
-		     (config->json.program && jq_reads_meta(config->json.program)) || step_http_rules_read_meta(config);
-	for (size_t i = 0; i < config->headers.n; i++)
-		reads = reads || template_has_meta(config->headers.headers[i].value);
-	return reads;
+	const char *program = step_http_program(config);
+	return step_http_some_template(config, template_has_meta) || (program && jq_reads_meta(program)) ||
+	       step_http_rules_read_meta(config);
 }
 
 static bool http_forgets(const void *config)
@@ -85,15 +85,18 @@ static bool http_forgets(const void *config)
 	return !((const struct step_http_config *)config)->memo;
 }
 
+static bool varies(const struct template *template)
+{
+	return !template_is_constant(template);
+}
+
 static void find_needs(struct http_step *step)
 {
 	const struct step_http_config *config = step->config;
-	const struct template *body = step_http_body(config);
 	for (size_t i = 0; i < config->headers.n; i++)
-		step->varying_headers += !template_is_constant(config->headers.headers[i].value);
+		step->varying_headers += varies(config->headers.headers[i].value);
 	step->needs_meta = http_reads_meta(config);
-	step->needs_item = !template_is_constant(config->url) || (body && !template_is_constant(body)) ||
-			   step->varying_headers || config->into;
+	step->needs_item = step_http_some_template(config, varies) || config->into;
 }
 
 static int http_open(const void *arg, const struct step_env *env, struct step **ret_step, struct weir_error *err)
@@ -168,16 +171,22 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	verdict = step_http_authorize(step, call, x);
 	if (verdict != STEP_OK)
 		return verdict;
+	value_forget(call->input); /* the answer may take long */
 	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
 	measure(step, x, error);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
 		return verdict;
+	enum step_verdict moved = step_http_parts_check(call, x, error);
+	if (moved == STEP_OK && verdict == STEP_OK)
+		moved = step_http_save(step, call, x, &error);
 	step_http_leave(call, x, error);
 	if (call->explain) { /* the judge takes the body of a good answer */
 		step_http_explain(step, call, x);
 		x->explained = true;
 	}
+	if (moved != STEP_OK)
+		return moved == STEP_CANCELED ? moved : step_http_excuse(call, moved);
 	if (error == WEIR_ECANCELED)
 		return STEP_CANCELED;
 	if (error == WEIR_ETIMEDOUT)
@@ -234,9 +243,11 @@ static enum step_verdict http_run(struct step *handle, struct step_call *call)
 		verdict = put_into(call, &x);
 	if (verdict == STEP_OK && !nothing && step->tells_meta)
 		verdict = put_meta(call, &x);
+	step_http_save_close(call, &x, verdict);
 	for (size_t i = 0; i < x.line_count; i++)
 		free(x.lines[i]);
 	free(x.lines);
+	http_multipart_free(x.parts);
 	buf_fini(&x.url);
 	buf_fini(&x.body);
 	buf_fini(&x.packed);
@@ -256,25 +267,39 @@ static void http_figures(const struct step *handle, struct buf *json)
 	json_put_uint(json, "http_waiting", figures.waiting);
 }
 
+static const char *http_full(const struct step *handle)
+{
+	const struct http_step *step = (const struct http_step *)handle;
+	return step->full_count ? step->full : NULL;
+}
+
 /* To wait for all connections, and to look up a host; to fetch a token; for programs. */
 static unsigned http_held(const void *arg)
 {
 	const struct step_http_config *config = arg;
 	bool asks = config->poll_done || config->poll_failed;
-	unsigned fetches = config->oauth2.token_url || config->exec.n ? 5 : 0;
-	unsigned programs = (unsigned)(config->when.n != 0) + (config->json.program != NULL) + asks;
+	unsigned fetches = config->oauth2.token_url || config->exec.n || config->aws.exec.n ? 5 : 0;
+	unsigned programs = (unsigned)(config->when.n != 0) + (step_http_program(config) != NULL) + asks;
 	return 5 + fetches + programs * jq_client_held(1);
+}
+
+/* Of the connection; of a file that is sent; of one that is written, and of its folder. */
+static unsigned http_descriptors(const void *arg)
+{
+	const struct step_http_config *config = arg;
+	return 1u + (config->multipart.n ? 1u : 0u) + (config->save.path.template ? 2u : 0u);
 }
 
 static const struct step_ops http_ops = {
 	.open = http_open,
 	.run = http_run,
 	.figures = http_figures,
+	.full = http_full,
 	.close = http_close,
 	.held = http_held,
 	.reads_meta = http_reads_meta,
 	.forgets = http_forgets,
-	.descriptors = 1,
+	.descriptors = http_descriptors,
 	.upstream = http_upstream,
 };
 

@@ -13,9 +13,11 @@
 #include <weir/event.h>
 #include <weir/group.h>
 
-#define SHORT_PAUSE WEIR_SEC
-#define LONG_PAUSE  (30 * WEIR_SEC)
-#define MARGIN_MOST (30 * WEIR_SEC)
+#define SHORT_PAUSE  WEIR_SEC
+#define LONG_PAUSE   (30 * WEIR_SEC)
+#define ASKED_MOST   (3600 * WEIR_SEC)
+#define MARGIN_MOST  (30 * WEIR_SEC)
+#define LATER_WITHIN (5 * WEIR_SEC)
 
 enum { OLD_MOST = 4 };
 
@@ -24,10 +26,11 @@ struct http_token {
 	struct weir_group *group;
 	struct weir_event *wanted, *told; /* a fetch is to begin; it has ended */
 	bool fetching;
-	char *text; /* NULL: none yet */
-	uint64_t number;
+	char *text;                  /* NULL: none yet */
+	uint64_t number, accepted;   /* of it, and of that which was accepted last */
 	weir_nsec renew_at, expires; /* of it; WEIR_FOREVER: not by itself */
 	weir_nsec quiet_until;       /* … it is not renewed because it was refused */
+	bool is_put_off;             /* it expires because it was refused in that time */
 	unsigned failures;           /* fetches in a row */
 	weir_nsec pause_until;       /* … since when none is begun */
 	bool refused;
@@ -52,12 +55,17 @@ static void forget(char *text)
 	free(text);
 }
 
-static void fail(struct http_token *token, bool refused, const char *why)
+static weir_nsec lesser(weir_nsec a, weir_nsec b)
+{
+	return a < b ? a : b;
+}
+
+static void fail(struct http_token *token, bool refused, const char *why, weir_nsec asked_for)
 {
 	unsigned doubled = token->failures < 5 ? token->failures : 5;
-	weir_nsec pause = SHORT_PAUSE << doubled;
+	weir_nsec pause = lesser(SHORT_PAUSE << doubled, LONG_PAUSE), asked = lesser(asked_for, ASKED_MOST);
 	token->failures++;
-	token->pause_until = weir_now() + (pause < LONG_PAUSE ? pause : LONG_PAUSE);
+	token->pause_until = weir_now() + (asked > pause ? asked : pause);
 	token->refused = refused;
 	snprintf(token->why, sizeof token->why, "%s", why);
 	secret_hide_text(token->why);
@@ -74,7 +82,7 @@ static bool is_text(const char *text)
 
 static void adopt(struct http_token *token, const struct http_token_news *news, weir_nsec asked)
 {
-	weir_nsec margin = news->life / 10 < MARGIN_MOST ? news->life / 10 : MARGIN_MOST;
+	weir_nsec margin = lesser(news->life / 10, MARGIN_MOST);
 	bool same = token->text && !strcmp(token->text, news->text);
 	token->failures = 0;
 	token->pause_until = 0;
@@ -95,18 +103,21 @@ static void fetch(struct http_token *token)
 {
 	struct http_token_news news = {0};
 	weir_nsec asked = weir_now();
+	if (token->is_put_off)
+		token->quiet_until = asked + token->source.pause;
+	token->is_put_off = false;
 	token->source.fetch(token->source.arg, &news, weir_after(token->source.limit));
 	if (news.text && !is_text(news.text)) {
-		fail(token, true,
-		     news.text[0] ? "the token has a character that cannot be sent" : "the token is empty");
+		fail(token, true, news.text[0] ? "the token has a character that cannot be sent" : "the token is empty",
+		     0);
 		free(news.text);
 	} else if (news.text && secret_add(news.text, strlen(news.text))) {
-		fail(token, false, "out of memory");
+		fail(token, false, "out of memory", 0);
 		free(news.text);
 	} else if (news.text) {
 		adopt(token, &news, asked);
 	} else {
-		fail(token, news.refused, news.why);
+		fail(token, news.refused, news.why, news.retry_after);
 	}
 	token->fetching = false;
 	weir_event_set(token->told);
@@ -157,19 +168,40 @@ int http_token_get(struct http_token *token, const char **ret_text, uint64_t *re
 	}
 }
 
-bool http_token_renew(struct http_token *token, uint64_t number, weir_nsec deadline)
+void http_token_accepted(struct http_token *token, uint64_t number)
+{
+	token->accepted = number;
+}
+
+/* The token is asked for again when the pause has passed, once for all that wait for it.  Until then it is used: it may
+ * be good for others. */
+static enum http_renewal put_off(struct http_token *token, uint64_t number, weir_nsec *ret_after)
+{
+	weir_nsec now = weir_now(), until = token->quiet_until > now ? token->quiet_until : now + LATER_WITHIN;
+	if (token->accepted != number)
+		return HTTP_TOKEN_STAYS;
+	if (is_before(until, token->expires))
+		token->expires = until;
+	token->is_put_off = true;
+	*ret_after = until - now;
+	return HTTP_TOKEN_LATER;
+}
+
+enum http_renewal http_token_renew(struct http_token *token, uint64_t number, weir_nsec *ret_after, weir_nsec deadline)
 {
 	if (number == token->number && !token->fetching) {
 		if (weir_now() < token->quiet_until)
-			return false;
+			return put_off(token, number, ret_after);
 		token->quiet_until = weir_now() + token->source.pause;
 		want(token);
 	}
 	if (number == token->number && token->fetching && weir_event_wait(token->told, deadline))
-		return false;
-	if (number == token->number && token->failures)
+		return HTTP_TOKEN_STAYS;
+	if (number == token->number && !token->failures)
+		return put_off(token, number, ret_after);
+	if (number == token->number)
 		token->expires = 0;
-	return number != token->number || token->failures;
+	return HTTP_TOKEN_RENEWED;
 }
 
 /* ---- life ---- */

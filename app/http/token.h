@@ -5,8 +5,11 @@
  * nothing.  While a new one is fetched, an old one that is still valid is used.
  *
  * Where it comes from is the source's: a file, a program, an OAuth2 server.  A fetch that has failed is repeated after
- * a pause of 1 s, doubled each time, up to 30 s; who asks meanwhile is answered the same.  Calls belong on fibers of
- * one loop.
+ * a pause of 1 s, doubled each time, up to 30 s, or of what the source asks for if that is longer (an hour at most);
+ * who asks meanwhile is answered the same.  Calls belong on fibers of one loop.
+ *
+ * That a token is refused has two reasons: it is no longer valid, or it may not do what was asked for.  One that was
+ * accepted before may be an old one, so what was refused waits where no other one can be had at once.
  */
 #ifndef HTTP_TOKEN_H
 #define HTTP_TOKEN_H
@@ -20,7 +23,8 @@ struct http_token_news {
 	char *text;     /* malloc'ed, taken over; NULL: there is none */
 	weir_nsec life; /* of it from the begin of the fetch; 0: not known */
 	bool refused;   /* there is none, and will be none before somebody does something; else it may be there soon */
-	char why[200];  /* there is none: one line */
+	weir_nsec retry_after; /* there is none: when to ask again, at the earliest; 0: that was not said */
+	char why[200];         /* there is none: one line */
 };
 
 struct http_token_source {
@@ -48,9 +52,17 @@ struct http_token_lack {
 int http_token_get(struct http_token *token, const char **ret_text, uint64_t *ret_number,
 		   struct http_token_lack *ret_lack, weir_nsec deadline);
 
-/* The token with that number was refused: gets another one.  Whether there is one, or none at all: then what was sent
- * with the old one is worth sending again, as soon as http_token_get() gives one.  Suspends; false, too, if it is
- * cancelled. */
-bool http_token_renew(struct http_token *token, uint64_t number, weir_nsec deadline);
+/* The token with that number was accepted. */
+void http_token_accepted(struct http_token *token, uint64_t number);
+
+enum http_renewal {
+	HTTP_TOKEN_STAYS,   /* there is no other one: that it is refused is the answer */
+	HTTP_TOKEN_RENEWED, /* there is another one, or none at all: what was sent is worth sending again, as soon as
+			     * http_token_get() gives one */
+	HTTP_TOKEN_LATER,   /* the same, but not before *ret_after has passed */
+};
+
+/* The token with that number was refused: gets another one.  Suspends; HTTP_TOKEN_STAYS, too, if it is cancelled. */
+enum http_renewal http_token_renew(struct http_token *token, uint64_t number, weir_nsec *ret_after, weir_nsec deadline);
 
 #endif

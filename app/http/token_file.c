@@ -37,19 +37,25 @@ static char *text_of(struct buf *text)
 	return text->len && strlen(text->data) == text->len ? strdup(text->data) : NULL;
 }
 
-static void read_again(struct token_file *file, weir_nsec deadline)
+char *http_token_read_file(const char *path, weir_nsec deadline)
 {
-	struct reading reading = {.path = file->path};
+	struct reading reading = {.path = path};
 	int error = weir_offload(read_file, &reading, deadline);
 	char *text = error ? NULL : text_of(&reading.text);
-	if (text) {
-		explicit_bzero(file->last, strlen(file->last));
-		free(file->last);
-		file->last = text;
-	}
 	if (reading.text.data)
 		explicit_bzero(reading.text.data, reading.text.room);
 	buf_fini(&reading.text);
+	return text;
+}
+
+static void read_again(struct token_file *file, weir_nsec deadline)
+{
+	char *text = http_token_read_file(file->path, deadline);
+	if (!text)
+		return;
+	explicit_bzero(file->last, strlen(file->last));
+	free(file->last);
+	file->last = text;
 }
 
 static void fetch_from_file(void *arg, struct http_token_news *news, weir_nsec deadline)

@@ -11,8 +11,15 @@
  * read before.  WEIR_ENOMEM. */
 int http_token_of_file(const char *path, const char *first, struct http_token_source *ret_source);
 
-/* exec.c: a program with its arguments; life of what it prints, 0: not known.  WEIR_ENOMEM. */
-int http_token_of_program(const struct key_strings *exec, weir_nsec life, struct http_token_source *ret_source);
+/* What stands in such a file, without the line's end after it, malloc'ed; NULL: nothing, or it cannot be read.  Read
+ * on a thread. */
+char *http_token_read_file(const char *path, weir_nsec deadline);
+
+/* exec.c: a program with its arguments; life of what it prints, 0: not known; read: what is in its output, NULL: the
+ * token is its first line.  WEIR_ENOMEM. */
+int http_token_of_program(const struct key_strings *exec, weir_nsec life,
+			  void (*read)(const char *output, size_t n, struct http_token_news *news),
+			  struct http_token_source *ret_source);
 
 /* oauth2.c: the token endpoint of an OAuth2 server.  client: its time limits and certificates.  Errors of
  * http_client_new(). */

@@ -12,18 +12,23 @@
 
 struct http_transfers;
 struct http_proxy;
+struct http_flow;
 
 struct http_transfer {
 	TAILQ_ENTRY(http_transfer) same_host, idle; /* the owner's lists */
 	void *host;                                 /* the owner's: whom it spoke to last */
 	void *job;                                  /* the owner's: what it carries; NULL: idle */
+	bool sent;   /* its request, or it is about to be: there is a connection to the host */
+	bool shares; /* that connection speaks HTTP/2 */
 	bool closed; /* when it is idle: its connection did not survive its last request */
 };
 TAILQ_HEAD(http_transfer_list, http_transfer);
 
 /* What the owner is told, from inside http_transfers_run(). */
 struct http_transfer_events {
-	void (*heard)(struct http_transfer *transfer); /* it is connected, or bytes came */
+	void (*heard)(struct http_transfer *transfer);   /* it is connected, or bytes came */
+	void (*moved)(struct http_transfer *transfer);   /* bytes of the request go out */
+	void (*stalled)(struct http_transfer *transfer); /* it waits, as its flow says, for http_transfer_resume() */
 	/* The answer is whole or has failed; the response was filled, the transfer is idle. */
 	void (*done)(struct http_transfer *transfer, struct http_response *response);
 };
@@ -47,6 +52,9 @@ void http_transfers_figures(const struct http_transfers *transfers, struct http_
 /* A new idle one.  WEIR_ENOMEM, WEIR_EMFILE. */
 int http_transfer_new(struct http_transfers *transfers, struct http_transfer **ret_transfer);
 
+/* Whether their requests, if they are for the same host, can be on the same connection of HTTP/2. */
+bool http_transfer_is_beside(const struct http_transfer *a, const struct http_transfer *b);
+
 /* How a request gets to its host.  All borrowed. */
 struct http_route {
 	const struct http_origin *dialled; /* what is connected to: the proxy, or the request's origin */
@@ -57,13 +65,20 @@ struct http_route {
 	bool offers_2;                     /* HTTP/2, or only 1.1 */
 };
 
-/* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route and the response.
- * WEIR_ENOMEM. */
+/* Begins a request, which is borrowed until done() or http_transfer_stop(), as are its route, its flow and the
+ * response.  WEIR_ENOMEM. */
 int http_transfer_start(struct http_transfer *transfer, const struct http_request *request,
-			const struct http_route *route, struct http_response *response);
+			const struct http_route *route, struct http_flow *flow, struct http_response *response);
 
-/* Ends the request and its connection, without done(); the response is filled with what had come, and with the given
- * failure. */
+/* Lets one that has stalled go on, after its flow was served. */
+void http_transfer_resume(struct http_transfer *transfer);
+
+/* Sends the request that was begun, if there is a connection for it; else one is being opened.  May call heard() for
+ * any transfer. */
+void http_transfer_push(struct http_transfer *transfer);
+
+/* Ends the request, and its connection if no other is on it, without done(); the response is filled with what had come,
+ * and with the given failure. */
 void http_transfer_stop(struct http_transfer *transfer, enum http_failure failure, const char *detail);
 
 #endif

@@ -269,7 +269,8 @@ enum step_verdict jq_client_run(struct jq_client *client, struct step_call *call
 	struct weir_error err;
 	char *answer;
 	size_t n;
-	err.text[0] = 0; /* the rest of it is not looked at */
+	err.text[0] = 0;     /* the rest of it is not looked at */
+	value_forget(input); /* it may wait long for its turn */
 	int code = write_request(client, call, input, &room, &line);
 	if (!code && line.len > LINE_MOST) {
 		buf_fini(&room);

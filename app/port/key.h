@@ -21,6 +21,8 @@ enum key_type {               /* written as            field in the config struc
 			     is a jq program               struct key_json */
 		KEY_URL,  /* http(s) URL, with ${.path}; must start with http:// or https:// unless a hole is the whole
 			     value                 struct template * (TEMPLATE_URL) */
+		KEY_PATH, /* path of a file for each item, with ${.path}; relative to the config file
+						struct key_path */
 		KEY_PATH_IN,   /* path of a file that must exist and be readable; relative to the config file
 							char *, made absolute or relative to the working directory */
 		KEY_PATH_OUT,  /* path whose folder must exist            char * */
@@ -75,6 +77,11 @@ struct key_times {
 		weir_nsec time;
 	} * times;
 	size_t n;
+};
+
+struct key_path {
+	struct template *template; /* TEMPLATE_PATH, from the working directory; NULL if absent */
+	size_t added;              /* of what it makes: so many bytes, at the beginning, were not written */
 };
 
 struct key_json {

@@ -103,6 +103,8 @@ struct step_ops {
 	/* Short figures for the progress line and status, such as connections; may be NULL.  Appends members to a JSON
 	 * object that is being written (data/json_writer.h). */
 	void (*figures)(const struct step *step, struct buf *json);
+	/* The file for which a run waits until its disk has room; NULL: none does.  NULL: it writes no files. */
+	const char *(*full)(const struct step *step);
 	void (*close)(struct step *step); /* no run is under way; may suspend, shielded */
 
 	/* NULL: its runs call no upstream.  Else the name of the one that this call will call, once, by what it is made
@@ -114,8 +116,9 @@ struct step_ops {
 	bool (*forgets)(const void *config);
 	bool (*reads_meta)(const void *config); /* whether it reads value->meta of its input; NULL: no */
 	unsigned (*held)(const void *config);   /* descriptors that it needs whatever is under way; NULL: none */
-	unsigned descriptors; /* open at once, at most, for each run under way: where they are few, concurrency is less
-			       */
+	/* Those that are open at once, at most, for each run under way: where they are few, concurrency is less.  NULL:
+	 * none. */
+	unsigned (*descriptors)(const void *config);
 };
 
 #endif

@@ -12,19 +12,16 @@
 #include <strings.h>
 
 #include "data/json.h"
+#include "data/secret.h"
 #include "spec/spec.h"
 
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789abcdefghijklmnopqrstuvwxyz"
 
 static bool is_secret(const struct key *key, const struct spec_node *node)
 {
-	static const char *const names[] = {"authorization", "cookie",  "token", "secret",
-					    "password",      "api-key", "apikey"};
 	const char *address = key->type == KEY_STRING ? strstr(node->text, "://") : NULL;
-	bool found = (key->flags & KEY_SECRET) || (address && strchr(address, '@')); /* of a proxy, with a password */
-	for (size_t i = 0; key->type == KEY_HEADERS && !found && i < sizeof names / sizeof *names; i++)
-		found = strcasestr(node->key, names[i]);
-	return found;
+	return (key->flags & KEY_SECRET) || (address && strchr(address, '@')) || /* of a proxy, with a password */
+	       (key->type == KEY_HEADERS && secret_is_name(node->key));
 }
 
 bool spec_is_literal_secret(const struct key *key, const struct spec_node *node)
@@ -105,13 +102,14 @@ void spec_doubt(struct spec_load *load, const struct key *key, const struct spec
 {
 	const char *name = key->type == KEY_HEADERS ? node->key : key->name;
 	bool secret = is_secret(key, node);
-	bool is_template =
-		key->type == KEY_URL || key->type == KEY_TEMPLATE || key->type == KEY_HEADERS || key->type == KEY_JSON;
+	bool is_template = key->type == KEY_URL || key->type == KEY_TEMPLATE || key->type == KEY_HEADERS ||
+			   key->type == KEY_JSON || key->type == KEY_PATH;
 	struct foreign found;
 	if ((is_template || secret) && find_foreign(key, node->text, secret, &found))
 		spec_warn(load, node->line, node->column,
-			  "%s has \"%.*s\", which is sent as it stands; did you mean ${%s%.*s}?", name,
-			  (int)found.text_n, found.text, secret ? "env:" : ".", (int)found.name_n, found.name);
+			  "%s has \"%.*s\", which is %s as it stands; did you mean ${%s%.*s}?", name, (int)found.text_n,
+			  found.text, key->type == KEY_PATH ? "used" : "sent", secret ? "env:" : ".", (int)found.name_n,
+			  found.name);
 	else if (spec_is_literal_secret(key, node))
 		spec_warn(load, node->line, node->column,
 			  "%s is a secret in plain text; take it from ${env:NAME} or ${file:PATH}", name);

@@ -124,8 +124,8 @@ static int add_reference(struct spec_load *load, const struct spec_node *node, c
 
 int spec_expand(struct spec_load *load, const struct key *key, const struct spec_node *node, char **ret_text)
 {
-	bool template =
-		key->type == KEY_TEMPLATE || key->type == KEY_JSON || key->type == KEY_URL || key->type == KEY_HEADERS;
+	bool template = key->type == KEY_TEMPLATE || key->type == KEY_JSON || key->type == KEY_URL ||
+			key->type == KEY_HEADERS || key->type == KEY_PATH;
 	struct buf out = {0};
 	int code = 0;
 	buf_add_str(&out, "");

@@ -23,6 +23,7 @@ static const char *const type_words[] = {
 	[KEY_TEMPLATE] = "text, which may contain ${.path}",
 	[KEY_JSON] = "a map or a list, whose texts may contain ${.path}, or a jq program",
 	[KEY_URL] = "a URL that begins with http:// or https:// and may contain ${.path}",
+	[KEY_PATH] = "the path of a file, which may contain ${.path}",
 	[KEY_PATH_IN] = "the path of a readable file",
 	[KEY_PATH_OUT] = "a path in a folder that exists",
 	[KEY_JQ] = "a jq program, in quotes if it begins with a bracket",

@@ -217,6 +217,9 @@ void spec_release(const struct key *keys, void *config)
 		case KEY_URL:
 			template_free(*(struct template **)field);
 			break;
+		case KEY_PATH:
+			template_free(((struct key_path *)field)->template);
+			break;
 		case KEY_WAIT:
 			free(((struct key_wait *)field)->program);
 			break;

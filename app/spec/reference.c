@@ -20,6 +20,7 @@ static const char *const type_words[] = {
 	[KEY_TEMPLATE] = "text, `${.path}`",
 	[KEY_JSON] = "map or list, texts with `${.path}`; or jq program",
 	[KEY_URL] = "URL, `${.path}`",
+	[KEY_PATH] = "path of a file, `${.path}`",
 	[KEY_PATH_IN] = "path of a readable file",
 	[KEY_PATH_OUT] = "path in an existing folder",
 	[KEY_JQ] = "jq program",

@@ -236,6 +236,27 @@ static int read_url(struct spec_load *load, const struct key *key, const struct 
 	return is_url(*field) ? 0 : fail_value(load, key, node, NULL);
 }
 
+/* From the config's folder, in which "${" is no hole. */
+static int read_path(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
+		     struct key_path *path)
+{
+	size_t n = strlen(text);
+	struct buf full = {0};
+	if (!n || text[n - 1] == '/')
+		return fail_value(load, key, node, NULL);
+	if (text[0] != '/' && load->folder[0] && strcmp(load->folder, ".") != 0) {
+		for (const char *c = load->folder; *c; c++)
+			buf_addf(&full, strncmp(c, "${", 2) == 0 ? "$%c" : "%c", *c);
+		buf_add_char(&full, '/');
+		path->added = strlen(load->folder) + 1;
+	}
+	buf_add_str(&full, text);
+	int code =
+		full.failed ? spec_fail_memory(load) : compile(load, node, full.data, TEMPLATE_PATH, &path->template);
+	buf_fini(&full);
+	return code;
+}
+
 static int read_program(struct spec_load *load, const char *text, bool inner, const struct spec_node *node,
 			char **field)
 {
@@ -263,6 +284,8 @@ static int read_text(struct spec_load *load, const struct key *key, const struct
 		return compile(load, node, text, 0, field);
 	case KEY_URL:
 		return read_url(load, key, node, text, field);
+	case KEY_PATH:
+		return read_path(load, key, node, text, field);
 	case KEY_PATH_IN:
 		return read_path_in(load, key, node, text, field);
 	case KEY_PATH_OUT:

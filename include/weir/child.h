@@ -40,7 +40,7 @@ struct weir_child_options {
 	const char *const *argv; /* NULL-terminated; argv[0] is a path, not searched for */
 	const char *const *envp; /* NULL-terminated; NULL: empty environment */
 	unsigned processes;      /* 0: 1 */
-	unsigned batch;          /* most lines under way to one child; 0: 64 */
+	unsigned batch;          /* most lines under way to one child; 0: 256 */
 	unsigned flags;          /* enum weir_child_flags */
 	const char *preamble; /* sent to each child before its first line, as it is, without an answer; NULL: nothing.
 			       * For what must not be seen in argv. */

@@ -27,7 +27,7 @@ static int copy_options(const struct weir_child_options *opts, struct weir_child
 	copy.argv = weir__strings_copy(opts->argv);
 	copy.envp = opts->envp ? weir__strings_copy(opts->envp) : NULL;
 	if (!copy.batch)
-		copy.batch = 64;
+		copy.batch = 256;
 	if (!copy.answer_bytes)
 		copy.answer_bytes = (size_t)16 << 20;
 	if (!copy.start_limit && copy.time_limit)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # With `http: 2` a server that speaks nothing but HTTP/2 is called, on connections that are used again; a stream that it
-# resets is tried again; and one that knows HTTP/1.1 only is called as before.
+# resets is tried again.  One that knows HTTP/1.1 only is called with `http: auto`, and with `http: 2` is sent nothing.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout tls.key -out tls.pem -days 2 \
 	-subj /CN=tls -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 
@@ -94,7 +94,11 @@ expect_code 0
 expect_json out.jsonl 'map(.body) | sort == ["{\"id\":1}", "{\"id\":2}", "{\"id\":3}"]'
 expect_json out.jsonl 'map(.streams) | max == 4'
 expect_json out.jsonl 'map(.connections) | max <= 2'
+call two 'http: auto'
+expect_json out.jsonl 'map(.streams) | max == 7'
 call one 'http: 2'
+expect_dead 3 '^protocol: the server does not offer HTTP/2; http: auto takes 1.1, too$'
+call one 'http: auto'
 expect_json out.jsonl 'length == 3 and all(.[]; .version == 1)'
 call two 'http: 1.1'
 expect_code 3

@@ -151,6 +151,27 @@ expect_json out.jsonl '.headers.authorization | test("SignedHeaders=content-type
 step "url: '$a/to/307/b/end', $signed" --allow-private
 expect_json out.jsonl '.headers | keys | any(startswith("x-amz") or . == "authorization") | not'
 
+# Where the items name the host, the config says which ones get credentials.
+printf '{"url": "%s/end"}\n' "$a" "http://localhost:$(cat b.port)" >items.jsonl
+hosts="auth: { basic: 'me:s3cret', hosts: [127.0.0.1, '*.example.com'] }"
+cat >pipeline.yaml <<YAML
+source: { jsonl: { path: items.jsonl } }
+steps:
+  - http: { url: '\${.url}', $hosts }
+sink: { jsonl: { path: out.jsonl } }
+dead_letter: { jsonl: { path: dead.jsonl } }
+YAML
+rm -rf state out.jsonl dead.jsonl
+seen=$(wc -l <b.log)
+run --allow-private
+expect_json out.jsonl '.headers.authorization | startswith("Basic ")'
+expect_dead 1 '^auth: localhost is not in auth.hosts, so it gets no credentials$'
+expect test "$(wc -l <b.log)" = "$seen"
+sed -i "s/auth: .* }/headers: { X-Api-Key: '\${env:HOME}' } }/" pipeline.yaml
+weir check pipeline.yaml
+expect_code 0
+expect_err 'pipeline.yaml:[0-9:]+ warning: the host of url comes from the item, and the header X-Api-Key goes to any host'
+
 # A job may be begun and asked for through redirects.
 step "url: '$a/to/307/a/job', poll: 20ms, $post"
 expect_json out.jsonl '.method == "GET" and .path == "/end" and .headers.authorization == "Bearer s3cret" and .headers["x-item"] == "7"'

@@ -7,6 +7,8 @@ seq 20 | jq -c '{order_id: ., customer: {id: (. % 3)}, urgency: (. % 2)}' >order
 gzip <orders.jsonl >dump/1.jsonl.gz
 printf 'id;name\n1;Caf\351\n2;Weir\n' >customers.csv
 seq 20 >urls.txt
+mkdir pages photos
+for i in $(seq 20); do echo "$i" >"photos/$i.jpg"; done
 echo secret >token
 cp /etc/ssl/certs/ca-certificates.crt company.pem
 mock

@@ -2,25 +2,13 @@
 # shellcheck shell=bash
 # A certificate that is self-signed, expired or of another host is refused at the first attempt, with the reason; one of
 # a private authority is good with tls.ca, --ca or SSL_CERT_FILE.  Keys of sessions are written nowhere.
-key() {
-	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
-}
-
-# certificate NAME SUBJECT-ALT-NAME DAYS: of the authority.
-certificate() {
-	key "$1"
-	openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
-	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days "$3" -out "$1.pem" \
-		-extfile <(echo "subjectAltName=$2") 2>/dev/null
-}
-
-key ca
-openssl req -x509 -key ca.key -subj /CN=authority -days 2 -out ca.pem
-key self
+. "$TREE/tests/support/servers.sh"
+authority
+new_key self
 openssl req -x509 -key self.key -subj /CN=self -days 2 -out self.pem -addext subjectAltName=IP:127.0.0.1
-certificate good IP:127.0.0.1 2
+certificate good IP:127.0.0.1
 certificate expired IP:127.0.0.1 -1
-certificate other DNS:other.example 2
+certificate other DNS:other.example
 
 # A server for each, on a port that it writes to NAME.port; `slow` waits a second before the handshake.
 cat >servers.py <<'PY'
@@ -68,8 +56,8 @@ refuses() {
 
 refuses self 'self.signed.*; tls.ca, or --ca of weir get, names the authority to trust$'
 refuses good 'unable to get local issuer certificate; tls.ca, or --ca'
-refuses expired 'certificate has expired$' --ca ca.pem
-refuses other "no alternative certificate subject name matches" --ca ca.pem
+refuses expired 'certificate has expired; its owner has to renew it, or the clock here is wrong$' --ca ca.pem
+refuses other "no alternative certificate subject name matches .*; tls.server_name is the name to expect instead\$" --ca ca.pem
 refuses self 'self.signed' --ca ca.pem
 
 export SSLKEYLOGFILE=$PWD/keys

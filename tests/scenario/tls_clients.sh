@@ -2,28 +2,16 @@
 # shellcheck shell=bash
 # weir shows a server that asks for it a certificate of its own, but no other origin to which a redirect leads; and takes
 # a server by the name in tls.server_name where the URL has its address.
-key() {
-	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
-}
-
-# certificate NAME SUBJECT-ALT-NAME: of the authority.
-certificate() {
-	key "$1"
-	openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
-	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out "$1.pem" \
-		-extfile <(echo "subjectAltName=$2") 2>/dev/null
-}
-
-key ca
-openssl req -x509 -key ca.key -subj /CN=authority -days 2 -out ca.pem
+. "$TREE/tests/support/servers.sh"
+authority
 certificate good IP:127.0.0.1
 certificate named DNS:named.example
 certificate client DNS:client.example
 openssl ec -in client.key -aes128 -passout pass:s3cret -out locked.key 2>/dev/null
 cat client.pem client.key >both.pem
 
-# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`, and
-# `cutting` resets the connection when the request has come.
+# Each answers with the client's name and the header Host; `asking` insists on a certificate, /away leads to `other`,
+# /down to http, and `cutting` resets the connection when the request has come.
 cat >servers.py <<'PY'
 import json, os, socket, ssl, struct, threading
 
@@ -50,6 +38,8 @@ def answer(connection, context, name):
             to = ""
             if head.startswith("GET /away "):
                 to = f"Location: https://127.0.0.1:{open('other.port').read()}/\r\n"
+            if head.startswith("GET /down "):
+                to = "Location: http://127.0.0.1:1/\r\n"
             status = "302 Found" if to else "200 OK"
             tls.sendall(f"HTTP/1.1 {status}\r\n{to}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     except OSError:
@@ -103,6 +93,8 @@ tls asking 'cert: client.pem, key: locked.key' </dev/null
 expect_dead 1 '^tls: '
 tls asking/away 'cert: both.pem' --allow-private
 expect_json out.jsonl '.client == null'
+tls other/down ''
+expect_dead 1 '^redirect: 302 to http://127.0.0.1:1/, from https to http, which weir does not follow$'
 tls asking 'cert: client.pem'
 expect_code 69
 expect_err 'client.pem contains no PEM private key'

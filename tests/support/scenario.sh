@@ -7,7 +7,11 @@
 #
 #   mock [OPTION ...]           starts `weir mock` on a free port; $MOCK_URL is its address
 #   mock_stop, mock_restart     with the same port and options
-#   token_server                starts tests/support/token_server; $SERVER is its address
+#   token_server                starts tests/support/token_server; $SERVER is its address, $SECRET_KEY the key of its client
+#   file_server                 the same with tests/support/file_server, whose answers are files
+#   oauth2_pipeline RANGE KEYS LINE ...
+#                               writes a pipeline of its items, with tokens that it issues: KEYS are added to auth.oauth2,
+#                               the lines to the end
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
@@ -108,12 +112,38 @@ mock_restart() {
 	mock_start
 }
 
-token_server() {
-	"$TREE/tests/support/token_server" &
+start_server() {
+	rm -f "$1.port"
+	"$TREE/tests/support/$1" &
 	pids+=($!)
-	wait_until 10 test -s token_server.port
-	SERVER=http://127.0.0.1:$(cat token_server.port)
+	wait_until 10 test -s "$1.port"
+	SERVER=http://127.0.0.1:$(cat "$1.port")
 	export SERVER
+}
+
+token_server() {
+	start_server token_server
+	export SECRET=s3cr/t SECRET_KEY="client_secret: '\${env:SECRET}'"
+}
+
+file_server() {
+	start_server file_server
+}
+
+# A single attempt is all that an item has.
+oauth2_pipeline() {
+	rm -rf state requests.log out.jsonl
+	pipeline <<YAML
+source: { range: $1 }
+steps:
+  - http:
+      url: '\${env:SERVER}/items/\${.}'
+      auth: { oauth2: { token_url: '\${env:SERVER}/token', client_id: me, $2 } }
+flow: { concurrency: 10, retry: { attempts: 1 }, breaker: { open: 200ms..400ms } }
+sink: { jsonl: { path: out.jsonl, on_start: replace } }
+dead_letter: { jsonl: { path: dead.jsonl, on_start: replace } }
+YAML
+	printf '%s\n' "${@:3}" >>pipeline.yaml
 }
 
 # The whole answer of the mock to a GET, status line and headers first.

@@ -7,16 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *url = "http://h/${.}";
+
 static const char *write_pipeline(const char *auth, const char *more)
 {
 	return test_format("source: {range: 1-3}\n"
 			   "steps:\n"
 			   "  - http:\n"
-			   "      url: http://h/${.}\n"
+			   "      url: '%s'\n"
 			   "      auth: { %s }\n"
 			   "%s"
 			   "sink: {stdout: {}}\n",
-			   auth, more);
+			   url, auth, more);
 }
 
 static void expect_error(const char *auth, const char *more, const char *text)
@@ -77,6 +79,13 @@ TEST(auth_aws_says_what_is_missing)
 	plan_free(loaded("aws: {service: s3, region: r}"));
 	expect_error("aws: {service: s3, region: 'eu central'}", "", "auth.aws.region contains a character");
 	expect_error("aws: {service: s3, region: r, access_key: mine}", "", "auth.aws has no secret_key");
+	expect_error(
+		"aws: {service: s3, region: r, profile: p, secret_key: x}", "",
+		"auth.aws has several sources of keys; expected one of profile, exec, and access_key with secret_key");
+	expect_error("aws: {service: s3, region: r, profile: p, exec: [x]}", "",
+		     "auth.aws has several sources of keys");
+	plan_free(loaded("aws: {service: s3, region: r, profile: p}"));
+	plan_free(loaded("aws: {service: s3, region: r, exec: [aws, configure, export-credentials]}"));
 	expect_error("aws: {service: s3, region: r}", "      headers: { X-Amz-Date: x }\n",
 		     "auth.aws sets the header X-Amz-Date itself; remove it");
 	clear_environment();
@@ -128,4 +137,32 @@ TEST(auth_keeps_the_path_of_a_token_that_is_a_file)
 		ck_assert_ptr_null(config_of(plan)->bearer_file);
 		plan_free(plan);
 	}
+}
+
+TEST(auth_with_a_host_of_the_item_needs_the_hosts)
+{
+	static const char *const open[] = {"${.}", "https://${.host}/x", "https://api.example.com${.path}"};
+	expect_error("bearer: c, hosts: [h]", "", "auth.hosts is for a url whose host comes from the item; remove it");
+	for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+		url = open[i];
+		expect_error("bearer: c", "", "auth would go to any host; name those that may get it in auth.hosts");
+		expect_error("exec: [a, b]", "", "auth would go to any host");
+		expect_error("hosts: [h]", "", "auth.hosts without credentials; remove it");
+		expect_error("basic: 'a:b', hosts: ['https://h']", "", "auth.hosts has \"https://h\", expected a host");
+		expect_error("basic: 'a:b', hosts: ['*.h', '*']", "", "auth.hosts has \"*\", expected a host");
+		struct plan *plan = loaded("basic: 'a:b', hosts: ['*.example.com', Example.org]");
+		const struct step_http_config *config = config_of(plan);
+		ck_assert(step_http_may_see_auth(config, "a.example.com"));
+		ck_assert(step_http_may_see_auth(config, "b.a.example.com"));
+		ck_assert(step_http_may_see_auth(config, "example.org"));
+		ck_assert(!step_http_may_see_auth(config, "example.com"));
+		ck_assert(!step_http_may_see_auth(config, "notexample.com"));
+		ck_assert(!step_http_may_see_auth(config, "a.example.com.evil.example"));
+		ck_assert(!step_http_may_see_auth(config, "a.example.org"));
+		plan_free(plan);
+	}
+	url = "https://api.example.com/${.}";
+	struct plan *plan = loaded("basic: 'a:b'");
+	ck_assert(step_http_may_see_auth(config_of(plan), "api.example.com"));
+	plan_free(plan);
 }

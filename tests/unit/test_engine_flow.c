@@ -62,6 +62,19 @@ TEST(memory_room_shrinks_when_items_become_large_and_grows_again)
 	ck_assert_uint_ge(settle_room(&memory, 100 << 10, &peak), small / 2);
 }
 
+TEST(memory_room_grows_again_while_idle_connections_hold_what_they_held)
+{
+	const uint64_t each = 26 << 10, idle = 44 * MIB;
+	struct engine_memory memory = {.most = 56 * MIB, .base = 18 * MIB, .room = 1, .full = true};
+	for (int i = 0; i < 200; i++) {
+		uint64_t needed = memory.base + memory.room * each;
+		memory.ended = memory.room;
+		engine_memory_look(&memory, memory.room, needed > idle ? needed : idle);
+	}
+	ck_assert_uint_ge(memory.room, 1000);
+	ck_assert_uint_le(memory.room, 38 * MIB / each);
+}
+
 TEST(memory_room_is_never_nothing_and_stays_while_it_is_not_needed)
 {
 	struct engine_memory memory = {.most = 32 * MIB, .base = 30 * MIB, .room = 8};

@@ -269,6 +269,17 @@ LOOP_TEST(http_reports_status_and_the_servers_hint)
 	stop(up);
 }
 
+LOOP_TEST(http_takes_long_answers_with_the_small_buffers_of_many_requests)
+{
+	struct upstream *up = start(&(struct http_client_options){.in_flight = 100 * 1000});
+	struct http_response response = fetch(up, "/json/1000000");
+	ck_assert_int_eq(response.failure, HTTP_ANSWERED);
+	ck_assert_uint_eq(response.body_bytes, 1000 * 1000);
+	ck_assert_uint_eq(strlen(response.body), response.body_bytes);
+	http_response_fini(&response);
+	stop(up);
+}
+
 LOOP_TEST(http_silence_is_limited_apart_from_the_whole)
 {
 	struct upstream *up = start(&(struct http_client_options){.silence_timeout = 150 * WEIR_MSEC});
@@ -389,6 +400,24 @@ LOOP_TEST(http_refuses_private_addresses_however_they_are_written)
 			      response.detail);
 	}
 	ck_assert_uint_eq(connects(up), 0);
+	stop(up);
+}
+
+/* A connection that a request of the user's has opened is not there for one whose URL a server has named. */
+LOOP_TEST(http_refuses_a_kept_connection_to_a_private_address)
+{
+	struct upstream *up = start(&(struct http_client_options){.public_foreign = true});
+	const char *url = test_format("http://localhost:%u/orders/1", up->port);
+	struct http_response response = {0};
+	ck_assert_int_eq(fetch_url(up->client, url, &response, WEIR_FOREVER), 0);
+	ck_assert_int_eq(response.status, 200);
+	http_response_fini(&response);
+	struct http_origin origin;
+	ck_assert_ptr_null(http_origin_parse(url, &origin));
+	const struct http_request request = {.method = "GET", .url = url, .origin = &origin, .is_foreign = true};
+	ck_assert_int_eq(http_client_fetch(up->client, &request, &response, WEIR_FOREVER), 0);
+	ck_assert_msg(response.failure == HTTP_NOT_ALLOWED, "%d %s", response.status, response.detail);
+	http_response_fini(&response);
 	stop(up);
 }
 

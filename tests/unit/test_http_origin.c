@@ -109,11 +109,19 @@ TEST(addresses_that_are_not_public)
 		"::ffff:10.0.0.1",
 		"nonsense",
 		"192.0.2.1",
+		"2001:db8::1",
+		"2001:0:7f00:1::",
+		"::ffff:169.254.169.254",
+		"64:ff9b::7f00:1",
+		"64:ff9b:1::7f00:1",
+		"2002:a9fe:a9fe::1",
+		"fe80::1%eth0",
 	};
 	static const char *const open[] = {
-		"1.1.1.1",         "9.255.255.255",  "11.0.0.1",         "100.63.0.1",     "100.128.0.1", "128.0.0.1",
-		"169.253.0.1",     "172.15.0.1",     "172.32.0.1",       "192.167.0.1",    "192.169.0.1", "223.255.0.1",
-		"2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::",
+		"1.1.1.1",        "9.255.255.255",        "11.0.0.1",        "100.63.0.1",     "100.128.0.1",
+		"128.0.0.1",      "169.253.0.1",          "172.15.0.1",      "172.32.0.1",     "192.167.0.1",
+		"192.169.0.1",    "223.255.0.1",          "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101",
+		"2002:101:101::", "2001:4860:4860::8888",
 	};
 	for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
 		ck_assert_msg(!http_address_text_is_public(closed[i]), "%s passed", closed[i]);
@@ -123,4 +131,29 @@ TEST(addresses_that_are_not_public)
 	ck_assert(!http_address_is_public((struct sockaddr *)&v4));
 	v4.sin_addr.s_addr = htonl(0x01010101);
 	ck_assert(http_address_is_public((struct sockaddr *)&v4));
+}
+
+TEST(hosts_that_say_by_themselves_that_they_are_not_public)
+{
+	static const char *const closed[] = {
+		"localhost",  "localhost.",   "a.localhost", "a.localhost.",  "127.0.0.1",
+		"127.0.0.1.", "127.1",        "0177.0.0.1",  "0x7f.1",        "0x7f000001",
+		"2130706433", "017700000001", "0",           "0.0.0.0",       "169.254.169.254",
+		"2852039166", "0xa9fea9fe",   "10.1",        "172.16.1",      "192.168.257",
+		"100.64.0.1", "::1",          "::",          "::ffff:7f00:1", "64:ff9b::7f00:1",
+		"fe80::1",    "fd00::1"};
+	static const char *const open[] = {"example.org",
+					   "example.org.",
+					   "localhost.example",
+					   "notlocalhost",
+					   "1.65793",
+					   "16843009",
+					   "127.0.0.1.example",
+					   "2606:4700::1111",
+					   "",
+					   "."};
+	for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+		ck_assert_msg(!http_host_may_be_public(closed[i]), "%s passed", closed[i]);
+	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+		ck_assert_msg(http_host_may_be_public(open[i]), "%s was refused", open[i]);
 }

@@ -107,7 +107,7 @@ TEST(proxy_that_cannot_be_one_is_refused_without_its_password)
 		{"socks4://user:s3cret@p:1080", "the proxy is a socks4:// one"},
 		{"https://user:s3cret@p:1080", "the proxy is a https:// one"},
 		{"http://user:s3cret@", "no host"},
-		{"http://user:s3cret@p:99999", "the port"},
+		{"http://user:s3cret@p:99999", "has a port"},
 		{"http://s3cret@a b", "white space"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

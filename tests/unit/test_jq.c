@@ -161,6 +161,24 @@ static void try_dead(const char *program, const char *input, const char *why)
 	close_step(&setup);
 }
 
+LOOP_TEST(jq_forgets_what_was_parsed_of_an_item_while_its_program_runs)
+{
+	struct setup setup = open_default(".a");
+	struct value input;
+	struct value_list outputs = {0};
+	const struct json *json;
+	ck_assert_int_eq(value_copy(&input, "{\"a\":1}", 7), 0);
+	ck_assert_int_eq(value_json(&input, &json, NULL), 0);
+	struct step_call call = {.input = &input, .attempt = 1, .outputs = &outputs};
+	ck_assert_int_eq(step_jq_adapter.step->run(setup.step, &call), STEP_OK);
+	ck_assert_uint_eq(outputs.n, 1);
+	ck_assert_str_eq(outputs.values[0].data, "1");
+	ck_assert_ptr_null(input.json);
+	value_list_fini(&outputs);
+	value_fini(&input);
+	close_step(&setup);
+}
+
 LOOP_TEST(jq_reshapes_multiplies_and_drops)
 {
 	try_program("{id, total: ([.items[] | .qty * .price] | add)}",

@@ -62,6 +62,20 @@ TEST(oauth2_says_what_helps)
 				 "refused: invalid_grant; check auth.oauth2.refresh_token: it has expired"});
 }
 
+TEST(oauth2_says_when_it_is_to_be_asked_again)
+{
+	static const int statuses[] = {429, 503};
+	const struct step_http_oauth2 config = {0};
+	for (size_t i = 0; i < 2; i++) {
+		const struct http_response response = {.status = statuses[i], .hint.retry_after = 90 * WEIR_SEC};
+		struct http_token_news news = {0};
+		char error[40], *refresh_token;
+		http_oauth2_read(&config, &response, &news, error, &refresh_token);
+		ck_assert_str_eq(news.why, test_format("answered %d; to be asked again in 90 s", statuses[i]));
+		ck_assert(!news.refused && news.retry_after == 90 * WEIR_SEC);
+	}
+}
+
 TEST(oauth2_tells_trouble_of_the_network_from_that_of_the_config)
 {
 	static const struct {

@@ -14,6 +14,8 @@ enum { RESUME, BEGIN };
 static struct weir_error last;
 static int last_exit;
 
+static bool has_rows; /* of failures */
+
 /* The decision about an earlier run of a plan, or -1 when it is refused. */
 static int decide_with(struct broker_past past, const char *plan, const char *meaning, enum engine_wish wish)
 {
@@ -21,7 +23,7 @@ static int decide_with(struct broker_past past, const char *plan, const char *me
 	past.plan = (struct value){(char *)(uintptr_t)plan, strlen(plan)};
 	last = (struct weir_error){0};
 	last_exit = 0;
-	int code = resume_decide(&past, meaning, wish, &begin, &last_exit, &last);
+	int code = resume_decide(&past, meaning, wish, has_rows, &begin, &last_exit, &last);
 	ck_assert_int_eq(code, last.code);
 	return code ? -1 : begin ? BEGIN : RESUME;
 }
@@ -104,4 +106,20 @@ TEST(resume_fresh_asks_when_only_the_source_is_unread)
 	struct broker_past half = {.begun = true, .accounts = {.read = 5, .succeeded = 5}};
 	ck_assert_int_eq(decide(half, PLAN, WISH_FRESH), -1);
 	ck_assert_ptr_nonnull(strstr(last.text, "not read to the end"));
+}
+
+TEST(resume_begins_again_when_all_have_failed_and_are_rows)
+{
+	struct broker_past past = done;
+	past.accounts.dead = 9;
+	ck_assert_int_eq(decide(past, PLAN, WISH_RESUME), RESUME);
+	has_rows = true;
+	ck_assert_int_eq(decide(past, PLAN, WISH_RESUME), BEGIN);
+	ck_assert_int_eq(decide(past, OTHER, WISH_RESUME), BEGIN);
+	ck_assert_int_eq(decide(past, PLAN, WISH_ADOPT), RESUME);
+	past.accounts.succeeded = 1;
+	ck_assert_int_eq(decide(past, PLAN, WISH_RESUME), RESUME);
+	past = unfinished;
+	past.accounts.dead = 6;
+	ck_assert_int_eq(decide(past, PLAN, WISH_RESUME), RESUME);
 }

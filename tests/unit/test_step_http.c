@@ -144,6 +144,7 @@ static struct outcome run_attempt(struct bed *bed, const char *item, unsigned at
 	ck_assert_uint_le(outcome.outputs.n, 1);
 	outcome.text = outcome.outputs.n ? test_format("%s", outcome.outputs.values[0].data) : "";
 	value_list_fini(&outcome.outputs);
+	ck_assert_msg(outcome.verdict != STEP_OK || !input.json, "%s was not forgotten while its request lasted", item);
 	value_forget(&input);
 	return outcome;
 }
@@ -171,6 +172,33 @@ LOOP_TEST(step_http_puts_the_answer_in_the_items_place)
 	ck_assert_ptr_null(strchr(got.text, '\n'));
 	ck_assert_uint_eq(got.call.sent, 1);
 	ck_assert_int_gt(got.call.took, 0);
+	free_bed(bed);
+}
+
+/* The boundary that the request had, by the answer of /echo. */
+static const char *find_boundary(const struct outcome *outcome)
+{
+	static const char word[] = "boundary=";
+	const char *at = strstr(outcome->text, word);
+	ck_assert_msg(at, "%s: %s", outcome->call.why, outcome->text);
+	at += strlen(word);
+	return test_format("%.*s", (int)strcspn(at, "\""), at);
+}
+
+LOOP_TEST(step_http_parts_have_a_boundary_that_stays_and_is_in_no_value)
+{
+	struct bed *bed = make_bed("http://127.0.0.1:%u/echo");
+	struct step_http_part part = {.name = (char[]){"v"}, .value = make_template("${.v}", 0)};
+	bed->config.method = STEP_HTTP_POST;
+	bed->config.max_upload = 1000;
+	bed->config.multipart = (struct key_list){.elements = &part, .n = 1};
+	struct outcome first = run(bed, "{\"v\":\"x\"}"), again = run_attempt(bed, "{\"v\":\"y\"}", 2, false);
+	const char *boundary = find_boundary(&first);
+	ck_assert_str_eq(find_boundary(&again), boundary);
+	struct outcome other = run(bed, test_format("{\"v\":\"--%s--\"}", boundary));
+	ck_assert_str_ne(find_boundary(&other), boundary);
+	ck_assert_int_eq(run(bed, test_format("{\"v\":\"%01000d\"}", 7)).verdict, STEP_DEAD);
+	template_free(part.value);
 	free_bed(bed);
 }
 
@@ -806,7 +834,7 @@ LOOP_TEST(step_http_dead_letters_of_what_cannot_be_sent)
 		const char *item, *why;
 	} rows[] = {
 		{"{\"url\":\"ftp://x/\"}", "url: does not start with"},
-		{"{\"url\":\"http://\"}", "url: no host"},
+		{"{\"url\":\"http://\"}", "url: has no host"},
 		{"{\"url\":\"\"}", "url: "},
 		{"{\"url\":\"http://a/ b\"}", "url: contains white space"},
 		{"{\"url\":\"http://a/\\u0000b\"}", "url: contains white space or control characters"},
@@ -1130,7 +1158,6 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	struct bed *bed = make_bed("http://127.0.0.1:%u/status/${.}");
 	bed->config.bearer = (char[]){"first"};
 	bed->config.bearer_file = (char *)(uintptr_t)test_write_file("token", "first\n");
-	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
 
 	/* The same token is no new one, and neither is what is not a token. */
 	struct outcome outcome = run(bed, "401");
@@ -1142,8 +1169,15 @@ LOOP_TEST(http_step_reads_a_token_again_that_is_refused)
 	test_write_file("token", "second\n");
 	outcome = run(bed, "401");
 	ck_assert_int_eq(outcome.verdict, STEP_REFUSED);
-	ck_assert_str_eq(outcome.call.why, "status: 401; the token was renewed");
+	ck_assert_str_eq(outcome.call.why, "status: 401; again with new credentials");
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_RELEASED);
 	ck_assert_int_eq(run(bed, "401").verdict, STEP_DEAD);
+
+	/* One that was accepted may have expired before its successor is there. */
+	ck_assert_int_eq(run(bed, "200").verdict, STEP_OK);
+	outcome = run(bed, "401");
+	ck_assert(outcome.verdict == STEP_REFUSED && outcome.call.after == 5 * WEIR_SEC);
+	ck_assert_int_eq(outcome.told, WEIR_OUTCOME_DENIED);
 	test_write_file("token", "third\n");
 	ck_assert_int_eq(run(bed, "403").verdict, STEP_DEAD);
 	free_bed(bed);

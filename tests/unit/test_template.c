@@ -113,8 +113,26 @@ TEST(template_leaves_raw_values_in_urls_as_they_are)
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		expect_refusal(refused[i], TEMPLATE_URL, "cannot be a part of a URL path");
-	expect_bad("a${raw:.id}", 0, 2, "raw: stands in URLs alone");
+	expect_bad("a${raw:.id}", 0, 2, "raw: stands in URLs and paths of files alone");
 	expect_bad("a${raw:id}", TEMPLATE_URL, 2, "no path");
+}
+
+TEST(template_makes_paths_that_stay_in_their_folder)
+{
+	expect_text("out/${.id}-${.t}.x", TEMPLATE_PATH, "out/12-true.x");
+	expect_text("out/${raw:.way}", TEMPLATE_PATH, "out/a b/c.d");
+	expect_text("../out/%2e${.dot}/${.dots}x", TEMPLATE_PATH, "../out/%2e./..x");
+	static const char *const refused[] = {
+		"out/${.dots}", "out/${.dot}${.dot}/x", "out/${.empty}",        "out/.${.dot}",
+		"${.dots}/x",   "${.empty}/x",          "out/${raw:.up}",       "out/${raw:.out}",
+		"${raw:.end}",  "out/${raw:.end}",      "out/${.id}/${.empty}",
+	};
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		expect_refusal(refused[i], TEMPLATE_PATH, "cannot be a part of the path of a file");
+	expect_refusal("out/${.way}", TEMPLATE_PATH, "the value at .way has a \"/\", and is to be one part of a path");
+	expect_refusal("out/${.o.k}/${.url}", TEMPLATE_PATH, "the value at .url has a \"/\"");
+	expect_refusal("out/${.nul}", TEMPLATE_PATH, "NUL");
+	expect_refusal("out/${raw:.nul}", TEMPLATE_PATH, "NUL");
 }
 
 TEST(template_knows_more_than_the_item)

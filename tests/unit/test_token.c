@@ -15,6 +15,7 @@ struct source {
 	bool same;       /* always the same token */
 	const char *why; /* not NULL: there is none */
 	bool refused, closed;
+	weir_nsec retry_after; /* with why */
 };
 
 static void fetch(void *arg, struct http_token_news *news, weir_nsec deadline)
@@ -29,6 +30,7 @@ static void fetch(void *arg, struct http_token_news *news, weir_nsec deadline)
 	if (source->why) {
 		snprintf(news->why, sizeof news->why, "%s", source->why);
 		news->refused = source->refused;
+		news->retry_after = source->retry_after;
 		return;
 	}
 	news->text = strdup(test_format("token-%u", source->same ? 0 : source->fetches));
@@ -70,6 +72,12 @@ static const char *get(struct http_token *token, uint64_t *ret_number)
 	return test_format("%s", text);
 }
 
+static enum http_renewal renew(struct http_token *token, uint64_t number)
+{
+	weir_nsec after;
+	return http_token_renew(token, number, &after, WEIR_FOREVER);
+}
+
 struct asker {
 	struct http_token *token;
 	unsigned answered;
@@ -82,7 +90,7 @@ static int ask(void *arg)
 	if (!asker->number)
 		ck_assert_str_eq(get(asker->token, NULL), "token-1");
 	else
-		ck_assert(http_token_renew(asker->token, asker->number, WEIR_FOREVER));
+		ck_assert_int_eq(renew(asker->token, asker->number), HTTP_TOKEN_RENEWED);
 	asker->answered++;
 	return 0;
 }
@@ -101,7 +109,7 @@ FIBER_TEST(token_is_fetched_once_however_many_ask)
 	asker = (struct asker){token, 0, 1};
 	ck_assert_int_eq(weir_group_run(parts, 1, WEIR_FOREVER), 0);
 	ck_assert_uint_eq(source.fetches, 2);
-	ck_assert(http_token_renew(token, 1, WEIR_FOREVER));
+	ck_assert_int_eq(renew(token, 1), HTTP_TOKEN_RENEWED);
 	ck_assert_uint_eq(source.fetches, 2);
 	end(token, &source);
 }
@@ -159,7 +167,7 @@ FIBER_TEST(token_that_cannot_be_had_is_asked_for_after_pauses)
 	/* What is valid stays in use. */
 	source.why = "down";
 	source.life = 0;
-	ck_assert(http_token_renew(token, 1, WEIR_FOREVER));
+	ck_assert_int_eq(renew(token, 1), HTTP_TOKEN_RENEWED);
 	ck_assert_str_eq(get(token, NULL), "none now: down");
 	end(token, &source);
 }
@@ -187,7 +195,7 @@ FIBER_TEST(token_that_is_refused_is_not_replaced_by_itself_nor_all_the_time)
 	struct http_token *token = make(&source, 0);
 	uint64_t number;
 	get(token, &number);
-	ck_assert(!http_token_renew(token, number, WEIR_FOREVER)); /* the source has no other one */
+	ck_assert_int_eq(renew(token, number), HTTP_TOKEN_STAYS); /* the source has no other one */
 	ck_assert_uint_eq(source.fetches, 2);
 	ck_assert_str_eq(get(token, NULL), "token-0");
 	end(token, &source);
@@ -196,11 +204,76 @@ FIBER_TEST(token_that_is_refused_is_not_replaced_by_itself_nor_all_the_time)
 	token = make(&source, 10 * WEIR_SEC);
 	get(token, &number);
 	for (unsigned i = 0; i < 100; i++) {
-		ck_assert_uint_eq(http_token_renew(token, number, WEIR_FOREVER), i % 10 == 0);
+		ck_assert_int_eq(renew(token, number), i % 10 ? HTTP_TOKEN_STAYS : HTTP_TOKEN_RENEWED);
 		get(token, &number);
 		weir_sleep(WEIR_SEC);
 	}
 	ck_assert_uint_eq(source.fetches, 11);
+	end(token, &source);
+}
+
+/* It was good a moment ago, so it may be over again: what it was refused for waits, and so is asked for once. */
+FIBER_TEST(token_that_was_accepted_and_is_refused_is_renewed_once_the_pause_has_passed)
+{
+	struct source source = {0};
+	struct http_token *token = make(&source, 10 * WEIR_SEC);
+	uint64_t number;
+	weir_nsec after = 0;
+	get(token, &number);
+	http_token_accepted(token, number);
+	ck_assert_int_eq(renew(token, number), HTTP_TOKEN_RENEWED);
+	get(token, &number);
+	http_token_accepted(token, number);
+	weir_sleep(4 * WEIR_SEC);
+	for (unsigned i = 0; i < 300; i++) {
+		ck_assert_int_eq(http_token_renew(token, number, &after, WEIR_FOREVER), HTTP_TOKEN_LATER);
+		ck_assert_int_eq(after, 6 * WEIR_SEC);
+	}
+	ck_assert_str_eq(get(token, NULL), "token-2"); /* good for others, perhaps */
+	ck_assert_uint_eq(source.fetches, 2);
+	weir_sleep(after);
+	ck_assert_str_eq(get(token, &number), "token-3");
+
+	/* Another pause begins. */
+	http_token_accepted(token, number);
+	ck_assert_int_eq(http_token_renew(token, number, &after, WEIR_FOREVER), HTTP_TOKEN_LATER);
+	ck_assert_int_eq(after, 10 * WEIR_SEC);
+	ck_assert_uint_eq(source.fetches, 3);
+	end(token, &source);
+}
+
+FIBER_TEST(token_that_was_accepted_and_has_no_successor_yet_is_looked_for_a_little_later)
+{
+	struct source source = {.same = true};
+	struct http_token *token = make(&source, 0);
+	uint64_t number;
+	weir_nsec after = 0;
+	get(token, &number);
+	http_token_accepted(token, number);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(http_token_renew(token, number, &after, WEIR_FOREVER), HTTP_TOKEN_LATER);
+	ck_assert_int_eq(after, 5 * WEIR_SEC);
+	source.same = false;
+	weir_sleep(after);
+	ck_assert_str_eq(get(token, NULL), test_format("token-%u", source.fetches));
+	end(token, &source);
+}
+
+FIBER_TEST(token_is_asked_for_again_when_the_source_says)
+{
+	struct source source = {.why = "429", .retry_after = 90 * WEIR_SEC};
+	struct http_token *token = make(&source, 0);
+	for (unsigned i = 0; i < 89; i++) {
+		ck_assert_str_eq(get(token, NULL), "none: 429");
+		weir_sleep(WEIR_SEC);
+	}
+	ck_assert_uint_eq(source.fetches, 1);
+	source.retry_after = 1000 * 3600 * WEIR_SEC; /* nobody waits for weeks */
+	weir_sleep(2 * WEIR_SEC);
+	get(token, NULL);
+	source.why = NULL;
+	weir_sleep(3600 * WEIR_SEC);
+	ck_assert_str_eq(get(token, NULL), "token-3");
 	end(token, &source);
 }
 
@@ -212,7 +285,7 @@ FIBER_TEST(token_is_hidden_while_it_may_be_sent_back)
 	uint64_t number;
 	for (unsigned i = 0; i < 8; i++) {
 		get(token, &number);
-		http_token_renew(token, number, WEIR_FOREVER);
+		renew(token, number);
 	}
 	get(token, &number);
 	snprintf(text, sizeof text, "token-9 token-8 token-5 token-4 token-1");

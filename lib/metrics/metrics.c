@@ -220,10 +220,11 @@ static struct weir_metric_def *def_of(const char *prefix, const struct weir_figu
 	else
 		snprintf(name, sizeof name, "%s%s%s%s%s", prefix, figure->name, *unit ? "_" : "",
 			 is_time ? "seconds" : unit, counts ? "_total" : "");
-	struct weir_metric_def *def = calloc(1, sizeof *def + strlen(name) + 1);
+	size_t bytes = strlen(name) + 1;
+	struct weir_metric_def *def = calloc(1, sizeof *def + bytes);
 	if (!def)
 		return NULL;
-	def->name = strcpy((char *)(def + 1), name);
+	def->name = memcpy(def + 1, name, bytes);
 	def->help = figure->help;
 	def->kind = counts ? WEIR_COUNTER : figure->kind == WEIR_FIGURE_HISTOGRAM ? WEIR_HISTOGRAM : WEIR_GAUGE;
 	return def;

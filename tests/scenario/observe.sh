@@ -23,13 +23,13 @@ wait_until 10 status_says '.dead > 0 and .succeeded > 10'
 expect observed /healthz
 expect observed /readyz
 wait_until 10 answer_has /metrics '^weir_items_dead [1-9]'
-observed /metrics >metrics
 for line in '^weir_items_succeeded_total [1-9]' '^weir_build_info\{version="' '^weir_attempt_duration_seconds_count [1-9]' \
 	'^weir_upstream_calls_total\{upstream="http://127.0.0.1:[0-9]+",outcome="good"\} [1-9]' \
 	'^weir_http_client_request_duration_seconds_bucket\{upstream="http://127.0.0.1:[0-9]+",method="GET",status="200",le="10.0"\} [1-9]' \
 	'^weir_dead_letters_by_group_total\{group="[0-9a-f]{8}"\} [1-9]' '^weir_bottleneck_seconds_total\{by="concurrency limit"\} [1-9]'; do
-	grep -qE "$line" metrics || fail "no $line"
+	wait_until 10 answer_has /metrics "$line"
 done
+observed /metrics >metrics
 ! grep -q canary metrics || fail "a metric holds a part of an item"
 observed /metrics 'Accept: application/openmetrics-text' >open
 expect test "$(tail -n 1 open)" = '# EOF'

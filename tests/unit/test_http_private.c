@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests that may not go to private addresses: whatever was looked up, and whoever opened the connection. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +24,7 @@ static struct upstream *start(void)
 {
 	struct upstream *up = calloc(1, sizeof *up);
 	mock_config_init(&up->config);
-	ck_assert_int_eq(mock_config_listen(&up->config, "127.0.0.1:0", NULL), 0);
+	address_set_port(&up->config.listen, 0);
 	ck_assert_int_eq(mock_server_new(&up->config, &up->server, NULL), 0);
 	up->port = address_port(mock_server_address(up->server));
 	ck_assert_int_eq(weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &up->group), 0);

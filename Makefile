@@ -8,7 +8,7 @@ SLOW = WEIR_TEST_SLOW=1
 ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1:quarantine_size_mb=32 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
-.PHONY: all check test scenario asan build-asan tsan torture crash powercut model cover memcheck ucontext aarch64 lint \
+.PHONY: all check test scenario asan build-asan tsan torture crash powercut pgcrash model cover memcheck ucontext aarch64 lint \
 	format bench bench-pipeline compare sim recording demo install clean help
 all: $(BUILD)/build.ninja ## build weir, its helpers and libweir in build/ (the default)
 	@ninja -C $(BUILD)
@@ -33,6 +33,9 @@ torture: all build-asan ## under the same: each call of the library failing in t
 
 crash: ## kill weir at every change of its disk and 4,000 times at random: none lost, none doubled (ARGS=--sample)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/crash $(ARGS)
+
+pgcrash: ## kill runs into PostgreSQL 300 times, and the server 50 times, likewise (ARGS=--sample)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/pgcrash $(ARGS)
 
 powercut: ## cut the power 2,200 times, likewise (ARGS=--sample)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/powercut $(ARGS)

@@ -9,6 +9,8 @@ const struct adapter *const adapter_registry[] = {
 	&source_csv_adapter,
 	&source_lines_adapter,
 	&source_range_adapter,
+	&source_sqlite_adapter,
+	&source_postgres_adapter,
 	&source_stdin_adapter,
 	/* brokers */
 	&broker_sqlite_adapter,
@@ -18,6 +20,7 @@ const struct adapter *const adapter_registry[] = {
 	&step_jq_adapter,
 	/* sinks */
 	&sink_sqlite_adapter,
+	&sink_postgres_adapter,
 	&sink_jsonl_adapter,
 	&sink_csv_adapter,
 	&sink_stdout_adapter,

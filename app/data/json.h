@@ -46,6 +46,12 @@ const struct json *json_next(const struct json *json, size_t *pos, const struct 
 int64_t json_int(const struct json *json);   /* of a JSON_NUMBER_INT; one that does not fit becomes the nearest */
 double json_real(const struct json *json);   /* of an int or a real, the nearest; may be infinite */
 bool json_fits_int(const struct json *json); /* is a JSON_NUMBER_INT and fits into an int64_t */
+
+/* Is a number, and a double that is printed with as many digits has the same ones.  The second is for the text of a
+ * number, which must not be followed by more of one. */
+bool json_fits_real(const struct json *json);
+bool json_number_fits_real(const char *text, size_t n);
+
 bool json_bool(const struct json *json);
 const char *json_text(const struct json *json, size_t *ret_len); /* of JSON_TEXT: borrowed; NUL-terminated, may hold
 								    NUL bytes */

@@ -3,7 +3,9 @@
  * What lies in a parsed value, at a path or one after the other, and how it is written out again.  A path is read anew
  * at each use: it is a few bytes long, and that costs no more than to follow a compiled form.
  */
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +90,56 @@ bool json_fits_int(const struct json *json)
 	errno = 0;
 	strtoll(json->at, NULL, 10);
 	return errno == 0;
+}
+
+/* The digits of a number from the first that is no zero to the last: how many there are, 18 of them at most in digits;
+ * and which power of ten the first one stands for. */
+static size_t read_digits(const char *text, size_t n, char digits[18], long *ret_power)
+{
+	size_t seen = 0, count = 0, i = 0;
+	bool behind_point = false;
+	long power = -1;
+	for (; i < n && text[i] != 'e' && text[i] != 'E'; i++) {
+		bool is_leading = text[i] == '0' && !seen;
+		if (text[i] == '.')
+			behind_point = true;
+		if (text[i] < '0' || text[i] > '9')
+			continue;
+		power += is_leading ? -behind_point : !behind_point;
+		if (is_leading)
+			continue;
+		if (seen < 18)
+			digits[seen] = text[i];
+		seen++;
+		if (text[i] != '0')
+			count = seen;
+	}
+	long exponent = i < n ? strtol(text + i + 1, NULL, 10) : 0;
+	*ret_power = power + (exponent > LONG_MAX / 2   ? LONG_MAX / 2
+			      : exponent < LONG_MIN / 2 ? LONG_MIN / 2
+							: exponent);
+	return count;
+}
+
+bool json_number_fits_real(const char *text, size_t n)
+{
+	char digits[18], kept_digits[18], kept[40];
+	long power, kept_power;
+	double real = strtod(text, NULL);
+	size_t count = read_digits(text, n, digits, &power);
+	if (count > 17 || !isfinite(real))
+		return false;
+	if (count <= 15 && power > -300 && power < 300)
+		return true;
+	int bytes = snprintf(kept, sizeof kept, "%.*e", count ? (int)count - 1 : 0, real);
+	size_t kept_count = read_digits(kept, (size_t)bytes, kept_digits, &kept_power);
+	return kept_count == count && (!count || (kept_power == power && memcmp(digits, kept_digits, count) == 0));
+}
+
+bool json_fits_real(const struct json *json)
+{
+	bool is_number = json->type == JSON_NUMBER_INT || json->type == JSON_NUMBER_REAL;
+	return is_number && json_number_fits_real(json->at, json->size);
 }
 
 double json_real(const struct json *json)

@@ -5,13 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The file that a sink writes, by the only key that can say so. */
-static const char *path_of(const struct adapter *adapter, const void *config)
+/* What a sink writes: a file, else a table on a server, by the only key that can say so. */
+static void name_output(const struct adapter *adapter, const void *config, char name[ENGINE_DISK_BYTES])
 {
-	for (const struct key *key = adapter->keys; key && key->name; key++)
-		if (key->type == KEY_PATH_OUT)
-			return *(char *const *)((const char *)config + key->offset);
-	return "the standard output";
+	snprintf(name, ENGINE_DISK_BYTES, "the standard output");
+	for (const struct key *key = adapter->keys; key && key->name; key++) {
+		char *const *value = (char *const *)((const char *)config + key->offset);
+		if (key->flags & KEY_TABLE)
+			snprintf(name, ENGINE_DISK_BYTES, "table %s", *value);
+		if (key->type != KEY_PATH_OUT)
+			continue;
+		snprintf(name, ENGINE_DISK_BYTES, "%s", *value);
+		return;
+	}
 }
 
 /* NULL: none of them waits for a file. */
@@ -37,9 +43,9 @@ bool engine_is_full(const struct engine *engine, char name[ENGINE_DISK_BYTES])
 	struct broker_counts counts;
 	engine_counts(store, &counts);
 	if (store->full[OUTLET_SINK])
-		snprintf(name, ENGINE_DISK_BYTES, "%s", path_of(plan->sink.adapter, plan->sink.config));
+		name_output(plan->sink.adapter, plan->sink.config, name);
 	else if (store->full[OUTLET_DEAD])
-		snprintf(name, ENGINE_DISK_BYTES, "%s", path_of(letters->adapter, letters->config));
+		name_output(letters->adapter, letters->config, name);
 	else if (counts.degraded || store->full[PLACE_INTAKE] || store->full[PLACE_ACKS])
 		snprintf(name, ENGINE_DISK_BYTES, "%s/state.db", opts->state ? opts->state : ".");
 	else if (saved)

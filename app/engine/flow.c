@@ -278,8 +278,8 @@ static enum engine_why why_of_input(const struct engine *engine)
 
 static enum engine_why find_why(const struct engine *engine, const struct engine_flow *flow)
 {
-	struct broker_counts counts;
 	const struct output *sink = engine->sinks.outputs[OUTLET_SINK];
+	struct broker_counts counts;
 	if (engine->life.state != ENGINE_RUNNING || !engine->store.broker)
 		return WHY_END;
 	if (engine->pace.paused)
@@ -288,7 +288,7 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_DISK;
 	if (engine->load.under_way >= engine->load.memory.room)
 		return WHY_MEMORY;
-	if (sink && output_is_full(sink))
+	if (sink && (output_is_full(sink) || (!engine->load.in_flight && output_is_slow(sink))))
 		return output_does(sink) == OUTPUT_ACKS ? WHY_BROKER : WHY_SINK;
 	if (engine_order_is_full(engine->order))
 		return WHY_ORDER;

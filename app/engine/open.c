@@ -68,6 +68,7 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 		.env = {.run = engine->store.ops->exactness != BROKER_FORGETS ? engine->life.run : NULL,
 			.position = fresh ? NULL : position,
 			.replaced = fresh ? position : NULL,
+			.pipeline = engine->life.plan->settings.name,
 			.clean = past->clean,
 			.adopt = engine->life.opts.wish == WISH_ADOPT,
 			.note = note,
@@ -253,7 +254,8 @@ static int open_source(struct engine *engine, const struct broker_past *past, bo
 static bool is_exact(const struct engine *engine)
 {
 	enum sink_exactness sink = output_exactness(engine->sinks.outputs[OUTLET_SINK]);
-	return sink == SINK_BY_KEY || (sink != SINK_REPEATS && engine->store.ops->exactness != BROKER_SHARED);
+	return sink == SINK_BY_KEY || sink == SINK_BY_CLAIM ||
+	       (sink != SINK_REPEATS && engine->store.ops->exactness != BROKER_SHARED);
 }
 
 static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)

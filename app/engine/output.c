@@ -9,13 +9,17 @@
 #include "engine/output.h"
 
 #include <stdlib.h>
+#include <sysexits.h>
 #include <weir/weir.h>
 
 enum {
 	BYTES_QUEUED = 32 * 1024 * 1024,
 	BATCHES_QUEUED = 4,
 	BYTES_PARSED = 64 * 1024, /* of text: what it says takes several times that */
+	TELL_AFTER = 5,           /* attempts to write a batch, about 300 ms */
 };
+
+#define SLOW_WRITE WEIR_SEC
 
 struct output_entry {
 	struct item *item;
@@ -138,6 +142,11 @@ weir_nsec output_spent(const struct output *output, enum output_doing doing)
 	return output->spent[doing] + (output->doing == doing ? weir_now() - output->since : 0);
 }
 
+bool output_is_slow(const struct output *output)
+{
+	return output->doing == OUTPUT_WRITES && weir_now() - output->since >= SLOW_WRITE;
+}
+
 /* Nothing is on its way here, so a batch gains nothing by waiting. */
 static bool is_last(const struct output *output)
 {
@@ -159,17 +168,32 @@ static size_t collect(struct output *output)
 	return n;
 }
 
+/* A full disk has its own words (disk.c). */
+static void tell_of_waiting(const struct output *output, int code, unsigned attempts, const struct weir_error *err,
+			    bool *told)
+{
+	const char *name = output->opts.which == OUTLET_SINK ? "sink" : "dead letters";
+	if (*told && !code)
+		engine_note(output->opts.store->life, "%s: writes again", name);
+	if (code && code != WEIR_ENOSPC && attempts == TELL_AFTER) {
+		engine_note(output->opts.store->life, "%s: %s; trying again until it works", name, err->text);
+		*told = true;
+	}
+}
+
 /* Writes the outputs of n items, patiently. */
 static int write_items(struct output *output, size_t n, struct weir_error *err)
 {
 	unsigned attempts = 0;
 	struct output_stats *stats = output->opts.stats;
+	bool told = false;
 	int code;
 	output->ahead = true;
 	do {
 		weir_nsec begun = weir_clock();
 		code = output->ops->write(output->sink, output->items, n, err, WEIR_FOREVER);
 		weir_histogram_record(stats->write_ns, weir_clock() - begun);
+		tell_of_waiting(output, code, attempts, err, &told);
 	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
 	stats->written += code ? 0 : n;
 	return code;
@@ -227,7 +251,7 @@ static void end_run(struct output *output, int code, const struct weir_error *er
 	if (code == WEIR_EPIPE)
 		engine_end(output->opts.store->life, "the reader of the output has closed it");
 	else if (code != WEIR_ECANCELED)
-		engine_fail(output->opts.store->life, engine_exit_of(code), err);
+		engine_fail(output->opts.store->life, code == WEIR_EINVAL ? EX_CONFIG : engine_exit_of(code), err);
 }
 
 /* Those that are still ours, moved together. */

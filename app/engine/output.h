@@ -64,6 +64,9 @@ enum output_doing { OUTPUT_WAITS, OUTPUT_WRITES, OUTPUT_ACKS, OUTPUT_DOINGS };
 enum output_doing output_does(const struct output *output);
 weir_nsec output_spent(const struct output *output, enum output_doing doing);
 
+/* Whether a batch is being written for longer than a second. */
+bool output_is_slow(const struct output *output);
+
 /* Whether its sink may hold what was not acked: a write or an ack has failed. */
 bool output_is_ahead(const struct output *output);
 

@@ -125,11 +125,20 @@ struct leaf {
 	struct identity identity;
 };
 
+static bool is_query(const char *table)
+{
+	return strpbrk(table, " \t\n");
+}
+
 static bool may_share(const struct file_use *a, const struct file_use *b)
 {
 	if (a == b || (!a->written && !b->written) || (a->standard && b->standard))
 		return true;
-	return a->table && b->table && strcasecmp(a->table, b->table) != 0;
+	if (!a->table || !b->table)
+		return false;
+	if (is_query(a->table) || is_query(b->table))
+		return a->updates || b->updates || !(strcasestr(a->table, b->table) || strcasestr(b->table, a->table));
+	return strcasecmp(a->table, b->table) != 0 || (a->updates && !b->written) || (b->updates && !a->written);
 }
 
 static int refuse(const struct leaf *a, const struct leaf *b, struct weir_error *err)
@@ -140,6 +149,11 @@ static int refuse(const struct leaf *a, const struct leaf *b, struct weir_error 
 		err->line = blamed->use->line;
 		err->column = blamed->use->column;
 	}
+	if (blamed->use->table && !other->use->written && other->use->table)
+		return weir_error_set(err, WEIR_EINVAL,
+				      "%s reads what %s writes, table %.60s of %.150s; name another table, or only "
+				      "write into rows that are there (`update: true`)",
+				      other->use->what, blamed->use->what, blamed->use->table, blamed->use->path);
 	if (!strcmp(blamed->use->path, other->use->path) && !strcmp(blamed->ending, other->ending))
 		return weir_error_set(err, WEIR_EINVAL, "%s and %s are both %.200s%s; name another file",
 				      other->use->what, blamed->use->what, blamed->use->path, blamed->ending);

@@ -17,9 +17,11 @@
 struct file_use {
 	const char *path;  /* as it is opened */
 	const char *what;  /* "the source"; a literal */
-	const char *table; /* of a database: two uses of one database with different tables are fine; NULL: the file */
+	const char *table; /* of a database: two uses of one database with different tables are fine; a text with
+			    * blanks is a query, which uses all that it names; NULL: the file */
 	bool database;     /* an SQLite database: its -wal, -shm and -journal belong to it */
 	bool written;
+	bool updates;     /* written, but only rows that are there: the table may be read, too */
 	bool standard;    /* standard output or error, which may be one file */
 	int line, column; /* in the pipeline file; 0: it does not stand there */
 };

@@ -42,6 +42,8 @@ enum key_type {               /* written as            field in the config struc
 		KEY_STRINGS,   /* a list of texts, or one                    struct key_strings */
 		KEY_HEADERS,   /* a map of name to template; names are header tokens, values TEMPLATE_HEADER   struct
 				  key_headers */
+		KEY_COLUMNS,   /* a list of names, a map of names to types, or the word in `choices`, which is no
+				  name             struct key_columns */
 		KEY_TIMES,     /* a map of whole numbers, min..max, to durations: { 0: 2s }   struct key_times */
 		KEY_LIST,      /* a list of maps of keys, `group`, each of which fills `element_bytes`   struct key_list
 				*/
@@ -62,6 +64,10 @@ struct key_counts {
 struct key_strings {
 	char **values;
 	size_t n;
+};
+struct key_columns {
+	struct key_strings names;
+	char **types; /* of each name; NULL: none were given */
 };
 struct key_headers {
 	struct key_header {
@@ -105,7 +111,7 @@ enum key_flags {
 		1u
 		<< 1, /* --explain shows *** ; it does so, too, for every value that came from ${env:X} or ${file:X} */
 	KEY_DATABASE = 1u << 2, /* of a path: an SQLite database, which keeps more files beside it */
-	KEY_TABLE = 1u << 3,    /* names the table in the database of the same adapter */
+	KEY_TABLE = 1u << 3,    /* names the table in the database of the same adapter, or is a query there */
 	KEY_PATTERN = 1u << 4,  /* of KEY_PATH_IN: a pattern for files will do, too (data/pattern.h) */
 	/* Changes nothing of what is done to an item: how fast, within which limits, or what happens before the first
 	 * one.  A run may resume with another value (spec/meaning.h).  Of a group: of all its keys */
@@ -114,6 +120,9 @@ enum key_flags {
 	/* Of KEY_STRING: where the value is one ${file:PATH} and nothing else, the char * behind the field is the path,
 	 * for who reads it again; else NULL */
 	KEY_KEEP_FILE = 1u << 7,
+	/* Of KEY_STRINGS: was a KEY_STRING in an earlier release; states have a single text as that. */
+	KEY_WAS_STRING = 1u << 8,
+	KEY_UPDATES = 1u << 9, /* of KEY_BOOL: only rows that are there are written */
 };
 
 struct key {
@@ -123,7 +132,8 @@ struct key {
 	const char *fallback; /* the default, written as in a config file; NULL: none (field stays zero) */
 	/* of KEY_COUNT, KEY_COUNTS, KEY_TIMES, KEY_SIZE (bytes) and KEY_DURATION (ns); both 0: any not negative */
 	int64_t min, max;
-	const char *choices;     /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_GROUP: one word, or NULL */
+	const char
+		*choices; /* of KEY_ENUM: "json|text|bytes"; of KEY_COUNT, KEY_COLUMNS, KEY_GROUP: one word, or NULL */
 	const struct key *group; /* of KEY_GROUP, KEY_LIST */
 	size_t element_bytes;    /* of KEY_LIST */
 	const char *shorthand;   /* of KEY_GROUP: the key in it that a plain value stands for; NULL: there is none */

@@ -4,10 +4,12 @@
  * it returns, the outputs of each accepted item are as durable as the sink can make them, all of an item's or none.
  *
  * Exactly once: between write() and the broker's ack a run may be killed, and then the items come again.  An exact sink
- * knows them by one of three means:
+ * knows them by one of four means:
  *   a key        writing a row again changes nothing
  *   a position   what was written behind the last acked position is undone at start() (files)
  *   a ledger     ids written with the rows, in one transaction; written() lists them (tables)
+ *   claims       a ledger that keeps all ids of a run, and gives each to the first who writes it (tables that many
+ * write)
  *
  * A sink never touches what this run has not written, unless its config says so: open() compares what is there with the
  * position and refuses what does not fit, start() alone changes it.
@@ -42,10 +44,12 @@ struct sink_env {
 	const struct value *position; /* of the last ack (or the start), as position() gave it; NULL: the run begins */
 	const struct value *replaced; /* of a run that begins in place of another (--fresh): where that one's sink
 					 stood; what fits it may be replaced.  NULL: there was none */
+	const char *pipeline;         /* its name, for whoever looks at the sink's connections; may be NULL */
 	bool clean;                   /* the last process of this run ended in order: all that it wrote was acked */
 	bool adopt;                   /* --adopt: another sink, or more in it than the run has written, is fine */
 
-	/* A remark for people, such as "replacing out.csv (31,088 bytes)"; during open() and start().  May be NULL. */
+	/* A remark for people, such as "replacing out.csv (31,088 bytes)"; during open(), start()
+	 * and write(), on their fiber.  May be NULL. */
 	void (*note)(void *arg, const char *text);
 	void *arg;
 };
@@ -56,6 +60,7 @@ enum sink_exactness {
 	SINK_BY_KEY,
 	SINK_BY_POSITION, /* this and the next: of a run that no other process works on */
 	SINK_BY_LEDGER,
+	SINK_BY_CLAIM, /* by a ledger in which an item is claimed once, whoever works on the run */
 };
 
 struct sink_ops {
@@ -80,7 +85,7 @@ struct sink_ops {
 
 	/* Writes a batch.  Suspends.  0 with a verdict per item; or a negative code with err, and nothing was written:
 	 * WEIR_EAGAIN, WEIR_EBUSY or WEIR_ENOSPC when trying again later may help, WEIR_EPIPE when the reader has gone,
-	 * WEIR_EIO and others when not. */
+	 * WEIR_EINVAL when the config must be changed, WEIR_EIO and others when nothing helps. */
 	int (*write)(struct sink *sink, struct sink_item *items, size_t n, struct weir_error *err, weir_nsec deadline);
 
 	/* Flushes and closes: 0 or a negative code with err.  The sink is gone in both cases. */

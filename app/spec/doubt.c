@@ -17,10 +17,18 @@
 
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789abcdefghijklmnopqrstuvwxyz"
 
+/* Of a proxy, and of a database, where a user alone is no secret. */
+static bool has_password(const char *url, const char *user)
+{
+	size_t n = strcspn(user, "@/");
+	bool is_database = strncmp(url, "postgres", strlen("postgres")) == 0;
+	return user[n] == '@' && (!is_database || memchr(user, ':', n) || strstr(user, "password="));
+}
+
 static bool is_secret(const struct key *key, const struct spec_node *node)
 {
 	const char *address = key->type == KEY_STRING ? strstr(node->text, "://") : NULL;
-	return (key->flags & KEY_SECRET) || (address && strchr(address, '@')) || /* of a proxy, with a password */
+	return (key->flags & KEY_SECRET) || (address && has_password(node->text, address + 3)) ||
 	       (key->type == KEY_HEADERS && secret_is_name(node->key));
 }
 
@@ -32,7 +40,7 @@ bool spec_is_literal_secret(const struct key *key, const struct spec_node *node)
 bool spec_is_hidden(const struct key *key, const struct spec_node *node)
 {
 	bool any_text = key->type == KEY_STRING || key->type == KEY_TEMPLATE || key->type == KEY_STRINGS ||
-			key->type == KEY_HEADERS || key->type == KEY_JSON;
+			key->type == KEY_COLUMNS || key->type == KEY_HEADERS || key->type == KEY_JSON;
 	return (key->flags & KEY_SECRET) || spec_is_literal_secret(key, node) ||
 	       (any_text && spec_is_external(node->text));
 }

@@ -41,6 +41,7 @@ static const char *const type_words[] = {
 	[KEY_COUNTS] = "a list of whole numbers",
 	[KEY_STRINGS] = "text or a list of texts",
 	[KEY_HEADERS] = "a map of header names to texts",
+	[KEY_COLUMNS] = "a list of names, or a map of names to types",
 	[KEY_TIMES] = "a map of whole numbers to durations, such as {0: 2s}",
 	[KEY_LIST] = "a list of maps",
 	[KEY_GROUP] = "a map of keys",
@@ -80,7 +81,7 @@ void spec_key_names(const struct key *keys, struct buf *out)
 void spec_expected(const struct key *key, struct buf *out)
 {
 	struct key plain;
-	if (key->choices && (key->type == KEY_COUNT || key->type == KEY_GROUP))
+	if (key->choices && (key->type == KEY_COUNT || key->type == KEY_COLUMNS || key->type == KEY_GROUP))
 		buf_addf(out, "%s, or ", key->choices);
 	if (key->type == KEY_GROUP && spec_shorthand(key, &plain)) {
 		spec_expected(&plain, out);

@@ -26,10 +26,19 @@ static int note_pattern(struct spec_load *load, const struct file_use *use)
 
 static const char *find_table(const struct key *keys, const void *config)
 {
-	for (const struct key *key = keys; key && key->name; key++)
+	const char *table = NULL;
+	for (const struct key *key = keys; key && key->name && !table; key++)
 		if (key->flags & KEY_TABLE)
-			return *(char *const *)((const char *)config + key->offset);
-	return NULL;
+			table = *(char *const *)((const char *)config + key->offset);
+	return table;
+}
+
+static bool find_updates(const struct key *keys, const void *config)
+{
+	for (const struct key *key = keys; key && key->name; key++)
+		if (key->flags & KEY_UPDATES)
+			return *(const bool *)((const char *)config + key->offset);
+	return false;
 }
 
 static int note_paths(struct spec_load *load, const struct key *keys, const void *config, const struct spec_node *map,
@@ -63,8 +72,11 @@ static int note_paths(struct spec_load *load, const struct key *keys, const void
 int spec_files_add(struct spec_load *load, const struct plan_adapter *at, const struct spec_node *map, const char *what)
 {
 	const struct adapter *adapter = at->adapter;
-	struct file_use use = {
-		.what = what, .table = find_table(adapter->keys, at->config), .line = at->line, .column = at->column};
+	struct file_use use = {.what = what,
+			       .table = find_table(adapter->keys, at->config),
+			       .updates = find_updates(adapter->keys, at->config),
+			       .line = at->line,
+			       .column = at->column};
 	if (!load->files)
 		return 0;
 	int code = note_paths(load, adapter->keys, at->config, map, &use);

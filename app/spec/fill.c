@@ -171,16 +171,23 @@ static void release_elements(const struct key *key, struct key_list *list)
 	free(list->elements);
 }
 
+/* A value that could not be read lies behind the counted ones and is NULL; of a map's, its type may be there. */
+static void release_strings(struct key_strings *strings, char **types)
+{
+	for (size_t i = 0; i < strings->n; i++)
+		free(strings->values[i]);
+	for (size_t i = 0; types && i <= strings->n; i++)
+		free(types[i]);
+	free(strings->values);
+	free(types);
+}
+
 static void release_lists(const struct key *key, void *field)
 {
 	if (key->type == KEY_COUNTS) {
 		free(((struct key_counts *)field)->values);
-	} else if (key->type == KEY_STRINGS) {
-		struct key_strings *strings = field;
-		/* A value that could not be read lies behind the counted ones and is NULL. */
-		for (size_t i = 0; i < strings->n; i++)
-			free(strings->values[i]);
-		free(strings->values);
+	} else if (key->type == KEY_STRINGS || key->type == KEY_COLUMNS) {
+		release_strings(field, key->type == KEY_COLUMNS ? ((struct key_columns *)field)->types : NULL);
 	} else if (key->type == KEY_TIMES) {
 		free(((struct key_times *)field)->times);
 	} else {
@@ -228,6 +235,7 @@ void spec_release(const struct key *keys, void *config)
 			break;
 		case KEY_COUNTS:
 		case KEY_STRINGS:
+		case KEY_COLUMNS:
 		case KEY_HEADERS:
 		case KEY_TIMES:
 			release_lists(key, field);

@@ -82,6 +82,15 @@ static void add_list(struct buf *out, const struct key *key, const struct spec_n
 	buf_add_str(out, *before == '[' ? "[]" : "]");
 }
 
+static bool is_list(const struct key *key, const struct spec_node *node)
+{
+	if (node->kind == SPEC_SCALAR && key->flags & KEY_WAS_STRING)
+		return false;
+	if (node->kind == SPEC_SCALAR && key->type == KEY_COLUMNS && key->choices)
+		return strcmp(node->text, key->choices) != 0;
+	return key->type == KEY_COUNTS || key->type == KEY_STRINGS || key->type == KEY_COLUMNS;
+}
+
 static void add_value(struct writer *writer, const struct key *key, const struct spec_node *node, char mark)
 {
 	struct buf *out = &writer->lines;
@@ -94,7 +103,7 @@ static void add_value(struct writer *writer, const struct key *key, const struct
 	if (is_map)
 		return;
 	buf_addf(out, "%s %c ", writer->path, mark);
-	if (key->type == KEY_COUNTS || key->type == KEY_STRINGS)
+	if (is_list(key, node))
 		add_list(out, key, node);
 	else if (key->type == KEY_JSON)
 		spec_json_show(key, node, out);

@@ -38,6 +38,7 @@ static const char *const type_words[] = {
 	[KEY_COUNTS] = "list of whole numbers",
 	[KEY_STRINGS] = "text, or a list of texts",
 	[KEY_HEADERS] = "map of header names to texts, `${.path}`",
+	[KEY_COLUMNS] = "list of names, or map of names to types",
 	[KEY_TIMES] = "map of whole numbers to durations",
 	[KEY_LIST] = "list of maps",
 	[KEY_GROUP] = "map",

@@ -341,6 +341,34 @@ static int fill_strings(struct spec_load *load, const struct key *key, const str
 	return fill_list(load, key, node, KEY_STRING, strings->values, sizeof *strings->values, &strings->n);
 }
 
+static int fill_types(struct spec_load *load, const struct spec_node *node, struct key_columns *columns)
+{
+	struct key_strings *names = &columns->names;
+	names->values = calloc(node->count + 1, sizeof *names->values);
+	columns->types = calloc(node->count + 1, sizeof *columns->types);
+	if (!names->values || !columns->types)
+		return spec_fail_memory(load);
+	for (const struct spec_node *child = node->children; child; child = child->next) {
+		const struct key one = {.name = child->key, .type = KEY_STRING, .flags = KEY_REQUIRED};
+		int code = spec_value_fill(load, &one, child, &columns->types[names->n]);
+		if (code == 0)
+			code = keep_text(load, child->key, &names->values[names->n]);
+		names->n += code == 0;
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static int fill_columns(struct spec_load *load, const struct key *key, const struct spec_node *node,
+			struct key_columns *columns)
+{
+	if (node->kind == SPEC_SCALAR && key->choices && strcmp(node->text, key->choices) == 0)
+		return 0;
+	return node->kind == SPEC_MAP ? fill_types(load, node, columns)
+				      : fill_strings(load, key, node, &columns->names);
+}
+
 static bool is_token(const char *name)
 {
 	static const char bytes[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -456,6 +484,8 @@ int spec_value_fill(struct spec_load *load, const struct key *key, const struct 
 		return fill_counts(load, key, node, field);
 	if (key->type == KEY_STRINGS && node->kind != SPEC_MAP)
 		return fill_strings(load, key, node, field);
+	if (key->type == KEY_COLUMNS && !spec_node_is_null(node))
+		return fill_columns(load, key, node, field);
 	if (key->type == KEY_HEADERS && node->kind == SPEC_MAP)
 		return fill_headers(load, key, node, field);
 	if (key->type == KEY_JSON && node->kind != SPEC_SCALAR)

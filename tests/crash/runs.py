@@ -41,7 +41,7 @@ FETCH = SORT + """
 SINKS = {
     "jsonl": "jsonl: { path: out.jsonl }",
     "csv": "csv: { path: out/out.csv, columns: [id, total] }",
-    "key": "sqlite: { path: out.db, table: orders, key: id, columns: [id, total] }",
+    "key": "sqlite: { path: out.db, table: orders, key: id }",
     "ledger": "sqlite: { path: out/out.db, table: orders, columns: [id, total] }",
 }
 TARGETS = {"jsonl": "out.jsonl", "csv": "out/out.csv", "key": "out.db:orders", "ledger": "out/out.db:orders"}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Each starter file is right as it is, and runs to its end against the mock that its head names.
+start_postgres
+export DATABASE_URL=$PG_URL
 weir init
 expect_code 0
 names=$(sed -n 's/^  \([a-z-]*\) .*/\1/p' stdout)

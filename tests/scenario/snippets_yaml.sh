@@ -16,7 +16,8 @@ token_server
 printf '#!/bin/sh\necho secret\n' >gcloud
 chmod +x gcloud
 export PATH=$PWD:$PATH
-export TOKEN=secret CONCURRENCY=10 API_URL=$MOCK_URL
+start_postgres
+export DATABASE_URL=$PG_URL TOKEN=secret CONCURRENCY=10 API_URL=$MOCK_URL
 
 # blocks FILE: each ```yaml block as FILE:LINE in blocks/.
 mkdir blocks
@@ -36,10 +37,18 @@ complete() {
 	grep -q '^sink:' "$1" || echo 'sink: { jsonl: { path: rest.jsonl, on_start: replace } }'
 }
 
+start_postgres
+postgres sql "CREATE TABLE users AS SELECT i AS id, 'u' || i || '@mail.example' AS email, true AS active
+	FROM generate_series(1, 20) i" >/dev/null
+export DATABASE_URL=$PG_URL
+
 for block in blocks/*; do
 	if grep -q "^scrape_configs:" "$block"; then continue; fi # of Prometheus
 	rm -rf state ./*.db out.jsonl* pages.csv orders.csv dead.jsonl rest.jsonl summary.json
+	sqlite3 shop.db "CREATE TABLE orders AS SELECT value AS id, 'new' AS state FROM generate_series(1, 20);
+		CREATE UNIQUE INDEX orders_id ON orders(id)"
 	complete "$block" >pipeline.yaml
+	! grep -q DATABASE_URL pipeline.yaml || postgres sql 'DROP TABLE IF EXISTS orders, weir_ledger, weir_ledger_runs'
 	CODE=0
 	"$WEIR" run pipeline.yaml --state state --summary summary.json <urls.txt >stdout 2>stderr || CODE=$?
 	check_accounts

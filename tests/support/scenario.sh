@@ -12,6 +12,8 @@
 #   oauth2_pipeline RANGE KEYS LINE ...
 #                               writes a pipeline of its items, with tokens that it issues: KEYS are added to auth.oauth2,
 #                               the lines to the end
+#   start_postgres              starts a real PostgreSQL of its own; $PG_URL is its address
+#   postgres VERB ...           tests/support/postgres: stop, kill, start, sql QUERY
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
@@ -32,6 +34,7 @@
 #
 #   expect_code 3               expect_out REGEX            expect_err REGEX
 #   expect_rows N [DB TABLE]    expect_lines N FILE         expect_sql QUERY ANSWER
+#   expect_pg QUERY ANSWER      likewise, of PostgreSQL; columns divided by |
 #   expect_summary EXPR         expect_dead N REGEX         expect_json FILE EXPR
 #   expect WORD ...             the command must succeed
 #   expect_oracle OPTION ...    tests/support/oracle finds orders.jsonl, out.db, dead letters and summary.json agreed
@@ -57,7 +60,7 @@ fail() {
 		*/tests/scenario/*) printf '   at %s:%s\n' "${BASH_SOURCE[i]##*/}" "${BASH_LINENO[i - 1]}" ;;
 		esac
 	done
-	for file in stdout stderr summary.json dead.jsonl mock.log; do
+	for file in stdout stderr summary.json dead.jsonl mock.log postgres/log; do
 		[ -s "$file" ] || continue
 		printf -- '--- %s (%s bytes)\n' "$file" "$(stat -c %s "$file")"
 		tail -c 1500 "$file" | tail -n 15 | cat -v
@@ -144,6 +147,16 @@ sink: { jsonl: { path: out.jsonl, on_start: replace } }
 dead_letter: { jsonl: { path: dead.jsonl, on_start: replace } }
 YAML
 	printf '%s\n' "${@:3}" >>pipeline.yaml
+}
+
+start_postgres() {
+	"$TREE/tests/support/postgres" new postgres $$ || fail "there is no PostgreSQL"
+	PG_URL=$(cat postgres/url)
+	export PG_URL PGCONNECT_TIMEOUT=60 # a machine that runs tests is busy
+}
+
+postgres() {
+	"$TREE/tests/support/postgres" "$1" postgres "${@:2}"
 }
 
 # The whole answer of the mock to a GET, status line and headers first.
@@ -282,6 +295,12 @@ expect_err() {
 expect_sql() {
 	local got
 	got=$(sqlite3 "${3:-out.db}" "$1" 2>&1) || true
+	[ "$got" = "$2" ] || fail "$1: got '$got', expected '$2'"
+}
+
+expect_pg() {
+	local got
+	got=$(postgres sql "$1" 2>&1) || true
 	[ "$got" = "$2" ] || fail "$1: got '$got', expected '$2'"
 }
 

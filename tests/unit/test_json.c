@@ -67,6 +67,50 @@ TEST(json_keeps_the_digits_of_numbers)
 	json_free(json);
 }
 
+TEST(json_knows_which_numbers_a_double_keeps)
+{
+	static const char *const kept[] = {
+		"0",
+		"-0.0",
+		"1.50",
+		"9007199254740992",
+		"100000000000000000000",
+		"0.30000000000000004",
+		"5e-324",
+		"1e308",
+		"1.7976931348623157e308",
+		"-123456789012345.6",
+		"12345678901234567e-5",
+		"0.1",
+		"1E+2",
+	};
+	static const char *const cut[] = {
+		"9007199254740993",
+		"12345678901234567890.5",
+		"0.1234567890123456789",
+		"1e309",
+		"1e-400",
+		"1e99999999999",
+		"1.79769313486231571e308",
+		"123456789012345678",
+		"0.30000000000000005",
+	};
+	struct json *json;
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+		ck_assert_int_eq(json_parse(kept[i], strlen(kept[i]), &json, NULL), 0);
+		ck_assert_msg(json_fits_real(json), "%s", kept[i]);
+		json_free(json);
+	}
+	for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+		ck_assert_int_eq(json_parse(cut[i], strlen(cut[i]), &json, NULL), 0);
+		ck_assert_msg(!json_fits_real(json), "%s", cut[i]);
+		json_free(json);
+	}
+	ck_assert_int_eq(json_parse("\"1\"", 3, &json, NULL), 0);
+	ck_assert(!json_fits_real(json));
+	json_free(json);
+}
+
 TEST(json_errors_have_a_place)
 {
 	expect_error("", 1, 1, "found the end");

@@ -24,6 +24,7 @@ struct all_types {
 	struct key_headers headers;
 	struct key_json json;
 	struct key_times times;
+	struct key_columns columns;
 	int64_t inner;
 	weir_nsec first, all;
 	struct key_wait wait;
@@ -68,6 +69,7 @@ static const struct key all_keys[] = {
 	{"strings", KEY_STRINGS, FIELD(strings), .text = "t"},
 	{"json", KEY_JSON, FIELD(json), .text = "t"},
 	{"headers", KEY_HEADERS, FIELD(headers), .text = "t"},
+	{"columns", KEY_COLUMNS, FIELD(columns), "auto", .choices = "auto", .text = "t"},
 	{"times", KEY_TIMES, FIELD(times), .min = 0, .max = 9, .text = "t"},
 	{"secret", KEY_STRING, FIELD(secret), .flags = KEY_SECRET, .text = "t"},
 	{"group", KEY_GROUP, 0, .group = inner_keys, .text = "t"},
@@ -172,6 +174,35 @@ TEST(spec_fills_defaults_of_every_shape)
 	spec_release(all_keys, &c);
 }
 
+TEST(spec_columns_are_a_list_or_a_map_or_a_word)
+{
+	static const char *const none[] = {"{}", "columns: auto", "columns:"};
+	struct all_types c;
+	char *explained;
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(fill_all(none[i], &c, &explained, NULL), 0);
+		ck_assert_uint_eq(c.columns.names.n, 0);
+		ck_assert_ptr_nonnull(strstr(explained, "columns: auto"));
+		free(explained);
+		spec_release(all_keys, &c);
+	}
+	ck_assert_int_eq(fill_all("columns: [auto, id]", &c, NULL, NULL), 0);
+	ck_assert_uint_eq(c.columns.names.n, 2);
+	ck_assert_str_eq(c.columns.names.values[0], "auto");
+	ck_assert_ptr_null(c.columns.types);
+	spec_release(all_keys, &c);
+	ck_assert_int_eq(fill_all("columns: id", &c, NULL, NULL), 0);
+	ck_assert_uint_eq(c.columns.names.n, 1);
+	spec_release(all_keys, &c);
+	ck_assert_int_eq(fill_all("columns: {id: bigint, total: 'numeric(12, 2)'}", &c, &explained, NULL), 0);
+	ck_assert_uint_eq(c.columns.names.n, 2);
+	ck_assert_str_eq(c.columns.names.values[1], "total");
+	ck_assert_str_eq(c.columns.types[1], "numeric(12, 2)");
+	ck_assert_ptr_nonnull(strstr(explained, "columns:\n  id: bigint\n  total: \"numeric(12, 2)\"\n"));
+	free(explained);
+	spec_release(all_keys, &c);
+}
+
 static void expect_limits(const char *text, weir_nsec first, weir_nsec all, const char *part)
 {
 	struct all_types c;
@@ -249,6 +280,9 @@ TEST(spec_value_errors_say_what_is_expected)
 	expect_value_error("counts: [200, [300]]", 15, "expected a whole number");
 	expect_value_error("counts: {a: 1}", 9, "expected a list of whole numbers, from 100 to 599");
 	expect_value_error("strings: [a, {b: 1}]", 14, "strings is a map, expected text");
+	expect_value_error("columns: [a, {b: 1}]", 14, "columns is a map, expected text");
+	expect_value_error("columns: {a: [int]}", 14, "a is a list, expected text");
+	expect_value_error("columns: {a: int, b: ''}", 22, "b is \"\", expected text");
 	expect_value_error("headers: text", 10, "expected a map of header names to texts");
 	expect_value_error("headers: {a b: c}", 11, "\"a b\" is not a header name");
 	expect_value_error("headers: {a: [b]}", 14, "a list");

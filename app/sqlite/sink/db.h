@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection to an SQLite database, as far as its sink needs one: a table, an INSERT into it, transactions.
+ * A connection to an SQLite database, as far as its sink needs one: transactions, a table and its ledger.  row.h writes
+ * into the table.
  *
  * All calls block, and belong to one thread.  Codes: WEIR_EDATA, the row is to blame; WEIR_EBUSY, WEIR_ENOSPC, later
  * perhaps; WEIR_ENOMEM; else WEIR_EIO.  sqlite_db_why() has SQLite's words for the last one.
@@ -9,17 +10,17 @@
 #define SINK_SQLITE_DB_H
 
 #include "data/buf.h"
-#include "data/json.h"
 #include "sql/table.h"
 #include "sqlite/sink/ledger.h"
 
 struct sqlite_db;
 
+extern const struct sql_ops sqlite_columns_ops; /* of a table whose db is a struct sqlite_db */
+
 struct sqlite_db_options {
-	const char *path;                       /* NULL: in memory, for sqlite_db_start() alone */
-	const struct sink_table_config *config; /* this and what follows: borrowed for the life of the connection */
-	const struct sink_table *table;
-	const char *run; /* whose ledger to keep; NULL: none */
+	const char *path;        /* NULL: in memory, for sqlite_db_start() alone */
+	struct sql_table *table; /* this and what follows: borrowed for the life of the connection */
+	const char *run;         /* whose ledger to keep; NULL: none */
 };
 
 /* Opens a database that is there and changes nothing in it; waits 5 s while others have it locked.  WEIR_EINVAL when a
@@ -30,8 +31,7 @@ int sqlite_db_open(const struct sqlite_db_options *opts, struct sqlite_db **ret_
 int sqlite_db_start(const struct sqlite_db_options *opts, struct sqlite_db **db, struct weir_error *err);
 void sqlite_db_close(struct sqlite_db *db); /* NULL is fine */
 
-/* Before start: whether the sink's table is there, and whether it has a row. */
-bool sqlite_db_has_table(struct sqlite_db *db);
+/* Before start: whether the sink's table is there and has a row. */
 bool sqlite_db_has_rows(struct sqlite_db *db);
 
 /* Deletes all rows of the sink's table. */
@@ -49,15 +49,6 @@ enum sqlite_db_verb {
 
 int sqlite_db_do(struct sqlite_db *db, enum sqlite_db_verb verb);
 bool sqlite_db_in_transaction(const struct sqlite_db *db); /* a row may have ended it */
-
-/* The value of a column for the next insert: json may be NULL, for none; text is borrowed until then, as json is. */
-int sqlite_db_bind(struct sqlite_db *db, size_t column, const struct json *json);
-int sqlite_db_bind_text(struct sqlite_db *db, size_t column, const char *text, size_t n);
-int sqlite_db_insert(struct sqlite_db *db); /* a row of what was bound; NULL where nothing was */
-void sqlite_db_unbind(struct sqlite_db *db);
-
-/* Appends the first row of the table as a JSON object, its columns in order. */
-int sqlite_db_read_row(struct sqlite_db *db, struct buf *out);
 
 /* As ledger_note() and ledger_read(). */
 int sqlite_db_note(struct sqlite_db *db, const struct ledger_batch *batch, const uint64_t *ids, size_t n);

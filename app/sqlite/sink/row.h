@@ -6,10 +6,16 @@
 #include "data/value.h"
 #include "sqlite/sink/db.h"
 
-/* 0; WEIR_EDATA with why: it cannot be a row of that; or another code, and the transaction cannot be. */
-int sqlite_row_write(struct sqlite_db *db, const struct sink_table *table, const struct value *output, char why[200]);
+/* Takes note of the outputs' fields, and gives the table the columns that it may get for them; in a transaction.  The
+ * outputs may be those of many items.  Negative: the transaction cannot be. */
+int sqlite_row_look(struct sqlite_db *db, const struct value *output);
+int sqlite_row_fit(struct sqlite_db *db, struct weir_error *err);
+
+/* source: the item that the output was made of.  0; WEIR_EDATA with why: it cannot be a row of that table; or another
+ * code, and the transaction cannot be. */
+int sqlite_row_write(struct sqlite_db *db, const struct value *output, const struct value *source, char why[200]);
 
 /* As sink_ops.row: the row as a new table has it, in a database in memory. */
-int sqlite_row_show(const struct sink_table_config *config, const struct value *output, struct buf *out, char why[200]);
+int sqlite_row_show(const struct sql_config *config, const struct value *output, struct buf *out, char why[200]);
 
 #endif

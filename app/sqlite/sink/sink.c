@@ -21,12 +21,12 @@
 #include <weir/weir.h>
 
 #include "port/adapters.h"
-#include "sql/table.h"
+#include "sqlite/sink/ledger.h"
 #include "sqlite/sink/row.h"
 
 struct sqlite_config {
 	char *path;
-	struct sink_table_config rows;
+	struct sql_config rows;
 	int on_start; /* enum sink_on_start */
 };
 
@@ -35,13 +35,15 @@ struct sqlite_sink {
 	struct weir_pool *pool; /* one thread; all below is touched there alone once the sink is open */
 	char *run;              /* whose ledger is kept; NULL: no need */
 	struct sqlite_db *db;   /* NULL: there is no database yet */
-	struct sink_table table;
-	struct sqlite_db_options opts; /* of these */
-	struct ledger_batch last;      /* that was written */
-	struct ledger_entry past;      /* the ledger's, of an earlier process of this run; its ids are for written() */
-	uint64_t process;              /* a random number: of the batches of this process */
-	bool replaces;                 /* rows that are there, when it starts */
-	struct weir_error failed;      /* for good: what every further write answers */
+	struct sql_table table;
+	void (*note)(void *arg, const char *text); /* of sink_env */
+	void *arg;
+	struct sqlite_db_options opts;
+	struct ledger_batch last; /* that was written */
+	struct ledger_entry past; /* the ledger's, of an earlier process of this run; its ids are for written() */
+	uint64_t process;         /* a random number: of the batches of this process */
+	bool replaces;            /* rows that are there, when it starts */
+	struct weir_error failed; /* for good: what every further write answers */
 };
 
 struct sqlite_job {
@@ -65,7 +67,7 @@ static int check_config(const void *any, const char **ret_key, struct weir_error
 	if (strcasecmp(config->rows.table, LEDGER_TABLE) == 0)
 		return weir_error_set(err, WEIR_EINVAL,
 				      "'" LEDGER_TABLE "' is reserved for weir's own ledger; choose another");
-	return sink_table_check(&config->rows, ret_key, err);
+	return sql_config_check(&config->rows, ret_key, err);
 }
 
 static int refuse(const struct sqlite_sink *sink, struct weir_error *err, int code)
@@ -82,7 +84,7 @@ static int write_item(struct sqlite_sink *sink, struct sink_item *item)
 	bool marked = outputs->n > 1;
 	int code = marked ? sqlite_db_do(sink->db, SQLITE_DB_MARK) : 0;
 	for (size_t i = 0; i < outputs->n && !code; i++)
-		code = sqlite_row_write(sink->db, &sink->table, &outputs->values[i], item->why);
+		code = sqlite_row_write(sink->db, &outputs->values[i], &item->item->source, item->why);
 	if (!marked || (code && code != WEIR_EDATA) || !sqlite_db_in_transaction(sink->db))
 		return code;
 	int end = code ? sqlite_db_do(sink->db, SQLITE_DB_UNDO) : 0;
@@ -93,21 +95,63 @@ static int write_item(struct sqlite_sink *sink, struct sink_item *item)
 
 /* ---- batches, on the thread */
 
+/* What the table may become is decided before the first output of an item, so that none is undone with a column. */
+static int look_at_item(struct sqlite_sink *sink, const struct item *item, bool forget)
+{
+	int code = 0;
+	for (size_t i = 0; i < item->outputs.n && !code; i++) {
+		code = sqlite_row_look(sink->db, &item->outputs.values[i]);
+		if (forget)
+			value_forget(&item->outputs.values[i]);
+	}
+	return code;
+}
+
+static int fit_table(struct sqlite_sink *sink, const struct item *item, struct weir_error *err)
+{
+	int code = sql_table_looks(&sink->table) ? look_at_item(sink, item, false) : 0;
+	return code ? code : sqlite_row_fit(sink->db, err);
+}
+
+/* A new table is made of the first outputs of all items. */
+static int look_at_first(struct sqlite_sink *sink, const struct sink_item *items, size_t n)
+{
+	size_t rows = 0;
+	int code = 0;
+	for (size_t i = 0; i < n && rows < SQL_FIRST_ROWS && !code && !sink->table.exists; i++) {
+		code = look_at_item(sink, items[i].item, true);
+		rows += items[i].item->outputs.n;
+	}
+	return code;
+}
+
 /* WEIR_EDATA when an item has rolled back the whole transaction: it has its verdict, all others are to be written
  * again. */
-static int write_items(struct sqlite_sink *sink, struct sink_item *items, size_t n)
+static int write_items(struct sqlite_sink *sink, struct sink_item *items, size_t n, struct weir_error *err)
 {
-	for (size_t i = 0; i < n; i++) {
+	int code = look_at_first(sink, items, n);
+	for (size_t i = 0; i < n && !code; i++) {
 		if (items[i].verdict)
 			continue;
-		int code = write_item(sink, &items[i]);
+		code = fit_table(sink, items[i].item, err);
+		if (!code)
+			code = write_item(sink, &items[i]);
 		if (code && code != WEIR_EDATA)
 			return code;
 		items[i].verdict = code;
 		if (code && !sqlite_db_in_transaction(sink->db))
 			return WEIR_EDATA;
+		code = 0;
 	}
-	return 0;
+	return code;
+}
+
+static size_t count_rows(const struct sink_item *items, size_t n)
+{
+	size_t rows = 0;
+	for (size_t i = 0; i < n; i++)
+		rows += items[i].verdict ? 0 : items[i].item->outputs.n;
+	return rows;
 }
 
 static size_t count_good(const struct sink_item *items, size_t n)
@@ -138,35 +182,43 @@ static int note_batch(struct sqlite_sink *sink, const struct sink_item *items, s
 	return code;
 }
 
+static int fail_batch(struct sqlite_sink *sink, int code, struct weir_error *why, struct weir_error *err)
+{
+	/* Only a deferred constraint fails at the commit, and nobody can tell whose row it was. */
+	if (code == WEIR_EDATA)
+		code = WEIR_EIO;
+	if (!why->code)
+		refuse(sink, why, code);
+	if (sqlite_db_in_transaction(sink->db))
+		sqlite_db_do(sink->db, SQLITE_DB_ROLLBACK);
+	sql_table_end(&sink->table, false, 0);
+	if (code == WEIR_EIO)
+		sink->failed = *why;
+	return weir_error_set(err, code, "%s", why->text);
+}
+
 static int write_batch(struct sqlite_sink *sink, struct sink_item *items, size_t n, struct weir_error *err)
 {
 	struct ledger_batch batch = sink->last;
+	struct weir_error why = {0};
 	int code;
 	for (size_t i = 0; i < n; i++)
 		items[i].verdict = 0;
 	do {
+		sql_table_end(&sink->table, false, 0);
 		code = sqlite_db_do(sink->db, SQLITE_DB_BEGIN);
 		if (!code)
-			code = write_items(sink, items, n);
+			code = write_items(sink, items, n, &why);
 	} while (code == WEIR_EDATA);
 	if (!code)
 		code = note_batch(sink, items, n, &batch);
 	if (!code)
 		code = sqlite_db_do(sink->db, SQLITE_DB_COMMIT);
-	if (!code) {
-		sink->last = batch;
-		return 0;
-	}
-	/* Only a deferred constraint fails at the commit, and nobody can tell whose row it was. */
-	if (code == WEIR_EDATA)
-		code = WEIR_EIO;
-	struct weir_error why = {0};
-	refuse(sink, &why, code);
-	if (sqlite_db_in_transaction(sink->db))
-		sqlite_db_do(sink->db, SQLITE_DB_ROLLBACK);
-	if (code == WEIR_EIO)
-		sink->failed = why;
-	return weir_error_set(err, code, "%s", why.text);
+	if (code)
+		return fail_batch(sink, code, &why, err);
+	sql_table_end(&sink->table, true, count_rows(items, n));
+	sink->last = batch;
+	return 0;
 }
 
 static int write_on_thread(struct sqlite_job *job)
@@ -238,7 +290,7 @@ static int check_run(struct sqlite_sink *sink, const struct sink_env *env, struc
 		code = sqlite_db_noted(sink->db, &sink->past);
 		if (code)
 			return refuse(sink, err, code);
-		table = sqlite_db_has_table(sink->db);
+		table = sink->table.exists;
 	}
 	const struct ledger_batch *noted = &sink->past.batch;
 	sink->last = *noted;
@@ -256,7 +308,7 @@ static int check_rows(struct sqlite_sink *sink, const struct sink_env *env, stru
 {
 	const struct sqlite_config *config = sink->config;
 	bool begins = !sink->past.known && !read_position(env->position, &(struct ledger_batch){0});
-	if (!begins || !sink->db || config->rows.key || config->on_start == SINK_APPEND ||
+	if (!begins || !sink->db || config->rows.key.n || config->on_start == SINK_APPEND ||
 	    !sqlite_db_has_rows(sink->db))
 		return 0;
 	if (config->on_start == SINK_REPLACE) {
@@ -301,11 +353,22 @@ static int run_job(void *arg)
 	return 0;
 }
 
+static void tell_notes(struct sqlite_sink *sink)
+{
+	struct buf *notes = &sink->table.notes;
+	char *save = NULL;
+	for (char *line = strtok_r(notes->data, "\n", &save); sink->note && line; line = strtok_r(NULL, "\n", &save))
+		sink->note(sink->arg, line);
+	buf_clear(notes);
+}
+
 /* What the thread has done is done, even if the fiber was cancelled meanwhile. */
 static int call_thread(struct sqlite_job *job, int (*work)(struct sqlite_job *job), weir_nsec deadline)
 {
 	job->work = work;
 	int code = weir_pool_call(job->sink->pool, run_job, job, deadline);
+	if (job->done && job->sink->table.notes.len)
+		tell_notes(job->sink);
 	if (job->done)
 		return job->result;
 	return weir_error_set(job->err, code, "%s: %s", job->sink->config->path, weir_strerror(code));
@@ -322,7 +385,7 @@ static int close_sqlite(struct sink *handle, struct weir_error *err)
 		weir_shield_leave();
 	}
 	weir_pool_free(sink->pool);
-	sink_table_fini(&sink->table);
+	sql_table_fini(&sink->table);
 	free(sink->past.ids);
 	free(sink->run);
 	free(sink);
@@ -336,8 +399,10 @@ static int init_sink(struct sqlite_sink *sink, const struct sqlite_config *confi
 		return -errno;
 	if (env->run && !(sink->run = strdup(env->run)))
 		return WEIR_ENOMEM;
-	sink->opts = (struct sqlite_db_options){config->path, &config->rows, &sink->table, sink->run};
-	int code = sink_table_init(&sink->table, &config->rows);
+	sink->opts = (struct sqlite_db_options){config->path, &sink->table, sink->run};
+	sink->note = env->note;
+	sink->arg = env->arg;
+	int code = sql_table_init(&sink->table, &config->rows, NULL, &sqlite_columns_ops);
 	return code ? code : weir_pool_new(1, &sink->pool);
 }
 
@@ -378,7 +443,7 @@ static int write_sqlite(struct sink *handle, struct sink_item *items, size_t n, 
 static enum sink_exactness exactness(const struct sink *handle)
 {
 	const struct sqlite_sink *sink = (const struct sqlite_sink *)handle;
-	return sink->config->rows.key ? SINK_BY_KEY : sink->run ? SINK_BY_LEDGER : SINK_REPEATS;
+	return sink->config->rows.key.n ? SINK_BY_KEY : sink->run ? SINK_BY_LEDGER : SINK_REPEATS;
 }
 
 static void write_position(const struct sink *handle, struct buf *out)
@@ -406,11 +471,11 @@ static const struct key keys[] = {
 	 .text = "The database file; weir creates it if there is none"},
 	{"table", KEY_STRING, offsetof(struct sqlite_config, rows.table), .flags = KEY_REQUIRED | KEY_TABLE,
 	 .text = "The table; weir creates it if there is none"},
-	{"key", KEY_STRING, offsetof(struct sqlite_config, rows.key),
-	 .text = "The field and column that identifies a row: a row with the same value is replaced. Without it rows "
-		 "are added, and the table " LEDGER_TABLE " prevents duplicates after a crash"},
-	{"columns", KEY_STRINGS, offsetof(struct sqlite_config, rows.columns),
-	 .text = "The fields to keep, a column each; default: the whole output as JSON in the column `item`"},
+	{"key", KEY_STRINGS, offsetof(struct sqlite_config, rows.key), .flags = KEY_WAS_STRING,
+	 .text = "The field, or fields, and column that identify a row: a row with the same value is replaced. Without "
+		 "it "
+		 "rows are added, and the table " LEDGER_TABLE " prevents duplicates after a crash"},
+	SQL_KEYS(sqlite_config, rows),
 	{"on_start", KEY_ENUM, offsetof(struct sqlite_config, on_start), .fallback = "refuse", .flags = KEY_PACE,
 	 .choices = SINK_ON_START_CHOICES,
 	 .text = "What to do, without a key, if the table has rows when a run begins: refuse to run, append, or delete "
@@ -420,7 +485,7 @@ static const struct key keys[] = {
 
 static const struct key_strings *columns_of(const void *config)
 {
-	return &((const struct sqlite_config *)config)->rows.columns;
+	return &((const struct sqlite_config *)config)->rows.columns.names;
 }
 
 static int show_row(const void *config, const struct value *output, struct buf *out, char why[200])

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the sink share.
+ *
+ *     sink.c       the port: keys, opening, starting, closing
+ *     batch.c      a batch becomes rows, whatever comes in between
+ *     statement.c  the SQL that writes one
+ *     columns.c    the table: what it has, and what it lacks
+ *     ledger.c     weir_ledger: what was written is never written again
+ *     fail.c       what to do about an error of the server
+ *     row.c        whether an output can be a row at all
+ */
+#ifndef SINK_POSTGRES_INTERNAL_H
+#define SINK_POSTGRES_INTERNAL_H
+
+#include "port/sink.h"
+#include "postgres/client/client.h"
+#include "sql/table.h"
+
+#define LEDGER_TABLE "weir_ledger"
+#define LEDGER_RUNS  "weir_ledger_runs"
+
+#define ROW_BYTES_MAX ((size_t)64 << 20)
+
+struct postgres_config {
+	char *url, *schema;
+	struct sql_config rows;
+	bool prepared;
+	weir_nsec ledger_keep;
+	int on_start; /* enum sink_on_start */
+};
+
+/* The statement that writes a batch: in a place of its own as the columns change. */
+struct postgres_writer {
+	struct buf sql;
+	struct pg_statement statement;
+	struct buf parameters[2];
+};
+
+/* Of rows without a key. */
+struct postgres_ledger {
+	char *table, *runs; /* their names in SQL */
+	bool known;         /* the run was there before */
+	bool clears;        /* there may be more of old runs to be removed */
+	weir_nsec seen_at;  /* when the run was last noted as alive */
+	struct pg_statement clear, note;
+};
+
+struct postgres_sink {
+	const struct postgres_config *config;
+	struct pg *pg;
+	char *schema; /* that of the table */
+	struct sql_table table;
+	int64_t oid; /* of the table; 0: there is none */
+	int64_t was; /* that it had in an earlier process; 0: not known */
+	struct postgres_writer writer;
+	struct postgres_ledger ledger;
+	char run[33]; /* 32 hexadecimal digits: of the run, or of this process if it cannot be resumed */
+	bool resumable;
+	bool replaces; /* rows that are there, when it starts */
+	uint64_t random;
+	struct pg_error *err;                      /* where operations on the table put theirs */
+	void (*note)(void *arg, const char *text); /* of sink_env */
+	void *arg;
+};
+
+static inline bool postgres_sink_has_ledger(const struct postgres_sink *sink)
+{
+	return !sink->config->rows.key.n && !sink->config->rows.update;
+}
+
+/* ---- fail.c */
+
+/* What went wrong as a sentence about the table, with what to do; returns code. */
+int postgres_sink_fail(const struct postgres_sink *sink, const struct pg_error *why, int code, struct weir_error *err);
+
+/* ---- columns.c */
+
+extern const struct sql_ops postgres_columns_ops;
+
+/* Which schema: the config's, that in which the table is, else the one where it would be made; sets sink->schema.
+ * WEIR_EINVAL: there is no such schema, or it may not be used. */
+int postgres_columns_find_schema(struct postgres_sink *sink, struct weir_error *err);
+
+/* ---- statement.c */
+
+/* Makes the statement for the columns that the table has now.  WEIR_ENOMEM. */
+int postgres_writer_prepare(struct postgres_sink *sink);
+
+/* ---- ledger.c */
+
+/* What is known of the run, and whether the ledger can be written; changes nothing. */
+int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err);
+
+/* Makes it, and notes the run in it. */
+int postgres_ledger_start(struct postgres_sink *sink, struct weir_error *err);
+
+/* After a batch: removes a page of a run that ended long ago, and notes now and then that this one is alive.  What
+ * fails is tried again after another batch. */
+void postgres_ledger_tend(struct postgres_sink *sink, weir_nsec deadline);
+void postgres_ledger_close(struct postgres_sink *sink);
+
+/* ---- row.c */
+
+/* Whether the output may be a row, as far as can be told here: WEIR_EDATA with why, WEIR_ENOMEM.  *ret_json is what it
+ * says, until value_forget(). */
+int postgres_row_check(const struct sql_config *config, const struct value *output, const struct value *source,
+		       const struct json **ret_json, char why[200]);
+
+/* As sink_ops.row. */
+int postgres_row_show(const struct sql_config *config, const struct value *output, struct buf *out, char why[200]);
+
+/* What the server says of a row: which field it means is found by its value, where the server has not said it. */
+void postgres_row_blame(const struct pg_error *err, const struct value_list *outputs, char why[200]);
+
+/* ---- batch.c */
+
+/* As sink_ops.write. */
+int postgres_batch_write(struct postgres_sink *sink, struct sink_item *items, size_t n, struct weir_error *err,
+			 weir_nsec deadline);
+
+/* Writes no row and rolls back: whether names, privileges and the key will do. */
+int postgres_batch_rehearse(struct postgres_sink *sink, struct weir_error *err);
+
+/* Runs one statement in a transaction of its own that waits 5 s for locks and is rolled back unless `keep`. */
+int postgres_batch_ask(struct postgres_sink *sink, struct pg_statement *statement, const struct pg_value *values,
+		       bool keep, struct pg_result **ret_result, struct pg_error *err);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two tables beside that of the sink:
+ *
+ *     weir_ledger (run, item)        an item of a run has been written; in the transaction of its rows
+ *     weir_ledger_runs (run, seen)   when a run was last alive, by the server's clock
+ *
+ * So an item is written once whoever tries, whenever: this process again after an answer was lost, the next one after a
+ * crash, another one that was taken for dead.  What a run has claimed stays until `ledger_keep` after its end, and is
+ * then removed in pages, one with each batch of whoever writes.
+ */
+#include "postgres/sink/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/weir.h>
+
+#define PAGE_ROWS "5000"
+#define SEEN_EACH (600 * WEIR_SEC)
+
+static char *make_sql(const char *format, const char *ledger, const char *runs)
+{
+	struct buf sql = {0};
+	for (const char *at = format; *at; at++)
+		if (*at == '@')
+			buf_add_str(&sql, ledger);
+		else if (*at == '#')
+			buf_add_str(&sql, runs);
+		else
+			buf_add_char(&sql, *at);
+	return buf_take(&sql, NULL);
+}
+
+static char *name_in(const char *schema, const char *table)
+{
+	struct buf name = {0};
+	sql_put_name(&name, schema);
+	buf_addf(&name,
+		 "."
+		 "%s",
+		 table);
+	return buf_take(&name, NULL);
+}
+
+static int init(struct postgres_sink *sink)
+{
+	/* `seen` is looked at again in the moment of removal: a run that is there after all keeps what is left. */
+	static const char clear[] =
+		"WITH old AS (SELECT run FROM # WHERE seen < now() - $1::interval AND run <> $2::uuid ORDER BY seen "
+		"LIMIT 1"
+		" FOR UPDATE SKIP LOCKED), page AS (SELECT l.run, l.item FROM @ l JOIN old USING (run) LIMIT " PAGE_ROWS
+		"), gone AS (DELETE FROM @ l USING page p WHERE l.run = p.run AND l.item = p.item),"
+		" over AS (DELETE FROM # r USING old WHERE r.run = old.run AND NOT EXISTS (SELECT FROM page))"
+		" SELECT count(*) FROM old";
+	static const char note[] =
+		"INSERT INTO # VALUES ($1::uuid, now()) ON CONFLICT (run) DO UPDATE SET seen = now()";
+	struct postgres_ledger *ledger = &sink->ledger;
+	ledger->table = name_in(sink->schema, LEDGER_TABLE);
+	ledger->runs = name_in(sink->schema, LEDGER_RUNS);
+	if (!ledger->table || !ledger->runs)
+		return WEIR_ENOMEM;
+	ledger->clear = (struct pg_statement){.sql = make_sql(clear, ledger->table, ledger->runs), .parameters = 2};
+	ledger->note = (struct pg_statement){.sql = make_sql(note, ledger->table, ledger->runs), .parameters = 1};
+	return ledger->clear.sql && ledger->note.sql ? 0 : WEIR_ENOMEM;
+}
+
+/* ---- opening */
+
+/* Of each table: whether it is there, and is ours. */
+struct found {
+	int64_t tables, columns;
+	bool may_create;
+};
+
+static int look(struct postgres_sink *sink, struct found *ret_found, struct pg_error *why)
+{
+	static const char sql[] =
+		"SELECT count(DISTINCT c.oid), count(a.attname), has_schema_privilege($1, 'CREATE') FROM pg_class c"
+		" JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1"
+		" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND (c.relname, a.attname, a.atttypid) IN"
+		" (('" LEDGER_TABLE "', 'run', 'uuid'::regtype), ('" LEDGER_TABLE "', 'item', 'int8'::regtype),"
+		" ('" LEDGER_RUNS "', 'run', 'uuid'::regtype), ('" LEDGER_RUNS "', 'seen', 'timestamptz'::regtype))"
+		" WHERE c.relname IN ('" LEDGER_TABLE "', '" LEDGER_RUNS "') AND c.relkind IN ('r', 'p', 'v')";
+	struct pg_statement statement = {.sql = sql, .parameters = 1, .once = true};
+	struct pg_result *result = NULL;
+	int code = pg_run(sink->pg, &statement, &(struct pg_value){sink->schema, 0, false}, &result, why, WEIR_FOREVER);
+	if (code)
+		return code;
+	*ret_found = (struct found){pg_number(result, 0, 0), pg_number(result, 0, 1), *pg_text(result, 0, 2) == 't'};
+	pg_free(result);
+	return 0;
+}
+
+static int find_run(struct postgres_sink *sink, struct pg_error *why)
+{
+	char *sql = make_sql("SELECT EXISTS (SELECT FROM # WHERE run = $1::uuid)", "", sink->ledger.runs);
+	struct pg_statement statement = {.sql = sql, .parameters = 1, .once = true};
+	struct pg_result *result = NULL;
+	int code =
+		sql ? pg_run(sink->pg, &statement, &(struct pg_value){sink->run, 0, false}, &result, why, WEIR_FOREVER)
+		    : WEIR_ENOMEM;
+	sink->ledger.known = !code && *pg_text(result, 0, 0) == 't';
+	pg_free(result);
+	free(sql);
+	return code;
+}
+
+int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err)
+{
+	struct found found = {0};
+	struct pg_error why = {0};
+	int code = init(sink);
+	if (!code)
+		code = look(sink, &found, &why);
+	if (!code && found.columns != 2 * found.tables)
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"%s: table " LEDGER_TABLE " or " LEDGER_RUNS
+			" in schema %s was not created by weir, which needs tables of these names; rename it, "
+			"name another schema, or set `key`",
+			pg_place(sink->pg), sink->schema);
+	if (!code && found.tables < 2 && !found.may_create)
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"%s: without a key weir notes what it has written in a table " LEDGER_TABLE
+			", which may not be created in schema %s; grant it (GRANT CREATE ON SCHEMA \"%s\" TO "
+			"the user), or set `key`",
+			pg_place(sink->pg), sink->schema, sink->schema);
+	if (!code && found.tables == 2)
+		code = find_run(sink, &why);
+	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
+}
+
+/* ---- starting */
+
+static int note_run(struct postgres_sink *sink, struct pg_error *why, weir_nsec deadline)
+{
+	int code = pg_run(sink->pg, &sink->ledger.note, &(struct pg_value){sink->run, 0, false}, NULL, why, deadline);
+	if (!code)
+		sink->ledger.seen_at = weir_now();
+	return code;
+}
+
+/* Two processes that begin at a time may both find that it is not there. */
+static int make_tables(struct postgres_sink *sink, struct pg_error *why)
+{
+	static const char *const texts[] = {
+		"CREATE TABLE IF NOT EXISTS @ (run uuid, item bigint, PRIMARY KEY (run, item))",
+		"CREATE TABLE IF NOT EXISTS # (run uuid PRIMARY KEY, seen timestamptz NOT NULL)",
+	};
+	struct found found = {0};
+	int code = look(sink, &found, why);
+	for (size_t i = 0; i < 2 && !code && found.tables < 2; i++) {
+		char *sql = make_sql(texts[i], sink->ledger.table, sink->ledger.runs);
+		for (int again = 0; again < 3; again++) {
+			code = sql ? pg_do(sink->pg, sql, NULL, why, WEIR_FOREVER) : WEIR_ENOMEM;
+			if (code != WEIR_EDATA)
+				break;
+		}
+		free(sql);
+	}
+	return code;
+}
+
+int postgres_ledger_start(struct postgres_sink *sink, struct weir_error *err)
+{
+	struct pg_error why = {0};
+	int code = make_tables(sink, &why);
+	if (!code)
+		code = note_run(sink, &why, WEIR_FOREVER);
+	sink->ledger.clears = true;
+	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
+}
+
+/* ---- while it runs */
+
+static void clear_page(struct postgres_sink *sink, weir_nsec deadline)
+{
+	char keep[40];
+	struct pg_result *result = NULL;
+	struct pg_error why;
+	snprintf(keep, sizeof keep, "%lld seconds", (long long)(sink->config->ledger_keep / WEIR_SEC));
+	const struct pg_value values[] = {{keep, 0, false}, {sink->run, 0, false}};
+	if (!pg_run(sink->pg, &sink->ledger.clear, values, &result, &why, deadline))
+		sink->ledger.clears = pg_number(result, 0, 0) > 0;
+	pg_free(result);
+}
+
+void postgres_ledger_tend(struct postgres_sink *sink, weir_nsec deadline)
+{
+	struct pg_error why;
+	if (sink->ledger.clears)
+		clear_page(sink, deadline);
+	if (weir_now() - sink->ledger.seen_at >= SEEN_EACH) {
+		sink->ledger.clears = true;
+		note_run(sink, &why, deadline);
+	}
+}
+
+void postgres_ledger_close(struct postgres_sink *sink)
+{
+	struct postgres_ledger *ledger = &sink->ledger;
+	free(ledger->table);
+	free(ledger->runs);
+	free((char *)(uintptr_t)ledger->clear.sql);
+	free((char *)(uintptr_t)ledger->note.sql);
+	*ledger = (struct postgres_ledger){0};
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "sql/pages.h"
+
+#include "data/array.h"
+#include "data/crc.h"
+#include "sql/name.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ITEM_BYTES_MAX ((size_t)1 << 20)
+#define FIRST_ROWS     ((size_t)100)
+
+/* ---- the config */
+
+/* Past what is quoted or a comment at text; text itself if it is none. */
+static const char *skip_quoted(const char *text)
+{
+	const char *end = text;
+	if (*text == '\'' || *text == '"' || *text == '`')
+		end = strchr(text + 1, *text);
+	else if (strncmp(text, "--", 2) == 0)
+		end = strchr(text, '\n');
+	else if (strncmp(text, "/*", 2) == 0)
+		end = strstr(text + 2, "*/");
+	else
+		return text;
+	return end ? end + (*end == '*' ? 2 : 1) : text + strlen(text);
+}
+
+/* What must not be in a piece of SQL that goes into another one; NULL if nothing is wrong. */
+static const char *find_wrong(const char *sql)
+{
+	while (*sql) {
+		const char *end = skip_quoted(sql);
+		if (end != sql) {
+			sql = end;
+			continue;
+		}
+		if (*sql == ';')
+			return "contains a ';'; write one statement, without one";
+		if (*sql == '$' && sql[1] >= '0' && sql[1] <= '9')
+			return "has a parameter ($1), and there are no values for it; write the value";
+		sql++;
+	}
+	return NULL;
+}
+
+static int check_sql(const char *name, const char *sql, const char **ret_key, struct weir_error *err)
+{
+	const char *wrong = sql ? find_wrong(sql) : NULL;
+	*ret_key = name;
+	return wrong ? weir_error_set(err, WEIR_EINVAL, "the %s %s", name, wrong) : 0;
+}
+
+int sql_source_check(const struct sql_source_config *config, const char **ret_key, struct weir_error *err)
+{
+	*ret_key = config->query ? "query" : "table";
+	if (!config->table == !config->query)
+		return weir_error_set(err, WEIR_EINVAL, "name a table or a query, %s",
+				      config->table ? "not both" : "from which rows are read");
+	*ret_key = "table";
+	if (config->table && sql_name_check("table", config->table, err))
+		return WEIR_EINVAL;
+	*ret_key = "key";
+	if (sql_name_check("column", config->key, err))
+		return WEIR_EINVAL;
+	int code = check_sql("query", config->query, ret_key, err);
+	return code ? code : check_sql("where", config->where, ret_key, err);
+}
+
+/* A line end ends a comment that the config may end with. */
+void sql_pages_put(const struct sql_source_config *config, const char *what, const char *from, struct buf *sql)
+{
+	buf_addf(sql, "SELECT %s FROM ", what);
+	if (config->table)
+		sql_put_name(sql, config->table);
+	else
+		buf_addf(sql, "(%s\n) AS weir_rows", config->query);
+	if (config->where)
+		buf_addf(sql, " WHERE (%s\n)", config->where);
+	if (!from)
+		return;
+	buf_addf(sql, " %s ", config->where ? "AND" : "WHERE");
+	sql_put_name(sql, config->key);
+	buf_addf(sql, " %s", from);
+}
+
+/* ---- pages */
+
+void sql_pages_init(struct sql_pages *pages, const struct sql_source_config *config, const struct sql_pages_ops *ops,
+		    void *db)
+{
+	size_t most = (size_t)config->page;
+	*pages = (struct sql_pages){
+		.config = config, .ops = ops, .db = db, .ask = most < FIRST_ROWS ? most : FIRST_ROWS, .total = -1};
+}
+
+void sql_pages_fini(struct sql_pages *pages)
+{
+	buf_fini(&pages->text);
+	free(pages->rows);
+	*pages = (struct sql_pages){0};
+}
+
+int sql_pages_add(struct sql_pages *pages, const char *key, size_t json_at, const char *why)
+{
+	struct sql_row row = {.text = json_at, .end = pages->text.len, .why = why};
+	buf_add(&pages->text, "", 1);
+	row.key = pages->text.len;
+	buf_add(&pages->text, key, strlen(key) + 1);
+	buf_add_char(&pages->text, '\n'); /* who writes JSON behind it begins anew */
+	if (pages->text.failed || array_reserve(&pages->rows, &pages->room, pages->n + 1, sizeof row))
+		return WEIR_ENOMEM;
+	pages->rows[pages->n++] = row;
+	return 0;
+}
+
+static void forget_page(struct sql_pages *pages)
+{
+	if (pages->text.room > 2 * SQL_PAGE_BYTES)
+		buf_fini(&pages->text);
+	buf_clear(&pages->text);
+	pages->n = pages->at = 0;
+}
+
+static void choose_size(struct sql_pages *pages)
+{
+	size_t most = (size_t)pages->config->page;
+	if (pages->text.len > SQL_PAGE_BYTES && pages->ask > 1)
+		pages->ask /= 2;
+	else if (pages->text.len < SQL_PAGE_BYTES / 2)
+		pages->ask = 2 * pages->ask < most ? 2 * pages->ask : most;
+}
+
+static const char *key_at(const struct sql_pages *pages, size_t row)
+{
+	return pages->text.data + pages->rows[row].key;
+}
+
+int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct weir_error *err)
+{
+	return weir_error_set(err, WEIR_EINVAL,
+			      "the key %s is %s; name another column, or leave those rows out with `where`",
+			      pages->config->key, has_nulls ? "null in some rows" : "not unique: a value occurs twice");
+}
+
+static int fail_twice(const struct sql_pages *pages, const char *key, struct weir_error *err)
+{
+	return weir_error_set(
+		err, WEIR_EINVAL,
+		"the key %s is not unique: %.100s occurs twice; name another column, or select distinct rows",
+		pages->config->key, key);
+}
+
+/* The row that was the last one is left out, if it is still there. */
+static int check_keys(struct sql_pages *pages, struct weir_error *err)
+{
+	const char *before = pages->position ? pages->last : NULL;
+	pages->at = pages->n && before && strcmp(key_at(pages, 0), before) == 0;
+	for (size_t i = pages->at; i < pages->n; before = key_at(pages, i++)) {
+		const char *key = key_at(pages, i);
+		if (before && strcmp(key, before) == 0)
+			return fail_twice(pages, key, err);
+		if (strlen(key) >= sizeof pages->last)
+			return weir_error_set(
+				err, WEIR_EINVAL,
+				"the key %s has a value of more than %zu bytes (%.60s...), which is too long for a "
+				"position; name another column",
+				pages->config->key, sizeof pages->last - 1, key);
+	}
+	return 0;
+}
+
+static int read_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
+{
+	/* The first page must hold one row beside the last one of the page before. */
+	size_t n = pages->ask + 1;
+	forget_page(pages);
+	if (!pages->counted) {
+		int64_t rows = pages->ops->count(pages->db, pages->position ? pages->last : NULL, &pages->exact);
+		pages->total = rows < 0 ? rows : rows + (int64_t)pages->position;
+		pages->counted = true;
+	}
+	int code = pages->ops->read(pages->db, pages->position ? pages->last : NULL, n, pages, err, deadline);
+	bool more = code == 1;
+	if (code >= 0)
+		code = check_keys(pages, err);
+	if (code) {
+		forget_page(pages);
+		return code;
+	}
+	pages->is_last = !more;
+	choose_size(pages);
+	return 0;
+}
+
+static int give(struct sql_pages *pages, struct item *item)
+{
+	const struct sql_row *row = &pages->rows[pages->at];
+	const char *text = pages->text.data + row->text, *why = row->why;
+	size_t n = row->end - row->text;
+	bool is_long = !why && n > ITEM_BYTES_MAX;
+	if (value_copy(&item->source, text, is_long || why ? (n > 512 ? 512 : n) : n))
+		return WEIR_ENOMEM;
+	snprintf(pages->last, sizeof pages->last, "%s", key_at(pages, pages->at));
+	pages->at++;
+	item->position = ++pages->position;
+	if (is_long)
+		item_set_why(item, "the row has more than 1 MiB");
+	else if (why)
+		item_set_why(item, "%s", why);
+	return is_long || why ? SOURCE_BAD : SOURCE_ITEM;
+}
+
+int sql_pages_next(struct sql_pages *pages, struct item *item, struct weir_error *err, weir_nsec deadline)
+{
+	while (pages->at == pages->n) {
+		if (pages->is_last)
+			return SOURCE_END;
+		int code = read_page(pages, err, deadline);
+		if (code)
+			return code;
+	}
+	int verdict = give(pages, item);
+	return verdict < 0 ? weir_error_set(err, verdict, "out of memory") : verdict;
+}
+
+/* ---- positions */
+
+void sql_pages_cursor(const struct sql_pages *pages, struct source_cursor *ret_cursor)
+{
+	snprintf(ret_cursor->text, sizeof ret_cursor->text, "row=%" PRIu64 " key=%s", pages->position, pages->last);
+}
+
+void sql_pages_identify(const struct sql_pages *pages, struct buf *identity)
+{
+	const struct sql_source_config *config = pages->config;
+	struct buf text = {0};
+	buf_addf(&text, "%s\n%s\n%s\n%s", config->table ? config->table : "", config->query ? config->query : "",
+		 config->key, config->where ? config->where : "");
+	buf_addf(identity, " rows=%08x", text.failed ? 0 : crc_add(0, text.data, text.len));
+	identity->failed = identity->failed || text.failed;
+	buf_fini(&text);
+}
+
+int sql_pages_resume(struct sql_pages *pages, const char *was, const char *now, const struct source_cursor *cursor,
+		     bool adopt, struct weir_error *err)
+{
+	const char *key = strstr(cursor->text, " key=");
+	if (strcmp(was, now) != 0 && !adopt)
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"the source is not the one that this run began with (it was \"%.100s\", now it is "
+			"\"%.100s\"); restore that, resume with --adopt, or start over with --fresh",
+			was, now);
+	if (!*cursor->text)
+		return 0;
+	if (!key || sscanf(cursor->text, "row=%" SCNu64, &pages->position) != 1 ||
+	    strlen(key + 5) >= sizeof pages->last)
+		return weir_error_set(err, WEIR_EINVAL, "invalid position in rows: %s", cursor->text);
+	snprintf(pages->last, sizeof pages->last, "%s", key + 5);
+	return 0;
+}

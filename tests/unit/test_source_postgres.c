@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* The source of rows on a real PostgreSQL server; what it shares with that of SQLite is tested there. */
+#include "port/adapters.h"
+#include "support/test.h"
+#include "unit/postgres.h"
+#include "unit/sinks.h"
+
+static const struct adapter *const adapter = &source_postgres_adapter;
+
+static void *rows_of(const char *url, const char *table, const char *query, const char *key, const char *where)
+{
+	void *config = keep(calloc(1, adapter->config_bytes));
+	set_key(adapter, config, "url", &url, sizeof url);
+	set_key(adapter, config, "table", &table, sizeof table);
+	set_key(adapter, config, "query", &query, sizeof query);
+	set_key(adapter, config, "key", &key, sizeof key);
+	set_key(adapter, config, "where", &where, sizeof where);
+	set_key(adapter, config, "page", &(int64_t){3}, sizeof(int64_t));
+	set_key(adapter, config, "prepared", &(bool){true}, sizeof(bool));
+	return config;
+}
+
+static void *rows_config(const char *table, const char *query, const char *key, const char *where)
+{
+	return rows_of(test_format("%s?connect_timeout=60", postgres_url()), table, query, key, where);
+}
+
+static int open_code(const void *config, struct source **ret_source)
+{
+	const char *key;
+	last_error = (struct weir_error){0};
+	*ret_source = NULL;
+	int code = adapter->check(config, &key, &last_error);
+	return code < 0 ? code : adapter->source->open(config, ret_source, &last_error);
+}
+
+static struct source *open_rows(const void *config)
+{
+	struct source *source;
+	int code = open_code(config, &source);
+	ck_assert_msg(code == 0, "%s", last_error.text);
+	return source;
+}
+
+static void expect_refusal(const char *table, const char *query, const char *key, const char *where, const char *part)
+{
+	struct source *source;
+	int code = open_code(rows_config(table, query, key, where), &source);
+	ck_assert_msg(code == WEIR_EINVAL && !source && strstr(last_error.text, part), "%s: %s", part, last_error.text);
+}
+
+/* "position json" a line. */
+static const char *read_some(struct source *source, size_t most)
+{
+	struct buf out = {0};
+	int code = 1;
+	buf_add_str(&out, "");
+	for (size_t i = 0; i < most && code > 0; i++) {
+		struct item *item = item_new();
+		code = adapter->source->next(source, item, &last_error, WEIR_FOREVER);
+		if (code > 0)
+			buf_addf(&out, "%llu %s\n", (unsigned long long)item->position, item->source.data);
+		item_free(item);
+	}
+	if (code < 0)
+		buf_addf(&out, "failed: %s\n", last_error.text);
+	return keep(buf_take(&out, NULL));
+}
+
+static const char *read_all(const void *config)
+{
+	struct source *source = open_rows(config);
+	const char *items = read_some(source, SIZE_MAX);
+	adapter->source->close(source);
+	return items;
+}
+
+LOOP_TEST(postgres_rows_keep_their_digits_and_types)
+{
+	postgres_sql("create table t (id bigint primary key, n numeric, t timestamptz, j jsonb, a int[], b boolean, f "
+		     "float8, "
+		     "\"Ä \"\"x\" text); set timezone = 'UTC'; insert into t values "
+		     "(9007199254740993, 12345678901234567890.123456789, '2026-05-01 12:00:00+00', '{\"k\": [1]}', "
+		     "'{1,2}', true,"
+		     " 0.1, 'it''s'), (-1, null, null, null, null, null, null, null)");
+	ck_assert_str_eq(read_all(rows_config(NULL, "select id, n, j, a, b, f, \"Ä \"\"x\" from t", "id", NULL)),
+			 "1 {\"id\":-1,\"n\":null,\"j\":null,\"a\":null,\"b\":null,\"f\":null,\"Ä \\\"x\":null}\n"
+			 "2 {\"id\":9007199254740993,\"n\":12345678901234567890.123456789,\"j\":{\"k\": "
+			 "[1]},\"a\":[1,2],\"b\":true,"
+			 "\"f\":0.1,\"Ä \\\"x\":\"it's\"}\n");
+	postgres_sql("delete from t");
+	ck_assert_str_eq(read_all(rows_config("t", NULL, "id", NULL)), "");
+}
+
+LOOP_TEST(postgres_rows_have_keys_of_every_type)
+{
+	static const char *const types[] = {"int",  "numeric(9,3)", "text", "uuid", "timestamptz",
+					    "date", "\"char\"",     "mood", "bytea"};
+	static const char *const values[] = {
+		"(1),(2),(30),(4),(5),(6),(7)",
+		"(1),(2.5),(2.501),(4),(5),(6),(7)",
+		"('a'),('b'),('B'),(''),('it''s'),('\\'),('ä')",
+		"('00000000-0000-0000-0000-00000000000a'),('10000000-0000-0000-0000-000000000000'),"
+		"('20000000-0000-0000-0000-000000000000'),('30000000-0000-0000-0000-000000000000')",
+		"('2026-05-01 12:00:00.000001+02'),('2026-05-01 12:00:00.000002+02'),('infinity'),('1900-01-01')",
+		"('2026-05-01'),('2026-05-02'),('2026-05-03'),('2026-05-04')",
+		"('a'),('b'),('c'),('d'),('e')",
+		"('sad'),('ok'),('happy'),('glad')",
+		"('\\x00'),('\\x01ff'),('\\x02'),('\\x03')",
+	};
+	postgres_sql("create type mood as enum ('sad', 'ok', 'happy', 'glad')");
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		postgres_sql("drop table if exists t; create table t (k %s primary key); insert into t values %s",
+			     types[i], values[i]);
+		const char *all = read_all(rows_config("t", NULL, "k", NULL));
+		size_t lines = 0, rows = strtoul(postgres_sql("select count(*) from t"), NULL, 10);
+		for (const char *c = all; *c; c++)
+			lines += *c == '\n';
+		ck_assert_msg(lines == rows && !strstr(all, "failed"), "%s: %zu of %zu: %s", types[i], lines, rows,
+			      all);
+	}
+}
+
+LOOP_TEST(postgres_rows_are_read_on_where_it_was_however_often_it_is_killed)
+{
+	const struct source_ops *ops = adapter->source;
+	postgres_sql("create table t as select i as id, 'n' || i as name from generate_series(1, 10) i; "
+		     "alter table t add primary key (id)");
+	const void *config = rows_config("t", NULL, "id", "id <> 5");
+	const char *whole = read_all(config);
+	for (size_t n = 1; n < 5; n++) {
+		struct source_cursor cursor = {0};
+		struct buf identity = {0}, all = {0};
+		const char *part;
+		do {
+			struct source *source = open_rows(config);
+			if (identity.len)
+				ck_assert_msg(ops->resume(source, identity.data, &cursor, false, &last_error) == 0,
+					      "%s", last_error.text);
+			buf_clear(&identity);
+			ck_assert(ops->identify(source, &identity));
+			part = read_some(source, n);
+			buf_add_str(&all, part);
+			ops->cursor(source, &cursor);
+			ops->close(source);
+		} while (*part);
+		ck_assert_str_eq(all.data, whole);
+		buf_fini(&identity);
+		buf_fini(&all);
+	}
+}
+
+LOOP_TEST(postgres_rows_of_another_table_are_refused)
+{
+	const struct source_ops *ops = adapter->source;
+	const struct source_cursor cursor = {"row=2 key=2"};
+	struct buf identity = {0};
+	postgres_sql("create table t as select i as id from generate_series(1, 3) i");
+	const void *config = rows_config("t", NULL, "id", NULL);
+	struct source *source = open_rows(config);
+	ops->identify(source, &identity);
+	ops->close(source);
+	postgres_sql("drop table t; create table t as select i as id from generate_series(1, 3) i");
+	source = open_rows(config);
+	ck_assert_int_eq(ops->resume(source, identity.data, &cursor, false, &last_error), WEIR_EINVAL);
+	ck_assert_msg(strstr(last_error.text, "is not the one that this run began with"), "%s", last_error.text);
+	ck_assert_int_eq(ops->resume(source, identity.data, &cursor, true, &last_error), 0);
+	ck_assert_str_eq(read_some(source, 9), "3 {\"id\":3}\n");
+	ops->close(source);
+	buf_fini(&identity);
+}
+
+LOOP_TEST(postgres_rows_need_a_key_that_is_one)
+{
+	postgres_sql("create table t (id int, x int, y int); insert into t values (1, 1, 1), (2, null, 2), (3, 3, 1)");
+	expect_refusal("t", NULL, "none", NULL, "none does not exist");
+	expect_refusal("t", NULL, "x", NULL, "the key x is null in some rows");
+	expect_refusal("t", NULL, "y", NULL, "the key y is not unique");
+	expect_refusal("none", NULL, "id", NULL, "relation \"none\" does not exist");
+	ck_assert_str_eq(read_all(rows_config("t", NULL, "x", "x > 1 -- a comment")), "1 {\"id\":3,\"x\":3,\"y\":1}\n");
+	struct source *source = open_rows(rows_config("t", NULL, "id", NULL));
+	postgres_sql("insert into t values (3, 4, 4)"); /* too late for the check at the start */
+	ck_assert_ptr_nonnull(strstr(read_some(source, 9), "the key id is not unique: 3 occurs twice"));
+	adapter->source->close(source);
+}
+
+LOOP_TEST(postgres_rows_need_one_query_that_only_reads)
+{
+	postgres_sql("create table t as select 1 as id; create function w() returns int language sql volatile as "
+		     "'insert into t values (2) returning id'");
+	expect_refusal(NULL, "select 1 as id; drop table t", "id", NULL, "contains a ';'");
+	expect_refusal(NULL, "select * from t where id > $1", "id", NULL, "has a parameter ($1)");
+	expect_refusal(NULL, "delete from t returning id", "id", NULL, "syntax error");
+	expect_refusal(NULL, "with x as (delete from t returning id) select * from x", "id", NULL, "at the top level");
+	expect_refusal(NULL, "select w() as id", "id", NULL, "the query writes, and a source only reads");
+	expect_refusal(NULL, "select id from t where", "id", NULL, "syntax error");
+	ck_assert_str_eq(postgres_sql("select count(*) from t"), "1\n");
+	ck_assert_str_eq(read_all(rows_config("t", NULL, "id", "'{\"a\": 1}'::jsonb ? 'a'")), "1 {\"id\":1}\n");
+	ck_assert_str_eq(read_all(rows_config(NULL, "select id, ';$1' as x from t -- ;", "id", NULL)),
+			 "1 {\"id\":1,\"x\":\";$1\"}\n");
+}
+
+/* The planner's number where a second is not enough to count. */
+LOOP_TEST(postgres_rows_are_counted_or_estimated)
+{
+	bool exact = false;
+	postgres_sql("create table t as select i as id from generate_series(1, 50) i; analyze t; create view slow as "
+		     "select id, case when id > 45 then pg_sleep(3)::text end as x from t");
+	struct source *source = open_rows(rows_config("t", NULL, "id", "id > 10"));
+	ck_assert_ptr_nonnull(strstr(read_some(source, 1), "1 {\"id\":11}"));
+	ck_assert_int_eq(adapter->source->total(source, &exact), 40);
+	ck_assert(exact);
+	adapter->source->close(source);
+	source = open_rows(rows_config("slow", NULL, "id", "x is null"));
+	ck_assert_ptr_nonnull(strstr(read_some(source, 1), "1 {\"id\":1,"));
+	ck_assert_int_gt(adapter->source->total(source, &exact), 0);
+	ck_assert(!exact);
+	adapter->source->close(source);
+}
+
+LOOP_TEST(postgres_rows_leave_no_transaction_open_between_pages)
+{
+	postgres_sql("create table t as select i as id, repeat('x', 100000) as x from generate_series(1, 300) i; "
+		     "alter table t add primary key (id)");
+	struct source *source = open_rows(rows_config("t", NULL, "id", NULL));
+	for (int i = 0; i < 10; i++) {
+		read_some(source, 7);
+		ck_assert_str_eq(postgres_sql("select count(*) from pg_stat_activity where xact_start is not null and "
+					      "application_name = 'weir'"),
+				 "0\n");
+	}
+	adapter->source->close(source);
+}
+
+LOOP_TEST(postgres_rows_wait_for_a_server_that_is_away)
+{
+	postgres_verb("sql", "create table t as select i as id from generate_series(1, 9) i");
+	struct source *source =
+		open_rows(rows_of(test_format("%s?connect_timeout=60", postgres_own_url()), "t", NULL, "id", NULL));
+	ck_assert_ptr_nonnull(strstr(read_some(source, 2), "2 {\"id\":2}"));
+	postgres_verb("kill", NULL);
+	postgres_verb("start", NULL);
+	ck_assert_ptr_nonnull(strstr(read_some(source, 99), "9 {\"id\":9}\n"));
+	adapter->source->close(source);
+	struct source *none;
+	ck_assert_int_lt(open_code(rows_of("postgres://weir:wrong@127.0.0.1:1/x", "t", NULL, "id", NULL), &none), 0);
+	ck_assert_msg(strstr(last_error.text, "127.0.0.1") && !strstr(last_error.text, "wrong"), "%s", last_error.text);
+}

@@ -232,15 +232,16 @@ static void make_sentence(const struct report *report, const struct terminal *te
 {
 	struct buf sentence = {0};
 	bool is_trouble = bottleneck_say(report, &sentence);
-	const char *text = sentence.data ? sentence.data : "", *mark = "! ";
-	if (!is_trouble)
-		make_line(terminal, "", text, strlen(text), INK_NONE, block);
-	while (is_trouble && *text && block->lines < BLOCK_LINES) {
+	const char *text = sentence.data ? sentence.data : "", *mark = is_trouble ? "! " : "";
+	enum terminal_ink ink = is_trouble ? INK_YELLOW : INK_NONE;
+	if (!*text)
+		make_line(terminal, "", "", 0, INK_NONE, block);
+	while (*text && block->lines < BLOCK_LINES) {
 		bool is_last = block->lines + 1 == BLOCK_LINES;
 		size_t n = is_last ? strlen(text) : terminal_fold(text, terminal->columns - 1 - INDENT - strlen(mark));
-		make_line(terminal, mark, text, n, INK_YELLOW, block);
+		make_line(terminal, mark, text, n, ink, block);
 		text += n + (text[n] == ' ');
-		mark = "  ";
+		mark = is_trouble ? "  " : "";
 	}
 	buf_fini(&sentence);
 }

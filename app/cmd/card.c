@@ -200,7 +200,35 @@ static void add_attempts(const struct report *report, struct buf *out)
 	end_row(out);
 }
 
-static void add_limits(const struct report *report, struct buf *out)
+/* A row of text, folded at its column. */
+static void add_text(const char *label, const struct buf *from, const struct terminal *terminal, struct buf *out)
+{
+	size_t room = terminal->columns < TEXT_AT + ROOM_LEAST ? ROOM_LEAST : terminal->columns - 1 - TEXT_AT;
+	const char *text = from->data ? from->data : "";
+	add_row(label, 0, out);
+	for (size_t line = 0; *text; line++) {
+		size_t n = terminal_fold(text, room);
+		next_line(line, out);
+		terminal_add_cut(out, terminal, text, n, room);
+		text += n + (text[n] == ' ');
+	}
+	end_row(out);
+}
+
+static void add_bottleneck(const struct report *report, const struct terminal *terminal, struct buf *out)
+{
+	struct buf sentence = {0}, time = {0};
+	if (report->whole.cause == WHY_END)
+		return;
+	bottleneck_add(report, &sentence);
+	bottleneck_add_time(report, &time);
+	add_text("bottleneck", &sentence, terminal, out);
+	add_text("time", &time, terminal, out);
+	buf_fini(&sentence);
+	buf_fini(&time);
+}
+
+static void add_breaker(const struct report *report, struct buf *out)
 {
 	const struct engine_flow *flow = &report->flow;
 	char n[32];
@@ -208,11 +236,6 @@ static void add_limits(const struct report *report, struct buf *out)
 		add_row("breaker", 0, out);
 		buf_addf(out, "opened %s time%s", units_number_text(flow->breaker_opened, n),
 			 flow->breaker_opened == 1 ? "" : "s");
-		end_row(out);
-	}
-	if (flow->mostly != WHY_END) {
-		add_row("bottleneck", 0, out);
-		bottleneck_add(report, flow->mostly, out);
 		end_row(out);
 	}
 }
@@ -224,6 +247,7 @@ void card_make(const struct report *report, int exit_code, const struct terminal
 	if (report->now.was_done)
 		return;
 	add_attempts(report, out);
-	add_limits(report, out);
+	add_breaker(report, out);
+	add_bottleneck(report, terminal, out);
 	words_classes(&report->now, out);
 }

@@ -6,6 +6,7 @@
  */
 #include "cmd/figures.h"
 
+#include "cmd/bottleneck.h"
 #include "data/json_writer.h"
 
 #include <math.h>
@@ -128,8 +129,10 @@ static double per_second(const struct report *report)
 	X(flow, breaker_opened, NULL, "", COUNTER, true, (double)flow->breaker_opened, "How often a breaker opened.")  \
 	X(flow, breakers_open, NULL, NULL, GAUGE, true, (double)flow->breakers_open, "Breakers that are open.")        \
 	X(flow, why, NULL, NULL, TEXT, true, engine_why_name(flow->why), "What limits the run now.")                   \
-	X(flow, mostly, NULL, NULL, TEXT, true, engine_why_name(flow->mostly),                                         \
+	X(flow, mostly, NULL, NULL, TEXT, true, engine_why_name(report->whole.cause),                                         \
 	  "What limited the run most of the time.")                                                                    \
+	X(flow, why_share, NULL, NULL, GAUGE, report->why.cause != WHY_END, report->why.share,                         \
+	  "Share of the recent time for which that limits the run.")                                                   \
 	X(flow, upstreams, NULL, NULL, GAUGE, true, (double)flow->gates, "Upstreams.")                                 \
 	X(flow, upstream, NULL, NULL, TEXT, true, flow->upstream,                                                      \
 	  "The upstream with the most waiting items, to which these figures belong.")                                  \
@@ -285,12 +288,32 @@ static void put_failures(const struct engine_stats *now, bool payload, struct bu
 	json_close(out, ']');
 }
 
+/* What limits the run in a sentence, and where the time went. */
+static void put_bottleneck(const struct report *report, struct buf *out)
+{
+	struct buf sentence = {0};
+	bottleneck_add_limit(report, &sentence);
+	if (sentence.len)
+		json_put_text(out, "bottleneck", sentence.data);
+	buf_fini(&sentence);
+	json_open(out, "time_s", '{');
+	for (size_t i = 0; i < SPENT_PLACES; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "%s", why_place_name((enum why_place)i));
+		for (char *at = name; (at = strchr(at, ' '));)
+			*at = '_';
+		json_put_real(out, name, report->spent[i], 1);
+	}
+	json_close(out, '}');
+}
+
 static void put_figures(const struct report *report, bool payload, struct buf *out)
 {
 	put_all(figures_of_run, figures_of_run_count, report, payload, out);
 	put_failures(&report->now, payload, out);
 	json_open(out, "flow", '{');
 	put_all(figures_of_flow, figures_of_flow_count, report, payload, out);
+	put_bottleneck(report, out);
 	put_classes(&report->now, out);
 	json_close(out, '}');
 }

@@ -57,6 +57,14 @@ void report_mark(struct report *report, weir_nsec now, uint64_t settled)
 	*mark_at(report, 0) = (struct report_mark){now, settled};
 }
 
+static void look_why(struct report *report)
+{
+	const struct engine_flow *flow = &report->flow;
+	why_explain(flow->late, flow->why, &report->why);
+	why_explain(flow->all, why_most(flow->all), &report->whole);
+	why_places(flow->all, report->spent);
+}
+
 void report_look(struct report *report)
 {
 	weir_nsec now = weir_now();
@@ -73,6 +81,7 @@ void report_look(struct report *report)
 		report->own_rate[0] = 0;
 	report->looked_at = now;
 	report->settled = report_settled(report);
+	look_why(report);
 }
 
 double report_wall_seconds(void)
@@ -96,9 +105,7 @@ double report_wall_seconds(void)
 
 bool report_stands_still(const struct report *report)
 {
-	const struct engine_flow *flow = &report->flow;
-	return flow->why == WHY_PAUSED || flow->why == WHY_BREAKER || flow->why == WHY_DENIED ||
-	       flow->why == WHY_SHUT || flow->why == WHY_THROTTLED || flow->why == WHY_RETRIES || flow->why == WHY_DISK;
+	return why_is_hold(report->flow.why);
 }
 
 double report_eta(const struct report *report)

@@ -26,6 +26,8 @@ struct report {
 	char own_rate[32];        /* "1000/s"; empty: none */
 	struct engine_stats now;
 	struct engine_flow flow;
+	struct why why, whole;      /* what limits it of late; and what has, in all the time of this process */
+	double spent[SPENT_PLACES]; /* seconds: where that time went */
 };
 
 /* Takes a look: fills `now` and `flow`, brings the rate up to date. */

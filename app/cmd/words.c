@@ -54,6 +54,15 @@ static void add_sentence(const struct report *report, struct buf *out)
 	buf_fini(&sentence);
 }
 
+static void add_time(const struct report *report, struct buf *out)
+{
+	struct buf time = {0};
+	bottleneck_add_time(report, &time);
+	if (time.len)
+		buf_addf(out, "  time: %s\n", time.data);
+	buf_fini(&time);
+}
+
 void words_status(const struct report *report, struct buf *out)
 {
 	char text[32];
@@ -67,6 +76,7 @@ void words_status(const struct report *report, struct buf *out)
 	add_breaker(&report->flow, out);
 	buf_add_char(out, '\n');
 	add_sentence(report, out);
+	add_time(report, out);
 	words_classes(&report->now, out);
 	if (report->flow.chosen)
 		buf_addf(out, "  auto's first choice: %s\n", report->flow.choice);

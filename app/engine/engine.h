@@ -15,6 +15,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "engine/why.h"
 #include "spec/plan.h"
 
 #include <weir/process.h>
@@ -127,36 +128,6 @@ void engine_stop(struct engine *engine, const char *reason);
 
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats);
 
-/* What keeps a run from being faster. */
-#define ENGINE_WHYS(X)                                                                                                 \
-	X(WHY_END, "nothing")                                                                                          \
-	X(WHY_UPSTREAM, "upstream latency")                                                                            \
-	X(WHY_STEPS, "the steps")                                                                                      \
-	X(WHY_CONCURRENCY, "concurrency limit")                                                                        \
-	X(WHY_RATE_OWN, "rate limit (yours)")                                                                          \
-	X(WHY_RATE_HINT, "rate limit (stated by the server)")                                                          \
-	X(WHY_RATE_FOUND, "rate limit (found)")                                                                        \
-	X(WHY_SHUT, "rate limit (Retry-After)")                                                                        \
-	X(WHY_THROTTLED, "rate limit (429 without Retry-After)")                                                       \
-	X(WHY_BREAKER, "breaker open")                                                                                 \
-	X(WHY_DENIED, "denied (check the credentials)")                                                                \
-	X(WHY_RETRIES, "waiting to retry")                                                                             \
-	X(WHY_PAUSED, "paused")                                                                                        \
-	X(WHY_DISK, "disk full")                                                                                       \
-	X(WHY_MEMORY, "max_memory")                                                                                    \
-	X(WHY_SOURCE, "source")                                                                                        \
-	X(WHY_ORDER, "order of the sink")                                                                              \
-	X(WHY_SINK, "sink")
-
-enum engine_why {
-#define ENGINE_X(name, text) name,
-	ENGINE_WHYS(ENGINE_X)
-#undef ENGINE_X
-		WHYS
-};
-
-const char *engine_why_name(enum engine_why why);
-
 enum engine_rate_from { RATE_NONE, RATE_YOURS, RATE_HINT, RATE_FOUND };
 
 enum { ENGINE_DISK_BYTES = 160, ENGINE_PAUSE_BYTES = 200 };
@@ -181,12 +152,15 @@ struct engine_flow {
 	bool shut_hinted;  /* the server said when to come back */
 	bool is_throttled; /* the last call that ended was */
 	enum weir_held_by held_by;
-	enum engine_why why, mostly;  /* now; and most of the time until now */
+	enum engine_why now, why;     /* at this moment; and of late, which is steadier */
+	const struct why_spent *late; /* what was measured: of late, */
+	const struct why_spent *all;  /* and in all the time of this process; the engine's */
 	char disk[ENGINE_DISK_BYTES]; /* the file that waits for room; empty: none */
 	size_t breakers_open;         /* of how many upstreams */
 	uint64_t breaker_opened, throttled, calls;
 	uint64_t budget_waits;  /* times a retry waited for flow.retry.budget */
-	uint64_t good;          /* calls of the upstream that is spoken of that were answered as they should be */
+	uint64_t good;          /* calls of the upstream that is spoken of that were answered as they should be, */
+	uint64_t entered;       /* and all of them */
 	char last_failure[128]; /* of the upstream that is spoken of: what it said; empty */
 	char trouble[300];      /* what is wrong with it, in a sentence; empty */
 	bool chosen;            /* `auto` has made its choice: */

@@ -187,16 +187,6 @@ void engine_pause(struct engine *engine, const char *why)
 
 /* ---- looking at it */
 
-const char *engine_why_name(enum engine_why why)
-{
-	static const char *const names[] = {
-#define ENGINE_X(name, text) text,
-		ENGINE_WHYS(ENGINE_X)
-#undef ENGINE_X
-	};
-	return names[why];
-}
-
 struct flow_look {
 	const struct engine *engine;
 	struct engine_flow *flow;
@@ -247,6 +237,7 @@ static int add_gate(void *arg, const char *key, const struct weir_gate_stats *st
 	snprintf(flow->last_failure, sizeof flow->last_failure, "%.127s", stats->said);
 	flow->min_latency = stats->min_latency;
 	flow->good = stats->good;
+	flow->entered = stats->calls;
 	flow->held_by = stats->held_by;
 	return 0;
 }
@@ -271,6 +262,20 @@ static enum engine_why why_of_gate(const struct engine *engine, const struct eng
 	}
 }
 
+/* Nothing is there to be processed. */
+static enum engine_why why_of_input(const struct engine *engine)
+{
+	const struct output *sink = engine->sinks.outputs[OUTLET_SINK];
+	if (!engine->input.put_since)
+		return WHY_SOURCE;
+	if (engine_order_holds(engine->order))
+		return WHY_ORDER;
+	if (!engine->load.starving)
+		return WHY_SOURCE;
+	/* All its places may be taken by what waits for the sink. */
+	return sink && output_does(sink) == OUTPUT_WRITES && !engine->load.in_flight ? WHY_SINK : WHY_BROKER;
+}
+
 static enum engine_why find_why(const struct engine *engine, const struct engine_flow *flow)
 {
 	const struct output *sink = engine->sinks.outputs[OUTLET_SINK];
@@ -284,15 +289,19 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 	if (engine->load.under_way >= engine->load.memory.room)
 		return WHY_MEMORY;
 	if (sink && (output_is_full(sink) || (!engine->load.in_flight && output_is_slow(sink))))
-		return WHY_SINK;
+		return output_does(sink) == OUTPUT_ACKS ? WHY_BROKER : WHY_SINK;
 	if (engine_order_is_full(engine->order))
 		return WHY_ORDER;
 	enum engine_why why = why_of_gate(engine, flow);
 	engine_counts(&engine->store, &counts);
 	if (why == WHY_END && !counts.ready && engine->input.source && !engine->input.ended)
-		return engine->input.put_since && engine_order_holds(engine->order) ? WHY_ORDER : WHY_SOURCE;
+		return why_of_input(engine);
 	if (why == WHY_END && !counts.ready && !engine->load.in_flight && counts.waiting)
 		return flow->is_throttled ? WHY_THROTTLED : WHY_RETRIES;
+	/* Most of what is in the steps calls nobody. */
+	if ((why == WHY_END || why == WHY_CONCURRENCY || why == WHY_UPSTREAM) &&
+	    engine->load.in_local * 2 > engine->load.in_flight)
+		return why == WHY_CONCURRENCY && !engine->steps.gated ? why : WHY_STEPS;
 	return why != WHY_END ? why : engine->steps.gated ? WHY_UPSTREAM : WHY_STEPS;
 }
 
@@ -329,9 +338,9 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	ret_flow->memory_bytes = engine->load.memory.used;
 	if (!engine_is_full(engine, ret_flow->disk))
 		ret_flow->disk[0] = 0;
-	ret_flow->why = find_why(engine, ret_flow);
-	for (unsigned why = WHY_END; why < WHYS; why++)
-		if (engine->pace.whys[why] > engine->pace.whys[ret_flow->mostly])
-			ret_flow->mostly = (enum engine_why)why;
+	ret_flow->now = find_why(engine, ret_flow);
+	ret_flow->why = why_of_late(&engine->meter.late, ret_flow->now);
+	ret_flow->late = &engine->meter.late;
+	ret_flow->all = &engine->meter.all;
 	engine_say(&engine->life, ret_flow);
 }

@@ -93,16 +93,15 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 {
 	struct source_cursor cursor;
 	unsigned attempts = 0;
-	weir_nsec begun = weir_now();
 	int code;
 	engine->input.ops->cursor(engine->input.source, &cursor);
-	engine->input.put_since = begun;
+	engine->input.put_since = weir_now();
 	do
 		code = engine->store.ops->queue.put(engine->store.broker, batch->items, batch->n, &engine->input.cursor,
 						    &cursor, err, WEIR_FOREVER);
 	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
+	engine->input.stalled += weir_now() - engine->input.put_since;
 	engine->input.put_since = 0;
-	engine->input.stalled += weir_now() - begun;
 	if (!code) {
 		engine->store.mine.read += batch->n;
 		engine->input.cursor = cursor;

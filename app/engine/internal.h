@@ -20,7 +20,7 @@ struct engine_input {
 	int64_t total;               /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
 	weir_nsec put_since; /* it waits for the broker, which may have no room; 0: it does not */
-	weir_nsec stalled;
+	weir_nsec stalled;   /* by that, in all but this time */
 };
 
 struct engine_steps {
@@ -50,8 +50,16 @@ struct engine_pace {
 	bool paused;
 	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
 	struct upstreams *upstreams;
-	uint64_t whys[WHYS];    /* how often each was seen */
 	char last_failure[256]; /* of an attempt that is repeated: what it said */
+};
+
+/* meter.c: what the looks of the watch measure. */
+struct engine_meter {
+	struct why_spent late, all;
+	/* where the last look found things */
+	weir_nsec at, cpu, stalled, writing, acking;
+	uint64_t calls;
+	char upstream[128];
 };
 
 struct engine_tally {
@@ -83,6 +91,7 @@ struct engine {
 	struct engine_load load;
 	struct engine_pace pace;
 	struct engine_tally tally;
+	struct engine_meter meter;
 	struct engine_classes classes;
 	struct engine_causes causes;
 	struct engine_left left;
@@ -108,6 +117,9 @@ int engine_open_source(struct engine *engine, const struct broker_past *past, st
 int engine_intake(void *arg);
 int engine_work(void *arg);
 int engine_watch(void *arg);
+
+/* meter.c: a look. */
+void engine_measure(struct engine *engine, const struct engine_flow *flow);
 
 /* flow.c: makes the policy; the broker has places for so many items in the steps, and those before and behind them. */
 int engine_flow_open(struct engine *engine, struct weir_error *err);

@@ -41,10 +41,11 @@ struct output {
 	size_t most_items, most_bytes;
 	size_t queued_bytes; /* most */
 	weir_nsec period;
-	weir_nsec writing_since; /* 0: it does not */
-	int failed;              /* the code; 0 as long as it writes */
-	bool ahead;              /* of the broker: the sink may hold what was not acked */
+	int failed; /* the code; 0 as long as it writes */
+	bool ahead; /* of the broker: the sink may hold what was not acked */
 	bool shielded;
+	enum output_doing doing;
+	weir_nsec since, spent[OUTPUT_DOINGS];
 };
 
 static void free_output(struct output *output)
@@ -73,6 +74,7 @@ static struct output *new_output(const struct output_options *opts)
 	output->most_bytes = (size_t)settings->batch_bytes;
 	output->queued_bytes = engine_queue_bytes(plan, BYTES_QUEUED);
 	output->period = settings->batch_period;
+	output->since = weir_now();
 	output->batch = calloc(output->most_items, sizeof *output->batch);
 	output->items = calloc(output->most_items, sizeof *output->items);
 	output->settled = calloc(output->most_items, sizeof *output->settled);
@@ -122,9 +124,27 @@ bool output_is_full(const struct output *output)
 	return weir_queue_full(output->queue);
 }
 
+static void begin(struct output *output, enum output_doing doing)
+{
+	weir_nsec now = weir_now();
+	output->spent[output->doing] += now - output->since;
+	output->doing = doing;
+	output->since = now;
+}
+
+enum output_doing output_does(const struct output *output)
+{
+	return output->doing;
+}
+
+weir_nsec output_spent(const struct output *output, enum output_doing doing)
+{
+	return output->spent[doing] + (output->doing == doing ? weir_now() - output->since : 0);
+}
+
 bool output_is_slow(const struct output *output)
 {
-	return output->writing_since && weir_now() - output->writing_since >= SLOW_WRITE;
+	return output->doing == OUTPUT_WRITES && weir_now() - output->since >= SLOW_WRITE;
 }
 
 /* Nothing is on its way here, so a batch gains nothing by waiting. */
@@ -169,14 +189,12 @@ static int write_items(struct output *output, size_t n, struct weir_error *err)
 	bool told = false;
 	int code;
 	output->ahead = true;
-	output->writing_since = weir_now();
 	do {
 		weir_nsec begun = weir_clock();
 		code = output->ops->write(output->sink, output->items, n, err, WEIR_FOREVER);
 		weir_histogram_record(stats->write_ns, weir_clock() - begun);
 		tell_of_waiting(output, code, attempts, err, &told);
 	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
-	output->writing_since = 0;
 	stats->written += code ? 0 : n;
 	return code;
 }
@@ -305,14 +323,17 @@ static int run_output(void *arg)
 			output->shielded = true;
 		}
 		n = drop_lost(output, n);
+		begin(output, OUTPUT_WRITES);
 		if (!code)
 			code = write_batch(output, n, &err);
+		begin(output, OUTPUT_ACKS);
 		if (!code)
 			code = settle_batch(output, n = hand_over_refused(output, n), &err);
 		if (code)
 			give_back(output, n);
 		if (code && !output->failed)
 			end_run(output, code, &err);
+		begin(output, OUTPUT_WAITS);
 		output->failed = code;
 	}
 	if (output->shielded)

@@ -59,6 +59,11 @@ int output_put(struct output *output, struct item *item, weir_nsec deadline);
 /* Whether who puts would have to wait. */
 bool output_is_full(const struct output *output);
 
+/* What it does now, and how long it has done that in all.  Batches are timed, not items. */
+enum output_doing { OUTPUT_WAITS, OUTPUT_WRITES, OUTPUT_ACKS, OUTPUT_DOINGS };
+enum output_doing output_does(const struct output *output);
+weir_nsec output_spent(const struct output *output, enum output_doing doing);
+
 /* Whether a batch is being written for longer than a second. */
 bool output_is_slow(const struct output *output);
 

@@ -24,6 +24,7 @@ struct engine_memory {
 struct engine_load {
 	size_t under_way;   /* leased and in the hands of weir_process() */
 	uint64_t in_flight; /* of them: in the steps */
+	uint64_t in_local;  /* of them: in a step that calls no upstream */
 	size_t in_hand;     /* through the steps, and not in an output yet */
 	bool starving;      /* the next one is asked for, and has not come */
 	weir_nsec starved;  /* how long it was so, in all */

@@ -55,7 +55,9 @@ static enum step_verdict run_value(struct engine *engine, size_t at, struct step
 		snprintf(call->why, sizeof call->why, "timeout: no free slot in the step in time");
 	if (code)
 		return code == WEIR_ETIMEDOUT ? STEP_RETRY : STEP_CANCELED;
+	engine->load.in_local += !ops->upstream;
 	enum step_verdict verdict = ops->run(engine->steps.all[at], call);
+	engine->load.in_local -= !ops->upstream;
 	if (places)
 		weir_sem_release(places, 1);
 	return verdict;

@@ -68,5 +68,5 @@ sleep 0.5
 if screen_has shell limited; then fail "it draws in the background"; fi
 screen_key shell fg
 screen_key shell Enter
-wait_until 5 screen_has shell '^        limited by your concurrency .100.$'
+wait_until 5 screen_has shell '^        limited by your concurrency .100., SHARE$'
 expect_screens run

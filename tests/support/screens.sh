@@ -13,8 +13,8 @@
 #
 # shellcheck disable=SC2154 # mock_port is of scenario.sh, as fail is
 #
-# Figures that change from run to run are masked: rates, times, ports.  What comes and goes, such as the time left, is
-# left out.
+# Figures that change from run to run are masked: rates, times, ports.  What comes and goes is left out: the time left,
+# and what would make a difference.
 
 tmux_() {
 	tmux -u -S "$PWD/tmux" -f /dev/null "$@"
@@ -53,7 +53,9 @@ screen_lines() {
 		-e 's/ +[0-9,.]+\/[smh]/ RATE/' -e 's/\([0-9,.]+\/[smh]\)/(RATE)/' \
 		-e 's/(p50|p99) [0-9.]+ [mu]?s/\1 TIME/g' -e 's/ in [0-9][0-9hms .]*[ms]( |;|$)/ in TIME\1/' \
 		-e 's/ +[0-9]+:[0-9][0-9]$/ CLOCK/' -e "s/:$mock_port\\b/:PORT/" -e 's/[0-9,]+ rate-limited/N rate-limited/' \
-		-e 's/ +ETA [0-9].*//' -e 's/   [0-9,]+ queued//' -e 's,(metrics: http://127.0.0.1):[0-9]+,\1:PORT,' -e '/^Pane is dead/d' |
+		-e 's/ +ETA [0-9].*//' -e 's/   [0-9,]+ queued//' -e 's,(metrics: http://127.0.0.1):[0-9]+,\1:PORT,' -e '/^Pane is dead/d' \
+		-e 's/^( {8}limited by|  bottleneck)( .*), [0-9]+ %.*/\1\2, SHARE/' -e 's/^(  time {14}).*/\1BAR/' |
+		awk 'cut && /^        / { next } { cut = / (SHARE|BAR)$/; print }' |
 		sed -e 's/\x1b/␛/g' -e ':a' -e '/^\n*$/{$d;N;ba' -e '}'
 }
 

@@ -261,6 +261,18 @@ struct plan plan_of(struct plan_adapter *step)
 	return plan;
 }
 
+struct plan *settings_of(const char *more)
+{
+	const char *text = test_format("source: { range: 1-9 }\nsteps: [ { http: 'http://upstream/${.}' } ]\n"
+				       "sink: { stdout: {} }\n%s",
+				       more);
+	struct weir_error err = {0};
+	struct plan *plan;
+	ck_assert_msg(!spec_parse(text, strlen(text), "test.yaml", ".", &(struct spec_options){0}, &plan, &err), "%s",
+		      err.text);
+	return plan;
+}
+
 static void take_note(void *arg, const char *text)
 {
 	(void)arg;

@@ -52,6 +52,9 @@ struct plan plan_of(struct plan_adapter *step);
 struct plan memory_plan_of(struct plan_adapter *step);
 struct plan durable_plan_of(struct plan_adapter *step);
 
+/* The settings that `weir run` makes of a file that says nothing of `flow`, or this.  Owned by the caller. */
+struct plan *settings_of(const char *more);
+
 /* What a test's engine is opened with. */
 struct engine_options options_of_world(void);
 

@@ -27,6 +27,7 @@ static struct report example(void)
 			.total_exact = true,
 			.attempt_ns = latencies},
 		.flow = {.why = WHY_SINK},
+		.why = {.cause = WHY_SINK, .share = 0.97, .ifs = {{USE_SINK, 1.5}, {USE_CALLS, 1}}, .if_count = 2},
 	};
 }
 
@@ -42,10 +43,15 @@ FIBER_TEST(block_on_one_line_says_what_holds_it_back)
 {
 	struct report report = example();
 	expect_line(&report,
-		    "orders: 63 %, 63/100, 150/m, ETA 15 s, 60 ok, 3 failed, 7 in flight; limited by the sink");
+		    "orders: 63 %, 63/100, 150/m, ETA 15 s, 60 ok, 3 failed, 7 in flight; limited by the sink, 97 % of "
+		    "the time; done in 15 s; with a sink twice as fast in 9.9 s; more concurrency: no difference");
 	report.now.total = -1;
-	report.flow.why = WHY_RATE_OWN;
-	expect_line(&report, "orders: 63 done, 150/m, 60 ok, 3 failed, 7 in flight; limited by your rate (5/s)");
+	report.flow.why = report.why.cause = WHY_RATE_OWN;
+	report.why.ifs[0] = (struct why_if){USE_RATE, 2};
+	expect_line(&report,
+		    "orders: 63 done, 150/m, 60 ok, 3 failed, 7 in flight; limited by your rate (5/s), 97 % of the "
+		    "time; with twice the rate 2.0 times as fast; more concurrency: no difference");
+	report.why.if_count = 0;
 	report.now.total = 100;
 	report.flow.why = WHY_PAUSED;
 	report.flow.paused = true;

@@ -114,19 +114,6 @@ static const struct adapter step_adapter = {.kind = ADAPTER_STEP, .step = &step_
 
 /* ---- runs */
 
-/* As `weir run` makes it of a file that says nothing of `flow`, or this. */
-static struct plan *parse(const char *more)
-{
-	const char *text = test_format("source: { range: 1-9 }\nsteps: [ { http: 'http://upstream/${.}' } ]\n"
-				       "sink: { stdout: {} }\n%s",
-				       more);
-	struct weir_error err = {0};
-	struct plan *plan;
-	ck_assert_msg(!spec_parse(text, strlen(text), "test.yaml", ".", &(struct spec_options){0}, &plan, &err), "%s",
-		      err.text);
-	return plan;
-}
-
 static void begin(int items, int (*status)(int number))
 {
 	world = (struct world){.items = items, .most = 10000};
@@ -139,7 +126,7 @@ static void begin(int items, int (*status)(int number))
 static int run_for(const char *more, bool durable, weir_nsec stop_after, struct engine_stats *ret_stats)
 {
 	struct plan_adapter step;
-	struct plan *parsed = parse(more), plan = durable ? durable_plan_of(&step) : memory_plan_of(&step);
+	struct plan *parsed = settings_of(more), plan = durable ? durable_plan_of(&step) : memory_plan_of(&step);
 	step.adapter = &step_adapter;
 	plan.settings = parsed->settings;
 	int code = run_plan(&plan, stop_after, ret_stats);

@@ -26,6 +26,8 @@ static struct report example(void)
 			.total_exact = true,
 			.retries = 4},
 		.flow = {.concurrency = 8, .adaptive = true, .per_sec = 5, .rate_from = RATE_YOURS, .why = WHY_SINK},
+		.why = {.cause = WHY_SINK, .share = 0.97},
+		.spent = {[SPENT_UPSTREAM] = 1, [SPENT_SINK] = 3},
 	};
 }
 
@@ -57,6 +59,7 @@ FIBER_TEST(figures_in_json_have_their_unit_behind_the_name)
 	ck_assert(number_at(json, ".per_s") == 2.5 && number_at(json, ".eta_s") == 37 / 2.5);
 	ck_assert(number_at(json, ".flow.concurrency") == 8 && number_at(json, ".peak_rss_bytes") > 100000);
 	ck_assert(json_bool(json_at(json, ".flow.auto")) && !json_at(json, ".reason") && !json_at(json, ".flow.disk"));
+	ck_assert(number_at(json, ".flow.time_s.upstream") == 1 && number_at(json, ".flow.time_s.rate_limit") == 0);
 	json_free(json);
 	weir_histogram_free(none);
 }
@@ -86,8 +89,10 @@ FIBER_TEST(words_say_what_the_figures_say)
 	ck_assert_int_eq(weir_histogram_new(&none), 0);
 	report.now.attempt_ns = none;
 	words_status(&report, &out);
-	ck_assert_ptr_nonnull(strstr(out.data, "\n  63 %, 63/100, 150/m, ETA 15 s\n  60 ok, 3 failed, 0 in flight\n"
-					       "  concurrency 8 (auto), rate 5/s\n  limited by the sink\n"));
+	ck_assert_ptr_nonnull(strstr(
+		out.data, "\n  63 %, 63/100, 150/m, ETA 15 s\n  60 ok, 3 failed, 0 in flight\n"
+			  "  concurrency 8 (auto), rate 5/s\n  limited by the sink, 97 % of the time; done in 15 s\n"
+			  "  time: #####--------------- # upstream 25 %, - sink 75 %\n"));
 	buf_clear(&out);
 	words_limits(&report, &out);
 	ck_assert_str_eq(out.data, "orders: concurrency 8 (auto), rate 5/s\n");

@@ -10,7 +10,7 @@
 
 #include <weir/random.h>
 
-#define LOOK_PERIOD (WEIR_SEC / 5)
+#define LOOK_PERIOD (200 * WEIR_MSEC)
 
 /* Half of the period to all of it. */
 static weir_nsec uneven(uint64_t *random)

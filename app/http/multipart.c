@@ -203,7 +203,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
 /* Opens the file of that piece, unless it is open. */
 static int turn_to(struct http_multipart *parts, size_t i)
 {
-	struct stat st;
+	struct stat st = {0};
 	if (parts->fd >= 0 && parts->opened == i)
 		return 0;
 	if (parts->fd >= 0)

@@ -61,8 +61,7 @@ void feed_fini(struct feed *feed)
 static void resume_all(struct feed *feed)
 {
 	struct feed_stream *stream;
-	LIST_FOREACH(stream, &feed->streams, others)
-	{
+	for (stream = LIST_FIRST(&feed->streams); stream; stream = LIST_NEXT(stream, others)) {
 		if (!stream->suspended)
 			continue;
 		stream->suspended = false;

@@ -44,7 +44,7 @@ struct redis {
 	struct weir_group *driver;
 	uint64_t queued;   /* bytes for this connection */
 	weir_nsec waiting; /* since when the oldest call waits: not before */
-	STAILQ_HEAD(, call) calls, spare;
+	STAILQ_HEAD(call_list, call) calls, spare;
 	size_t spares;
 	uint64_t connections, random;
 };

@@ -44,7 +44,7 @@ static bool is_named(const struct sql_table *table, const char *name)
 /* One that the config names: it has that name from now on, as the field has. */
 static int fill_named(struct sql_table *table, const char *name, const char *type, struct weir_error *err)
 {
-	size_t at = sql_table_find(table, name, &(size_t){table->n});
+	size_t place = table->n, at = sql_table_find(table, name, &place);
 	if (at == table->all && !table->exists) {
 		const struct sql_column column = {.name = (char *)(uintptr_t)name, .type = (char *)(uintptr_t)type};
 		if (sql_table_add(table, &column))

@@ -164,12 +164,13 @@ TEST(meaning_lets_everything_change_that_is_about_pace)
 {
 	expect_change_of(
 		SOURCE SINK "steps:\n  - http: {url: 'http://h/'}\n  - jq: .a\n",
-		SOURCE "sink: {stdout: {}, batch: {items: 7}}\n"
-		       "steps:\n  - http: {url: 'http://h/', label: crm, max_connections: 3, timeout: {connect: 1s, "
-		       "total: 2s}, max_body: 1MiB, tls: {ca: /dev/null}}\n    concurrency: 9\n"
-		       "  - jq: {program: .a, workers: 3, timeout: 3s, memory: 64MiB}\n    concurrency: 1\n"
-		       "flow: {pattern: queue, rate: 5/s, order_by: .x, priority: {field: .y}, retry: {attempts: 9}}\n"
-		       "stop_when: {dead: 0%}\nshutdown: {drain: 1s}\nbroker: {memory: {}}\n",
+		SOURCE
+		"sink: {stdout: {}, batch: {items: 7}}\n"
+		"steps:\n  - http: {url: 'http://h/', label: crm, max_connections: 3, timeout: {connect: 1s, "
+		"total: 2s}, max_body: 1MiB, tls: {ca: /etc/ssl/certs/ca-certificates.crt}}\n    concurrency: 9\n"
+		"  - jq: {program: .a, workers: 3, timeout: 3s, memory: 64MiB}\n    concurrency: 1\n"
+		"flow: {pattern: queue, rate: 5/s, order_by: .x, priority: {field: .y}, retry: {attempts: 9}}\n"
+		"stop_when: {dead: 0%}\nshutdown: {drain: 1s}\nbroker: {memory: {}}\n",
 		"");
 	expect_change_of(SOURCE "sink: {jsonl: {path: a}}\n", SOURCE "sink: {jsonl: {path: a, on_start: append}}\n",
 			 "");

@@ -146,15 +146,15 @@ TEST(secret_is_found_with_what_stands_for_it)
 	struct weir_error err = {0};
 	setenv("WEIR_TEST_PATH", "se/cret", 1);
 	setenv("WEIR_TEST_USER", "me", 1);
-	setenv("WEIR_TEST_WORD", "pass word", 1);
+	setenv("WEIR_TEST_WORD", "pass-word", 1);
 	test_write_file("key", "from a file\n");
 	int code = spec_parse(text, sizeof text - 1, "p.yaml", test_folder(), NULL, &plan, &err);
 	ck_assert_msg(code == 0, "%s", err.text);
 	ck_assert_str_eq(reference_of("http://127.0.0.1/se/cret"), "${env:WEIR_TEST_PATH}");
 	ck_assert_str_eq(reference_of("from a file"), test_format("${file:%s/key}", test_folder()));
-	ck_assert_str_eq(reference_of("me:pass word"), "${env:WEIR_TEST_USER}:${env:WEIR_TEST_WORD}");
-	ck_assert_str_eq(reference_of("x pass word"), "${env:WEIR_TEST_WORD}");
-	ck_assert_str_eq(reference_of("a-pass word"), "unknown"); /* a part of it stands in the file */
+	ck_assert_str_eq(reference_of("me:pass-word"), "${env:WEIR_TEST_USER}:${env:WEIR_TEST_WORD}");
+	ck_assert_str_eq(reference_of("x pass-word"), "${env:WEIR_TEST_WORD}");
+	ck_assert_str_eq(reference_of("a-pass-word"), "unknown"); /* a part of it stands in the file */
 	ck_assert_str_eq(reference_of("se%2Fcret"), "unknown");   /* in another form */
 	ck_assert_str_eq(reference_of("se/cr"), "unknown");       /* cut */
 	ck_assert_str_eq(reference_of("nothing"), "none");

@@ -346,6 +346,8 @@ int pg_receive(struct pg *pg, struct pg_call *call, struct pg_result **ret_resul
 	       weir_nsec deadline)
 {
 	struct pg_request *request = call->request;
+	if (!request) /* nothing was sent */
+		return pg__fail_here(err, WEIR_EINVAL);
 	int code = wait_for(pg, request, deadline);
 	call->request = NULL;
 	if (code) {

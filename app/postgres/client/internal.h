@@ -40,11 +40,11 @@ struct pg {
 	unsigned failures;      /* to connect, since the last success */
 	weir_nsec last_wait, again_at;
 	uint64_t random;
-	struct weir_sem *connecting;        /* one at a time */
-	struct weir_event *answered;        /* set and cleared when there may be news for who does not read himself */
-	bool reading;                       /* a fiber does */
-	unsigned statements;                /* numbers given out */
-	STAILQ_HEAD(, pg_request) requests; /* sent and not answered, in order */
+	struct weir_sem *connecting; /* one at a time */
+	struct weir_event *answered; /* set and cleared when there may be news for who does not read himself */
+	bool reading;                /* a fiber does */
+	unsigned statements;         /* numbers given out */
+	STAILQ_HEAD(pg_requests, pg_request) requests; /* sent and not answered, in order */
 	char place[400];
 };
 

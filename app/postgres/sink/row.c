@@ -71,7 +71,9 @@ static bool is_named(const struct sql_config *config, const char *name)
 int postgres_row_show(const struct sql_config *config, const struct value *output, struct buf *out, char why[200])
 {
 	const struct json *json = NULL;
-	const struct sql_config rows = {.key = config->update ? (struct key_strings){0} : config->key};
+	struct sql_config rows = {.key = config->key};
+	if (config->update)
+		rows.key.n = 0;
 	int code = postgres_row_check(&rows, output, NULL, &json, why);
 	if (code)
 		return code;

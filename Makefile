@@ -49,12 +49,13 @@ build-asan:
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan --quiet
 
+# Fibers of one loop share a thread: their order is tested elsewhere.
 tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fibers)
 	@scripts/setup --quiet --for test --packages-only
 	@test -f build-tsan/build.ninja || CC=clang meson setup build-tsan -Dbuildtype=debugoptimized \
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan --quiet
-	@$(SLOW) TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) tests/support/sharded build-tsan/tests/weir-test $(T)
+	@$(SLOW) WEIR_TEST_SEEDS=2 TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) tests/support/sharded build-tsan/tests/weir-test $(T)
 
 cover: ## lines of lib/ that the tests run, a file each; fails under 95 % (T=part-of-a-name for some tests)
 	@scripts/cover $(T)

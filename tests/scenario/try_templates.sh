@@ -5,6 +5,7 @@ weir init
 names=$(sed -n 's/^  \([a-z-]*\) .*/\1/p' stdout)
 [ -n "$names" ] || fail "no templates"
 mock
+export DATABASE_URL=postgres://127.0.0.1:1/nobody # is there, and nobody asks
 sent=0
 touch items before after stdout stderr
 # tries N OPTION ... FILE: N items go through, each with one request.

@@ -121,9 +121,10 @@ static void run_on_loop(struct test_case *test, const struct weir_options *opts)
 
 static void run_seeded(struct test_case *test, int index)
 {
-	const char *only = getenv("WEIR_TEST_SEED");
+	const char *only = getenv("WEIR_TEST_SEED"), *most = getenv("WEIR_TEST_SEEDS");
 	uint64_t first = only ? strtoull(only, NULL, 10) : 0;
-	for (uint64_t seed = first; seed <= (only ? first : TEST_SEEDS); seed++) {
+	uint64_t last = only ? first : most ? strtoull(most, NULL, 10) : TEST_SEEDS;
+	for (uint64_t seed = first; seed <= last; seed++) {
 		seed_now[index] = current_seed = seed;
 		run_on_loop(test, &(struct weir_options){.flags = WEIR_VIRTUAL_CLOCK, .seed = seed});
 	}

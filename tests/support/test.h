@@ -8,8 +8,8 @@
  *     LOOP_TEST(io_reads_what_a_thread_writes) { ... }             runs on a fiber: real clock, real descriptors
  *
  * The name is the promise.  A FIBER_TEST runs once in FIFO order and then with TEST_SEEDS seeds; a failure prints the
- * seed, and WEIR_TEST_SEED=n runs that one alone.  Files are listed in tests/unit/meson.build; tests register
- * themselves.
+ * seed, and WEIR_TEST_SEED=n runs that one alone (WEIR_TEST_SEEDS=n: seeds up to n).  Files are listed in
+ * tests/unit/meson.build; tests register themselves.
  */
 #ifndef SUPPORT_TEST_H
 #define SUPPORT_TEST_H

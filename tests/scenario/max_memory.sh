@@ -20,5 +20,7 @@ rm -f out.jsonl
 run
 expect_code 0
 expect_lines 120 out.jsonl
-[ "$free" -gt 180000000 ] || fail "without a limit it takes $free bytes, which tests nothing"
-expect_summary '.peak_rss_bytes < 150000000'
+# The figure adds the peaks of weir and of its largest child, which were at different times, and on a busy machine a look
+# comes late.
+[ "$free" -gt 220000000 ] || fail "without a limit it takes $free bytes, which tests nothing"
+expect_summary '.peak_rss_bytes < 190000000'

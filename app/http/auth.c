@@ -216,7 +216,7 @@ static bool is_host(const char *text)
 	return found;
 }
 
-/* Whoever writes the items would say where the credentials go. */
+/* Otherwise the author of the items decides where the credentials go. */
 static int check_hosts(const struct key_strings *hosts, const char *kind, bool is_open, struct weir_error *err)
 {
 	if (is_open && kind && !hosts->n)

@@ -4,7 +4,7 @@
  *
  *     in (a piece, as it came) --decoded into room--> out --written, hashed--> the file
  *
- * in and out say what is left, so a write that found no room goes on where it stopped.
+ * in and out say what is left, so a write that found no room resumes where it stopped.
  */
 #include "http/saved.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The body of an answer as a file.  It is written under another name in the same folder, ".weir-NUMBER.part", synced,
- * and then gets its own name: whoever looks at that sees all of it, or what was there before.
+ * and then gets its own name: a reader of that sees all of it, or what was there before.
  *
  * A file that exists is not replaced, unless
  *

@@ -30,7 +30,7 @@
 #include "data/array.h"
 
 #define SHARD_TRANSFERS 150
-#define SHARD_STREAMS   100 /* so many requests at once a connection of HTTP/2 usually takes */
+#define SHARD_STREAMS   100 /* requests that a connection of HTTP/2 usually takes in parallel */
 #define EVENT_ROUNDS    8   /* batches of events before the other fibers have their turn */
 
 static struct http_watch *watch_of(struct http_transfers *all, int fd)

@@ -215,8 +215,11 @@ static int give(struct sql_pages *pages, struct item *item)
 	return is_long || why ? SOURCE_BAD : SOURCE_ITEM;
 }
 
-int sql_pages_next(struct sql_pages *pages, struct item *item, struct weir_error *err, weir_nsec deadline)
+/* ---- the port */
+
+int sql_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
 {
+	struct sql_pages *pages = (struct sql_pages *)source;
 	while (pages->at == pages->n) {
 		if (pages->is_last)
 			return SOURCE_END;
@@ -228,26 +231,35 @@ int sql_pages_next(struct sql_pages *pages, struct item *item, struct weir_error
 	return verdict < 0 ? weir_error_set(err, verdict, "out of memory") : verdict;
 }
 
-/* ---- positions */
-
-void sql_pages_cursor(const struct sql_pages *pages, struct source_cursor *ret_cursor)
+int64_t sql_source_total(const struct source *source, bool *ret_exact)
 {
+	const struct sql_pages *pages = (const struct sql_pages *)source;
+	*ret_exact = pages->exact;
+	return pages->total;
+}
+
+void sql_source_cursor(const struct source *source, struct source_cursor *ret_cursor)
+{
+	const struct sql_pages *pages = (const struct sql_pages *)source;
 	snprintf(ret_cursor->text, sizeof ret_cursor->text, "row=%" PRIu64 " key=%s", pages->position, pages->last);
 }
 
-void sql_pages_identify(const struct sql_pages *pages, struct buf *identity)
+bool sql_source_identify(const struct source *source, struct buf *identity)
 {
+	const struct sql_pages *pages = (const struct sql_pages *)source;
 	const struct sql_source_config *config = pages->config;
 	struct buf text = {0};
+	pages->ops->put_name(pages->db, identity);
 	buf_addf(&text, "%s\n%s\n%s\n%s", config->table ? config->table : "", config->query ? config->query : "",
 		 config->key, config->where ? config->where : "");
 	buf_addf(identity, " rows=%08x", text.failed ? 0 : crc_add(0, text.data, text.len));
 	identity->failed = identity->failed || text.failed;
 	buf_fini(&text);
+	return true;
 }
 
-int sql_pages_resume(struct sql_pages *pages, const char *was, const char *now, const struct source_cursor *cursor,
-		     bool adopt, struct weir_error *err)
+static int go_to(struct sql_pages *pages, const char *was, const char *now, const struct source_cursor *cursor,
+		 bool adopt, struct weir_error *err)
 {
 	const char *key = strstr(cursor->text, " key=");
 	if (strcmp(was, now) != 0 && !adopt)
@@ -263,4 +275,15 @@ int sql_pages_resume(struct sql_pages *pages, const char *was, const char *now, 
 		return weir_error_set(err, WEIR_EINVAL, "invalid position in rows: %s", cursor->text);
 	snprintf(pages->last, sizeof pages->last, "%s", key + 5);
 	return 0;
+}
+
+int sql_source_resume(struct source *source, const char *identity, const struct source_cursor *cursor, bool adopt,
+		      struct weir_error *err)
+{
+	struct buf now = {0};
+	sql_source_identify(source, &now);
+	int code = now.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory")
+			      : go_to((struct sql_pages *)source, identity, now.data, cursor, adopt, err);
+	buf_fini(&now);
+	return code;
 }

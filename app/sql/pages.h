@@ -9,7 +9,7 @@
  * that row again, which is left out: so two rows with one key are found wherever the page ends, instead of one being
  * lost.
  *
- * The database stands behind a few operations.  A source has a struct sql_pages, and its calls of the port
+ * The database stands behind a few operations.  A source begins with a struct sql_pages, and most calls of its port
  * (port/source.h) are those here.  All on one fiber of the loop.
  */
 #ifndef SQL_PAGES_H
@@ -56,6 +56,9 @@ struct sql_pages_ops {
 
 	/* How many rows there are behind `behind`, if that is known within a second; *ret_exact, or an estimate; -1. */
 	int64_t (*count)(void *db, const char *behind, bool *ret_exact);
+
+	/* Appends what tells this database and its table from others. */
+	void (*put_name)(const void *db, struct buf *out);
 };
 
 struct sql_row {
@@ -96,16 +99,14 @@ void sql_pages_put(const struct sql_source_config *config, const char *what, con
 /* WEIR_EINVAL: the key is null somewhere, or else not unique. */
 int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct weir_error *err);
 
-/* ---- for sources: as in port/source.h */
+/* ---- the port (port/source.h) of a source that begins with its struct sql_pages */
 
-int sql_pages_next(struct sql_pages *pages, struct item *item, struct weir_error *err, weir_nsec deadline);
-void sql_pages_cursor(const struct sql_pages *pages, struct source_cursor *ret_cursor);
-
-/* Appends what the database is not asked for: a checksum of the config. */
-void sql_pages_identify(const struct sql_pages *pages, struct buf *identity);
-
-/* now: the whole identity that the source has now, as identify() appends it. */
-int sql_pages_resume(struct sql_pages *pages, const char *was, const char *now, const struct source_cursor *cursor,
-		     bool adopt, struct weir_error *err);
+int sql_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline);
+int64_t sql_source_total(const struct source *source, bool *ret_exact);
+void sql_source_cursor(const struct source *source, struct source_cursor *ret_cursor);
+bool sql_source_identify(const struct source *source,
+			 struct buf *identity); /* put_name(), and a checksum of the config */
+int sql_source_resume(struct source *source, const char *identity, const struct source_cursor *cursor, bool adopt,
+		      struct weir_error *err);
 
 #endif

@@ -28,7 +28,7 @@ struct postgres_source_config {
 };
 
 struct postgres_source {
-	struct sql_pages pages;
+	struct sql_pages pages; /* first */
 	const struct postgres_source_config *config;
 	struct pg *pg;
 	struct pg_statement first, next; /* pages from the first row on, and from a key on */
@@ -320,7 +320,12 @@ static int64_t count_rows(void *db, const char *behind, bool *ret_exact)
 	return rows;
 }
 
-static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_rows};
+static void put_name(const void *db, struct buf *out)
+{
+	buf_add_str(out, ((const struct postgres_source *)db)->identity);
+}
+
+static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_rows, .put_name = put_name};
 
 /* ---- the port */
 
@@ -353,43 +358,6 @@ static int open_postgres(const void *config, struct source **ret_source, struct 
 	return code;
 }
 
-static int next_row(struct source *handle, struct item *item, struct weir_error *err, weir_nsec deadline)
-{
-	return sql_pages_next(&((struct postgres_source *)handle)->pages, item, err, deadline);
-}
-
-static int64_t total(const struct source *handle, bool *ret_exact)
-{
-	const struct sql_pages *pages = &((const struct postgres_source *)handle)->pages;
-	*ret_exact = pages->exact;
-	return pages->total;
-}
-
-static bool identify(const struct source *handle, struct buf *identity)
-{
-	const struct postgres_source *source = (const struct postgres_source *)handle;
-	buf_add_str(identity, source->identity);
-	sql_pages_identify(&source->pages, identity);
-	return true;
-}
-
-static int resume(struct source *handle, const char *identity, const struct source_cursor *cursor, bool adopt,
-		  struct weir_error *err)
-{
-	struct postgres_source *source = (struct postgres_source *)handle;
-	struct buf now = {0};
-	identify(handle, &now);
-	int code = now.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory")
-			      : sql_pages_resume(&source->pages, identity, now.data, cursor, adopt, err);
-	buf_fini(&now);
-	return code;
-}
-
-static void cursor(const struct source *handle, struct source_cursor *ret_cursor)
-{
-	sql_pages_cursor(&((const struct postgres_source *)handle)->pages, ret_cursor);
-}
-
 static int check(const void *any, const char **ret_key, struct weir_error *err)
 {
 	const struct postgres_source_config *config = any;
@@ -411,11 +379,11 @@ static const struct key keys[] = {
 
 static const struct source_ops ops = {
 	.open = open_postgres,
-	.next = next_row,
-	.total = total,
-	.identify = identify,
-	.resume = resume,
-	.cursor = cursor,
+	.next = sql_source_next,
+	.total = sql_source_total,
+	.identify = sql_source_identify,
+	.resume = sql_source_resume,
+	.cursor = sql_source_cursor,
 	.close = close_postgres,
 };
 

@@ -36,7 +36,7 @@ struct sqlite_source_config {
 };
 
 struct sqlite_source {
-	struct sql_pages pages;
+	struct sql_pages pages; /* first */
 	const struct sqlite_source_config *config;
 	struct weir_pool *pool; /* one thread; the next four are touched there alone */
 	sqlite3 *handle;
@@ -357,7 +357,12 @@ static int64_t count_rows(void *db, const char *behind, bool *ret_exact)
 	return code ? -1 : job.count;
 }
 
-static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_rows};
+static void put_name(const void *db, struct buf *out)
+{
+	buf_addf(out, "sqlite inode=%" PRIu64, ((const struct sqlite_source *)db)->inode);
+}
+
+static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_rows, .put_name = put_name};
 
 static void close_sqlite(struct source *handle)
 {
@@ -391,43 +396,6 @@ static int open_sqlite(const void *config, struct source **ret_source, struct we
 	return code;
 }
 
-static int next_row(struct source *handle, struct item *item, struct weir_error *err, weir_nsec deadline)
-{
-	return sql_pages_next(&((struct sqlite_source *)handle)->pages, item, err, deadline);
-}
-
-static int64_t total(const struct source *handle, bool *ret_exact)
-{
-	const struct sql_pages *pages = &((const struct sqlite_source *)handle)->pages;
-	*ret_exact = pages->exact;
-	return pages->total;
-}
-
-static bool identify(const struct source *handle, struct buf *identity)
-{
-	const struct sqlite_source *source = (const struct sqlite_source *)handle;
-	buf_addf(identity, "sqlite inode=%" PRIu64, source->inode);
-	sql_pages_identify(&source->pages, identity);
-	return true;
-}
-
-static int resume(struct source *handle, const char *identity, const struct source_cursor *cursor, bool adopt,
-		  struct weir_error *err)
-{
-	struct sqlite_source *source = (struct sqlite_source *)handle;
-	struct buf now = {0};
-	identify(handle, &now);
-	int code = now.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory")
-			      : sql_pages_resume(&source->pages, identity, now.data, cursor, adopt, err);
-	buf_fini(&now);
-	return code;
-}
-
-static void cursor(const struct source *handle, struct source_cursor *ret_cursor)
-{
-	sql_pages_cursor(&((const struct sqlite_source *)handle)->pages, ret_cursor);
-}
-
 static int check(const void *config, const char **ret_key, struct weir_error *err)
 {
 	return sql_source_check(&((const struct sqlite_source_config *)config)->rows, ret_key, err);
@@ -442,11 +410,11 @@ static const struct key keys[] = {
 
 static const struct source_ops ops = {
 	.open = open_sqlite,
-	.next = next_row,
-	.total = total,
-	.identify = identify,
-	.resume = resume,
-	.cursor = cursor,
+	.next = sql_source_next,
+	.total = sql_source_total,
+	.identify = sql_source_identify,
+	.resume = sql_source_resume,
+	.cursor = sql_source_cursor,
 	.close = close_sqlite,
 };
 

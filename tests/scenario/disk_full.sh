@@ -22,9 +22,9 @@ expect_code 74
 expect_err 'no space left'
 expect test "$(grep -c 'disk full: ' stderr)" = 1
 
-# On a terminal the block has it.
+# On a terminal the block has it, whichever shell $SHELL is: in the foreground, for in the background weir draws nothing.
 rm -r state
-TERM=xterm script -qec "stty cols 80 rows 24; timeout -s INT 1 '$WEIR' run pipeline.yaml --state state" typescript >/dev/null 2>&1 \
+TERM=xterm script -qec "stty cols 80 rows 24; timeout --foreground -s INT 1 '$WEIR' run pipeline.yaml --state state" typescript >/dev/null 2>&1 \
 	</dev/null || true
 sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' typescript | tr '\r' '\n' >shown
 expect grep -q '  disk full  *0:0' shown

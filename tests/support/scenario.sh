@@ -60,7 +60,7 @@ fail() {
 		*/tests/scenario/*) printf '   at %s:%s\n' "${BASH_SOURCE[i]##*/}" "${BASH_LINENO[i - 1]}" ;;
 		esac
 	done
-	for file in stdout stderr summary.json dead.jsonl mock.log postgres/log; do
+	for file in stdout stderr shown summary.json dead.jsonl mock.log postgres/log; do
 		[ -s "$file" ] || continue
 		printf -- '--- %s (%s bytes)\n' "$file" "$(stat -c %s "$file")"
 		tail -c 1500 "$file" | tail -n 15 | cat -v

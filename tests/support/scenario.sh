@@ -47,6 +47,9 @@ WEIR=${WEIR:?the path of the weir to test}
 RUN=(run pipeline.yaml --state state --summary summary.json --progress json)
 TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export TREE
+# The same wherever it runs.
+unset LC_ALL LC_CTYPE NO_COLOR COLUMNS LINES
+export LANG=C.UTF-8 SHELL=/bin/sh
 CODE=
 mock_pid='' mock_args=() mock_port=0
 started_pid=''

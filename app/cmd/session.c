@@ -342,26 +342,27 @@ static const char *find_variable(const char *name, const char *other, const char
 	return value ? value : fallback;
 }
 
+void session_env(const char *exe_path, struct step_env *ret_env)
+{
+	const char *any_proxy = find_variable("all_proxy", "ALL_PROXY", NULL);
+	*ret_env = (struct step_env){.exe_path = exe_path,
+				     .ca_file = getenv("SSL_CERT_FILE"),
+				     .http_proxy = find_variable("http_proxy", "HTTP_PROXY", any_proxy),
+				     .https_proxy = find_variable("https_proxy", "HTTPS_PROXY", any_proxy),
+				     .no_proxy = find_variable("no_proxy", "NO_PROXY", NULL)};
+}
+
 static int run_on_loop(void *arg)
 {
 	struct session *session = arg;
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
-	const char *any_proxy = find_variable("all_proxy", "ALL_PROXY", NULL);
 	if (!session->plan->settings.observe_off && !opts->record && observe_new(&session->report, &session->observe)) {
 		terminal_complain("weir", "%s: out of memory", session->plan->file);
 		session->exit_code = EX_UNAVAILABLE;
 		return 0;
 	}
 	struct engine_options engine_opts = {
-		.env = {.exe_path = session->exe_path,
-			.allow_private = opts->allow_private,
-			.ca_file = getenv("SSL_CERT_FILE"),
-			.http_proxy = find_variable("http_proxy", "HTTP_PROXY", any_proxy),
-			.https_proxy = find_variable("https_proxy", "HTTPS_PROXY", any_proxy),
-			.no_proxy = find_variable("no_proxy", "NO_PROXY", NULL),
-			.requests = observe_requests(session->observe),
-			.url_list = opts->record},
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,
 		.wish = wish_of(opts),
@@ -371,6 +372,10 @@ static int run_on_loop(void *arg)
 		.note = note,
 		.arg = session,
 	};
+	session_env(session->exe_path, &engine_opts.env);
+	engine_opts.env.allow_private = opts->allow_private;
+	engine_opts.env.requests = observe_requests(session->observe);
+	engine_opts.env.url_list = opts->record;
 	progress_init(&session->progress, &session->report, opts->quiet ? PROGRESS_NONE : opts->progress,
 		      shares_terminal(session->plan));
 	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {

@@ -21,6 +21,9 @@ struct session_options {
  * needs more than that; then it says so on stderr. */
 int session_need_descriptors(const struct plan *plan, const char *file);
 
+/* What steps are given: the environment's proxies and certificates; exe_path is borrowed. */
+void session_env(const char *exe_path, struct step_env *ret_env);
+
 /* Runs the plan to its end and returns the exit code.  Says on stderr what went wrong. */
 int session_run(const struct plan *plan, const struct session_options *opts);
 

@@ -107,6 +107,10 @@ struct engine {
 int engine_close(struct engine *engine, struct weir_error *err);
 int engine_close_ends(struct engine *engine, struct weir_error *err);
 
+/* open.c: what cannot be opened before a run begins is the file's fault, or what the system says of its paths; but a
+ * disk that fails, a lock, memory and what gives no answer are not. */
+int engine_exit_of_opening(int code);
+
 /* look.c: it was done before, and its source has nothing new. */
 bool engine_was_done(const struct engine *engine);
 

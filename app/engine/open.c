@@ -221,9 +221,7 @@ static int begin(struct engine *engine, const char *was, struct weir_error *err)
 	return code;
 }
 
-/* What cannot be opened before a run begins is the file's fault, or what the system says of its paths; but a disk that
- * fails, a lock and memory are not. */
-static int exit_of_opening(int code)
+int engine_exit_of_opening(int code)
 {
 	switch (code) {
 	case WEIR_EIO:
@@ -235,6 +233,7 @@ static int exit_of_opening(int code)
 	case WEIR_EMFILE:
 	case WEIR_EPIPE:
 	case WEIR_ECANCELED:
+	case WEIR_ETIMEDOUT:
 		return EX_UNAVAILABLE;
 	default:
 		return EX_CONFIG;
@@ -288,13 +287,13 @@ static int open_ends(struct engine *engine, const struct broker_past *past, int 
 		engine_note(&engine->life, "starting over: all of the last run failed");
 	if (!code) {
 		code = open_source(engine, past, fresh, err);
-		*ret_exit = exit_of_opening(code);
+		*ret_exit = engine_exit_of_opening(code);
 	}
 	if (!code && engine_has_role(&engine->life, ENGINE_WORK))
 		code = open_steps(engine, ret_exit, err);
 	if (!code) {
 		code = open_rest(engine, past, fresh, err);
-		*ret_exit = exit_of_opening(code);
+		*ret_exit = engine_exit_of_opening(code);
 	}
 	return code;
 }
@@ -365,7 +364,7 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 		engine_upstreams_recall(engine->pace.upstreams, engine->pace.policy);
 	if (!code) {
 		code = engine_order_open(&engine->store, &engine->load, &engine->order, err);
-		*ret_exit = exit_of_opening(code);
+		*ret_exit = engine_exit_of_opening(code);
 	}
 	if (!code)
 		code = open_all(engine, ret_exit, err);

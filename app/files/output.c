@@ -158,6 +158,13 @@ static int find_path(struct sink_file *file)
 	return code;
 }
 
+/* malloc'ed, or NULL. */
+static char *folder_of(const struct sink_file *file)
+{
+	const char *slash = strrchr(file->path, '/');
+	return strndup(file->path, slash == file->path ? 1 : (size_t)(slash - file->path));
+}
+
 /* ---- opening */
 
 static int lock_file(struct sink_file *file, struct weir_error *err)
@@ -168,12 +175,21 @@ static int lock_file(struct sink_file *file, struct weir_error *err)
 			      file->name);
 }
 
+/* Whether the folder takes the file that is to be made there. */
+static int look_at_folder(const struct sink_file *file, struct weir_error *err)
+{
+	char *folder = folder_of(file);
+	int code = !folder ? WEIR_ENOMEM : access(folder, W_OK | X_OK) ? -errno : 0;
+	free(folder);
+	return code ? refuse(file, err, code, "make") : 0;
+}
+
 static int look_at(struct sink_file *file, struct weir_error *err)
 {
 	struct stat st;
 	file->size = -1;
 	if (file->fd < 0)
-		return 0;
+		return look_at_folder(file, err);
 	int code = lock_file(file, err);
 	if (code)
 		return code;
@@ -316,8 +332,7 @@ int sink_file_open(struct sink_file *file, enum sink_on_start on_start, const st
  */
 static int sync_folder(const struct sink_file *file)
 {
-	const char *slash = strrchr(file->path, '/');
-	char *folder = strndup(file->path, slash == file->path ? 1 : (size_t)(slash - file->path));
+	char *folder = folder_of(file);
 	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int code = !folder ? WEIR_ENOMEM : fd < 0 || (fsync(fd) && errno != EINVAL) ? -errno : 0;
 	free(folder);

@@ -97,6 +97,7 @@ struct http_request {
 			  * that say what may come (transfers.c), and with public_foreign the address must be public */
 	bool is_emptied; /* there is no body any more, and no header Content-Type */
 	bool is_fresh;   /* on a new connection */
+	bool is_probe;   /* nothing is sent: HTTP_ANSWERED, with status 0, once there is a connection */
 };
 
 /* Why there is no whole answer: name in messages. */

@@ -160,6 +160,10 @@ void http_transfer_describe(const struct transfer *self, CURLcode code, struct h
 		copy_clean(response->detail, sizeof response->detail, self->detail);
 		return;
 	}
+	if (self->request->is_probe && code == CURLE_ABORTED_BY_CALLBACK) {
+		response->failure = HTTP_ANSWERED;
+		return;
+	}
 	describe_failure(self, code, response);
 	if (self->proxy && !self->base.sent)
 		describe_proxy(self, code, response);

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <weir/run.h>
 
+#define PROBE_LIMIT (5 * WEIR_SEC)
+
 /* ---- opening ---- */
 
 static const enum http_version versions[] = {
@@ -292,8 +294,39 @@ static unsigned http_descriptors(const void *arg)
 	return 1u + (config->multipart.n ? 1u : 0u) + (config->save.path.template ? 2u : 0u);
 }
 
+/* Whether a failure to connect stays until somebody changes something. */
+static bool is_final(enum http_failure failure)
+{
+	return failure == HTTP_CERTIFICATE || failure == HTTP_PROXY_DENIED || failure == HTTP_NOT_ALLOWED;
+}
+
+/* A connection to an upstream that is the same for every item, with TLS and through the proxy as the config says. */
+static int http_probe(struct step *handle, struct buf *out, struct weir_error *err)
+{
+	const struct http_step *step = (const struct http_step *)handle;
+	const struct http_origin *origin = &step->origin;
+	const struct http_request request = {.method = "GET", .url = origin->name, .origin = origin, .is_probe = true};
+	const struct http_proxy *proxy = http_proxies_find(step->proxies, origin);
+	struct http_response response = {0};
+	if (!origin->name[0])
+		return buf_add_str(out, "not tried, as each item names its host");
+	int code = http_client_fetch(step->client, &request, &response, weir_after(PROBE_LIMIT));
+	if (code)
+		weir_error_set(err, code, "%s: %s", origin->name,
+			       code == WEIR_ETIMEDOUT ? "no connection in 5 s" : weir_strerror(code));
+	else if (response.failure == HTTP_ANSWERED)
+		buf_addf(out, "connected to %s%s%s", origin->name, proxy ? " through the proxy " : "",
+			 proxy ? proxy->name : "");
+	else
+		code = weir_error_set(err, is_final(response.failure) ? WEIR_EINVAL : WEIR_EBUSY, "%s: %s: %s",
+				      origin->name, http_failure_name(response.failure), response.detail);
+	http_response_fini(&response);
+	return code;
+}
+
 static const struct step_ops http_ops = {
 	.open = http_open,
+	.probe = http_probe,
 	.run = http_run,
 	.figures = http_figures,
 	.full = http_full,

@@ -90,6 +90,8 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 				     "the server does not offer HTTP/2; http: auto takes 1.1, too");
 		return CURL_PREREQFUNC_ABORT;
 	}
+	if (self->request->is_probe)
+		return CURL_PREREQFUNC_ABORT;
 	self->base.sent = true;
 	self->shard->all->events->heard(&self->base);
 	return CURL_PREREQFUNC_OK;

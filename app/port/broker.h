@@ -49,6 +49,10 @@ struct broker_ops {
 	int (*open)(const void *config, const struct broker_options *opts, struct broker **ret_broker,
 		    struct weir_error *err);
 
+	/* What open() and then recall() would answer, without writing; the folder, which is held by the caller, may be
+	 * NULL: there is none yet.  May suspend.  NULL: they need nothing. */
+	int (*probe)(const void *config, const char *folder, struct broker_past *ret_past, struct weir_error *err);
+
 	/* Contract: nothing is leased, no call under way.  Stores what is not yet, shielded; what is left in a broker
 	 * that forgets is freed.  0 or the failure; the broker is gone in both cases. */
 	int (*close)(struct broker *broker, struct weir_error *err);

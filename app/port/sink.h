@@ -73,6 +73,10 @@ struct sink_ops {
 	 * the config does not say what to do with it. */
 	int (*open)(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err);
 
+	/* Of one that was just opened, and is then closed: appends what there is and what start() would make of it, for
+	 * people, without a final stop.  May suspend.  NULL: there is nothing to say but its config. */
+	int (*probe)(struct sink *sink, struct buf *out, struct weir_error *err);
+
 	/* Once, after open() of all sinks and before the first write: makes it ready.  A file or table is made, or
 	 * emptied if the config says so; what was written behind the position is undone.  On failure the sink is still
 	 * to be closed.  NULL: nothing to do.  May suspend. */

@@ -25,6 +25,10 @@ struct source_ops {
 	 * what the config says it is; err->text has the place in it. */
 	int (*open)(const void *config, struct source **ret_source, struct weir_error *err);
 
+	/* Of one that was just opened, or resumed, and is then closed: appends what there is to be read, for people,
+	 * without a final stop.  May suspend.  NULL: there is nothing to say but its config. */
+	int (*probe)(struct source *source, struct buf *out, struct weir_error *err);
+
 	/* Fills source and position of a zeroed item (and why, if bad): a source_verdict, or a negative code when the
 	 * source cannot be read, with err filled.  May suspend; WEIR_ECANCELED and WEIR_ETIMEDOUT lose nothing, the
 	 * next call goes on.  A SOURCE_ITEM is valid JSON in valid UTF-8 of at most 1 MiB. */

@@ -99,6 +99,11 @@ struct step_env {
 struct step_ops {
 	/* On a fiber; may start fibers in a group of its own. */
 	int (*open)(const void *config, const struct step_env *env, struct step **ret_step, struct weir_error *err);
+	/* Of one that was just opened, and is then closed: tries what its runs need and open() has not tried, as far as
+	 * that changes nothing anywhere; appends what it has found, for people, without a final stop.  May suspend.
+	 * WEIR_EINVAL with err when the config must be changed, other codes when trying again later may help.  NULL:
+	 * nothing can be tried. */
+	int (*probe)(struct step *step, struct buf *out, struct weir_error *err);
 	enum step_verdict (*run)(struct step *step, struct step_call *call);
 	/* Short figures for the progress line and status, such as connections; may be NULL.  Appends members to a JSON
 	 * object that is being written (data/json_writer.h). */

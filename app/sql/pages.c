@@ -3,6 +3,7 @@
 
 #include "data/array.h"
 #include "data/crc.h"
+#include "data/units.h"
 #include "sql/name.h"
 
 #include <inttypes.h>
@@ -174,16 +175,22 @@ static int check_keys(struct sql_pages *pages, struct weir_error *err)
 	return 0;
 }
 
+/* Once. */
+static void count_rows(struct sql_pages *pages)
+{
+	if (pages->counted)
+		return;
+	int64_t rows = pages->ops->count(pages->db, pages->position ? pages->last : NULL, &pages->exact);
+	pages->total = rows < 0 ? rows : rows + (int64_t)pages->position;
+	pages->counted = true;
+}
+
 static int read_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
 {
 	/* The first page must hold one row beside the last one of the page before. */
 	size_t n = pages->ask + 1;
 	forget_page(pages);
-	if (!pages->counted) {
-		int64_t rows = pages->ops->count(pages->db, pages->position ? pages->last : NULL, &pages->exact);
-		pages->total = rows < 0 ? rows : rows + (int64_t)pages->position;
-		pages->counted = true;
-	}
+	count_rows(pages);
 	int code = pages->ops->read(pages->db, pages->position ? pages->last : NULL, n, pages, err, deadline);
 	bool more = code == 1;
 	if (code >= 0)
@@ -216,6 +223,20 @@ static int give(struct sql_pages *pages, struct item *item)
 }
 
 /* ---- the port */
+
+int sql_source_probe(struct source *source, struct buf *out, struct weir_error *err)
+{
+	struct sql_pages *pages = (struct sql_pages *)source;
+	const char *table = pages->config->table;
+	char text[32];
+	(void)err;
+	count_rows(pages);
+	if (pages->total >= 0)
+		buf_addf(out, "%s%s ", pages->exact ? "" : "about ", units_number_text((uint64_t)pages->total, text));
+	buf_addf(out, "row%s of %s%s, in the order of %s", pages->total == 1 ? "" : "s", table ? "table " : "the query",
+		 table ? table : "", pages->config->key);
+	return 0;
+}
 
 int sql_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
 {

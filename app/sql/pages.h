@@ -101,6 +101,7 @@ int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct w
 
 /* ---- the port (port/source.h) of a source that begins with its struct sql_pages */
 
+int sql_source_probe(struct source *source, struct buf *out, struct weir_error *err);
 int sql_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline);
 int64_t sql_source_total(const struct source *source, bool *ret_exact);
 void sql_source_cursor(const struct source *source, struct source_cursor *ret_cursor);

@@ -167,6 +167,23 @@ int sql_table_start(struct sql_table *table, struct weir_error *err)
 	return code;
 }
 
+void sql_table_probe(const struct sql_table *table, const char *place, struct buf *out)
+{
+	const struct key_strings *names = &table->config->columns.names;
+	struct buf added = {0};
+	for (size_t i = 0; i < names->n; i++)
+		if (!sql_table_column(table, names->values[i]))
+			sql_change_list(&added, names->values[i], "");
+	buf_addf(out, "table %s at %s, ", table->config->table, place);
+	if (!table->exists)
+		buf_add_str(out, "which a run creates");
+	else
+		buf_addf(out, "%zu of its %zu columns %s filled", table->n, table->all, table->n == 1 ? "is" : "are");
+	if (table->exists && added.len)
+		buf_addf(out, "; a run adds %s", added.data);
+	buf_fini(&added);
+}
+
 /* ---- from outputs */
 
 static enum sql_kind kind_of(const struct json *json)

@@ -121,6 +121,9 @@ int sql_table_open(struct sql_table *table, struct weir_error *err);
 int sql_table_start(struct sql_table *table, struct weir_error *err);
 int sql_table_refuse_missing(const struct sql_table *table, struct weir_error *err); /* for `update` */
 
+/* What there is, and what sql_table_start() would make of it: "table orders at PLACE, which a run creates". */
+void sql_table_probe(const struct sql_table *table, const char *place, struct buf *out);
+
 /* Whether the columns may depend on outputs, so that these must be looked at. */
 bool sql_table_looks(const struct sql_table *table);
 

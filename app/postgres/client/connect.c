@@ -262,6 +262,12 @@ static int make_connection(struct pg *pg, struct pg_error *err, weir_nsec deadli
 	int code = weir_group_spawn_with(group, &big, run_connecting, &self, WEIR_FOREVER);
 	if (!code)
 		code = weir_group_wait(group, WEIR_FOREVER);
+	if (code == WEIR_ETIMEDOUT) { /* of a deadline over several calls */
+		weir_shield_enter();
+		weir_group_cancel(group);
+		weir_group_wait(group, WEIR_FOREVER);
+		weir_shield_leave();
+	}
 	weir_group_free(group);
 	if (!code)
 		return self.code;

@@ -40,6 +40,7 @@ struct postgres_writer {
 /* Of rows without a key. */
 struct postgres_ledger {
 	char *table, *runs; /* their names in SQL */
+	bool exists;        /* both tables do */
 	bool known;         /* the run was there before */
 	bool clears;        /* there may be more of old runs to be removed */
 	weir_nsec seen_at;  /* when the run was last noted as alive */

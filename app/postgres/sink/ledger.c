@@ -127,7 +127,8 @@ int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err)
 			", which may not be created in schema %s; grant it (GRANT CREATE ON SCHEMA \"%s\" TO "
 			"the user), or set `key`",
 			pg_place(sink->pg), sink->schema, sink->schema);
-	if (!code && found.tables == 2)
+	sink->ledger.exists = found.tables == 2;
+	if (!code && sink->ledger.exists)
 		code = find_run(sink, &why);
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }
@@ -170,6 +171,7 @@ int postgres_ledger_start(struct postgres_sink *sink, struct weir_error *err)
 	if (!code)
 		code = note_run(sink, &why, WEIR_FOREVER);
 	sink->ledger.clears = true;
+	sink->ledger.exists = !code;
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }
 

@@ -124,7 +124,7 @@ static int check_create(struct postgres_sink *sink, struct weir_error *err)
 	return code;
 }
 
-/* Of columns that are already known, if the ledger is there too. */
+/* Of columns that are already known. */
 static int rehearse(struct postgres_sink *sink, struct weir_error *err)
 {
 	if (!sink->table.exists || !sink->table.n)
@@ -160,7 +160,7 @@ static int open_all(struct postgres_sink *sink, const struct sink_env *env, stru
 		code = check_ledger(sink, env, err);
 	if (!code)
 		code = check_rows(sink, env, err);
-	if (!code && (sink->ledger.known || !postgres_sink_has_ledger(sink)))
+	if (!code)
 		code = rehearse(sink, err);
 	return code;
 }
@@ -233,6 +233,16 @@ static int open_postgres(const void *any, const struct sink_env *env, struct sin
 	}
 	tell_notes(sink);
 	*ret_sink = (struct sink *)sink;
+	return 0;
+}
+
+static int probe_postgres(struct sink *handle, struct buf *out, struct weir_error *err)
+{
+	const struct postgres_sink *sink = (const struct postgres_sink *)handle;
+	(void)err;
+	sql_table_probe(&sink->table, pg_place(sink->pg), out);
+	if (postgres_sink_has_ledger(sink) && !sink->ledger.exists)
+		buf_add_str(out, "; a run creates " LEDGER_TABLE ", too");
 	return 0;
 }
 
@@ -326,6 +336,7 @@ static const struct sink_ops ops = {
 	.columns = columns_of,
 	.row = show_row,
 	.open = open_postgres,
+	.probe = probe_postgres,
 	.start = start_postgres,
 	.write = write_postgres,
 	.close = close_postgres,

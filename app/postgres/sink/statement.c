@@ -76,18 +76,20 @@ static void put_upsert(const struct sql_table *table, struct buf *sql)
 	put_conflict(table, sql);
 }
 
+/* ledger: NULL while there is none, and no row to be written. */
 static void put_claimed(const struct sql_table *table, const char *ledger, struct buf *sql)
 {
-	buf_addf(sql,
-		 "WITH claim AS (INSERT INTO %s (run, item) SELECT $3::uuid, u.i FROM unnest($2::int8[]) AS u(i)"
-		 " ORDER BY u.i ON CONFLICT DO NOTHING RETURNING item) ",
-		 ledger);
+	if (ledger)
+		buf_addf(sql,
+			 "WITH claim AS (INSERT INTO %s (run, item) SELECT $3::uuid, u.i FROM unnest($2::int8[]) AS "
+			 "u(i) ORDER BY u.i ON CONFLICT DO NOTHING RETURNING item) ",
+			 ledger);
 	put_insert(table, sql);
 	put_columns(table, sql, "r.");
 	buf_addf(sql,
-		 " FROM unnest($1::json[], $2::int8[]) WITH ORDINALITY AS x(j, item, o) JOIN claim USING (item),"
+		 " FROM unnest($1::json[], $2::int8[]) WITH ORDINALITY AS x(j, item, o)%s,"
 		 " json_populate_record(NULL::%s, x.j) AS r ORDER BY x.o",
-		 table->name);
+		 ledger ? " JOIN claim USING (item)" : "", table->name);
 }
 
 /* The columns of the key, as they are called in an update: k1, k2 ... */
@@ -150,7 +152,7 @@ int postgres_writer_prepare(struct postgres_sink *sink)
 		writer->statement.parameters = 3;
 		writer->statement.types[1] = PG_INT8S;
 		writer->statement.types[2] = PG_UUID;
-		put_claimed(&sink->table, sink->ledger.table, &writer->sql);
+		put_claimed(&sink->table, sink->ledger.exists ? sink->ledger.table : NULL, &writer->sql);
 	} else {
 		put_upsert(&sink->table, &writer->sql);
 	}

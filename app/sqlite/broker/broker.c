@@ -367,6 +367,35 @@ static void sqlite_counts(const struct broker *handle, struct broker_counts *ret
 	ret_counts->ended = broker->sealed && !broker_unfinished(broker);
 }
 
+/* ---- a look from outside */
+
+struct look {
+	const char *folder;
+	struct broker_past past;
+	struct weir_error *err;
+};
+
+static int look_on_thread(void *arg)
+{
+	struct look *look = arg;
+	struct store *store = NULL;
+	int code = store_open(look->folder, STORE_READONLY | STORE_CHECK_LATER, &store, look->err);
+	if (!code)
+		code = store_recall(store, &look->past, look->err);
+	store_close(store);
+	return code == -ENOENT ? 0 : code;
+}
+
+static int sqlite_probe(const void *config, const char *folder, struct broker_past *ret_past, struct weir_error *err)
+{
+	struct look look = {.folder = folder, .err = err};
+	(void)config;
+	int code = folder ? weir_offload(look_on_thread, &look, WEIR_FOREVER) : 0;
+	if (!code)
+		*ret_past = look.past;
+	return code;
+}
+
 static const struct broker_ops sqlite_ops = {
 	.exactness = BROKER_ALONE,
 	.queue = {.put = broker_put,
@@ -387,6 +416,7 @@ static const struct broker_ops sqlite_ops = {
 		    .leave_unclean = sqlite_leave_unclean,
 		    .letters = broker_letters},
 	.open = sqlite_open,
+	.probe = sqlite_probe,
 	.close = sqlite_close,
 };
 

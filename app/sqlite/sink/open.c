@@ -43,6 +43,8 @@ static int open_file(struct sqlite_db *db, int create, struct weir_error *err)
 	int code = sqlite_client_open(db->opts.path, SQLITE_OPEN_READWRITE | create, OPEN_WAIT_MS, &db->handle, err);
 	if (code)
 		return code;
+	if (sqlite3_db_readonly(db->handle, "main") == 1)
+		return weir_error_set(err, -EACCES, "%s: cannot be written: %s", db->opts.path, weir_strerror(-EACCES));
 	db->ledger = (struct ledger){.handle = db->handle, .run = db->opts.run, .table = db->opts.table->config->table};
 	db->opts.table->db = db;
 	return 0;
@@ -90,12 +92,12 @@ static struct sqlite_db *new_db(const struct sqlite_db_options *opts)
 	return db;
 }
 
-/* Of a database that is not there the folder must be. */
+/* Of a database that is not there the folder must be, and take it. */
 static int check_missing(const char *path, struct weir_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	int code = !folder ? WEIR_ENOMEM : access(folder, F_OK) ? -errno : 0;
+	int code = !folder ? WEIR_ENOMEM : access(folder, W_OK | X_OK) ? -errno : 0;
 	free(folder);
 	return code ? weir_error_set(err, code, "%s: %s", path, weir_strerror(code)) : 0;
 }

@@ -423,6 +423,14 @@ static int open_sqlite(const void *config, const struct sink_env *env, struct si
 	return 0;
 }
 
+static int probe_sqlite(struct sink *handle, struct buf *out, struct weir_error *err)
+{
+	const struct sqlite_sink *sink = (const struct sqlite_sink *)handle;
+	(void)err;
+	sql_table_probe(&sink->table, sink->config->path, out);
+	return 0;
+}
+
 static int start_sqlite(struct sink *handle, struct weir_error *err)
 {
 	struct sqlite_sink *sink = (struct sqlite_sink *)handle;
@@ -497,6 +505,7 @@ static const struct sink_ops ops = {
 	.columns = columns_of,
 	.row = show_row,
 	.open = open_sqlite,
+	.probe = probe_sqlite,
 	.start = start_sqlite,
 	.write = write_sqlite,
 	.close = close_sqlite,

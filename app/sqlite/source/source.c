@@ -410,6 +410,7 @@ static const struct key keys[] = {
 
 static const struct source_ops ops = {
 	.open = open_sqlite,
+	.probe = sql_source_probe,
 	.next = sql_source_next,
 	.total = sql_source_total,
 	.identify = sql_source_identify,

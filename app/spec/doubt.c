@@ -22,7 +22,9 @@ static bool has_password(const char *url, const char *user)
 {
 	size_t n = strcspn(user, "@/");
 	bool is_database = strncmp(url, "postgres", strlen("postgres")) == 0;
-	return user[n] == '@' && (!is_database || memchr(user, ':', n) || strstr(user, "password="));
+	if (is_database)
+		return (user[n] == '@' && memchr(user, ':', n)) || strstr(user, "password=");
+	return user[n] == '@';
 }
 
 static bool is_secret(const struct key *key, const struct spec_node *node)

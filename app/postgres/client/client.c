@@ -71,12 +71,16 @@ int pg_check_url(const char *url, struct weir_error *err)
 	return code ? code : check_tls(url, err);
 }
 
-/* Messages hold the URL's user and host, and never its password. */
-static int hide_password(const char *url)
+/* Messages hold the URL's user and host, and never a password, nor that of a key (sslpassword). */
+static int hide_passwords(const char *url)
 {
-	char *password = pg__parameter(url, "password");
-	int code = password ? secret_add(password, strlen(password)) : 0;
-	free(password);
+	static const char *const names[] = {"password", "sslpassword"};
+	int code = 0;
+	for (size_t i = 0; i < sizeof names / sizeof *names && !code; i++) {
+		char *password = pg__parameter(url, names[i]);
+		code = password ? secret_add(password, strlen(password)) : 0;
+		free(password);
+	}
 	return code;
 }
 
@@ -102,7 +106,7 @@ static int init_pg(struct pg *pg, const struct pg_options *opts)
 		pg->application = NULL;
 	if (n < 0 || !pg->opts.url || weir_sem_new(1, &pg->connecting) || weir_event_new(&pg->answered))
 		return WEIR_ENOMEM;
-	return hide_password(opts->url);
+	return hide_passwords(opts->url);
 }
 
 int pg_open(const struct pg_options *opts, struct pg **ret_pg, struct weir_error *err)

@@ -56,7 +56,7 @@ struct pg_options {
  * would send a password to another machine without proof that it is the right one.  No I/O. */
 int pg_check_url(const char *url, struct weir_error *err);
 
-/* Copies the options, connects to nobody yet.  The password in the URL is hidden in texts from now on.  WEIR_EINVAL,
+/* Copies the options, connects to nobody yet.  The passwords in the URL are hidden in texts from now on.  WEIR_EINVAL,
  * WEIR_ENOMEM. */
 int pg_open(const struct pg_options *opts, struct pg **ret_pg, struct weir_error *err);
 

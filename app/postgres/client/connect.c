@@ -59,11 +59,11 @@ static void describe(struct pg *pg)
 		 port ? port : "", db ? db : "");
 }
 
-/* libpq's own words for what only another URL mends: a value that is none, a certificate that is not there or not
- * right. */
+/* libpq's own words for what only another URL mends: a value that is none, a certificate or a key that is not there
+ * or not right. */
 static bool blames_url(const char *words)
 {
-	return strncmp(words, "invalid ", 8) == 0 || strstr(words, "certificate");
+	return strncmp(words, "invalid ", 8) == 0 || strstr(words, "certificate") || strstr(words, "private key");
 }
 
 static int fail_to_connect(struct pg *pg, struct pg_error *err)

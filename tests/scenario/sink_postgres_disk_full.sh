@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The server's disk is full for a while: the run says so, and goes on by itself when there is room.
+mock --latency 20ms
+start_postgres
+orders 2000
+postgres sql "CREATE TABLE orders (id bigint, total numeric); CREATE TABLE \"full\" ();
+	CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+	IF EXISTS (SELECT FROM \"full\") THEN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100';
+	END IF; RETURN NULL; END \$\$; CREATE TRIGGER f BEFORE INSERT ON orders EXECUTE FUNCTION f()"
+pipeline_orders 'flow: { concurrency: 10 }'
+sed -i "s|^sink:.*|sink: { postgres: { url: '\${env:PG_URL}', table: orders }, batch: { items: 50 } }|" pipeline.yaml
+start_run
+wait_until 20 status_says '.written > 0'
+postgres sql 'INSERT INTO "full" DEFAULT VALUES'
+wait_until 20 status_says '.degraded and .flow.why == "disk full"'
+"$WEIR" status state >shown
+expect grep -q 'disk full' shown
+expect kill -0 "$started_pid"
+postgres sql 'TRUNCATE "full"'
+finish
+expect_code 0
+expect_err 'disk full: cannot write to table orders; the run waits until there is room'
+expect_summary '.succeeded == 2000'
+expect_pg 'SELECT count(*), count(DISTINCT id) FROM orders' '2000|2000'

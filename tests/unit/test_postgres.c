@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -457,19 +458,21 @@ static void run_with_fake(struct fake *fake, const char *more, const char *text,
 	close(fake->fd);
 }
 
+/* AuthenticationOk, ParameterStatus, BackendKeyData, ReadyForQuery; a version has four bytes. */
+#define HELLO(version)                                                                                                 \
+	"R\0\0\0\x08\0\0\0\0"                                                                                          \
+	"S\0\0\0\x18server_version\0" version "\0"                                                                     \
+	"S\0\0\0\x26"                                                                                                  \
+	"default_transaction_read_only\0off\0"                                                                         \
+	"S\0\0\0\x17in_hot_standby\0off\0"                                                                             \
+	"K\0\0\0\x0c\0\0\0\x01\0\0\0\x02"                                                                              \
+	"Z\0\0\0\x05I"
+
+static const char hello_of_11[] = HELLO("11.5"), hello_of_15[] = HELLO("15.1");
+
 LOOP_TEST(postgres_refuses_a_server_of_version_11)
 {
-	/* AuthenticationOk, ParameterStatus, BackendKeyData, ReadyForQuery */
-	static const char hello[] = "R\0\0\0\x08\0\0\0\0"
-				    "S\0\0\0\x18server_version\0"
-				    "11.5"
-				    "\0"
-				    "S\0\0\0\x26"
-				    "default_transaction_read_only\0off\0"
-				    "S\0\0\0\x17in_hot_standby\0off\0"
-				    "K\0\0\0\x0c\0\0\0\x01\0\0\0\x02"
-				    "Z\0\0\0\x05I";
-	struct fake fake = {.answer = hello, .n = sizeof hello - 1};
+	struct fake fake = {.answer = hello_of_11, .n = sizeof hello_of_11 - 1};
 	run_with_fake(&fake, "&target_session_attrs=any", "is PostgreSQL 11.5; weir needs 12 or later", "file");
 }
 
@@ -477,6 +480,80 @@ LOOP_TEST(postgres_gives_up_on_a_server_that_says_nothing)
 {
 	struct fake fake = {0};
 	run_with_fake(&fake, "&connect_timeout=1", "no answer in time; check host and port", "away");
+}
+
+/* The next `starting` connections are told that the server is starting. */
+struct starting {
+	struct fake fake;
+	int starting, served;
+};
+
+static void answer_one(struct starting *self, int fd)
+{
+	static const char words[] = "SFATAL\0"
+				    "VFATAL\0"
+				    "C57P03\0"
+				    "Mthe database system is starting up\0";
+	struct weir_io *client;
+	char bytes[2000], error[5 + sizeof words] = {'E', 0, 0, 0, 4 + sizeof words};
+	bool starts = self->served++ < self->starting;
+	memcpy(error + 5, words, sizeof words);
+	ck_assert_int_eq(weir_io_open(fd, &client), 0);
+	ck_assert_int_gt(weir_io_read(client, bytes, sizeof bytes, WEIR_FOREVER), 8);
+	ck_assert_int_eq(weir_io_write(client, starts ? error : self->fake.answer, starts ? sizeof error : self->fake.n,
+				       WEIR_FOREVER),
+			 0);
+	while (weir_io_read(client, bytes, sizeof bytes, WEIR_FOREVER) > 0)
+		;
+	weir_io_close(client);
+	close(fd);
+}
+
+static int serve_starting(void *arg)
+{
+	struct starting *self = arg;
+	struct weir_io *io;
+	ck_assert_int_eq(weir_io_open(self->fake.fd, &io), 0);
+	while (weir_io_wait(io, WEIR_READABLE, WEIR_FOREVER) > 0) {
+		int fd = accept4(self->fake.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		ck_assert_int_ge(fd, 0);
+		answer_one(self, fd);
+	}
+	weir_io_close(io);
+	return 0;
+}
+
+static int connect_to_starting(void *arg)
+{
+	struct pg *pg = open_url(arg);
+	int code = pg_connect(pg, &pg_err, WEIR_FOREVER);
+	pg_close(pg);
+	return code;
+}
+
+static int run_starting(struct starting *self, const char *more)
+{
+	const struct weir_spawn_options server = {.background = true};
+	struct weir_group *group;
+	void *url = (void *)(uintptr_t)fake_url(&self->fake, more);
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_group_spawn_with(group, &server, serve_starting, self, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_group_spawn(group, connect_to_starting, url, WEIR_FOREVER), 0);
+	int code = weir_group_wait(group, WEIR_FOREVER);
+	weir_group_free(group);
+	close(self->fake.fd);
+	return code;
+}
+
+LOOP_TEST(postgres_waits_for_a_server_that_starts)
+{
+	struct starting soon = {.fake = {.answer = hello_of_15, .n = sizeof hello_of_15 - 1}, .starting = 3};
+	ck_assert_int_eq(run_starting(&soon, "&connect_timeout=60&target_session_attrs=any"), 0);
+	ck_assert_int_eq(soon.served, 4);
+	struct starting late = {.starting = INT_MAX};
+	ck_assert_int_eq(run_starting(&late, "&connect_timeout=1"), WEIR_EBUSY);
+	ck_assert_int_eq(pg_err.fault, PG_BUSY);
+	ck_assert_msg(strstr(pg_err.text, "is starting up (57P03); try again when it has started"), "%s", pg_err.text);
 }
 
 /* ---- what others may see */

@@ -111,6 +111,46 @@ LOOP_TEST(sink_postgres_adds_a_column_for_each_field_that_comes)
 	buf_fini(&noted);
 }
 
+LOOP_TEST(sink_postgres_quotes_names)
+{
+	char name[65] = "";
+	memset(name, 'n', 63);
+	postgres_sql(
+		"CREATE SCHEMA \"Shop\"; CREATE TABLE \"Shop\".\"Select\" (\"Id\" int PRIMARY KEY, \"from\" int, %s "
+		"int, \"a b; drop table t\" int)",
+		name);
+	struct postgres_config *config = config_of("Id", "", false);
+	config->schema = keep(strdup("Shop"));
+	config->rows.table = keep(strdup("Select"));
+	run_env = (struct sink_env){.note = note};
+	struct sink *sink = open_sink(adapter, config);
+	write_one_row(sink, test_format("{\"Id\":1,\"from\":2,\"%s\":3,\"a b; drop table t\":4,\"id\":5}", name));
+	close_sink(adapter, sink);
+	ck_assert_str_eq(postgres_sql("SELECT * FROM \"Shop\".\"Select\""), "1|2|3|4\n");
+	ck_assert_str_eq(noted.data, "table Select: field left out, without a column (`alter: true` adds one): id\n");
+	buf_fini(&noted);
+	name[63] = 'n';
+	config->rows.table = keep(strdup(name));
+	const char *key;
+	ck_assert_int_eq(adapter->check(config, &key, &last_error), WEIR_EINVAL);
+	ck_assert_str_eq(key, "table");
+}
+
+LOOP_TEST(sink_postgres_takes_the_last_of_a_field_that_comes_twice_and_tells_once_of_others)
+{
+	struct batch batch = {0};
+	postgres_sql("CREATE TABLE t (id int PRIMARY KEY, n int)");
+	struct sink *sink = open_table("id", "", false);
+	add(&batch, "{\"id\":1,\"n\":2,\"more\":0,\"n\":3}", NULL);
+	add(&batch, "{\"id\":2,\"more\":0}", NULL);
+	write_all(adapter, sink, &batch);
+	write_one_row(sink, "{\"id\":3,\"more\":0}");
+	close_sink(adapter, sink);
+	ck_assert_str_eq(postgres_sql("SELECT * FROM t ORDER BY id"), "1|3\n2|\n3|\n");
+	ck_assert_str_eq(noted.data, "table t: field left out, without a column (`alter: true` adds one): more\n");
+	buf_fini(&noted);
+}
+
 /* ---- wide */
 
 static const char *wide_row(int id, int columns)

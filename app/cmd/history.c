@@ -64,7 +64,7 @@ static void print_row(const struct history_row *row, enum history_step step)
 	if (values[PAST_attempts] > 0)
 		units_latency_text((weir_nsec)(values[PAST_attempt_s] / values[PAST_attempts] * (float)WEIR_SEC),
 				   attempt);
-	printf("  %-8s %11s %11s %7s %9s %10s %9s  %s\n", at, units_per_second_text((double)settled / row->looks, rate),
+	printf("  %-8s %9s %9s %6s %7s %9s %8s  %s\n", at, units_per_second_text((double)settled / row->looks, rate),
 	       units_number_text((uint64_t)values[PAST_succeeded], done),
 	       units_number_text((uint64_t)fmaxf(values[PAST_dead], 0), dead),
 	       units_number_text((uint64_t)values[PAST_retries], retries),
@@ -101,7 +101,7 @@ static int print_rows(const struct history *history, const struct history_option
 	int64_t seconds = history_seconds(step), longest = seconds == 1 ? 3 : seconds;
 	char day[32] = "";
 	if (n)
-		printf("  %-8s %11s %11s %7s %9s %10s %9s  %s\n", history_step_name(step), "rate", "ok", "failed",
+		printf("  %-8s %9s %9s %6s %7s %9s %8s  %s\n", history_step_name(step), "rate", "ok", "failed",
 		       "retries", "in flight", "attempt", "mostly");
 	for (size_t i = 0; i < n; i++) {
 		if (i && rows[i].at - rows[i - 1].at > longest)

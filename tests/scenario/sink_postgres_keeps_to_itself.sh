@@ -31,9 +31,11 @@ YAML
 	run
 	cat stdout stderr >>"told.$1"
 	expect_code "$2"
-	for verb in 'status --json state' 'dead export state' 'state export state'; do
-		"$WEIR" $verb >>"told.$1" 2>&1 || true
-	done
+	{
+		"$WEIR" status --json state || true
+		"$WEIR" dead export state || true
+		"$WEIR" state export state || true
+	} >>"told.$1" 2>&1
 	! grep -rqa 'canary' "told.$1" state || fail "$1: $(grep -rao '.\{0,80\}canary.\{0,40\}' "told.$1" state)"
 }
 tried parameters 3 "postgres://$rest?user=weir&password=canary-pg-secret"

@@ -32,7 +32,7 @@ s.listen()
 open("mute.port", "w").write(str(s.getsockname()[1]))
 time.sleep(60)' &
 pids+=("$!")
-wait_until 10 test -s mute.port
+wait_until 20 test -s mute.port
 MUTE=127.0.0.1:$(cat mute.port)
 export MUTE
 

@@ -68,7 +68,7 @@ function system_header(name) {
 	return name ~ /^(sys|netinet|arpa|net|linux|bits|sanitizer|valgrind|asm)\// || name in libc
 }
 BEGIN {
-	split("assert.h ctype.h dirent.h dlfcn.h endian.h errno.h execinfo.h fcntl.h fenv.h float.h fnmatch.h ftw.h " \
+	split("assert.h ctype.h dirent.h dlfcn.h endian.h errno.h execinfo.h fcntl.h fenv.h float.h fnmatch.h ftw.h glob.h " \
 	      "getopt.h grp.h ifaddrs.h immintrin.h inttypes.h limits.h link.h locale.h malloc.h math.h netdb.h " \
 	      "poll.h pthread.h pwd.h sched.h search.h semaphore.h setjmp.h signal.h spawn.h stdalign.h " \
 	      "stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h " \

@@ -40,8 +40,8 @@ end_groups() {
 
 usual_size() {
 	case $1 in
-	orders-*) echo 10000 ;;
-	rate | durable) echo 100000 ;;
+	orders-* | postgres) echo 10000 ;;
+	rate | durable | postgres-rate) echo 100000 ;;
 	memory) echo 1000000 ;;
 	long) echo 10000000 ;;
 	start) echo 20 ;;
@@ -72,6 +72,8 @@ measure() {
 	orders-*) measure_orders "${figure#orders-}" ;;
 	rate) measure_rate ;;
 	durable) measure_durable ;;
+	postgres) measure_postgres ;;
+	postgres-rate) measure_postgres_rate ;;
 	memory) measure_memory ;;
 	long) measure_long ;;
 	start) measure_start ;;
@@ -170,6 +172,24 @@ measure_durable() {
 		sed "s/^/${broker}_/" used
 	done
 	stop_mock
+}
+
+# weir bench orders OPTION ..., whose report is bench.json.
+bench_orders_into_postgres() {
+	"$weir" bench orders --only queue --jobs "$size" --json bench.json "$@" >/dev/null 2>stderr ||
+		die "weir bench ended with $?: $(tail -n 3 stderr)"
+	jq -e "all(.rows[]; .succeeded == $size)" bench.json >/dev/null ||
+		die "not all succeeded: $(jq -c '[.rows[] | [.pattern, .succeeded]]' bench.json)"
+}
+
+measure_postgres() {
+	bench_orders_into_postgres
+	jq -r '.rows[] | "wall_s \(.took_s)", "pss_bytes \(.peak_bytes_above_idle)"' bench.json
+}
+
+measure_postgres_rate() {
+	bench_orders_into_postgres --latency 0ms --only sqlite
+	jq -r '"share \(.rows[0].per_sec / .rows[1].per_sec)"' bench.json
 }
 
 measure_memory() {

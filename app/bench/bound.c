@@ -64,6 +64,8 @@ static double limit_seconds(const struct bench_load *load, double concurrency)
 	struct uniform u = uniform_of(load);
 	if ((double)load->jobs <= concurrency || u.mean <= 0)
 		return bench_slowest_of(load, load->jobs);
+	if (load->low == load->high) /* in step */
+		return ceil((double)load->jobs / concurrency) * u.mean;
 	double square = (u.low * u.low + u.low * u.high + u.high * u.high) / 3;
 	return (double)load->jobs * u.mean / concurrency + slowest_rest(&u, concurrency) - square / (2 * u.mean);
 }
@@ -177,9 +179,9 @@ static void say_impossible(const struct bench_shape *shape, const struct bench_l
 
 static void say_range(const struct bench_load *load, struct bench_judgement *judgement)
 {
-	char low[32], high[32], limit[32];
-	snprintf(judgement->because, sizeof judgement->because, "latency uniform from %s to %s: at most %s/s",
-		 bench_text_time(load->low, low), bench_text_time(load->high, high),
+	char range[64], limit[32];
+	snprintf(judgement->because, sizeof judgement->because, "latency %s%s: at most %s/s",
+		 load->low < load->high ? "uniform from " : "", bench_text_range(load->low, load->high, range),
 		 bench_text_count(judgement->limit, limit));
 }
 

@@ -76,6 +76,11 @@ static const char *cell_tail_took(const struct bench_place *place, char text[sta
 	return bench_text_took((weir_nsec)(article_bound(place).seconds * 1e9), text);
 }
 
+static const char *cell_published_failed(const struct bench_place *place, char text[static 32])
+{
+	return bench_text_percent(published(place)->failed, text);
+}
+
 static const char *cell_jobs(const struct bench_place *place, char text[static 32])
 {
 	return bench_text_count((double)place->row->result.jobs, text);
@@ -98,8 +103,8 @@ static const char *cell_bound(const struct bench_place *place, char text[static 
 
 static const char *cell_share(const struct bench_place *place, char text[static 32])
 {
-	double share = bench_row_per_sec(place->row) / bench_row_at_most(place->report, place->row);
-	if (!isfinite(share))
+	double most = bench_row_at_most(place->report, place->row), share = bench_row_per_sec(place->row) / most;
+	if (!isfinite(share) || !isfinite(most))
 		return none;
 	snprintf(text, 32, "%.1f %%", share * 100);
 	return text;
@@ -148,6 +153,25 @@ static const char *cell_failed(const struct bench_place *place, char text[static
 	return bench_text_count((double)place->row->result.failed, text);
 }
 
+static const char *cell_failed_share(const struct bench_place *place, char text[static 32])
+{
+	const struct bench_result *result = &place->row->result;
+	return bench_text_percent((double)result->failed / (double)result->jobs, text);
+}
+
+static const char *cell_bound_took(const struct bench_place *place, char text[static 32])
+{
+	struct bench_bound bound;
+	bench_row_bound(place->report, place->row, &bound);
+	return bound.seconds > 0 ? bench_text_took((weir_nsec)(bound.seconds * 1e9), text) : none;
+}
+
+static const char *cell_cpu_seconds(const struct bench_place *place, char text[static 32])
+{
+	snprintf(text, 32, "%.2f s", place->row->result.cpu_seconds);
+	return text;
+}
+
 static const char *cell_recovery(const struct bench_place *place, char text[static 32])
 {
 	const struct bench_recovery *recovery = &place->row->recovery;
@@ -166,7 +190,7 @@ static const char *cell_saved(const struct bench_place *place, char text[static 
 
 /* ---- tables */
 
-const struct bench_column bench_published_columns[] = {
+static const struct bench_column published_columns[] = {
 	{"published", "jobs/s", 10, cell_published_rate},
 	{"", "p95", 9, cell_published_p95},
 	{"", "memory", 9, cell_published_memory},
@@ -177,7 +201,7 @@ const struct bench_column bench_published_columns[] = {
 	{0},
 };
 
-const struct bench_column bench_published_heap_columns[] = {
+static const struct bench_column published_heap_columns[] = {
 	{"published", "took", 11, cell_published_took},
 	{"", "heap", 14, cell_published_memory},
 	{"at least", "took", 11, cell_range_took},
@@ -185,7 +209,7 @@ const struct bench_column bench_published_heap_columns[] = {
 	{0},
 };
 
-const struct bench_column bench_speed_columns[] = {
+static const struct bench_column speed_columns[] = {
 	{"", "jobs", 11, cell_jobs},
 	{"", "took", 11, cell_took},
 	{"", "jobs/s", 9, cell_rate},
@@ -195,7 +219,7 @@ const struct bench_column bench_speed_columns[] = {
 	{0},
 };
 
-const struct bench_column bench_time_columns[] = {
+static const struct bench_column time_columns[] = {
 	{"service", "p50", 10, cell_service_p50},
 	{"", "p95", 9, cell_service_p95},
 	{"", "p99", 9, cell_service_p99},
@@ -205,7 +229,7 @@ const struct bench_column bench_time_columns[] = {
 	{0},
 };
 
-const struct bench_column bench_cost_columns[] = {
+static const struct bench_column cost_columns[] = {
 	{"memory", "peak", 12, cell_peak},
 	{"", "mean", 11, cell_mean},
 	{" ", "CPU", 8, cell_cpu},
@@ -213,6 +237,52 @@ const struct bench_column bench_cost_columns[] = {
 	{"recovery", "took", 10, cell_recovery},
 	{"", "saved", 8, cell_saved},
 	{0},
+};
+
+static const struct bench_column published_orders_columns[] = {
+	{"published", "took", 11, cell_published_took},
+	{"", "memory", 10, cell_published_memory},
+	{"", "failed", 9, cell_published_failed},
+	{"at least", "took", 11, cell_tail_took},
+	{0},
+};
+
+static const struct bench_column orders_speed_columns[] = {
+	{"", "orders", 10, cell_jobs},
+	{"", "took", 11, cell_took},
+	{"", "at least", 10, cell_bound_took},
+	{"", "orders/s", 10, cell_rate},
+	{"", "bound/s", 9, cell_bound},
+	{"", "of it", 9, cell_share},
+	{0},
+};
+
+static const struct bench_column orders_cost_columns[] = {
+	{"memory", "peak", 12, cell_peak},
+	{"", "mean", 11, cell_mean},
+	{"CPU", "time", 10, cell_cpu_seconds},
+	{"", "of a core", 11, cell_cpu},
+	{"failed", "orders", 9, cell_failed},
+	{"", "share", 8, cell_failed_share},
+	{0},
+};
+
+struct bench_tables bench_tables_of(const struct bench_scenario *scenario)
+{
+	struct bench_tables tables = {published_columns, speed_columns, cost_columns, time_columns};
+	if (scenario->form == BENCH_FORM_HEAP)
+		tables.published = published_heap_columns;
+	if (scenario->form == BENCH_FORM_ORDERS)
+		tables = (struct bench_tables){published_orders_columns, orders_speed_columns, orders_cost_columns,
+					       NULL};
+	return tables;
+}
+
+const char *const bench_orders_legend[] = {
+	"Bound: Little's law on the latency and, if it was run, COPY of the same rows into the same table.",
+	"Time counts from the start of the command; with Python from its first order.",
+	"Memory is the sum over all processes of a row (PSS), without the mock and the database server.",
+	NULL,
 };
 
 /* Which rows stand in a table. */

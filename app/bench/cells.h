@@ -19,9 +19,16 @@ struct bench_column {
 	const char *(*write)(const struct bench_place *place, char text[static 32]);
 };
 
-/* Each ends with an all zero one. */
-extern const struct bench_column bench_published_columns[], bench_published_heap_columns[], bench_speed_columns[],
-	bench_time_columns[], bench_cost_columns[];
+/* The tables of a scenario.  Each ends with an all zero column. */
+struct bench_tables {
+	const struct bench_column *published, *speed, *cost;
+	const struct bench_column *times; /* NULL: latencies are not known */
+};
+
+struct bench_tables bench_tables_of(const struct bench_scenario *scenario);
+
+/* What must be known of the figures of orders: sentences, then NULL. */
+extern const char *const bench_orders_legend[];
 
 bool bench_is_published(const struct bench_place *place);
 bool bench_any_published(const struct bench_report *report);

@@ -113,13 +113,13 @@ static void write_verdicts(const struct bench_report *report, struct buf *out)
 
 static void write_published(const struct bench_report *report, struct buf *out)
 {
-	bool heap = report->scenario->heap_only;
+	bool heap = report->scenario->form == BENCH_FORM_HEAP;
 	if (!bench_any_published(report))
 		return;
 	buf_add_str(out, "<h2>What was published, and what arithmetic allows</h2>\n<p class=\"soft\">");
 	bench_add_escaped(out, report->scenario->title);
 	buf_add_str(out, heap ? ". Memory there is Python's heap alone.</p>\n" : ".</p>\n");
-	write_table(report, heap ? bench_published_heap_columns : bench_published_columns, false, out);
+	write_table(report, bench_tables_of(report->scenario).published, false, out);
 	write_verdicts(report, out);
 }
 
@@ -130,6 +130,16 @@ static void add_key(struct buf *out, const char *mark, const char *text)
 
 static const char diamond[] = "path d=\"M11 4l7 7l-7 7l-7 -7z\" class=\"said\"";
 static const char wrong_diamond[] = "path d=\"M11 4l7 7l-7 7l-7 -7z\" class=\"said wrong\"";
+
+static void write_times_chart(const struct bench_report *report, struct buf *out)
+{
+	buf_add_str(out, "<h2>Latency: p50, p95, p99</h2>\n<p class=\"soft key\">");
+	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"service\"", "service, of an attempt");
+	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"response\"", "response, from when the job was due");
+	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
+	bench_chart_times(report, out);
+	buf_add_str(out, "</div>\n");
+}
 
 static void write_charts(const struct bench_report *report, struct buf *out)
 {
@@ -142,12 +152,11 @@ static void write_charts(const struct bench_report *report, struct buf *out)
 	}
 	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
 	bench_chart_speed(report, out);
-	buf_add_str(out, "</div>\n<h2>Latency: p50, p95, p99</h2>\n<p class=\"soft key\">");
-	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"service\"", "service, of an attempt");
-	add_key(out, "circle cx=\"11\" cy=\"11\" r=\"5\" class=\"response\"", "response, from when the job was due");
-	buf_add_str(out, "</p>\n<div class=\"wide chart\">\n");
-	bench_chart_times(report, out);
-	buf_add_str(out, "</div>\n<h2>Memory above idle, over the run</h2>\n");
+	buf_add_str(out, "</div>\n");
+	if (bench_tables_of(report->scenario).times)
+		write_times_chart(report, out);
+	bool whole = report->scenario->form == BENCH_FORM_ORDERS;
+	buf_addf(out, "<h2>Memory%s, over the run</h2>\n", whole ? "" : " above idle");
 	bench_chart_memory(report, out);
 }
 
@@ -188,35 +197,49 @@ static void write_notes(const struct bench_report *report, struct buf *out)
 
 static void write_title(const struct bench_report *report, struct buf *out)
 {
-	char jobs[32], low[32], high[32];
+	char jobs[32], range[64];
 	buf_addf(out, "<h1>weir bench: %s</h1>\n<p>", report->scenario->name);
 	bench_add_escaped(out, report->mode);
 	if (!report->own_urls)
-		buf_addf(out, ": %s jobs of %s to %s, seed %llu", bench_text_count((double)report->load.jobs, jobs),
-			 bench_text_time(report->load.low, low), bench_text_time(report->load.high, high),
+		buf_addf(out, ": %s jobs of %s, seed %llu", bench_text_count((double)report->load.jobs, jobs),
+			 bench_text_range(report->load.low, report->load.high, range),
 			 (unsigned long long)report->seed);
 	buf_add_str(out, "</p>\n<p class=\"soft\">");
 	bench_add_escaped(out, report->machine);
 	buf_addf(out, ", %s</p>\n", report->when);
 }
 
+static void write_legend(const struct bench_report *report, struct buf *out)
+{
+	buf_add_str(out, "<p class=\"soft\">");
+	if (report->scenario->form == BENCH_FORM_ORDERS)
+		for (const char *const *line = bench_orders_legend; *line; line++) {
+			bench_add_escaped(out, *line);
+			buf_add_str(out, " ");
+		}
+	else
+		buf_add_str(out,
+			    "Bound: Little&#39;s law, with its tail where the times are known; "
+			    "a short run may deviate by some per cent. Response counts from when a job was due: "
+			    "evenly at the bound&#39;s rate; with naive at the start, with auto and own URLs when it "
+			    "was read. Memory is resident memory, stacks included, above that before the run.");
+	buf_add_str(out, "</p>\n");
+}
+
 void bench_write_html(const struct bench_report *report, struct buf *out)
 {
+	const struct bench_tables tables = bench_tables_of(report->scenario);
 	buf_add_str(out, head);
 	write_title(report, out);
 	write_published(report, out);
 	write_charts(report, out);
 	buf_add_str(out, "<h2>Measured</h2>\n");
-	write_table(report, bench_speed_columns, true, out);
-	write_table(report, bench_time_columns, true, out);
-	write_table(report, bench_cost_columns, true, out);
+	write_table(report, tables.speed, true, out);
+	if (tables.times)
+		write_table(report, tables.times, true, out);
+	write_table(report, tables.cost, true, out);
 	write_errors(report, out);
 	write_notes(report, out);
-	buf_add_str(
-		out,
-		"<p class=\"soft\">Bound: Little&#39;s law, with its tail where the times are known; "
-		"a short run may deviate by some per cent. Response "
-		"counts from when a job was due: evenly at the bound&#39;s rate; with naive at the start, with auto "
-		"and own URLs when it was read. Memory is resident memory, stacks included, above that before the "
-		"run.</p>\n</body>\n</html>\n");
+	write_legend(report, out);
+	buf_add_str(out, "</body>\n</html>\n");
 }

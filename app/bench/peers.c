@@ -4,10 +4,14 @@
  * number of jobs, how many at once and how many a second, and prints
  *
  *     with TEXT                                what it fetches with
+ *     missing NAME                             instead of everything: what it cannot do without
  *     figures TOOK IDLE PEAK CPU               seconds, resident bytes before and at most, seconds of processor time
  *     job INDEX BEGAN ENDED CAUSE              one for each job; seconds from the start; ok or why it failed
  *
  * and nothing before the run has ended: until then its memory is looked at.
+ *
+ * One for orders gets the table by ORDERS_TABLE and the server as database.h says.  Its memory is all that of all its
+ * processes, so the two figures of it are 0.
  *
  * Times are put into the same histograms as weir's, and jobs are due as weir's are.  Each run meets a mock of its own.
  * What a peer needs and is not there is said, and its rows are missing.
@@ -17,39 +21,42 @@
 #include "bench/peers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <weir/histogram.h>
 
+#include "bench/child.h"
+#include "bench/database.h"
 #include "bench/mock.h"
 #include "bench/suite.h"
 
-enum { FDS_RESERVED = 64, LOOK_MS = 20 };
+enum { FDS_RESERVED = 64, LOOK_MS = 20, LOOK_AT_ALL_MS = 100 };
 
 struct peer {
 	const char *name, *file;
-	bool go;  /* else Python */
-	bool few; /* queue and semaphore only: a thread for each of many is no use */
+	bool go;     /* else Python */
+	bool few;    /* queue and semaphore only: a thread for each of many is no use */
+	bool orders; /* the patterns of orders, as they were published; the others do those of URLs */
 };
 
 static const struct peer peers[] = {
 	{.name = "asyncio", .file = "aio.py"},
 	{.name = "threads", .file = "threads.py", .few = true},
 	{.name = "go", .file = "patterns.go", .go = true},
+	{.name = "python", .file = "orders.py", .orders = true},
 };
 
 struct peer_run {
 	const struct bench_suite *suite;
+	const struct bench_database *database;
 	struct bench_report *report;
 	const struct peer *peer;
 	char *program;      /* what is started ... */
@@ -83,85 +90,30 @@ static char *find_file(const char *weir, const char *file)
 	return NULL;
 }
 
-/* A program in the PATH.  malloc'ed; NULL: there is none. */
-static char *find_program(const char *name)
-{
-	const char *where = getenv("PATH");
-	char *folders = strdup(where ? where : "/usr/bin:/bin"), *rest = folders, *folder, *path;
-	while (folders && (folder = strsep(&rest, ":"))) {
-		if (asprintf(&path, "%s/%s", folder[0] ? folder : ".", name) < 0)
-			break;
-		if (access(path, X_OK) == 0) {
-			free(folders);
-			return path;
-		}
-		free(path);
-	}
-	free(folders);
-	return NULL;
-}
-
-/* ---- children */
-
-/* With its standard output in *ret_from, which may be NULL: then nowhere. */
-static pid_t start_child(char *const *words, const char *const *sets, int *ret_from)
-{
-	int ends[2] = {-1, -1};
-	if (ret_from && pipe2(ends, O_CLOEXEC) < 0)
-		return -1;
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		int out = ret_from ? ends[1] : open("/dev/null", O_WRONLY | O_CLOEXEC);
-		int none = open("/dev/null", O_RDWR | O_CLOEXEC);
-		dup2(none, STDIN_FILENO);
-		dup2(out, STDOUT_FILENO);
-		dup2(none, STDERR_FILENO);
-		for (; sets && *sets; sets += 2)
-			setenv(sets[0], sets[1], 1);
-		execv(words[0], words);
-		_exit(127);
-	}
-	if (ret_from) {
-		close(ends[1]);
-		*ret_from = ends[0];
-	}
-	return pid;
-}
-
-static int wait_for(pid_t pid)
-{
-	int status = -1;
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status;
-}
-
 /* ---- making ready */
 
 static void remove_built(struct peer_run *run)
 {
 	if (!run->folder[0])
 		return;
-	char *const words[] = {(char[]){"/bin/rm"}, (char[]){"-rf"}, run->folder, NULL};
-	wait_for(start_child(words, NULL, NULL));
+	bench_child_remove(run->folder);
 	run->folder[0] = 0;
 }
 
 static const char *build_go(struct peer_run *run, char *source)
 {
-	char *go = find_program("go"), *program = NULL, *cache = NULL;
-	const char *wrong = NULL, *tmp = getenv("TMPDIR");
+	char *go = bench_child_find("go"), *program = NULL, *cache = NULL;
+	const char *wrong = NULL;
 	if (!go)
 		return "Go is not installed";
-	snprintf(run->folder, sizeof run->folder, "%.40s/weir-bench-XXXXXX", tmp && strlen(tmp) <= 40 ? tmp : "/tmp");
-	if (!mkdtemp(run->folder) || asprintf(&program, "%s/go-patterns", run->folder) < 0 ||
+	if (!bench_child_folder(false, run->folder) || asprintf(&program, "%s/go-patterns", run->folder) < 0 ||
 	    asprintf(&cache, "%s/cache", run->folder) < 0) {
 		wrong = "cannot create a temporary folder";
 	} else {
 		const char *const sets[] = {"GOCACHE", cache, "GO111MODULE", "off", "GOFLAGS", "", NULL};
-		char *const words[] = {go, (char[]){"build"}, (char[]){"-o"}, program, source, NULL};
-		if (wait_for(start_child(words, sets, NULL)))
+		const char *const words[] = {go, "build", "-o", program, source, NULL};
+		const struct bench_child child = {.words = words, .sets = sets};
+		if (bench_child_wait(bench_child_start(&child, NULL)))
 			wrong = "its program could not be built";
 	}
 	free(go);
@@ -175,7 +127,7 @@ static const char *make_ready(struct peer_run *run, char *source)
 	if (run->peer->go)
 		return build_go(run, source);
 	/* Debian's own, where its packages are found, before any other. */
-	run->program = access("/usr/bin/python3", X_OK) == 0 ? strdup("/usr/bin/python3") : find_program("python3");
+	run->program = access("/usr/bin/python3", X_OK) == 0 ? strdup("/usr/bin/python3") : bench_child_find("python3");
 	run->script = source;
 	return run->program ? NULL : "Python 3 is not installed";
 }
@@ -187,11 +139,9 @@ static int cause_of(const char *word)
 	static const struct {
 		const char *word;
 		enum bench_cause cause;
-	} causes[] = {{"server", BENCH_CAUSE_SERVER},
-		      {"client", BENCH_CAUSE_CLIENT},
-		      {"timeout", BENCH_CAUSE_TIMEOUT},
-		      {"connect", BENCH_CAUSE_CONNECT},
-		      {"reset", BENCH_CAUSE_RESET}};
+	} causes[] = {{"server", BENCH_CAUSE_SERVER},   {"client", BENCH_CAUSE_CLIENT},
+		      {"timeout", BENCH_CAUSE_TIMEOUT}, {"connect", BENCH_CAUSE_CONNECT},
+		      {"reset", BENCH_CAUSE_RESET},     {"database", BENCH_CAUSE_DATABASE}};
 	if (!strcmp(word, "ok"))
 		return -1;
 	for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
@@ -227,7 +177,7 @@ static void read_line(struct peer_reading *reading, const char *line)
 	struct bench_result *result = reading->result;
 	double index, began, ended, took, idle, peak, cpu;
 	char word[16];
-	if (!strncmp(line, "with ", 5))
+	if (!strncmp(line, "with ", 5) || !strncmp(line, "missing ", 8))
 		snprintf(result->note, sizeof result->note, "%.*s", (int)strcspn(line, "\n"), line);
 	if (sscanf(line, "job %lf %lf %lf %15s", &index, &began, &ended, word) == 4)
 		read_job(reading, index, began, ended, word);
@@ -295,16 +245,18 @@ static weir_nsec real_now(void)
 }
 
 /* Looks until the first of its output comes, which is when it is done.  How long that took. */
-static weir_nsec look_until_output(pid_t pid, int from, struct bench_series *looks)
+static weir_nsec look_until_output(const struct peer_run *run, pid_t pid, int from, struct bench_series *looks)
 {
 	weir_nsec start = real_now();
 	struct pollfd poller = {.fd = from, .events = POLLIN};
-	looks->step = LOOK_MS * WEIR_MSEC;
+	int every_ms = run->peer->orders ? LOOK_AT_ALL_MS : LOOK_MS;
+	looks->step = every_ms * WEIR_MSEC;
 	for (;;) {
-		int ready = poll(&poller, 1, LOOK_MS);
+		int ready = poll(&poller, 1, every_ms);
 		if (ready > 0 || (ready < 0 && errno != EINTR))
 			return real_now() - start;
-		bench_series_most(looks, real_now() - start, resident_of(pid));
+		bench_series_most(looks, real_now() - start,
+				  run->peer->orders ? bench_child_memory(pid) : resident_of(pid));
 	}
 }
 
@@ -320,17 +272,18 @@ static void take_looks(const struct bench_series *looks, weir_nsec all, struct b
 		if (at < 0 || looks->value[i] <= 0)
 			continue;
 		bench_series_most(&result->memory, at, above);
+		result->peak_bytes = fmax(result->peak_bytes, above);
 		sum += above;
 		n++;
 	}
 	result->mean_bytes = n > 0 ? sum / n : (double)NAN;
 }
 
-static int watch(pid_t pid, int from, double due_each, struct bench_result *result)
+static int watch(const struct peer_run *run, pid_t pid, int from, double due_each, struct bench_result *result)
 {
 	static struct bench_series looks; /* large */
 	looks = (struct bench_series){0};
-	weir_nsec all = look_until_output(pid, from, &looks);
+	weir_nsec all = look_until_output(run, pid, from, &looks);
 	int code = read_output(from, due_each, result);
 	take_looks(&looks, all, result);
 	return code;
@@ -350,54 +303,89 @@ static void run_pattern(struct peer_run *run, const struct bench_variant *varian
 	snprintf(jobs, sizeof jobs, "%llu", (unsigned long long)load->jobs);
 	snprintf(concurrency, sizeof concurrency, "%zu", most);
 	snprintf(per_sec, sizeof per_sec, "%g", variant->shape.per_sec);
-	char *words[8] = {run->program};
+	const char *words[8] = {run->program};
 	size_t n = 1;
 	if (run->script)
-		words[n++] = (char *)(uintptr_t)run->script;
-	char *const rest[] = {pattern, url, jobs, concurrency, per_sec};
+		words[n++] = run->script;
+	const char *const rest[] = {pattern, url, jobs, concurrency, per_sec};
 	memcpy(&words[n], rest, sizeof rest);
 	bench_bound(&variant->shape, load, &bound);
 	int from = -1;
-	pid_t pid = start_child(words, NULL, &from);
+	const char *const sets[] = {"ORDERS_TABLE", run->database ? run->database->table : "", NULL};
+	pid_t pid = bench_child_start(&(struct bench_child){.words = words, .sets = sets}, &from);
 	result->ended.step = 10 * WEIR_MSEC;
-	result->code = pid < 0 ? -errno : watch(pid, from, once ? 0 : 1 / bound.steady, result);
-	int status = wait_for(pid);
+	result->code = pid < 0 ? -errno : watch(run, pid, from, once ? 0 : 1 / bound.steady, result);
+	int status = bench_child_wait(pid);
 	if (!result->code && (status || result->jobs != load->jobs))
 		result->code = WEIR_EDIED;
-	if (result->code < 0)
+	if (result->code < 0 && strncmp(result->note, "missing ", 8) != 0)
 		snprintf(result->note, sizeof result->note, "its program failed: %s", weir_strerror(result->code));
+}
+
+static int prepare(const struct peer_run *run, unsigned place, struct bench_mock *mock, struct weir_error *err)
+{
+	const struct bench_suite *suite = run->suite;
+	int code = run->database ? bench_database_clear(run->database, err) : 0;
+	if (code)
+		return code;
+	code = bench_mock_start(mock, suite->weir, &suite->load, suite->seed, place);
+	return code ? weir_error_set(err, code, "no weir mock: %s", weir_strerror(code)) : 0;
+}
+
+/* Nobody has to believe a program about rows. */
+static int count_rows(const struct peer_run *run, const struct bench_result *result, struct weir_error *err)
+{
+	uint64_t rows = result->succeeded;
+	int code = run->database ? bench_database_count(run->database, &rows, err) : 0;
+	if (!code && rows != result->succeeded)
+		code = weir_error_set(err, WEIR_EDATA, "%llu succeeded, but the table has %llu rows",
+				      (unsigned long long)result->succeeded, (unsigned long long)rows);
+	return code;
 }
 
 static void add_row(struct peer_run *run, const struct bench_variant *variant)
 {
 	struct bench_report *report = run->report;
 	struct bench_row *row = &report->rows[report->count];
-	struct bench_mock mock;
+	struct bench_result *result = &row->result;
+	struct bench_mock mock = {0};
+	struct weir_error err = {0};
 	char name[64];
 	*row = (struct bench_row){.variant = variant, .peer = run->peer->name};
 	tell(run->suite, bench_row_name(row, name), "running");
 	report->count++;
-	int code = bench_mock_start(&mock, run->suite->weir, &run->suite->load, run->suite->seed,
-				    100 + (unsigned)report->count);
-	if (code < 0) {
-		row->result.code = code;
-		snprintf(row->result.note, sizeof row->result.note, "no weir mock: %s", weir_strerror(code));
-		return;
-	}
-	run_pattern(run, variant, &mock, &row->result);
-	row->run = row->result.code >= 0;
+	result->code = prepare(run, 100 + (unsigned)report->count, &mock, &err);
+	if (!result->code)
+		run_pattern(run, variant, &mock, result);
 	bench_mock_stop(&mock);
+	if (!result->code)
+		result->code = count_rows(run, result, &err);
+	if (err.code)
+		snprintf(result->note, sizeof result->note, "%.199s", err.text);
+	row->run = result->code >= 0;
 }
 
 static bool can_do(const struct peer *peer, const struct bench_variant *variant)
 {
+	if (peer->orders || variant->kind == BENCH_POSTGRES)
+		return peer->orders && variant->kind == BENCH_POSTGRES && variant->published.seconds > 0;
 	if (variant->kind != BENCH_PROCESS || variant->pattern == WEIR_PATTERN_AUTO)
 		return false;
 	return !peer->few || variant->pattern == WEIR_PATTERN_QUEUE || variant->pattern == WEIR_PATTERN_SEMAPHORE;
 }
 
+static bool has_any(const struct peer_run *run, size_t weir_rows)
+{
+	for (size_t i = 0; i < weir_rows; i++)
+		if (can_do(run->peer, run->report->rows[i].variant))
+			return true;
+	return false;
+}
+
 static void run_peer(struct peer_run *run, size_t weir_rows)
 {
+	if (!has_any(run, weir_rows))
+		return;
 	char *source = find_file(run->suite->weir, run->peer->file);
 	const char *wrong = source ? make_ready(run, source) : "its program is not installed with this weir";
 	if (wrong)
@@ -421,11 +409,13 @@ static size_t raise_descriptors(void)
 	return (size_t)(limit.rlim_max > 2 * FDS_RESERVED ? limit.rlim_max - FDS_RESERVED : limit.rlim_max / 2);
 }
 
-void bench_peers_run(const struct bench_suite *suite, struct bench_report *report)
+void bench_peers_run(const struct bench_suite *suite, const struct bench_database *database,
+		     struct bench_report *report)
 {
 	size_t weir_rows = report->count, most = raise_descriptors();
 	for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
-		struct peer_run run = {.suite = suite, .report = report, .peer = &peers[i], .most = most};
+		struct peer_run run = {
+			.suite = suite, .database = database, .report = report, .peer = &peers[i], .most = most};
 		run_peer(&run, weir_rows);
 	}
 }

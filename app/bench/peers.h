@@ -3,10 +3,12 @@
 #ifndef BENCH_PEERS_H
 #define BENCH_PEERS_H
 
+struct bench_database;
 struct bench_suite;
 struct bench_report;
 
-/* Adds their rows; says by suite->tell() what is missing. */
-void bench_peers_run(const struct bench_suite *suite, struct bench_report *report);
+/* Adds their rows; says by suite->tell() what is missing.  database: of orders, else NULL. */
+void bench_peers_run(const struct bench_suite *suite, const struct bench_database *database,
+		     struct bench_report *report);
 
 #endif

@@ -8,12 +8,35 @@
 
 #include "data/json_writer.h"
 
+/* Whatever way rows take into PostgreSQL, COPY of the same rows is faster. */
+static void bound_by_copy(const struct bench_report *report, struct bench_bound *bound)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct bench_row *copy = &report->rows[i];
+		if (copy->variant->kind != BENCH_COPY || !copy->run)
+			continue;
+		bound->minimum = fmin(bound->minimum, bench_row_per_sec(copy));
+		bound->steady = fmin(bound->steady, bench_row_per_sec(copy));
+		bound->whole = fmin(bound->whole, bench_row_per_sec(copy));
+		bound->seconds = fmax(bound->seconds, (double)copy->result.took / 1e9);
+	}
+}
+
+static void bound_by_law(const struct bench_report *report, const struct bench_row *row, struct bench_bound *ret_bound)
+{
+	const struct bench_load without = {.jobs = report->load.jobs};
+	bool calls = row->variant->kind != BENCH_COPY;
+	bench_bound(&row->variant->shape, calls ? &report->load : &without, ret_bound);
+	if (row->variant->kind == BENCH_POSTGRES)
+		bound_by_copy(report, ret_bound);
+}
+
 void bench_row_bound(const struct bench_report *report, const struct bench_row *row, struct bench_bound *ret_bound)
 {
 	const struct bench_result *result = &row->result;
 	const struct bench_shape *shape = &row->variant->shape;
 	if (!report->own_urls) {
-		bench_bound(shape, &report->load, ret_bound);
+		bound_by_law(report, row, ret_bound);
 		return;
 	}
 	/* Of times that nobody stated the mean is what was measured; so this is Little's law on what was seen. */
@@ -86,6 +109,8 @@ static void add_published(const struct bench_report *report, const struct bench_
 		   any && published->memory_bytes > 0 ? published->memory_bytes : (double)NAN);
 	add_number(columns, "published_cpu", any && published->cpu > 0 ? published->cpu : (double)NAN);
 	add_text(columns, "published_recovery", any ? published->recovery : NULL);
+	add_number(columns, "published_failed",
+		   any && report->scenario->form == BENCH_FORM_ORDERS ? published->failed : (double)NAN);
 	add_text(columns, "verdict", any ? bench_verdict_name(judgement->verdict) : NULL);
 	add_number(columns, "verdict_limit_per_sec", any ? judgement->limit : (double)NAN);
 	add_text(columns, "verdict_because", any ? judgement->because : NULL);
@@ -103,11 +128,9 @@ static void add_bound(const struct bench_report *report, const struct bench_row 
 
 static void add_times(const struct bench_times *times, const char *const names[static 5], struct columns *columns)
 {
-	add_number(columns, names[0], (double)times->mean / 1e9);
-	add_number(columns, names[1], (double)times->p50 / 1e9);
-	add_number(columns, names[2], (double)times->p95 / 1e9);
-	add_number(columns, names[3], (double)times->p99 / 1e9);
-	add_number(columns, names[4], (double)times->most / 1e9);
+	const weir_nsec values[] = {times->mean, times->p50, times->p95, times->p99, times->most};
+	for (int i = 0; i < 5; i++)
+		add_number(columns, names[i], times->most ? (double)values[i] / 1e9 : (double)NAN);
 }
 
 static void add_recovery(const struct bench_row *row, struct columns *columns)
@@ -129,8 +152,8 @@ static void add_measured(const struct bench_report *report, const struct bench_r
 					      "service_max_s"};
 	static const char *const response[] = {"response_mean_s", "response_p50_s", "response_p95_s", "response_p99_s",
 					       "response_max_s"};
-	static const char *const errors[] = {"errors_5xx",     "errors_429",   "errors_4xx",  "errors_timeout",
-					     "errors_connect", "errors_reset", "errors_other"};
+	static const char *const errors[] = {"errors_5xx",     "errors_429",   "errors_4xx",      "errors_timeout",
+					     "errors_connect", "errors_reset", "errors_database", "errors_other"};
 	const struct bench_result *result = &row->result;
 	add_number(columns, "jobs", (double)result->jobs);
 	add_number(columns, "succeeded", (double)result->succeeded);

@@ -13,6 +13,7 @@
 	X(TIMEOUT, "timeout")                                                                                          \
 	X(CONNECT, "connect")                                                                                          \
 	X(RESET, "reset")                                                                                              \
+	X(DATABASE, "database")                                                                                        \
 	X(OTHER, "other")
 
 enum bench_cause {

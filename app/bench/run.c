@@ -198,7 +198,8 @@ static void run_child(const struct bench_plan *plan, const struct bench_variant 
 	struct bench_run run = {.plan = plan, .variant = variant, .shape = variant->shape, .result = &result};
 	unsigned flags = plan->model ? WEIR_VIRTUAL_CLOCK : 0;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	result.code = weir_run(&(struct weir_options){.flags = flags}, run_on_loop, &run);
+	result.code = plan->database ? bench_run_orders(&run)
+				     : weir_run(&(struct weir_options){.flags = flags}, run_on_loop, &run);
 	if (result.code < 0 && !result.note[0])
 		snprintf(result.note, sizeof result.note, "ended early: %s", weir_strerror(result.code));
 	_exit(write_all(out, &result, sizeof result) ? 0 : 1);

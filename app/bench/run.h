@@ -9,6 +9,7 @@
 #include "bench/result.h"
 #include "bench/scenario.h"
 
+struct bench_database;
 struct bench_meter;
 struct bench_upstream;
 
@@ -20,7 +21,8 @@ struct bench_plan {
 	const char *weir;       /* the program, for its mock */
 	char *const *urls;      /* the user's own; NULL: a mock */
 	size_t url_count;
-	weir_nsec duration; /* of own URLs; 0: each once */
+	weir_nsec duration;                    /* of own URLs; 0: each once */
+	const struct bench_database *database; /* of orders */
 	bool allow_private;
 	uint64_t seed;
 	unsigned place; /* a number that no other run of this process has */
@@ -41,8 +43,9 @@ struct bench_run {
 /* Blocks until it is over.  What went wrong is in the result: its code and note. */
 void bench_run(const struct bench_plan *plan, const struct bench_variant *variant, struct bench_result *ret_result);
 
-/* The two kinds of runs.  0 or what ended them. */
+/* The three kinds of runs.  0 or what ended them.  The first two are for fibers, the third blocks. */
 int bench_run_process(struct bench_run *run);
 int bench_run_permits(struct bench_run *run);
+int bench_run_orders(struct bench_run *run);
 
 #endif

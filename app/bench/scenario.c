@@ -129,7 +129,7 @@ const struct bench_scenario bench_backpressure = {
 	.load = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 200 * WEIR_MSEC},
 	.variants = backpressure,
 	.count = sizeof backpressure / sizeof backpressure[0],
-	.heap_only = true,
+	.form = BENCH_FORM_HEAP,
 };
 
 static const struct bench_variant narrow[] = {
@@ -161,7 +161,60 @@ const struct bench_scenario bench_backpressure_narrow = {
 	.load = {.jobs = 100000, .low = 100 * WEIR_MSEC, .high = 110 * WEIR_MSEC},
 	.variants = narrow,
 	.count = sizeof narrow / sizeof narrow[0],
-	.heap_only = true,
+	.form = BENCH_FORM_HEAP,
+};
+
+static const struct bench_variant orders[] = {
+	{.name = "gather",
+	 .text = "everything concurrently",
+	 .kind = BENCH_POSTGRES,
+	 .pattern = WEIR_PATTERN_NAIVE,
+	 .shape = {.law = BENCH_LAW_ONCE},
+	 .published = {.seconds = 34.2, .memory_bytes = 1.2e9, .failed = 0.002}},
+	{.name = "semaphore",
+	 .text = "a task for each order, 100 at a time inside a semaphore",
+	 .kind = BENCH_POSTGRES,
+	 .pattern = WEIR_PATTERN_SEMAPHORE,
+	 .shape = LIMIT(100),
+	 .published = {.seconds = 52.8, .memory_bytes = 480e6}},
+	{.name = "processes",
+	 .text = "8 processes, each with one order at a time",
+	 .kind = BENCH_POSTGRES,
+	 .pattern = WEIR_PATTERN_QUEUE,
+	 .shape = LIMIT(8),
+	 .processes = 8,
+	 .published = {.seconds = 48.5, .memory_bytes = 2.8e9, .failed = 0.035}},
+	{.name = "threads",
+	 .text = "100 threads take from a queue; of weir, 100 in flight",
+	 .kind = BENCH_POSTGRES,
+	 .pattern = WEIR_PATTERN_QUEUE,
+	 .shape = LIMIT(100),
+	 .published = {.seconds = 44.1, .memory_bytes = 680e6, .failed = 0.012}},
+	{.name = "queue",
+	 .text = "500 in flight",
+	 .kind = BENCH_POSTGRES,
+	 .pattern = WEIR_PATTERN_QUEUE,
+	 .shape = LIMIT(500)},
+	{.name = "auto",
+	 .text = "weir finds the limits; at most 10,000 in flight",
+	 .kind = BENCH_POSTGRES,
+	 .pattern = WEIR_PATTERN_AUTO,
+	 .shape = LIMIT(AUTO_MOST)},
+	{.name = "sqlite",
+	 .text = "as queue, into SQLite",
+	 .kind = BENCH_SQLITE,
+	 .pattern = WEIR_PATTERN_QUEUE,
+	 .shape = LIMIT(500)},
+	{.name = "copy", .text = "COPY of the same rows, without a call", .kind = BENCH_COPY},
+};
+
+const struct bench_scenario bench_orders = {
+	.name = "orders",
+	.title = "10,000 orders, 200 ms each: fetch, transform, into PostgreSQL",
+	.load = {.jobs = 10000, .low = 200 * WEIR_MSEC, .high = 200 * WEIR_MSEC},
+	.variants = orders,
+	.count = sizeof orders / sizeof orders[0],
+	.form = BENCH_FORM_ORDERS,
 };
 
 const struct bench_variant *bench_find_variant(const struct bench_scenario *scenario, const char *name)

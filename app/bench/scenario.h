@@ -18,6 +18,7 @@ struct bench_published {
 	double memory_bytes;
 	double cpu; /* share of one core */
 	const char *recovery;
+	double failed; /* share of the jobs */
 };
 
 enum bench_kind {
@@ -27,14 +28,26 @@ enum bench_kind {
 	BENCH_IN_TASK,  /* all fibers made first, the permit inside */
 	BENCH_CALLBACK, /* the permit before the fiber, given back by a callback */
 	BENCH_AT_END,   /* the permit before the fiber, given back at its end */
+	/* Rows in a database: */
+	BENCH_POSTGRES, /* by a pipeline in a pattern, into PostgreSQL */
+	BENCH_SQLITE,   /* the same into SQLite */
+	BENCH_COPY,     /* by COPY, without a call */
 };
 
 struct bench_variant {
 	const char *name, *text;
 	enum bench_kind kind;
 	enum weir_pattern pattern; /* of PROCESS */
-	struct bench_shape shape;
+	struct bench_shape shape;  /* of all processes together */
+	unsigned processes;        /* of POSTGRES, which share the jobs; 0: one */
 	struct bench_published published;
+};
+
+/* Which figures are published, and how memory is measured. */
+enum bench_form {
+	BENCH_FORM_RATES,  /* resident bytes above those at the start */
+	BENCH_FORM_HEAP,   /* the same; that published is of Python's heap alone */
+	BENCH_FORM_ORDERS, /* all memory of all processes (PSS) */
 };
 
 struct bench_scenario {
@@ -42,10 +55,11 @@ struct bench_scenario {
 	struct bench_load load; /* the articles' own: figures are judged by it */
 	const struct bench_variant *variants;
 	size_t count;
-	bool heap_only; /* the published memory is that of Python's heap */
+	enum bench_form form;
 };
 
-extern const struct bench_scenario bench_patterns, bench_quick, bench_backpressure, bench_backpressure_narrow;
+extern const struct bench_scenario bench_patterns, bench_quick, bench_backpressure, bench_backpressure_narrow,
+	bench_orders;
 
 /* By name; NULL: there is none.  A few names that users may know patterns by are taken, too. */
 const struct bench_variant *bench_find_variant(const struct bench_scenario *scenario, const char *name);

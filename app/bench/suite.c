@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/database.h"
 #include "bench/peers.h"
 #include "bench/text.h"
 
@@ -58,7 +59,8 @@ static bool is_wanted(const struct bench_suite *suite, const struct bench_varian
 	return !suite->only_count && !(suite->urls && variant->shape.law == BENCH_LAW_ONCE);
 }
 
-static struct bench_plan make_plan(const struct bench_suite *suite, unsigned place)
+static struct bench_plan make_plan(const struct bench_suite *suite, const struct bench_database *database,
+				   unsigned place)
 {
 	return (struct bench_plan){
 		.scenario = suite->scenario,
@@ -69,6 +71,7 @@ static struct bench_plan make_plan(const struct bench_suite *suite, unsigned pla
 		.url_count = suite->url_count,
 		.duration = suite->duration,
 		.allow_private = suite->allow_private,
+		.database = database,
 		.seed = suite->seed,
 		.place = place,
 	};
@@ -79,7 +82,7 @@ static void tell_row(const struct bench_suite *suite, const struct bench_variant
 	struct bench_bound bound;
 	char line[160], took[32];
 	bench_bound(&variant->shape, &suite->load, &bound);
-	if (suite->model || suite->urls || what[0])
+	if (suite->model || suite->urls || what[0] || bound.seconds <= 0 || variant->kind == BENCH_COPY)
 		snprintf(line, sizeof line, "%s%s", variant->name, what);
 	else
 		snprintf(line, sizeof line, "%s, no less than %s", variant->name,
@@ -98,9 +101,10 @@ static uint64_t recovery_jobs(const struct bench_suite *suite, const struct benc
 	return (uint64_t)(fmin(bound.steady, 1e5) * (9 * (double)load->high / 1e9 + 12)) + 1;
 }
 
-static void run_row(const struct bench_suite *suite, unsigned number, struct bench_row *row)
+static void run_row(const struct bench_suite *suite, const struct bench_database *database, unsigned number,
+		    struct bench_row *row)
 {
-	struct bench_plan plan = make_plan(suite, 2 * number + 1);
+	struct bench_plan plan = make_plan(suite, database, 2 * number + 1);
 	tell_row(suite, row->variant, "");
 	bench_run(&plan, row->variant, &row->result);
 	row->run = row->result.code >= 0;
@@ -123,11 +127,41 @@ static const char *name_mode(const struct bench_suite *suite)
 		return "virtual clock";
 	if (suite->urls)
 		return "own URLs";
+	if (suite->scenario->form == BENCH_FORM_ORDERS)
+		return suite->url ? "weir mock, the server of --url" : "weir mock, its own PostgreSQL";
 	return suite->scenario->variants[0].kind == BENCH_PROCESS ? "real sockets, weir mock"
 								  : "sleeps on the real clock";
 }
 
-int bench_suite_run(const struct bench_suite *suite, struct bench_report *ret_report)
+static void run_rows(const struct bench_suite *suite, const struct bench_database *database,
+		     struct bench_report *report)
+{
+	for (size_t i = 0; i < suite->scenario->count; i++)
+		if (is_wanted(suite, &suite->scenario->variants[i])) {
+			struct bench_row *row = &report->rows[report->count++];
+			row->variant = &suite->scenario->variants[i];
+			run_row(suite, database, (unsigned)report->count, row);
+		}
+	if (suite->peers)
+		bench_peers_run(suite, database, report);
+}
+
+static int run_with_database(const struct bench_suite *suite, struct bench_report *report, struct weir_error *err)
+{
+	struct bench_database database;
+	char line[128];
+	suite->tell(suite->url ? "creating the table" : "starting PostgreSQL");
+	int code = bench_database_open(suite->url, &database, err);
+	if (code < 0)
+		return code;
+	snprintf(line, sizeof line, "files are in %s until the end", database.folder);
+	suite->tell(line);
+	run_rows(suite, &database, report);
+	bench_database_close(&database);
+	return 0;
+}
+
+int bench_suite_run(const struct bench_suite *suite, struct bench_report *ret_report, struct weir_error *err)
 {
 	struct bench_report report = {
 		.scenario = suite->scenario,
@@ -138,19 +172,19 @@ int bench_suite_run(const struct bench_suite *suite, struct bench_report *ret_re
 		.seed = suite->seed,
 		.rows = calloc(BENCH_ROWS_MOST, sizeof *report.rows),
 	};
+	int code = 0;
 	if (!report.rows)
-		return WEIR_ENOMEM;
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	describe_place(&report);
-	for (size_t i = 0; i < suite->scenario->count; i++)
-		if (is_wanted(suite, &suite->scenario->variants[i])) {
-			struct bench_row *row = &report.rows[report.count++];
-			row->variant = &suite->scenario->variants[i];
-			run_row(suite, (unsigned)report.count, row);
-		}
-	if (suite->peers)
-		bench_peers_run(suite, &report);
-	*ret_report = report;
-	return 0;
+	if (suite->scenario->form == BENCH_FORM_ORDERS)
+		code = run_with_database(suite, &report, err);
+	else
+		run_rows(suite, NULL, &report);
+	if (code < 0)
+		bench_suite_free(&report);
+	else
+		*ret_report = report;
+	return code;
 }
 
 void bench_suite_free(struct bench_report *report)

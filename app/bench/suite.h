@@ -20,11 +20,12 @@ struct bench_suite {
 	weir_nsec duration;
 	bool allow_private;
 	uint64_t seed;
+	const char *url;                /* of the database of orders; NULL: a server is started */
 	void (*tell)(const char *line); /* what is being done */
 };
 
-/* Blocks.  ret_report: to be freed by bench_suite_free().  WEIR_ENOMEM. */
-int bench_suite_run(const struct bench_suite *suite, struct bench_report *ret_report);
+/* Blocks.  ret_report: to be freed by bench_suite_free().  WEIR_ENOMEM, WEIR_EIO of the database; with err->text. */
+int bench_suite_run(const struct bench_suite *suite, struct bench_report *ret_report, struct weir_error *err);
 void bench_suite_free(struct bench_report *report);
 
 #endif

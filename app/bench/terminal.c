@@ -168,6 +168,11 @@ static void write_grouped(const struct bench_report *report, void (*add)(const s
 
 static void write_legend(const struct bench_report *report, struct buf *out)
 {
+	if (report->scenario->form == BENCH_FORM_ORDERS) {
+		for (const char *const *line = bench_orders_legend; *line; line++)
+			write_wrapped(*line, out);
+		return;
+	}
 	write_wrapped(report->own_urls
 			      ? "Bound: Little's law on the measured mean: jobs in flight / mean service time."
 			      : "Bound: Little's law with its tail, of latencies that are uniform in this range; "
@@ -206,26 +211,28 @@ static void write_calibration(const struct bench_report *report, struct buf *out
 
 void bench_write_text(const struct bench_report *report, struct buf *out)
 {
-	bool heap = report->scenario->heap_only;
-	char jobs[32], low[32], high[32];
+	const struct bench_tables tables = bench_tables_of(report->scenario);
+	char jobs[32], range[64];
 	if (bench_any_published(report)) {
 		buf_addf(out, "Published: %s\n\n", report->scenario->title);
-		write_table(report, heap ? bench_published_heap_columns : bench_published_columns, false, out);
+		write_table(report, tables.published, false, out);
 		buf_add_char(out, '\n');
 		write_verdicts(report, out);
 		buf_add_char(out, '\n');
 	}
 	buf_addf(out, "Measured: %s", report->mode);
 	if (!report->own_urls)
-		buf_addf(out, ", %s jobs, %s to %s each, seed %llu", bench_text_count((double)report->load.jobs, jobs),
-			 bench_text_time(report->load.low, low), bench_text_time(report->load.high, high),
+		buf_addf(out, ", %s jobs, %s each, seed %llu", bench_text_count((double)report->load.jobs, jobs),
+			 bench_text_range(report->load.low, report->load.high, range),
 			 (unsigned long long)report->seed);
 	buf_addf(out, "\n%s\n\n", report->machine);
-	write_table(report, bench_speed_columns, true, out);
+	write_table(report, tables.speed, true, out);
 	buf_add_char(out, '\n');
-	write_table(report, bench_time_columns, true, out);
-	buf_add_char(out, '\n');
-	write_table(report, bench_cost_columns, true, out);
+	if (tables.times) {
+		write_table(report, tables.times, true, out);
+		buf_add_char(out, '\n');
+	}
+	write_table(report, tables.cost, true, out);
 	buf_add_char(out, '\n');
 	write_grouped(report, add_errors, out);
 	write_grouped(report, add_note, out);

@@ -85,6 +85,16 @@ const char *bench_text_time(weir_nsec time, char text[static 32])
 	return write_time(time, 3, text);
 }
 
+const char *bench_text_range(weir_nsec low, weir_nsec high, char text[static 64])
+{
+	char from[32], to[32];
+	if (low == high)
+		snprintf(text, 64, "%s", bench_text_time(low, from));
+	else
+		snprintf(text, 64, "%s to %s", bench_text_time(low, from), bench_text_time(high, to));
+	return text;
+}
+
 const char *bench_text_took(weir_nsec time, char text[static 32])
 {
 	return write_time(time, 4, text);

@@ -42,7 +42,7 @@ static int set_latency(void *opts, const char *value, struct weir_error *err)
 	if (code)
 		return code;
 	struct bench_load *load = &command->suite.load;
-	bool good = latency.parts == 1 && latency.part[0].high > 0 && latency.part[0].high <= 3600 * WEIR_SEC;
+	bool good = latency.parts == 1 && latency.part[0].high <= 3600 * WEIR_SEC;
 	load->low = latency.part[0].low / WEIR_USEC * WEIR_USEC; /* as the mock is told */
 	load->high = latency.part[0].high / WEIR_USEC * WEIR_USEC;
 	mock_latency_fini(&latency);
@@ -79,11 +79,12 @@ static int set_duration(void *opts, const char *value, struct weir_error *err)
 #define AT(field) offsetof(struct bench_command, field)
 
 static const struct cmd_option options[] = {
-	{"quick", NULL, "1,000 jobs of 10 to 300 ms, 50 in flight: minutes", AT(quick)},
+	{"quick", NULL, "patterns: 1,000 jobs of 10 to 300 ms; orders: 400 of 20 ms", AT(quick)},
 	{"virtual", NULL, "simulate on the virtual clock: 1,000,000 jobs in a minute", AT(suite.model)},
 	{"urls", "FILE", "GET your own URLs, one a line, instead of a mock", AT(urls)},
 	{"duration", "TIME", "with --urls: repeat the list for this long (default: each URL once)",
 	 .set = set_duration},
+	{"url", "URL", "of orders: use this PostgreSQL (default: start a server)", AT(suite.url)},
 	{"allow-private", NULL, "with --urls: allow loopback and private addresses", AT(suite.allow_private)},
 	{"only", "PATTERN", "run only this row; may be repeated", .set = set_only},
 	{"jobs", "N", "number of jobs", AT(suite.load.jobs), .least = 1, .most = 100000000},
@@ -91,7 +92,7 @@ static const struct cmd_option options[] = {
 	{"errors", "PERCENT", "share of requests answered with 500", .set = set_errors},
 	{"seed", "N", "random seed of the model and the mock (default 1)", AT(suite.seed), .most = INT64_MAX},
 	{"no-recovery", NULL, "leave out the second run, whose upstream goes away", AT(suite.no_recovery)},
-	{"peers", NULL, "also run asyncio, threads and Go, where installed", AT(suite.peers)},
+	{"peers", NULL, "also run the same in Python (and patterns in Go), where installed", AT(suite.peers)},
 	{"csv", "FILE", "write one line per row", AT(csv)},
 	{"json", "FILE", "write everything, with memory and throughput over time", AT(json)},
 	{"html", "FILE", "write an HTML page with tables and charts", AT(html)},
@@ -100,13 +101,15 @@ static const struct cmd_option options[] = {
 
 static const struct cmd_usage usage = {
 	.verb = "bench",
-	.forms = "patterns|backpressure [OPTION ...]",
+	.forms = "patterns|backpressure|orders [OPTION ...]",
 	.about = "Compares patterns for many slow jobs: published figures, what arithmetic allows,\n"
 		 "and what this machine measures.\n\n"
 		 "  patterns       queue, semaphore, rate, chunked, naive and auto on 10,000 URLs,\n"
 		 "                 with real requests to its own weir mock: half an hour\n"
 		 "  backpressure   four ways to take a permit, 100,000 sleeps, 500 in flight:\n"
-		 "                 2 minutes",
+		 "                 2 minutes\n"
+		 "  orders         10,000 orders of 200 ms through weir run into PostgreSQL, in five\n"
+		 "                 patterns and by COPY, on a server that it starts: 6 minutes",
 	.options = options,
 };
 
@@ -119,16 +122,16 @@ static const struct bench_scenario *choose_scenario(const struct bench_command *
 	const char *wrong = NULL;
 	if (!strcmp(command->what, "patterns"))
 		return command->quick ? &bench_quick : &bench_patterns;
-	if (!strcmp(command->what, "orders"))
-		wrong = "orders needs PostgreSQL and Redis, which this version does not support; expected patterns or "
-			"backpressure";
-	else if (strcmp(command->what, "backpressure") != 0)
-		weir_error_set(err, WEIR_EINVAL, "unknown suite '%.100s'; expected patterns or backpressure",
+	bool orders = !strcmp(command->what, "orders");
+	if (!orders && strcmp(command->what, "backpressure") != 0)
+		weir_error_set(err, WEIR_EINVAL, "unknown suite '%.100s'; expected patterns, backpressure or orders",
 			       command->what);
-	else if (command->quick)
-		wrong = "--quick belongs to patterns; use --jobs N for a shorter run";
 	else if (command->urls)
-		wrong = "--urls belongs to patterns: backpressure makes no calls";
+		wrong = "--urls belongs to patterns: the others have no URLs of their own";
+	else if (orders)
+		return &bench_orders;
+	else if (command->quick)
+		wrong = "--quick belongs to patterns and orders; use --jobs N for a shorter run";
 	else if (command->latency_set && load->low == narrow->low && load->high == narrow->high)
 		return &bench_backpressure_narrow;
 	else
@@ -144,6 +147,8 @@ static void set_load(struct bench_command *command)
 	struct bench_load load = suite->scenario->load;
 	if (suite->model && suite->scenario == &bench_patterns)
 		load.jobs = 1000000;
+	if (command->quick && suite->scenario == &bench_orders)
+		load = (struct bench_load){.jobs = 400, .low = 20 * WEIR_MSEC, .high = 20 * WEIR_MSEC};
 	if (suite->load.jobs)
 		load.jobs = suite->load.jobs;
 	else if (suite->url_count)
@@ -222,8 +227,12 @@ static int check_together(struct bench_command *command, struct weir_error *err)
 				      "--urls cannot be combined with --virtual, --latency or --errors");
 	if (!command->urls && (suite->duration || suite->allow_private))
 		return weir_error_set(err, WEIR_EINVAL, "--duration and --allow-private require --urls");
-	if (suite->peers && (suite->model || command->urls || suite->scenario->heap_only))
-		return weir_error_set(err, WEIR_EINVAL, "--peers belongs to patterns, on the real clock");
+	if (suite->peers && (suite->model || command->urls || suite->scenario->form == BENCH_FORM_HEAP))
+		return weir_error_set(err, WEIR_EINVAL, "--peers belongs to patterns and orders, on the real clock");
+	if (suite->model && suite->scenario == &bench_orders)
+		return weir_error_set(err, WEIR_EINVAL, "orders has no --virtual: a database has no virtual clock");
+	if (suite->url && suite->scenario != &bench_orders)
+		return weir_error_set(err, WEIR_EINVAL, "--url belongs to orders; --urls FILE has URLs to fetch");
 	for (size_t i = 0; i < suite->only_count; i++)
 		if (!bench_find_variant(suite->scenario, suite->only[i])) {
 			struct buf names = {0};
@@ -320,18 +329,18 @@ static int run_bench(struct bench_command *command, struct weir_error *err)
 	if (check_file(command->csv, err) || check_file(command->json, err) || check_file(command->html, err))
 		return EX_IOERR;
 	set_load(command);
-	if (suite->load.low > suite->load.high || suite->load.high <= 0)
+	bool instant = suite->load.high <= 0 && suite->scenario != &bench_orders;
+	if (suite->load.low > suite->load.high || instant)
 		return weir_error_set(err, WEIR_EINVAL, "the latency is not a range"), EX_USAGE;
 	char *weir = cmd_helper_path("weir");
 	suite->weir = weir;
 	suite->tell = tell;
-	int code = weir ? bench_suite_run(suite, &report) : WEIR_ENOMEM;
+	int code = weir ? bench_suite_run(suite, &report, err) : weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code) {
 		code = write_results(command, &report);
 		bench_suite_free(&report);
 	} else {
-		code = EX_OSERR;
-		weir_error_set(err, WEIR_ENOMEM, "out of memory");
+		code = code == WEIR_ENOMEM ? EX_OSERR : EX_UNAVAILABLE;
 	}
 	free(weir);
 	return code;
@@ -346,7 +355,8 @@ static int bench(int argc, char **argv)
 	if (!cmd_options_read(&usage, argc, argv, &command, &words, &code))
 		return code;
 	if (words != 1)
-		return cmd_refuse(&usage, "%s", words ? "too many arguments" : "which suite? patterns or backpressure");
+		return cmd_refuse(&usage, "%s",
+				  words ? "too many arguments" : "which suite? patterns, backpressure or orders");
 	command.what = argv[0];
 	code = run_bench(&command, &err);
 	free_urls(&command.suite);

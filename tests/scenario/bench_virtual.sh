@@ -39,9 +39,12 @@ expect_out '^at-end +21.1 s'
 # What is no use is said.
 weir bench
 expect_code 64
-weir bench orders
+weir bench orders --virtual
 expect_code 64
-expect_err 'PostgreSQL'
+expect_err 'no --virtual'
+weir bench patterns --url postgres://127.0.0.1/x
+expect_code 64
+expect_err '--url belongs to orders'
 weir bench patterns --only nothing
 expect_code 64
 expect_err "unknown row 'nothing'; expected one of queue semaphore"

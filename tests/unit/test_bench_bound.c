@@ -100,6 +100,17 @@ TEST(bench_bound_with_its_tail_is_what_a_simulation_takes)
 	}
 }
 
+TEST(bench_bound_of_equal_times_has_no_tail)
+{
+	struct bench_load load = bench_orders.load;
+	ck_assert(near(bound_of(BENCH_LAW_LIMIT, 500, 0, &load).seconds, 4, 1e-9));
+	ck_assert(near(bound_of(BENCH_LAW_LIMIT, 8, 0, &load).seconds, 250, 1e-9));
+	load.jobs = 10001;
+	ck_assert(near(bound_of(BENCH_LAW_LIMIT, 500, 0, &load).seconds, 4.2, 1e-9));
+	load.low = load.high = 0;
+	ck_assert(isinf(bound_of(BENCH_LAW_LIMIT, 500, 0, &load).whole));
+}
+
 TEST(bench_bound_knows_few_jobs_and_no_least_time)
 {
 	const struct bench_load few = {.jobs = 3, .low = WEIR_SEC, .high = WEIR_SEC};
@@ -145,6 +156,16 @@ TEST(bench_judge_finds_no_fault_with_what_is_possible)
 		ck_assert_int_eq(judge(&bench_backpressure_narrow, bench_backpressure.variants[i].name).verdict,
 				 BENCH_CONSISTENT);
 	}
+}
+
+TEST(bench_judge_allows_eight_processes_forty_orders_a_second)
+{
+	ck_assert_int_eq(judge(&bench_orders, "processes").verdict, BENCH_IMPOSSIBLE);
+	ck_assert_ptr_nonnull(strstr(judge(&bench_orders, "processes").because, "less than 200 ms: at most 40"));
+	ck_assert_int_eq(judge(&bench_orders, "gather").verdict, BENCH_CONSISTENT);
+	ck_assert_int_eq(judge(&bench_orders, "semaphore").verdict, BENCH_CONSISTENT);
+	ck_assert_ptr_nonnull(strstr(judge(&bench_orders, "threads").because, "latency 200 ms: at most 500/s"));
+	ck_assert_int_eq(judge(&bench_orders, "copy").verdict, BENCH_NOT_PUBLISHED);
 }
 
 TEST(bench_judge_takes_the_bound_itself_for_possible)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The port of sinks: where outputs go.  The engine collects items into batches and calls write() from one fiber (two, of
- * a sink that overlaps); when it returns, the outputs of each accepted item are as durable as the sink can make them, all of an item's or none.
+ * The port of sinks: where outputs go.  The engine collects items into batches and calls write() from one fiber (two,
+ * of a sink that overlaps); when it returns, the outputs of each accepted item are as durable as the sink can make
+ * them, all of an item's or none.
  *
  * Exactly once: between write() and the broker's ack a run may be killed, and then the items come again.  An exact sink
  * knows them by one of four means:

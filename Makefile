@@ -9,7 +9,7 @@ ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_m
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
 .PHONY: all check test scenario asan build-asan tsan torture crash powercut pgcrash model cover memcheck ucontext aarch64 lint \
-	format bench bench-pipeline compare sim recording demo install clean help
+	format bench bench-pipeline bench-postgres compare sim recording demo install clean help
 all: $(BUILD)/build.ninja ## build weir, its helpers and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
@@ -87,6 +87,9 @@ bench: all ## figures of the library beside those of others, and of the start of
 
 bench-pipeline: all ## figures of the whole command against weir mock (T="orders-500 rate …", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-pipeline $(T)
+
+bench-postgres: all ## sink and source `postgres` beside COPY of the same rows (T="sink source", see its --help)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-postgres $(T)
 
 compare: ## two commits pair by pair: is the new one slower or larger (ARGS="OLD NEW rate …", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/compare $(ARGS)

@@ -104,7 +104,9 @@ static void choose_concurrency(struct engine *engine)
 
 size_t engine_places(const struct engine *engine, size_t concurrency)
 {
-	size_t batches = engine->store.ops->exactness != BROKER_FORGETS ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
+	bool remembers = engine->store.ops->exactness != BROKER_FORGETS;
+	size_t batches = remembers ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
+	batches += engine->life.plan->sink.adapter->sink->overlaps;
 	return concurrency * BROKER_PER_WORKER + (size_t)engine->life.plan->settings.batch_items * batches +
 	       BROKER_LEAST;
 }

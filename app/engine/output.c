@@ -3,6 +3,8 @@
  * See output.h.  `room` counts bytes: an entry takes as many permits as its outputs have bytes, at most all of them,
  * and gives them back when it was settled.
  *
+ * A lane is a fiber with a batch of its own.  One collects at a time, so that batches are full.
+ *
  * A sink that is busy is asked again (store.h); one that fails ends the run.  What it had not taken goes back to the
  * broker.
  */
@@ -13,6 +15,7 @@
 #include <weir/weir.h>
 
 enum {
+	LANES = 2,
 	BYTES_QUEUED = 32 * 1024 * 1024,
 	BATCHES_QUEUED = 4,
 	BYTES_PARSED = 64 * 1024, /* of text: what it says takes several times that */
@@ -26,25 +29,32 @@ struct output_entry {
 	size_t bytes;
 };
 
-struct output {
-	struct output_options opts;
-	const struct sink_ops *ops;
-	struct sink *sink;
-	struct weir_queue *queue; /* of struct lane_entry */
-	struct weir_sem *room;
-	struct weir_group *group; /* of the output's fiber */
+struct lane {
+	struct output *output;
 	struct output_entry *batch;
 	struct sink_item *items; /* of the entries that have something to write */
 	struct item **settled;   /* of the entries that were written */
 	struct buf position;     /* of the sink, after the last write */
+	bool ahead;              /* of the broker: the sink may hold what was not acked */
+	enum output_doing doing;
+	weir_nsec since;
+};
+
+struct output {
+	struct output_options opts;
+	const struct sink_ops *ops;
+	struct sink *sink;
+	struct weir_queue *queue; /* of struct output_entry */
+	struct weir_sem *room;
+	struct weir_sem *collecting; /* one permit: of the lane that does */
+	struct weir_group *group;    /* of the lanes' fibers */
+	struct lane lanes[LANES];
+	size_t lane_count;
 	struct engine_columns columns;
 	size_t most_items, most_bytes;
 	size_t queued_bytes; /* most */
 	weir_nsec period;
 	int failed; /* the code; 0 as long as it writes */
-	bool ahead; /* of the broker: the sink may hold what was not acked */
-	bool shielded;
-	enum output_doing doing;
 	weir_nsec since, spent[OUTPUT_DOINGS];
 };
 
@@ -53,12 +63,37 @@ static void free_output(struct output *output)
 	weir_group_free(output->group);
 	weir_queue_free(output->queue);
 	weir_sem_free(output->room);
-	free(output->batch);
-	free(output->items);
-	free(output->settled);
-	buf_fini(&output->position);
+	weir_sem_free(output->collecting);
+	for (size_t i = 0; i < output->lane_count; i++) {
+		free(output->lanes[i].batch);
+		free(output->lanes[i].items);
+		free(output->lanes[i].settled);
+		buf_fini(&output->lanes[i].position);
+	}
 	engine_columns_free(&output->columns);
 	free(output);
+}
+
+/* Batches that overlap may be written in any order. */
+static bool may_overlap(const struct output *output)
+{
+	const struct plan_settings *settings = &output->opts.store->life->plan->settings;
+	return output->ops->overlaps && !settings->order_by && settings->order == ORDER_COMPLETION;
+}
+
+static bool make_lanes(struct output *output)
+{
+	bool made = true;
+	output->lane_count = may_overlap(output) ? LANES : 1;
+	for (size_t i = 0; i < output->lane_count; i++) {
+		struct lane *lane = &output->lanes[i];
+		lane->output = output;
+		lane->batch = calloc(output->most_items, sizeof *lane->batch);
+		lane->items = calloc(output->most_items, sizeof *lane->items);
+		lane->settled = calloc(output->most_items, sizeof *lane->settled);
+		made = made && lane->batch && lane->items && lane->settled;
+	}
+	return made;
 }
 
 static struct output *new_output(const struct output_options *opts)
@@ -75,13 +110,11 @@ static struct output *new_output(const struct output_options *opts)
 	output->queued_bytes = engine_queue_bytes(plan, BYTES_QUEUED);
 	output->period = settings->batch_period;
 	output->since = weir_now();
-	output->batch = calloc(output->most_items, sizeof *output->batch);
-	output->items = calloc(output->most_items, sizeof *output->items);
-	output->settled = calloc(output->most_items, sizeof *output->settled);
 	const struct key_strings *names = output->ops->columns ? output->ops->columns(opts->config) : NULL;
-	if (output->batch && output->items && output->settled && !engine_columns_open(&output->columns, names) &&
+	if (make_lanes(output) && !engine_columns_open(&output->columns, names) &&
 	    !weir_queue_new(sizeof(struct output_entry), output->most_items * BATCHES_QUEUED, &output->queue) &&
-	    !weir_sem_new(output->queued_bytes, &output->room) && !weir_group_new(NULL, &output->group))
+	    !weir_sem_new(output->queued_bytes, &output->room) && !weir_sem_new(1, &output->collecting) &&
+	    !weir_group_new(NULL, &output->group))
 		return output;
 	free_output(output);
 	return NULL;
@@ -124,27 +157,38 @@ bool output_is_full(const struct output *output)
 	return weir_queue_full(output->queue);
 }
 
-static void begin(struct output *output, enum output_doing doing)
+static void begin(struct lane *lane, enum output_doing doing)
 {
+	struct output *output = lane->output;
 	weir_nsec now = weir_now();
-	output->spent[output->doing] += now - output->since;
-	output->doing = doing;
+	output->spent[output_does(output)] += now - output->since;
 	output->since = now;
+	lane->doing = doing;
+	lane->since = now;
 }
 
+/* Of two lanes it is the one that writes that counts, then the one that acks. */
 enum output_doing output_does(const struct output *output)
 {
-	return output->doing;
+	enum output_doing all = OUTPUT_WAITS;
+	for (size_t i = 0; i < output->lane_count && all != OUTPUT_WRITES; i++)
+		if (output->lanes[i].doing != OUTPUT_WAITS)
+			all = output->lanes[i].doing;
+	return all;
 }
 
 weir_nsec output_spent(const struct output *output, enum output_doing doing)
 {
-	return output->spent[doing] + (output->doing == doing ? weir_now() - output->since : 0);
+	return output->spent[doing] + (output_does(output) == doing ? weir_now() - output->since : 0);
 }
 
 bool output_is_slow(const struct output *output)
 {
-	return output->doing == OUTPUT_WRITES && weir_now() - output->since >= SLOW_WRITE;
+	bool slow = false;
+	for (size_t i = 0; i < output->lane_count; i++)
+		slow = slow ||
+		       (output->lanes[i].doing == OUTPUT_WRITES && weir_now() - output->lanes[i].since >= SLOW_WRITE);
+	return slow;
 }
 
 /* Nothing is on its way here, so a batch gains nothing by waiting. */
@@ -154,17 +198,21 @@ static bool is_last(const struct output *output)
 }
 
 /* The next batch: its number of entries, 0 at the end. */
-static size_t collect(struct output *output)
+static size_t collect(struct lane *lane)
 {
+	struct output *output = lane->output;
 	size_t n = 0, bytes = 0;
 	weir_nsec until = WEIR_FOREVER;
+	if (weir_sem_acquire(output->collecting, 1, WEIR_FOREVER))
+		return 0;
 	while (n < output->most_items && bytes < output->most_bytes && !(n && is_last(output))) {
-		if (weir_queue_get(output->queue, &output->batch[n], until))
+		if (weir_queue_get(output->queue, &lane->batch[n], until))
 			break;
-		bytes += output->batch[n++].bytes;
+		bytes += lane->batch[n++].bytes;
 		if (n == 1)
 			until = weir_now() + output->period;
 	}
+	weir_sem_release(output->collecting, 1);
 	return n;
 }
 
@@ -182,16 +230,17 @@ static void tell_of_waiting(const struct output *output, int code, unsigned atte
 }
 
 /* Writes the outputs of n items, patiently. */
-static int write_items(struct output *output, size_t n, struct weir_error *err)
+static int write_items(struct lane *lane, size_t n, struct weir_error *err)
 {
+	struct output *output = lane->output;
 	unsigned attempts = 0;
 	struct output_stats *stats = output->opts.stats;
 	bool told = false;
 	int code;
-	output->ahead = true;
+	lane->ahead = true;
 	do {
 		weir_nsec begun = weir_clock();
-		code = output->ops->write(output->sink, output->items, n, err, WEIR_FOREVER);
+		code = output->ops->write(output->sink, lane->items, n, err, WEIR_FOREVER);
 		weir_histogram_record(stats->write_ns, weir_clock() - begun);
 		tell_of_waiting(output, code, attempts, err, &told);
 	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
@@ -199,50 +248,53 @@ static int write_items(struct output *output, size_t n, struct weir_error *err)
 	return code;
 }
 
-static void read_position(struct output *output)
+static void read_position(struct lane *lane)
 {
-	buf_clear(&output->position);
+	const struct output *output = lane->output;
+	buf_clear(&lane->position);
 	if (output->ops->position)
-		output->ops->position(output->sink, &output->position);
+		output->ops->position(output->sink, &lane->position);
 }
 
 /* Tells the broker what became of n items, patiently. */
-static int ack_items(struct output *output, size_t n, struct weir_error *err)
+static int ack_items(struct lane *lane, size_t n, struct weir_error *err)
 {
-	const struct value position = {output->position.data, output->position.len};
+	const struct output *output = lane->output;
+	const struct value position = {lane->position.data, lane->position.len};
 	unsigned attempts = 0;
 	int code;
 	do
-		code = engine_settle(output->opts.store, output->settled, n, output->opts.which,
+		code = engine_settle(output->opts.store, lane->settled, n, output->opts.which,
 				     position.len ? &position : NULL, err);
 	while (engine_again(output->opts.store, PLACE_ACKS, code, &attempts));
 	return code;
 }
 
 /* Hands over the entries whose outputs the sink can never take; returns how many others there are, moved together. */
-static size_t hand_over_refused(struct output *output, size_t n)
+static size_t hand_over_refused(struct lane *lane, size_t n)
 {
+	struct output *output = lane->output;
 	size_t kept = 0, written = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct output_entry entry = output->batch[i];
-		struct sink_item *item = entry.item->outputs.n ? &output->items[written++] : NULL;
+		struct output_entry entry = lane->batch[i];
+		struct sink_item *item = entry.item->outputs.n ? &lane->items[written++] : NULL;
 		if (item && item->verdict) {
 			item_set_why(entry.item, "sink: %s", item->why);
 			weir_sem_release(output->room, entry.bytes);
 			output->opts.refused(output->opts.arg, entry.item);
 		} else {
-			output->batch[kept++] = entry;
+			lane->batch[kept++] = entry;
 		}
 	}
 	return kept;
 }
 
 /* There is no place left for a dead letter that its sink will not take. */
-static int refused_letter(const struct output *output, size_t n, struct weir_error *err)
+static int refused_letter(const struct lane *lane, size_t n, struct weir_error *err)
 {
 	for (size_t i = 0; i < n; i++)
-		if (output->items[i].verdict)
-			return weir_error_set(err, WEIR_EIO, "dead letters: %s", output->items[i].why);
+		if (lane->items[i].verdict)
+			return weir_error_set(err, WEIR_EIO, "dead letters: %s", lane->items[i].why);
 	return 0;
 }
 
@@ -255,88 +307,92 @@ static void end_run(struct output *output, int code, const struct weir_error *er
 }
 
 /* Those that are still ours, moved together. */
-static size_t drop_lost(struct output *output, size_t n)
+static size_t drop_lost(struct lane *lane, size_t n)
 {
+	struct output *output = lane->output;
 	size_t kept = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct output_entry entry = output->batch[i];
+		struct output_entry entry = lane->batch[i];
 		if (engine_holds(output->opts.store, entry.item))
-			output->batch[kept++] = entry;
+			lane->batch[kept++] = entry;
 		else
 			weir_sem_release(output->room, entry.bytes);
 	}
 	return kept;
 }
 
-static int write_batch(struct output *output, size_t n, struct weir_error *err)
+static int write_batch(struct lane *lane, size_t n, struct weir_error *err)
 {
+	struct output *output = lane->output;
 	size_t to_write = 0;
 	for (size_t i = 0; i < n; i++)
-		if (output->batch[i].item->outputs.n)
-			output->items[to_write++] = (struct sink_item){.item = output->batch[i].item};
+		if (lane->batch[i].item->outputs.n)
+			lane->items[to_write++] = (struct sink_item){.item = lane->batch[i].item};
 	for (size_t i = 0; i < to_write; i++)
-		engine_columns_look(&output->columns, output->items[i].item);
-	int code = to_write ? write_items(output, to_write, err) : 0;
+		engine_columns_look(&output->columns, lane->items[i].item);
+	int code = to_write ? write_items(lane, to_write, err) : 0;
 	if (!code && !output->opts.refused)
-		code = refused_letter(output, to_write, err);
+		code = refused_letter(lane, to_write, err);
 	if (!code)
-		read_position(output);
-	return output->position.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory") : code;
+		read_position(lane);
+	return lane->position.failed ? weir_error_set(err, WEIR_ENOMEM, "out of memory") : code;
 }
 
 /* Accounts for what was written, also when the output is cancelled now: engine_settle() is shielded. */
-static int settle_batch(struct output *output, size_t n, struct weir_error *err)
+static int settle_batch(struct lane *lane, size_t n, struct weir_error *err)
 {
 	size_t bytes = 0;
 	for (size_t i = 0; i < n; i++) {
-		output->settled[i] = output->batch[i].item;
-		bytes += output->batch[i].bytes;
+		lane->settled[i] = lane->batch[i].item;
+		bytes += lane->batch[i].bytes;
 	}
-	int code = n ? ack_items(output, n, err) : 0;
+	int code = n ? ack_items(lane, n, err) : 0;
 	if (!code)
-		weir_sem_release(output->room, bytes);
-	output->ahead = code;
+		weir_sem_release(lane->output->room, bytes);
+	lane->ahead = code;
 	return code;
 }
 
-static void give_back(struct output *output, size_t n)
+static void give_back(struct lane *lane, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		weir_sem_release(output->room, output->batch[i].bytes);
-		engine_give_back(output->opts.store, output->batch[i].item);
+		weir_sem_release(lane->output->room, lane->batch[i].bytes);
+		engine_give_back(lane->output->opts.store, lane->batch[i].item);
 	}
 }
 
 /* An output that failed continues to take, so that no worker waits for it for ever; one that was cancelled does so,
  * too.
  */
-static int run_output(void *arg)
+static int run_lane(void *arg)
 {
-	struct output *output = arg;
+	struct lane *lane = arg;
+	struct output *output = lane->output;
+	bool shielded = false;
 	size_t n;
-	while ((n = collect(output)) || weir_canceled()) {
+	while ((n = collect(lane)) || weir_canceled()) {
 		struct weir_error err = {0};
 		int code = output->failed;
 		if (weir_canceled()) {
 			weir_shield_enter();
 			code = WEIR_ECANCELED;
-			output->shielded = true;
+			shielded = true;
 		}
-		n = drop_lost(output, n);
-		begin(output, OUTPUT_WRITES);
+		n = drop_lost(lane, n);
+		begin(lane, OUTPUT_WRITES);
 		if (!code)
-			code = write_batch(output, n, &err);
-		begin(output, OUTPUT_ACKS);
+			code = write_batch(lane, n, &err);
+		begin(lane, OUTPUT_ACKS);
 		if (!code)
-			code = settle_batch(output, n = hand_over_refused(output, n), &err);
+			code = settle_batch(lane, n = hand_over_refused(lane, n), &err);
 		if (code)
-			give_back(output, n);
+			give_back(lane, n);
 		if (code && !output->failed)
 			end_run(output, code, &err);
-		begin(output, OUTPUT_WAITS);
-		output->failed = code;
+		begin(lane, OUTPUT_WAITS);
+		output->failed = output->failed ? output->failed : code;
 	}
-	if (output->shielded)
+	if (shielded)
 		weir_shield_leave();
 	return 0;
 }
@@ -368,9 +424,10 @@ int output_prepare(struct output *output, struct weir_error *err)
 int output_recall(struct output *output, struct value *ret_position, uint64_t **ret_written, size_t *ret_n,
 		  struct weir_error *err)
 {
+	struct lane *lane = &output->lanes[0];
 	struct value position = {0};
-	read_position(output);
-	if (output->position.failed || value_copy(&position, output->position.data, output->position.len))
+	read_position(lane);
+	if (lane->position.failed || value_copy(&position, lane->position.data, lane->position.len))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	*ret_written = NULL;
 	*ret_n = 0;
@@ -389,14 +446,19 @@ enum sink_exactness output_exactness(const struct output *output)
 
 int output_start(struct output *output, struct weir_error *err)
 {
-	int code = weir_group_spawn_with(output->group, &(struct weir_spawn_options){.name = "output"}, run_output,
-					 output, WEIR_FOREVER);
+	static const struct weir_spawn_options opts = {.name = "output"};
+	int code = 0;
+	for (size_t i = 0; i < output->lane_count && !code; i++)
+		code = weir_group_spawn_with(output->group, &opts, run_lane, &output->lanes[i], WEIR_FOREVER);
 	return code ? weir_error_set(err, code, "%s", weir_strerror(code)) : 0;
 }
 
 bool output_is_ahead(const struct output *output)
 {
-	return output->ahead;
+	bool ahead = false;
+	for (size_t i = 0; i < output->lane_count; i++)
+		ahead = ahead || output->lanes[i].ahead;
+	return ahead;
 }
 
 void output_finish(struct output *output)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An output: the queue in front of a sink, and the fiber that writes it in batches.
+ * An output: the queue in front of a sink, and the fiber that writes it in batches; of a sink that overlaps two such
+ * fibers, unless the order of items counts.
  *
  * A batch ends with its count or its bytes, when the first of it has waited for the period, or when nothing is in the
  * steps that could still join it.
  * The queue is bounded in items and in bytes, so a slow sink slows the workers, and those the source.
- * A batch is acked, with the sink's position, before the next is written: a sink is never more than one ahead.
+ * A fiber acks its batch, with the sink's position, before it writes the next: a sink is never more than one batch a
+ * fiber ahead.
  */
 #ifndef ENGINE_OUTPUT_H
 #define ENGINE_OUTPUT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The port of sinks: where outputs go.  The engine collects items into batches and calls write() from one fiber; when
- * it returns, the outputs of each accepted item are as durable as the sink can make them, all of an item's or none.
+ * The port of sinks: where outputs go.  The engine collects items into batches and calls write() from one fiber (two,
+ * of a sink that overlaps); when it returns, the outputs of each accepted item are as durable as the sink can make
+ * them, all of an item's or none.
  *
  * Exactly once: between write() and the broker's ack a run may be killed, and then the items come again.  An exact sink
  * knows them by one of four means:
@@ -91,6 +92,10 @@ struct sink_ops {
 	 * WEIR_EAGAIN, WEIR_EBUSY or WEIR_ENOSPC when trying again later may help, WEIR_EPIPE when the reader has gone,
 	 * WEIR_EINVAL when the config must be changed, WEIR_EIO and others when nothing helps. */
 	int (*write)(struct sink *sink, struct sink_item *items, size_t n, struct weir_error *err, weir_nsec deadline);
+
+	/* A second fiber may call write() while a first is in it, with another batch: the one is on its way while the
+	 * other is being written or acked, in any order.  Not for a sink whose position changes with each batch. */
+	bool overlaps;
 
 	/* Flushes and closes: 0 or a negative code with err.  The sink is gone in both cases. */
 	int (*close)(struct sink *sink, struct weir_error *err);

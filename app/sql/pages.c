@@ -99,46 +99,60 @@ void sql_pages_init(struct sql_pages *pages, const struct sql_source_config *con
 		.config = config, .ops = ops, .db = db, .ask = most < FIRST_ROWS ? most : FIRST_ROWS, .total = -1};
 }
 
+static void free_page(struct sql_page *page)
+{
+	buf_fini(&page->text);
+	free(page->rows);
+}
+
 void sql_pages_fini(struct sql_pages *pages)
 {
-	buf_fini(&pages->text);
-	free(pages->rows);
+	if (pages->reader) {
+		weir_group_cancel(pages->reader);
+		weir_shield_enter();
+		weir_group_wait(pages->reader, WEIR_FOREVER);
+		weir_shield_leave();
+		weir_group_free(pages->reader);
+	}
+	free_page(&pages->page);
+	free_page(&pages->next);
 	*pages = (struct sql_pages){0};
 }
 
-int sql_pages_add(struct sql_pages *pages, const char *key, size_t json_at, const char *why)
+int sql_page_add(struct sql_page *page, const char *key, size_t json_at, const char *why)
 {
-	struct sql_row row = {.text = json_at, .end = pages->text.len, .why = why};
-	buf_add(&pages->text, "", 1);
-	row.key = pages->text.len;
-	buf_add(&pages->text, key, strlen(key) + 1);
-	buf_add_char(&pages->text, '\n'); /* who writes JSON behind it begins anew */
-	if (pages->text.failed || array_reserve(&pages->rows, &pages->room, pages->n + 1, sizeof row))
+	struct sql_row row = {.text = json_at, .end = page->text.len, .why = why};
+	buf_add(&page->text, "", 1);
+	row.key = page->text.len;
+	buf_add(&page->text, key, strlen(key) + 1);
+	buf_add_char(&page->text, '\n'); /* who writes JSON behind it begins anew */
+	if (page->text.failed || array_reserve(&page->rows, &page->room, page->n + 1, sizeof row))
 		return WEIR_ENOMEM;
-	pages->rows[pages->n++] = row;
+	page->rows[page->n++] = row;
 	return 0;
 }
 
-static void forget_page(struct sql_pages *pages)
+void sql_page_clear(struct sql_page *page)
 {
-	if (pages->text.room > 2 * SQL_PAGE_BYTES)
-		buf_fini(&pages->text);
-	buf_clear(&pages->text);
-	pages->n = pages->at = 0;
+	if (page->text.room > 2 * SQL_PAGE_BYTES)
+		buf_fini(&page->text);
+	buf_clear(&page->text);
+	page->n = 0;
+	page->is_last = false;
 }
 
 static void choose_size(struct sql_pages *pages)
 {
 	size_t most = (size_t)pages->config->page;
-	if (pages->text.len > SQL_PAGE_BYTES && pages->ask > 1)
+	if (pages->page.text.len > SQL_PAGE_BYTES && pages->ask > 1)
 		pages->ask /= 2;
-	else if (pages->text.len < SQL_PAGE_BYTES / 2)
+	else if (pages->page.text.len < SQL_PAGE_BYTES / 2)
 		pages->ask = 2 * pages->ask < most ? 2 * pages->ask : most;
 }
 
 static const char *key_at(const struct sql_pages *pages, size_t row)
 {
-	return pages->text.data + pages->rows[row].key;
+	return pages->page.text.data + pages->page.rows[row].key;
 }
 
 int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct weir_error *err)
@@ -160,8 +174,8 @@ static int fail_twice(const struct sql_pages *pages, const char *key, struct wei
 static int check_keys(struct sql_pages *pages, struct weir_error *err)
 {
 	const char *before = pages->position ? pages->last : NULL;
-	pages->at = pages->n && before && strcmp(key_at(pages, 0), before) == 0;
-	for (size_t i = pages->at; i < pages->n; before = key_at(pages, i++)) {
+	pages->at = pages->page.n && before && strcmp(key_at(pages, 0), before) == 0;
+	for (size_t i = pages->at; i < pages->page.n; before = key_at(pages, i++)) {
 		const char *key = key_at(pages, i);
 		if (before && strcmp(key, before) == 0)
 			return fail_twice(pages, key, err);
@@ -175,39 +189,88 @@ static int check_keys(struct sql_pages *pages, struct weir_error *err)
 	return 0;
 }
 
+/* The key behind which the page to be read begins; NULL: at the first row. */
+static const char *last_key(const struct sql_pages *pages)
+{
+	if (pages->at < pages->page.n)
+		return key_at(pages, pages->page.n - 1);
+	return pages->position ? pages->last : NULL;
+}
+
 /* Once. */
 static void count_rows(struct sql_pages *pages)
 {
 	if (pages->counted)
 		return;
-	int64_t rows = pages->ops->count(pages->db, pages->position ? pages->last : NULL, &pages->exact);
+	int64_t rows = pages->ops->count(pages->db, last_key(pages), &pages->exact);
 	pages->total = rows < 0 ? rows : rows + (int64_t)pages->position;
 	pages->counted = true;
 }
 
-static int read_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
+/* The fiber.  What it reads from is the page that is being given, which stays until this has ended. */
+static int read_next(void *arg)
 {
-	/* The first page must hold one row beside the last one of the page before. */
-	size_t n = pages->ask + 1;
-	forget_page(pages);
+	struct sql_pages *pages = arg;
 	count_rows(pages);
-	int code = pages->ops->read(pages->db, pages->position ? pages->last : NULL, n, pages, err, deadline);
-	bool more = code == 1;
-	if (code >= 0)
-		code = check_keys(pages, err);
+	/* A page must hold one row beside the last one of the page before. */
+	pages->code = pages->ops->read(pages->db, last_key(pages), pages->ask + 1, &pages->next, &pages->err);
+	pages->next.is_last = pages->code == 0;
+	return 0;
+}
+
+static int start_reading(struct sql_pages *pages)
+{
+	static const struct weir_spawn_options opts = {.name = "pages"};
+	sql_page_clear(&pages->next);
+	pages->err = (struct weir_error){0};
+	int code = weir_group_new(NULL, &pages->reader);
+	if (code)
+		return code;
+	code = weir_group_spawn_with(pages->reader, &opts, read_next, pages, WEIR_FOREVER);
 	if (code) {
-		forget_page(pages);
+		weir_group_free(pages->reader);
+		pages->reader = NULL;
+	}
+	return code;
+}
+
+/* The page that was being read is the one that is given. */
+static int take_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
+{
+	int code = pages->reader ? 0 : start_reading(pages);
+	if (!code)
+		code = weir_group_wait(pages->reader, deadline);
+	if (code == WEIR_ETIMEDOUT || code == WEIR_EAGAIN || !pages->reader)
+		return weir_error_set(err, code, "%s", weir_strerror(code));
+	weir_group_free(pages->reader);
+	pages->reader = NULL;
+	if (!code && pages->code >= 0) {
+		struct sql_page given = pages->page;
+		pages->page = pages->next;
+		pages->next = given;
+		return check_keys(pages, err);
+	}
+	return weir_error_set(err, code ? code : pages->code, "%s", code ? weir_strerror(code) : pages->err.text);
+}
+
+static int next_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
+{
+	int code = take_page(pages, err, deadline);
+	if (code) {
+		sql_page_clear(&pages->page);
+		pages->at = 0;
 		return code;
 	}
-	pages->is_last = !more;
 	choose_size(pages);
+	if (!pages->page.is_last)
+		start_reading(pages); /* what fails here is tried again when the page is wanted */
 	return 0;
 }
 
 static int give(struct sql_pages *pages, struct item *item)
 {
-	const struct sql_row *row = &pages->rows[pages->at];
-	const char *text = pages->text.data + row->text, *why = row->why;
+	const struct sql_row *row = &pages->page.rows[pages->at];
+	const char *text = pages->page.text.data + row->text, *why = row->why;
 	size_t n = row->end - row->text;
 	bool is_long = !why && n > ITEM_BYTES_MAX;
 	if (value_copy(&item->source, text, is_long || why ? (n > 512 ? 512 : n) : n))
@@ -241,10 +304,10 @@ int sql_source_probe(struct source *source, struct buf *out, struct weir_error *
 int sql_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
 {
 	struct sql_pages *pages = (struct sql_pages *)source;
-	while (pages->at == pages->n) {
-		if (pages->is_last)
+	while (pages->at == pages->page.n) {
+		if (pages->page.is_last)
 			return SOURCE_END;
-		int code = read_page(pages, err, deadline);
+		int code = next_page(pages, err, deadline);
 		if (code)
 			return code;
 	}

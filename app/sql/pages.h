@@ -4,10 +4,12 @@
  *
  *     SELECT * FROM orders WHERE id >= (key of the last row) ORDER BY id LIMIT 1000
  *
- * Nothing is open between two pages, neither a cursor nor a transaction; so any number of rows takes the memory of one
- * page, and the database may be written to meanwhile.  The position is the key of the last row.  A page begins with
- * that row again, which is left out: so two rows with one key are found wherever the page ends, instead of one being
- * lost.
+ * Nothing is open between two pages, neither a cursor nor a transaction, and the database may be written to meanwhile.
+ * The position is the key of the last row.  A page begins with that row again, which is left out: so two rows with one
+ * key are found wherever the page ends, instead of one being lost.
+ *
+ * While the rows of a page are given, a fiber reads the next one, whole: the database and the engine work at the same
+ * time, and any number of rows takes the memory of two pages.
  *
  * The database stands behind a few operations.  A source begins with a struct sql_pages, and most calls of its port
  * (port/source.h) are those here.  All on one fiber of the loop.
@@ -18,6 +20,8 @@
 #include "data/buf.h"
 #include "port/key.h"
 #include "port/source.h"
+
+#include <weir/group.h>
 
 struct sql_source_config {
 	char *table, *query; /* one of them */
@@ -45,14 +49,14 @@ int sql_source_check(const struct sql_source_config *config, const char **ret_ke
 
 #define SQL_PAGE_BYTES ((size_t)2 << 20) /* of text: more makes the next page shorter */
 
-struct sql_pages;
+struct sql_page;
 
 struct sql_pages_ops {
-	/* Adds at most n rows with sql_pages_add(), in the order of the key, those from `from` on: a key as it was
+	/* Adds at most n rows with sql_page_add(), in the order of the key, those from `from` on: a key as it was
 	 * added, NULL: all.  0 when there are no more, 1 when there may be: n were added, or two at least of
-	 * SQL_PAGE_BYTES and more.  Negative: nothing is used of what was added.  May suspend. */
-	int (*read)(void *db, const char *from, size_t n, struct sql_pages *pages, struct weir_error *err,
-		    weir_nsec deadline);
+	 * SQL_PAGE_BYTES and more.  Negative: nothing is used of what was added.  May suspend, as long as it takes, on
+	 * a fiber of its own. */
+	int (*read)(void *db, const char *from, size_t n, struct sql_page *page, struct weir_error *err);
 
 	/* How many rows there are behind `behind`, if that is known within a second; *ret_exact, or an estimate; -1. */
 	int64_t (*count)(void *db, const char *behind, bool *ret_exact);
@@ -66,17 +70,27 @@ struct sql_row {
 	const char *why;       /* a literal: the row is no item, for that reason; NULL */
 };
 
+struct sql_page {
+	struct buf text; /* key and JSON of each row, each ended by a NUL */
+	struct sql_row *rows;
+	size_t n, room;
+	bool is_last;
+};
+
 struct sql_pages {
 	const struct sql_source_config *config; /* this and the next two: borrowed */
 	const struct sql_pages_ops *ops;
 	void *db;
 
-	struct buf text; /* of the page: key and JSON of each row, each ended by a NUL */
-	struct sql_row *rows;
-	size_t n, at, room;
+	struct sql_page page; /* its rows from `at` on are to be given */
+	size_t at;
+
+	struct weir_group *reader; /* the fiber that reads the next page; NULL: nobody does, or has */
+	struct sql_page next;      /* this and the next two: the fiber's until it has ended */
+	int code;                  /* of reading it */
+	struct weir_error err;
 
 	size_t ask;        /* rows of the next page: fewer where they are large */
-	bool is_last;      /* page */
 	uint64_t position; /* of the row that was given last, from 1; 0: there was none */
 	char last[160];    /* and its key */
 	bool counted, exact;
@@ -85,13 +99,18 @@ struct sql_pages {
 
 void sql_pages_init(struct sql_pages *pages, const struct sql_source_config *config, const struct sql_pages_ops *ops,
 		    void *db);
+
+/* Ends what is being read: before the database is closed.  May suspend, shielded. */
 void sql_pages_fini(struct sql_pages *pages);
 
 /* ---- for operations */
 
-/* Adds a row: its key as text that the database can read again, its JSON in pages->text from json_at on (which it then
- * ends); or why it is none, a literal.  key is not in pages->text.  WEIR_ENOMEM. */
-int sql_pages_add(struct sql_pages *pages, const char *key, size_t json_at, const char *why);
+/* Adds a row: its key as text that the database can read again, its JSON in page->text from json_at on (which it then
+ * ends); or why it is none, a literal.  key is not in page->text.  WEIR_ENOMEM. */
+int sql_page_add(struct sql_page *page, const char *key, size_t json_at, const char *why);
+
+/* Forgets its rows. */
+void sql_page_clear(struct sql_page *page);
 
 /* Appends SELECT what FROM … WHERE …, without an end; from: SQL for a key, or NULL. */
 void sql_pages_put(const struct sql_source_config *config, const char *what, const char *from, struct buf *sql);

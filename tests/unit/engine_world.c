@@ -155,8 +155,11 @@ static int fake_sink_write(struct sink *sink, struct sink_item *items, size_t n,
 			   weir_nsec deadline)
 {
 	(void)deadline;
+	world.writing += !sink->letters;
+	world.most_writing = world.writing > world.most_writing ? world.writing : world.most_writing;
 	if (world.write_time)
 		weir_sleep(world.write_time);
+	world.writing -= !sink->letters;
 	int code = world.write && !sink->letters ? world.write(items, n) : 0;
 	world.writes += !sink->letters;
 	if (code)
@@ -223,7 +226,13 @@ static const struct sink_ops sink_ops = {
 	.open = fake_sink_open, .start = fake_sink_start, .write = fake_sink_write, .close = fake_sink_close};
 const struct adapter fake_source = {.kind = ADAPTER_SOURCE, .name = "numbers", .source = &fake_source_ops};
 static const struct adapter fake_step = {.kind = ADAPTER_STEP, .name = "fake", .step = &step_ops};
+static const struct sink_ops overlapping_ops = {.open = fake_sink_open,
+						.start = fake_sink_start,
+						.write = fake_sink_write,
+						.overlaps = true,
+						.close = fake_sink_close};
 static const struct adapter fake_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &sink_ops};
+const struct adapter fake_overlapping_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &overlapping_ops};
 
 struct plan memory_plan_of(struct plan_adapter *step)
 {

@@ -29,7 +29,7 @@ struct world {
 	struct engine_flow *flow;                 /* where it stands at the end; NULL */
 	/* saw */
 	bool clean; /* that the sink's last open was told */
-	int steps_in_flight, most_in_flight, calls, writes, open_things;
+	int steps_in_flight, most_in_flight, calls, writes, writing, most_writing, open_things;
 	int seen[4096];    /* rows per item in the sink */
 	int letters[4096]; /* dead letters per item */
 	char last_letter[400];
@@ -45,6 +45,7 @@ struct source {
 };
 extern const struct source_ops fake_source_ops;
 extern const struct adapter fake_source;
+extern const struct adapter fake_overlapping_sink; /* for a plan that is to have it instead of the usual one */
 
 /* A plan of one step, 10 at once, with the broker in memory, or one like a server, by the seed; one with that in memory
  * alone; and one with a broker that remembers, in a folder of its own. */

@@ -219,6 +219,33 @@ FIBER_TEST(engine_ends_in_order_only_if_its_sinks_hold_what_was_acked)
 	ck_assert(world.clean);
 }
 
+static int busy_each_fifth(const struct sink_item *items, size_t n)
+{
+	(void)items;
+	(void)n;
+	return world.writes % 5 == 4 ? WEIR_EBUSY : 0;
+}
+
+FIBER_TEST(engine_writes_two_batches_at_a_time_to_a_sink_that_overlaps_unless_order_counts)
+{
+	struct plan_adapter step;
+	for (int i = 0; i < 3; i++) {
+		struct engine_stats stats;
+		struct plan plan = i < 2 ? plan_of(&step) : memory_plan_of(&step);
+		world = (struct world){
+			.items = 500, .step = pass, .write_time = 10 * WEIR_MSEC, .write = busy_each_fifth};
+		if (i > 0)
+			plan.sink.adapter = &fake_overlapping_sink;
+		if (i == 2)
+			plan.settings.order = ORDER_SOURCE;
+		ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+		ck_assert_int_eq(world.most_writing, i == 1 ? 2 : 1);
+		ck_assert_int_eq(stats.succeeded, 500);
+		for (int number = 1; number <= 500; number++)
+			ck_assert_int_eq(world.seen[number], 1);
+	}
+}
+
 FIBER_TEST(engine_refuses_files_with_78_and_disks_that_fail_with_74)
 {
 	static const struct {

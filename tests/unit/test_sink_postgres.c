@@ -541,6 +541,69 @@ LOOP_TEST(sink_postgres_loses_nothing_to_deadlocks)
 	ck_assert_str_eq(postgres_sql("SELECT count(*), sum(id + other) FROM t"), "200|39800\n");
 }
 
+/* ---- two batches at a time */
+
+static struct sink *shared_sink;
+
+static int write_beside(void *arg)
+{
+	return write_code(adapter, shared_sink, arg);
+}
+
+/* A second one, while a statement of the first is on its way, or has not yet begun. */
+static void write_two(struct batch *first, struct batch *second)
+{
+	const struct postgres_sink *sink = (const struct postgres_sink *)shared_sink;
+	struct weir_group *group;
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_group_spawn(group, write_beside, first, WEIR_FOREVER), 0);
+	while (!sink->plain && weir_group_alive(group))
+		weir_sleep(WEIR_USEC);
+	ck_assert_int_eq(weir_group_spawn(group, write_beside, second, WEIR_FOREVER), 0);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	weir_group_free(group);
+}
+
+LOOP_TEST(sink_postgres_writes_a_batch_again_that_was_ahead_of_one_in_trouble)
+{
+	struct batch first = {0}, second = {0};
+	postgres_sql("CREATE TABLE t (id int PRIMARY KEY, name text, CHECK (name <> 'bad'))");
+	shared_sink = open_pg("id", NULL);
+	for (int i = 0; i < 20; i++) {
+		add(&first, "{\"id\":1,\"name\":\"first\"}", NULL);
+		add(&first, test_format("{\"id\":2,\"name\":\"%s\"}", i % 2 ? "bad" : "good"), NULL);
+		add(&second, test_format("{\"id\":1,\"name\":\"second %d\"}", i), NULL);
+		add(&second, test_format("{\"id\":3,\"name\":\"%s\"}", i % 3 ? "bad" : "good"), NULL);
+		const struct sink_item *one = first.items + 1, *other = second.items + 1;
+		write_two(&first, &second);
+		ck_assert_int_eq(one->verdict, i % 2 ? WEIR_EDATA : 0);
+		ck_assert_int_eq(other->verdict, i % 3 ? WEIR_EDATA : 0);
+		ck_assert_str_eq(postgres_sql("SELECT name FROM t WHERE id = 1"), test_format("second %d\n", i));
+		drop(&first);
+		drop(&second);
+	}
+	close_sink(adapter, shared_sink);
+}
+
+LOOP_TEST(sink_postgres_adds_the_columns_of_two_batches)
+{
+	struct batch first = {0}, second = {0};
+	run_env = (struct sink_env){.run = RUN};
+	shared_sink = open_pg(NULL, NULL);
+	for (int i = 0; i < 12; i++) {
+		add(&first, test_format("{\"id\":%d,\"a%d\":1}", i, i), NULL);
+		add(&second, test_format("{\"id\":%d,\"b%d\":1}", i, i), NULL);
+		((struct item *)(uintptr_t)first.items[0].item)->id = (uint64_t)i;
+		((struct item *)(uintptr_t)second.items[0].item)->id = (uint64_t)i + 100;
+		write_two(&first, &second);
+		ck_assert_str_eq(postgres_sql("SELECT count(*), count(a%d), count(b%d) FROM t", i, i),
+				 test_format("%d|1|1\n", 2 * i + 2));
+		drop(&first);
+		drop(&second);
+	}
+	close_sink(adapter, shared_sink);
+}
+
 /* ---- servers that go away */
 
 LOOP_TEST(sink_postgres_writes_again_what_a_killed_server_has_not_confirmed)

@@ -254,18 +254,20 @@ LOOP_TEST(rows_need_a_key_that_is_one)
 	ck_assert_ptr_nonnull(strstr(read_all(rows_config("t", NULL, "id", NULL, 3)), "too long for a position"));
 }
 
-/* Too late for the check at the start: here they come while it reads. */
+/* Too late for the check at the start: here they come while it reads, behind the page that is read ahead.  Nobody sees
+ * them in a page that was read before. */
 LOOP_TEST(rows_with_one_key_are_found_wherever_a_page_ends)
 {
-	for (int64_t page = 1; page < 5; page++) {
+	static const int64_t pages[] = {1, 2, 3, 8};
+	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+		int64_t page = pages[i];
 		query("drop table if exists t; create table t (id integer, n); insert into t values (1, 1), (2, 2), "
-		      "(3, 3), "
-		      "(4, 4), (5, 5)");
+		      "(3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9)");
 		struct source *source = open_rows(rows_config("t", NULL, "id", NULL, page));
 		ck_assert_ptr_nonnull(strstr(read_some(source, 1), "1 {\"id\":1"));
-		query("insert into t select 4, n from t");
+		query("insert into t select 8, n from t");
 		ck_assert_ptr_nonnull(strstr(read_some(source, 99),
-					     page < 4 ? "the key id is not unique: 4 occurs twice" : "\"id\":5"));
+					     page < 8 ? "the key id is not unique: 8 occurs twice" : "\"id\":9"));
 		close_rows(source);
 	}
 }

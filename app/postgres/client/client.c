@@ -199,6 +199,11 @@ int pg_connect(struct pg *pg, struct pg_error *err, weir_nsec deadline)
 	return code;
 }
 
+bool pg_is_connected(const struct pg *pg)
+{
+	return pg->ready;
+}
+
 const char *pg_place(const struct pg *pg)
 {
 	return pg->place;

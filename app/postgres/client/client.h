@@ -67,6 +67,9 @@ void pg_close(struct pg *pg);
  * first waits a while, which grows from 50 ms to 2 s.  The codes of enum pg_fault, WEIR_ECANCELED, WEIR_ETIMEDOUT. */
 int pg_connect(struct pg *pg, struct pg_error *err, weir_nsec deadline);
 
+/* Whether there is a connection, so that pg_send() does not suspend. */
+bool pg_is_connected(const struct pg *pg);
+
 /* Leaves the connection at once, what is on its way gets PG_AWAY: the server rolls back an open transaction. */
 void pg_disconnect(struct pg *pg);
 

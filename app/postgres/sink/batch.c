@@ -8,6 +8,10 @@
  * in which the batch is halved, by savepoints, until each bad row is alone: its item is refused, all others are written
  *     the table is to be made or grows  a transaction, too, with the rows that need it
  *
+ * While a batch waits for its answer, the next one is sent ahead, so that the server goes on with it at once.  The
+ * answer counts if the batch before was written by its one statement; else both are written again in their order: by
+ * key or ledger that does no harm.  Nothing is sent ahead into a transaction.
+ *
  * Of two halves of what has failed, the second need not be tried as a whole when the first went well: so one bad row of
  * n costs 2 * log2(n) statements at most, and n bad rows 2 * n.
  */
@@ -29,7 +33,9 @@ struct postgres_batch {
 	struct sink_item *items;
 	size_t *good; /* places of items that may be written, in order; of those `n` from `first` on at a time */
 	size_t first, n;
-	size_t rows; /* written */
+	size_t rows;          /* written */
+	struct pg_call ahead; /* its statement was sent before its turn; */
+	uint64_t troubles;    /* the sink's, then */
 	struct pg_error why;
 	weir_nsec deadline;
 };
@@ -101,7 +107,7 @@ static void put_rows(const struct postgres_batch *batch, size_t first, size_t n)
 
 /* ---- the statement */
 
-static int send_rows(const struct postgres_sink *sink, struct pg_value values[3])
+static int make_values(const struct postgres_sink *sink, struct pg_value values[3])
 {
 	const struct buf *parameters = sink->writer.parameters;
 	values[0] = (struct pg_value){parameters[0].data, parameters[0].len, true};
@@ -125,15 +131,24 @@ static void refuse_missing(struct postgres_batch *batch, size_t first, const str
 	}
 }
 
+static int send_batch(struct postgres_batch *batch, size_t first, size_t n, struct pg_call *ret_call)
+{
+	struct postgres_sink *sink = batch->sink;
+	struct pg_value values[3];
+	put_rows(batch, first, n);
+	int code = make_values(sink, values);
+	return code ? code : pg_send(sink->pg, &sink->writer.statement, values, ret_call, &batch->why, batch->deadline);
+}
+
 static int write_rows(struct postgres_batch *batch, size_t first, size_t n)
 {
 	struct postgres_sink *sink = batch->sink;
 	struct pg_result *result = NULL;
-	struct pg_value values[3];
-	put_rows(batch, first, n);
-	int code = send_rows(sink, values);
+	struct pg_call call = batch->ahead;
+	batch->ahead = (struct pg_call){0};
+	int code = call.request ? 0 : send_batch(batch, first, n, &call);
 	if (!code)
-		code = pg_run(sink->pg, &sink->writer.statement, values, &result, &batch->why, batch->deadline);
+		code = pg_receive(sink->pg, &call, &result, &batch->why, batch->deadline);
 	if (!code && sink->config->rows.update)
 		refuse_missing(batch, first, result);
 	if (!code)
@@ -256,16 +271,24 @@ static int write_in_transaction(struct postgres_batch *batch, bool bad, struct w
 
 /* ---- batches */
 
+static bool grows(const struct postgres_sink *sink)
+{
+	return sink->table.pending || sink->table.stale || !has_columns(&sink->table);
+}
+
 static int write_once(struct postgres_batch *batch, struct weir_error *err)
 {
-	struct sql_table *table = &batch->sink->table;
-	bool grows = table->pending || table->stale || !has_columns(table);
-	int code = grows ? write_in_transaction(batch, false, err) : write_rows(batch, batch->first, batch->n);
-	if (!grows && code && blames_rows(&batch->why)) {
+	struct postgres_sink *sink = batch->sink;
+	bool plain = !grows(sink);
+	sink->plain = plain;
+	int code = plain ? write_rows(batch, batch->first, batch->n) : write_in_transaction(batch, false, err);
+	sink->plain = false;
+	sink->troubles += code || !plain;
+	if (plain && code && blames_rows(&batch->why)) {
 		batch->rows = 0;
 		code = write_in_transaction(batch, true, err);
 	}
-	sql_table_end(table, !code, code ? 0 : batch->rows);
+	sql_table_end(&sink->table, !code, code ? 0 : batch->rows);
 	return code;
 }
 
@@ -329,28 +352,76 @@ static size_t fit_statement(const struct postgres_batch *batch, size_t most)
 	return n;
 }
 
+/* Of items that may be written, all that there are. */
+static int check_items(struct postgres_batch *batch, size_t n, size_t *ret_good)
+{
+	int code = 0;
+	*ret_good = 0;
+	for (size_t i = 0; i < n && !code; i++) {
+		code = check_item(batch->sink, &batch->items[i]);
+		if (!batch->items[i].verdict)
+			batch->good[(*ret_good)++] = i;
+	}
+	return code;
+}
+
+/* Without suspending, so in the order of turns.  What cannot be sent is written in its turn. */
+static void send_ahead(struct postgres_batch *batch, size_t good)
+{
+	struct postgres_sink *sink = batch->sink;
+	bool fits = good && fit_statement(batch, good) == good;
+	if (!fits || grows(sink) || !pg_is_connected(sink->pg))
+		return;
+	batch->troubles = sink->troubles;
+	if (send_batch(batch, 0, good, &batch->ahead))
+		batch->ahead = (struct pg_call){0};
+}
+
+static void forget_ahead(struct postgres_batch *batch)
+{
+	if (batch->ahead.request)
+		pg_receive(batch->sink->pg, &batch->ahead, NULL, &batch->why, WEIR_TRY);
+}
+
+static int write_in_turn(struct postgres_batch *batch, size_t good, struct weir_error *err)
+{
+	struct postgres_sink *sink = batch->sink;
+	int code = 0;
+	if (batch->troubles != sink->troubles || grows(sink))
+		forget_ahead(batch);
+	for (; batch->first < good && !code; batch->first += batch->n) {
+		batch->n = fit_statement(batch, good - batch->first);
+		code = write_again(batch, err);
+	}
+	if (!code && postgres_sink_has_ledger(sink))
+		postgres_ledger_tend(sink, batch->deadline);
+	return code;
+}
+
+/* Items are looked at ahead of their turn, too, but never while a transaction changes the table that they are looked at
+ * for. */
 int postgres_batch_write(struct postgres_sink *sink, struct sink_item *items, size_t n, struct weir_error *err,
 			 weir_nsec deadline)
 {
 	struct postgres_batch batch = {
 		.sink = sink, .items = items, .deadline = deadline, .good = calloc(n + 1, sizeof(size_t))};
 	struct weir_error why = {0};
+	bool early = sink->plain;
 	size_t good = 0;
-	int code = 0;
 	if (!batch.good)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	for (size_t i = 0; i < n && !code; i++) {
-		code = check_item(sink, &items[i]);
-		if (!items[i].verdict)
-			batch.good[good++] = i;
+	int code = early ? check_items(&batch, n, &good) : 0;
+	if (early && !code)
+		send_ahead(&batch, good);
+	if (!code)
+		code = weir_sem_acquire(sink->turn, 1, deadline);
+	if (!code) {
+		code = early ? 0 : check_items(&batch, n, &good);
+		code = code ? code : write_in_turn(&batch, good, &why);
+		weir_sem_release(sink->turn, 1);
 	}
-	for (; batch.first < good && !code; batch.first += batch.n) {
-		batch.n = fit_statement(&batch, good - batch.first);
-		code = write_again(&batch, &why);
-	}
+	forget_ahead(&batch);
 	free(batch.good);
-	if (!code && postgres_sink_has_ledger(sink))
-		postgres_ledger_tend(sink, deadline);
 	return code ? weir_error_set(err, code, "%s", why.code ? why.text : weir_strerror(code)) : 0;
 }
 
@@ -377,7 +448,7 @@ int postgres_batch_rehearse(struct postgres_sink *sink, struct weir_error *err)
 	struct pg_error why = {0};
 	struct pg_value values[3];
 	put_rows(&batch, 0, 0);
-	int code = send_rows(sink, values);
+	int code = make_values(sink, values);
 	if (!code)
 		code = postgres_batch_ask(sink, &sink->writer.statement, values, false, NULL, &why);
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;

@@ -56,7 +56,10 @@ struct postgres_sink {
 	int64_t was; /* that it had in an earlier process; 0: not known */
 	struct postgres_writer writer;
 	struct postgres_ledger ledger;
-	char run[33]; /* 32 hexadecimal digits: of the run, or of this process if it cannot be resumed */
+	struct weir_sem *turn; /* one permit: of the batch that is written; another may be sent ahead (batch.c) */
+	bool plain;            /* that batch is one statement, which is on its way */
+	uint64_t troubles;     /* batches that were not written by one statement at the first attempt */
+	char run[33];          /* 32 hexadecimal digits: of the run, or of this process if it cannot be resumed */
 	bool resumable;
 	bool replaces; /* rows that are there, when it starts */
 	uint64_t random;

@@ -2,8 +2,9 @@
 /*
  * `postgres: { url: "${env:DATABASE_URL}", table: orders, key: id }`: outputs as rows, typed by the server.
  *
- * One connection; a batch is a statement (batch.c).  What is wrong with the table is found before the first item is
- * read: the statement that will write is run without a row, in a transaction that is rolled back.
+ * One connection; a batch is a statement (batch.c), and two may be on their way.  What is wrong with the table is found
+ * before the first item is read: the statement that will write is run without a row, in a transaction that is rolled
+ * back.
  */
 #include "postgres/sink/internal.h"
 
@@ -206,6 +207,7 @@ static int close_postgres(struct sink *handle, struct weir_error *err)
 	struct postgres_sink *sink = (struct postgres_sink *)handle;
 	(void)err;
 	pg_close(sink->pg);
+	weir_sem_free(sink->turn);
 	sql_table_fini(&sink->table);
 	postgres_ledger_close(sink);
 	buf_fini(&sink->writer.sql);
@@ -224,6 +226,8 @@ static int open_postgres(const void *any, const struct sink_env *env, struct sin
 	if (!sink)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	int code = init_sink(sink, config, env);
+	if (!code)
+		code = weir_sem_new(1, &sink->turn);
 	code = code ? weir_error_set(err, code, "%s", weir_strerror(code)) : pg_open(&opts, &sink->pg, err);
 	if (!code)
 		code = open_all(sink, env, err);
@@ -339,6 +343,7 @@ static const struct sink_ops ops = {
 	.probe = probe_postgres,
 	.start = start_postgres,
 	.write = write_postgres,
+	.overlaps = true,
 	.close = close_postgres,
 	.exactness = exactness,
 	.position = write_position,

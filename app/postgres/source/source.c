@@ -221,17 +221,17 @@ static int prepare(struct postgres_source *source, struct weir_error *err)
 
 /* ---- pages */
 
-static int add_rows(struct sql_pages *pages, const struct pg_result *result)
+static int add_rows(struct sql_page *page, const struct pg_result *result)
 {
 	int code = 0;
 	for (int i = 0; i < pg_rows(result) && !code; i++) {
 		const char *key = pg_text(result, i, 0), *text = pg_text(result, i, 1);
-		size_t begin = pages->text.len, n = pg_length(result, i, 1);
+		size_t begin = page->text.len, n = pg_length(result, i, 1);
 		if (!key)
 			continue; /* a null behind all others: nothing was known of it at the start */
-		buf_add(&pages->text, text, n);
-		code = sql_pages_add(pages, key, begin,
-				     json_utf8_valid(text, n) ? NULL : "a column holds text that is not valid UTF-8");
+		buf_add(&page->text, text, n);
+		code = sql_page_add(page, key, begin,
+				    json_utf8_valid(text, n) ? NULL : "a column holds text that is not valid UTF-8");
 	}
 	return code;
 }
@@ -255,17 +255,14 @@ static int read_page(struct postgres_source *source, const char *from, size_t n,
 	return code ? fail(source, &why, code, err) : 0;
 }
 
-/* The deadline does not count: an answer that comes too late would be asked for again, and come too late again. */
-static int read_rows(void *db, const char *from, size_t n, struct sql_pages *pages, struct weir_error *err,
-		     weir_nsec deadline)
+static int read_rows(void *db, const char *from, size_t n, struct sql_page *page, struct weir_error *err)
 {
 	struct pg_result *result = NULL;
-	(void)deadline;
 	int code = read_page(db, from, n, &result, err);
 	if (code)
 		return code;
 	bool is_full = (size_t)pg_rows(result) == n;
-	code = add_rows(pages, result);
+	code = add_rows(page, result);
 	pg_free(result);
 	return code ? weir_error_set(err, code, "out of memory") : is_full;
 }
@@ -332,8 +329,8 @@ static const struct sql_pages_ops page_ops = {.read = read_rows, .count = count_
 static void close_postgres(struct source *handle)
 {
 	struct postgres_source *source = (struct postgres_source *)handle;
-	pg_close(source->pg);
 	sql_pages_fini(&source->pages);
+	pg_close(source->pg);
 	buf_fini(&source->first_sql);
 	buf_fini(&source->next_sql);
 	free(source);

@@ -50,7 +50,7 @@ struct source_job {
 	int (*work)(struct source_job *job);
 	const char *from;
 	size_t n;
-	struct sql_pages *pages;
+	struct sql_page *page;
 	struct weir_error *err;
 	int64_t count;
 	int result;
@@ -247,7 +247,7 @@ static int read_key(const struct sqlite_source *source, sqlite3_stmt *row, struc
 
 static int add_row(struct source_job *job, sqlite3_stmt *row, struct buf *key)
 {
-	struct buf *text = &job->pages->text;
+	struct buf *text = &job->page->text;
 	size_t begin = text->len;
 	const char *why = NULL;
 	int code = read_key(job->source, row, key, job->err);
@@ -259,7 +259,7 @@ static int add_row(struct source_job *job, sqlite3_stmt *row, struct buf *key)
 		why = why ? why : wrong;
 	}
 	json_close(text, '}');
-	code = sql_pages_add(job->pages, key->data, begin, why);
+	code = sql_page_add(job->page, key->data, begin, why);
 	return code ? weir_error_set(job->err, code, "out of memory") : 0;
 }
 
@@ -285,7 +285,7 @@ static int read_on_thread(struct source_job *job)
 	while (!rc && !code && !is_full && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
 		rc = 0;
 		code = add_row(job, rows, &key);
-		is_full = job->pages->n == job->n || (job->pages->n > 1 && job->pages->text.len > SQL_PAGE_BYTES);
+		is_full = job->page->n == job->n || (job->page->n > 1 && job->page->text.len > SQL_PAGE_BYTES);
 	}
 	if (rc && rc != SQLITE_DONE)
 		code = refuse(source, job->err, rc);
@@ -331,20 +331,15 @@ static int call_thread(struct source_job *job, int (*work)(struct source_job *jo
 }
 
 /* A database that others have locked is waited for. */
-static int read_rows(void *db, const char *from, size_t n, struct sql_pages *pages, struct weir_error *err,
-		     weir_nsec deadline)
+static int read_rows(void *db, const char *from, size_t n, struct sql_page *page, struct weir_error *err)
 {
-	struct source_job job = {.source = db, .from = from, .n = n, .pages = pages, .err = err};
+	struct source_job job = {.source = db, .from = from, .n = n, .page = page, .err = err};
 	int code;
-	while ((code = call_thread(&job, read_on_thread, deadline)) == WEIR_EBUSY) {
-		pages->n = 0;
-		buf_clear(&pages->text);
-		weir_nsec later = weir_now() + LOCK_PAUSE;
-		bool ends = deadline >= 0 && deadline <= later;
-		code = weir_sleep_until(ends ? deadline : later);
-		if (code || ends)
-			return weir_error_set(err, code ? code : WEIR_ETIMEDOUT, "%s is locked",
-					      ((struct sqlite_source *)db)->config->path);
+	while ((code = call_thread(&job, read_on_thread, WEIR_FOREVER)) == WEIR_EBUSY) {
+		sql_page_clear(page);
+		code = weir_sleep(LOCK_PAUSE);
+		if (code)
+			return weir_error_set(err, code, "%s is locked", ((struct sqlite_source *)db)->config->path);
 	}
 	return code;
 }
@@ -368,13 +363,13 @@ static void close_sqlite(struct source *handle)
 {
 	struct sqlite_source *source = (struct sqlite_source *)handle;
 	struct source_job job = {.source = source};
+	sql_pages_fini(&source->pages);
 	if (source->pool) {
 		weir_shield_enter();
 		call_thread(&job, close_on_thread, WEIR_FOREVER);
 		weir_shield_leave();
 	}
 	weir_pool_free(source->pool);
-	sql_pages_fini(&source->pages);
 	free(source);
 }
 

@@ -24,8 +24,8 @@ done
 run
 expect_code 0
 expect_summary ".read == $N and .succeeded == $N"
-redis XRANGE out - + | paste - - - - - | sort -k 3,3n -k 5,5n >out
-expect_lines $((2 * N)) out
-[ "$(cut -f 3,5 out | sort -u | wc -l)" = $((2 * N)) ] || fail "entries of out are doubled"
+redis XRANGE out - + | paste - - - - - | sort -k 3,3n -k 5,5n >entries
+expect_lines $((2 * N)) entries
+[ "$(cut -f 3,5 entries | sort -u | wc -l)" = $((2 * N)) ] || fail "entries of out are doubled"
 expect test "$(redis XPENDING in g | head -n 1)" = 0
 expect test "$(redis XINFO CONSUMERS in g | wc -c)" -le 1 # none is left behind

@@ -171,28 +171,28 @@ static int open_stream(const void *config, const struct sink_env *env, struct si
 /* ---- writing */
 
 /* What add.lua is called with. */
-struct call {
+struct addition {
 	struct redis_command keys, arguments;
 	size_t items;
 };
 
-static void begin_call(const struct redis_sink *sink, struct call *call)
+static void begin_addition(const struct redis_sink *sink, struct addition *batch)
 {
 	const struct redis_sink_config *config = sink->config;
-	call->items = 0;
-	redis_command_clear(&call->keys);
-	redis_add_text(&call->keys, config->stream);
-	redis_add_text(&call->keys, sink->ledger);
-	redis_command_clear(&call->arguments);
-	redis_add_number(&call->arguments, config->ledger_keep / WEIR_SEC);
-	redis_add_text(&call->arguments, !config->max_len ? "" : config->trim == TRIM_EXACT ? "=" : "~");
-	redis_add_number(&call->arguments, config->max_len);
+	batch->items = 0;
+	redis_command_clear(&batch->keys);
+	redis_add_text(&batch->keys, config->stream);
+	redis_add_text(&batch->keys, sink->ledger);
+	redis_command_clear(&batch->arguments);
+	redis_add_number(&batch->arguments, config->ledger_keep / WEIR_SEC);
+	redis_add_text(&batch->arguments, !config->max_len ? "" : config->trim == TRIM_EXACT ? "=" : "~");
+	redis_add_number(&batch->arguments, config->max_len);
 }
 
-static void fini_call(struct call *call)
+static void fini_addition(struct addition *batch)
 {
-	redis_command_fini(&call->keys);
-	redis_command_fini(&call->arguments);
+	redis_command_fini(&batch->keys);
+	redis_command_fini(&batch->arguments);
 }
 
 static void append(struct redis_command *to, const struct redis_command *more)
@@ -201,31 +201,32 @@ static void append(struct redis_command *to, const struct redis_command *more)
 	to->n += more->n;
 }
 
-static int send_call(const struct redis_sink *sink, struct call *call, struct weir_error *err, weir_nsec deadline)
+static int send_addition(const struct redis_sink *sink, struct addition *batch, struct weir_error *err,
+			 weir_nsec deadline)
 {
 	struct redis_command all = {0};
 	struct weir_error says = {0};
 	redisReply *reply;
-	redis_add_number(&all, (int64_t)call->keys.n);
-	append(&all, &call->keys);
-	append(&all, &call->arguments);
+	redis_add_number(&all, (int64_t)batch->keys.n);
+	append(&all, &batch->keys);
+	append(&all, &batch->arguments);
 	int code = redis_eval(sink->redis, &sink->add, &all, &reply, &says, deadline);
 	redis_command_fini(&all);
 	if (code)
 		return explain(sink, code, says.code ? says.text : weir_strerror(code), err);
 	freeReplyObject(reply);
-	begin_call(sink, call);
+	begin_addition(sink, batch);
 	return 0;
 }
 
 /* The part of the ledger that has its bit, and the bit. */
-static int add_bit(const struct redis_sink *sink, uint64_t item, struct call *call)
+static int add_bit(const struct redis_sink *sink, uint64_t item, struct addition *batch)
 {
 	struct buf key = {0};
 	buf_addf(&key, "%s:%" PRIu64, sink->ledger, item / PART_ITEMS);
 	if (!key.failed)
-		redis_add(&call->keys, key.data, key.len);
-	redis_add_number(&call->arguments, (int64_t)(item % PART_ITEMS));
+		redis_add(&batch->keys, key.data, key.len);
+	redis_add_number(&batch->arguments, (int64_t)(item % PART_ITEMS));
 	int code = key.failed ? WEIR_ENOMEM : 0;
 	buf_fini(&key);
 	return code;
@@ -248,16 +249,16 @@ static int put_entries(const struct redis_sink *sink, const struct value_list *o
 	return code;
 }
 
-static int add_item(const struct redis_sink *sink, struct sink_item *item, struct call *call)
+static int add_item(const struct redis_sink *sink, struct sink_item *item, struct addition *batch)
 {
 	struct redis_command entries = {0};
 	int code = item->verdict = put_entries(sink, &item->item->outputs, &entries, item->why);
-	if (!code && !(code = add_bit(sink, item->item->id, call))) {
-		redis_add_number(&call->arguments, (int64_t)item->item->outputs.n);
-		append(&call->arguments, &entries);
-		call->items++;
+	if (!code && !(code = add_bit(sink, item->item->id, batch))) {
+		redis_add_number(&batch->arguments, (int64_t)item->item->outputs.n);
+		append(&batch->arguments, &entries);
+		batch->items++;
 	}
-	bool failed = entries.words.failed || call->arguments.words.failed || call->keys.words.failed;
+	bool failed = entries.words.failed || batch->arguments.words.failed || batch->keys.words.failed;
 	redis_command_fini(&entries);
 	return failed ? WEIR_ENOMEM : code == WEIR_EDATA ? 0 : code;
 }
@@ -266,18 +267,18 @@ static int write_stream(struct sink *handle, struct sink_item *items, size_t n, 
 			weir_nsec deadline)
 {
 	struct redis_sink *sink = (struct redis_sink *)handle;
-	struct call call = {0};
+	struct addition batch = {0};
 	int code = 0;
-	begin_call(sink, &call);
+	begin_addition(sink, &batch);
 	for (size_t i = 0; i < n && !code; i++) {
-		code = add_item(sink, &items[i], &call);
-		bool is_full = call.items == CALL_ITEMS || call.arguments.words.len >= CALL_BYTES;
+		code = add_item(sink, &items[i], &batch);
+		bool is_full = batch.items == CALL_ITEMS || batch.arguments.words.len >= CALL_BYTES;
 		if (code)
 			weir_error_set(err, code, "%s", weir_strerror(code));
-		else if (call.items && (is_full || i + 1 == n))
-			code = send_call(sink, &call, err, deadline);
+		else if (batch.items && (is_full || i + 1 == n))
+			code = send_addition(sink, &batch, err, deadline);
 	}
-	fini_call(&call);
+	fini_addition(&batch);
 	return code;
 }
 
@@ -285,10 +286,10 @@ static int write_stream(struct sink *handle, struct sink_item *items, size_t n, 
 static int start_stream(struct sink *handle, struct weir_error *err)
 {
 	const struct redis_sink *sink = (const struct redis_sink *)handle;
-	struct call call = {0};
-	begin_call(sink, &call);
-	int code = send_call(sink, &call, err, WEIR_FOREVER);
-	fini_call(&call);
+	struct addition batch = {0};
+	begin_addition(sink, &batch);
+	int code = send_addition(sink, &batch, err, WEIR_FOREVER);
+	fini_addition(&batch);
 	return code;
 }
 

@@ -5,7 +5,6 @@
 #include "redis/source/entry.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,15 +27,13 @@ bool redis_id_at_most(const char *a, const char *b)
 /* ---- commands */
 
 /* Appends texts, up to a NULL. */
-static void say(struct redis_command *command, ...)
+static void add_all(struct redis_command *command, const char *const *texts)
 {
-	va_list texts;
-	const char *text;
-	va_start(texts, command);
-	while ((text = va_arg(texts, const char *)))
-		redis_add_text(command, text);
-	va_end(texts);
+	for (; *texts; texts++)
+		redis_add_text(command, *texts);
 }
+
+#define SAY(command, ...) add_all(command, (const char *const[]){__VA_ARGS__, NULL})
 
 static bool begins(const char *text, const char *with)
 {
@@ -117,7 +114,7 @@ static int look_at_groups(struct redis_group *group, struct weir_error *err)
 {
 	struct redis_command command = {0};
 	redisReply *reply;
-	say(&command, "XINFO", "GROUPS", group->config->stream, NULL);
+	SAY(&command, "XINFO", "GROUPS", group->config->stream);
 	int code = ask(group, NULL, &command, &reply, err);
 	if (code)
 		return code;
@@ -136,7 +133,7 @@ int redis_group_look(struct redis_group *group, struct weir_error *err)
 	redisReply *reply;
 	group->exists = false;
 	group->unsettled = -1;
-	say(&command, "EXISTS", group->config->stream, NULL);
+	SAY(&command, "EXISTS", group->config->stream);
 	int code = ask(group, NULL, &command, &reply, err);
 	if (code)
 		return code;
@@ -150,7 +147,7 @@ int redis_group_make(struct redis_group *group, const char *behind, struct weir_
 	struct redis_command command = {0};
 	redisReply *reply;
 	struct weir_error says = {0};
-	say(&command, "XGROUP", "CREATE", group->config->stream, group->config->name, behind, "MKSTREAM", NULL);
+	SAY(&command, "XGROUP", "CREATE", group->config->stream, group->config->name, behind, "MKSTREAM");
 	int code = redis_call(group->redis, &command, &reply, &says, WEIR_FOREVER);
 	redis_command_fini(&command);
 	if (!code)
@@ -259,11 +256,11 @@ static int read_page(struct redis_group *group, const char *how, const char *fir
 	if (!group->ask)
 		group->ask = FIRST_ASK < (size_t)group->config->batch ? FIRST_ASK : (size_t)group->config->batch;
 	redis_group_drop(group);
-	say(&command, "1", group->config->stream, group->config->name, group->consumer, NULL);
+	SAY(&command, "1", group->config->stream, group->config->name, group->consumer);
 	redis_add_number(&command, (int64_t)group->ask);
 	redis_add_number(&command, REDIS_ENTRY_BYTES_MAX);
 	redis_add_number(&command, PAGE_BYTES);
-	say(&command, how, first, second, NULL);
+	SAY(&command, how, first, second);
 	int code = ask(group, redis_lua_page, &command, &reply, err);
 	return code ? code : take_page(group, reply, err);
 }
@@ -300,8 +297,8 @@ int redis_group_wait(struct redis_group *group, weir_nsec time, struct weir_erro
 	char wait[24];
 	snprintf(wait, sizeof wait, "%" PRId64, (int64_t)(time / WEIR_MSEC) + 1);
 	redis_group_drop(group);
-	say(&command, "XREADGROUP", "GROUP", group->config->name, group->consumer, "COUNT", "1", "BLOCK", wait,
-	    "STREAMS", group->config->stream, ">", NULL);
+	SAY(&command, "XREADGROUP", "GROUP", group->config->name, group->consumer, "COUNT", "1", "BLOCK", wait,
+	    "STREAMS", group->config->stream, ">");
 	int code = ask(group, NULL, &command, &reply, err);
 	if (code)
 		return code;
@@ -320,7 +317,7 @@ int redis_group_acknowledge(struct redis_group *group, size_t first, size_t n, s
 	struct redis_command command = {0};
 	redisReply *reply;
 	size_t left = 0;
-	say(&command, "XACK", group->config->stream, group->config->name, NULL);
+	SAY(&command, "XACK", group->config->stream, group->config->name);
 	for (size_t i = first; i < first + n; i++)
 		if (!group->entries[i].lost) {
 			redis_add_text(&command, group->entries[i].id);
@@ -358,8 +355,8 @@ int redis_group_keep(struct redis_group *group, size_t first, struct weir_error 
 		first++;
 	if (first >= group->n)
 		return 0;
-	say(&command, "1", group->config->stream, group->config->name, group->consumer, group->entries[first].id,
-	    group->entries[group->n - 1].id, NULL);
+	SAY(&command, "1", group->config->stream, group->config->name, group->consumer, group->entries[first].id,
+	    group->entries[group->n - 1].id);
 	redis_add_number(&command, (int64_t)(group->n - first));
 	int code = ask(group, redis_lua_keep, &command, &reply, err);
 	if (code)
@@ -376,7 +373,7 @@ int redis_group_pending(struct redis_group *group, int64_t *ret_n, struct weir_e
 {
 	struct redis_command command = {0};
 	redisReply *reply;
-	say(&command, "XPENDING", group->config->stream, group->config->name, NULL);
+	SAY(&command, "XPENDING", group->config->stream, group->config->name);
 	int code = ask(group, NULL, &command, &reply, err);
 	if (code)
 		return code;
@@ -390,7 +387,7 @@ void redis_group_leave(struct redis_group *group)
 {
 	struct redis_command command = {0};
 	redisReply *reply;
-	say(&command, "1", group->config->stream, group->config->name, group->consumer, NULL);
+	SAY(&command, "1", group->config->stream, group->config->name, group->consumer);
 	if (!ask(group, redis_lua_leave, &command, &reply, NULL))
 		freeReplyObject(reply);
 }

@@ -11,6 +11,7 @@ const struct adapter *const adapter_registry[] = {
 	&source_range_adapter,
 	&source_sqlite_adapter,
 	&source_postgres_adapter,
+	&source_redis_stream_adapter,
 	&source_stdin_adapter,
 	/* brokers */
 	&broker_sqlite_adapter,
@@ -21,6 +22,7 @@ const struct adapter *const adapter_registry[] = {
 	/* sinks */
 	&sink_sqlite_adapter,
 	&sink_postgres_adapter,
+	&sink_redis_stream_adapter,
 	&sink_jsonl_adapter,
 	&sink_csv_adapter,
 	&sink_stdout_adapter,

@@ -66,6 +66,12 @@ int engine_open_source(struct engine *engine, const struct broker_past *past, st
 				  err);
 }
 
+int engine_accept(struct engine *engine, struct weir_error *err)
+{
+	const struct source_ops *ops = engine->input.ops;
+	return engine->input.source && ops->accept ? ops->accept(engine->input.source, err, WEIR_FOREVER) : 0;
+}
+
 /* Another process has put items meanwhile, or the broker has lost what it had: reads on from where that stands. */
 static int follow(struct engine *engine, struct weir_error *err)
 {
@@ -86,7 +92,7 @@ static int follow(struct engine *engine, struct weir_error *err)
 		code = engine_open_source(engine, &past, err);
 	}
 	broker_past_fini(&past);
-	return code;
+	return code ? code : engine_accept(engine, err);
 }
 
 static int put_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
@@ -109,7 +115,7 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	for (size_t i = 0; code && i < batch->n; i++)
 		item_free(batch->items[i]);
 	*batch = (struct batch){0};
-	return code == BROKER_MOVED ? follow(engine, err) : code;
+	return code == BROKER_MOVED ? follow(engine, err) : code ? code : engine_accept(engine, err);
 }
 
 static int seal(struct engine *engine, struct weir_error *err)

@@ -117,6 +117,9 @@ bool engine_was_done(const struct engine *engine);
 /* intake.c: opens the source, where an earlier run stood (NULL: at its beginning). */
 int engine_open_source(struct engine *engine, const struct broker_past *past, struct weir_error *err);
 
+/* The source may forget what it has given. */
+int engine_accept(struct engine *engine, struct weir_error *err);
+
 /* intake.c, worker.c, watch.c: bodies of fibers; arg is the engine. */
 int engine_intake(void *arg);
 int engine_work(void *arg);

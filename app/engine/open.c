@@ -267,6 +267,8 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 		code = for_outputs(engine, output_prepare, err);
 	if (!code)
 		code = begin(engine, fresh ? "" : past->run, err);
+	if (!code)
+		code = engine_accept(engine, err);
 	if (code || !works)
 		return code;
 	engine->sinks.exact = is_exact(engine);

@@ -31,7 +31,8 @@ struct source_ops {
 
 	/* Fills source and position of a zeroed item (and why, if bad): a source_verdict, or a negative code when the
 	 * source cannot be read, with err filled.  May suspend; WEIR_ECANCELED and WEIR_ETIMEDOUT lose nothing, the
-	 * next call goes on.  A SOURCE_ITEM is valid JSON in valid UTF-8 of at most 1 MiB. */
+	 * next call goes on.  WEIR_ETIMEDOUT may come before the deadline: what was given is to be accepted first.  A
+	 * SOURCE_ITEM is valid JSON in valid UTF-8 of at most 1 MiB. */
 	int (*next)(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline);
 
 	/* Items in all, those before resume()'s cursor included, as far as can be told: exact (*ret_exact), estimated
@@ -52,6 +53,12 @@ struct source_ops {
 
 	/* Where reading would go on behind the item that next() gave last. */
 	void (*cursor)(const struct source *source, struct source_cursor *ret_cursor);
+
+	/* Of a source that hands out each item to one reader alone, and keeps it until that one accepts it: all that
+	 * next() has given is stored in a broker, with the cursor behind it.  Called before the first next(), too, and
+	 * after resume(); who does not call it only looks, and takes nothing.  A broker that forgets does not do for
+	 * such a source.  NULL: reading takes nothing.  0 or a negative code with err filled.  Suspends. */
+	int (*accept)(struct source *source, struct weir_error *err, weir_nsec deadline);
 
 	void (*close)(struct source *source);
 };

@@ -150,11 +150,12 @@ static int read_all(struct redis *redis)
 static int serve(struct redis *redis)
 {
 	for (;;) {
-		int code = redis_wire_flush(&redis->wire);
+		bool more;
+		int code = redis_wire_flush(&redis->wire, &more);
 		if (code)
 			return code;
 		weir_nsec since = redis->wire.heard > redis->waiting ? redis->wire.heard : redis->waiting;
-		unsigned events = WEIR_READABLE | (redis->wire.out.len ? WEIR_WRITABLE : 0u);
+		unsigned events = WEIR_READABLE | (more ? WEIR_WRITABLE : 0u);
 		int got = weir_io_wait(redis->wire.io, events,
 				       STAILQ_EMPTY(&redis->calls) ? WEIR_FOREVER : since + redis->patience);
 		if (got == WEIR_ETIMEDOUT)

@@ -12,8 +12,8 @@
 static int refuse(struct weir_error *err, const char *what)
 {
 	return weir_error_set(err, WEIR_EINVAL,
-			      "%s in the URL of Redis; expected redis://[[user]:password@]host[:port][/database] or "
-			      "redis+unix://[[user]:password@]/path[?db=database]",
+			      "%s in the URL of Redis; expected redis://[[user]:password@]host[:port][/database], "
+			      "rediss:// for TLS, or redis+unix://[[user]:password@]/path[?db=database]",
 			      what);
 }
 
@@ -65,20 +65,57 @@ static int parse_login(const char *text, size_t n, struct redis_url *url, struct
 	return code ? code : secret_add(url->password, strlen(url->password));
 }
 
-static int parse_database(const char *text, struct redis_url *url, struct weir_error *err)
+static int parse_database(const char *text, size_t n, struct redis_url *url, struct weir_error *err)
 {
 	int64_t database = 0;
-	if (*text && !units_count(text, strlen(text), 0, 100000, &database))
+	if (n && !units_count(text, n, 0, 100000, &database))
 		return refuse(err, "no number of a database");
 	url->database = (unsigned)database;
 	return 0;
 }
 
-/* host[:port][/database] */
+/* name=value, of TLS. */
+static int parse_parameter(const char *text, size_t n, struct redis_url *url, struct weir_error *err)
+{
+	const struct {
+		const char *name;
+		char **value;
+	} names[] = {
+		{"ca=", &url->ca},
+		{"cert=", &url->cert},
+		{"key=", &url->key},
+		{"password=", &url->key_password},
+		{"server_name=", &url->server_name},
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		size_t skip = strlen(names[i].name);
+		if (n <= skip || strncmp(text, names[i].name, skip) != 0 || *names[i].value)
+			continue;
+		int code = decode(text + skip, n - skip, names[i].value);
+		return code == WEIR_EINVAL ? refuse(err, "a \"%\" that begins no percent-encoding") : code;
+	}
+	return refuse(err, "an unknown or empty parameter, or one that comes twice,");
+}
+
+static int parse_parameters(const char *text, struct redis_url *url, struct weir_error *err)
+{
+	int code = 0;
+	for (size_t n; *text && !code; text += n + (text[n] == '&')) {
+		n = strcspn(text, "&");
+		code = parse_parameter(text, n, url, err);
+	}
+	if (!code && url->key_password)
+		code = secret_add(url->key_password, strlen(url->key_password));
+	if (!code && (url->key || url->key_password) && !url->cert)
+		code = refuse(err, "key or password without cert");
+	return code;
+}
+
+/* host[:port][/database], and with TLS [?name=value&...] */
 static int parse_tcp(const char *text, struct redis_url *url, struct weir_error *err)
 {
-	size_t n = strcspn(text, "/?#");
-	if (text[n] && text[n] != '/')
+	size_t n = strcspn(text, "/?#"), all = strcspn(text, "?#");
+	if (text[all] && (text[all] != '?' || !url->tls))
 		return refuse(err, "a query or fragment");
 	size_t host = *text == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":/");
 	if (host > n || !host || (*text == '[' && host < 4))
@@ -93,7 +130,8 @@ static int parse_tcp(const char *text, struct redis_url *url, struct weir_error 
 		return refuse(err, "no valid port");
 	url->port = (uint16_t)port;
 	snprintf(url->name, sizeof url->name, "%.*s:%d", (int)host, text, (int)port);
-	return parse_database(text[n] ? text + n + 1 : "", url, err);
+	int code = n < all ? parse_database(text + n + 1, all - n - 1, url, err) : 0;
+	return code || !text[all] ? code : parse_parameters(text + all + 1, url, err);
 }
 
 /* /path[?db=database] */
@@ -108,21 +146,17 @@ static int parse_unix(const char *text, struct redis_url *url, struct weir_error
 	snprintf(url->name, sizeof url->name, "%s", url->path);
 	if (text[n] && strncmp(text + n, "?db=", 4) != 0)
 		return refuse(err, "an unknown parameter");
-	return parse_database(text[n] ? text + n + 4 : "", url, err);
+	return text[n] ? parse_database(text + n + 4, strlen(text + n + 4), url, err) : 0;
 }
 
 int redis_url_parse(const char *text, struct redis_url *ret_url, struct weir_error *err)
 {
 	static const char tcp[] = "redis://", local[] = "redis+unix://", tls[] = "rediss://";
-	struct redis_url url = {0};
-	if (!strncasecmp(text, tls, sizeof tls - 1))
-		return weir_error_set(err, WEIR_EINVAL,
-				      "rediss:// (TLS) is not supported; use redis:// through a "
-				      "tunnel, or redis+unix://");
-	bool is_tcp = !strncasecmp(text, tcp, sizeof tcp - 1);
+	struct redis_url url = {.tls = !strncasecmp(text, tls, sizeof tls - 1)};
+	bool is_tcp = url.tls || !strncasecmp(text, tcp, sizeof tcp - 1);
 	if (!is_tcp && strncasecmp(text, local, sizeof local - 1) != 0)
-		return refuse(err, "no redis:// or redis+unix://");
-	text += is_tcp ? sizeof tcp - 1 : sizeof local - 1;
+		return refuse(err, "no redis://, rediss:// or redis+unix://");
+	text = strstr(text, "://") + 3;
 	for (const char *c = text; *c; c++)
 		if ((unsigned char)*c <= ' ' || *c == 0x7f)
 			return refuse(err, "white space or a control byte");
@@ -144,5 +178,10 @@ void redis_url_fini(struct redis_url *url)
 	free(url->password);
 	free(url->host);
 	free(url->path);
+	free(url->ca);
+	free(url->cert);
+	free(url->key);
+	free(url->key_password);
+	free(url->server_name);
 	*url = (struct redis_url){0};
 }

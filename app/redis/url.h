@@ -3,13 +3,16 @@
  * Where a Redis server is, and as whom to log in there.  Pure.
  *
  *     redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]
+ *     rediss://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?ca=FILE&cert=FILE&key=FILE&password=TEXT&server_name=NAME]
  *     redis+unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]
  *
- * User, password and path may be percent-encoded.
+ * rediss: with TLS, and the names of `tls` in the step http.  User, password, path and parameters may be
+ * percent-encoded.
  */
 #ifndef REDIS_URL_H
 #define REDIS_URL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <weir/base.h>
 
@@ -19,6 +22,9 @@ struct redis_url {
 	char *user, *password; /* NULL: none; for no message */
 	char *host;            /* a name, or an address without its brackets; NULL: path counts */
 	char *path;            /* of a unix socket */
+	bool tls;              /* and of it, NULL where it is not given: */
+	char *ca, *cert, *key; /* files in PEM: the authorities to trust, one's own certificate, and its key */
+	char *key_password, *server_name;
 	uint16_t port;
 	unsigned database;
 	char name[280]; /* "host:port" or the path: for messages */

@@ -47,6 +47,29 @@ int redis_wire_lose_to(struct redis_wire *wire, int code)
 			      weir_strerror(code));
 }
 
+static int feed(struct redis_wire *wire, const char *bytes, size_t n)
+{
+	wire->unfinished += n;
+	return redisReaderFeed(wire->reader, bytes, n) == REDIS_OK ? 0 : redis_wire_lose_to(wire, WEIR_ENOMEM);
+}
+
+/* Of n bytes in `in`, which is used again for what they say. */
+static int unseal(struct redis_wire *wire, size_t n)
+{
+	if (redis_tls_feed(wire->tls, wire->in, n))
+		return redis_wire_lose_to(wire, WEIR_ENOMEM);
+	for (;;) {
+		ssize_t got = redis_tls_read(wire->tls, wire->in, sizeof wire->in, &wire->trouble);
+		if (got == WEIR_ECLOSED)
+			return redis_wire_lose(wire, WEIR_EIO, "closed the connection");
+		if (got <= 0)
+			return (int)got;
+		int code = feed(wire, wire->in, (size_t)got);
+		if (code)
+			return code;
+	}
+}
+
 int redis_wire_read(struct redis_wire *wire, bool *ret_more, weir_nsec deadline)
 {
 	ssize_t n = weir_io_read(wire->io, wire->in, sizeof wire->in, deadline);
@@ -58,9 +81,7 @@ int redis_wire_read(struct redis_wire *wire, bool *ret_more, weir_nsec deadline)
 	if (n < 0)
 		return redis_wire_lose_to(wire, (int)n);
 	wire->heard = weir_now();
-	wire->unfinished += (size_t)n;
-	return redisReaderFeed(wire->reader, wire->in, (size_t)n) == REDIS_OK ? 0
-									      : redis_wire_lose_to(wire, WEIR_ENOMEM);
+	return wire->tls ? unseal(wire, (size_t)n) : feed(wire, wire->in, (size_t)n);
 }
 
 int redis_wire_next(struct redis_wire *wire, redisReply **ret_reply)
@@ -87,11 +108,16 @@ static int ask(struct redis_wire *wire, const struct redis_command *command, red
 	buf_addf(&line, "*%zu\r\n", command->n);
 	buf_add(&line, command->words.data, command->words.len);
 	int code = line.failed || command->words.failed ? WEIR_ENOMEM : 0;
+	if (!code && wire->tls) {
+		code = redis_tls_write(wire->tls, line.data, line.len, &wire->trouble);
+		buf_clear(&line);
+		code = code ? code : redis_tls_drain(wire->tls, &line);
+	}
 	if (!code)
 		code = weir_io_write(wire->io, line.data, line.len, deadline);
 	buf_fini(&line);
 	if (code)
-		return redis_wire_lose_to(wire, code);
+		return code == WEIR_EDATA ? code : redis_wire_lose_to(wire, code);
 	bool more;
 	while (!(code = redis_wire_next(wire, ret_reply)))
 		if ((code = redis_wire_read(wire, &more, deadline)))
@@ -169,34 +195,98 @@ static int log_in(struct redis_wire *wire, weir_nsec deadline)
 	return code;
 }
 
-int redis_wire_flush(struct redis_wire *wire)
+/* What was sent is forgotten. */
+static void forget_sent(struct redis_wire *wire, struct buf *from)
 {
-	while (wire->out_at < wire->out.len) {
-		ssize_t n = send(wire->fd, wire->out.data + wire->out_at, wire->out.len - wire->out_at, MSG_NOSIGNAL);
+	if (from->room > sizeof wire->in)
+		buf_fini(from);
+	buf_clear(from);
+	wire->out_at = 0;
+}
+
+/* Moves all of `out` to `sealed`. */
+static int seal(struct redis_wire *wire)
+{
+	int code = redis_tls_write(wire->tls, wire->out.data, wire->out.len, &wire->trouble);
+	if (code)
+		return code;
+	wire->sent += wire->out.len;
+	buf_clear(&wire->out);
+	return redis_tls_drain(wire->tls, &wire->sealed) ? redis_wire_lose_to(wire, WEIR_ENOMEM) : 0;
+}
+
+int redis_wire_flush(struct redis_wire *wire, bool *ret_more)
+{
+	struct buf *from = wire->tls ? &wire->sealed : &wire->out;
+	int code = wire->tls ? seal(wire) : 0;
+	*ret_more = true;
+	if (code)
+		return code;
+	while (wire->out_at < from->len) {
+		ssize_t n = send(wire->fd, from->data + wire->out_at, from->len - wire->out_at, MSG_NOSIGNAL);
 		int error = errno;
 		if (n < 0 && error == EAGAIN)
 			return 0;
 		if (n < 0 && error != EINTR)
 			return redis_wire_lose_to(wire, -error);
 		wire->out_at += n > 0 ? (size_t)n : 0;
-		wire->sent += n > 0 ? (uint64_t)n : 0;
+		wire->sent += n > 0 && !wire->tls ? (uint64_t)n : 0;
 	}
-	if (wire->out.room > sizeof wire->in)
-		buf_fini(&wire->out);
-	buf_clear(&wire->out);
-	wire->out_at = 0;
+	forget_sent(wire, from);
+	*ret_more = false;
 	return 0;
 }
 
 /* ---- open and close */
+
+static int shake_hands(struct redis_wire *wire, weir_nsec deadline)
+{
+	struct buf out = {0};
+	int code = redis_tls_new(wire->url, &wire->tls, &wire->trouble);
+	while (!code) {
+		int shaken = redis_tls_shake(wire->tls, &wire->trouble); /* a refusal is sent, too */
+		buf_clear(&out);
+		code = redis_tls_drain(wire->tls, &out);
+		if (!code && out.len)
+			code = weir_io_write(wire->io, out.data, out.len, deadline);
+		if (shaken) {
+			code = shaken < 0 ? shaken : code;
+			break;
+		}
+		ssize_t n = code ? 0 : weir_io_read(wire->io, wire->in, sizeof wire->in, deadline);
+		if (!code && n <= 0)
+			code = n ? (int)n : -ECONNRESET;
+		if (!code)
+			code = redis_tls_feed(wire->tls, wire->in, (size_t)n);
+	}
+	buf_fini(&out);
+	if (!code || code == WEIR_EDATA || code == WEIR_ENOMEM || code == WEIR_ECANCELED)
+		return code;
+	return weir_error_set(&wire->trouble, WEIR_EIO,
+			      "Redis at %s has not finished the TLS handshake (%s); without TLS the URL begins with "
+			      "redis://",
+			      wire->url->name, weir_strerror(code));
+}
+
+/* A server that wants a certificate says so behind the handshake, and often nobody hears it before it hangs up. */
+static int guess_certificate(struct redis_wire *wire, int code)
+{
+	if (code != WEIR_EIO || !wire->tls || wire->url->cert)
+		return code;
+	return redis_wire_lose(wire, code,
+			       "hung up after the TLS handshake; if it wants a certificate, name its file with "
+			       "cert in the URL, and that of its key with key");
+}
 
 int redis_wire_open(struct redis_wire *wire, weir_nsec deadline)
 {
 	int code = redis_connect(wire->url, &wire->fd, &wire->trouble, deadline);
 	if (!code && ((code = weir_io_open(wire->fd, &wire->io)) || (code = new_reader(wire))))
 		redis_wire_lose_to(wire, code);
+	if (!code && wire->url->tls)
+		code = shake_hands(wire, deadline);
 	if (!code)
-		code = log_in(wire, deadline);
+		code = guess_certificate(wire, log_in(wire, deadline));
 	if (code)
 		redis_wire_close(wire);
 	return code;
@@ -210,6 +300,9 @@ void redis_wire_close(struct redis_wire *wire)
 	if (wire->reader)
 		redisReaderFree(wire->reader);
 	buf_fini(&wire->out);
+	buf_fini(&wire->sealed);
+	redis_tls_free(wire->tls);
+	wire->tls = NULL;
 	wire->io = NULL;
 	wire->fd = -1;
 	wire->reader = NULL;

@@ -7,7 +7,7 @@
 #define REDIS_WIRE_H
 
 #include "data/buf.h"
-#include "redis/url.h"
+#include "redis/tls.h"
 
 #include <hiredis.h>
 
@@ -23,8 +23,11 @@ struct redis_wire {
 	redisReplyObjectFunctions functions; /* hiredis' own, but for arrays */
 	void *(*make_array)(const redisReadTask *, int);
 	struct buf out; /* to be sent: from out_at on */
+	struct redis_tls
+		*tls; /* NULL: the bytes of `out` are sent as they are; else those of `sealed`, from out_at on */
+	struct buf sealed;
 	size_t out_at;
-	uint64_t sent;     /* bytes of `out`, since it was opened */
+	uint64_t sent;     /* bytes of `out`, since it was opened; those that are sealed count */
 	size_t unfinished; /* bytes that came for the answer that is not complete */
 	weir_nsec heard;   /* when anything came last */
 	struct weir_error trouble;
@@ -35,8 +38,8 @@ struct redis_wire {
 int redis_wire_open(struct redis_wire *wire, weir_nsec deadline);
 void redis_wire_close(struct redis_wire *wire);
 
-/* Sends of `out` what the socket takes.  Does not suspend. */
-int redis_wire_flush(struct redis_wire *wire);
+/* Sends of `out` what the socket takes; *ret_more: there is more.  Does not suspend. */
+int redis_wire_flush(struct redis_wire *wire, bool *ret_more);
 
 /* Reads once, more or nothing (WEIR_TRY): 0. */
 int redis_wire_read(struct redis_wire *wire, bool *ret_more, weir_nsec deadline);

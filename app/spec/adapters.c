@@ -195,11 +195,25 @@ int spec_source_fill(struct spec_load *load, const struct spec_node *root, struc
 	return fill_part(load, ADAPTER_SOURCE, "source", NULL, root, "the source", &plan->source);
 }
 
+/* What the source has given away must not go with the process. */
+static int check_forgets(struct spec_load *load, const struct plan *plan)
+{
+	const struct plan_adapter *source = &plan->source, *broker = &plan->broker;
+	if (!source->adapter->source->accept || broker->adapter->broker->exactness != BROKER_FORGETS)
+		return 0;
+	return spec_fail(load, broker->line, broker->column,
+			 "%s forgets its items when the process ends, and %s acknowledges them as soon as the broker "
+			 "has them; use broker: sqlite",
+			 broker->adapter->name, source->adapter->name);
+}
+
 int spec_broker_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	const struct spec_node *node = spec_node_member(root, "broker");
-	if (node && !spec_node_is_null(node))
-		return fill_part(load, ADAPTER_BROKER, "broker", NULL, root, "the broker", &plan->broker);
+	if (node && !spec_node_is_null(node)) {
+		int code = fill_part(load, ADAPTER_BROKER, "broker", NULL, root, "the broker", &plan->broker);
+		return code ? code : check_forgets(load, plan);
+	}
 	struct spec_node fallback = {
 		.kind = SPEC_MAP, .line = 1, .column = 1, .key = "sqlite", .key_line = 1, .key_column = 1};
 	buf_add_str(&load->explain, "broker:\n  ");

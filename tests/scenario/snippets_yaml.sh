@@ -33,11 +33,12 @@ for text in "$TREE"/docs/*.md; do blocks "$text"; done
 # The block with what it lacks, on the mock that runs here, with fewer items.
 complete() {
 	grep -q '^source:' "$1" || echo 'source: { range: 1-20 }'
-	sed "s|http://127\.0\.0\.1:8080/token|$SERVER/token|; s|http://127\.0\.0\.1:8080|$MOCK_URL|; s|range: 1-1000|range: 1-20|" "$1"
+	sed "s|http://127\.0\.0\.1:8080/token|$SERVER/token|; s|http://127\.0\.0\.1:8080|$MOCK_URL|; s|range: 1-1000|range: 1-20|; s|, follow: true||" "$1"
 	grep -q '^sink:' "$1" || echo 'sink: { jsonl: { path: rest.jsonl, on_start: replace } }'
 }
 
 start_postgres
+start_redis
 postgres sql "CREATE TABLE users AS SELECT i AS id, 'u' || i || '@mail.example' AS email, true AS active
 	FROM generate_series(1, 20) i" >/dev/null
 export DATABASE_URL=$PG_URL
@@ -49,6 +50,10 @@ for block in blocks/*; do
 		CREATE UNIQUE INDEX orders_id ON orders(id)"
 	complete "$block" >pipeline.yaml
 	! grep -q DATABASE_URL pipeline.yaml || postgres sql 'DROP TABLE IF EXISTS orders, weir_ledger, weir_ledger_runs'
+	! grep -q REDIS_URL pipeline.yaml || {
+		redis FLUSHALL
+		seq 20 | sed 's/.*/XADD orders * payload \x27{"order_id":&}\x27/' | redis
+	} >/dev/null
 	CODE=0
 	"$WEIR" run pipeline.yaml --state state --summary summary.json <urls.txt >stdout 2>stderr || CODE=$?
 	check_accounts

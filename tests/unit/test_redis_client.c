@@ -37,11 +37,35 @@ TEST(redis_url_is_taken_apart)
 	secret_clear();
 }
 
+TEST(redis_url_of_tls_has_parameters)
+{
+	struct redis_url url;
+	const char *text = "rediss://:p@h:7000/2?ca=/etc/ca%20a.pem&cert=c&key=k&password=secret&server_name=other";
+	ck_assert_int_eq(redis_url_parse(text, &url, NULL), 0);
+	ck_assert(url.tls && url.database == 2 && url.port == 7000);
+	ck_assert_str_eq(url.ca, "/etc/ca a.pem");
+	ck_assert_str_eq(url.cert, "c");
+	ck_assert_str_eq(url.key, "k");
+	ck_assert_str_eq(url.key_password, "secret");
+	ck_assert_str_eq(url.server_name, "other");
+	redis_url_fini(&url);
+	ck_assert_int_eq(redis_url_parse("rediss://h", &url, NULL), 0);
+	ck_assert(url.tls && !url.ca && !url.cert && url.port == REDIS_PORT);
+	redis_url_fini(&url);
+	secret_clear();
+}
+
 TEST(redis_url_that_is_wrong_is_refused_without_its_password)
 {
 	static const char *const wrong[] = {
 		"http://h",
-		"rediss://h",
+		"rediss://",
+		"rediss://h?cs=x",
+		"rediss://h?ca=",
+		"rediss://h?ca=a&ca=b",
+		"rediss://h?password=hunter22",
+		"rediss://h?key=a",
+		"rediss://h?ca=%",
 		"redis://",
 		"redis://:hunter22@",
 		"redis://h:0",

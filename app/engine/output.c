@@ -268,6 +268,16 @@ static size_t drop_lost(struct output *output, size_t n)
 	return kept;
 }
 
+static void trace_batch(const struct output *output, size_t n, weir_nsec begun, const char *error)
+{
+	weir_nsec now = weir_clock();
+	for (size_t i = 0; i < n; i++) {
+		const struct sink_item *item = &output->items[i];
+		trace_write(item->item->trace, output->opts.adapter->name, n, begun, now,
+			    error || !item->verdict ? error : item->why);
+	}
+}
+
 static int write_batch(struct output *output, size_t n, struct weir_error *err)
 {
 	size_t to_write = 0;
@@ -276,7 +286,10 @@ static int write_batch(struct output *output, size_t n, struct weir_error *err)
 			output->items[to_write++] = (struct sink_item){.item = output->batch[i].item};
 	for (size_t i = 0; i < to_write; i++)
 		engine_columns_look(&output->columns, output->items[i].item);
+	weir_nsec begun = weir_clock();
 	int code = to_write ? write_items(output, to_write, err) : 0;
+	if (output->opts.store->life->opts.tracer)
+		trace_batch(output, to_write, begun, code ? err->text : NULL);
 	if (!code && !output->opts.refused)
 		code = refused_letter(output, to_write, err);
 	if (!code)

@@ -166,3 +166,8 @@ void observe_stop(struct observe *observe)
 	endpoint_stop(observe->endpoint);
 	observe->endpoint = NULL;
 }
+
+void observe_say(const struct observe *observe, struct buf *out)
+{
+	telemetry_say(observe->telemetry, out);
+}

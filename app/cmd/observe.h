@@ -40,4 +40,7 @@ int observe_run(void *observe);
  * most. */
 void observe_stop(struct observe *observe);
 
+/* After that: appends what was not sent, and why; nothing if all was. */
+void observe_say(const struct observe *observe, struct buf *out);
+
 #endif

@@ -179,6 +179,18 @@ static int start_helpers(struct session *session, struct weir_error *err)
 	return control_start(session->folder.fd, requests_answer, &session->requests, &session->control, err);
 }
 
+static void stop_observe(struct session *session)
+{
+	struct buf text = {0};
+	if (!session->is_observed)
+		return;
+	observe_stop(session->observe);
+	observe_say(session->observe, &text);
+	if (text.len)
+		progress_note(&session->progress, "%s", text.data);
+	buf_fini(&text);
+}
+
 static void stop_helpers(struct session *session)
 {
 	control_stop(session->control);
@@ -187,8 +199,7 @@ static void stop_helpers(struct session *session)
 		weir_group_wait(session->helpers, WEIR_FOREVER);
 	}
 	weir_group_free(session->helpers);
-	if (session->is_observed)
-		observe_stop(session->observe);
+	stop_observe(session);
 	session->report.url = NULL;
 }
 

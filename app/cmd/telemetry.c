@@ -2,6 +2,7 @@
 #include "cmd/telemetry.h"
 
 #include "data/template.h"
+#include "data/units.h"
 #include "spec/meaning.h"
 
 #include <inttypes.h>
@@ -178,4 +179,22 @@ uint64_t telemetry_lost(const struct telemetry *telemetry, enum otlp_signal sign
 		return lost;
 	struct tracer_losses unrecorded = tracer_losses(telemetry->tracer);
 	return lost + unrecorded.items + unrecorded.spans;
+}
+
+void telemetry_say(const struct telemetry *telemetry, struct buf *out)
+{
+	uint64_t all = 0, most = 0;
+	const char *reason = "";
+	char number[32];
+	for (int loss = 0; loss < OTLP_LOSS_KINDS; loss++) {
+		uint64_t n = 0;
+		for (int signal = 0; signal < OTLP_SIGNALS; signal++)
+			n += telemetry_lost(telemetry, (enum otlp_signal)signal, (enum otlp_loss)loss);
+		reason = n > most ? otlp_loss_name((enum otlp_loss)loss) : reason;
+		most = n > most ? n : most;
+		all += n;
+	}
+	if (all)
+		buf_addf(out, "OpenTelemetry: %s spans and points were dropped, most of them: %s",
+			 units_number_text(all, number), reason);
 }

@@ -28,6 +28,9 @@ void telemetry_look(struct telemetry *telemetry, const struct weir_metrics *metr
 /* Sends what is left, for a few seconds at most; on a thread, so that the loop turns meanwhile.  Suspends. */
 void telemetry_stop(struct telemetry *telemetry);
 
+/* Appends what was dropped, and most of it why; nothing if nothing was. */
+void telemetry_say(const struct telemetry *telemetry, struct buf *out);
+
 /* Spans or points that were sent, and that were lost. */
 uint64_t telemetry_sent(const struct telemetry *telemetry, enum otlp_signal signal);
 uint64_t telemetry_lost(const struct telemetry *telemetry, enum otlp_signal signal, enum otlp_loss loss);

@@ -4,10 +4,12 @@
 
 #include "cmd/figures.h"
 #include "cmd/metrics.h"
+#include "cmd/past.h"
 #include "observe/endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <weir/weir.h>
 
 #define LOOK_PERIOD WEIR_SEC
@@ -20,6 +22,9 @@ struct observe {
 	struct weir_error no_telemetry; /* why, if something was to be */
 	struct report *report;
 	struct endpoint *endpoint;
+	struct history *history; /* NULL: none is kept */
+	struct past past;
+	weir_nsec lag;           /* of the last look */
 	bool shows_payload;      /* readers must have the token */
 	double most_filled;      /* 0: any */
 	weir_nsec most_put_wait; /* 0: any */
@@ -31,6 +36,7 @@ void observe_free(struct observe *observe)
 		return;
 	metrics_free(observe->metrics);
 	telemetry_free(observe->telemetry);
+	history_close(observe->history);
 	free(observe);
 }
 
@@ -86,10 +92,10 @@ static void publish(struct observe *observe)
 	buf_fini(&status);
 }
 
-static void look(struct observe *observe, weir_nsec lag)
+static void look(struct observe *observe)
 {
 	report_look(observe->report);
-	metrics_look(observe->metrics, lag);
+	metrics_look(observe->metrics, observe->lag);
 	publish(observe);
 }
 
@@ -107,13 +113,58 @@ static const char *not_ready(const struct observe *observe)
 	return NULL;
 }
 
+/* --- the history --- */
+
+struct remembering {
+	struct history *history;
+	int64_t at;
+	float values[PAST_COUNT];
+};
+
+static int remember(void *arg)
+{
+	struct remembering *this = arg;
+	return history_add(this->history, this->at, this->values);
+}
+
+/* What was seen since the last time, if anything was. */
+static bool recollect(struct observe *observe, struct remembering *ret_this)
+{
+	*ret_this = (struct remembering){.history = observe->history, .at = time(NULL)};
+	return past_take(&observe->past, observe->report, observe->lag, ret_this->values);
+}
+
+int observe_keep(struct observe *observe, const char *path, struct weir_error *err)
+{
+	return history_open(path, past_figures, PAST_COUNT, &observe->history, err);
+}
+
+bool observe_keeps(const struct observe *observe)
+{
+	return observe->history;
+}
+
+/* A fiber of its own: a disk that is slow stops no look.  A second that could not be written is lost. */
+int observe_remember(void *arg)
+{
+	struct observe *observe = arg;
+	struct remembering this;
+	do {
+		if (recollect(observe, &this))
+			weir_offload(remember, &this, WEIR_FOREVER);
+	} while (!weir_sleep(LOOK_PERIOD));
+	return 0;
+}
+
 /* --- life --- */
 
 int observe_start(struct observe *observe, bool *ret_taken, struct weir_error *err)
 {
 	const struct plan_settings *settings = &observe->plan->settings;
-	const struct endpoint_options opts = {
-		.listen = settings->observe_listen, .token = settings->observe_token, .stall = STALL_TIME};
+	const struct endpoint_options opts = {.listen = settings->observe_listen,
+					      .token = settings->observe_token,
+					      .history = observe->history,
+					      .stall = STALL_TIME};
 	observe->shows_payload = settings->observe_token;
 	observe->most_filled = settings->ready_depth;
 	observe->most_put_wait = settings->ready_put_wait;
@@ -144,25 +195,28 @@ const char *observe_url(const struct observe *observe)
 int observe_run(void *arg)
 {
 	struct observe *observe = arg;
-	weir_nsec lag = 0;
 	for (;;) {
 		weir_nsec due = weir_now() + LOOK_PERIOD;
-		look(observe, lag);
+		look(observe);
 		telemetry_look(observe->telemetry, metrics_all(observe->metrics), false);
 		if (observe->endpoint)
 			endpoint_beat(observe->endpoint, not_ready(observe));
 		if (weir_sleep_until(due))
 			return 0;
-		lag = weir_clock() - due;
+		observe->lag = weir_clock() - due;
 	}
 }
 
 void observe_stop(struct observe *observe)
 {
-	look(observe, 0);
+	struct remembering last;
+	observe->lag = 0;
+	look(observe);
+	if (observe->history && recollect(observe, &last))
+		remember(&last);
 	telemetry_look(observe->telemetry, metrics_all(observe->metrics), true);
 	telemetry_stop(observe->telemetry);
-	look(observe, 0);
+	look(observe);
 	endpoint_stop(observe->endpoint);
 	observe->endpoint = NULL;
 }

@@ -22,6 +22,11 @@ struct weir_metric *observe_requests(struct observe *observe);
 /* What the engine records items with; NULL: nobody collects traces. */
 struct tracer *observe_tracer(struct observe *observe);
 
+/* Keeps the history of the run in a file; before observe_start().  Errors as history_open(). */
+int observe_keep(struct observe *observe, const char *path, struct weir_error *err);
+
+bool observe_keeps(const struct observe *observe);
+
 /* Starts the endpoint of an engine that is open.  *ret_taken: the port in plan->settings.observe_listen was taken, and
  * another one is used.  Errors as endpoint_start(). */
 int observe_start(struct observe *observe, bool *ret_taken, struct weir_error *err);
@@ -35,6 +40,9 @@ const char *observe_url(const struct observe *observe);
 
 /* The body of a fiber: looks and publishes each second, until it is cancelled. */
 int observe_run(void *observe);
+
+/* The body of another: writes the history each second, until it is cancelled. */
+int observe_remember(void *observe);
 
 /* Publishes and sends the end, and ends the endpoint.  May be called without a start.  Suspends, a few seconds at
  * most. */

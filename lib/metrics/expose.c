@@ -111,7 +111,7 @@ int weir_metrics_text(const struct weir_metrics *metrics, enum weir_metrics_form
 		      size_t *ret_bytes)
 {
 	struct exposition to = {.format = format};
-	weir__metrics_walk(metrics, &(struct visitor){.metric = write_head, .sample = write_sample, .arg = &to});
+	weir__metrics_walk(metrics, &(struct walker){.metric = write_head, .sample = write_sample, .arg = &to});
 	if (format == WEIR_METRICS_OPENMETRICS)
 		weir__text_string(&to.text, "# EOF\n");
 	if (to.text.failed) {

@@ -53,14 +53,14 @@ int weir__metric_def_check(const struct weir_metrics *metrics, const struct weir
 
 /* ---- walk.c: what there is of each metric now */
 
-struct visitor {
+struct walker {
 	void (*metric)(void *arg, const struct weir_metric_def *def); /* one that shows something; NULL: never mind */
 	int (*sample)(void *arg, const struct weir_metric_sample *sample);
 	void *arg;
 };
 
 /* 0, or what sample() answered other than that. */
-int weir__metrics_walk(const struct weir_metrics *metrics, const struct visitor *visitor);
+int weir__metrics_walk(const struct weir_metrics *metrics, const struct walker *walker);
 
 /* ---- text.c: text that grows */
 

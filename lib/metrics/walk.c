@@ -19,22 +19,22 @@ const struct weir_metric_def weir__overflow_def = {"weir_metrics_overflow_total"
 						   {"metric"},
 						   0};
 
-static int visit(const struct visitor *visitor, struct weir_metric_sample *sample)
+static int visit(const struct walker *walker, struct weir_metric_sample *sample)
 {
 	if (sample->histogram) {
 		sample->bounds = bounds;
 		sample->bound_count = sizeof bounds / sizeof bounds[0];
 	}
-	return visitor->sample(visitor->arg, sample);
+	return walker->sample(walker->arg, sample);
 }
 
-static void begin(const struct visitor *visitor, const struct weir_metric_def *def)
+static void begin(const struct walker *walker, const struct weir_metric_def *def)
 {
-	if (visitor->metric)
-		visitor->metric(visitor->arg, def);
+	if (walker->metric)
+		walker->metric(walker->arg, def);
 }
 
-static int visit_series(const struct visitor *visitor, const struct weir_metric *metric, const struct series *series)
+static int visit_series(const struct walker *walker, const struct weir_metric *metric, const struct series *series)
 {
 	struct weir_metric_sample sample = {.def = metric->def};
 	const char *value = series->values;
@@ -47,11 +47,11 @@ static int visit_series(const struct visitor *visitor, const struct weir_metric 
 		sample.number = series->gauge.value;
 	else
 		sample.histogram = series->histogram;
-	return visit(visitor, &sample);
+	return visit(walker, &sample);
 }
 
 /* Nothing while there is none. */
-static int visit_figure(const struct visitor *visitor, const struct weir_metric *metric)
+static int visit_figure(const struct walker *walker, const struct weir_metric *metric)
 {
 	union weir_figure_value value;
 	struct weir_metric_sample sample = {.def = metric->def};
@@ -64,43 +64,43 @@ static int visit_figure(const struct visitor *visitor, const struct weir_metric 
 		sample.number = value.flag;
 	else
 		sample.number = value.number * (unit && !strcmp(unit, "ms") ? 1e-3 : 1);
-	begin(visitor, metric->def);
-	return visit(visitor, &sample);
+	begin(walker, metric->def);
+	return visit(walker, &sample);
 }
 
-static int visit_metric(const struct visitor *visitor, const struct weir_metric *metric)
+static int visit_metric(const struct walker *walker, const struct weir_metric *metric)
 {
 	int code = 0;
 	if (metric->figure)
-		return visit_figure(visitor, metric);
-	begin(visitor, metric->def);
+		return visit_figure(walker, metric);
+	begin(walker, metric->def);
 	for (const struct series *series = STAILQ_FIRST(&metric->series); series && !code;
 	     series = STAILQ_NEXT(series, next))
-		code = visit_series(visitor, metric, series);
+		code = visit_series(walker, metric, series);
 	if (!code && (!metric->labels || metric->overflow))
-		code = visit_series(visitor, metric, metric->other);
+		code = visit_series(walker, metric, metric->other);
 	return code;
 }
 
-int weir__metrics_walk(const struct weir_metrics *metrics, const struct visitor *visitor)
+int weir__metrics_walk(const struct weir_metrics *metrics, const struct walker *walker)
 {
 	int code = 0;
 	for (const struct weir_metric *metric = TAILQ_FIRST(&metrics->metrics); metric && !code;
 	     metric = TAILQ_NEXT(metric, others))
-		code = visit_metric(visitor, metric);
-	begin(visitor, &weir__overflow_def);
+		code = visit_metric(walker, metric);
+	begin(walker, &weir__overflow_def);
 	for (const struct weir_metric *metric = TAILQ_FIRST(&metrics->metrics); metric && !code;
 	     metric = TAILQ_NEXT(metric, others))
 		if (metric->labels)
-			code = visit(visitor, &(struct weir_metric_sample){.def = &weir__overflow_def,
-									   .values = {metric->def->name},
-									   .is_whole = true,
-									   .whole = metric->overflow});
+			code = visit(walker, &(struct weir_metric_sample){.def = &weir__overflow_def,
+									  .values = {metric->def->name},
+									  .is_whole = true,
+									  .whole = metric->overflow});
 	return code;
 }
 
 int weir_metrics_samples(const struct weir_metrics *metrics,
 			 int (*fn)(void *arg, const struct weir_metric_sample *sample), void *arg)
 {
-	return weir__metrics_walk(metrics, &(struct visitor){.sample = fn, .arg = arg});
+	return weir__metrics_walk(metrics, &(struct walker){.sample = fn, .arg = arg});
 }

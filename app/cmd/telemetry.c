@@ -97,15 +97,15 @@ int telemetry_new(const struct plan *plan, struct telemetry **ret_telemetry, str
 {
 	char instance[33];
 	uint64_t seed;
-	struct telemetry *telemetry = NULL;
 	*ret_telemetry = NULL;
 	if (plan->settings.observe_off || plan->settings.otlp.off)
 		return 0;
-	int code = make_instance(instance, &seed);
-	if (!code && !(telemetry = calloc(1, sizeof *telemetry)))
-		code = WEIR_ENOMEM;
-	if (code)
+	struct telemetry *telemetry = calloc(1, sizeof *telemetry);
+	int code = telemetry ? make_instance(instance, &seed) : WEIR_ENOMEM;
+	if (code) {
+		free(telemetry);
 		return weir_error_set(err, code, "%s", weir_strerror(code));
+	}
 	telemetry->config = &plan->settings.otlp;
 	code = read_settings(telemetry, plan, instance, err);
 	if (!code && telemetry->settings.url)

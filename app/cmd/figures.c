@@ -312,6 +312,7 @@ void figures_json(const struct report *report, const char *event, bool payload, 
 	json_put_text(out, "event", event);
 	json_put_text(out, "name", report->name);
 	json_put_int(out, "pid", getpid());
+	json_put_text(out, "run", report->now.run);
 	put_figures(report, payload, out);
 	engine_figures(report->engine, out);
 	if (report->url)

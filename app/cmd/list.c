@@ -86,7 +86,7 @@ static int list_metrics(bool json)
 	static const struct report none;
 	struct metrics *metrics;
 	struct buf out = {0};
-	if (metrics_new(&none, &metrics))
+	if (metrics_new(&none, NULL, &metrics))
 		return EX_OSERR;
 	metrics_describe(metrics, json, &out);
 	metrics_free(metrics);

@@ -35,6 +35,8 @@ enum {
 	LATE,
 	LAG,
 	FIBERS,
+	OTLP_SENT,
+	OTLP_LOST,
 	BUILD,
 	METRICS
 };
@@ -74,6 +76,10 @@ static const struct weir_metric_def defs[METRICS] = {
 		  WEIR_COUNTER, {"class"}},
 	[LAG] = {"weir_loop_lag_seconds", "How late the loop was for a timer, each second.", WEIR_HISTOGRAM, {0}},
 	[FIBERS] = {"weir_fibers", "Fibers of the loop.", WEIR_GAUGE, {0}},
+	[OTLP_SENT] = {"weir_otlp_sent_total", "Spans and metric points that the OpenTelemetry receiver took.",
+		       WEIR_COUNTER, {"signal"}},
+	[OTLP_LOST] = {"weir_otlp_dropped_total", "Spans and metric points that were dropped, by reason.",
+		       WEIR_COUNTER, {"signal", "reason"}},
 	[BUILD] = {"weir_build_info", "1, with the version.", WEIR_GAUGE, {"version"}},
 };
 /* clang-format on */
@@ -82,6 +88,7 @@ struct metrics {
 	struct weir_metrics *all;
 	struct weir_metric *metric[METRICS];
 	const struct report *report;
+	const struct telemetry *telemetry;
 };
 
 static int show_figures(struct weir_metrics *all, const struct report *report)
@@ -94,12 +101,13 @@ static int show_figures(struct weir_metrics *all, const struct report *report)
 	return code;
 }
 
-int metrics_new(const struct report *report, struct metrics **ret_metrics)
+int metrics_new(const struct report *report, const struct telemetry *telemetry, struct metrics **ret_metrics)
 {
 	struct metrics *metrics = calloc(1, sizeof *metrics);
 	if (!metrics)
 		return WEIR_ENOMEM;
 	metrics->report = report;
+	metrics->telemetry = telemetry;
 	if (weir_metrics_new(&metrics->all) || show_figures(metrics->all, report) ||
 	    weir_metrics_add(metrics->all, defs, METRICS, metrics->metric)) {
 		metrics_free(metrics);
@@ -116,6 +124,11 @@ void metrics_free(struct metrics *metrics)
 		return;
 	weir_metrics_free(metrics->all);
 	free(metrics);
+}
+
+const struct weir_metrics *metrics_all(const struct metrics *metrics)
+{
+	return metrics->all;
 }
 
 struct weir_metric *metrics_requests(struct metrics *metrics)
@@ -208,6 +221,18 @@ static void look_at_run(const struct metrics *metrics)
 	}
 }
 
+static void look_at_telemetry(const struct metrics *metrics)
+{
+	static const char *const signals[OTLP_SIGNALS] = {"traces", "metrics"};
+	for (int signal = 0; signal < OTLP_SIGNALS; signal++) {
+		counter_of(metrics, OTLP_SENT, signals[signal], NULL)->value =
+			telemetry_sent(metrics->telemetry, (enum otlp_signal)signal);
+		for (int loss = 0; loss < OTLP_LOSS_KINDS; loss++)
+			counter_of(metrics, OTLP_LOST, signals[signal], otlp_loss_name((enum otlp_loss)loss))->value =
+				telemetry_lost(metrics->telemetry, (enum otlp_signal)signal, (enum otlp_loss)loss);
+	}
+}
+
 static int count(const struct weir_fiber_info *info, void *arg)
 {
 	(void)info;
@@ -221,6 +246,7 @@ void metrics_look(struct metrics *metrics, weir_nsec lag)
 	engine_gates(metrics->report->engine, forget, metrics);
 	engine_gates(metrics->report->engine, add, metrics);
 	look_at_run(metrics);
+	look_at_telemetry(metrics);
 	weir_inspect_fibers(0, count, &fibers);
 	weir_gauge_set(weir_metric_gauge(metrics->metric[FIBERS], NULL), fibers);
 	weir_histogram_record(weir_metric_histogram(metrics->metric[LAG], NULL), lag);

@@ -8,14 +8,19 @@
 #define CMD_METRICS_H
 
 #include "cmd/report.h"
+#include "cmd/telemetry.h"
 
 #include <weir/metrics.h>
 
 struct metrics;
 
-/* The metrics of a run, of which report (borrowed) is a look.  WEIR_ENOMEM. */
-int metrics_new(const struct report *report, struct metrics **ret_metrics);
+/* The metrics of a run, of which report is a look, and of its telemetry (NULL: there is none); both borrowed.
+ * WEIR_ENOMEM. */
+int metrics_new(const struct report *report, const struct telemetry *telemetry, struct metrics **ret_metrics);
 void metrics_free(struct metrics *metrics); /* NULL is fine */
+
+/* The registry. */
+const struct weir_metrics *metrics_all(const struct metrics *metrics);
 
 /* Where steps count their requests (step_env.requests). */
 struct weir_metric *metrics_requests(struct metrics *metrics);

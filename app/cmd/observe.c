@@ -17,6 +17,9 @@
 
 struct observe {
 	struct metrics *metrics;
+	const struct plan *plan;
+	struct telemetry *telemetry;    /* NULL: nothing is sent */
+	struct weir_error no_telemetry; /* why, if something was to be */
 	struct report *report;
 	struct endpoint *endpoint;
 	struct history *history; /* NULL: none is kept */
@@ -27,27 +30,35 @@ struct observe {
 	weir_nsec most_put_wait; /* 0: any */
 };
 
-int observe_new(struct report *report, struct observe **ret_observe)
+void observe_free(struct observe *observe)
+{
+	if (!observe)
+		return;
+	metrics_free(observe->metrics);
+	telemetry_free(observe->telemetry);
+	history_close(observe->history);
+	free(observe);
+}
+
+int observe_new(struct report *report, const struct plan *plan, struct observe **ret_observe)
 {
 	struct observe *observe = calloc(1, sizeof *observe);
 	if (!observe)
 		return WEIR_ENOMEM;
 	observe->report = report;
-	if (metrics_new(report, &observe->metrics)) {
-		free(observe);
+	observe->plan = plan;
+	telemetry_new(plan, &observe->telemetry, &observe->no_telemetry);
+	if (metrics_new(report, observe->telemetry, &observe->metrics)) {
+		observe_free(observe);
 		return WEIR_ENOMEM;
 	}
 	*ret_observe = observe;
 	return 0;
 }
 
-void observe_free(struct observe *observe)
+struct tracer *observe_tracer(struct observe *observe)
 {
-	if (!observe)
-		return;
-	metrics_free(observe->metrics);
-	history_close(observe->history);
-	free(observe);
+	return observe ? telemetry_tracer(observe->telemetry) : NULL;
 }
 
 struct weir_metric *observe_requests(struct observe *observe)
@@ -71,14 +82,21 @@ static void publish_metrics(struct observe *observe, enum weir_metrics_format fo
 static void publish(struct observe *observe)
 {
 	struct buf status = {0};
-	report_look(observe->report);
-	metrics_look(observe->metrics, observe->lag);
+	if (!observe->endpoint)
+		return;
 	publish_metrics(observe, WEIR_METRICS_TEXT, ENDPOINT_TEXT);
 	publish_metrics(observe, WEIR_METRICS_OPENMETRICS, ENDPOINT_OPENMETRICS);
 	figures_json(observe->report, "status", observe->shows_payload, &status);
 	if (!status.failed)
 		endpoint_publish(observe->endpoint, ENDPOINT_STATUS, status.data, status.len);
 	buf_fini(&status);
+}
+
+static void look(struct observe *observe)
+{
+	report_look(observe->report);
+	metrics_look(observe->metrics, observe->lag);
+	publish(observe);
 }
 
 static const char *not_ready(const struct observe *observe)
@@ -140,9 +158,9 @@ int observe_remember(void *arg)
 
 /* --- life --- */
 
-int observe_start(struct observe *observe, const struct plan *plan, bool *ret_taken, struct weir_error *err)
+int observe_start(struct observe *observe, bool *ret_taken, struct weir_error *err)
 {
-	const struct plan_settings *settings = &plan->settings;
+	const struct plan_settings *settings = &observe->plan->settings;
 	const struct endpoint_options opts = {.listen = settings->observe_listen,
 					      .token = settings->observe_token,
 					      .history = observe->history,
@@ -158,6 +176,17 @@ int observe_start(struct observe *observe, const struct plan *plan, bool *ret_ta
 	return 0;
 }
 
+int observe_send(struct observe *observe, struct weir_error *err)
+{
+	struct engine_stats stats;
+	if (observe->no_telemetry.code) {
+		*err = observe->no_telemetry;
+		return err->code;
+	}
+	engine_stats(observe->report->engine, &stats);
+	return telemetry_start(observe->telemetry, stats.run, err);
+}
+
 const char *observe_url(const struct observe *observe)
 {
 	return observe && observe->endpoint ? endpoint_url(observe->endpoint) : NULL;
@@ -168,8 +197,10 @@ int observe_run(void *arg)
 	struct observe *observe = arg;
 	for (;;) {
 		weir_nsec due = weir_now() + LOOK_PERIOD;
-		publish(observe);
-		endpoint_beat(observe->endpoint, not_ready(observe));
+		look(observe);
+		telemetry_look(observe->telemetry, metrics_all(observe->metrics), false);
+		if (observe->endpoint)
+			endpoint_beat(observe->endpoint, not_ready(observe));
 		if (weir_sleep_until(due))
 			return 0;
 		observe->lag = weir_clock() - due;
@@ -180,10 +211,17 @@ void observe_stop(struct observe *observe)
 {
 	struct remembering last;
 	observe->lag = 0;
-	if (observe->endpoint)
-		publish(observe);
+	look(observe);
 	if (observe->history && recollect(observe, &last))
 		remember(&last);
+	telemetry_look(observe->telemetry, metrics_all(observe->metrics), true);
+	telemetry_stop(observe->telemetry);
+	look(observe);
 	endpoint_stop(observe->endpoint);
 	observe->endpoint = NULL;
+}
+
+void observe_say(const struct observe *observe, struct buf *out)
+{
+	telemetry_say(observe->telemetry, out);
 }

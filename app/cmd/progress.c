@@ -170,6 +170,8 @@ void progress_note(struct progress *progress, const char *format, ...)
 	if (progress->form == PROGRESS_JSON) {
 		json_open(&out, NULL, '{');
 		json_put_text(&out, "event", "note");
+		if (progress->report->now.run)
+			json_put_text(&out, "run", progress->report->now.run);
 		json_put_text(&out, "text", text);
 		buf_add_str(&out, "}\n");
 		show_visible(&out);

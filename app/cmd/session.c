@@ -50,6 +50,7 @@ struct session {
 	struct progress progress;
 	struct weir_group *helpers;
 	struct observe *observe; /* NULL: it is off */
+	bool is_observed;        /* it was started */
 	struct control *control;
 	struct requests requests; /* of the control socket */
 	struct sink_jsonl_config dead_letters;
@@ -169,7 +170,7 @@ static int start_helpers(struct session *session, struct weir_error *err)
 	if (!code)
 		code = weir_group_spawn_with(session->helpers, &progress, progress_run, &session->progress,
 					     WEIR_FOREVER);
-	if (!code && session->report.url)
+	if (!code && session->is_observed)
 		code = weir_group_spawn_with(session->helpers, &observe, observe_run, session->observe, WEIR_FOREVER);
 	if (!code && session->report.url && observe_keeps(session->observe))
 		code = weir_group_spawn_with(session->helpers, &history, observe_remember, session->observe,
@@ -181,6 +182,18 @@ static int start_helpers(struct session *session, struct weir_error *err)
 	return control_start(session->folder.fd, requests_answer, &session->requests, &session->control, err);
 }
 
+static void stop_observe(struct session *session)
+{
+	struct buf text = {0};
+	if (!session->is_observed)
+		return;
+	observe_stop(session->observe);
+	observe_say(session->observe, &text);
+	if (text.len)
+		progress_note(&session->progress, "%s", text.data);
+	buf_fini(&text);
+}
+
 static void stop_helpers(struct session *session)
 {
 	control_stop(session->control);
@@ -189,8 +202,7 @@ static void stop_helpers(struct session *session)
 		weir_group_wait(session->helpers, WEIR_FOREVER);
 	}
 	weir_group_free(session->helpers);
-	if (session->report.url)
-		observe_stop(session->observe);
+	stop_observe(session);
 	session->report.url = NULL;
 }
 
@@ -282,7 +294,8 @@ static void start_observe(struct session *session)
 	if (!session->observe || stats.past_done)
 		return;
 	keep_history(session);
-	int code = observe_start(session->observe, session->plan, &is_taken, &err);
+	session->is_observed = true;
+	int code = observe_start(session->observe, &is_taken, &err);
 	session->report.url = observe_url(session->observe);
 	if (code)
 		progress_note(&session->progress, "no metrics: %s", err.text);
@@ -291,6 +304,8 @@ static void start_observe(struct session *session)
 			      session->report.url);
 	else if (session->progress.form != PROGRESS_JSON) /* each of its lines has it */
 		progress_note(&session->progress, "metrics: %s/metrics", session->report.url);
+	if (observe_send(session->observe, &err))
+		progress_note(&session->progress, "no traces: %s", err.text);
 }
 
 static const char *dead_letter_file(const struct session *session)
@@ -371,12 +386,14 @@ static int run_on_loop(void *arg)
 	struct session *session = arg;
 	const struct session_options *opts = session->opts;
 	struct weir_error err = {0};
-	if (!session->plan->settings.observe_off && !opts->record && observe_new(&session->report, &session->observe)) {
+	if (!session->plan->settings.observe_off && !opts->record &&
+	    observe_new(&session->report, session->plan, &session->observe)) {
 		terminal_complain("weir", "%s: out of memory", session->plan->file);
 		session->exit_code = EX_UNAVAILABLE;
 		return 0;
 	}
 	struct engine_options engine_opts = {
+		.tracer = observe_tracer(session->observe),
 		.most_concurrency = most_concurrency(session->plan),
 		.state = opts->state,
 		.wish = wish_of(opts),

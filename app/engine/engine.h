@@ -58,6 +58,8 @@ struct engine_options {
 					       them: a sink … */
 	const void *dead_config;            /* … and its config */
 
+	struct tracer *tracer; /* records what happens to items (port/trace.h), borrowed; NULL: nobody wants to know */
+
 	/* A remark for people in the middle of a run; may be NULL. */
 	void (*note)(void *arg, const char *text);
 	void *arg;
@@ -90,6 +92,7 @@ struct engine_stats {
 	bool total_exact;
 	size_t concurrency;                                /* now */
 	size_t most;                                       /* that it may ever be */
+	const char *run;                                   /* its name: 32 hexadecimal digits */
 	const char *reason;                                /* why the run ended before all was settled; or NULL */
 	bool durable;                                      /* the broker remembers the run */
 	bool resumed, past_done;                           /* it resumes a run; one that was done */

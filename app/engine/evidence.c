@@ -3,6 +3,7 @@
 #include "engine/parts.h"
 
 #include "data/json_writer.h"
+#include "port/trace.h"
 
 #include <string.h>
 
@@ -15,6 +16,12 @@ void engine_set_evidence(struct item *item, const char *where, const char *kind,
 	json_put_text(&out, "kind", kind);
 	if (pairs && !pairs->failed)
 		json_put_raw(&out, NULL, pairs->data, pairs->len);
+	if (item->trace) {
+		struct buf id = {0};
+		trace_add_id(&item->trace->id, &id);
+		json_put_bytes(&out, "trace_id", id.data, id.len);
+		buf_fini(&id);
+	}
 	json_close(&out, '}');
 	item->evidence.data = buf_take(&out, &item->evidence.len);
 }

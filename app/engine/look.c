@@ -49,6 +49,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.total_exact = exact,
 		.concurrency = flow.concurrency,
 		.most = engine->pace.most,
+		.run = engine->life.run,
 		.reason = engine->life.reason,
 		.durable = engine->store.ops->exactness != BROKER_FORGETS,
 		.resumed = engine->past.resumed,

@@ -245,6 +245,8 @@ static int open_source(struct engine *engine, const struct broker_past *past, bo
 	engine->past = (struct engine_past){.resumed = !fresh, .done = !fresh && past->done};
 	memcpy(engine->life.run, past->run, sizeof engine->life.run);
 	int code = fresh ? make_name(engine->life.run, err) : 0;
+	if (!code)
+		tracer_set_run(engine->life.opts.tracer, engine->life.run);
 	if (code || !engine_has_role(&engine->life, ENGINE_SUBMIT))
 		return code;
 	return engine_open_source(engine, fresh ? NULL : past, err);

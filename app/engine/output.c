@@ -321,6 +321,16 @@ static size_t drop_lost(struct lane *lane, size_t n)
 	return kept;
 }
 
+static void trace_batch(const struct lane *lane, size_t n, weir_nsec begun, const char *error)
+{
+	weir_nsec now = weir_clock();
+	for (size_t i = 0; i < n; i++) {
+		const struct sink_item *item = &lane->items[i];
+		trace_write(item->item->trace, lane->output->opts.adapter->name, n, begun, now,
+			    error || !item->verdict ? error : item->why);
+	}
+}
+
 static int write_batch(struct lane *lane, size_t n, struct weir_error *err)
 {
 	struct output *output = lane->output;
@@ -330,7 +340,10 @@ static int write_batch(struct lane *lane, size_t n, struct weir_error *err)
 			lane->items[to_write++] = (struct sink_item){.item = lane->batch[i].item};
 	for (size_t i = 0; i < to_write; i++)
 		engine_columns_look(&output->columns, lane->items[i].item);
+	weir_nsec begun = weir_clock();
 	int code = to_write ? write_items(lane, to_write, err) : 0;
+	if (output->opts.store->life->opts.tracer)
+		trace_batch(lane, to_write, begun, code ? err->text : NULL);
 	if (!code && !output->opts.refused)
 		code = refused_letter(lane, to_write, err);
 	if (!code)

@@ -43,8 +43,10 @@ int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec d
 bool engine_holds(const struct engine_store *store, struct item *item)
 {
 	bool holds = !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
-	if (!holds)
+	if (!holds) {
+		tracer_leave(store->life->opts.tracer, item);
 		item_free(item);
+	}
 	return holds;
 }
 
@@ -59,9 +61,12 @@ int engine_settle(struct engine_store *store, struct item *const *items, size_t 
 		of_fate[items[i]->fate]++;
 		weir_histogram_record(store->item_ns, now - items[i]->born);
 	}
+	struct trace *traces = tracer_settle(store->life->opts.tracer, items, n, now);
 	weir_shield_enter();
 	int code = store->ops->queue.ack(store->broker, items, n, which, position, err, WEIR_FOREVER);
 	weir_shield_leave();
+	if (!code)
+		tracer_settled(store->life->opts.tracer, traces);
 	weir_histogram_record(store->ack_ns, weir_clock() - now);
 	for (int fate = 0; fate < FATES && !code; fate++)
 		broker_count(&store->mine, (enum fate)fate, of_fate[fate]);
@@ -117,10 +122,14 @@ static bool hand_over(struct engine_store *store, struct item *item, enum handin
 
 void engine_keep_letter(struct engine_store *store, struct item *item)
 {
-	weir_nsec age = weir_clock() - item->born;
+	weir_nsec now = weir_clock(), age = now - item->born;
 	value_list_fini(&item->outputs);
 	value_fini(&item->record);
-	if (!hand_over(store, item, BURY, 0))
+	item->fate = FATE_DEAD;
+	struct trace *trace = tracer_settle(store->life->opts.tracer, &item, 1, now);
+	bool is_kept = hand_over(store, item, BURY, 0);
+	tracer_settled(store->life->opts.tracer, trace);
+	if (!is_kept)
 		return;
 	weir_histogram_record(store->item_ns, age);
 	broker_count(&store->mine, FATE_DEAD, 1);
@@ -130,6 +139,7 @@ void engine_postpone(struct engine_store *store, struct item *item, weir_nsec du
 {
 	value_list_fini(&item->outputs);
 	value_fini(&item->evidence);
+	tracer_leave(store->life->opts.tracer, item);
 	hand_over(store, item, NACK, due);
 }
 

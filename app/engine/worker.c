@@ -96,8 +96,9 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 {
 	struct item *item = job->item;
 	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
-	bool calls = step->adapter->step->upstream;
+	bool calls = step->adapter->step->upstream, is_traced = call->trace && !calls;
 	size_t n = job->step ? item->outputs.n : 1;
+	weir_nsec begun = is_traced ? weir_clock() : 0;
 	enum step_verdict verdict = STEP_OK;
 	call->note = &job->note;
 	for (; job->value < n && verdict == STEP_OK; job->value++) {
@@ -108,6 +109,9 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 			return STEP_OK;
 		engine_job_forget_note(job);
 	}
+	if (is_traced)
+		trace_step(call->trace, step->adapter->name, job->step + 1, begun,
+			   verdict == STEP_OK ? NULL : call->why);
 	if (calls) {
 		job->is_old = false;
 		job->forgets = forgets(step);
@@ -207,6 +211,7 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 			engine_give_back(&engine->store, item);
 			return code;
 		}
+		tracer_begin(engine->life.opts.tracer, item);
 		engine_set_evidence(item, "\"source\"", engine->life.plan->source.adapter->name, NULL);
 		engine_bury(engine, item);
 	}
@@ -240,6 +245,11 @@ static weir_nsec cut_after(const struct engine *engine, weir_nsec after)
 static bool uses_up(enum step_verdict verdict)
 {
 	return verdict != STEP_REFUSED && verdict != STEP_CANCELED && verdict != STEP_WAIT;
+}
+
+static bool is_failure(enum step_verdict verdict)
+{
+	return verdict == STEP_RETRY || verdict == STEP_REFUSED || verdict == STEP_DEAD;
 }
 
 /* What the verdict is called in the words of the library. */
@@ -309,6 +319,8 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	if (engine->life.state != ENGINE_RUNNING) /* taken, and not begun */
 		return WEIR_ECANCELED;
 	weir_nsec begun = weir_clock(); /* not weir_now(): a fast answer comes within one turn of the loop */
+	tracer_attempt(engine->life.opts.tracer, item, begun);
+	call.trace = item->trace;
 	engine->load.in_flight++;
 	enum step_verdict verdict = run_steps(engine, job, &call);
 	buf_fini(&evidence);
@@ -316,6 +328,8 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	if (attempt->next)
 		return WEIR_EAGAIN;
 	bool counts = uses_up(verdict);
+	tracer_attempt_ended(engine->life.opts.tracer, item, counts && !call.given_up,
+			     is_failure(verdict) ? call.why : NULL);
 	if (!item->attempted && (call.sent || counts)) {
 		item->attempted = true;
 		engine_class_begins(&engine->classes, item, begun - item->born);

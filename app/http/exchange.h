@@ -27,6 +27,7 @@ struct http_step {
 	bool needs_meta;                      /* one of them asks for more than the item */
 	bool tells_meta;                      /* some step wants to know of its answers */
 	bool is_list;                         /* env->url_list */
+	bool sends_parent;                    /* its requests carry the header traceparent, if they are traced */
 	bool sends_key;                       /* its requests carry the idempotency key, with … */
 	size_t key_number;                    /* … this behind it; 0: nothing */
 	char **lines;                         /* headers of every request, "Name: value" */
@@ -55,6 +56,7 @@ struct exchange {
 	char **lines;      /* headers that the item filled, and credentials */
 	size_t line_count;
 	const char *key;         /* sent in one of them; NULL: none */
+	uint64_t span;           /* that one of them names (traceparent); 0: none does */
 	struct http_grant grant; /* what credentials it has, but for their lines, which are above; zero: none */
 	weir_nsec granted;       /* when it had them */
 	weir_nsec grant_took;    /* how long it waited for them */

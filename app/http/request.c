@@ -11,6 +11,7 @@
 #include "http/encoding.h"
 #include "http/idn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -207,12 +208,28 @@ static int write_key(const struct http_step *step, const struct step_call *call,
 	return 0;
 }
 
+static int write_parent(const struct step_call *call, struct exchange *x)
+{
+	char parent[TRACE_PARENT_BYTES], *line;
+	x->span = trace_put_parent(call->trace, call->item, parent);
+	if (asprintf(&line, "traceparent: %s", parent) < 0)
+		return WEIR_ENOMEM;
+	x->lines[x->line_count++] = line;
+	return 0;
+}
+
+static bool sends_parent(const struct http_step *step, const struct step_call *call)
+{
+	return step->sends_parent && call->trace;
+}
+
 static int write_varying_headers(const struct http_step *step, const struct step_call *call, struct exchange *x,
 				 const struct template_input *input, struct weir_error *err)
 {
 	const struct key_headers *headers = &step->config->headers;
-	x->lines = calloc(step->varying_headers + 2, sizeof(char *)); /* the key, and the type of parts */
-	if (!x->lines || (step->sends_key && !x->is_of_job && write_key(step, call, x)))
+	x->lines = calloc(step->varying_headers + 3, sizeof(char *)); /* the key, the type of parts, the trace */
+	if (!x->lines || (step->sends_key && !x->is_of_job && write_key(step, call, x)) ||
+	    (sends_parent(step, call) && write_parent(call, x)))
 		return WEIR_ENOMEM;
 	for (size_t i = 0; i < headers->n; i++) {
 		if (template_is_constant(headers->headers[i].value))
@@ -248,7 +265,8 @@ static int render(const struct http_step *step, const struct step_call *call, st
 		  const struct template_input *input, const char *job, struct weir_error *err)
 {
 	int error = job ? buf_add_str(&x->url, job) : render_url(step, input, &x->url, err);
-	if (error == 0 && (step->varying_headers || step->sends_key || step->config->multipart.n))
+	if (error == 0 &&
+	    (step->varying_headers || step->sends_key || step->config->multipart.n || sends_parent(step, call)))
 		error = write_varying_headers(step, call, x, input, err);
 	const struct template *body = step_http_body(step->config);
 	if (error == 0 && body && !job)

@@ -11,7 +11,7 @@
  * path that it receives once more, after taking dot segments and doubled slashes out of it; S3 does neither, since its
  * keys may have any name.  Query parameters are decoded and encoded in the one canonical form, and sorted.
  *
- * Each header that the pipeline sets is signed, apart from three that proxies change.
+ * Each header that the pipeline sets is signed, apart from four that proxies change.
  */
 #include "http/sigv4.h"
 
@@ -236,7 +236,8 @@ static int add_line(struct pairs *headers, const char *line)
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
 	struct piece name = piece_of(line, colon);
-	if (is_name(name, "user-agent") || is_name(name, "accept-encoding") || is_name(name, "x-amzn-trace-id"))
+	if (is_name(name, "user-agent") || is_name(name, "accept-encoding") || is_name(name, "x-amzn-trace-id") ||
+	    is_name(name, "traceparent"))
 		return 0;
 	return add_pair(headers, name, piece_of(value, end));
 }

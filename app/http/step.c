@@ -111,6 +111,7 @@ static int http_open(const void *arg, const struct step_env *env, struct step **
 	step->requests = env->requests;
 	step->is_list = env->url_list;
 	step->sends_key = step_http_sends_key(step->config);
+	step->sends_parent = !step_http_header(step->config, "traceparent");
 	step->key_number = env->key_number;
 	find_needs(step);
 	step_http_fixed_origin(step->config->url, &step->origin);
@@ -145,6 +146,23 @@ static void measure(const struct http_step *step, const struct exchange *x, int 
 	weir_histogram_record(weir_metric_histogram(step->requests, labels), x->response.took);
 }
 
+static void trace(struct step_call *call, const struct exchange *x, int error, weir_nsec begun)
+{
+	const struct http_response *response = &x->response;
+	char failure[200] = "";
+	if (error)
+		snprintf(failure, sizeof failure, "%s: %s", error == WEIR_ETIMEDOUT ? "timeout" : "canceled",
+			 weir_strerror(error));
+	else if (response->failure)
+		snprintf(failure, sizeof failure, "%s: %s", http_failure_name(response->failure), response->detail);
+	trace_request(call->trace, &(struct trace_request){.id = x->span,
+							   .begun = begun,
+							   .method = x->request.method,
+							   .url = x->request.url,
+							   .status = error ? 0 : response->status,
+							   .error = failure});
+}
+
 static const char *http_upstream(const struct step *handle, const struct step_call *call,
 				 char room[STEP_UPSTREAM_BYTES])
 {
@@ -174,8 +192,11 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	if (verdict != STEP_OK)
 		return verdict;
 	value_forget(call->input); /* the answer may take long */
+	weir_nsec begun = call->trace ? weir_clock() : 0;
 	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
 	measure(step, x, error);
+	if (call->trace)
+		trace(call, x, error, begun);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))
 		return verdict;

@@ -8,6 +8,7 @@
  *        "headers": {"content-type": "application/json", "x-request-id": "…"},
  *        "error": "email is not valid", "answer": "{…", "answer_bytes": 90412, "sent": "{…",
  *        "curl": "curl http://…"                                       the request as a command line
+ *      , "trace_id": "0af7651916cd43dd8448eb211c80319c"                 the engine, if traces are collected
  *     }
  *
  * Of a call that somebody looks at (step_call.explain) there is also "sent_headers": {"Accept": "text/html"}.

@@ -26,6 +26,8 @@ enum item_turn { TURN_NONE, TURN_AWAITED, TURN_HELD };
 #define FATES          (FATE_DEAD + 1)
 #define ITEM_WHY_BYTES 256 /* with its NUL */
 
+struct trace;
+
 struct item {
 	uint64_t id;       /* the broker's name for it, from put on; never 0, never of another of the run */
 	uint64_t number;   /* the id that it was given first, if it was another one; see item_number() */
@@ -51,6 +53,8 @@ struct item {
 	bool retried;              /* the broker's: it was stored that it came back */
 	char *key;                 /* what `key` of the pipeline makes of it; NULL: nothing, or nobody has asked yet */
 	char *why;                 /* the last failure: one line; NULL: none.  See item_why() */
+	struct trace *trace;       /* what is recorded of it while it is in this process (trace.h); NULL: nothing */
+	weir_nsec left; /* when it last left the steps without being settled, for the trace; 0: not in this process */
 	struct value record;   /* what is kept of it for its next attempt, opaque to a broker (engine/memo.h); data is
 				* NULL: nothing */
 	struct value evidence; /* of a failure that makes a dead letter: a JSON object (letter.h); data is NULL: none */

@@ -12,6 +12,7 @@
 
 #include "data/address.h"
 #include "data/names.h"
+#include "data/template.h"
 #include "spec/meaning.h"
 #include "spec/spec.h"
 
@@ -53,6 +54,21 @@ static const struct key ready_keys[] = {
 	{0},
 };
 
+static const struct key otlp_keys[] = {
+	{"url", KEY_STRING, FIELD(otlp.url),
+	 .text = "OTLP receiver, such as http://127.0.0.1:4318; /v1/traces and /v1/metrics are added. Default: that in "
+		 "OTEL_EXPORTER_OTLP_ENDPOINT, or none"},
+	{"headers", KEY_HEADERS, FIELD(otlp.headers), .text = "Headers of each request to it, such as credentials"},
+	{"traces", KEY_PERCENT, FIELD(otlp.traces), "1%",
+	 .text = "Share of the items whose traces are sent; those of items that fail or need retries are sent in any "
+		 "case"},
+	{"metrics", KEY_DURATION, FIELD(otlp.metrics), "10s", 0, 3600 * WEIR_SEC,
+	 .text = "How often the metrics are sent; 0: never"},
+	{"compression", KEY_ENUM, FIELD(otlp.compression), "gzip", .choices = "gzip|none",
+	 .text = "Compression of the requests"},
+	{0},
+};
+
 static const struct key observe_keys[] = {
 	{"listen", KEY_STRING, FIELD(observe_listen), "127.0.0.1:0",
 	 .text = "Address and port of the HTTP endpoint; port 0: a free one. A free one is also used when the port is "
@@ -61,6 +77,8 @@ static const struct key observe_keys[] = {
 	 .text = "Token that readers must send (Authorization: Bearer), except for /healthz and /readyz; with a token "
 		 "the "
 		 "endpoint also shows texts of failures, which hold parts of answers"},
+	{"otlp", KEY_GROUP, FIELD(otlp.off), .group = otlp_keys, .choices = "off",
+	 .text = "Traces and metrics to an OpenTelemetry receiver"},
 	{"ready", KEY_GROUP, 0, .group = ready_keys, .text = "When /readyz also says that the run is not ready"},
 	{0},
 };
@@ -160,6 +178,23 @@ static int fill_group(struct spec_load *load, const char *name, const struct spe
 	return spec_fill(load, rows, map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
 }
 
+static int check_otlp(struct spec_load *load, const struct spec_node *node, const struct plan_otlp *otlp)
+{
+	const struct spec_node *at = node ? spec_node_member(node, "url") : NULL;
+	if (otlp->url && strncmp(otlp->url, "http://", 7) && strncmp(otlp->url, "https://", 8))
+		return spec_fail(load, at->line, at->column,
+				 "observe.otlp.url is \"%.80s\", expected a URL like http://127.0.0.1:4318", otlp->url);
+	for (size_t i = 0; i < otlp->headers.n; i++)
+		if (!template_is_constant(otlp->headers.headers[i].value)) {
+			at = spec_node_member(node, "headers");
+			return spec_fail(
+				load, at->line, at->column,
+				"observe.otlp.headers: %.80s has a hole, but there is no item that could fill it",
+				otlp->headers.headers[i].name);
+		}
+	return 0;
+}
+
 static int fill_observe(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	const struct spec_node *node = spec_node_member(root, "observe"), *at;
@@ -184,7 +219,7 @@ static int fill_observe(struct spec_load *load, const struct spec_node *root, st
 			  "every machine that reaches %s can read the figures of the run; observe.token keeps "
 			  "strangers out",
 			  settings->observe_listen);
-	return 0;
+	return node ? check_otlp(load, spec_node_member(node, "otlp"), &settings->otlp) : 0;
 }
 
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)

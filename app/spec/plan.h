@@ -74,14 +74,24 @@ struct plan_settings {
 	int order;              /* sink order: enum plan_order */
 	weir_nsec drain;        /* shutdown.drain: default 30s */
 
-	bool observe_off;         /* observe: off */
-	char *observe_listen;     /* observe.listen: default 127.0.0.1:0 */
-	char *observe_token;      /* observe.token: NULL: none is asked for */
+	bool observe_off;     /* observe: off */
+	char *observe_listen; /* observe.listen: default 127.0.0.1:0 */
+	char *observe_token;  /* observe.token: NULL: none is asked for */
+	struct plan_otlp {
+		bool off;                   /* observe.otlp: off */
+		char *url;                  /* observe.otlp.url; NULL: as the environment says */
+		struct key_headers headers; /* observe.otlp.headers: constant */
+		double traces;              /* observe.otlp.traces: share that is sampled, default 1% */
+		weir_nsec metrics;          /* observe.otlp.metrics: default 10s; 0: never */
+		int compression;            /* observe.otlp.compression: enum plan_compression */
+	} otlp;
 	double ready_depth;       /* observe.ready.depth: 0: any */
 	weir_nsec ready_put_wait; /* observe.ready.put_wait: 0: any */
 };
 
 enum plan_when_open { WHEN_OPEN_DEFER, WHEN_OPEN_REJECT }; /* the order of the choices of flow.breaker.when_open */
+
+enum plan_compression { COMPRESSION_GZIP, COMPRESSION_NONE }; /* the order of the choices */
 
 enum plan_order { ORDER_COMPLETION, ORDER_SOURCE }; /* the order of the choices of the sink's order */
 

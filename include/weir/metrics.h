@@ -92,6 +92,23 @@ static inline void weir_gauge_set(struct weir_gauge *gauge, double value)
 WEIR_API int weir_metrics_each(const struct weir_metrics *metrics,
 			       int (*fn)(void *arg, const struct weir_metric_def *def), void *arg);
 
+/* One series at this moment.  All of it is borrowed for the call. */
+struct weir_metric_sample {
+	const struct weir_metric_def *def;
+	const char *values[WEIR_LABELS_MOST]; /* of its labels */
+	bool is_whole;                        /* it counts, and the value is: */
+	uint64_t whole;
+	double number;                          /* else, of a counter or a gauge; in seconds if it is a time */
+	const struct weir_histogram *histogram; /* of a histogram */
+	const int64_t *bounds;                  /* … and those below which its text shows counts, in nanoseconds */
+	size_t bound_count;
+};
+
+/* Calls fn for each series, those of a metric one after the other, until it answers other than 0: that is the answer.
+ */
+WEIR_API int weir_metrics_samples(const struct weir_metrics *metrics,
+				  int (*fn)(void *arg, const struct weir_metric_sample *sample), void *arg);
+
 enum weir_metrics_format {
 	WEIR_METRICS_TEXT,        /* Prometheus text format 0.0.4 */
 	WEIR_METRICS_OPENMETRICS, /* OpenMetrics 1.0 */

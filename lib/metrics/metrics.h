@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a registry holds.  Private to lib/metrics: def.c checks declarations, metrics.c keeps them and looks up,
- * expose.c reads it all, text.c writes.
+ * walk.c reads it all, expose.c makes text of it, text.c writes.
  *
  *     weir_metrics -> weir_metric (in the order of their declaration): one def, its series, one of them "other"
  */
@@ -50,6 +50,17 @@ unsigned weir__metric_labels(const struct weir_metric_def *def);
 
 /* Whether a row is well-formed, and clashes with nothing in the registry: 0, WEIR_EINVAL, WEIR_EBUSY. */
 int weir__metric_def_check(const struct weir_metrics *metrics, const struct weir_metric_def *def);
+
+/* ---- walk.c: what there is of each metric now */
+
+struct walker {
+	void (*metric)(void *arg, const struct weir_metric_def *def); /* one that shows something; NULL: never mind */
+	int (*sample)(void *arg, const struct weir_metric_sample *sample);
+	void *arg;
+};
+
+/* 0, or what sample() answered other than that. */
+int weir__metrics_walk(const struct weir_metrics *metrics, const struct walker *walker);
 
 /* ---- text.c: text that grows */
 

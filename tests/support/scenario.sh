@@ -124,7 +124,7 @@ start_server() {
 	rm -f "$1.port"
 	"$TREE/tests/support/$1" &
 	pids+=($!)
-	wait_until 10 test -s "$1.port"
+	wait_until 30 test -s "$1.port"
 	SERVER=http://127.0.0.1:$(cat "$1.port")
 	export SERVER
 }

@@ -3,6 +3,7 @@
 #include "unit/engine_world.h"
 #include "unit/fibers.h"
 #include "unit/shared_broker.h"
+#include "unit/traces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 struct party {
 	const struct plan *plan;
 	unsigned roles;
+	struct tracer *tracer;   /* NULL: none */
 	weir_nsec begins, stops; /* stops: after so long; 0: it does not */
 	struct engine *engine;
 	int exit_code;
@@ -33,6 +35,7 @@ static int run_party(void *arg)
 	struct weir_error err = {0};
 	struct weir_group *group = new_group();
 	opts.roles = party->roles;
+	opts.tracer = party->tracer;
 	weir_sleep(party->begins);
 	ck_assert_msg(engine_open(party->plan, &opts, &party->engine, &party->exit_code, &err) == 0, "%s", err.text);
 	if (party->stops)
@@ -98,6 +101,27 @@ FIBER_TEST(two_engines_share_the_items_of_one_source)
 		ck_assert_uint_gt(parties[i].stats.attempts, 50);
 	}
 	check_all(500, 0);
+}
+
+/* They share no memory but the broker's. */
+FIBER_TEST(two_engines_make_one_tree_of_an_item)
+{
+	struct plan_adapter step;
+	struct plan plan = shared_plan_of(&step);
+	struct party parties[] = {{.plan = &plan, .tracer = new_tracer(0.5, 1)},
+				  {.plan = &plan, .tracer = new_tracer(0.5, 2)}};
+	world = (struct world){.items = 60, .bad_every = 20, .step = fail_first_then_pass};
+	run_parties(parties, 2);
+	ck_assert_uint_gt(shared.hops, 0);
+	size_t traces = check_trees();
+	ck_assert_uint_ge(traces, 13); /* those that failed first, and bad lines */
+	ck_assert_uint_lt(traces, 60);
+	ck_assert_uint_eq(spans_of(TRACE_STEP), spans_of(TRACE_ATTEMPT));
+	ck_assert_uint_eq(spans_of(TRACE_WRITE), traces);
+	for (size_t i = 0; i < 2; i++)
+		tracer_free(parties[i].tracer);
+	forget_taken();
+	check_all(57, 3);
 }
 
 FIBER_TEST(two_engines_attempt_an_item_as_often_as_one)

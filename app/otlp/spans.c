@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spans, with the names of OpenTelemetry's semantic conventions: an item is a message that is processed, a request one
+ * of an HTTP client, a write one of a database client where the sink is a database.
+ *
+ * To add a kind of span: a row in `kinds`, and what is special about it in a function.
+ */
+#include "otlp/encode.h"
+
+#include "data/json_writer.h"
+#include "data/secret.h"
+#include "http/origin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* SpanKind, Status.StatusCode */
+enum { KIND_INTERNAL = 1, KIND_CLIENT = 3, KIND_CONSUMER = 5, STATUS_ERROR = 2 };
+
+struct encoding {
+	struct buf *out;
+	const struct otlp_names *names;
+	weir_nsec offset;
+	const struct trace *trace;
+};
+
+/* ---- parts of a span */
+
+static void put_id(struct buf *out, const char *name, const struct trace_id *trace, uint64_t span)
+{
+	struct buf id = {0};
+	if (trace)
+		trace_add_id(trace, &id);
+	else
+		trace_add_span_id(span, &id);
+	json_put_bytes(out, name, id.data, id.len);
+	buf_fini(&id);
+}
+
+static void put_link(struct buf *out, const struct trace_id *trace, uint64_t span)
+{
+	json_open(out, "links", '[');
+	json_open(out, NULL, '{');
+	put_id(out, "traceId", trace, 0);
+	put_id(out, "spanId", NULL, span);
+	buf_add_str(out, "}]");
+}
+
+static void put_status(struct buf *out, const char *message)
+{
+	json_open(out, "status", '{');
+	json_put_int(out, "code", STATUS_ERROR);
+	if (*message)
+		json_put_text(out, "message", message);
+	json_close(out, '}');
+}
+
+/* What an error is called: "timeout" of "timeout: no first byte in 10 s". */
+static void put_error_type(struct buf *out, const char *error)
+{
+	char type[40];
+	size_t n = strcspn(error, ":");
+	bool has_type = error[n] && n && n < sizeof type;
+	snprintf(type, sizeof type, "%.*s", (int)n, error);
+	otlp_put_attribute(out, "error.type", has_type ? type : "_OTHER");
+}
+
+static void begin_span(struct encoding *to, uint64_t id, uint64_t parent, const char *name, int kind, weir_nsec begun,
+		       weir_nsec ended)
+{
+	struct buf *out = to->out;
+	json_open(out, NULL, '{');
+	put_id(out, "traceId", &to->trace->id, 0);
+	put_id(out, "spanId", NULL, id);
+	if (parent)
+		put_id(out, "parentSpanId", NULL, parent);
+	json_put_text(out, "name", name);
+	json_put_int(out, "kind", kind);
+	otlp_put_number(out, "startTimeUnixNano", (uint64_t)(begun + to->offset));
+	otlp_put_number(out, "endTimeUnixNano", (uint64_t)((ended > begun ? ended : begun) + to->offset));
+	json_open(out, "attributes", '[');
+}
+
+/* ---- an HTTP request */
+
+/* As the conventions want it: the values of a query may be secrets. */
+static void put_url(struct buf *out, const char *url)
+{
+	struct buf text = {0};
+	size_t n = strcspn(url, "?#");
+	buf_add(&text, url, n);
+	if (url[n] == '?') {
+		const char *at = url + n;
+		while (*at && *at != '#') {
+			size_t pair = 1 + strcspn(at + 1, "&#"), name = strcspn(at, "=");
+			buf_add(&text, at, name < pair ? name : pair);
+			if (name < pair)
+				buf_add_str(&text, "=REDACTED");
+			at += pair;
+		}
+	}
+	if (text.data && !text.failed) {
+		secret_hide_text(text.data);
+		otlp_put_attribute(out, "url.full", text.data);
+	}
+	buf_fini(&text);
+}
+
+static void put_request(struct encoding *to, const struct trace_span *span)
+{
+	const char *url = trace_text(to->trace, span->url);
+	struct http_origin origin;
+	char status[16];
+	otlp_put_attribute(to->out, "http.request.method", span->name);
+	if (!http_origin_parse(url, &origin)) {
+		otlp_put_attribute(to->out, "server.address", origin.host);
+		otlp_put_attribute_int(to->out, "server.port", origin.port);
+	}
+	put_url(to->out, url);
+	if (span->status)
+		otlp_put_attribute_int(to->out, "http.response.status_code", span->status);
+	snprintf(status, sizeof status, "%d", span->status);
+	if (span->status >= 400 && !span->error)
+		otlp_put_attribute(to->out, "error.type", status);
+}
+
+/* ---- a write to a sink */
+
+static const char *system_of(const char *sink)
+{
+	return !strcmp(sink, "postgres") ? "postgresql" : !strcmp(sink, "sqlite") ? sink : NULL;
+}
+
+static void put_write(struct encoding *to, const struct trace_span *span)
+{
+	const char *system = system_of(span->name);
+	otlp_put_attribute(to->out, "weir.sink", span->name);
+	if (!system)
+		return;
+	otlp_put_attribute(to->out, "db.system.name", system);
+	if (to->names->table)
+		otlp_put_attribute(to->out, "db.collection.name", to->names->table);
+	if (span->number > 1)
+		otlp_put_attribute_int(to->out, "db.operation.batch.size", span->number);
+}
+
+/* ---- the others */
+
+static void put_attempt(struct encoding *to, const struct trace_span *span)
+{
+	otlp_put_attribute_int(to->out, "weir.attempt", span->number);
+}
+
+static void put_step(struct encoding *to, const struct trace_span *span)
+{
+	otlp_put_attribute_int(to->out, "weir.step", span->number);
+}
+
+static const struct {
+	const char *name; /* NULL: that of the span; with a blank at its end: before that */
+	int kind;
+	void (*put)(struct encoding *to, const struct trace_span *span); /* NULL: it has no attributes */
+} kinds[] = {
+	[TRACE_WAIT] = {"wait", KIND_INTERNAL, NULL},         [TRACE_ATTEMPT] = {"attempt", KIND_INTERNAL, put_attempt},
+	[TRACE_STEP] = {NULL, KIND_INTERNAL, put_step},       [TRACE_REQUEST] = {NULL, KIND_CLIENT, put_request},
+	[TRACE_WRITE] = {"write ", KIND_INTERNAL, put_write},
+};
+
+static void put_span(struct encoding *to, const struct trace_span *span)
+{
+	char name[80];
+	const char *fixed = kinds[span->kind].name, *error = trace_text(to->trace, span->error);
+	bool is_whole = fixed && fixed[strlen(fixed) - 1] != ' ';
+	int kind = span->kind == TRACE_WRITE && system_of(span->name) ? KIND_CLIENT : kinds[span->kind].kind;
+	snprintf(name, sizeof name, "%s%s", fixed ? fixed : "", is_whole ? "" : span->name);
+	begin_span(to, span->id, span->parent, name, kind, span->begun, span->ended);
+	if (kinds[span->kind].put)
+		kinds[span->kind].put(to, span);
+	if (*error)
+		put_error_type(to->out, error);
+	json_close(to->out, ']');
+	if (span->link)
+		put_link(to->out, &to->trace->id, span->link);
+	if (*error || span->status >= 400)
+		put_status(to->out, error);
+	json_close(to->out, '}');
+}
+
+static void put_item(struct encoding *to)
+{
+	static const char *const fates[] = {"succeeded", "dropped", "dead"};
+	const struct trace *trace = to->trace;
+	const char *error = trace_text(trace, trace->error);
+	char name[80], id[24];
+	snprintf(name, sizeof name, "process %.64s", to->names->pipeline);
+	snprintf(id, sizeof id, "%llu", (unsigned long long)trace->item);
+	begin_span(to, trace->root, 0, name, KIND_CONSUMER, trace->born, trace->settled);
+	otlp_put_attribute(to->out, "messaging.system", to->names->broker);
+	otlp_put_attribute(to->out, "messaging.destination.name", to->names->pipeline);
+	otlp_put_attribute(to->out, "messaging.operation.name", "process");
+	otlp_put_attribute(to->out, "messaging.operation.type", "process");
+	otlp_put_attribute(to->out, "messaging.message.id", id);
+	otlp_put_attribute(to->out, "messaging.message.conversation_id", to->names->run);
+	otlp_put_attribute_int(to->out, "weir.item.position", (int64_t)trace->position);
+	otlp_put_attribute_int(to->out, "weir.item.attempts", trace->attempts);
+	otlp_put_attribute(to->out, "weir.item.outcome", fates[trace->fate]);
+	if (trace->fate == FATE_DEAD)
+		put_error_type(to->out, error);
+	json_close(to->out, ']');
+	if (trace->linked.high)
+		put_link(to->out, &trace->linked, trace_root_of(&trace->linked));
+	if (trace->fate == FATE_DEAD)
+		put_status(to->out, error);
+	json_close(to->out, '}');
+}
+
+size_t otlp_encode_traces(const struct trace *list, const struct otlp_names *names, weir_nsec offset, struct buf *out)
+{
+	static const struct otlp_frame frame = {"resourceSpans", "scopeSpans", "spans"};
+	struct encoding to = {.out = out, .names = names, .offset = offset};
+	size_t n = 0;
+	otlp_begin(out, &frame, names->resource);
+	for (to.trace = list; to.trace; to.trace = to.trace->next) {
+		for (size_t i = 0; i < to.trace->n; i++)
+			put_span(&to, &to.trace->spans[i]);
+		if (to.trace->settled)
+			put_item(&to);
+		n += to.trace->n + (to.trace->settled != 0);
+	}
+	otlp_end(out);
+	return n;
+}

@@ -14,6 +14,8 @@
 #                               the lines to the end
 #   start_postgres              starts a real PostgreSQL of its own; $PG_URL is its address
 #   postgres VERB ...           tests/support/postgres: stop, kill, start, sql QUERY
+#   start_redis [OPTION ...]    starts a real redis-server, which keeps nothing on disk unless told to; $REDIS_URL is its
+#                               address.  redis WORD ... is redis-cli; redis_kill ends it as a crash would
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
@@ -52,7 +54,7 @@ unset LC_ALL LC_CTYPE NO_COLOR COLUMNS LINES
 export LANG=C.UTF-8 SHELL=/bin/sh
 CODE=
 mock_pid='' mock_args=() mock_port=0
-started_pid=''
+started_pid='' redis_pid=''
 pids=()
 
 fail() {
@@ -160,6 +162,23 @@ start_postgres() {
 
 postgres() {
 	"$TREE/tests/support/postgres" "$1" postgres "${@:2}"
+}
+
+start_redis() {
+	redis-server --port 0 --unixsocket "$PWD/redis.sock" --dir "$PWD" --save '' "$@" >redis.log </dev/null &
+	redis_pid=$!
+	pids+=("$redis_pid")
+	wait_until 10 redis ping
+	export REDIS_URL=redis+unix://$PWD/redis.sock
+}
+
+redis() {
+	redis-cli -e -s redis.sock "$@"
+}
+
+redis_kill() {
+	kill -KILL "$redis_pid"
+	wait "$redis_pid" 2>/dev/null || true
 }
 
 # The whole answer of the mock to a GET, status line and headers first.

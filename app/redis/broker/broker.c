@@ -300,6 +300,8 @@ static int connect_all(struct redis_broker *broker, struct weir_error *err)
 	broker->putting = broker->redis;
 	if (!code && broker->config->wait)
 		code = connect_to(broker, &broker->putting, err);
+	if (!code)
+		code = redis_check_rights(broker, err);
 	return code ? code : redis_check_server(broker, err);
 }
 

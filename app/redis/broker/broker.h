@@ -176,7 +176,9 @@ void redis_key_name(const struct redis_broker *broker, size_t key, struct buf *o
 
 /* ---- server.c */
 
+/* That it evicts no keys of ours, which can be set at any time; that the user may do all that is needed. */
 int redis_check_server(struct redis_broker *broker, struct weir_error *err);
+int redis_check_rights(struct redis_broker *broker, struct weir_error *err);
 /* err->text of a call that the server refuses becomes one that helps.  Its code: WEIR_EINVAL or WEIR_EBUSY. */
 int redis_explain(struct redis_broker *broker, int code, struct weir_error *err);
 

@@ -288,6 +288,7 @@ static int join_again(struct redis_broker *broker)
 	if (code)
 		return code;
 	broker->rejoined = true;
+	broker->tidy = 0; /* what it had goes back to all */
 	broker->steady = weir_now();
 	redis_look_all(broker);
 	return 0;

@@ -4,6 +4,15 @@
 
 #include <stdlib.h>
 
+static int refuse_rights(const struct redis_broker *broker, const char *what, struct weir_error *err)
+{
+	return weir_error_set(
+		err, WEIR_EINVAL,
+		"Redis at %s does not let weir in: %s; give its user the keys and commands of a queue: ACL "
+		"SETUSER USER ~weir:* +@all -@admin -@dangerous +info",
+		redis_name(broker->redis), what);
+}
+
 /* ---- it may not forget keys by itself */
 
 /* The value of a line "NAME:VALUE\r\n", as a copy; NULL: there is none. */
@@ -30,6 +39,22 @@ int redis_check_server(struct redis_broker *broker, struct weir_error *err)
 				      "unfinished items; set it to noeviction: CONFIG SET maxmemory-policy noeviction",
 				      redis_name(broker->redis), policy);
 	free(policy);
+	freeReplyObject(reply);
+	return code;
+}
+
+/* ---- it must let us in */
+
+int redis_check_rights(struct redis_broker *broker, struct weir_error *err)
+{
+	struct redis_command rest = {0};
+	redisReply *reply;
+	redis_add_keys(broker, &rest);
+	int code = redis_run(broker, broker->redis, REDIS_RIGHTS, &rest, &reply, err);
+	if (code)
+		return code;
+	if (redis_says(reply, "RIGHTS"))
+		code = refuse_rights(broker, reply->element[1]->str, err);
 	freeReplyObject(reply);
 	return code;
 }
@@ -92,10 +117,7 @@ int redis_explain(struct redis_broker *broker, int code, struct weir_error *err)
 		return blame_key(broker, err);
 	char *says = strdup(err->text);
 	if (says && (!strncmp(says, "NOPERM", 6) || strstr(says, "permission")))
-		weir_error_set(err, WEIR_EINVAL,
-			       "Redis at %s does not let weir in: %s; allow its user the keys of the queue, and the "
-			       "commands: ACL SETUSER USER ~weir:* +@all -@admin -@dangerous +info",
-			       redis_name(broker->redis), says);
+		refuse_rights(broker, says, err);
 	else if (says)
 		weir_error_set(err, WEIR_EINVAL, "Redis at %s: %s", redis_name(broker->redis), says);
 	free(says);

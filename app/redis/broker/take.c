@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Getting items.  The taker keeps as many in line as are leased in a tenth of a second, at least one for who asks: so a
- * fast step does not wait for the network, and a slow one keeps nothing from the other workers.
+ * fast step does not wait for the network, and a slow one keeps nothing from the other workers.  What was not asked for
+ * in a second goes back to all.
  *
  *     line empty, none at the server --> idle: the waker waits there for one (BLPOP) --> the taker takes it
  *
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 
 #define RATE_PERIOD  (100 * WEIR_MSEC)
+#define STALE_PERIOD WEIR_SEC
 #define WAKER_PERIOD "1" /* seconds */
 #define MOVER_LEAST  (5 * WEIR_MSEC)
 #define MOVER_MOST   WEIR_SEC
@@ -307,11 +309,17 @@ static int take(struct redis_broker *broker, size_t n)
 	return code;
 }
 
+/* Nobody wants what is in line, so others shall have it. */
+static bool is_stale(const struct redis_broker *broker)
+{
+	return !broker->askers && weir_now() - broker->rate.since >= STALE_PERIOD;
+}
+
 /* Does what there is to do: whether anything was; *ret_code is a failure, after which it is tried again. */
 static bool take_once(struct redis_broker *broker, int *ret_code)
 {
 	*ret_code = 0;
-	if (broker->stopped && broker->joined && broker->line_items) {
+	if (broker->joined && broker->line_items && (broker->stopped || is_stale(broker))) {
 		*ret_code = redis_give_line(broker);
 		return *ret_code;
 	}
@@ -343,7 +351,7 @@ int redis_taker(void *arg)
 		if (failures)
 			weir_sleep(weir_backoff_wait(&backoff, failures, 0, &random));
 		else if (!did)
-			weir_event_wait(broker->hungry, WEIR_FOREVER);
+			weir_event_wait(broker->hungry, broker->line_items ? weir_now() + STALE_PERIOD : WEIR_FOREVER);
 	}
 	return 0;
 }

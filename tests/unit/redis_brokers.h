@@ -4,7 +4,7 @@
 #define UNIT_REDIS_BROKERS_H
 
 #include "port/adapters.h"
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 #include "unit/fibers.h"
 #include "unit/redises.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether a server is fit to keep a queue, and what to do if it is not. */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <stdlib.h>
 
@@ -45,18 +45,9 @@ int redis_check_server(struct redis_broker *broker, struct weir_error *err)
 
 /* ---- it must let us in */
 
-int redis_check_rights(struct redis_broker *broker, struct weir_error *err)
+int redis_check_rights(struct redis_broker *broker, const redisReply *rights, struct weir_error *err)
 {
-	struct redis_command rest = {0};
-	redisReply *reply;
-	redis_add_keys(broker, &rest);
-	int code = redis_run(broker, broker->redis, REDIS_RIGHTS, &rest, &reply, err);
-	if (code)
-		return code;
-	if (redis_says(reply, "RIGHTS"))
-		code = refuse_rights(broker, reply->element[1]->str, err);
-	freeReplyObject(reply);
-	return code;
+	return redis_says(rights, "RIGHTS") ? refuse_rights(broker, rights->element[1]->str, err) : 0;
 }
 
 /* ---- keys of others */

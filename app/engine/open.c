@@ -148,6 +148,7 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 	const struct plan *plan = engine->life.plan;
 	int code = make_name(engine->store.owner, err);
 	struct broker_options opts = {
+		.name = plan->settings.name,
 		.owner = engine->store.owner,
 		.folder = engine->life.opts.state,
 		.capacity_items = engine_places(engine, engine->pace.concurrency ? engine->pace.concurrency : EXPECTED),
@@ -234,7 +235,10 @@ int engine_exit_of_opening(int code)
 	case WEIR_EPIPE:
 	case WEIR_ECANCELED:
 	case WEIR_ETIMEDOUT:
+	case WEIR_ECLOSED:
 		return EX_UNAVAILABLE;
+	case WEIR_EAGAIN:
+		return EX_TEMPFAIL;
 	default:
 		return EX_CONFIG;
 	}

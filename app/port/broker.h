@@ -7,6 +7,7 @@
 #ifndef PORT_BROKER_H
 #define PORT_BROKER_H
 
+#include "port/fleet.h"
 #include "port/journal.h"
 #include "port/queue.h"
 
@@ -18,6 +19,7 @@ enum broker_exactness {
 };
 
 struct broker_options {
+	const char *name;      /* of the pipeline */
 	const char *folder;    /* the state folder; NULL: there is none */
 	const char *owner;     /* of the leases: a name that no other process has */
 	size_t capacity_items; /* most items in memory, of any kind; to begin with … */
@@ -39,12 +41,15 @@ struct broker_options {
 	 * has changed look() (queue.h) is called. */
 	void (*came)(void *arg, struct item *item);
 	const struct item *(*only)(void *arg);
+
+	const struct fleet_listener *fleet; /* NULL: nobody says or hears anything; also where nobody else is */
 };
 
 struct broker_ops {
 	enum broker_exactness exactness;
 	struct queue_ops queue;
 	struct journal_ops journal;
+	const struct fleet_ops *fleet; /* NULL: it is not shared */
 
 	int (*open)(const void *config, const struct broker_options *opts, struct broker **ret_broker,
 		    struct weir_error *err);

@@ -4,11 +4,10 @@ import atexit
 import dataclasses
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
+import urllib.parse
 
 from runs import oracle
 
@@ -33,8 +32,7 @@ class Work:
     """What a try does: pipelines that write one table, each the column of its name."""
     names: tuple = ("orders",)
     key: bool = False
-    url: str = ""  # another way to the server
-    pooled: bool = False
+    by: str = "server"  # or "pool", "proxy"
     items: int = 1500
     dies_each: int = 500
     makes_table: bool = False  # the run does
@@ -64,17 +62,15 @@ class Place:
         self.options = options
         self.folder = tempfile.mkdtemp(prefix="weir-pgcrash-")
         self.children = []
-        os.environ["PGCONNECT_TIMEOUT"] = "60"  # a machine that runs tests is busy
         atexit.register(self.close)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         self.server("new", str(os.getpid()))
         self.server("pool")
-        self.url, self.pool_url = self.read("postgres/url"), self.read("postgres/pool")
+        self.url = self.read("postgres/url")
         self.sql("ALTER DATABASE weir SET deadlock_timeout = '10ms'")
         self.children.append(start([options.weir, "mock", "--listen", "127.0.0.1:0", "--port-file",
                                     self.path("mock.port"), "--latency", "3ms"]))
         self.children.append(start([ROOT + "/tests/support/cutting_proxy", self.url, self.path("proxy"), "5"]))
-        self.proxy_url = self.wait_for("proxy/url")
+        self.urls = {"server": self.url, "pool": self.read("postgres/pool"), "proxy": self.wait_for("proxy/url")}
         self.mock = "http://127.0.0.1:" + self.wait_for("mock.port")
 
     def path(self, name):
@@ -98,6 +94,10 @@ class Place:
                 return self.read(name)
             time.sleep(0.01)
         raise TimeoutError(name)
+
+    def port(self, work):
+        """To which the work's runs connect."""
+        return urllib.parse.urlsplit(self.urls[work.by]).port
 
     def server(self, verb, *more):
         subprocess.run([ROOT + "/tests/support/postgres", verb, self.path("postgres"), *more], check=True,
@@ -126,8 +126,8 @@ class Place:
             self.remove(name + ".summary")
             self.write(name + ".jsonl", work.source(name))
             self.write(name + ".yaml", PIPELINE.format(
-                name=name, mock=self.mock, url=work.url or self.url, shared=work.shared_row(),
-                key=", key: id" if work.key else "", prepared=", prepared: false" if work.pooled else ""))
+                name=name, mock=self.mock, url=self.urls[work.by], shared=work.shared_row(),
+                key=", key: id" if work.key else "", prepared=", prepared: false" if work.by == "pool" else ""))
 
     def run(self, name, **crash):
         """Starts it; crash: how tests/crash/disk.h disturbs it."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A table of the server as the source, watched from another session meanwhile.  For pgcrash.py."""
+import os
 import subprocess
 
 from runs import oracle
@@ -22,7 +23,6 @@ WATCH = """SELECT pid || ' ' || xact_start, extract(epoch FROM clock_timestamp()
 class RowsSource:
     def __init__(self, place, rows):
         self.place, self.rows = place, rows
-        self.seconds = rows / 50000  # about what it takes; kills are spread over it
         place.sql("DROP TABLE IF EXISTS numbers; CREATE TABLE numbers (id bigint PRIMARY KEY); "
                   f"INSERT INTO numbers SELECT generate_series(1, {rows}); ANALYZE numbers; "
                   "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; SELECT pg_stat_statements_reset()")
@@ -36,6 +36,11 @@ class RowsSource:
 
     def run(self):
         return self.place.run("rows")
+
+    def share_written(self):
+        """Of all rows, about."""
+        path = self.place.path("rows.out")
+        return os.path.getsize(path) / len('{"id":100000}\n') / self.rows if os.path.exists(path) else 0
 
     def take_samples(self):
         self.watcher.kill()

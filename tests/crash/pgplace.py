@@ -19,7 +19,9 @@ source: {{ jsonl: {{ path: {name}.jsonl }} }}
 flow: {{ concurrency: 20 }}
 steps:
   - http: {{ url: '{mock}/orders/${{.id}}', expect: json }}
-  - jq: 'if $source.dies then {{id: "none"}} else {{id: $source.id, {name}: $source.id}}{shared} end'
+  - jq:
+      program: 'if $source.dies then {{id: "none"}} else {{id: $source.id, {name}: $source.id}}{shared} end'
+      timeout: 60s # a machine that runs tests is busy
 sink:
   batch: {{ items: 16, period: 2ms }}
   postgres: {{ url: '{url}', table: orders, columns: {{ id: bigint, {name}: bigint }}{key}{prepared} }}

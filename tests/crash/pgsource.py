@@ -7,12 +7,12 @@ from runs import oracle
 
 PIPELINE = """name: rows
 source: {{ postgres: {{ url: '{url}', table: numbers, key: id }} }}
-steps: [ jq: '{{id}}' ]
+steps: [ jq: {{ program: '{{id}}', timeout: 60s }} ]
 sink: {{ jsonl: {{ path: rows.out }} }}
 """
 
-# Of each transaction of weir that is open just then: what it is known by, how old it is, and how many pages were read so
-# far.  While one is open that number may grow by one at most, or it lasts longer than a page.
+# Of each transaction of weir that is open just then: what it is known by, how old it is, and how many pages were read
+# so far.  While one is open that number may grow by one at most, or it lasts longer than a page.
 WATCH = """SELECT pid || ' ' || xact_start, extract(epoch FROM clock_timestamp() - xact_start) * 1000,
     (SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%row_to_json(r)::text%')
     FROM pg_stat_activity WHERE application_name LIKE 'weir%' AND xact_start IS NOT NULL

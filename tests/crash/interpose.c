@@ -67,8 +67,7 @@ static long make_send(const struct disk_call *call)
 /* libpq writes by no other call. */
 SHOWN ssize_t send(int fd, const void *data, size_t n, int flags)
 {
-	struct disk_call call = {
-		.op = DISK_WRITE, .fd = fd, .data = data, .n = n, .arg = {flags}, .make = make_send};
+	struct disk_call call = {.op = DISK_WRITE, .fd = fd, .data = data, .n = n, .arg = {flags}, .make = make_send};
 	return disk_watches() ? disk_do(&call) : make_send(&call);
 }
 

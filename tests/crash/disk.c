@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,9 +25,9 @@
 
 #define LOG_FD 700 /* where the process's own descriptors do not come */
 
-enum mode { MODE_OFF, MODE_COUNT, MODE_KILL, MODE_HALF, MODE_RECORD, MODE_EIO, MODE_ENOSPC, MODES };
+enum mode { MODE_OFF, MODE_COUNT, MODE_KILL, MODE_HALF, MODE_AFTER, MODE_RECORD, MODE_EIO, MODE_ENOSPC, MODES };
 
-static const char *const mode_names[MODES] = {"off", "count", "kill", "half", "record", "eio", "enospc"};
+static const char *const mode_names[MODES] = {"off", "count", "kill", "half", "after", "record", "eio", "enospc"};
 static const char *const op_names[DISK_OPS] = {"?",      "write",  "truncate", "sync",  "sync-dir", "create",
 					       "unlink", "rename", "mkdir",    "rmdir", "link",     "sync-all"};
 
@@ -44,6 +45,7 @@ static struct {
 	pthread_mutex_t lock; /* over all below, and over the calls */
 	const char *folder, *only;
 	size_t folder_len;
+	uint64_t port;      /* CRASH_PORT */
 	uint64_t at, times; /* CRASH_AT, CRASH_FOR */
 	bool drop;
 	int log;
@@ -84,10 +86,11 @@ __attribute__((constructor)) static void begin(void)
 {
 	const char *mode = getenv("CRASH_MODE"), *folder = getenv("CRASH_FOLDER"), *comm = getenv("CRASH_COMM"),
 		   *log = getenv("CRASH_LOG");
-	if (!mode || !folder || (comm && strcmp(comm, program_invocation_short_name) != 0))
+	disk.port = number("CRASH_PORT", 0);
+	if (!mode || (!folder && !disk.port) || (comm && strcmp(comm, program_invocation_short_name) != 0))
 		return;
 	disk.folder = folder;
-	disk.folder_len = strlen(folder);
+	disk.folder_len = folder ? strlen(folder) : 0;
 	disk.only = getenv("CRASH_ONLY");
 	disk.at = number("CRASH_AT", 0);
 	disk.times = number("CRASH_FOR", 1);
@@ -164,10 +167,22 @@ static void find_offset(const struct disk_call *call, struct target *ret)
 	ret->offset = (fcntl(call->fd, F_GETFL) & O_APPEND) ? ret->size : lseek(call->fd, 0, SEEK_CUR);
 }
 
+static bool is_server(int fd)
+{
+	struct sockaddr_in peer = {0};
+	socklen_t n = sizeof peer;
+	return syscall(SYS_getpeername, fd, &peer, &n) == 0 && peer.sin_family == AF_INET &&
+	       ntohs(peer.sin_port) == disk.port;
+}
+
 /* Whether the call is one of those that count. */
 static bool find_target(struct disk_call *call, struct target *ret)
 {
 	struct stat st = {0};
+	if (disk.port) {
+		ret->name = "server";
+		return call->op == DISK_WRITE && is_server(call->fd);
+	}
 	if (call->op == DISK_SYNC_ALL) {
 		ret->name = "";
 		return true;
@@ -303,6 +318,8 @@ static void die_at(const struct disk_call *call, const struct target *target)
 		half.n = half.n / 2;
 		half.make(&half);
 	}
+	if (disk.mode == MODE_AFTER)
+		call->make(call);
 	die();
 }
 
@@ -343,7 +360,7 @@ static long make(struct disk_call *call, const struct target *target)
 		return call->make(call);
 	}
 	disk.count++;
-	if (disk.mode == MODE_KILL || disk.mode == MODE_HALF)
+	if (disk.mode == MODE_KILL || disk.mode == MODE_HALF || disk.mode == MODE_AFTER)
 		die_at(call, target);
 	if (disk.mode == MODE_EIO && is_hit())
 		return fail_sync(call, target);

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What happens to a call that changes a disk, or makes a change last: it is counted, or is the last one of this
- * process, or goes into a log, or fails.  interpose.c turns the C library's calls into these; disk.c decides.
+ * process, or goes into a log, or fails.  interpose.c turns the C library's calls into these; disk.c decides.  What is
+ * written to a server changes the server's disk, so it may stand here instead.
  *
  * The environment says what, once, when the process starts:
  *
  *   CRASH_FOLDER   only what lies below this folder (absolute, without links) counts; never descriptors 0 to 2
+ *   CRASH_PORT     instead: only what is written to connections to this TCP port counts, each call as a write
  *   CRASH_COMM     only a process of this name; its children go on undisturbed
  *   CRASH_MODE     count    only count
  *                  kill     SIGKILL itself before call CRASH_AT (from 1)
  *                  half     the same, but half of the bytes of that call, a write, still go out
+ *                  after    the same, but that call is still made
  *                  record   append each call, with its bytes, to CRASH_LOG
  *                  eio      sync CRASH_AT fails with EIO; CRASH_FOR of them do (1; 0: all from there on)
  *                  enospc   of write CRASH_AT only half goes out, CRASH_FOR writes after it fail with ENOSPC
  *   CRASH_ONLY     only files whose path below the folder contains this
  *   CRASH_DROP     1: a sync that fails takes back what was written to the file since its last sync, as the kernel
  *                  may do once it has said EIO
- *   CRASH_LOG      count, kill, half, eio, enospc: a line of text for each call, or for the one that it hits
+ *   CRASH_LOG      count, kill, half, after, eio, enospc: a line of text for each call, or for the one that it hits
  *
  * A log of `record` is a row of these, in the order in which the calls had their effect:
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C library's calls that change a disk, in front of the C library's own (LD_PRELOAD): each becomes a disk_call and
- * a system call.  On 64-bit Linux the names with 64 are the same calls, and so are those of _FORTIFY_SOURCE (__open_2);
- * SQLite and weir use some of either.  What stdio writes inside the C library is not seen.
+ * The C library's calls that change a disk or write to a server, in front of the C library's own (LD_PRELOAD): each
+ * becomes a disk_call and a system call.  On 64-bit Linux the names with 64 are the same calls, and so are those of
+ * _FORTIFY_SOURCE (__open_2); SQLite and weir use some of either.  What stdio writes inside the C library is not seen.
  *
  * To add another one: its system call as make_NAME, and the function by its name, plain and with 64.
  */
@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -57,6 +58,18 @@ SHOWN ssize_t pwrite(int fd, const void *data, size_t n, off_t offset)
 }
 
 SAME_AS(pwrite) ssize_t pwrite64(int fd, const void *data, size_t n, off64_t offset);
+
+static long make_send(const struct disk_call *call)
+{
+	return syscall(SYS_sendto, call->fd, call->data, call->n, call->arg[0], NULL, 0);
+}
+
+/* libpq writes by no other call. */
+SHOWN ssize_t send(int fd, const void *data, size_t n, int flags)
+{
+	struct disk_call call = {.op = DISK_WRITE, .fd = fd, .data = data, .n = n, .arg = {flags}, .make = make_send};
+	return disk_watches() ? disk_do(&call) : make_send(&call);
+}
 
 /* On regular files a part after the other, which is one of the things that may happen. */
 SHOWN ssize_t writev(int fd, const struct iovec *parts, int n)

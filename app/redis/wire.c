@@ -6,6 +6,7 @@
 #include "redis/connect.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -273,9 +274,13 @@ static int guess_certificate(struct redis_wire *wire, int code)
 {
 	if (code != WEIR_EIO || !wire->tls || wire->url->cert)
 		return code;
-	return redis_wire_lose(wire, code,
-			       "hung up after the TLS handshake; if it wants a certificate, name its file with "
-			       "cert in the URL, and that of its key with key");
+	char was[sizeof wire->trouble.text];
+	snprintf(was, sizeof was, "%s", wire->trouble.text);
+	return weir_error_set(
+		&wire->trouble, code,
+		"%.300s; if it wants a certificate, name its file with cert in the URL, and that of its key "
+		"with key",
+		was);
 }
 
 int redis_wire_open(struct redis_wire *wire, weir_nsec deadline)

@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # A worker that reads with ">" and claims nothing was killed twice, and has left 70 orders pending that nobody would ever
 # process.  A pipeline takes its place in the same group, while the producer goes on: each order has one row, though the
-# run is killed three times, and nothing is pending.
-N=1000
+# run is killed twice, and nothing is pending.
+N=400
 start_redis
 mock --latency 2ms
 produce() {
@@ -23,7 +23,7 @@ steps:
   - jq: '{id: .order_id, entry, total: ([.order.items[] | .qty * .price] | add)}'
 sink: { batch: { items: 16, period: 5ms }, sqlite: { path: out.db, table: orders } }
 YAML
-for i in 1 2 3; do
+for i in 1 2; do
 	start_run
 	sleep "0.$((RANDOM % 15 + 10))"
 	[ "$i" != 2 ] || produce $((N / 2 + 1)) $N
@@ -54,8 +54,6 @@ weir try pipeline.yaml
 expect_code 0
 expect_out order_id
 expect test "$(redis XPENDING orders workers | head -n 1)" = 0
-run
-expect_summary ".read == $((N + 4))"
 
 sed -i 's/^flow:/broker: memory\nflow:/' pipeline.yaml
 weir check pipeline.yaml

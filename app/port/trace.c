@@ -14,7 +14,7 @@
 
 #include "data/array.h"
 
-enum { ITEMS_MOST = 16384, SPARES_MOST = 256, TEXT_BYTES = 2048 };
+enum { ITEMS_MOST = 16384, SPARES_MOST = 4096, SPANS_USUAL = 8, TEXT_BYTES = 2048 };
 
 struct tracer {
 	struct tracer_options opts;
@@ -94,7 +94,8 @@ static size_t keep_text(struct trace *trace, const char *text)
 static struct trace_span *add_span(struct trace *trace, enum trace_kind kind, weir_nsec begun, weir_nsec ended)
 {
 	if (trace->n == TRACE_SPANS_MOST ||
-	    array_reserve(&trace->spans, &trace->room, trace->n + 1, sizeof *trace->spans)) {
+	    array_reserve(&trace->spans, &trace->room, trace->n < SPANS_USUAL ? SPANS_USUAL : trace->n + 1,
+			  sizeof *trace->spans)) {
 		trace->lost++;
 		return NULL;
 	}

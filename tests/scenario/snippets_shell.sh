@@ -82,7 +82,7 @@ folder_for() {
 	case $1 in
 	"weir set "* | "weir pause "* | "weir status"*) echo alive ;;
 	"weir dead "*) echo letters ;;
-	"weir state "*) echo whole ;;
+	"weir state "* | "weir history"*) echo whole ;;
 	*) echo fresh ;;
 	esac
 }

@@ -161,6 +161,7 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 		.fresh_first = plan->settings.order_by ? NULL : has_no_room_for_retries,
 		.came = engine->order ? came : NULL,
 		.only = engine->order ? only : NULL,
+		.fleet = engine_fleet_listener(engine->fleet),
 	};
 	size_t most = opts.capacity_items / 2;
 	engine->input.put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
@@ -323,6 +324,8 @@ static int open_all(struct engine *engine, int *ret_exit, struct weir_error *err
 		engine_close_ends(engine, NULL);
 		code = recall_and_open(engine, ret_exit, err);
 	}
+	if (!code && engine_has_role(&engine->life, ENGINE_WORK))
+		engine_fleet_join(engine->fleet);
 	if (code != BROKER_MOVED)
 		return code;
 	*ret_exit = EX_TEMPFAIL;
@@ -356,12 +359,16 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 	engine->input.ops = plan->source.adapter->source;
 	engine->store.ops = plan->broker.adapter->broker;
 	engine->store.life = &engine->life;
+	TAILQ_INIT(&engine->store.held);
 	engine_memory_begin(&engine->load.memory, plan->settings.max_memory);
 	int code = make_objects(engine, ret_exit, err);
-	if (!code && engine_upstreams_open(&engine->life, &engine->pace.upstreams))
+	/* What a process of a fleet owes a rate nobody would read: its folder goes with it. */
+	if (!code && !engine->store.ops->fleet && engine_upstreams_open(&engine->life, &engine->pace.upstreams))
 		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
 		code = engine_flow_open(engine, err);
+	if (!code && engine_fleet_open(engine))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
 		engine_upstreams_recall(engine->pace.upstreams, engine->pace.policy);
 	if (!code) {

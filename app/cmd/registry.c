@@ -15,6 +15,7 @@ const struct adapter *const adapter_registry[] = {
 	/* brokers */
 	&broker_sqlite_adapter,
 	&broker_memory_adapter,
+	&broker_redis_adapter,
 	/* steps */
 	&step_http_adapter,
 	&step_jq_adapter,

@@ -7,6 +7,8 @@
  *     alive     hash: worker -> a number that it counts up (fleet/watch.h).  Who is not in it does nothing any more
  *     who       hash: worker -> what it says of itself
  *     shares    hash: worker -> what it holds and needs of each limit (fleet/shares.h)
+ *     wake      list: an element for a worker that waits for an item (BLPOP); what nobody waits for, up to 64
+ *     graves    sorted set: the items in `letters`, by their numbers
  *     retries   sorted set: item -> when its next attempt is due
  *     waiting   hash: item -> the item, while it is in `retries`
  *     kept      hash: item -> `s` and `m` that are to come back if its worker dies (keep.lua)
@@ -46,6 +48,7 @@ enum redis_script_name {
 	REDIS_GIVE,
 	REDIS_KEEP,
 	REDIS_KILL,
+	REDIS_LOOK,
 	REDIS_MEET,
 	REDIS_MOVE,
 	REDIS_REAP,
@@ -54,6 +57,7 @@ enum redis_script_name {
 	REDIS_START,
 	REDIS_SWEEP,
 	REDIS_TAKE,
+	REDIS_TELL,
 	REDIS_SCRIPTS,
 };
 
@@ -63,7 +67,8 @@ extern const char *const redis_script_texts[REDIS_SCRIPTS];
 /* The keys of a queue, in the order in which the scripts have them; then one `fresh:` for each class. */
 #define REDIS_KEYS                                                                                                     \
 	{                                                                                                              \
-		"run", "alive", "who", "shares", "retries", "waiting", "kept", "letters", "suspect", "returned"        \
+		"run", "alive", "who", "shares", "wake", "graves", "retries", "waiting", "kept", "letters", "suspect", \
+			"returned"                                                                                     \
 	}
 
 #endif

@@ -21,8 +21,8 @@ enum {
 	ITEMS_MOST = 64,
 	SLOTS_MOST = 12,
 	PROCESSES_MOST = 8,
-	KEYS_MOST = 12,
-	FIRST_STREAM = 8, /* of the keys; before it are the letters */
+	KEYS_MOST = 14,
+	FIRST_STREAM = 10, /* of the keys; before it are the letters */
 	NAME_BYTES = 64,
 	CLASSES = 2,
 	TICK_MS = 20,      /* of the clocks of the processes */

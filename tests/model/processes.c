@@ -55,6 +55,7 @@ static bool join(struct process *self, unsigned *ret_cursor, bool *ret_sealed)
 	redis_add_text(&rest, "file");
 	redis_add_text(&rest, self->submits ? "=source" : "");
 	redis_add_text(&rest, "record");
+	redis_add_text(&rest, "");
 	redisReply *reply = model_call(self, REDIS_START, &rest);
 	redis_command_fini(&rest);
 	bool joined = model_is(reply, "OK");
@@ -213,7 +214,7 @@ static void finish_item(struct process *self, struct held *held)
 		self->killed = true;
 		break;
 	case DIES:
-		settle(self, REDIS_BURY, NULL, held, (const char *const[]){attempts, "no", NULL});
+		settle(self, REDIS_BURY, NULL, held, (const char *const[]){attempts, "no", "", NULL});
 		break;
 	case DROPS:
 		settle(self, REDIS_DONE, "dropped", held, NULL);
@@ -369,6 +370,7 @@ static void meet(struct process *self)
 	begin(self, &rest);
 	redis_add_number(&rest, (int64_t)++self->number);
 	redis_add_text(&rest, "");
+	redis_add_text(&rest, "0");
 	redis_add_text(&rest, "1");
 	redis_add_text(&rest, "rate");
 	redis_add_number(&rest, CAPACITY);

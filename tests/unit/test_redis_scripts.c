@@ -57,7 +57,7 @@ static redisReply *run_script(struct queue *queue, enum redis_script_name name, 
 	try_script(queue, name, reply, (const char *const[]){"run1", (queue)->worker, __VA_ARGS__, NULL})
 #define START(queue, was, run, role, format)                                                                           \
 	run_script(queue, REDIS_START,                                                                                 \
-		   (const char *const[]){was, "w", run, role, format, "plan", "file", "=source", "record", NULL})
+		   (const char *const[]){was, "w", run, role, format, "plan", "file", "=source", "record", "", NULL})
 
 /* The first word of an answer, and the second one as a number; the answer is freed. */
 static void expect(redisReply *reply, const char *word, long long number)
@@ -116,7 +116,7 @@ static const char *take(struct queue *queue, const char *most, const char *fresh
 static const char *id_of(struct queue *queue, int stream, const char *item)
 {
 	static const char *const keys[] = REDIS_KEYS;
-	const char *key = stream < STREAM_FRESH ? test_format("weir:{q}:%s", keys[7 + stream])
+	const char *key = stream < STREAM_FRESH ? test_format("weir:{q}:%s", keys[9 + stream])
 						: test_format("weir:{q}:fresh:%d", stream - STREAM_FRESH);
 	redisReply *all = SAY(queue->redis, "XRANGE", key, "-", "+");
 	const char *id = "";
@@ -219,7 +219,7 @@ LOOP_TEST(redis_queue_that_is_out_of_memory_drains)
 	ck_assert_int_eq(TRY_RUN(&queue, REDIS_ENQ, &reply, "5", "6", "9", "0", "0", "m", "b"), WEIR_ENOSPC);
 	expect(RUN(&queue, REDIS_DONE, "succeeded", "3", id_of(&queue, STREAM_FRESH, "1")), "OK", 1);
 	expect(RUN(&queue, REDIS_RETRY, "3", id_of(&queue, STREAM_FRESH, "2"), "0", "m"), "OK", 1);
-	expect(RUN(&queue, REDIS_BURY, "3", id_of(&queue, STREAM_FRESH, "3"), "m", "why"), "OK", 1);
+	expect(RUN(&queue, REDIS_BURY, "3", id_of(&queue, STREAM_FRESH, "3"), "m", "why", ""), "OK", 1);
 	expect(RUN(&queue, REDIS_GIVE, "3", id_of(&queue, STREAM_FRESH, "4")), "OK", 1);
 	ck_assert_str_eq(take(&queue, "9", "0", "0"), "2-2 2-4 3-5 ");
 	expect(RUN(&queue, REDIS_SEAL, "5"), "OK", -1);

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Items are settled elsewhere.  ARGV: run, worker, then for each its fate ('succeeded', 'dropped', 'dead'), stream, id.
--- Answers how many were settled by this.
+-- Answers how many were settled by this, and whether all is over.
 local refusal = refuse()
 if refusal then return refusal end
 local ids, n = {}, 0
@@ -29,4 +29,4 @@ for fate, streams in pairs(ids) do
   if settled > 0 then call('HINCRBY', RUN, fate, settled) end
   n = n + settled
 end
-return {'OK', n}
+return {'OK', n, is_over()}

@@ -15,7 +15,7 @@ if held > 0 and most_bytes > 0 then
   for i = 7, #ARGV do bytes = bytes + #ARGV[i] end
   if bytes > most_bytes then return {'FULL'} end
 end
-local number, time = tonumber(call('HGET', RUN, 'produced')), string.format('%.0f', now())
+local number, time = call('HINCRBY', RUN, 'numbers', n) - n, string.format('%.0f', now())
 for i = 0, n - 1 do
   local class, meta, body = unpack(ARGV, 7 + 3 * i, 9 + 3 * i)
   local stream = STREAMS[math.min(FRESH + class, #STREAMS)]

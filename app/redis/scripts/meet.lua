@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
 -- Once a second: what a worker says of itself against what all others say.  ARGV: run, worker, its number, which grows,
--- its record ('': as before), the number of limits, for each its name, capacity, what the worker holds, wants and needs of
+-- its record, the version of the settings that it has, the number of limits, for each its name, capacity, what the worker holds, wants and needs of
 -- it; then names and numbers of workers whose shares have ended, as they have not met for too long.
--- Answers the accounts, the numbers of all, and for each limit what the worker may use of it, and what each one holds and
--- needs.  Never grants more than is free; what a worker may be using, it has.
+-- Answers the accounts, the numbers of all, for each limit what the worker may use of it, and what each one holds and
+-- needs; the version of the settings, these ('': as before), and why the worker shall stop ('': it shall not).  Never grants more than is free; what a worker may be using, it has.
 local refusal = refuse()
 if refusal then return refusal end
-local worker, number, record, limits = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local worker, number, limits = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[6])
 if number <= tonumber(call('HGET', ALIVE, worker)) then return {'LATE'} end
 call('HSET', ALIVE, worker, string.format('%.0f', number))
-if record ~= '' then call('HSET', WHO, worker, record) end
-for i = 6 + 5 * limits, #ARGV, 2 do
+call('HSET', WHO, worker, string.format('%.0f %s', now(), ARGV[4]))
+for i = 7 + 5 * limits, #ARGV, 2 do
   if call('HGET', ALIVE, ARGV[i]) == ARGV[i + 1] then call('HDEL', SHARES, ARGV[i]) end
 end
 local shares, mine, told = {}, {}, {}
@@ -21,7 +21,7 @@ if limits > 0 then
   end
 end
 for l = 0, limits - 1 do
-  local name, capacity, holds, wants, needs = unpack(ARGV, 6 + 5 * l, 10 + 5 * l)
+  local name, capacity, holds, wants, needs = unpack(ARGV, 7 + 5 * l, 11 + 5 * l)
   local free, all = tonumber(capacity), {}
   for other, limits_of_other in pairs(shares) do
     local share = limits_of_other[name]
@@ -35,4 +35,7 @@ for l = 0, limits - 1 do
   told[#told + 1] = {name, granted, all}
 end
 if limits > 0 then call('HSET', SHARES, worker, cmsgpack.pack(mine)) end
-return {'OK', accounts(), call('HGETALL', ALIVE), told}
+local order = call('HMGET', RUN, 'version', 'settings', 'stop', 'stops')
+local version, stops = order[1] or '0', tonumber(string.match(worker, '%d+$')) <= (tonumber(order[4]) or -1)
+return {'OK', accounts(), call('HGETALL', ALIVE), told, version, version ~= ARGV[5] and order[2] or '',
+  stops and order[3] or ''}

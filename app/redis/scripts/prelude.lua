@@ -1,8 +1,9 @@
 -- In front of each script.  scripts.h has the keys, and what an entry is.
-local RUN, ALIVE, WHO, SHARES, RETRIES, WAITING, KEPT, LETTERS = unpack(KEYS, 1, 8)
+local RUN, ALIVE, WHO, SHARES, WAKE, GRAVES, RETRIES, WAITING, KEPT, LETTERS = unpack(KEYS, 1, 10)
 local SUSPECT, RETURNED, FRESH = 1, 2, 3
-local STREAMS = {unpack(KEYS, 9)}
+local STREAMS = {unpack(KEYS, 11)}
 local MOST_BYTES = 4194304
+local MOST_WAKES = 64
 local call = redis.call
 
 local function is_alive(worker)
@@ -57,10 +58,21 @@ local function entry_of(stream, id)
   return entry
 end
 
+-- A worker that waits at `wake` for each item, as long as that is not full of what nobody waited for.
+local wakes
+local function wake()
+  wakes = wakes or call('LLEN', WAKE)
+  if wakes < MOST_WAKES then
+    call('RPUSH', WAKE, '')
+    wakes = wakes + 1
+  end
+end
+
 -- The id names the item: no other item ever has it, also when the server has forgotten its last second.
 local function add(stream, entry)
   call('XADD', stream, string.format('%.0f-%s', ticket(), entry.n), 'm', entry.m, 'd', entry.d, 'c', entry.c,
     't', entry.t, 's', entry.s, 'b', entry.b)
+  wake()
 end
 
 -- Back to all, ahead of what is fresh.
@@ -68,9 +80,11 @@ local function put_back(entry)
   add(STREAMS[tonumber(entry.d) >= 2 and SUSPECT or RETURNED], entry)
 end
 
-local function bury(entry, letter)
-  call('HSET', LETTERS, entry.n, cmsgpack.pack({m = entry.m, d = entry.d, c = entry.c, t = entry.t, s = entry.s,
-    b = entry.b, l = letter}))
+-- why: of what it died; evidence: of that.
+local function bury(entry, why, evidence)
+  call('HSET', LETTERS, entry.n, cmsgpack.pack({m = entry.m, c = entry.c, t = entry.t, b = entry.b, why = why,
+    evidence = evidence, at = string.format('%.0f', now())}))
+  call('ZADD', GRAVES, entry.n, entry.n)
   call('HINCRBY', RUN, 'dead', 1)
 end
 
@@ -86,6 +100,11 @@ local function left()
   local n = call('ZCARD', RETRIES)
   for _, stream in ipairs(STREAMS) do n = n + call('XLEN', stream) end
   return n
+end
+
+-- Whether all is settled, and nothing more will be added: 1 or 0.
+local function is_over()
+  return call('HGET', RUN, 'sealed') == '1' and left() == 0 and 1 or 0
 end
 
 -- Makes the groups that are missing: at first all, later those that a stranger has removed.

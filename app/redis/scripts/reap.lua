@@ -14,7 +14,7 @@ local function put_back_orphan(stream, id)
   bytes = bytes + #entry.b
   entry.d = tonumber(entry.d) + 1
   if entry.d >= deaths then
-    bury(entry, string.format('crash: %d workers died while they had it; its row may be there', entry.d))
+    bury(entry, string.format('crash: %d workers died while they had it; its row may be there', entry.d), '')
     buried = buried + 1
   else
     put_back(entry)

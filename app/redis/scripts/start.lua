@@ -1,25 +1,27 @@
 #!lua flags=allow-oom
 -- Begins a run, or joins it.  ARGV: the run that the caller knows of ('': none), its worker, the run that is to be,
--- 'submit' or 'work', format, plan, file, source ('': stays as it is; else '=' and what it is), record of the worker.
+-- 'submit' or 'work', format, plan and file ('': they stay as they are), source ('': likewise; else '=' and what it is),
+-- record of the worker, a worker that is known to be gone ('': none).
 -- Answers the worker's name, the cursor, whether it is sealed.
-local was, worker, run, role, format, plan, file, source, record = unpack(ARGV)
+local was, worker, run, role, format, plan, file, source, record, gone = unpack(ARGV)
 local have = call('HGET', RUN, 'run') or ''
 if have ~= was and have ~= run then return {'MOVED', have} end
 local has_format = call('HGET', RUN, 'format')
 if have ~= '' and has_format ~= format then return {'FORMAT', has_format} end
+if gone ~= '' then call('HDEL', ALIVE, gone) end
 local producer = call('HGET', RUN, 'producer')
 if role == 'submit' and have == run and producer and is_alive(producer) then return {'BUSY', producer} end
 if have ~= run then
   clear()
-  call('HSET', RUN, 'format', format, 'run', run, 'cursor', '', 'source', '', 'produced', 0,
-    'succeeded', 0, 'dropped', 0, 'dead', 0, 'sealed', 0)
+  call('HSET', RUN, 'format', format, 'run', run, 'cursor', '', 'source', '', 'numbers', 0,
+    'produced', 0, 'succeeded', 0, 'dropped', 0, 'dead', 0, 'sealed', 0)
 end
 make_groups()
-call('HSET', RUN, 'plan', plan, 'file', file)
+if plan ~= '' then call('HSET', RUN, 'plan', plan, 'file', file) end
 if source ~= '' then call('HSET', RUN, 'source', string.sub(source, 2)) end
 -- With a ticket in it a name never comes back, not even by a copy of this call that comes late.
 worker = string.format('%s.%.0f', worker, ticket())
 call('HSET', ALIVE, worker, 0)
-call('HSET', WHO, worker, record)
+call('HSET', WHO, worker, string.format('%.0f %s', now(), record))
 if role == 'submit' then call('HSET', RUN, 'producer', worker) end
 return {'OK', worker, call('HGET', RUN, 'cursor'), call('HGET', RUN, 'sealed')}

@@ -58,7 +58,7 @@ end
 local function deliver_classes()
   local ranks, n = {}, 0
   for stream = FRESH, #STREAMS do
-    ranks[stream] = rank(stream, last_delivered(stream))
+    ranks[stream] = call('XLEN', STREAMS[stream]) > 0 and rank(stream, last_delivered(stream)) or nil
     if ranks[stream] then n = n + 1 end
   end
   while n > 1 and #out < want and bytes < MOST_BYTES do
@@ -86,5 +86,5 @@ end
 if fresh_first then deliver_fresh() end
 deliver_all(RETURNED)
 if not fresh_first then deliver_fresh() end
-if #out == 0 and call('HGET', RUN, 'sealed') == '1' and left() == 0 then return {'END'} end
+if #out == 0 and is_over() == 1 then return {'END'} end
 return {'OK', string.format('%.0f', now()), out}

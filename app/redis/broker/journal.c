@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The journal: a hash.  To look at it needs no worker. */
+#include "redis/broker/broker.h"
+
+#include <stdlib.h>
+
+static struct value field(const redisReply *hash, const char *name)
+{
+	for (size_t i = 0; i + 1 < hash->elements; i += 2)
+		if (!strcmp(hash->element[i]->str, name))
+			return (struct value){hash->element[i + 1]->str, hash->element[i + 1]->len};
+	return (struct value){(char *)(uintptr_t) "", 0};
+}
+
+static int fill_past(struct redis_broker *broker, const redisReply *hash, struct broker_past *past,
+		     struct weir_error *err)
+{
+	struct value format = field(hash, "format"), cursor = field(hash, "cursor");
+	struct value plan = field(hash, "plan"), source = field(hash, "source"), file = field(hash, "file");
+	if (strcmp(format.data, REDIS_FORMAT) != 0)
+		return weir_error_set(
+			err, WEIR_EINVAL,
+			"the queue of \"%s\" in Redis at %s has the format %s of another release of weir, "
+			"and this one knows %s; use that release, or another name",
+			broker->opts.name, redis_name(broker->redis), format.data, REDIS_FORMAT);
+	past->begun = true;
+	past->sealed = !strcmp(field(hash, "sealed").data, "1");
+	snprintf(past->run, sizeof past->run, "%s", field(hash, "run").data);
+	snprintf(past->cursor.text, sizeof past->cursor.text, "%.*s", (int)strcspn(cursor.data, "\n"), cursor.data);
+	past->accounts = broker->counts.accounts;
+	past->unfinished = broker->left;
+	past->letters = broker->counts.letters;
+	past->done = past->sealed && !broker->left;
+	if (value_copy(&past->plan, plan.data, plan.len) || value_copy(&past->source, source.data, source.len) ||
+	    value_copy(&past->file, file.data, file.len))
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	return 0;
+}
+
+/* Nothing is known: the strings are empty, not absent. */
+static int fill_none(struct broker_past *past, struct weir_error *err)
+{
+	if (value_copy(&past->plan, "", 0) || value_copy(&past->source, "", 0) || value_copy(&past->file, "", 0))
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	return 0;
+}
+
+static int account(struct redis_broker *broker, redisReply **ret_reply, struct weir_error *err)
+{
+	struct redis_command rest = {0};
+	redis_begin_call(broker, &rest);
+	return redis_run(broker, broker->redis, REDIS_ACCOUNT, &rest, ret_reply, err);
+}
+
+int redis_recall(struct broker *handle, struct broker_past *ret_past, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	struct broker_past past = {0};
+	redisReply *reply;
+	(void)deadline;
+	int code = account(broker, &reply, err);
+	if (code)
+		return code;
+	if (redis_says(reply, "NONE")) {
+		code = fill_none(&past, err);
+	} else {
+		redis_hear_accounts(broker, reply->element[2]);
+		code = fill_past(broker, reply->element[1], &past, err);
+	}
+	freeReplyObject(reply);
+	if (code)
+		broker_past_fini(&past);
+	else
+		*ret_past = past;
+	return code;
+}
+
+int redis_forget(struct broker *handle, const char *was, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	struct redis_command rest = {0};
+	redisReply *reply;
+	(void)deadline;
+	buf_add(&rest.words, broker->all_keys.data, broker->all_keys.len);
+	rest.n += broker->key_words;
+	redis_add_text(&rest, was);
+	int code = redis_run(broker, broker->redis, REDIS_FORGET, &rest, &reply, err);
+	if (code)
+		return code;
+	code = redis_says(reply, "MOVED") ? BROKER_MOVED : 0;
+	freeReplyObject(reply);
+	return code;
+}
+
+static int start_fibers(struct redis_broker *broker)
+{
+	static const struct {
+		struct weir_spawn_options opts;
+		weir_fiber_fn run;
+	} fibers[] = {
+		{{.name = "meeter"}, redis_meeter},
+		{{.name = "taker"}, redis_taker},
+		{{.name = "waker"}, redis_waker},
+		{{.name = "mover"}, redis_mover},
+	};
+	static const struct weir_spawn_options settler = {.name = "settler"};
+	int code = 0;
+	for (size_t i = 0; i < sizeof fibers / sizeof *fibers && !code; i++)
+		code = weir_group_spawn_with(broker->fibers, &fibers[i].opts, fibers[i].run, broker, WEIR_FOREVER);
+	for (size_t i = 0; i < SETTLINGS && !code; i++)
+		code = weir_group_spawn_with(broker->fibers, &settler, redis_settler, &broker->settlers[i],
+					     WEIR_FOREVER);
+	return code;
+}
+
+/* The first meeting is before anything is handed out: who is gone is taken out, and what may be used is known. */
+int redis_begin(struct broker *handle, const struct broker_start *start, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	weir_nsec wait;
+	bool is_new = strcmp(start->was, start->run) != 0;
+	(void)deadline;
+	snprintf(broker->run, sizeof broker->run, "%s", start->run);
+	broker->submits = start->source != NULL;
+	broker->source = NULL;
+	if (start->source && asprintf(&broker->source, "=%s", start->source) < 0) {
+		broker->source = NULL;
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	}
+	broker->steady = weir_now() - (is_new ? FLEET_SHARE_LIFE : 0);
+	int code = redis_join(broker, start, err);
+	if (!code) {
+		broker->taken_over = redis_connections(broker->redis);
+		code = redis_meet_once(broker, &wait, err);
+	}
+	if (code == CALL_FENCED)
+		code = BROKER_MOVED;
+	if (!code && start_fibers(broker))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	return code;
+}
+
+/* Of a run that is gone there is nothing to say any more. */
+int redis_audit(struct broker *handle, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	struct broker_past past;
+	int code = redis_recall(handle, &past, err, deadline);
+	if (code)
+		return 0;
+	bool is_same = past.begun && !strcmp(past.run, broker->run);
+	broker_past_fini(&past);
+	return is_same ? broker_check_accounts(&broker->counts.accounts, broker->left, err) : 0;
+}

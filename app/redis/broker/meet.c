@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Meeting the others, about once a second: this worker's number, record and needs against all numbers, the accounts and
+ * its shares.  It takes out whoever was silent for a lease, and at once a process of this machine that is gone; then
+ * what those held goes back to all.
+ *
+ * That, and what strangers have orphaned, is also looked for at times: every few seconds by one worker or another,
+ * however many there are.
+ */
+#include "redis/broker/broker.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define TIDY_PERIOD  (5 * WEIR_SEC)
+#define CHECK_PERIOD (60 * WEIR_SEC)
+#define RETRY_PERIOD (WEIR_SEC / 4)
+
+/* ---- what is said */
+
+void redis_say(struct redis_broker *broker, struct buf *record)
+{
+	const struct fleet_listener *listener = broker->opts.fleet;
+	broker->limits = NULL;
+	broker->limit_count = 0;
+	if (listener)
+		broker->limits = listener->say(listener->arg, record, &broker->limit_count);
+	if (!record->len)
+		buf_add_str(record, "{}");
+}
+
+static void add_limits(struct redis_broker *broker, struct redis_command *rest)
+{
+	redis_add_number(rest, (int64_t)broker->limit_count);
+	for (size_t i = 0; i < broker->limit_count; i++) {
+		struct fleet_limit *limit = &broker->limits[i];
+		fleet_share_connected(&limit->share, broker->steady);
+		fleet_share_ask(&limit->share, weir_now());
+		redis_add_text(rest, limit->name);
+		redis_add_number(rest, (int64_t)limit->share.capacity);
+		redis_add_number(rest, (int64_t)limit->share.holds);
+		redis_add_number(rest, (int64_t)limit->share.wants);
+		redis_add_number(rest, (int64_t)limit->share.needs);
+	}
+}
+
+static int call_meet(struct redis_broker *broker, redisReply **ret_reply, struct weir_error *err)
+{
+	struct redis_command rest = {0};
+	struct buf record = {0};
+	redis_say(broker, &record);
+	redis_begin_call(broker, &rest);
+	redis_add_number(&rest, (int64_t)++broker->number);
+	redis_add(&rest, record.data, record.len);
+	redis_add_number(&rest, (int64_t)broker->version);
+	add_limits(broker, &rest);
+	buf_add(&rest.words, broker->silent.data, broker->silent.len);
+	rest.n += broker->silent_words;
+	rest.words.failed |= record.failed || broker->silent.failed;
+	buf_fini(&record);
+	return redis_run(broker, broker->redis, REDIS_MEET, &rest, ret_reply, err);
+}
+
+/* ---- what is heard */
+
+void redis_hear_accounts(struct redis_broker *broker, const redisReply *accounts)
+{
+	enum { PRODUCED, SUCCEEDED, DROPPED, DEAD, SEALED, LEFT, RETRIES, LETTERS };
+	redisReply *const *of = accounts->element;
+	struct broker_counts *counts = &broker->counts;
+	counts->accounts = (struct broker_accounts){.read = (uint64_t)of[PRODUCED]->integer,
+						    .succeeded = (uint64_t)of[SUCCEEDED]->integer,
+						    .dropped = (uint64_t)of[DROPPED]->integer,
+						    .dead = (uint64_t)of[DEAD]->integer};
+	counts->waiting = (uint64_t)of[RETRIES]->integer;
+	counts->letters = (uint64_t)of[LETTERS]->integer;
+	counts->ended = of[SEALED]->integer && !of[LEFT]->integer;
+	broker->left = (uint64_t)of[LEFT]->integer;
+}
+
+/* What the others have of a limit: three elements each. */
+static weir_nsec hear_share(struct redis_broker *broker, const redisReply *told, weir_nsec sent)
+{
+	const char *name = told->element[0]->str;
+	const redisReply *all = told->element[2];
+	size_t n = all->elements / 3;
+	struct fleet_claim *claims = calloc(n + 1, sizeof *claims);
+	weir_nsec wait = FLEET_MEETING;
+	for (size_t i = 0; i < n && claims; i++)
+		claims[i] = (struct fleet_claim){all->element[3 * i]->str, (uint64_t)all->element[3 * i + 1]->integer,
+						 (uint64_t)all->element[3 * i + 2]->integer};
+	for (size_t i = 0; i < broker->limit_count && claims; i++) {
+		struct fleet_share *share = &broker->limits[i].share;
+		if (strcmp(broker->limits[i].name, name) != 0)
+			continue;
+		fleet_share_hear(share, (uint64_t)told->element[1]->integer, sent);
+		wait = fleet_share_plan(share, broker->name, claims, n, weir_now());
+	}
+	free(claims);
+	return wait;
+}
+
+static weir_nsec hear_shares(struct redis_broker *broker, const redisReply *told, weir_nsec sent)
+{
+	weir_nsec least = FLEET_MEETING;
+	for (size_t i = 0; i < told->elements; i++) {
+		weir_nsec wait = hear_share(broker, told->element[i], sent);
+		least = wait < least ? wait : least;
+	}
+	return least;
+}
+
+/* Whose shares have ended is told with the next meeting. */
+static void note_silent(struct redis_broker *broker, const struct fleet_seen *seen, size_t n)
+{
+	struct redis_command words = {.words = broker->silent};
+	redis_command_clear(&words);
+	for (size_t i = 0; i < n && broker->limit_count; i++) {
+		uint64_t number;
+		if (!strcmp(seen[i].name, broker->name) ||
+		    fleet_watch_still(broker->watch, seen[i].name, &number, weir_now()) < FLEET_SHARE_LIFE)
+			continue;
+		redis_add_text(&words, seen[i].name);
+		redis_add_number(&words, (int64_t)number);
+	}
+	broker->silent = words.words;
+	broker->silent_words = words.n;
+}
+
+/* ---- those that are dead */
+
+static int call_kill(struct redis_broker *broker, const char *victim, uint64_t number, bool *ret_done)
+{
+	struct redis_command rest = {0};
+	redisReply *reply;
+	redis_begin_call(broker, &rest);
+	redis_add_text(&rest, victim);
+	redis_add_number(&rest, (int64_t)number);
+	int code = redis_run(broker, broker->redis, REDIS_KILL, &rest, &reply, NULL);
+	if (code)
+		return code;
+	*ret_done = *ret_done || reply->element[1]->integer;
+	freeReplyObject(reply);
+	return 0;
+}
+
+/* Those of this machine that are gone, and those that were silent for too long. */
+static int kill_dead(struct redis_broker *broker, const struct fleet_seen *seen, size_t n, bool *ret_killed)
+{
+	struct fleet_seen victim;
+	int code = 0;
+	for (size_t i = 0; i < n && !code; i++)
+		if (fleet_name_is_gone(&broker->host, seen[i].name))
+			code = call_kill(broker, seen[i].name, seen[i].number, ret_killed);
+	while (!code && fleet_watch_victim(broker->watch, &victim))
+		code = call_kill(broker, victim.name, victim.number, ret_killed);
+	return code;
+}
+
+static int reap(struct redis_broker *broker)
+{
+	int code = 0;
+	bool more = true;
+	while (!code && more) {
+		struct redis_command rest = {0};
+		redisReply *reply;
+		redis_begin_call(broker, &rest);
+		redis_add_number(&rest, REDIS_ITEMS_MOST);
+		redis_add_number(&rest, broker->config->deaths);
+		code = redis_run(broker, broker->redis, REDIS_REAP, &rest, &reply, NULL);
+		if (code)
+			break;
+		more = reply->element[1]->integer > 0;
+		freeReplyObject(reply);
+	}
+	return code;
+}
+
+static int sweep_stream(struct redis_broker *broker, unsigned stream)
+{
+	char from[64] = "-";
+	int code = 0;
+	while (!code && *from) {
+		struct redis_command rest = {0};
+		redisReply *reply;
+		redis_begin_call(broker, &rest);
+		redis_add_number(&rest, stream);
+		redis_add_text(&rest, from);
+		redis_add_number(&rest, REDIS_ITEMS_MOST);
+		code = redis_run(broker, broker->redis, REDIS_SWEEP, &rest, &reply, NULL);
+		if (code)
+			break;
+		snprintf(from, sizeof from, "%s", reply->element[2]->str);
+		freeReplyObject(reply);
+	}
+	return code;
+}
+
+static int tidy(struct redis_broker *broker, size_t workers)
+{
+	weir_nsec now = weir_now();
+	if (now < broker->tidy)
+		return 0;
+	broker->tidy = now + TIDY_PERIOD * (weir_nsec)(workers ? workers : 1);
+	int code = reap(broker);
+	for (unsigned stream = 1; stream <= 2 + REDIS_CLASSES_MOST && !code; stream++)
+		code = sweep_stream(broker, stream);
+	return code;
+}
+
+/* ---- a meeting */
+
+static void tell_listener(struct redis_broker *broker, const redisReply *reply, size_t workers, bool is_new)
+{
+	const struct fleet_listener *listener = broker->opts.fleet;
+	const char *settings = reply ? reply->element[5]->str : "", *stop = reply ? reply->element[6]->str : "";
+	const struct fleet_news news = {
+		.workers = workers,
+		.settings = *settings ? settings : NULL,
+		.stop = *stop ? stop : NULL,
+		.is_new = is_new,
+		.failed = broker->failed.code ? &broker->failed : NULL,
+	};
+	if (listener)
+		listener->hear(listener->arg, &news);
+}
+
+static int hear(struct redis_broker *broker, const redisReply *reply, weir_nsec sent, weir_nsec *ret_wait)
+{
+	const redisReply *alive = reply->element[2];
+	size_t n = alive->elements / 2;
+	bool killed = false, is_new = broker->number == 1;
+	struct fleet_seen *seen = calloc(n + 1, sizeof *seen);
+	if (!seen)
+		return WEIR_ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		seen[i] = (struct fleet_seen){alive->element[2 * i]->str,
+					      strtoull(alive->element[2 * i + 1]->str, NULL, 10)};
+	redis_hear_accounts(broker, reply->element[1]);
+	*ret_wait = hear_shares(broker, reply->element[3], sent);
+	fleet_watch_round(broker->watch, seen, n, weir_now());
+	note_silent(broker, seen, n);
+	tell_listener(broker, reply, n, is_new && broker->rejoined);
+	broker->version = strtoull(reply->element[4]->str, NULL, 10);
+	if (broker->counts.ended) {
+		broker->ended = true;
+		redis_look_all(broker);
+	}
+	int code = kill_dead(broker, seen, n, &killed);
+	if (!code && killed)
+		code = reap(broker);
+	if (!code)
+		code = tidy(broker, n);
+	free(seen);
+	return code;
+}
+
+int redis_meet_once(struct redis_broker *broker, weir_nsec *ret_wait, struct weir_error *err)
+{
+	uint64_t connection = redis_connections(broker->redis);
+	weir_nsec sent = weir_now();
+	redisReply *reply;
+	*ret_wait = FLEET_MEETING;
+	if (connection != broker->met_over)
+		broker->steady = broker->met_over ? sent : broker->steady;
+	broker->met_over = connection;
+	int code = call_meet(broker, &reply, err);
+	if (code)
+		return code;
+	if (redis_says(reply, "OK"))
+		code = hear(broker, reply, sent, ret_wait);
+	freeReplyObject(reply);
+	return code;
+}
+
+/* Taken for dead: joins again. */
+static int join_again(struct redis_broker *broker)
+{
+	struct weir_error err = {0};
+	int code = redis_join(broker, NULL, &err);
+	if (code == BROKER_MOVED)
+		redis_fail(broker, WEIR_ECLOSED, "the broker was reset: Redis at %s has another run of \"%s\"",
+			   redis_name(broker->redis), broker->opts.name);
+	else if (code == WEIR_EAGAIN)
+		redis_fail(broker, code, "this process was taken for dead, and cannot join again: %s", err.text);
+	else if (code == WEIR_EINVAL)
+		redis_fail(broker, code, "%s", err.text);
+	if (code)
+		return code;
+	broker->rejoined = true;
+	broker->steady = weir_now();
+	redis_look_all(broker);
+	return 0;
+}
+
+static void check(struct redis_broker *broker)
+{
+	struct weir_error err;
+	if (weir_now() < broker->checked + CHECK_PERIOD)
+		return;
+	broker->checked = weir_now();
+	if (redis_check_server(broker, &err) == WEIR_EINVAL)
+		redis_fail(broker, WEIR_EINVAL, "%s", err.text);
+}
+
+int redis_meeter(void *arg)
+{
+	struct redis_broker *broker = arg;
+	weir_nsec wait = FLEET_MEETING;
+	while (!weir_canceled() && !broker->failed.code) {
+		weir_event_clear(broker->meet_now);
+		weir_event_wait(broker->meet_now, weir_now() + wait);
+		if (weir_canceled() || broker->failed.code)
+			break;
+		check(broker);
+		int code = broker->joined ? 0 : join_again(broker);
+		if (!code)
+			code = redis_meet_once(broker, &wait, NULL);
+		if (code)
+			wait = code == CALL_FENCED ? 0 : RETRY_PERIOD;
+	}
+	if (broker->failed.code)
+		tell_listener(broker, NULL, 0, false);
+	return 0;
+}
+
+/* Its shares are free then, so first it uses nothing of them any more. */
+void redis_leave(struct redis_broker *broker)
+{
+	bool done;
+	for (size_t i = 0; i < broker->limit_count; i++)
+		broker->limits[i].share.until = 0;
+	if (broker->joined && !broker->failed.code)
+		call_kill(broker, broker->name, 0, &done);
+}
+
+/* ---- for who asks */
+
+static char *text_of(const redisReply *reply)
+{
+	return *reply->str ? strdup(reply->str) : NULL;
+}
+
+static int fill_view(const redisReply *reply, struct fleet_view *view)
+{
+	const redisReply *workers = reply->element[1];
+	view->workers = calloc(workers->elements + 1, sizeof *view->workers);
+	for (size_t i = 0; i < workers->elements && view->workers; i++) {
+		redisReply *const *worker = workers->element[i]->element;
+		struct fleet_worker *to = &view->workers[view->n++];
+		to->name = strdup(worker[0]->str);
+		to->silent = worker[1]->integer * WEIR_MSEC;
+		to->record = strdup(worker[2]->str);
+		if (!to->name || !to->record)
+			return WEIR_ENOMEM;
+	}
+	view->settings = text_of(reply->element[2]);
+	view->stop = text_of(reply->element[3]);
+	return view->workers ? 0 : WEIR_ENOMEM;
+}
+
+/* By the tickets at their ends, which grow. */
+static int compare(const void *a, const void *b)
+{
+	const char *x = strrchr(((const struct fleet_worker *)a)->name, '.');
+	const char *y = strrchr(((const struct fleet_worker *)b)->name, '.');
+	uint64_t first = x ? strtoull(x + 1, NULL, 10) : 0, second = y ? strtoull(y + 1, NULL, 10) : 0;
+	return (first > second) - (first < second);
+}
+
+int redis_look(struct broker *handle, struct fleet_view *ret_view, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	struct fleet_view view = {0};
+	struct redis_command rest = {0};
+	redisReply *reply;
+	(void)deadline;
+	redis_begin_call(broker, &rest);
+	int code = redis_run(broker, broker->redis, REDIS_LOOK, &rest, &reply, err);
+	if (code)
+		return code;
+	if (redis_says(reply, "OK") && (code = fill_view(reply, &view)))
+		weir_error_set(err, code, "out of memory");
+	freeReplyObject(reply);
+	if (code) {
+		fleet_view_fini(&view);
+		return code;
+	}
+	if (view.n)
+		qsort(view.workers, view.n, sizeof *view.workers, compare);
+	*ret_view = view;
+	return 0;
+}
+
+int redis_tell(struct broker *handle, const struct fleet_order *order, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	struct broker_past past;
+	struct redis_command rest = {0};
+	redisReply *reply;
+	int code = *broker->run ? 0 : redis_recall(handle, &past, err, deadline);
+	if (code)
+		return code;
+	if (!*broker->run) {
+		code = past.begun ? 0
+				  : weir_error_set(err, WEIR_ENOENT, "there is no run of it in Redis at %s",
+						   redis_name(broker->redis));
+		memcpy(broker->run, past.run, sizeof broker->run);
+		broker_past_fini(&past);
+	}
+	if (code)
+		return code;
+	buf_add(&rest.words, broker->all_keys.data, broker->all_keys.len);
+	rest.n += broker->key_words;
+	redis_add_text(&rest, broker->run);
+	redis_add_text(&rest, order->settings ? order->settings : "");
+	redis_add_text(&rest, order->stop ? order->stop : "");
+	code = redis_run(broker, broker->redis, REDIS_TELL, &rest, &reply, err);
+	if (!code)
+		freeReplyObject(reply);
+	return code;
+}

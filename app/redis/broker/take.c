@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Getting items.  The taker keeps as many in line as are leased in a tenth of a second, at least one for who asks: so a
+ * fast step does not wait for the network, and a slow one keeps nothing from the other workers.
+ *
+ *     line empty, none at the server --> idle: the waker waits there for one (BLPOP) --> the taker takes it
+ *
+ * A wake-up is of use to one worker alone, and one that is lost costs a second: so long at most the waker waits.  The
+ * mover moves retries that are due.
+ *
+ * After a connection broke, an answer with items may have got lost.  What the server says that this worker has, and it
+ * does not know of, is put in line; it is not read from the stream again, which would count as another delivery.
+ */
+#include "redis/broker/broker.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define RATE_PERIOD  (100 * WEIR_MSEC)
+#define WAKER_PERIOD "1" /* seconds */
+#define MOVER_LEAST  (5 * WEIR_MSEC)
+#define MOVER_MOST   WEIR_SEC
+
+enum { AGING_MS = 5000 };
+
+static const struct weir_backoff backoff = {.base = 20 * WEIR_MSEC, .cap = WEIR_SEC, .jitter = WEIR_JITTER_EQUAL};
+
+/* ---- what is held */
+
+struct held *redis_find_held(const struct redis_broker *broker, const struct item *item)
+{
+	struct weir_table_node *node = weir_table_find(&broker->held, weir_hash_number(item->id));
+	while (node && (((struct held *)node)->id != item->id || ((struct held *)node)->place != item->place))
+		node = weir_table_again(node);
+	return (struct held *)node;
+}
+
+static void free_held(struct redis_broker *broker, struct held *held)
+{
+	weir_table_remove(&broker->held, &held->node);
+	free(held->history);
+	free(held);
+}
+
+void redis_drop_held(struct redis_broker *broker, const struct item *item)
+{
+	struct held *held = redis_find_held(broker, item);
+	if (held)
+		free_held(broker, held);
+}
+
+static void push_line(struct redis_broker *broker, struct item *item)
+{
+	STAILQ_INSERT_TAIL(&broker->line, item, behind);
+	broker->line_items++;
+	broker->line_bytes += item->source.len + item->record.len;
+}
+
+static struct item *pop_line(struct redis_broker *broker)
+{
+	struct item *item = STAILQ_FIRST(&broker->line);
+	if (!item)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&broker->line, behind);
+	broker->line_items--;
+	broker->line_bytes -= item->source.len + item->record.len;
+	return item;
+}
+
+void redis_forget_held(struct redis_broker *broker)
+{
+	struct weir_table_node *node;
+	struct item *item;
+	while ((item = pop_line(broker)))
+		item_free(item);
+	while ((node = weir_table_next(&broker->held, NULL)))
+		free_held(broker, (struct held *)node);
+}
+
+void redis_look_all(struct redis_broker *broker)
+{
+	redis_pulse(broker->changed);
+	redis_pulse(broker->room);
+	weir_event_set(broker->hungry);
+	weir_event_set(broker->meet_now);
+}
+
+/* ---- what comes */
+
+static int hold(struct redis_broker *broker, const struct item *item, const struct value *history)
+{
+	struct held *held = calloc(1, sizeof *held);
+	if (!held || weir_table_reserve(&broker->held) ||
+	    (history->len && !(held->history = strndup(history->data, history->len)))) {
+		free(held);
+		return WEIR_ENOMEM;
+	}
+	held->id = item->id;
+	held->place = item->place;
+	weir_table_add(&broker->held, &held->node, weir_hash_number(held->id));
+	return 0;
+}
+
+/* The fields of an entry; missing ones are empty. */
+static struct value field(const redisReply *fields, const char *name)
+{
+	for (size_t i = 0; i + 1 < fields->elements; i += 2)
+		if (!strcmp(fields->element[i]->str, name))
+			return (struct value){fields->element[i + 1]->str, fields->element[i + 1]->len};
+	return (struct value){(char *)(uintptr_t) "", 0};
+}
+
+/* Entries that nobody of ours has written are left where they are: in the accounts they are missing. */
+static int receive(struct redis_broker *broker, unsigned stream, const char *id, const redisReply *fields,
+		   int64_t server_ms)
+{
+	struct entry entry = {.stream = stream, .id = id, .meta = field(fields, "m"), .body = field(fields, "b")};
+	struct entry_meta meta;
+	struct item *item;
+	entry.after = (server_ms - strtoll(field(fields, "s").data, NULL, 10)) * WEIR_MSEC;
+	int code = entry_item(&entry, &item);
+	if (code)
+		return code == WEIR_EDATA ? 0 : code;
+	if (redis_find_held(broker, item)) {
+		item_free(item);
+		return 0;
+	}
+	entry_meta_read(entry.meta.data, entry.meta.len, &meta);
+	code = hold(broker, item, &meta.history);
+	if (code) {
+		item_free(item);
+		return code;
+	}
+	push_line(broker, item);
+	return 0;
+}
+
+/* ---- what an answer has brought that got lost */
+
+static int recover_entry(struct redis_broker *broker, unsigned stream, const char *key, const char *id,
+			 int64_t server_ms)
+{
+	struct redis_command command = {0};
+	redisReply *reply;
+	struct weir_error err;
+	redis_add_text(&command, "XRANGE");
+	redis_add_text(&command, key);
+	redis_add_text(&command, id);
+	redis_add_text(&command, id);
+	int code = redis_call(broker->redis, &command, &reply, &err, WEIR_FOREVER);
+	redis_command_fini(&command);
+	if (code)
+		return code;
+	if (reply->elements)
+		code = receive(broker, stream, id, reply->element[0]->element[1], server_ms);
+	freeReplyObject(reply);
+	return code;
+}
+
+static bool knows(const struct redis_broker *broker, unsigned stream, const char *id)
+{
+	uint64_t ticket, number;
+	if (sscanf(id, "%" SCNu64 "-%" SCNu64, &ticket, &number) != 2)
+		return true;
+	const struct item named = {.id = number, .place = entry_place(ticket, stream)};
+	return redis_find_held(broker, &named);
+}
+
+static int list_pending(struct redis_broker *broker, const char *key, const char *from, redisReply **ret_reply)
+{
+	struct redis_command command = {0};
+	struct weir_error err;
+	const char *const words[] = {"XPENDING", key, "w", from, "+", "256", broker->name};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		redis_add_text(&command, words[i]);
+	int code = redis_call(broker->redis, &command, ret_reply, &err, WEIR_FOREVER);
+	redis_command_fini(&command);
+	return code;
+}
+
+/* A stream without its group has nothing pending. */
+static int recover_stream(struct redis_broker *broker, unsigned stream, const char *key, int64_t server_ms)
+{
+	char from[64] = "-";
+	size_t n;
+	int code;
+	do {
+		redisReply *pending;
+		code = list_pending(broker, key, from, &pending);
+		if (code)
+			return code == WEIR_EDATA ? 0 : code;
+		n = pending->elements;
+		for (size_t i = 0; i < n && !code; i++) {
+			const char *id = pending->element[i]->element[0]->str;
+			snprintf(from, sizeof from, "(%s", id);
+			if (!knows(broker, stream, id))
+				code = recover_entry(broker, stream, key, id, server_ms);
+		}
+		freeReplyObject(pending);
+	} while (!code && n == 256);
+	return code;
+}
+
+static int64_t server_time(struct redis_broker *broker)
+{
+	struct redis_command command = {0};
+	redisReply *reply;
+	struct weir_error err;
+	redis_add_text(&command, "TIME");
+	int code = redis_call(broker->redis, &command, &reply, &err, WEIR_FOREVER);
+	redis_command_fini(&command);
+	if (code)
+		return 0;
+	int64_t ms =
+		strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
+	freeReplyObject(reply);
+	return ms;
+}
+
+static int recover(struct redis_broker *broker)
+{
+	uint64_t connection = redis_connections(broker->redis);
+	unsigned generation = broker->generation;
+	int64_t now = server_time(broker);
+	int code = 0;
+	for (unsigned stream = 1; stream <= 2 + REDIS_CLASSES_MOST && !code; stream++) {
+		struct buf key = {0};
+		redis_key_name(broker, REDIS_STREAM_KEY(stream), &key);
+		code = key.failed ? WEIR_ENOMEM : recover_stream(broker, stream, key.data, now);
+		buf_fini(&key);
+		if (generation != broker->generation)
+			return 0; /* what was found is not this worker's any more */
+	}
+	if (!code)
+		broker->taken_over = connection;
+	return code;
+}
+
+/* ---- the taker */
+
+static void count_lease(struct redis_broker *broker, size_t n)
+{
+	struct lease_rate *rate = &broker->rate;
+	weir_nsec now = weir_now(), passed = now - rate->since;
+	if (passed >= RATE_PERIOD) {
+		rate->before = passed < 2 * RATE_PERIOD ? rate->now : 0;
+		rate->now = 0;
+		rate->since = now;
+	}
+	rate->now += n;
+}
+
+/* How many more are to be in line. */
+static size_t wanted(const struct redis_broker *broker)
+{
+	const struct lease_rate *rate = &broker->rate;
+	size_t want = rate->now > rate->before ? rate->now : rate->before;
+	if (weir_now() - rate->since >= 2 * RATE_PERIOD)
+		want = 0;
+	if (want > broker->capacity_items / 2)
+		want = broker->capacity_items / 2;
+	if (!want && broker->askers)
+		want = 1;
+	if (broker->line_items > want / 2 || (broker->line_items && broker->line_bytes >= REDIS_BYTES_MOST))
+		return 0;
+	want -= broker->line_items;
+	return want < REDIS_ITEMS_MOST ? want : REDIS_ITEMS_MOST;
+}
+
+static int note_taken(struct redis_broker *broker, const redisReply *reply)
+{
+	int64_t server_ms = strtoll(reply->element[1]->str, NULL, 10);
+	const redisReply *entries = reply->element[2];
+	int code = 0;
+	for (size_t i = 0; i < entries->elements; i++) {
+		redisReply *const *entry = entries->element[i]->element;
+		int failed = receive(broker, (unsigned)entry[0]->integer, entry[1]->str, entry[2], server_ms);
+		code = code ? code : failed;
+	}
+	broker->empty = !entries->elements;
+	return code;
+}
+
+static int take(struct redis_broker *broker, size_t n)
+{
+	struct redis_command rest = {0};
+	redisReply *reply;
+	bool fresh_first = broker->opts.fresh_first && broker->opts.fresh_first(broker->opts.arg);
+	redis_begin_call(broker, &rest);
+	redis_add_number(&rest, (int64_t)n);
+	redis_add_text(&rest, fresh_first ? "1" : "0");
+	redis_add_number(&rest, broker->opts.aging ? broker->opts.aging / WEIR_MSEC : AGING_MS);
+	unsigned generation = broker->generation;
+	int code = redis_run(broker, broker->redis, REDIS_TAKE, &rest, &reply, NULL);
+	if (code)
+		return code;
+	if (redis_says(reply, "END"))
+		broker->ended = true;
+	else if (generation == broker->generation)
+		code = note_taken(broker, reply);
+	freeReplyObject(reply);
+	if (code) /* out of memory: they are found again */
+		broker->taken_over = 0;
+	if (broker->empty)
+		weir_event_set(broker->idle);
+	redis_pulse(broker->changed);
+	return code;
+}
+
+/* Does what there is to do: whether anything was; *ret_code is a failure, after which it is tried again. */
+static bool take_once(struct redis_broker *broker, int *ret_code)
+{
+	*ret_code = 0;
+	if (broker->stopped && broker->joined && broker->line_items) {
+		*ret_code = redis_give_line(broker);
+		return *ret_code;
+	}
+	if (!broker->joined || redis_is_over(broker))
+		return false;
+	if (broker->taken_over != redis_connections(broker->redis)) {
+		*ret_code = recover(broker);
+		redis_pulse(broker->changed);
+		return true;
+	}
+	size_t n = broker->empty ? 0 : wanted(broker);
+	if (n)
+		*ret_code = take(broker, n);
+	return n;
+}
+
+int redis_taker(void *arg)
+{
+	struct redis_broker *broker = arg;
+	unsigned failures = 0;
+	uint64_t random = broker->tag;
+	while (!weir_canceled()) {
+		int code;
+		weir_event_clear(broker->hungry);
+		weir_shield_enter(); /* an answer with items must not get lost */
+		bool did = take_once(broker, &code);
+		weir_shield_leave();
+		failures = code < 0 ? failures + 1 : 0;
+		if (failures)
+			weir_sleep(weir_backoff_wait(&backoff, failures, 0, &random));
+		else if (!did)
+			weir_event_wait(broker->hungry, WEIR_FOREVER);
+	}
+	return 0;
+}
+
+/* An item that could not be given back is in line again, unless it was lost meanwhile. */
+int redis_give_line(struct redis_broker *broker)
+{
+	struct item *items[REDIS_ITEMS_MOST];
+	int code = 0;
+	while (broker->line_items && !code) {
+		size_t n = 0;
+		while (n < REDIS_ITEMS_MOST && broker->line_items)
+			items[n++] = pop_line(broker);
+		code = redis_settle(broker, SETTLE_GIVE, items, n, 0, NULL);
+		for (size_t i = 0; i < n; i++)
+			if (code && redis_find_held(broker, items[i]))
+				push_line(broker, items[i]);
+			else
+				item_free(items[i]);
+	}
+	return code;
+}
+
+/* ---- the waker */
+
+int redis_waker(void *arg)
+{
+	struct redis_broker *broker = arg;
+	unsigned failures = 0;
+	uint64_t random = ~broker->tag;
+	while (!weir_event_wait(broker->idle, WEIR_FOREVER)) {
+		struct redis_command command = {0};
+		struct weir_error err;
+		redisReply *reply;
+		struct buf key = {0};
+		weir_event_clear(broker->idle);
+		redis_add_text(&command, "BLPOP");
+		buf_addf(&key, "%swake", broker->prefix);
+		redis_add(&command, key.data, key.len);
+		buf_fini(&key);
+		redis_add_text(&command, WAKER_PERIOD);
+		int code = redis_call(broker->waiting, &command, &reply, &err, WEIR_FOREVER);
+		redis_command_fini(&command);
+		if (!code)
+			freeReplyObject(reply);
+		failures = code ? failures + 1 : 0;
+		if (failures)
+			weir_sleep(weir_backoff_wait(&backoff, failures, 0, &random));
+		broker->empty = false;
+		weir_event_set(broker->hungry);
+	}
+	return 0;
+}
+
+/* ---- the mover */
+
+static int move(struct redis_broker *broker, weir_nsec *ret_wait)
+{
+	struct redis_command rest = {0};
+	redisReply *reply;
+	redis_begin_call(broker, &rest);
+	redis_add_number(&rest, REDIS_ITEMS_MOST);
+	int code = redis_run(broker, broker->redis, REDIS_MOVE, &rest, &reply, NULL);
+	if (code)
+		return code;
+	int64_t next = reply->element[2]->integer;
+	*ret_wait = next < 0 || next > MOVER_MOST / WEIR_MSEC ? MOVER_MOST : next * WEIR_MSEC;
+	if (reply->element[1]->integer < REDIS_ITEMS_MOST && *ret_wait < MOVER_LEAST)
+		*ret_wait = MOVER_LEAST;
+	freeReplyObject(reply);
+	return 0;
+}
+
+int redis_mover(void *arg)
+{
+	struct redis_broker *broker = arg;
+	while (!weir_canceled()) {
+		weir_nsec wait = MOVER_MOST;
+		if (broker->joined && !redis_is_over(broker) && move(broker, &wait) < 0)
+			wait = MOVER_MOST;
+		broker->next_retry = weir_now() + wait;
+		while (!weir_canceled() && weir_now() < broker->next_retry) {
+			weir_event_clear(broker->retried);
+			weir_event_wait(broker->retried, broker->next_retry);
+		}
+	}
+	return 0;
+}
+
+/* ---- lease */
+
+int redis_lease(struct broker *handle, struct item **ret_items, size_t max, struct weir_error *err, weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	int code = weir_canceled() ? WEIR_ECANCELED : 0;
+	broker->askers++;
+	while (!code && !broker->line_items && !redis_is_over(broker)) {
+		weir_event_set(broker->hungry);
+		code = weir_event_wait(broker->changed, deadline);
+	}
+	broker->askers--;
+	if (code)
+		return code;
+	if (broker->failed.code)
+		return redis_answer_failed(broker, err);
+	if (broker->stopped || !broker->line_items)
+		return WEIR_ECLOSED;
+	size_t n = 0;
+	while (n < max && broker->line_items)
+		ret_items[n++] = pop_line(broker);
+	count_lease(broker, n);
+	if (!broker->empty)
+		weir_event_set(broker->hungry);
+	return (int)n;
+}
+
+/* ---- open and close */
+
+int redis_take_open(struct redis_broker *broker)
+{
+	STAILQ_INIT(&broker->line);
+	int code = weir_event_new(&broker->changed);
+	if (!code)
+		code = weir_event_new(&broker->hungry);
+	if (!code)
+		code = weir_event_new(&broker->idle);
+	return code ? code : weir_event_new(&broker->retried);
+}
+
+void redis_take_free(struct redis_broker *broker)
+{
+	redis_forget_held(broker);
+	weir_table_fini(&broker->held);
+	weir_event_free(broker->changed);
+	weir_event_free(broker->hungry);
+	weir_event_free(broker->idle);
+	weir_event_free(broker->retried);
+}

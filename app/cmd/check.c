@@ -13,7 +13,7 @@ static int check_file(const char *path, bool explain)
 {
 	struct plan *plan;
 	char *state;
-	int code = cmd_load(path, NULL, NULL, &plan, &state);
+	int code = cmd_load(path, NULL, NULL, false, &plan, &state);
 	if (code)
 		return code;
 	cmd_warn(plan);

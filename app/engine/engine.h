@@ -94,6 +94,7 @@ struct engine_stats {
 	size_t most;                                       /* that it may ever be */
 	const char *reason;                                /* why the run ended before all was settled; or NULL */
 	bool durable;                                      /* the broker remembers the run */
+	bool shared;                                       /* others may work on it, too */
 	bool resumed, past_done;                           /* it resumes a run; one that was done */
 	bool was_done;                                     /* and nothing was new: after the end */
 	bool exact;                                        /* a kill leaves each row in the sink once */

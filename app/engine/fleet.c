@@ -15,6 +15,7 @@ enum { RATE_UNITS = 1000000, RATE_COUNT_MOST = 1000000000 };
 #define LOOK_PERIOD WEIR_SEC
 #define TELL_TIME   (2 * WEIR_SEC)
 #define JOIN_TIME   (5 * WEIR_SEC)
+#define MEASURE_LEAST (WEIR_SEC / 3)
 
 enum { MANY_WORKERS = 50 }; /* with more of them each one looks less often */
 
@@ -35,9 +36,10 @@ struct engine_fleet {
 	/* what the policy holds to */
 	uint64_t rate, calls;
 	enum engine_why holds;
-	/* since the last meeting */
+	/* calls: so many had entered then, and so fast they came before */
 	uint64_t entered;
-	weir_nsec said_at;
+	weir_nsec measured_at;
+	double per_sec;
 };
 
 /* ---- what is used, and what would be */
@@ -74,10 +76,8 @@ static uint64_t rate_capacity(const struct key_rate *rate)
 
 static void fill_rate(struct engine_fleet *fleet, struct fleet_limit *limit, const struct use *use, bool could)
 {
-	weir_nsec now = weir_now(), passed = now - fleet->said_at;
-	uint64_t share = fleet_share_now(&limit->share, now), calls = use->entered - fleet->entered;
+	uint64_t share = fleet_share_now(&limit->share, weir_now()), used = (uint64_t)(fleet->per_sec * RATE_UNITS);
 	bool runs = fleet->engine->life.state == ENGINE_RUNNING;
-	uint64_t used = passed > 0 ? (uint64_t)((double)calls * RATE_UNITS * (double)WEIR_SEC / (double)passed) : 0;
 	limit->share.capacity = rate_capacity(&fleet->engine->pace.rate);
 	limit->share.needs = runs ? needs_of(limit->share.capacity, share, used, RATE_UNITS,
 					     use->held_by[WEIR_HELD_BY_RATE] || (!share && could))
@@ -133,11 +133,23 @@ static bool could_work(const struct engine_fleet *fleet, const struct use *use)
 	return use->waiting || fleet->engine->load.under_way || counts.ready;
 }
 
+/* Meetings may follow one another at once: then there is nothing to be measured. */
+static void measure_calls(struct engine_fleet *fleet, uint64_t entered)
+{
+	weir_nsec now = weir_now(), passed = now - fleet->measured_at;
+	if (passed < MEASURE_LEAST)
+		return;
+	fleet->per_sec = (double)(entered - fleet->entered) * (double)WEIR_SEC / (double)passed;
+	fleet->entered = entered;
+	fleet->measured_at = now;
+}
+
 static struct fleet_limit *say(void *arg, struct buf *record, size_t *ret_n)
 {
 	struct engine_fleet *fleet = arg;
 	struct use use = {0};
 	weir_policy_gates(fleet->engine->pace.policy, add_use, &use);
+	measure_calls(fleet, use.entered);
 	bool could = could_work(fleet, &use);
 	record_write(fleet->engine, &fleet->record, record);
 	choose_limits(fleet);
@@ -146,8 +158,6 @@ static struct fleet_limit *say(void *arg, struct buf *record, size_t *ret_n)
 		if (limit)
 			(i == LIMIT_RATE ? fill_rate : fill_calls)(fleet, limit, &use, could);
 	}
-	fleet->entered = use.entered;
-	fleet->said_at = weir_now();
 	*ret_n = fleet->limit_count;
 	return fleet->limits;
 }

@@ -260,10 +260,37 @@ static bool is_exact(const struct engine *engine)
 	       (sink != SINK_REPEATS && engine->store.ops->exactness != BROKER_SHARED);
 }
 
+/* Before anything is changed. */
+static int check_exactness(struct engine *engine, struct weir_error *err)
+{
+	const struct plan *plan = engine->life.plan;
+	engine->sinks.exact = is_exact(engine);
+	if (engine->sinks.exact || plan->settings.exactly_once != EXACTLY_ONCE_REQUIRED)
+		return 0;
+	return weir_error_set(err, WEIR_EINVAL,
+			      "sink.exactly_once is required, and after a crash the sink %s may get outputs twice",
+			      plan->sink.adapter->name);
+}
+
+/* The text of the run says by which pipeline it goes from now on: those that go by the old one are told before. */
+static int replace_old(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
+{
+	struct buf change = {0};
+	bool adopts = engine->life.opts.wish == WISH_ADOPT && !fresh && engine->fleet;
+	int code = adopts ? spec_meaning_compare(past->plan.data, engine->life.plan->meaning, &change, err) : 0;
+	bool has_changed = change.len;
+	buf_fini(&change);
+	return !code && has_changed ? engine_fleet_replace(engine->fleet, err) : code;
+}
+
 static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
 {
 	bool works = engine_has_role(&engine->life, ENGINE_WORK);
 	int code = works ? open_outputs(engine, past, fresh, err) : 0;
+	if (!code && works)
+		code = check_exactness(engine, err);
+	if (!code)
+		code = replace_old(engine, past, fresh, err);
 	if (!code && fresh && past->begun)
 		code = engine->store.ops->journal.forget(engine->store.broker, past->run, err, WEIR_FOREVER);
 	if (!code && works)
@@ -272,7 +299,6 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 		code = begin(engine, fresh ? "" : past->run, err);
 	if (code || !works)
 		return code;
-	engine->sinks.exact = is_exact(engine);
 	code = for_outputs(engine, output_start, err);
 	return code ? code : engine_order_start(engine->order, engine->sinks.outputs[OUTLET_SINK], err);
 }

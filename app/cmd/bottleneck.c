@@ -44,7 +44,8 @@ static void add_number(const struct report *report, enum engine_why why, struct 
 	if (why == WHY_CONCURRENCY)
 		buf_addf(out, " (%s)", units_number_text(flow->concurrency, text));
 	else if (why == WHY_UPSTREAM && flow->adaptive && !is_all)
-		buf_addf(out, " (auto: %s calls at a time)", units_number_text(flow->concurrency, text));
+		buf_addf(out, " (auto: %s call%s at a time)", units_number_text(flow->concurrency, text),
+			 flow->concurrency == 1 ? "" : "s");
 	else if (why == WHY_RATE_OWN && report->own_rate[0])
 		buf_addf(out, " (%s)", report->own_rate);
 	else if (why == WHY_RATE_HINT || why == WHY_RATE_FOUND)
@@ -79,20 +80,22 @@ static const char *name_twice(enum engine_why cause, enum why_use twice)
 	}
 }
 
-/* seconds: that it takes as it is; below 0: nobody knows. */
-static void add_if(enum engine_why cause, const struct why_if *what, double seconds, struct buf *out)
+/* seconds: that it takes as it is, below 0: nobody knows; share: so much of that the cause takes, and the rest stays.
+ */
+static void add_if(enum engine_why cause, const struct why_if *what, double share, double seconds, struct buf *out)
 {
 	const char *twice = name_twice(cause, what->twice);
-	if (what->faster <= 1) {
+	double faster = 1 / (1 - share + share / what->faster);
+	if (faster < WHY_DIFFERENCE) {
 		buf_addf(out, "; %s: no difference",
 			 what->twice == USE_CALLS && cause != WHY_UPSTREAM ? "more concurrency" : twice);
 		return;
 	}
 	buf_addf(out, "; with %s ", twice);
 	if (seconds >= 0)
-		add_when(seconds / what->faster, out);
+		add_when(seconds / faster, out);
 	else
-		buf_addf(out, "%.1f times as fast", what->faster);
+		buf_addf(out, "%.1f times as fast", faster);
 }
 
 /* What limits, for how much of the time. */
@@ -104,17 +107,17 @@ static void add_cause(const struct report *report, const struct why *why, struct
 		buf_addf(out, ", %.0f %% of the time", why->share * 100);
 }
 
-static void add_ifs(const struct why *why, double seconds, struct buf *out)
+static void add_ifs(const struct why *why, double share, double seconds, struct buf *out)
 {
 	for (size_t i = 0; i < why->if_count; i++)
-		add_if(why->cause, &why->ifs[i], seconds, out);
+		add_if(why->cause, &why->ifs[i], share, seconds, out);
 }
 
 void bottleneck_add(const struct report *report, struct buf *out)
 {
 	const struct why *why = &report->whole;
 	add_cause(report, why, out);
-	add_ifs(why, report->now.state == ENGINE_DONE ? report_wall_seconds() : -1, out);
+	add_ifs(why, why->share, report->now.state == ENGINE_DONE ? report_wall_seconds() : -1, out);
 }
 
 void bottleneck_add_limit(const struct report *report, struct buf *out)
@@ -128,7 +131,7 @@ void bottleneck_add_limit(const struct report *report, struct buf *out)
 		buf_add_str(out, "; done ");
 		add_when(eta, out);
 	}
-	add_ifs(&report->why, eta, out);
+	add_ifs(&report->why, 1, eta, out);
 }
 
 bool bottleneck_say(const struct report *report, struct buf *out)

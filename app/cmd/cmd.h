@@ -10,6 +10,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_dead(int argc, char **argv);
 int cmd_get(int argc, char **argv);
+int cmd_history(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_mock(int argc, char **argv);

@@ -28,18 +28,6 @@ static double in_ms(weir_nsec ns)
 	return (double)ns / (double)WEIR_MSEC;
 }
 
-static double cpu_seconds(void)
-{
-	double seconds = 0;
-	for (int who = RUSAGE_CHILDREN; who <= RUSAGE_SELF; who++) {
-		struct rusage usage;
-		getrusage(who, &usage);
-		seconds += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-			   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-	}
-	return seconds;
-}
-
 /* Of the children the largest one's peak: the system keeps no more of those that have ended. */
 static double peak_bytes(void)
 {
@@ -82,7 +70,7 @@ static double per_second(const struct report *report)
 	X(run, per_s, NULL, "items_per_second", GAUGE, true, report->rate, "Items settled a second, recently.")        \
 	X(run, items_per_s, NULL, "", GAUGE, true, per_second(report), "Items settled a second, since the start.")     \
 	X(run, wall, "s", "uptime_seconds", GAUGE, true, report_wall_seconds(), "Time since the start.")               \
-	X(run, cpu, "s", "process_cpu_seconds_total", COUNTER, true, cpu_seconds(),                                    \
+	X(run, cpu, "s", "process_cpu_seconds_total", COUNTER, true, report_cpu_seconds(),                                    \
 	  "Processor time, ended children included.")                                                                  \
 	X(run, peak_rss, "bytes", "process_peak_memory_bytes", GAUGE, true, peak_bytes(),                              \
 	  "Peak memory, with the largest child's.")                                                                    \

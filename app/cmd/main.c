@@ -23,6 +23,7 @@ static const struct verb {
 	{"try", "show what a pipeline does to its first items; stores nothing", cmd_try},
 	{"list", "show the components of a pipeline and their keys", cmd_list},
 	{"status", "show where runs stand, alive or not, and what to type next", cmd_status},
+	{"history", "show what runs have done, second by second or hour by hour", cmd_history},
 	{"set", "change the limits of a running pipeline", cmd_set},
 	{"pause", "send nothing new until `weir resume`", cmd_pause},
 	{"resume", "continue a running pipeline that is paused", cmd_resume},

@@ -4,10 +4,12 @@
 
 #include "cmd/figures.h"
 #include "cmd/metrics.h"
+#include "cmd/past.h"
 #include "observe/endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <weir/weir.h>
 
 #define LOOK_PERIOD WEIR_SEC
@@ -17,6 +19,9 @@ struct observe {
 	struct metrics *metrics;
 	struct report *report;
 	struct endpoint *endpoint;
+	struct history *history; /* NULL: none is kept */
+	struct past past;
+	weir_nsec lag;           /* of the last look */
 	bool shows_payload;      /* readers must have the token */
 	double most_filled;      /* 0: any */
 	weir_nsec most_put_wait; /* 0: any */
@@ -41,6 +46,7 @@ void observe_free(struct observe *observe)
 	if (!observe)
 		return;
 	metrics_free(observe->metrics);
+	history_close(observe->history);
 	free(observe);
 }
 
@@ -62,11 +68,11 @@ static void publish_metrics(struct observe *observe, enum weir_metrics_format fo
 }
 
 /* A page for which there is no memory is published at the next look. */
-static void publish(struct observe *observe, weir_nsec lag)
+static void publish(struct observe *observe)
 {
 	struct buf status = {0};
 	report_look(observe->report);
-	metrics_look(observe->metrics, lag);
+	metrics_look(observe->metrics, observe->lag);
 	publish_metrics(observe, WEIR_METRICS_TEXT, ENDPOINT_TEXT);
 	publish_metrics(observe, WEIR_METRICS_OPENMETRICS, ENDPOINT_OPENMETRICS);
 	figures_json(observe->report, "status", observe->shows_payload, &status);
@@ -89,13 +95,58 @@ static const char *not_ready(const struct observe *observe)
 	return NULL;
 }
 
+/* --- the history --- */
+
+struct remembering {
+	struct history *history;
+	int64_t at;
+	float values[PAST_COUNT];
+};
+
+static int remember(void *arg)
+{
+	struct remembering *this = arg;
+	return history_add(this->history, this->at, this->values);
+}
+
+/* What was seen since the last time, if anything was. */
+static bool recollect(struct observe *observe, struct remembering *ret_this)
+{
+	*ret_this = (struct remembering){.history = observe->history, .at = time(NULL)};
+	return past_take(&observe->past, observe->report, observe->lag, ret_this->values);
+}
+
+int observe_keep(struct observe *observe, const char *path, struct weir_error *err)
+{
+	return history_open(path, past_figures, PAST_COUNT, &observe->history, err);
+}
+
+bool observe_keeps(const struct observe *observe)
+{
+	return observe->history;
+}
+
+/* A fiber of its own: a disk that is slow stops no look.  A second that could not be written is lost. */
+int observe_remember(void *arg)
+{
+	struct observe *observe = arg;
+	struct remembering this;
+	do {
+		if (recollect(observe, &this))
+			weir_offload(remember, &this, WEIR_FOREVER);
+	} while (!weir_sleep(LOOK_PERIOD));
+	return 0;
+}
+
 /* --- life --- */
 
 int observe_start(struct observe *observe, const struct plan *plan, bool *ret_taken, struct weir_error *err)
 {
 	const struct plan_settings *settings = &plan->settings;
-	const struct endpoint_options opts = {
-		.listen = settings->observe_listen, .token = settings->observe_token, .stall = STALL_TIME};
+	const struct endpoint_options opts = {.listen = settings->observe_listen,
+					      .token = settings->observe_token,
+					      .history = observe->history,
+					      .stall = STALL_TIME};
 	observe->shows_payload = settings->observe_token;
 	observe->most_filled = settings->ready_depth;
 	observe->most_put_wait = settings->ready_put_wait;
@@ -115,21 +166,24 @@ const char *observe_url(const struct observe *observe)
 int observe_run(void *arg)
 {
 	struct observe *observe = arg;
-	weir_nsec lag = 0;
 	for (;;) {
 		weir_nsec due = weir_now() + LOOK_PERIOD;
-		publish(observe, lag);
+		publish(observe);
 		endpoint_beat(observe->endpoint, not_ready(observe));
 		if (weir_sleep_until(due))
 			return 0;
-		lag = weir_clock() - due;
+		observe->lag = weir_clock() - due;
 	}
 }
 
 void observe_stop(struct observe *observe)
 {
+	struct remembering last;
+	observe->lag = 0;
 	if (observe->endpoint)
-		publish(observe, 0);
+		publish(observe);
+	if (observe->history && recollect(observe, &last))
+		remember(&last);
 	endpoint_stop(observe->endpoint);
 	observe->endpoint = NULL;
 }

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <weir/weir.h>
@@ -120,4 +121,16 @@ double report_eta(const struct report *report)
 	if (now->state == ENGINE_RUNNING && report_stands_still(report))
 		return -1;
 	return (double)left / report->rate;
+}
+
+double report_cpu_seconds(void)
+{
+	double seconds = 0;
+	for (int who = RUSAGE_CHILDREN; who <= RUSAGE_SELF; who++) {
+		struct rusage usage;
+		getrusage(who, &usage);
+		seconds += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+	}
+	return seconds;
 }

@@ -49,4 +49,7 @@ bool report_stands_still(const struct report *report);
 /* Seconds since this process was started (from exec, to 10 ms), on a clock that also runs while the machine sleeps. */
 double report_wall_seconds(void);
 
+/* Processor time of this process, and of its children that have ended. */
+double report_cpu_seconds(void);
+
 #endif

@@ -165,7 +165,7 @@ static size_t most_concurrency(const struct plan *plan)
 static int start_helpers(struct session *session, struct weir_error *err)
 {
 	static const struct weir_spawn_options signals = {.name = "signals"}, progress = {.name = "progress"},
-					       observe = {.name = "observe"};
+					       observe = {.name = "observe"}, history = {.name = "history"};
 	int code = weir_group_new(NULL, &session->helpers);
 	if (!code)
 		code = weir_group_spawn_with(session->helpers, &signals, watch_signals, session, WEIR_FOREVER);
@@ -174,6 +174,9 @@ static int start_helpers(struct session *session, struct weir_error *err)
 					     WEIR_FOREVER);
 	if (!code && session->report.url)
 		code = weir_group_spawn_with(session->helpers, &observe, observe_run, session->observe, WEIR_FOREVER);
+	if (!code && session->report.url && observe_keeps(session->observe))
+		code = weir_group_spawn_with(session->helpers, &history, observe_remember, session->observe,
+					     WEIR_FOREVER);
 	if (code)
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (session->folder.fd < 0)
@@ -262,6 +265,16 @@ static void tell_promise(struct session *session)
 			      "the sink %s is at least once: after a crash it may get outputs twice", sink);
 }
 
+/* A run of which nothing is kept does its work, too. */
+static void keep_history(struct session *session)
+{
+	struct weir_error err = {0};
+	char *path = session->folder.fd < 0 ? NULL : folder_file(&session->folder, FOLDER_HISTORY);
+	if (path && observe_keep(session->observe, path, &err))
+		progress_note(&session->progress, "no history: %s", err.text);
+	free(path);
+}
+
 /* Of a run that has something to do.  It does its work unwatched, too. */
 static void start_observe(struct session *session)
 {
@@ -272,6 +285,7 @@ static void start_observe(struct session *session)
 	engine_stats(session->engine, &stats);
 	if (!session->observe || stats.past_done)
 		return;
+	keep_history(session);
 	int code = observe_start(session->observe, session->plan, &is_taken, &err);
 	session->report.url = observe_url(session->observe);
 	if (code)

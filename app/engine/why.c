@@ -4,9 +4,6 @@
 
 #include <math.h>
 
-/* Less than that is none. */
-#define DIFFERENCE 1.05
-
 /* Half is forgotten in so many seconds.  What holds the run back changes from look to look; calls come in lumps. */
 #define HELD_HALF 1.0
 #define USED_HALF 5.0
@@ -133,7 +130,7 @@ static double faster_with_twice(const struct why_spent *spent, enum why_use bind
 		double share = use == binding ? 1 : share_of(spent->used[use], spent->used_seconds);
 		most = fmax(most, use == twice ? share / 2 : share);
 	}
-	return 1 / most < DIFFERENCE ? 1 : 1 / most;
+	return 1 / most < WHY_DIFFERENCE ? 1 : 1 / most;
 }
 
 static void add_if(const struct why_spent *spent, enum why_use binding, enum why_use twice, struct why *why)

@@ -83,8 +83,10 @@ enum engine_why why_of_late(const struct why_spent *late, enum engine_why now);
 /* With twice of that (of calls: with twice as many in flight, or with half the latency). */
 struct why_if {
 	enum why_use twice;
-	double faster; /* so many times as fast; 1: no difference */
+	double faster; /* so many times as fast, while it is the cause; 1: no difference */
 };
+
+#define WHY_DIFFERENCE 1.05 /* less than that is none */
 
 enum { WHY_IFS = 2 };
 

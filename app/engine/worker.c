@@ -428,8 +428,9 @@ static void chosen(void *arg, const struct weir_choice *choice)
 	char number[32], rate[40] = "";
 	if (choice->per_sec > 0)
 		snprintf(rate, sizeof rate, ", at most %s", units_per_second_text(choice->per_sec, number));
-	engine_note(&engine->life, "auto: %s calls at a time%s",
-		    choice->concurrency ? units_number_text(choice->concurrency, number) : "all", rate);
+	engine_note(&engine->life, "auto: %s call%s at a time%s",
+		    choice->concurrency ? units_number_text(choice->concurrency, number) : "all",
+		    choice->concurrency == 1 ? "" : "s", rate);
 }
 
 int engine_work(void *arg)

@@ -407,13 +407,59 @@ static const char *find_vain(const struct step_http_config *config)
 	return config->http == STEP_HTTP_2 ? "http" : tls->ca_file || tls->cert_file ? "tls" : NULL;
 }
 
-/* A header that every host would get which an item names; NULL: there is none. */
-static const char *find_stray_secret(const struct step_http_config *config)
+/* A header with a secret; NULL: there is none. */
+static const char *find_secret_header(const struct step_http_config *config)
 {
 	for (size_t i = 0; i < config->headers.n; i++)
 		if (secret_is_name(config->headers.headers[i].name))
 			return config->headers.headers[i].name;
 	return NULL;
+}
+
+/* Whether anybody on the way can read what is sent there: not within one machine or one network. */
+static bool is_overheard(const struct http_origin *origin)
+{
+	return origin->name[0] && !origin->tls && strchr(origin->host, '.') && http_host_may_be_public(origin->host);
+}
+
+/* The key of a secret that is sent where it can be read; NULL: there is none. */
+static const char *find_overheard(const struct step_http_config *config, struct http_origin *ret_origin)
+{
+	const char *token_url = config->oauth2.token_url;
+	if (token_url && !http_origin_parse(token_url, ret_origin) && is_overheard(ret_origin))
+		return "auth";
+	if (!config->url || step_http_fixed_origin(config->url, ret_origin) || !is_overheard(ret_origin))
+		return NULL;
+	bool tells = config->basic || config->bearer || token_url || config->exec.n; /* a signature tells little */
+	return tells ? "auth" : find_secret_header(config) ? "headers" : NULL;
+}
+
+/* What may be meant otherwise: 1 and a warning, or 0. */
+static int doubt(const struct step_http_config *config, const char **ret_key, struct weir_error *err)
+{
+	struct http_origin origin;
+	*ret_key = is_open(config) && find_secret_header(config) ? "headers" : NULL;
+	if (*ret_key)
+		return weir_error_set(err, 1,
+				      "the host of url comes from the item, and the header %s goes to any host; auth "
+				      "with auth.hosts does not",
+				      find_secret_header(config));
+	*ret_key = find_vain(config);
+	if (*ret_key)
+		return weir_error_set(err, 1,
+				      "%s has no effect, since url begins with http:// (did you mean https://?)",
+				      **ret_key == 'h' ? "http: 2" : *ret_key);
+	*ret_key = find_overheard(config, &origin);
+	if (*ret_key)
+		return weir_error_set(err, 1,
+				      "%s: a secret is sent to %s, unencrypted, so anybody on the way can read it (did "
+				      "you mean https://?)",
+				      *ret_key, origin.name);
+	*ret_key = "url";
+	return is_same_for_all(config)
+		       ? weir_error_set(err, 1,
+					"url has no ${...}: every item calls the same URL; did you mean ${.id}?")
+		       : 0;
 }
 
 int step_http_check(const void *arg, const char **ret_key, struct weir_error *err)
@@ -449,26 +495,5 @@ int step_http_check(const void *arg, const char **ret_key, struct weir_error *er
 		error = check_rules(config, ret_key, err);
 	if (error == 0)
 		error = check_label(config, ret_key, err);
-	const char *stray = error < 0 || !is_open(config) ? NULL : find_stray_secret(config);
-	if (stray) {
-		*ret_key = "headers";
-		weir_error_set(err, WEIR_EINVAL,
-			       "the host of url comes from the item, and the header %s goes to any host; auth with "
-			       "auth.hosts does not",
-			       stray);
-		return 1;
-	}
-	const char *vain = error < 0 ? NULL : find_vain(config);
-	if (vain) {
-		*ret_key = vain;
-		weir_error_set(err, WEIR_EINVAL,
-			       "%s has no effect, since url begins with http:// (did you mean https://?)",
-			       *vain == 'h' ? "http: 2" : vain);
-		return 1;
-	}
-	if (error < 0 || !is_same_for_all(config))
-		return error;
-	*ret_key = "url";
-	weir_error_set(err, WEIR_EINVAL, "url has no ${...}: every item calls the same URL; did you mean ${.id}?");
-	return 1;
+	return error < 0 ? error : doubt(config, ret_key, err);
 }

@@ -100,6 +100,31 @@ static enum MHD_Result answer_status(struct endpoint *endpoint, struct MHD_Conne
 	return answer_page(endpoint, connection, ENDPOINT_STATUS, "application/json");
 }
 
+static const char *argument(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static enum MHD_Result answer_history(struct endpoint *endpoint, struct MHD_Connection *connection)
+{
+	const char *step_text = argument(connection, "step"), *since_text = argument(connection, "since");
+	enum history_step step = HISTORY_MINUTE;
+	struct buf json = {0};
+	char *end = NULL;
+	long long since = since_text ? strtoll(since_text, &end, 10) : 0;
+	if ((step_text && !history_step_read(step_text, &step)) || (since_text && (end == since_text || *end)))
+		return say(connection, MHD_HTTP_BAD_REQUEST, "step is 1s, 1m or 1h; since is in seconds since 1970\n");
+	if (!endpoint->opts.history)
+		return say(connection, MHD_HTTP_NOT_FOUND, "no history is kept\n");
+	if (history_json(endpoint->opts.history, step, since, time(NULL), &json)) {
+		buf_fini(&json);
+		return say(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "the history cannot be read\n");
+	}
+	struct MHD_Response *response = MHD_create_response_from_buffer(json.len, json.data, MHD_RESPMEM_MUST_COPY);
+	buf_fini(&json);
+	return answer(connection, MHD_HTTP_OK, response, "application/json");
+}
+
 static enum MHD_Result answer_health(struct endpoint *endpoint, struct MHD_Connection *connection)
 {
 	(void)endpoint;
@@ -141,9 +166,9 @@ static const struct {
 	enum MHD_Result (*answer)(struct endpoint *endpoint, struct MHD_Connection *connection);
 	bool open; /* to readers without a token: it shows nothing of the run's data */
 } routes[] = {
-	{"/metrics", answer_metrics, false}, {"/api/v1/status", answer_status, false},
-	{"/events", answer_events, false},   {"/healthz", answer_health, true},
-	{"/readyz", answer_ready, true},
+	{"/metrics", answer_metrics, false},        {"/api/v1/status", answer_status, false},
+	{"/api/v1/history", answer_history, false}, {"/events", answer_events, false},
+	{"/healthz", answer_health, true},          {"/readyz", answer_ready, true},
 };
 
 static enum MHD_Result refuse(struct MHD_Connection *connection, enum access access)
@@ -190,7 +215,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		return routes[i].answer(endpoint, connection);
 	}
 	return say(connection, MHD_HTTP_NOT_FOUND,
-		   "there are /metrics, /api/v1/status, /events, /healthz and /readyz\n");
+		   "there are /metrics, /api/v1/status, /api/v1/history, /events, /healthz and /readyz\n");
 }
 
 /* --- connections --- */

@@ -5,6 +5,7 @@
  *
  *     GET /metrics          Prometheus text or, if asked for by Accept, OpenMetrics
  *     GET /api/v1/status    the figures of the run, as JSON
+ *     GET /api/v1/history   what it has done: ?step=1s, 1m (default) or 1h, and ?since=SECONDS since 1970
  *     GET /events           the same as server-sent events, one each time they are published
  *     GET /healthz          200 while the process lives
  *     GET /readyz           200, or 503 with the reason
@@ -14,6 +15,8 @@
  */
 #ifndef OBSERVE_ENDPOINT_H
 #define OBSERVE_ENDPOINT_H
+
+#include "observe/history.h"
 
 #include <stddef.h>
 #include <weir/base.h>
@@ -30,9 +33,10 @@ enum endpoint_page {
 struct endpoint;
 
 struct endpoint_options {
-	const char *listen; /* "127.0.0.1:9464", "[::1]:0": an address and a port; 0: any */
-	const char *token;  /* borrowed; NULL: none is asked for */
-	weir_nsec stall;    /* the loop counts as stalled when it has published nothing for so long */
+	const char *listen;            /* "127.0.0.1:9464", "[::1]:0": an address and a port; 0: any */
+	const char *token;             /* borrowed; NULL: none is asked for */
+	const struct history *history; /* borrowed; NULL: none is kept */
+	weir_nsec stall;               /* the loop counts as stalled when it has published nothing for so long */
 };
 
 /* Starts listening and answering.  If the port is taken another one is used (see endpoint_url()).  Until the first

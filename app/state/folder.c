@@ -186,6 +186,7 @@ const char *const folder_names[] = {"state.db",
 				    "rates.json.new",
 				    FOLDER_SUMMARY,
 				    FOLDER_SUMMARY_NEW,
+				    FOLDER_HISTORY,
 				    "ctl",
 				    "lock",
 				    NULL};

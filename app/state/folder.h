@@ -7,6 +7,7 @@
  *     state.db, state.db-wal    the store (store.h)
  *     upstreams.json            what is known of the upstreams, and what flow.rate has let through (engine/upstreams.c)
  *     summary.json              the totals of the last run that ended in order (figures.h)
+ *     history                   what the runs have done, each second, minute and hour (observe/history.h)
  *     dead.jsonl                dead letters of a broker that keeps none, unless the pipeline sends them elsewhere
  */
 #ifndef STORE_FOLDER_H
@@ -36,6 +37,7 @@ int folder_open(const char *path, enum folder_use use, struct folder *ret_folder
 
 #define FOLDER_SUMMARY     "summary.json"
 #define FOLDER_SUMMARY_NEW "summary.json.new" /* while it is written */
+#define FOLDER_HISTORY     "history"
 
 /* The names of all that weir puts into a state folder; NULL ends them. */
 extern const char *const folder_names[];

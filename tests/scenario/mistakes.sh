@@ -27,6 +27,24 @@ expect_err 'secret.yaml:2:70: warning: Authorization is a secret in plain text; 
 expect_out 'Authorization: "\*\*\*"'
 expect test "$(grep -c s3cret stdout)" = 0
 
+# Secrets that anybody on the way could read; within one network that is its owner's business.
+overheard() {
+	printf 'source: { jsonl: in.jsonl }\nsteps:\n  - http: { url: "%s/${.id}", %s }\nsink: stdout\n' "$1" "$2" >plain.yaml
+	weir check plain.yaml
+	expect_code 0
+}
+tokens="auth: { oauth2: { token_url: 'http://b.example.com/t', client_id: a, client_secret: '\${env:HOME}' } }"
+for secret in "auth: { bearer: '\${env:HOME}' }" "headers: { X-Api-Key: '\${env:HOME}' }"; do
+	overheard http://a.example.com "$secret"
+	expect_err '^plain.yaml:3:.*: warning: (auth|headers): a secret is sent to http://a.example.com:80, unencrypted'
+	for url in https://a.example.com http://127.0.0.1:8080 http://10.0.0.1 http://api:8080; do
+		overheard "$url" "$secret"
+		expect test ! -s stderr
+	done
+done
+overheard https://a.example.com "$tokens"
+expect_err 'warning: auth: a secret is sent to http://b.example.com:80, unencrypted'
+
 # Keys that are for https alone, unless a redirect or a token may need them.
 for keys in 'http: 2' 'tls: { ca: ca.pem }'; do
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -subj /CN=a -out ca.pem 2>/dev/null

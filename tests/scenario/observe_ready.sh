@@ -9,7 +9,7 @@ sink: { jsonl: { path: out.jsonl } }
 broker: { memory: {} }
 flow: { concurrency: 2 }
 shutdown: { drain: 0s }
-observe: { ready: { depth: 90%, put_wait: 1h } }
+observe: { ready: { depth: 70%, put_wait: 1h } }
 YAML
 
 is_not_ready() { # WHY
@@ -17,7 +17,7 @@ is_not_ready() { # WHY
 }
 
 start_run
-wait_until 20 status_says '.filled > 0.9'
+wait_until 20 status_says '.filled > 0.7'
 wait_until 10 is_not_ready '^the broker is fuller than observe.ready.depth'
 kill -TERM "$started_pid"
 finish

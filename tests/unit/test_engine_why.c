@@ -480,6 +480,21 @@ static void prepare_slow_sink(void)
 	batch = 50;
 }
 
+/* Four fifths of the time at half the latency, and the rest as it was: 1 / (0.2 + 0.8 / 2). */
+TEST(why_of_a_run_that_was_stopped_counts_the_rest_of_its_time)
+{
+	struct report stopped = {.now.state = ENGINE_STOPPED,
+				 .whole = {.cause = WHY_UPSTREAM,
+					   .share = 0.8,
+					   .ifs = {{.twice = USE_CALLS, .faster = 2}},
+					   .if_count = 1}};
+	struct buf said = {0};
+	bottleneck_add(&stopped, &said);
+	ck_assert_str_eq(said.data,
+			 "the latency of the upstream, 80 % of the time; with half the latency 1.7 times as fast");
+	buf_fini(&said);
+}
+
 FIBER_TEST(why_foretells_twice_the_rate)
 {
 	expect_foretold(prepare_usual, "flow: { rate: 20/s }", USE_RATE, set_rate_40);

@@ -92,7 +92,8 @@ static void begin_with_deadline(struct weir_group *group, weir_fiber_fn fn, stru
 				return;
 			weir_sleep(WEIR_MSEC / 10);
 		}
-		/* Its deadline passed first.  What was taken back is destroyed, or was not owned; else a thread has it. */
+		/* Its deadline passed first.  What was taken back is destroyed, or was not owned; else a thread has it.
+		 */
 		if (fn == offload_owned_fiber && !task->destroyed) {
 			wait_for_begin(task);
 			return;

@@ -134,13 +134,28 @@ static int read_all(struct engine *engine, struct weir_error *err)
 	return put ? put : code;
 }
 
+/* A broker that has lost what was put is read to again. */
+static int read_and_seal(struct engine *engine, struct weir_error *err)
+{
+	int code = BROKER_MOVED;
+	while (code == BROKER_MOVED) {
+		code = engine->input.ended ? 0 : read_all(engine, err);
+		if (!code)
+			code = seal(engine, err);
+		if (code == BROKER_MOVED) {
+			int failed = follow(engine, err);
+			engine->input.ended = false;
+			code = failed ? failed : code;
+		}
+	}
+	return code;
+}
+
 int engine_intake(void *arg)
 {
 	struct engine *engine = arg;
 	struct weir_error err = {0};
-	int code = engine->input.ended ? 0 : read_all(engine, &err);
-	if (!code)
-		code = seal(engine, &err);
+	int code = read_and_seal(engine, &err);
 	engine->input.ended = engine->input.ended || !code;
 	if (code && code != WEIR_ECANCELED && code != WEIR_ECLOSED && !weir_canceled())
 		engine_fail(&engine->life, code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR, &err);

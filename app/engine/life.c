@@ -63,5 +63,16 @@ void engine_fail(struct engine_life *life, int exit_code, const struct weir_erro
 
 int engine_exit_of(int code)
 {
-	return code == WEIR_EIO || code == WEIR_ENOSPC || code == WEIR_EDATA ? EX_IOERR : EX_UNAVAILABLE;
+	switch (code) {
+	case WEIR_EIO:
+	case WEIR_ENOSPC:
+	case WEIR_EDATA:
+		return EX_IOERR;
+	case WEIR_EINVAL:
+		return EX_CONFIG;
+	case WEIR_EAGAIN:
+		return EX_TEMPFAIL;
+	default:
+		return EX_UNAVAILABLE;
+	}
 }

@@ -12,6 +12,13 @@ static uint64_t settled(const struct broker_accounts *accounts)
 	return accounts->read - broker_unfinished_of(accounts);
 }
 
+/* Of a broker that is shared the accounts are as of a moment ago. */
+static uint64_t settled_by_others(const struct engine_store *store, const struct broker_accounts *accounts)
+{
+	uint64_t all = settled(accounts), mine = settled(&store->mine);
+	return all > mine ? all - mine : 0;
+}
+
 static int64_t total_of(const struct engine_input *input, const struct broker_accounts *accounts, bool *ret_exact)
 {
 	if (!input->ended && input->source)
@@ -59,7 +66,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.was_done = engine_was_done(engine),
 		.exact = engine->sinks.exact,
 		.degraded = flow.disk[0],
-		.settled_before = settled(accounts) - settled(&engine->store.mine),
+		.settled_before = settled_by_others(&engine->store, accounts),
 		.letters = counts.letters,
 		.stored_bytes = counts.stored_bytes,
 		.source_stalled = engine->input.stalled,

@@ -237,7 +237,10 @@ static int exit_of_opening(int code)
 	case WEIR_EMFILE:
 	case WEIR_EPIPE:
 	case WEIR_ECANCELED:
+	case WEIR_ECLOSED:
 		return EX_UNAVAILABLE;
+	case WEIR_EAGAIN:
+		return EX_TEMPFAIL;
 	default:
 		return EX_CONFIG;
 	}

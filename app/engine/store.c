@@ -54,7 +54,7 @@ int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec d
 		code = store->ops->queue.lease(store->broker, ret_item, 1, &err, deadline);
 	} while (code == WEIR_EBUSY && engine_again(store, PLACE_LEASES, code, &attempts));
 	if (code < 0 && err.code && !weir_canceled())
-		engine_fail(store->life, EX_IOERR, &err);
+		engine_fail(store->life, engine_exit_of(code), &err);
 	if (code > 0)
 		hold(store, *ret_item);
 	return code;

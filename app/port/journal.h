@@ -90,7 +90,8 @@ struct journal_ops {
 	int (*forget)(struct broker *broker, const char *was, struct weir_error *err, weir_nsec deadline);
 
 	/* Begins a run, or joins the one that is there, in one step, and stores that before it returns.  BROKER_MOVED:
-	 * what recall() told is not so any more, and nothing was changed. */
+	 * what recall() told is not so any more, and nothing was changed.  WEIR_EAGAIN: another process reads
+	 * the source; likewise. */
 	int (*begin)(struct broker *broker, const struct broker_start *start, struct weir_error *err,
 		     weir_nsec deadline);
 

@@ -60,3 +60,44 @@ void letter_write(const struct letter *letter, struct buf *out)
 	json_put_raw(out, "item", letter->item.data, letter->item.len);
 	json_close(out, '}');
 }
+
+/* The same bytes for the same value, however it was written. */
+static int write_plain(const struct value *value, struct buf *out)
+{
+	struct json *json;
+	int code = json_parse(value->data, value->len, &json, NULL);
+	if (code)
+		return code;
+	code = json_write(json, out);
+	json_free(json);
+	return code;
+}
+
+int letter_is_mended(const struct letter *letter, const struct value *instead, bool *ret_mended)
+{
+	struct buf was = {0}, is = {0};
+	int code = write_plain(&letter->item, &was);
+	if (!code)
+		code = write_plain(instead, &is);
+	*ret_mended = code || was.len != is.len || memcmp(was.data, is.data, is.len) != 0;
+	buf_fini(&was);
+	buf_fini(&is);
+	return code == WEIR_ENOMEM ? code : 0;
+}
+
+void letter_add_death(const struct letter *letter, bool mended, struct buf *history)
+{
+	size_t length = letter->history ? strlen(letter->history) : 0;
+	json_open(history, NULL, '[');
+	if (length > 2) /* more than [] */
+		json_put_raw(history, NULL, letter->history + 1, length - 2);
+	json_open(history, NULL, '{');
+	json_put_uint(history, "id", letter->id);
+	json_put_text(history, "reason", letter->reason);
+	json_put_uint(history, "attempts", letter->attempts);
+	json_put_time(history, "at", letter->at_unix);
+	if (mended)
+		json_put_bool(history, "mended", true);
+	json_close(history, '}');
+	json_close(history, ']');
+}

@@ -38,6 +38,13 @@ struct letter letter_of(const struct item *item, int64_t at_unix);
  * it is.  A history of an earlier release has no ids.  WEIR_EDATA when it cannot be read; WEIR_ENOMEM. */
 int letter_number(const char *history, uint64_t id, uint64_t *ret_number);
 
+/* Whether the item that was given for the letter's own is another one.  The excerpt of a bad line is no JSON.
+ * WEIR_ENOMEM. */
+int letter_is_mended(const struct letter *letter, const struct value *instead, bool *ret_mended);
+
+/* Appends the history of the letter's item when it is replayed: with this death; mended: as another item. */
+void letter_add_death(const struct letter *letter, bool mended, struct buf *history);
+
 /* Appends it, without a line end; see buf->failed. */
 void letter_write(const struct letter *letter, struct buf *out);
 

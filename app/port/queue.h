@@ -63,7 +63,7 @@ struct broker_counts {
 	bool ended;                      /* nothing more is put, and all is settled */
 };
 
-/* What came of put() and begin(), other than 0 and failure. */
+/* What came of put(), seal() and begin(), other than 0 and failure. */
 enum { BROKER_MOVED = 1 };
 
 struct queue_ops {
@@ -73,7 +73,7 @@ struct queue_ops {
 	int (*put)(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *was,
 		   const struct source_cursor *cursor, struct weir_error *err, weir_nsec deadline);
 
-	/* Nothing more will be put: once all is settled, lease answers WEIR_ECLOSED. */
+	/* Nothing more will be put: once all is settled, lease answers WEIR_ECLOSED.  BROKER_MOVED as of put(). */
 	int (*seal)(struct broker *broker, struct weir_error *err, weir_nsec deadline);
 
 	/* Hands out up to max items that are ready or due, oldest (most urgent) first, 1 at least: their number.  One

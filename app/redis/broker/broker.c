@@ -114,6 +114,7 @@ static void note_put(struct redis_broker *broker, struct item *const *items, siz
 {
 	note_cursor(broker, cursor);
 	broker->puts++;
+	broker->has_moved = false;
 	broker->counts.accounts.read += n;
 	broker->counts.ended = false;
 	broker->left += n;
@@ -157,14 +158,15 @@ static int redis_seal(struct broker *handle, struct weir_error *err, weir_nsec d
 	if (!broker->joined)
 		return redis_answer_failed(broker, err) ? broker->failed.code
 							: weir_error_set(err, WEIR_EBUSY, "joining again");
+	if (broker->has_moved)
+		return BROKER_MOVED;
 	redis_begin_call(broker, &rest);
 	redis_add_text(&rest, broker->cursor);
 	int code = redis_run(broker, broker->putting, REDIS_SEAL, &rest, &reply, err);
 	if (code)
 		return code == CALL_FENCED ? weir_error_set(err, WEIR_EBUSY, "joining again") : code;
 	if (redis_says(reply, "MOVED"))
-		code = weir_error_set(err, WEIR_EIO, "Redis at %s has lost items that were put: its position has moved",
-				      redis_name(broker->redis));
+		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
 	else if (reply->element[1]->integer)
 		broker->ended = true;
 	freeReplyObject(reply);

@@ -88,7 +88,8 @@ struct redis_broker {
 	struct weir_group *fibers;
 
 	/* put */
-	char *cursor; /* as the server has it: a source's cursor, a line end, and a tag that no other put has */
+	char *cursor;   /* as the server has it: a source's cursor, a line end, and a tag that no other put has */
+	bool has_moved; /* it was another one when this worker joined again */
 	uint64_t tag, puts;
 	struct weir_event *room; /* set and cleared when a put may go on */
 
@@ -139,7 +140,8 @@ static inline bool redis_is_over(const struct redis_broker *broker)
 /* What a call answers, beside 0 and failures. */
 enum { CALL_FENCED = 1 };
 
-/* The words before all others: keys, run, worker. */
+/* The words before all others: the keys; with the run and this worker. */
+void redis_add_keys(const struct redis_broker *broker, struct redis_command *rest);
 void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest);
 
 /* Runs the script over `rest`, which is finished: 0 with an answer that is neither RESET nor FENCED; CALL_FENCED: it
@@ -214,6 +216,8 @@ int redis_tell(struct broker *broker, const struct fleet_order *order, struct we
 
 /* ---- journal.c */
 
+/* The run that this is about, also before begin().  WEIR_ENOENT with err: there is none. */
+int redis_find_run(struct redis_broker *broker, char ret_run[33], struct weir_error *err);
 int redis_recall(struct broker *broker, struct broker_past *ret_past, struct weir_error *err, weir_nsec deadline);
 int redis_forget(struct broker *broker, const char *was, struct weir_error *err, weir_nsec deadline);
 int redis_begin(struct broker *broker, const struct broker_start *start, struct weir_error *err, weir_nsec deadline);

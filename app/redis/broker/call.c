@@ -40,10 +40,15 @@ void redis_lose_all(struct redis_broker *broker)
 	redis_look_all(broker);
 }
 
-void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest)
+void redis_add_keys(const struct redis_broker *broker, struct redis_command *rest)
 {
 	buf_add(&rest->words, broker->all_keys.data, broker->all_keys.len);
 	rest->n += broker->key_words;
+}
+
+void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest)
+{
+	redis_add_keys(broker, rest);
 	redis_add_text(rest, broker->run);
 	if (broker->name)
 		redis_add_text(rest, broker->name);
@@ -106,6 +111,7 @@ static int take_answer(struct redis_broker *broker, const redisReply *reply)
 		free(cursor);
 		return code;
 	}
+	broker->has_moved = broker->cursor && strcmp(broker->cursor, cursor) != 0;
 	free(broker->name);
 	free(broker->cursor);
 	fleet_watch_free(broker->watch);
@@ -130,8 +136,7 @@ static int start(struct redis_broker *broker, const struct broker_start *start, 
 	if (code)
 		return weir_error_set(err, code, "cannot tell processes apart: /proc: %s", weir_strerror(code));
 	redis_say(broker, &record);
-	buf_add(&rest.words, broker->all_keys.data, broker->all_keys.len);
-	rest.n += broker->key_words;
+	redis_add_keys(broker, &rest);
 	redis_add_text(&rest, start ? start->was : broker->run);
 	redis_add_text(&rest, name);
 	redis_add_text(&rest, broker->run);

@@ -72,7 +72,22 @@ int redis_recall(struct broker *handle, struct broker_past *ret_past, struct wei
 		broker_past_fini(&past);
 	else
 		*ret_past = past;
+	broker->has_moved = broker->has_moved && code;
 	return code;
+}
+
+int redis_find_run(struct redis_broker *broker, char ret_run[33], struct weir_error *err)
+{
+	struct broker_past past;
+	int code = *broker->run ? 0 : redis_recall((struct broker *)broker, &past, err, WEIR_FOREVER);
+	if (code)
+		return code;
+	memcpy(ret_run, *broker->run ? broker->run : past.run, 33);
+	if (!*broker->run)
+		broker_past_fini(&past);
+	return *ret_run ? 0
+			: weir_error_set(err, WEIR_ENOENT, "there is no run of it in Redis at %s",
+					 redis_name(broker->redis));
 }
 
 int redis_forget(struct broker *handle, const char *was, struct weir_error *err, weir_nsec deadline)
@@ -81,8 +96,7 @@ int redis_forget(struct broker *handle, const char *was, struct weir_error *err,
 	struct redis_command rest = {0};
 	redisReply *reply;
 	(void)deadline;
-	buf_add(&rest.words, broker->all_keys.data, broker->all_keys.len);
-	rest.n += broker->key_words;
+	redis_add_keys(broker, &rest);
 	redis_add_text(&rest, was);
 	int code = redis_run(broker, broker->redis, REDIS_FORGET, &rest, &reply, err);
 	if (code)

@@ -396,24 +396,15 @@ int redis_look(struct broker *handle, struct fleet_view *ret_view, struct weir_e
 int redis_tell(struct broker *handle, const struct fleet_order *order, struct weir_error *err, weir_nsec deadline)
 {
 	struct redis_broker *broker = (struct redis_broker *)handle;
-	struct broker_past past;
 	struct redis_command rest = {0};
 	redisReply *reply;
-	int code = *broker->run ? 0 : redis_recall(handle, &past, err, deadline);
+	char run[33];
+	(void)deadline;
+	int code = redis_find_run(broker, run, err);
 	if (code)
 		return code;
-	if (!*broker->run) {
-		code = past.begun ? 0
-				  : weir_error_set(err, WEIR_ENOENT, "there is no run of it in Redis at %s",
-						   redis_name(broker->redis));
-		memcpy(broker->run, past.run, sizeof broker->run);
-		broker_past_fini(&past);
-	}
-	if (code)
-		return code;
-	buf_add(&rest.words, broker->all_keys.data, broker->all_keys.len);
-	rest.n += broker->key_words;
-	redis_add_text(&rest, broker->run);
+	redis_add_keys(broker, &rest);
+	redis_add_text(&rest, run);
 	redis_add_text(&rest, order->settings ? order->settings : "");
 	redis_add_text(&rest, order->stop ? order->stop : "");
 	code = redis_run(broker, broker->redis, REDIS_TELL, &rest, &reply, err);

@@ -21,7 +21,7 @@
 #define MOVER_LEAST  (5 * WEIR_MSEC)
 #define MOVER_MOST   WEIR_SEC
 
-enum { AGING_MS = 5000 };
+enum { AGING_MS = 5000, GIVEN_AT_ONCE = 64 };
 
 static const struct weir_backoff backoff = {.base = 20 * WEIR_MSEC, .cap = WEIR_SEC, .jitter = WEIR_JITTER_EQUAL};
 
@@ -351,11 +351,11 @@ int redis_taker(void *arg)
 /* An item that could not be given back is in line again, unless it was lost meanwhile. */
 int redis_give_line(struct redis_broker *broker)
 {
-	struct item *items[REDIS_ITEMS_MOST];
+	struct item *items[GIVEN_AT_ONCE];
 	int code = 0;
 	while (broker->line_items && !code) {
 		size_t n = 0;
-		while (n < REDIS_ITEMS_MOST && broker->line_items)
+		while (n < GIVEN_AT_ONCE && broker->line_items)
 			items[n++] = pop_line(broker);
 		code = redis_settle(broker, SETTLE_GIVE, items, n, 0, NULL);
 		for (size_t i = 0; i < n; i++)

@@ -3,22 +3,13 @@
  * Dead letters: rows of `dead`, under the ids that their items had.  Each is checked as it is read: its checksum, and
  * that ids only grow, since a damaged page may give the same rows again and again.
  *
- * Groups are counted in one walk over all letters, in a table of fixed size; what a group is about is read from one of
- * its letters.
+ * Groups are counted in one walk over all letters; what a group is about is read from one of its letters.
  */
 #include "sqlite/store/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "data/json_writer.h"
-#include "port/cause.h"
-
-enum {
-	GROUPS_MOST = 4096, /* of which letters are counted apart */
-	GROUPS_TOLD = 200,  /* the largest ones */
-	GROUP_SLOTS = 2 * GROUPS_MOST,
-};
+#include "port/groups.h"
 
 /* ---- reading */
 
@@ -97,65 +88,14 @@ int store_letters(struct store *store, const struct letter_query *query, struct 
 
 /* ---- groups */
 
-struct group {
-	uint32_t cause; /* 0: the slot is free */
-	uint64_t n, example;
-	int64_t first, last; /* seconds */
-};
-
-struct groups {
-	struct group slots[GROUP_SLOTS];
-	size_t n;
-	uint64_t letters, others; /* others: of groups for which there was no slot */
-	uint64_t last;            /* id */
-};
-
-static struct group *find_slot(struct groups *groups, uint32_t cause)
-{
-	size_t at = cause % GROUP_SLOTS;
-	while (groups->slots[at].cause && groups->slots[at].cause != cause)
-		at = (at + 1) % GROUP_SLOTS;
-	return &groups->slots[at];
-}
-
-static void count_letter(struct groups *groups, const struct letter *letter)
-{
-	struct group *group = find_slot(groups, letter->cause);
-	groups->letters++;
-	groups->last = letter->id;
-	if (!group->cause && groups->n == GROUPS_MOST) {
-		groups->others++;
-		return;
-	}
-	if (!group->cause) {
-		groups->n++;
-		*group = (struct group){.cause = letter->cause,
-					.example = letter->id,
-					.first = letter->at_unix,
-					.last = letter->at_unix};
-	}
-	group->n++;
-	group->first = letter->at_unix < group->first ? letter->at_unix : group->first;
-	group->last = letter->at_unix > group->last ? letter->at_unix : group->last;
-}
-
-/* The largest first; of equal ones the oldest. */
-static int compare(const void *a, const void *b)
-{
-	const struct group *x = a, *y = b;
-	if (x->n != y->n)
-		return x->n < y->n ? 1 : -1;
-	return (x->example > y->example) - (x->example < y->example);
-}
-
-static int count_all(struct store *store, struct groups *groups, struct weir_error *err)
+static int count_all(struct store *store, struct letter_groups *groups, struct weir_error *err)
 {
 	struct letter letter = {0};
 	bool bad;
 	int code;
 	letters_bind(store, &(struct letter_query){0}, 0, 0);
 	while ((code = letters_next(store, &letter, &bad, err)) > 0)
-		count_letter(groups, &letter);
+		letter_groups_count(groups, &letter);
 	sql_reset(store, SQL_GET_DEAD);
 	if (!code && groups->letters != store->progress.letters)
 		code = sql_damaged(store, err, "only %llu of %llu dead letters can be read",
@@ -163,7 +103,7 @@ static int count_all(struct store *store, struct groups *groups, struct weir_err
 	return code;
 }
 
-static int write_group(struct store *store, const struct group *group, struct buf *out, struct weir_error *err)
+static int write_group(struct store *store, const struct letter_group *group, struct buf *out, struct weir_error *err)
 {
 	struct letter letter = {0};
 	bool bad;
@@ -171,39 +111,19 @@ static int write_group(struct store *store, const struct group *group, struct bu
 	int code = letters_next(store, &letter, &bad, err);
 	if (!code)
 		code = sql_fail(store, SQLITE_CORRUPT, err);
-	if (code > 0) {
-		char cause[16];
-		snprintf(cause, sizeof cause, "%08x", group->cause);
-		json_open(out, NULL, '{');
-		json_put_text(out, "group", cause);
-		json_put_uint(out, "letters", group->n);
-		json_put_time(out, "first", group->first);
-		json_put_time(out, "last", group->last);
-		json_put_uint(out, "example", group->example);
-		json_put_text(out, "reason", letter.reason);
-		cause_describe(letter.evidence.data, letter.evidence.len, out);
-		buf_add_str(out, "}\n");
-	}
+	if (code > 0)
+		letter_group_write(group, &letter, out);
 	sql_reset(store, SQL_GET_DEAD);
 	return code < 0 ? code : 0;
 }
 
-static int write_groups(struct store *store, struct groups *groups, struct buf *out, struct weir_error *err)
+static int write_groups(struct store *store, struct letter_groups *groups, struct buf *out, struct weir_error *err)
 {
-	size_t n = 0;
 	int code = 0;
-	for (size_t i = 0; i < GROUP_SLOTS; i++)
-		if (groups->slots[i].cause)
-			groups->slots[n++] = groups->slots[i];
-	qsort(groups->slots, n, sizeof groups->slots[0], compare);
-	for (size_t i = 0; i < n && i < GROUPS_TOLD && !code; i++)
+	letter_groups_sort(groups);
+	for (size_t i = 0; i < groups->n && i < GROUPS_TOLD && !code; i++)
 		code = write_group(store, &groups->slots[i], out, err);
-	json_open(out, NULL, '{');
-	json_put_uint(out, "letters", groups->letters);
-	json_put_uint(out, "groups", n);
-	json_put_uint(out, "others", groups->others);
-	json_put_uint(out, "last", groups->last);
-	buf_add_str(out, "}\n");
+	letter_groups_end(groups, out);
 	return code;
 }
 
@@ -212,7 +132,7 @@ int store_groups(struct store *store, struct buf *out, struct weir_error *err)
 	int code = sql_check(store, err);
 	if (code)
 		return code;
-	struct groups *groups = calloc(1, sizeof *groups);
+	struct letter_groups *groups = calloc(1, sizeof *groups);
 	if (!groups)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	code = count_all(store, groups, err);

@@ -4,8 +4,6 @@
  * their place.  Its death goes to the end of a letter's history, which waits in the item's row of `retry` for the next
  * one; the item's number comes from there (letter_number()).
  */
-#include "data/json.h"
-#include "data/json_writer.h"
 #include "sqlite/store/internal.h"
 
 #include <string.h>
@@ -41,48 +39,6 @@ static bool revival_is_full(const struct revival *revival)
 	return revival->n == STORE_CHUNK_ITEMS || revival->bytes >= REPLAY_BYTES;
 }
 
-/* The same bytes for the same value, however it was written. */
-static int write_plain(const struct value *value, struct buf *out)
-{
-	struct json *json;
-	int code = json_parse(value->data, value->len, &json, NULL);
-	if (code)
-		return code;
-	code = json_write(json, out);
-	json_free(json);
-	return code;
-}
-
-/* Whether the item that was given for the letter's own is another one.  The excerpt of a bad line is no JSON. */
-static int is_mended(const struct letter *letter, const struct value *instead, bool *ret_mended)
-{
-	struct buf was = {0}, is = {0};
-	int code = write_plain(&letter->item, &was);
-	if (!code)
-		code = write_plain(instead, &is);
-	*ret_mended = code || was.len != is.len || memcmp(was.data, is.data, is.len) != 0;
-	buf_fini(&was);
-	buf_fini(&is);
-	return code == WEIR_ENOMEM ? code : 0;
-}
-
-static void add_death(const struct letter *letter, bool mended, struct buf *history)
-{
-	size_t length = letter->history ? strlen(letter->history) : 0;
-	json_open(history, NULL, '[');
-	if (length > 2) /* more than [] */
-		json_put_raw(history, NULL, letter->history + 1, length - 2);
-	json_open(history, NULL, '{');
-	json_put_uint(history, "id", letter->id);
-	json_put_text(history, "reason", letter->reason);
-	json_put_uint(history, "attempts", letter->attempts);
-	json_put_time(history, "at", letter->at_unix);
-	if (mended)
-		json_put_bool(history, "mended", true);
-	json_close(history, '}');
-	json_close(history, ']');
-}
-
 /* instead: another item; NULL: the letter's own. */
 static int revive(struct revival *revival, const struct letter *letter, bool bad, const struct value *instead)
 {
@@ -90,7 +46,7 @@ static int revive(struct revival *revival, const struct letter *letter, bool bad
 	struct item *item = item_new();
 	struct buf *history = &revival->history[revival->n];
 	bool mended = false;
-	if (!item || (instead && is_mended(letter, instead, &mended))) {
+	if (!item || (instead && letter_is_mended(letter, instead, &mended))) {
 		item_free(item);
 		return WEIR_ENOMEM;
 	}
@@ -100,7 +56,7 @@ static int revive(struct revival *revival, const struct letter *letter, bool bad
 	item->bad = bad && !instead;
 	if (item->bad)
 		item_set_why(item, "%s", letter->reason);
-	add_death(letter, mended, history);
+	letter_add_death(letter, mended, history);
 	revival->bytes += source->len;
 	return history->failed || value_copy(&item->source, source->data, source->len) ? WEIR_ENOMEM : 0;
 }

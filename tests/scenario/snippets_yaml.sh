@@ -38,6 +38,7 @@ complete() {
 }
 
 start_postgres
+start_redis
 postgres sql "CREATE TABLE users AS SELECT i AS id, 'u' || i || '@mail.example' AS email, true AS active
 	FROM generate_series(1, 20) i" >/dev/null
 export DATABASE_URL=$PG_URL
@@ -48,6 +49,7 @@ for block in blocks/*; do
 	sqlite3 shop.db "CREATE TABLE orders AS SELECT value AS id, 'new' AS state FROM generate_series(1, 20);
 		CREATE UNIQUE INDEX orders_id ON orders(id)"
 	complete "$block" >pipeline.yaml
+	! grep -q REDIS_URL pipeline.yaml || redis FLUSHALL >/dev/null
 	! grep -q DATABASE_URL pipeline.yaml || postgres sql 'DROP TABLE IF EXISTS orders, weir_ledger, weir_ledger_runs'
 	CODE=0
 	"$WEIR" run pipeline.yaml --state state --summary summary.json <urls.txt >stdout 2>stderr || CODE=$?

@@ -1,178 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `redis: { url: redis://HOST }`: a broker for any number of processes, on any machine.  broker.h is the map of its
+ * `redis: { url: redis://HOST }`: a broker for any number of processes, on any machine.  state.h is the map of its
  * files, redis/scripts.h says what is at the server.
- *
- * A put is told from all others by the tag behind its cursor: so it may be sent again, and a source that stands where
- * it stood before (a pipe that begins anew) puts nothing that seems to be there already.
  */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include "port/adapters.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-
-#define FULL_PERIOD (50 * WEIR_MSEC)
-#define WAIT_MS     "1000"
-
-/* ---- put */
-
-/* Where the server stands, in words of the source. */
-static bool stands_at(const struct redis_broker *broker, const struct source_cursor *was)
-{
-	size_t n = strcspn(broker->cursor, "\n");
-	return !was || (strlen(was->text) == n && !memcmp(was->text, broker->cursor, n));
-}
-
-static void add_put(struct redis_broker *broker, struct item *const *items, size_t n, const char *cursor,
-		    struct redis_command *rest)
-{
-	redis_begin_call(broker, rest);
-	redis_add_text(rest, broker->cursor);
-	redis_add_text(rest, cursor);
-	redis_add_number(rest, broker->config->max_items);
-	redis_add_number(rest, (int64_t)broker->config->max_size);
-	for (size_t i = 0; i < n; i++) {
-		struct entry_meta meta = entry_meta_of(items[i]);
-		struct buf text = {0};
-		int64_t class = broker->opts.class_of ? broker->opts.class_of(broker->opts.arg, items[i]) : 0;
-		entry_meta_write(&meta, &text);
-		redis_add_number(rest, class < 0 ? 0 : class < REDIS_CLASSES_MOST ? class : REDIS_CLASSES_MOST - 1);
-		redis_add(rest, text.data, text.len);
-		redis_add(rest, items[i]->source.data, items[i]->source.len);
-		rest->words.failed |= text.failed;
-		buf_fini(&text);
-	}
-}
-
-/* So many replicas have it, too. */
-static int wait_for_replicas(struct redis_broker *broker, struct weir_error *err)
-{
-	struct redis_command command = {0};
-	redisReply *reply;
-	if (!broker->config->wait)
-		return 0;
-	redis_add_text(&command, "WAIT");
-	redis_add_number(&command, broker->config->wait);
-	redis_add_text(&command, WAIT_MS);
-	int code = redis_call(broker->putting, &command, &reply, err, WEIR_FOREVER);
-	redis_command_fini(&command);
-	if (code)
-		return redis_explain(broker, code, err);
-	if (reply->integer < broker->config->wait)
-		code = weir_error_set(err, WEIR_EBUSY,
-				      "only %lld of %" PRId64 " replicas of Redis at %s have the items", reply->integer,
-				      broker->config->wait, redis_name(broker->redis));
-	freeReplyObject(reply);
-	return code;
-}
-
-enum { PUT_FULL = 2, PUT_AGAIN };
-
-static int note_cursor(struct redis_broker *broker, const char *text)
-{
-	char *cursor = strdup(text);
-	if (!cursor)
-		return WEIR_ENOMEM;
-	free(broker->cursor);
-	broker->cursor = cursor;
-	return 0;
-}
-
-static int put_once(struct redis_broker *broker, struct item *const *items, size_t n, const char *cursor,
-		    struct weir_error *err)
-{
-	struct redis_command rest = {0};
-	redisReply *reply;
-	add_put(broker, items, n, cursor, &rest);
-	int code = redis_run(broker, broker->putting, REDIS_ENQ, &rest, &reply, err);
-	if (code)
-		return code == CALL_FENCED ? PUT_AGAIN : code;
-	if (redis_says(reply, "MOVED"))
-		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
-	else
-		code = redis_says(reply, "FULL") ? PUT_FULL : wait_for_replicas(broker, err);
-	freeReplyObject(reply);
-	return code;
-}
-
-/* Another process reads the source: this one looks whether that goes on, and joins again. */
-static int wait_for_room(struct redis_broker *broker, int why, weir_nsec deadline)
-{
-	weir_nsec until = weir_now() + FULL_PERIOD;
-	if (why == PUT_AGAIN && broker->joined)
-		redis_lose_all(broker);
-	bool is_last = deadline != WEIR_FOREVER && deadline <= until;
-	int code = weir_event_wait(broker->room, is_last ? deadline : until);
-	return code == WEIR_ETIMEDOUT && !is_last ? 0 : code;
-}
-
-static void note_put(struct redis_broker *broker, struct item *const *items, size_t n, const char *cursor)
-{
-	note_cursor(broker, cursor);
-	broker->puts++;
-	broker->has_moved = false;
-	broker->counts.accounts.read += n;
-	broker->counts.ended = false;
-	broker->left += n;
-	for (size_t i = 0; i < n; i++)
-		item_free(items[i]);
-}
-
-static int redis_put(struct broker *handle, struct item *const *items, size_t n, const struct source_cursor *was,
-		     const struct source_cursor *cursor, struct weir_error *err, weir_nsec deadline)
-{
-	struct redis_broker *broker = (struct redis_broker *)handle;
-	char text[sizeof cursor->text + 48];
-	int code = PUT_FULL;
-	snprintf(text, sizeof text, "%s\n%016" PRIx64 ".%" PRIu64, cursor->text, broker->tag, broker->puts);
-	for (;;) {
-		if (broker->stopped || broker->failed.code)
-			return WEIR_ECLOSED;
-		if (broker->joined && !strcmp(broker->cursor, text))
-			break; /* it was done, and this worker was taken for dead meanwhile */
-		if (broker->joined && !stands_at(broker, was))
-			return BROKER_MOVED;
-		if (broker->joined)
-			code = put_once(broker, items, n, text, err);
-		if (!code)
-			break;
-		if (code < 0 || code == BROKER_MOVED)
-			return code;
-		if ((code = wait_for_room(broker, code, deadline)))
-			return code;
-	}
-	note_put(broker, items, n, text);
-	return 0;
-}
-
-static int redis_seal(struct broker *handle, struct weir_error *err, weir_nsec deadline)
-{
-	struct redis_broker *broker = (struct redis_broker *)handle;
-	struct redis_command rest = {0};
-	redisReply *reply;
-	(void)deadline;
-	if (!broker->joined)
-		return redis_answer_failed(broker, err) ? broker->failed.code
-							: weir_error_set(err, WEIR_EBUSY, "joining again");
-	if (broker->has_moved)
-		return BROKER_MOVED;
-	redis_begin_call(broker, &rest);
-	redis_add_text(&rest, broker->cursor);
-	int code = redis_run(broker, broker->putting, REDIS_SEAL, &rest, &reply, err);
-	if (code)
-		return code == CALL_FENCED ? weir_error_set(err, WEIR_EBUSY, "joining again") : code;
-	if (redis_says(reply, "MOVED"))
-		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
-	else if (reply->element[1]->integer)
-		broker->ended = true;
-	freeReplyObject(reply);
-	redis_look_all(broker);
-	return code;
-}
 
 /* ---- what becomes of items */
 
@@ -247,15 +84,58 @@ static void redis_counts(const struct broker *handle, struct broker_counts *ret_
 	ret_counts->ended = broker->ended || broker->counts.ended;
 }
 
-/* ---- open and close */
+/* ---- begin */
 
-void redis_key_name(const struct redis_broker *broker, size_t key, struct buf *out)
+static int start_fibers(struct redis_broker *broker)
 {
-	if (key < REDIS_FRESH_KEY)
-		buf_addf(out, "%s%s", broker->prefix, redis_key_names[key]);
-	else
-		buf_addf(out, "%sfresh:%zu", broker->prefix, key - REDIS_FRESH_KEY);
+	static const struct {
+		struct weir_spawn_options opts;
+		weir_fiber_fn run;
+	} fibers[] = {
+		{{.name = "meeter"}, redis_meeter},
+		{{.name = "taker"}, redis_taker},
+		{{.name = "waker"}, redis_waker},
+		{{.name = "mover"}, redis_mover},
+	};
+	static const struct weir_spawn_options settler = {.name = "settler"};
+	int code = 0;
+	for (size_t i = 0; i < sizeof fibers / sizeof *fibers && !code; i++)
+		code = weir_group_spawn_with(broker->fibers, &fibers[i].opts, fibers[i].run, broker, WEIR_FOREVER);
+	for (size_t i = 0; i < SETTLINGS && !code; i++)
+		code = weir_group_spawn_with(broker->fibers, &settler, redis_settler, &broker->settlers[i],
+					     WEIR_FOREVER);
+	return code;
 }
+
+/* The first meeting is before anything is handed out: who is gone is taken out, and what may be used is known. */
+static int redis_begin(struct broker *handle, const struct broker_start *start, struct weir_error *err,
+		       weir_nsec deadline)
+{
+	struct redis_broker *broker = (struct redis_broker *)handle;
+	weir_nsec wait;
+	bool is_new = strcmp(start->was, start->run) != 0;
+	(void)deadline;
+	snprintf(broker->run, sizeof broker->run, "%s", start->run);
+	broker->submits = start->source != NULL;
+	broker->source = NULL;
+	if (start->source && asprintf(&broker->source, "=%s", start->source) < 0) {
+		broker->source = NULL;
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	}
+	broker->steady = weir_now() - (is_new ? FLEET_SHARE_LIFE : 0);
+	int code = redis_join(broker, start, err);
+	if (!code) {
+		broker->taken_over = redis_connections(broker->redis);
+		code = redis_meet_once(broker, &wait, err);
+	}
+	if (code == CALL_FENCED)
+		code = BROKER_MOVED;
+	if (!code && start_fibers(broker))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	return code;
+}
+
+/* ---- open and close */
 
 /* Whatever the name is, its keys have one pair of braces, and are one word in a shell. */
 static int name_keys(struct redis_broker *broker)
@@ -292,6 +172,19 @@ static int connect_to(struct redis_broker *broker, struct redis **ret_redis, str
 	return err->code;
 }
 
+static int check_rights(struct redis_broker *broker, struct weir_error *err)
+{
+	struct redis_command rest = {0};
+	redisReply *reply;
+	redis_add_keys(broker, &rest);
+	int code = redis_run(broker, broker->redis, REDIS_RIGHTS, &rest, &reply, err);
+	if (code)
+		return code;
+	code = redis_check_rights(broker, reply, err);
+	freeReplyObject(reply);
+	return code;
+}
+
 static int connect_all(struct redis_broker *broker, struct weir_error *err)
 {
 	int code = connect_to(broker, &broker->redis, err);
@@ -300,6 +193,8 @@ static int connect_all(struct redis_broker *broker, struct weir_error *err)
 	broker->putting = broker->redis;
 	if (!code && broker->config->wait)
 		code = connect_to(broker, &broker->putting, err);
+	if (!code)
+		code = check_rights(broker, err);
 	return code ? code : redis_check_server(broker, err);
 }
 

@@ -5,32 +5,11 @@
  *
  * An answer FENCED counts only for the name under which the call was sent: meanwhile this worker may have joined again.
  */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-void redis_fail(struct redis_broker *broker, int code, const char *format, ...)
-{
-	va_list args;
-	char text[sizeof broker->failed.text];
-	if (broker->failed.code)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	weir_error_set(&broker->failed, code, "%s", text);
-	redis_look_all(broker);
-}
-
-int redis_answer_failed(const struct redis_broker *broker, struct weir_error *err)
-{
-	if (broker->failed.code)
-		weir_error_set(err, broker->failed.code, "%s", broker->failed.text);
-	return broker->failed.code;
-}
 
 void redis_lose_all(struct redis_broker *broker)
 {
@@ -38,12 +17,6 @@ void redis_lose_all(struct redis_broker *broker)
 	broker->generation++;
 	redis_forget_held(broker);
 	redis_look_all(broker);
-}
-
-void redis_add_keys(const struct redis_broker *broker, struct redis_command *rest)
-{
-	buf_add(&rest->words, broker->all_keys.data, broker->all_keys.len);
-	rest->n += broker->key_words;
 }
 
 void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest)
@@ -95,6 +68,17 @@ int redis_run(struct redis_broker *broker, struct redis *redis, enum redis_scrip
 }
 
 /* ---- joining */
+
+void redis_say(struct redis_broker *broker, struct buf *record)
+{
+	const struct fleet_listener *listener = broker->opts.fleet;
+	broker->limits = NULL;
+	broker->limit_count = 0;
+	if (listener)
+		broker->limits = listener->say(listener->arg, record, &broker->limit_count);
+	if (!record->len)
+		buf_add_str(record, "{}");
+}
 
 static int take_answer(struct redis_broker *broker, const redisReply *reply)
 {

@@ -49,7 +49,7 @@ static bool cut(const char **text, const char *end, uint64_t n, struct value *re
 
 static weir_nsec age_of(int64_t ms)
 {
-	return ms < 0 || ms > WEIR_FOREVER / WEIR_MSEC ? -1 : ms * WEIR_MSEC;
+	return ms < 0 || ms > INT64_MAX / WEIR_MSEC ? -1 : ms * WEIR_MSEC;
 }
 
 enum { NUMBERS = 10 };

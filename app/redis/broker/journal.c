@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* The journal: a hash.  To look at it needs no worker. */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <stdlib.h>
+
+void redis_hear_accounts(struct redis_broker *broker, const redisReply *accounts)
+{
+	enum { PRODUCED, SUCCEEDED, DROPPED, DEAD, SEALED, LEFT, RETRIES, LETTERS };
+	redisReply *const *of = accounts->element;
+	struct broker_counts *counts = &broker->counts;
+	counts->accounts = (struct broker_accounts){.read = (uint64_t)of[PRODUCED]->integer,
+						    .succeeded = (uint64_t)of[SUCCEEDED]->integer,
+						    .dropped = (uint64_t)of[DROPPED]->integer,
+						    .dead = (uint64_t)of[DEAD]->integer};
+	counts->waiting = (uint64_t)of[RETRIES]->integer;
+	counts->letters = (uint64_t)of[LETTERS]->integer;
+	counts->ended = of[SEALED]->integer && !of[LEFT]->integer;
+	broker->left = (uint64_t)of[LEFT]->integer;
+}
 
 static struct value field(const redisReply *hash, const char *name)
 {
@@ -103,54 +118,6 @@ int redis_forget(struct broker *handle, const char *was, struct weir_error *err,
 		return code;
 	code = redis_says(reply, "MOVED") ? BROKER_MOVED : 0;
 	freeReplyObject(reply);
-	return code;
-}
-
-static int start_fibers(struct redis_broker *broker)
-{
-	static const struct {
-		struct weir_spawn_options opts;
-		weir_fiber_fn run;
-	} fibers[] = {
-		{{.name = "meeter"}, redis_meeter},
-		{{.name = "taker"}, redis_taker},
-		{{.name = "waker"}, redis_waker},
-		{{.name = "mover"}, redis_mover},
-	};
-	static const struct weir_spawn_options settler = {.name = "settler"};
-	int code = 0;
-	for (size_t i = 0; i < sizeof fibers / sizeof *fibers && !code; i++)
-		code = weir_group_spawn_with(broker->fibers, &fibers[i].opts, fibers[i].run, broker, WEIR_FOREVER);
-	for (size_t i = 0; i < SETTLINGS && !code; i++)
-		code = weir_group_spawn_with(broker->fibers, &settler, redis_settler, &broker->settlers[i],
-					     WEIR_FOREVER);
-	return code;
-}
-
-/* The first meeting is before anything is handed out: who is gone is taken out, and what may be used is known. */
-int redis_begin(struct broker *handle, const struct broker_start *start, struct weir_error *err, weir_nsec deadline)
-{
-	struct redis_broker *broker = (struct redis_broker *)handle;
-	weir_nsec wait;
-	bool is_new = strcmp(start->was, start->run) != 0;
-	(void)deadline;
-	snprintf(broker->run, sizeof broker->run, "%s", start->run);
-	broker->submits = start->source != NULL;
-	broker->source = NULL;
-	if (start->source && asprintf(&broker->source, "=%s", start->source) < 0) {
-		broker->source = NULL;
-		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	}
-	broker->steady = weir_now() - (is_new ? FLEET_SHARE_LIFE : 0);
-	int code = redis_join(broker, start, err);
-	if (!code) {
-		broker->taken_over = redis_connections(broker->redis);
-		code = redis_meet_once(broker, &wait, err);
-	}
-	if (code == CALL_FENCED)
-		code = BROKER_MOVED;
-	if (!code && start_fibers(broker))
-		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	return code;
 }
 

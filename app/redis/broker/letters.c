@@ -5,7 +5,7 @@
  *
  * What is replayed keeps its number, since it is the same item; what is replayed with another item gets another one.
  */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include "port/cause.h"
 #include "port/groups.h"
@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-struct letter_job {
+struct letters_call {
 	struct redis_broker *broker;
 	char run[33];
 	const struct letters_request *request;
@@ -23,13 +23,13 @@ struct letter_job {
 	uint64_t n, last;
 };
 
-static void begin_call(const struct letter_job *job, struct redis_command *rest)
+static void begin_call(const struct letters_call *job, struct redis_command *rest)
 {
 	redis_add_keys(job->broker, rest);
 	redis_add_text(rest, job->run);
 }
 
-static int run(const struct letter_job *job, enum redis_script_name name, struct redis_command *rest,
+static int run(const struct letters_call *job, enum redis_script_name name, struct redis_command *rest,
 	       redisReply **ret_reply)
 {
 	return redis_run(job->broker, job->broker->redis, name, rest, ret_reply, job->err);
@@ -37,7 +37,7 @@ static int run(const struct letter_job *job, enum redis_script_name name, struct
 
 /* ---- reading */
 
-static int read_page(const struct letter_job *job, uint64_t after, uint64_t until, redisReply **ret_reply)
+static int read_page(const struct letters_call *job, uint64_t after, uint64_t until, redisReply **ret_reply)
 {
 	struct redis_command rest = {0};
 	begin_call(job, &rest);
@@ -80,7 +80,7 @@ struct page {
 	size_t n;
 };
 
-typedef int page_fn(struct letter_job *job, const struct page *page, void *arg);
+typedef int page_fn(struct letters_call *job, const struct page *page, void *arg);
 
 /* Those of an answer that are meant, `left` at most; *after: the last that was looked at. */
 static void fill_page(struct page *page, const redisReply *entries, const struct letter_query *query, size_t left,
@@ -96,7 +96,7 @@ static void fill_page(struct page *page, const redisReply *entries, const struct
 }
 
 /* Calls fn with the letters of each page that are meant, until there are none, or as many as were asked for. */
-static int for_pages(struct letter_job *job, const struct letter_query *query, page_fn *fn, void *arg)
+static int for_pages(struct letters_call *job, const struct letter_query *query, page_fn *fn, void *arg)
 {
 	uint64_t after = query->id && query->id - 1 > query->after ? query->id - 1 : query->after;
 	size_t left = query->limit ? query->limit : SIZE_MAX, seen = 1;
@@ -117,7 +117,7 @@ static int for_pages(struct letter_job *job, const struct letter_query *query, p
 	return code;
 }
 
-static int list_page(struct letter_job *job, const struct page *page, void *arg)
+static int list_page(struct letters_call *job, const struct page *page, void *arg)
 {
 	(void)arg;
 	for (size_t i = 0; i < page->n; i++) {
@@ -130,7 +130,7 @@ static int list_page(struct letter_job *job, const struct page *page, void *arg)
 
 /* ---- forgetting */
 
-static int purge_page(struct letter_job *job, const struct page *page, void *arg)
+static int purge_page(struct letters_call *job, const struct page *page, void *arg)
 {
 	struct redis_command rest = {0};
 	redisReply *reply;
@@ -149,7 +149,7 @@ static int purge_page(struct letter_job *job, const struct page *page, void *arg
 /* ---- replaying */
 
 /* The words of a letter that becomes an item: as it was, or `instead`. */
-static int add_revival(const struct letter_job *job, const struct letter *letter, const struct entry_meta *was,
+static int add_revival(const struct letters_call *job, const struct letter *letter, const struct entry_meta *was,
 		       const struct value *instead, struct redis_command *rest)
 {
 	struct buf history = {0}, text = {0};
@@ -176,7 +176,7 @@ static int add_revival(const struct letter_job *job, const struct letter *letter
 }
 
 /* done[i]: it was a letter. */
-static int revive(struct letter_job *job, struct redis_command *rest, bool *done)
+static int revive(struct letters_call *job, struct redis_command *rest, bool *done)
 {
 	redisReply *reply;
 	int code = run(job, REDIS_REVIVE, rest, &reply);
@@ -190,7 +190,7 @@ static int revive(struct letter_job *job, struct redis_command *rest, bool *done
 	return 0;
 }
 
-static int replay_page(struct letter_job *job, const struct page *page, void *arg)
+static int replay_page(struct letters_call *job, const struct page *page, void *arg)
 {
 	struct redis_command rest = {0};
 	bool done[REDIS_ITEMS_MOST];
@@ -205,7 +205,7 @@ static int replay_page(struct letter_job *job, const struct page *page, void *ar
 	return code;
 }
 
-static int mend_page(struct letter_job *job, const struct page *page, void *arg)
+static int mend_page(struct letters_call *job, const struct page *page, void *arg)
 {
 	struct letter_mend *mend = arg;
 	struct redis_command rest = {0};
@@ -217,7 +217,7 @@ static int mend_page(struct letter_job *job, const struct page *page, void *arg)
 	return code;
 }
 
-static int mend_all(struct letter_job *job)
+static int mend_all(struct letters_call *job)
 {
 	int code = 0;
 	for (size_t i = 0; i < job->request->mend_count; i++)
@@ -232,7 +232,7 @@ static int mend_all(struct letter_job *job)
 
 /* ---- groups */
 
-static int count_page(struct letter_job *job, const struct page *page, void *arg)
+static int count_page(struct letters_call *job, const struct page *page, void *arg)
 {
 	(void)job;
 	for (size_t i = 0; i < page->n; i++)
@@ -240,13 +240,13 @@ static int count_page(struct letter_job *job, const struct page *page, void *arg
 	return 0;
 }
 
-static int write_group(struct letter_job *job, const struct page *page, void *arg)
+static int write_group(struct letters_call *job, const struct page *page, void *arg)
 {
 	letter_group_write(arg, page->letters, job->out);
 	return 0;
 }
 
-static int write_groups(struct letter_job *job)
+static int write_groups(struct letters_call *job)
 {
 	struct letter_groups *groups = calloc(1, sizeof *groups);
 	if (!groups)
@@ -263,7 +263,7 @@ static int write_groups(struct letter_job *job)
 
 /* ---- */
 
-static int work(struct letter_job *job)
+static int work(struct letters_call *job)
 {
 	const struct letter_query *query = &job->request->query;
 	switch (job->request->verb) {
@@ -286,7 +286,7 @@ int redis_letters(struct broker *handle, const struct letters_request *request, 
 		  struct weir_error *err, weir_nsec deadline)
 {
 	struct redis_broker *broker = (struct redis_broker *)handle;
-	struct letter_job job = {.broker = broker, .request = request, .out = out, .err = err};
+	struct letters_call job = {.broker = broker, .request = request, .out = out, .err = err};
 	bool back = request->verb == LETTERS_REPLAY || request->verb == LETTERS_MEND;
 	(void)deadline;
 	if (back && broker->ended)

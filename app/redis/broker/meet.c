@@ -7,7 +7,7 @@
  * That, and what strangers have orphaned, is also looked for at times: every few seconds by one worker or another,
  * however many there are.
  */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,17 +17,6 @@
 #define RETRY_PERIOD (WEIR_SEC / 4)
 
 /* ---- what is said */
-
-void redis_say(struct redis_broker *broker, struct buf *record)
-{
-	const struct fleet_listener *listener = broker->opts.fleet;
-	broker->limits = NULL;
-	broker->limit_count = 0;
-	if (listener)
-		broker->limits = listener->say(listener->arg, record, &broker->limit_count);
-	if (!record->len)
-		buf_add_str(record, "{}");
-}
 
 static void add_limits(struct redis_broker *broker, struct redis_command *rest)
 {
@@ -63,21 +52,6 @@ static int call_meet(struct redis_broker *broker, redisReply **ret_reply, struct
 }
 
 /* ---- what is heard */
-
-void redis_hear_accounts(struct redis_broker *broker, const redisReply *accounts)
-{
-	enum { PRODUCED, SUCCEEDED, DROPPED, DEAD, SEALED, LEFT, RETRIES, LETTERS };
-	redisReply *const *of = accounts->element;
-	struct broker_counts *counts = &broker->counts;
-	counts->accounts = (struct broker_accounts){.read = (uint64_t)of[PRODUCED]->integer,
-						    .succeeded = (uint64_t)of[SUCCEEDED]->integer,
-						    .dropped = (uint64_t)of[DROPPED]->integer,
-						    .dead = (uint64_t)of[DEAD]->integer};
-	counts->waiting = (uint64_t)of[RETRIES]->integer;
-	counts->letters = (uint64_t)of[LETTERS]->integer;
-	counts->ended = of[SEALED]->integer && !of[LEFT]->integer;
-	broker->left = (uint64_t)of[LEFT]->integer;
-}
 
 /* What the others have of a limit: three elements each. */
 static weir_nsec hear_share(struct redis_broker *broker, const redisReply *told, weir_nsec sent)
@@ -289,6 +263,7 @@ static int join_again(struct redis_broker *broker)
 	if (code)
 		return code;
 	broker->rejoined = true;
+	broker->tidy = 0; /* what it had goes back to all */
 	broker->steady = weir_now();
 	redis_look_all(broker);
 	return 0;

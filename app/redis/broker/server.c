@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether a server is fit to keep a queue, and what to do if it is not. */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <stdlib.h>
+
+static int refuse_rights(const struct redis_broker *broker, const char *what, struct weir_error *err)
+{
+	return weir_error_set(
+		err, WEIR_EINVAL,
+		"Redis at %s does not let weir in: %s; give its user the keys and commands of a queue: ACL "
+		"SETUSER USER ~weir:* +@all -@admin -@dangerous +info",
+		redis_name(broker->redis), what);
+}
 
 /* ---- it may not forget keys by itself */
 
@@ -32,6 +41,13 @@ int redis_check_server(struct redis_broker *broker, struct weir_error *err)
 	free(policy);
 	freeReplyObject(reply);
 	return code;
+}
+
+/* ---- it must let us in */
+
+int redis_check_rights(struct redis_broker *broker, const redisReply *rights, struct weir_error *err)
+{
+	return redis_says(rights, "RIGHTS") ? refuse_rights(broker, rights->element[1]->str, err) : 0;
 }
 
 /* ---- keys of others */
@@ -92,10 +108,7 @@ int redis_explain(struct redis_broker *broker, int code, struct weir_error *err)
 		return blame_key(broker, err);
 	char *says = strdup(err->text);
 	if (says && (!strncmp(says, "NOPERM", 6) || strstr(says, "permission")))
-		weir_error_set(err, WEIR_EINVAL,
-			       "Redis at %s does not let weir in: %s; allow its user the keys of the queue, and the "
-			       "commands: ACL SETUSER USER ~weir:* +@all -@admin -@dangerous +info",
-			       redis_name(broker->redis), says);
+		refuse_rights(broker, says, err);
 	else if (says)
 		weir_error_set(err, WEIR_EINVAL, "Redis at %s: %s", redis_name(broker->redis), says);
 	free(says);

@@ -3,7 +3,7 @@
  * What becomes of items.  Whoever says it waits on its own; a settler sends all that has come meanwhile in one call. An
  * item that is not held any more is settled elsewhere: what is said of it succeeds and does nothing.
  */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <stdlib.h>
 

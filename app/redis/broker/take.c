@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Getting items.  The taker keeps as many in line as are leased in a tenth of a second, at least one for who asks: so a
- * fast step does not wait for the network, and a slow one keeps nothing from the other workers.
+ * fast step does not wait for the network, and a slow one keeps nothing from the other workers.  What was not asked for
+ * in a second goes back to all.
  *
  *     line empty, none at the server --> idle: the waker waits there for one (BLPOP) --> the taker takes it
  *
@@ -11,12 +12,13 @@
  * After a connection broke, an answer with items may have got lost.  What the server says that this worker has, and it
  * does not know of, is put in line; it is not read from the stream again, which would count as another delivery.
  */
-#include "redis/broker/broker.h"
+#include "redis/broker/state.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #define RATE_PERIOD  (100 * WEIR_MSEC)
+#define STALE_PERIOD WEIR_SEC
 #define WAKER_PERIOD "1" /* seconds */
 #define MOVER_LEAST  (5 * WEIR_MSEC)
 #define MOVER_MOST   WEIR_SEC
@@ -25,81 +27,7 @@ enum { AGING_MS = 5000, GIVEN_AT_ONCE = 64 };
 
 static const struct weir_backoff backoff = {.base = 20 * WEIR_MSEC, .cap = WEIR_SEC, .jitter = WEIR_JITTER_EQUAL};
 
-/* ---- what is held */
-
-struct held *redis_find_held(const struct redis_broker *broker, const struct item *item)
-{
-	struct weir_table_node *node = weir_table_find(&broker->held, weir_hash_number(item->id));
-	while (node && (((struct held *)node)->id != item->id || ((struct held *)node)->place != item->place))
-		node = weir_table_again(node);
-	return (struct held *)node;
-}
-
-static void free_held(struct redis_broker *broker, struct held *held)
-{
-	weir_table_remove(&broker->held, &held->node);
-	free(held->history);
-	free(held);
-}
-
-void redis_drop_held(struct redis_broker *broker, const struct item *item)
-{
-	struct held *held = redis_find_held(broker, item);
-	if (held)
-		free_held(broker, held);
-}
-
-static void push_line(struct redis_broker *broker, struct item *item)
-{
-	STAILQ_INSERT_TAIL(&broker->line, item, behind);
-	broker->line_items++;
-	broker->line_bytes += item->source.len + item->record.len;
-}
-
-static struct item *pop_line(struct redis_broker *broker)
-{
-	struct item *item = STAILQ_FIRST(&broker->line);
-	if (!item)
-		return NULL;
-	STAILQ_REMOVE_HEAD(&broker->line, behind);
-	broker->line_items--;
-	broker->line_bytes -= item->source.len + item->record.len;
-	return item;
-}
-
-void redis_forget_held(struct redis_broker *broker)
-{
-	struct weir_table_node *node;
-	struct item *item;
-	while ((item = pop_line(broker)))
-		item_free(item);
-	while ((node = weir_table_next(&broker->held, NULL)))
-		free_held(broker, (struct held *)node);
-}
-
-void redis_look_all(struct redis_broker *broker)
-{
-	redis_pulse(broker->changed);
-	redis_pulse(broker->room);
-	weir_event_set(broker->hungry);
-	weir_event_set(broker->meet_now);
-}
-
 /* ---- what comes */
-
-static int hold(struct redis_broker *broker, const struct item *item, const struct value *history)
-{
-	struct held *held = calloc(1, sizeof *held);
-	if (!held || weir_table_reserve(&broker->held) ||
-	    (history->len && !(held->history = strndup(history->data, history->len)))) {
-		free(held);
-		return WEIR_ENOMEM;
-	}
-	held->id = item->id;
-	held->place = item->place;
-	weir_table_add(&broker->held, &held->node, weir_hash_number(held->id));
-	return 0;
-}
 
 /* The fields of an entry; missing ones are empty. */
 static struct value field(const redisReply *fields, const char *name)
@@ -126,12 +54,12 @@ static int receive(struct redis_broker *broker, unsigned stream, const char *id,
 		return 0;
 	}
 	entry_meta_read(entry.meta.data, entry.meta.len, &meta);
-	code = hold(broker, item, &meta.history);
+	code = redis_hold(broker, item, &meta.history);
 	if (code) {
 		item_free(item);
 		return code;
 	}
-	push_line(broker, item);
+	redis_push_line(broker, item);
 	return 0;
 }
 
@@ -307,11 +235,17 @@ static int take(struct redis_broker *broker, size_t n)
 	return code;
 }
 
+/* Nobody wants what is in line, so others shall have it. */
+static bool is_stale(const struct redis_broker *broker)
+{
+	return !broker->askers && weir_now() - broker->rate.since >= STALE_PERIOD;
+}
+
 /* Does what there is to do: whether anything was; *ret_code is a failure, after which it is tried again. */
 static bool take_once(struct redis_broker *broker, int *ret_code)
 {
 	*ret_code = 0;
-	if (broker->stopped && broker->joined && broker->line_items) {
+	if (broker->joined && broker->line_items && (broker->stopped || is_stale(broker))) {
 		*ret_code = redis_give_line(broker);
 		return *ret_code;
 	}
@@ -343,7 +277,7 @@ int redis_taker(void *arg)
 		if (failures)
 			weir_sleep(weir_backoff_wait(&backoff, failures, 0, &random));
 		else if (!did)
-			weir_event_wait(broker->hungry, WEIR_FOREVER);
+			weir_event_wait(broker->hungry, broker->line_items ? weir_now() + STALE_PERIOD : WEIR_FOREVER);
 	}
 	return 0;
 }
@@ -356,11 +290,11 @@ int redis_give_line(struct redis_broker *broker)
 	while (broker->line_items && !code) {
 		size_t n = 0;
 		while (n < GIVEN_AT_ONCE && broker->line_items)
-			items[n++] = pop_line(broker);
+			items[n++] = redis_pop_line(broker);
 		code = redis_settle(broker, SETTLE_GIVE, items, n, 0, NULL);
 		for (size_t i = 0; i < n; i++)
 			if (code && redis_find_held(broker, items[i]))
-				push_line(broker, items[i]);
+				redis_push_line(broker, items[i]);
 			else
 				item_free(items[i]);
 	}
@@ -453,7 +387,7 @@ int redis_lease(struct broker *handle, struct item **ret_items, size_t max, stru
 		return WEIR_ECLOSED;
 	size_t n = 0;
 	while (n < max && broker->line_items)
-		ret_items[n++] = pop_line(broker);
+		ret_items[n++] = redis_pop_line(broker);
 	count_lease(broker, n);
 	if (!broker->empty)
 		weir_event_set(broker->hungry);

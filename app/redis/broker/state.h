@@ -12,8 +12,8 @@
  * What this worker holds at the server is in `held`, whether the engine has it or it is in line.  A worker that was
  * taken for dead has lost all of it: `held` is empty, and what is said of those items does nothing.
  */
-#ifndef REDIS_BROKER_H
-#define REDIS_BROKER_H
+#ifndef REDIS_BROKER_STATE_H
+#define REDIS_BROKER_STATE_H
 
 #include "fleet/name.h"
 #include "fleet/watch.h"
@@ -135,50 +135,97 @@ static inline bool redis_is_over(const struct redis_broker *broker)
 	return broker->stopped || broker->ended || broker->failed.code;
 }
 
-/* ---- call.c */
-
-/* What a call answers, beside 0 and failures. */
-enum { CALL_FENCED = 1 };
-
-/* The words before all others: the keys; with the run and this worker. */
-void redis_add_keys(const struct redis_broker *broker, struct redis_command *rest);
-void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest);
-
-/* Runs the script over `rest`, which is finished: 0 with an answer that is neither RESET nor FENCED; CALL_FENCED: it
- * has had no effect.  WEIR_EBUSY: nobody knows, and it may be sent again; WEIR_ENOSPC, WEIR_ECLOSED (of a run that is
- * gone), WEIR_EINVAL (the server refuses it for ever), all with err.  Suspends. */
-int redis_run(struct redis_broker *broker, struct redis *redis, enum redis_script_name name, struct redis_command *rest,
-	      redisReply **ret_reply, struct weir_error *err);
-
 static inline bool redis_says(const redisReply *reply, const char *word)
 {
 	return !strcmp(reply->element[0]->str, word);
 }
 
-/* The run is gone. */
-void redis_fail(struct redis_broker *broker, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-int redis_answer_failed(const struct redis_broker *broker, struct weir_error *err);
+/* ---- state.c */
 
-/* This worker was taken for dead: what it held is not its own any more. */
-void redis_lose_all(struct redis_broker *broker);
-
-/* Joins under a new name: 0, BROKER_MOVED, or as redis_run().  start: NULL: again. */
-int redis_join(struct redis_broker *broker, const struct broker_start *start, struct weir_error *err);
-
-/* ---- broker.c: the keys, in the order of REDIS_KEYS, then one for each class */
-
+/* The keys, in the order of REDIS_KEYS, then one for each class. */
 static const char *const redis_key_names[] = REDIS_KEYS;
 #define REDIS_FRESH_KEY          (sizeof redis_key_names / sizeof *redis_key_names)
 #define REDIS_KEY_COUNT          (REDIS_FRESH_KEY + REDIS_CLASSES_MOST)
 #define REDIS_STREAM_KEY(stream) (REDIS_FRESH_KEY - 3 + (stream)) /* of stream 1, … */
 
 void redis_key_name(const struct redis_broker *broker, size_t key, struct buf *out);
+void redis_add_keys(const struct redis_broker *broker, struct redis_command *rest);
 
-/* ---- server.c */
+/* Whoever is to look does. */
+void redis_look_all(struct redis_broker *broker);
 
+/* The run is gone.  Only the first failure counts. */
+void redis_fail(struct redis_broker *broker, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int redis_answer_failed(const struct redis_broker *broker, struct weir_error *err); /* its code, with err; or 0 */
+
+/* ---- held.c */
+
+struct held *redis_find_held(const struct redis_broker *broker, const struct item *item);
+int redis_hold(struct redis_broker *broker, const struct item *item, const struct value *history); /* WEIR_ENOMEM */
+void redis_drop_held(struct redis_broker *broker, const struct item *item);
+void redis_forget_held(struct redis_broker *broker); /* all, and what is in line */
+void redis_push_line(struct redis_broker *broker, struct item *item);
+struct item *redis_pop_line(struct redis_broker *broker); /* NULL: none */
+
+/* ---- server.c.  All suspend. */
+
+/* That it evicts no keys of ours, which can be set at any time; that the user may do all that is needed. */
 int redis_check_server(struct redis_broker *broker, struct weir_error *err);
-/* err->text of a call that the server refuses becomes one that helps.  Its code: WEIR_EINVAL or WEIR_EBUSY. */
+int redis_check_rights(struct redis_broker *broker, const redisReply *rights,
+		       struct weir_error *err); /* REDIS_RIGHTS */
+
+/* A failure of a call in the words of the port: WEIR_EBUSY, of one that may be sent again; WEIR_EINVAL with a text that
+ * helps, of one that the server refuses for ever; else as it is. */
 int redis_explain(struct redis_broker *broker, int code, struct weir_error *err);
+
+/* ---- call.c */
+
+/* What a call answers, beside 0 and failures. */
+enum { CALL_FENCED = 1 };
+
+/* The words before all others: keys, run, worker. */
+void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest);
+
+/* Runs the script over `rest`, which is finished: 0 with an answer that is neither RESET nor FENCED; CALL_FENCED: it
+ * has had no effect.  WEIR_EBUSY: nobody knows, and it may be sent again; WEIR_ENOSPC, WEIR_ECLOSED (of a run that is
+ * gone), WEIR_EINVAL (the server refuses it for ever), all with err, which may be NULL.  Suspends. */
+int redis_run(struct redis_broker *broker, struct redis *redis, enum redis_script_name name, struct redis_command *rest,
+	      redisReply **ret_reply, struct weir_error *err);
+
+/* This worker was taken for dead: what it held is not its own any more. */
+void redis_lose_all(struct redis_broker *broker);
+
+/* Joins under a new name: 0, BROKER_MOVED, WEIR_EAGAIN (another one reads the source), or as redis_run().  start: NULL:
+ * again.  Suspends. */
+int redis_join(struct redis_broker *broker, const struct broker_start *start, struct weir_error *err);
+
+/* What this worker says of itself; its limits are in broker->limits then. */
+void redis_say(struct redis_broker *broker, struct buf *record);
+
+/* ---- journal.c: as in the port */
+
+/* The run that this is about, also before begin().  WEIR_ENOENT with err: there is none. */
+int redis_find_run(struct redis_broker *broker, char ret_run[33], struct weir_error *err);
+void redis_hear_accounts(struct redis_broker *broker, const redisReply *accounts);
+int redis_recall(struct broker *broker, struct broker_past *ret_past, struct weir_error *err, weir_nsec deadline);
+int redis_forget(struct broker *broker, const char *was, struct weir_error *err, weir_nsec deadline);
+int redis_audit(struct broker *broker, struct weir_error *err, weir_nsec deadline);
+
+/* ---- settle.c */
+
+int redis_settle_open(struct redis_broker *broker);
+void redis_settle_free(struct redis_broker *broker);
+int redis_settler(void *arg); /* a fiber */
+
+/* Says what becomes of the items, which stay the caller's.  Suspends, shielded. */
+int redis_settle(struct redis_broker *broker, enum settling kind, struct item *const *items, size_t n, weir_nsec wait,
+		 struct weir_error *err);
+
+/* ---- put.c: as in the port */
+
+int redis_put(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *was,
+	      const struct source_cursor *cursor, struct weir_error *err, weir_nsec deadline);
+int redis_seal(struct broker *broker, struct weir_error *err, weir_nsec deadline);
 
 /* ---- take.c */
 
@@ -188,42 +235,20 @@ int redis_taker(void *arg); /* fibers */
 int redis_waker(void *arg);
 int redis_mover(void *arg);
 int redis_lease(struct broker *broker, struct item **ret_items, size_t max, struct weir_error *err, weir_nsec deadline);
-struct held *redis_find_held(const struct redis_broker *broker, const struct item *item);
-void redis_drop_held(struct redis_broker *broker, const struct item *item);
-void redis_forget_held(struct redis_broker *broker);
-/* Whoever is to look does. */
-void redis_look_all(struct redis_broker *broker);
+
 /* What is in line goes back to all; or a failure, then some is still there.  Suspends. */
 int redis_give_line(struct redis_broker *broker);
 
-/* ---- settle.c */
-
-int redis_settle_open(struct redis_broker *broker);
-void redis_settle_free(struct redis_broker *broker);
-int redis_settler(void *arg);
-int redis_settle(struct redis_broker *broker, enum settling kind, struct item *const *items, size_t n, weir_nsec wait,
-		 struct weir_error *err);
-
 /* ---- meet.c */
 
-void redis_hear_accounts(struct redis_broker *broker, const redisReply *accounts);
+/* *ret_wait: until the next one.  Suspends. */
 int redis_meet_once(struct redis_broker *broker, weir_nsec *ret_wait, struct weir_error *err);
-int redis_meeter(void *arg);
+int redis_meeter(void *arg); /* a fiber */
 void redis_leave(struct redis_broker *broker);
-void redis_say(struct redis_broker *broker, struct buf *record);
 int redis_look(struct broker *broker, struct fleet_view *ret_view, struct weir_error *err, weir_nsec deadline);
 int redis_tell(struct broker *broker, const struct fleet_order *order, struct weir_error *err, weir_nsec deadline);
 
-/* ---- journal.c */
-
-/* The run that this is about, also before begin().  WEIR_ENOENT with err: there is none. */
-int redis_find_run(struct redis_broker *broker, char ret_run[33], struct weir_error *err);
-int redis_recall(struct broker *broker, struct broker_past *ret_past, struct weir_error *err, weir_nsec deadline);
-int redis_forget(struct broker *broker, const char *was, struct weir_error *err, weir_nsec deadline);
-int redis_begin(struct broker *broker, const struct broker_start *start, struct weir_error *err, weir_nsec deadline);
-int redis_audit(struct broker *broker, struct weir_error *err, weir_nsec deadline);
-
-/* ---- letters.c */
+/* ---- letters.c: as in the port */
 
 int redis_letters(struct broker *broker, const struct letters_request *request, struct buf *out, uint64_t *ret_n,
 		  struct weir_error *err, weir_nsec deadline);

@@ -69,8 +69,8 @@ static const char *find_state(const struct standing_of_all *all)
 {
 	bool has_workers = false;
 	for (size_t i = 0; i < all->view.n; i++)
-		has_workers = has_workers ||
-			      (!is_silent(&all->view.workers[i]) && strcmp(text_of(&all->members[i], "role"), "submit"));
+		has_workers = has_workers || (!is_silent(&all->view.workers[i]) &&
+					      strcmp(text_of(&all->members[i], "role"), "submit"));
 	if (!all->past.begun)
 		return "new";
 	if (all->past.done)
@@ -116,8 +116,8 @@ static int read_all(struct visit *visit, struct standing_of_all *ret_all, struct
 
 static void put_member(const struct member *member, struct buf *out)
 {
-	static const char *const names[] = {"host",	 "pid",	      "role",	   "state",   "since",
-					    "in_hand",	 "in_flight", "oldest_ms", "per_sec", "settled"};
+	static const char *const names[] = {"host",    "pid",       "role",      "state",   "since",
+					    "in_hand", "in_flight", "oldest_ms", "per_sec", "settled"};
 	json_open(out, NULL, '{');
 	json_put_text(out, "name", member->worker->name);
 	json_put_bool(out, "alive", !is_silent(member->worker));

@@ -50,8 +50,14 @@ static int set_progress(void *arg, const char *value, struct weir_error *err)
 }
 
 #define AT(field) offsetof(struct session_options, field)
-#define SUMMARY_OPTION {"summary", "FILE", "write the totals as JSON; - is the standard output", AT(summary)}
-#define STATE_OPTION   {"state", "DIR", "state folder (default: .weir/NAME beside FILE)", AT(state)}
+#define SUMMARY_OPTION                                                                                                 \
+	{                                                                                                              \
+		"summary", "FILE", "write the totals as JSON; - is the standard output", AT(summary)                   \
+	}
+#define STATE_OPTION                                                                                                   \
+	{                                                                                                              \
+		"state", "DIR", "state folder (default: .weir/NAME beside FILE)", AT(state)                            \
+	}
 #define FRESH_OPTION                                                                                                   \
 	{                                                                                                              \
 		"fresh", "[=discard]",                                                                                 \
@@ -60,7 +66,8 @@ static int set_progress(void *arg, const char *value, struct weir_error *err)
 			AT(fresh)                                                                                      \
 	}
 #define OUTPUT_OPTIONS                                                                                                 \
-	{"progress", "FORM", PROGRESS_HELP, .set = set_progress}, {                                                    \
+	{"progress", "FORM", PROGRESS_HELP, .set = set_progress},                                                      \
+	{                                                                                                              \
 		"quiet", NULL, "no progress; one line if the run fails or stops early", AT(quiet)                      \
 	}
 #define PRIVATE_OPTION                                                                                                 \

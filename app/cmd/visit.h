@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A visit to the broker of a pipeline that several processes work on: for verbs that look at a run, or change it, and do
- * no work of it.  What `weir status`, `set`, `dead` and `state` do for other pipelines by the state folder they do here by
- * the pipeline file, from any machine that reaches the broker.
+ * A visit to the broker of a pipeline that several processes work on: for verbs that look at a run, or change it, and
+ * do no work of it.  What `weir status`, `set`, `dead` and `state` do for other pipelines by the state folder they do
+ * here by the pipeline file, from any machine that reaches the broker.
  */
 #ifndef CMD_VISIT_H
 #define CMD_VISIT_H
@@ -25,8 +25,8 @@ struct plan *visit_find(const char *word);
 int visit_open(const struct plan *plan, struct visit *ret_visit, struct weir_error *err);
 void visit_close(struct visit *visit);
 
-/* Opens the broker on a loop of its own, calls fn there and says what failed as `who`, "weir status".  fn: 0, an exit code,
- * or a negative code with err.  Frees the plan.  The exit code. */
+/* Opens the broker on a loop of its own, calls fn there and says what failed as `who`, "weir status".  fn: 0, an exit
+ * code, or a negative code with err.  Frees the plan.  The exit code. */
 int visit_run(struct plan *plan, const char *who, int (*fn)(struct visit *visit, void *arg, struct weir_error *err),
 	      void *arg);
 

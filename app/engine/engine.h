@@ -25,10 +25,10 @@ struct weir_histogram;
 
 enum engine_state {
 	ENGINE_RUNNING,
-	ENGINE_DRAINING, /* asked to stop: finishes what is in the steps, takes nothing new */
-	ENGINE_FAILED,   /* something the run needs is gone */
-	ENGINE_DONE,     /* all was settled */
-	ENGINE_STOPPED,  /* ended before all was settled */
+	ENGINE_DRAINING,  /* asked to stop: finishes what is in the steps, takes nothing new */
+	ENGINE_FAILED,    /* something the run needs is gone */
+	ENGINE_DONE,      /* all was settled */
+	ENGINE_STOPPED,   /* ended before all was settled */
 	ENGINE_SUBMITTED, /* all was read, and others work on it (engine_options.detach) */
 };
 

@@ -12,9 +12,9 @@
 /* Units of the rate in one call a second; and the most of it that a limiter counts. */
 enum { RATE_UNITS = 1000000, RATE_COUNT_MOST = 1000000000 };
 
-#define LOOK_PERIOD WEIR_SEC
-#define TELL_TIME   (2 * WEIR_SEC)
-#define JOIN_TIME   (5 * WEIR_SEC)
+#define LOOK_PERIOD   WEIR_SEC
+#define TELL_TIME     (2 * WEIR_SEC)
+#define JOIN_TIME     (5 * WEIR_SEC)
 #define MEASURE_LEAST (WEIR_SEC / 3)
 
 enum { MANY_WORKERS = 50 }; /* with more of them each one looks less often */
@@ -213,9 +213,7 @@ void engine_fleet_apply(struct engine_fleet *fleet)
 	weir_nsec now = weir_now();
 	uint64_t rate_share = rate ? fleet_share_now(&rate->share, now) : 0;
 	uint64_t calls_share = calls ? fleet_share_now(&calls->share, now) : 0;
-	fleet->holds = rate && !rate_share	 ? WHY_RATE_OWN
-		       : calls && !calls_share ? WHY_CONCURRENCY
-					       : WHY_END;
+	fleet->holds = rate && !rate_share ? WHY_RATE_OWN : calls && !calls_share ? WHY_CONCURRENCY : WHY_END;
 	if (rate_share || !rate)
 		hold_to_rate(fleet, rate, rate_share);
 	if (calls_share)

@@ -7,8 +7,8 @@
  *      "min_latency_ms":12.5,"shut_ms":1500,"calls":true}}}
  *
  * id: of the process.  in_hand: items that others do not get while it lives; oldest_ms: the age of the one that it has
- * had for longest.  Of an upstream: what was found out (weir/gate.h, snapshot), for how long the server has said to this
- * worker to stay away, and whether it is called at present.
+ * had for longest.  Of an upstream: what was found out (weir/gate.h, snapshot), for how long the server has said to
+ * this worker to stay away, and whether it is called at present.
  */
 #ifndef ENGINE_FLEET_RECORD_H
 #define ENGINE_FLEET_RECORD_H
@@ -43,7 +43,8 @@ struct record_upstream {
 	bool is_called;
 };
 
-/* Calls fn for each upstream in a record, unless it is that of the process `own_id`.  What cannot be read is passed over.
+/* Calls fn for each upstream in a record, unless it is that of the process `own_id`.  What cannot be read is passed
+ * over.
  */
 void record_read(const char *record, const char *own_id,
 		 void (*fn)(void *arg, const char *key, const struct record_upstream *upstream), void *arg);

@@ -157,9 +157,8 @@ static int check_changes(const struct engine *engine, const struct engine_change
 
 static int set_rate(struct engine *engine, const struct key_rate *rate)
 {
-	const struct weir_rate_options opts = {.count = rate->count,
-					       .period = rate->period,
-					       .burst = (uint64_t)engine->life.plan->settings.burst};
+	const struct weir_rate_options opts = {
+		.count = rate->count, .period = rate->period, .burst = (uint64_t)engine->life.plan->settings.burst};
 	int code = engine->fleet ? 0 : weir_policy_set_rate(engine->pace.policy, &opts);
 	if (code)
 		return code;

@@ -19,12 +19,13 @@ enum engine_place { PLACE_INTAKE = OUTLETS, PLACE_LEASES, PLACE_ACKS, PLACES };
 struct engine_store {
 	struct engine_life *life;
 	const struct broker_ops *ops;
-	struct broker *broker;          /* NULL: it is not open yet, or closed */
-	char owner[33];                 /* of the leases */
-	struct broker_counts last;      /* before it was closed */
-	struct broker_accounts mine;    /* what this process has done; all the rest is the broker's to know */
-	TAILQ_HEAD(engine_held, item) held; /* of a broker with others at it: what others do not get meanwhile, as it
-					     * came */
+	struct broker *broker;       /* NULL: it is not open yet, or closed */
+	char owner[33];              /* of the leases */
+	struct broker_counts last;   /* before it was closed */
+	struct broker_accounts mine; /* what this process has done; all the rest is the broker's to know */
+	TAILQ_HEAD(engine_held, item)
+	held; /* of a broker with others at it: what others do not get meanwhile, as it
+	       * came */
 	size_t held_count;
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	struct weir_histogram *item_ns; /* from read to commit */

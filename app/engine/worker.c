@@ -150,8 +150,8 @@ static enum step_verdict run_steps(struct engine *engine, struct engine_job *job
 
 /* --- what weir_process() calls --- */
 
-/* How many items may be under way: none, while others have all of a limit; what memory allows, and for patterns that take all there are (each is a fiber) what
- * could be in the steps. */
+/* How many items may be under way: none, while others have all of a limit; what memory allows, and for patterns that
+ * take all there are (each is a fiber) what could be in the steps. */
 static size_t places(const struct engine *engine)
 {
 	int pattern = engine->life.plan->settings.pattern;

@@ -23,8 +23,8 @@
 
 struct broker;
 
-/* A limit that holds for all workers together.  The worker sets the name, which is the same for all, what is in use, and
- * of the share capacity and needs, at any time; what it may use is fleet_share_now().  All else of the share is the
+/* A limit that holds for all workers together.  The worker sets the name, which is the same for all, what is in use,
+ * and of the share capacity and needs, at any time; what it may use is fleet_share_now().  All else of the share is the
  * broker's, which ends all shares before it leaves the others. */
 struct fleet_limit {
 	char name[128];

@@ -219,9 +219,10 @@ const struct key spec_sink_keys[] = {
 	{"order", KEY_ENUM, offsetof(struct plan_settings, order), "completion", .choices = "completion|source",
 	 .text = "Order of the rows. Completion: as their items are done; source: as their items stand in the "
 		 "source, so rows that are done wait in memory for those before them"},
-	{"exactly_once", KEY_ENUM, offsetof(struct plan_settings, exactly_once), "wanted",
-	 .choices = "wanted|required", .flags = KEY_PACE,
-	 .text = "Wanted: where a crash could leave an output in the sink twice, weir says so when it starts. Required: "
+	{"exactly_once", KEY_ENUM, offsetof(struct plan_settings, exactly_once), "wanted", .choices = "wanted|required",
+	 .flags = KEY_PACE,
+	 .text = "Wanted: where a crash could leave an output in the sink twice, weir says so when it starts. "
+		 "Required: "
 		 "it refuses to run there"},
 	{0},
 };

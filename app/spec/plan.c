@@ -219,7 +219,7 @@ static int check_shared(struct spec_load *load, const struct spec_node *root, co
 	return spec_fail(load, node ? node->key_line : 1, node ? node->key_column : 1,
 			 "%s, and with the broker %s there may be several; remove it, or choose %s", what, broker,
 			 settings->order_by || settings->order == ORDER_SOURCE ? "the broker sqlite"
-									    : "the sink postgres or sqlite");
+									       : "the sink postgres or sqlite");
 }
 
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)

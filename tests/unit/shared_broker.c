@@ -345,7 +345,8 @@ static size_t find_claims(const struct broker *broker, const char *name, struct 
 {
 	size_t n = 0;
 	const struct broker *other;
-	TAILQ_FOREACH(other, &shared.workers, others) {
+	TAILQ_FOREACH(other, &shared.workers, others)
+	{
 		const struct row *row = find_row(other, name);
 		if (other != broker && row)
 			claims[n++] = (struct fleet_claim){other->opts.owner, row->holds, row->needs};
@@ -399,12 +400,14 @@ static weir_nsec meet(struct broker *broker)
 	for (size_t i = 0; i < n; i++) {
 		size_t claim_count = find_claims(broker, limits[i].name, claims);
 		fleet_share_hear(&limits[i].share, granted[i], sent);
-		weir_nsec soon = fleet_share_plan(&limits[i].share, broker->opts.owner, claims, claim_count, weir_now());
+		weir_nsec soon =
+			fleet_share_plan(&limits[i].share, broker->opts.owner, claims, claim_count, weir_now());
 		wait = soon < wait ? soon : wait;
 	}
 	TAILQ_FOREACH(other, &shared.workers, others)
-		workers++;
-	fleet->hear(fleet->arg, &(struct fleet_news){.workers = workers, .settings = shared.settings, .stop = broker->stop});
+	workers++;
+	fleet->hear(fleet->arg,
+		    &(struct fleet_news){.workers = workers, .settings = shared.settings, .stop = broker->stop});
 	free(broker->stop);
 	broker->stop = NULL;
 	return wait;
@@ -451,11 +454,11 @@ static int shared_look(struct broker *broker, struct fleet_view *ret_view, struc
 	*ret_view = (struct fleet_view){.workers = calloc(OTHERS_MOST, sizeof(struct fleet_worker))};
 	const struct broker *other;
 	TAILQ_FOREACH(other, &shared.workers, others)
-		ret_view->workers[ret_view->n++] = (struct fleet_worker){
-			.name = strdup(other->opts.owner),
-			.record = strdup(other->record.data ? other->record.data : ""),
-			.silent = weir_now() - other->said_at,
-		};
+	ret_view->workers[ret_view->n++] = (struct fleet_worker){
+		.name = strdup(other->opts.owner),
+		.record = strdup(other->record.data ? other->record.data : ""),
+		.silent = weir_now() - other->said_at,
+	};
 	ret_view->settings = shared.settings ? strdup(shared.settings) : NULL;
 	return 0;
 }
@@ -473,10 +476,10 @@ static int shared_tell(struct broker *broker, const struct fleet_order *order, s
 		shared.settings = strdup(order->settings);
 	}
 	TAILQ_FOREACH(other, &shared.workers, others)
-		if (order->stop) {
-			free(other->stop);
-			other->stop = strdup(order->stop);
-		}
+	if (order->stop) {
+		free(other->stop);
+		other->stop = strdup(order->stop);
+	}
 	return 0;
 }
 

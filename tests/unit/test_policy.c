@@ -251,8 +251,8 @@ FIBER_TEST(policy_shares_what_a_server_states_with_others_that_call_it)
 
 FIBER_TEST(policy_is_shut_by_what_others_have_heard)
 {
-	struct weir_policy *policy = new_policy(
-		&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO, .longest = 20 * WEIR_SEC});
+	struct weir_policy *policy =
+		new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO, .longest = 20 * WEIR_SEC});
 	struct weir_gate *gate;
 	struct weir_gate_stats stats;
 	weir_nsec now = weir_now();

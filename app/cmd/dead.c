@@ -220,14 +220,14 @@ static const struct verb *find_verb(const char *name)
 	return verb;
 }
 
-struct call {
+struct dead_verb {
 	const struct verb *verb;
 	struct dead_options *opts;
 };
 
 static int run_visit(struct visit *visit, void *arg, struct weir_error *err)
 {
-	const struct call *call = arg;
+	const struct dead_verb *call = arg;
 	struct letters *letters = NULL;
 	int code = letters_visit(visit, &letters, err);
 	if (!code)
@@ -243,7 +243,7 @@ static int run_verb(const struct verb *verb, struct dead_options *opts)
 	char *folder = NULL;
 	struct plan *plan = visit_find(opts->run);
 	if (plan)
-		return visit_run(plan, "weir dead", run_visit, &(struct call){verb, opts});
+		return visit_run(plan, "weir dead", run_visit, &(struct dead_verb){verb, opts});
 	int code = runs_find(opts->run, &folder, &err);
 	if (!code)
 		code = cmd_output_check(opts->output, folder, &err);

@@ -19,7 +19,7 @@
 /* Who has not said anything for longer is silent; a lease later the others take it for dead. */
 #define SILENT (5 * WEIR_SEC)
 
-struct member {
+struct fellow {
 	const struct fleet_worker *worker;
 	struct json *record; /* NULL: it has said nothing that can be read */
 };
@@ -28,7 +28,7 @@ struct standing_of_all {
 	const struct plan *plan;
 	struct broker_past past;
 	struct fleet_view view;
-	struct member *members;
+	struct fellow *members;
 	const char *state;
 };
 
@@ -45,12 +45,12 @@ size_t fleet_count_alive(const struct fleet_view *view)
 	return n;
 }
 
-static const char *text_of(const struct member *member, const char *name)
+static const char *text_of(const struct fellow *member, const char *name)
 {
 	return member->record ? json_member_text(member->record, name) : "";
 }
 
-static int64_t number_of(const struct member *member, const char *name)
+static int64_t number_of(const struct fellow *member, const char *name)
 {
 	return member->record ? json_member_int(member->record, name) : 0;
 }
@@ -114,7 +114,7 @@ static int read_all(struct visit *visit, struct standing_of_all *ret_all, struct
 
 /* ---- for programs */
 
-static void put_member(const struct member *member, struct buf *out)
+static void put_member(const struct fellow *member, struct buf *out)
 {
 	static const char *const names[] = {"host",    "pid",       "role",      "state",   "since",
 					    "in_hand", "in_flight", "oldest_ms", "per_sec", "settled"};
@@ -174,7 +174,7 @@ static const char *seconds_text(int64_t ms, char text[32])
 	return units_seconds_text((double)ms / 1000, text);
 }
 
-static void say_member(const struct member *member, struct buf *out)
+static void say_member(const struct fellow *member, struct buf *out)
 {
 	char since[32], hand[32] = "", oldest[32] = "", rate[48] = "", silent[32], number[32];
 	bool works = strcmp(text_of(member, "role"), "submit") != 0;
@@ -223,7 +223,7 @@ static void say_all(const struct standing_of_all *all, struct buf *out)
 			 units_number_text(past->accounts.dead, c));
 	}
 	if (all->view.stop)
-		buf_addf(out, "  all were told to stop: %s\n", all->view.stop);
+		buf_addf(out, "  stopped: %s\n", all->view.stop);
 	if (all->view.n)
 		buf_addf(out, "  %-16s %7s  %-6s  %-8s  %7s  %8s  %8s\n", "HOST", "PID", "ROLE", "SINCE", "IN HAND",
 			 "OLDEST", "RATE");

@@ -76,7 +76,7 @@ int visit_look(struct visit *visit, struct fleet_view *ret_view, struct weir_err
 	return code;
 }
 
-struct call {
+struct visiting {
 	struct plan *plan;
 	const char *who;
 	int (*fn)(struct visit *visit, void *arg, struct weir_error *err);
@@ -85,7 +85,7 @@ struct call {
 
 static int run_on_loop(void *arg)
 {
-	const struct call *call = arg;
+	const struct visiting *call = arg;
 	struct weir_error err = {0};
 	struct visit visit = {0};
 	int code = visit_open(call->plan, &visit, &err);
@@ -103,7 +103,7 @@ static int run_on_loop(void *arg)
 int visit_run(struct plan *plan, const char *who, int (*fn)(struct visit *visit, void *arg, struct weir_error *err),
 	      void *arg)
 {
-	struct call call = {plan, who, fn, arg};
+	struct visiting call = {plan, who, fn, arg};
 	int code = weir_run(&(struct weir_options){.stack_bytes = STACK_BYTES}, run_on_loop, &call);
 	if (code < 0)
 		terminal_complain(who, "%s", weir_strerror(code));

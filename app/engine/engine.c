@@ -84,7 +84,7 @@ static int start_fibers(struct engine *engine)
 		 engine_watch_memory,
 		 engine->load.memory.most ? &engine->load : NULL},
 		{{.name = "upstreams"}, engine->helpers, engine_keep_upstreams, engine->pace.upstreams},
-		{{.name = "shares"}, engine->helpers, engine_fleet_keep_shares, engine->fleet},
+		{{.name = "shares"}, engine->helpers, engine_shares_keep, engine->shares},
 		{{.name = "others"}, engine->helpers, engine_fleet_keep_looking, works ? engine->fleet : NULL},
 		{{.name = "work"}, engine->workers, works ? engine_work : await_end, engine},
 	};
@@ -270,6 +270,7 @@ void engine_free(struct engine *engine)
 		weir_sem_free(engine->steps.places[i]);
 	engine_order_free(engine->order);
 	engine_fleet_free(engine->fleet);
+	engine_shares_free(engine->shares);
 	weir_policy_free(engine->pace.policy);
 	engine_upstreams_free(engine->pace.upstreams);
 	weir_histogram_free(engine->tally.attempt_ns);

@@ -2,14 +2,11 @@
 /*
  * This engine among others at the same broker (port/fleet.h).  The broker has it say and hear something once a second;
  * once a second it looks at what the others have said.
- *
- * flow.rate and a number in flow.concurrency hold for all together: this one uses its share of them (fleet/shares.h).
- * While it has none it makes no call and takes no item.
+ * What holds for all together is in engine/shares.h.
  */
 #ifndef ENGINE_FLEET_H
 #define ENGINE_FLEET_H
 
-#include "engine/why.h"
 #include "port/fleet.h"
 
 struct engine;
@@ -24,15 +21,7 @@ const struct fleet_listener *engine_fleet_listener(const struct engine_fleet *fl
 /* Before the first call: begins with what others have found out about the upstreams.  Suspends. */
 void engine_fleet_join(struct engine_fleet *fleet);
 
-/* Bodies of fibers; arg is the fleet. */
-int engine_fleet_keep_looking(void *fleet);
-int engine_fleet_keep_shares(void *fleet);
-
-/* Limits or shares may have changed: holds to what they are now. */
-void engine_fleet_apply(struct engine_fleet *fleet);
-
-/* What keeps it from taking any item: a limit of which it has no share; WHY_END: nothing does. */
-enum engine_why engine_fleet_holds(const struct engine_fleet *fleet);
+int engine_fleet_keep_looking(void *fleet); /* a fiber */
 
 /* The run has given up (stop_when): so shall all.  Suspends, for two seconds at most. */
 void engine_fleet_give_up(struct engine_fleet *fleet);

@@ -198,7 +198,7 @@ int engine_change(struct engine *engine, const struct engine_changes *changes, s
 		engine->pace.pause[0] = 0;
 		weir_policy_pause(engine->pace.policy, changes->paused);
 	}
-	engine_fleet_apply(engine->fleet);
+	engine_shares_apply(engine->shares);
 	return 0;
 }
 
@@ -309,8 +309,8 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_END;
 	if (engine->pace.paused)
 		return WHY_PAUSED;
-	if (engine_fleet_holds(engine->fleet) != WHY_END)
-		return engine_fleet_holds(engine->fleet);
+	if (engine_shares_hold(engine->shares) != WHY_END)
+		return engine_shares_hold(engine->shares);
 	if (flow->disk[0])
 		return WHY_DISK;
 	if (engine->load.under_way >= engine->load.memory.room)

@@ -7,6 +7,7 @@
 #include "engine/order.h"
 #include "engine/output.h"
 #include "engine/parts.h"
+#include "engine/shares.h"
 
 #include <sysexits.h>
 #include <weir/weir.h>
@@ -90,7 +91,8 @@ struct engine {
 	struct engine_input input;
 	struct engine_steps steps;
 	struct engine_sinks sinks;
-	struct engine_fleet *fleet; /* NULL: there are no other workers */
+	struct engine_fleet *fleet; /* NULL: there are no other workers; so is the next */
+	struct engine_shares *shares;
 	struct engine_order *order; /* NULL: rows are written as their items are done */
 	struct engine_load load;
 	struct engine_pace pace;

@@ -157,7 +157,7 @@ static size_t places(const struct engine *engine)
 	int pattern = engine->life.plan->settings.pattern;
 	bool takes_all = pattern == WEIR_PATTERN_SEMAPHORE || pattern == WEIR_PATTERN_NAIVE;
 	size_t most = takes_all ? engine->pace.most : SIZE_MAX;
-	if (engine_fleet_holds(engine->fleet) != WHY_END)
+	if (engine_shares_hold(engine->shares) != WHY_END)
 		return 0;
 	return most < engine->load.memory.room ? most : engine->load.memory.room;
 }

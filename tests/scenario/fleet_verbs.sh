@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # What is done to a run that several processes work on: weir status, set, pause, resume, dead and state take its file.
 orders 300
+mock --errors 10% --error-status 400
 pipeline_orders
 for verb in submit work; do
 	weir "$verb" pipeline.yaml
@@ -9,7 +10,6 @@ for verb in submit work; do
 	expect_err "weir $verb needs a broker that several processes share.*write broker: redis"
 done
 start_redis
-mock --errors 10% --error-status 400
 fleet_orders 'flow: { concurrency: 20, rate: 20/s, burst: 5 }'
 weir status pipeline.yaml
 expect_code 0

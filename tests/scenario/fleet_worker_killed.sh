@@ -8,7 +8,7 @@ orders 2000
 fleet_orders 'flow: { concurrency: 60 }'
 weir submit pipeline.yaml --detach --summary submit.json
 expect_code 0
-expect_out '^$|submitted' || true
+expect_err '2,000 items submitted'
 expect_json submit.json '.state == "submitted" and .read == 2000 and .unfinished == 2000'
 expect fleet_says '.state == "stopped" and .unfinished == 2000 and .sealed and .workers == []'
 

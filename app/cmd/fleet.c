@@ -185,7 +185,7 @@ static void say_member(const struct fellow *member, struct buf *out)
 		seconds_text(number_of(member, "oldest_ms"), oldest);
 	if (works && isfinite(per_sec))
 		snprintf(rate, sizeof rate, "%s", units_per_second_text(per_sec, number));
-	buf_addf(out, "  %-16.16s %7lld  %-6.6s  %-8s  %7s  %8s  %8s  ", text_of(member, "host"),
+	buf_addf(out, "  %-12.12s %7lld  %-6.6s  %-8s %5s %7s %8s  ", text_of(member, "host"),
 		 (long long)number_of(member, "pid"), text_of(member, "role"),
 		 since_text((time_t)number_of(member, "since"), since), hand, oldest, rate);
 	if (is_silent(member->worker))
@@ -225,8 +225,8 @@ static void say_all(const struct standing_of_all *all, struct buf *out)
 	if (all->view.stop)
 		buf_addf(out, "  stopped: %s\n", all->view.stop);
 	if (all->view.n)
-		buf_addf(out, "  %-16s %7s  %-6s  %-8s  %7s  %8s  %8s\n", "HOST", "PID", "ROLE", "SINCE", "IN HAND",
-			 "OLDEST", "RATE");
+		buf_addf(out, "  %-12s %7s  %-6s  %-8s %5s %7s %8s\n", "HOST", "PID", "ROLE", "SINCE", "HELD", "OLDEST",
+			 "RATE");
 	for (size_t i = 0; i < all->view.n; i++)
 		say_member(&all->members[i], out);
 	say_next(all, out);

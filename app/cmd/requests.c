@@ -76,7 +76,7 @@ static int answer_change(const struct requests *self, const char *words, struct 
 	struct engine_changes changes;
 	if (visit_is_shared(self->plan))
 		return weir_error_set(err, WEIR_EINVAL,
-				      "its limits are those of all processes that work on the run: weir set %s%s",
+				      "its limits are those of all processes that work on the run: weir set %s %s",
 				      self->plan->file, words);
 	int code = changes_parse(words, &changes, err);
 	if (!code)

@@ -23,7 +23,7 @@ submit=$started_pid
 fleet_work one
 one=$work_pid
 wait_until 20 fleet_says '.state == "running" and .succeeded > 5 and (.workers | length) == 2'
-expect fleet_says "[.workers[] | select(.alive and .pid == $one and .role == \"work\" and .in_hand > 0)] | length == 1"
+wait_until 10 fleet_says "[.workers[] | select(.alive and .pid == $one and .role == \"work\" and .in_hand > 0)] | length == 1"
 weir submit pipeline.yaml
 expect_code 75
 expect_err "$submit"

@@ -5,7 +5,7 @@
 start_redis
 mock --latency 20ms
 orders 2000
-fleet_orders 'flow: { concurrency: 60 }'
+fleet_orders 'flow: { concurrency: 60, rate: 500/s, burst: 10 }'
 weir submit pipeline.yaml --detach --summary submit.json
 expect_code 0
 expect_err '2,000 items submitted'

@@ -54,7 +54,7 @@ expect_json stdout '.state == "done" and .dead > 5 and .dead == .letters and .su
 # The dead letters, from anywhere that reaches the broker.
 dead=$(jq .dead stdout)
 weir dead pipeline.yaml
-expect_out "$dead .*400"
+expect_out " $dead  100 %"
 weir dead ls pipeline.yaml --limit 3
 expect test "$(wc -l <stdout)" = 4
 weir dead replay pipeline.yaml

@@ -59,7 +59,7 @@ static void add_sink(const char *sink, size_t column, const struct terminal *ter
 static void add_title(const struct report *report, int exit_code, const struct terminal *terminal, struct buf *out)
 {
 	const struct engine_stats *now = &report->now;
-	char a[32];
+	char a[32], b[32];
 	add_mark(exit_code, terminal, out);
 	size_t begin = out->len;
 	buf_addf(out, " %s: ", report->name);
@@ -70,13 +70,19 @@ static void add_title(const struct report *report, int exit_code, const struct t
 		buf_add_str(out, " (--fresh starts over)\n");
 		return;
 	}
+	if (now->state == ENGINE_SUBMITTED) {
+		buf_addf(out, "%s items submitted, %s unfinished; weir status %s shows them\n",
+			 units_number_text(now->read, a), units_number_text(now->unfinished, b), report->where);
+		return;
+	}
 	if (now->state == ENGINE_FAILED)
 		buf_add_str(out, "failed after ");
 	else if (now->state != ENGINE_DONE)
 		buf_add_str(out, "stopped after ");
 	add_pace(report, out);
 	if (now->settled_before)
-		buf_addf(out, ", after %s of earlier runs", units_number_text(now->settled_before, a));
+		buf_addf(out, now->shared ? ", and %s by others" : ", after %s of earlier runs",
+			 units_number_text(now->settled_before, a));
 	if (report->sink && now->state == ENGINE_DONE)
 		add_sink(report->sink, strlen("ok") + out->len - begin, terminal, out);
 	else if (now->reason && now->state != ENGINE_FAILED) { /* else the failure is reported by itself */
@@ -243,6 +249,8 @@ static void add_breaker(const struct report *report, struct buf *out)
 void card_make(const struct report *report, int exit_code, const struct terminal *terminal, struct buf *out)
 {
 	add_title(report, exit_code, terminal, out);
+	if (report->now.state == ENGINE_SUBMITTED)
+		return;
 	add_items(report, terminal, out);
 	if (report->now.was_done)
 		return;

@@ -19,7 +19,7 @@ static int check_file(const char *path, const struct check_options *opts)
 {
 	struct plan *plan;
 	char *state;
-	int code = cmd_load(path, opts->state, NULL, &plan, &state);
+	int code = cmd_load(path, opts->state, NULL, false, &plan, &state);
 	if (code)
 		return code;
 	cmd_warn(plan);

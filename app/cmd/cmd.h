@@ -19,8 +19,10 @@ int cmd_resume(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_state(int argc, char **argv);
+int cmd_submit(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_try(int argc, char **argv);
+int cmd_work(int argc, char **argv);
 
 /* Runs a verb in a program: what must be done once, before any thread, is done here.  Returns the exit code. */
 int cmd_run_verb(int (*verb)(int argc, char **argv), int argc, char **argv);

@@ -7,6 +7,7 @@
 #include "cmd/letters.h"
 #include "cmd/options.h"
 #include "cmd/runs.h"
+#include "cmd/visit.h"
 #include "data/names.h"
 #include "data/terminal.h"
 #include "data/units.h"
@@ -219,11 +220,30 @@ static const struct verb *find_verb(const char *name)
 	return verb;
 }
 
+struct dead_verb {
+	const struct verb *verb;
+	struct dead_options *opts;
+};
+
+static int run_visit(struct visit *visit, void *arg, struct weir_error *err)
+{
+	const struct dead_verb *call = arg;
+	struct letters *letters = NULL;
+	int code = letters_visit(visit, &letters, err);
+	if (!code)
+		code = call->verb->run(letters, call->opts, err);
+	letters_close(letters);
+	return code;
+}
+
 static int run_verb(const struct verb *verb, struct dead_options *opts)
 {
 	struct weir_error err = {0};
 	struct letters *letters = NULL;
 	char *folder = NULL;
+	struct plan *plan = visit_find(opts->run);
+	if (plan)
+		return visit_run(plan, "weir dead", run_visit, &(struct dead_verb){verb, opts});
 	int code = runs_find(opts->run, &folder, &err);
 	if (!code)
 		code = cmd_output_check(opts->output, folder, &err);

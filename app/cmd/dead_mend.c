@@ -330,7 +330,9 @@ int dead_mend_by_program(struct letters *letters, const char *text, const struct
 	if (!code) {
 		struct program program = {.mending = self, .query = query, .plan = plan, .err = err};
 		self->letters = letters;
-		code = weir_run(&(struct weir_options){.stack_bytes = FIBER_STACK}, run_on_loop, &program);
+		code = letters_on_loop(letters)
+			       ? run_on_loop(&program)
+			       : weir_run(&(struct weir_options){.stack_bytes = FIBER_STACK}, run_on_loop, &program);
 		code = finish(self, code, ret_stayed, err);
 		plan_free(plan);
 	}

@@ -110,12 +110,13 @@ void cmd_warn(const struct plan *plan)
 	terminal_put_lines(stderr, plan->warnings, strlen(plan->warnings));
 }
 
-int cmd_load(const char *file, const char *state, const char *summary, struct plan **ret_plan, char **ret_state)
+int cmd_load(const char *file, const char *state, const char *summary, bool no_source, struct plan **ret_plan,
+	     char **ret_state)
 {
 	struct weir_error err = {0};
 	struct plan *plan = NULL;
 	char *jq = cmd_helper_path("weir-jq"), *folder = NULL;
-	int code = spec_load(file, &(struct spec_options){.jq_path = jq}, &plan, &err);
+	int code = spec_load(file, &(struct spec_options){.jq_path = jq, .no_source = no_source}, &plan, &err);
 	int exit_code = code == WEIR_EDIED ? EX_UNAVAILABLE : EX_CONFIG;
 	free(jq);
 	if (!code)

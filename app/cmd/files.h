@@ -22,8 +22,10 @@ FILE *cmd_output_open(const char *path, struct weir_error *err);
 int cmd_output_close(FILE *output, int code, struct weir_error *err);
 
 /* Reads a pipeline file and checks it with all files that its run would have: 0, or the exit code when something is
- * wrong, which is said.  *ret_state, malloc'ed, is the state folder: `state`, or .weir/NAME beside the file. */
-int cmd_load(const char *file, const char *state, const char *summary, struct plan **ret_plan, char **ret_state);
+ * wrong, which is said.  no_source: it need not be on this machine.  *ret_state, malloc'ed, is the state folder:
+ * `state`, or .weir/NAME beside the file. */
+int cmd_load(const char *file, const char *state, const char *summary, bool no_source, struct plan **ret_plan,
+	     char **ret_state);
 
 /* Prints the plan's warnings on the standard error. */
 void cmd_warn(const struct plan *plan);

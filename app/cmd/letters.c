@@ -2,6 +2,7 @@
 #include "cmd/letters.h"
 
 #include "cmd/ask.h"
+#include "cmd/fleet.h"
 #include "data/json_writer.h"
 #include "spec/meaning.h"
 #include "sqlite/store/store.h"
@@ -188,6 +189,8 @@ struct letters {
 	struct folder folder; /* of a run that is not alive */
 	struct store *store;  /* NULL, and not live: its broker keeps no state */
 	char *live;           /* the folder of one that is; else NULL */
+	struct visit *visit;  /* of a broker that is shared; else NULL */
+	bool is_worked_on;
 	char *elsewhere;
 };
 
@@ -273,6 +276,26 @@ int letters_open(const char *folder, bool to_change, struct letters **ret_letter
 	return code;
 }
 
+int letters_visit(struct visit *visit, struct letters **ret_letters, struct weir_error *err)
+{
+	struct letters *letters = calloc(1, sizeof *letters);
+	struct fleet_view view = {0};
+	if (!letters)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	letters->folder = (struct folder){.fd = -1, .lock_fd = -1};
+	letters->visit = visit;
+	if (visit->plan->dead_letter.adapter)
+		letters->elsewhere = spec_meaning_place(visit->plan->meaning, "dead_letter");
+	int code = visit_look(visit, &view, err);
+	letters->is_worked_on = !code && fleet_count_alive(&view);
+	fleet_view_fini(&view);
+	if (code)
+		letters_close(letters);
+	else
+		*ret_letters = letters;
+	return code;
+}
+
 void letters_close(struct letters *letters)
 {
 	if (!letters)
@@ -286,7 +309,25 @@ void letters_close(struct letters *letters)
 
 bool letters_live(const struct letters *letters)
 {
-	return letters->live != NULL;
+	return letters->live || letters->is_worked_on;
+}
+
+bool letters_on_loop(const struct letters *letters)
+{
+	return letters->visit;
+}
+
+static int do_visit(struct visit *visit, const struct letters_request *request, struct buf *out, uint64_t *ret_n,
+		    struct weir_error *err)
+{
+	unsigned attempts = 0;
+	int code;
+	if (!visit->ops->journal.letters)
+		return 0; /* there are none */
+	do
+		code = visit->ops->journal.letters(visit->broker, request, out, ret_n, err, WEIR_FOREVER);
+	while (visit_again(code, &attempts));
+	return code;
 }
 
 const char *letters_elsewhere(const struct letters *letters)
@@ -352,6 +393,8 @@ int letters_do(struct letters *letters, const struct letters_request *request, s
 			return code;
 	}
 	*ret_n = request->verb == LETTERS_LIST ? request->query.after : 0;
+	if (letters->visit)
+		return do_visit(letters->visit, request, out, ret_n, err);
 	return letters->store ? store_do(letters->store, request, out, ret_n, err) : 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* clang-format off */
 /*
- * The dead letters of a run, whether it is alive (then through its control socket) or not (then from its store).
+ * The dead letters of a run, whether it is alive (then through its control socket) or not (then from its store); or those
+ * that a broker has which several processes share.
  *
  * A request on the socket is one line: `letters `, the verb, and a JSON object.
  *
@@ -42,8 +43,14 @@ struct letters;
 /* to_change: replay or purge.  -ENOENT when there is no such state, WEIR_EBUSY when another weir has it and does not
  * answer; err->text. */
 int letters_open(const char *folder, bool to_change, struct letters **ret_letters, struct weir_error *err);
+
+/* Those of a broker that is shared.  Everything else is to be called on the loop of the visit, too. */
+struct visit;
+int letters_visit(struct visit *visit, struct letters **ret_letters, struct weir_error *err);
+
 void letters_close(struct letters *letters);
-bool letters_live(const struct letters *letters); /* the run is alive */
+bool letters_live(const struct letters *letters);    /* the run is alive */
+bool letters_on_loop(const struct letters *letters); /* they are those of a visit */
 
 /* Where the run's letters go instead, borrowed; NULL: its state keeps them. */
 const char *letters_elsewhere(const struct letters *letters);

@@ -15,6 +15,8 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 } verbs[] = {
 	{"run", "run a pipeline from a YAML file", cmd_run},
+	{"submit", "fill the broker of a pipeline that others work on", cmd_submit},
+	{"work", "process what was submitted, with as many others as you like", cmd_work},
 	{"get", "fetch a list of URLs, one JSON record each", cmd_get},
 	{"init", "write a commented pipeline file to start from", cmd_init},
 	{"check", "check a pipeline file; --explain shows all settings", cmd_check},
@@ -44,9 +46,9 @@ static void print_help(FILE *to)
 	fputs("\n`weir help VERB` shows the options of a verb, `weir version` the version.\n\n"
 	      "Exit codes: 0 done, 3 done with dead letters, 4 accounts do not match, 5 stopped\n"
 	      "by a signal, 6 stopped by stop_when, 64 usage, 69 something it needs is not\n"
-	      "available (run, sink, broker, descriptors), 74 input or output, 75 state in use\n"
-	      "or no answer, 78 config, 128+n a second signal n.  After 5 and 6 the same\n"
-	      "command resumes.\n",
+	      "available (run, sink, broker, descriptors), 74 input or output, 75 state in use,\n"
+	      "no answer, or another submit is running, 78 config, 128+n a second signal n.\n"
+	      "After 5 and 6 the same command resumes.\n",
 	      to);
 }
 

@@ -4,6 +4,7 @@
 #include "cmd/changes.h"
 #include "cmd/figures.h"
 #include "cmd/letters.h"
+#include "cmd/visit.h"
 #include "cmd/words.h"
 #include "data/json_writer.h"
 #include "spec/meaning.h"
@@ -73,6 +74,10 @@ static int answer_letters(const struct requests *self, const char *words, struct
 static int answer_change(const struct requests *self, const char *words, struct buf *out, struct weir_error *err)
 {
 	struct engine_changes changes;
+	if (visit_is_shared(self->plan))
+		return weir_error_set(err, WEIR_EINVAL,
+				      "its limits are those of all processes that work on the run: weir set %s %s",
+				      self->plan->file, words);
 	int code = changes_parse(words, &changes, err);
 	if (!code)
 		code = engine_change(self->engine, &changes, err);

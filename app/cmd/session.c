@@ -14,6 +14,7 @@
 #include "cmd/progress.h"
 #include "cmd/requests.h"
 #include "cmd/runs.h"
+#include "cmd/visit.h"
 #include "data/terminal.h"
 #include "data/units.h"
 #include "engine/life.h"
@@ -21,6 +22,7 @@
 #include "port/adapters.h"
 #include "spec/meaning.h"
 #include "state/control.h"
+#include "state/fleet_folder.h"
 #include "state/folder.h"
 #include "state/kept_file.h"
 
@@ -45,6 +47,7 @@ struct session {
 	const struct plan *plan;
 	const struct session_options *opts;
 	struct folder folder;
+	bool is_shared; /* others work on the run, too */
 	struct engine *engine;
 	struct report report;
 	struct progress progress;
@@ -224,7 +227,7 @@ static int write_text(const char *path, const struct buf *text)
 static void keep_summary(const struct session *session, const struct buf *text)
 {
 	struct kept_file file = {0};
-	if (session->folder.fd >= 0 && !kept_file_init(&file, session->opts->state, FOLDER_SUMMARY))
+	if (session->folder.fd >= 0 && !kept_file_init(&file, session->folder.path, FOLDER_SUMMARY))
 		kept_file_write(&file, text, false);
 	kept_file_fini(&file);
 }
@@ -265,10 +268,11 @@ static void tell_promise(struct session *session)
 	if (!stats.durable || stats.past_done)
 		return;
 	if (stats.resumed)
-		progress_note(&session->progress, "resuming: %s items done, %s unfinished",
+		progress_note(&session->progress, "%s: %s items done, %s unfinished",
+			      session->opts->roles == ENGINE_WORK ? "joining" : "resuming",
 			      units_number_text(stats.settled_before, a),
 			      units_number_text(stats.unfinished, (char[32]){0}));
-	if (!stats.exact)
+	if (!stats.exact && session->opts->roles != ENGINE_SUBMIT)
 		progress_note(&session->progress,
 			      "the sink %s is at least once: after a crash it may get outputs twice", sink);
 }
@@ -381,22 +385,25 @@ void session_env(const char *exe_path, struct step_env *ret_env)
 				     .no_proxy = find_variable("no_proxy", "NO_PROXY", NULL)};
 }
 
-static int run_on_loop(void *arg)
+static void run_once(struct session *session)
 {
-	struct session *session = arg;
 	const struct session_options *opts = session->opts;
+	session->report = (struct report){
+		.name = session->report.name, .where = session->report.where, .sink = session->report.sink};
 	struct weir_error err = {0};
 	if (!session->plan->settings.observe_off && !opts->record &&
 	    observe_new(&session->report, session->plan, &session->observe)) {
 		terminal_complain("weir", "%s: out of memory", session->plan->file);
 		session->exit_code = EX_UNAVAILABLE;
-		return 0;
+		return;
 	}
 	struct engine_options engine_opts = {
 		.tracer = observe_tracer(session->observe),
 		.most_concurrency = most_concurrency(session->plan),
-		.state = opts->state,
+		.state = session->folder.path,
 		.wish = wish_of(opts),
+		.roles = opts->roles,
+		.detach = opts->detach,
 		.dead_to_sink = opts->record,
 		.dead_adapter = &sink_jsonl_adapter,
 		.dead_config = &session->dead_letters,
@@ -412,7 +419,7 @@ static int run_on_loop(void *arg)
 	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {
 		say_error(session, &err);
 		observe_free(session->observe);
-		return 0;
+		return;
 	}
 	if (session->folder.fd >= 0)
 		unlinkat(session->folder.fd, FOLDER_SUMMARY, 0);
@@ -425,6 +432,56 @@ static int run_on_loop(void *arg)
 	write_summary(session);
 	engine_free(session->engine);
 	observe_free(session->observe);
+}
+
+/* A signal ends the wait. */
+static bool was_told_to_end(const struct session *session)
+{
+	struct signalfd_siginfo info;
+	struct weir_io *io;
+	if (weir_io_open(session->signal_fd, &io))
+		return true;
+	ssize_t n = weir_io_read(io, &info, sizeof info, weir_after(WEIR_SEC));
+	weir_io_close(io);
+	return n != WEIR_ETIMEDOUT;
+}
+
+/* Until there is something to do for a worker: 1; 0: it was told to end; or a failure with err. */
+static int await_next(const struct session *session, struct weir_error *err)
+{
+	struct visit visit;
+	struct broker_past past = {0};
+	bool has_work = false;
+	int code = visit_open(session->plan, &visit, err);
+	while (!code && !has_work) {
+		if (was_told_to_end(session))
+			break;
+		code = visit.ops->journal.recall(visit.broker, &past, err, WEIR_FOREVER);
+		has_work = !code && past.begun && !past.done;
+		broker_past_fini(&past);
+		code = code == WEIR_EBUSY ? 0 : code;
+	}
+	visit_close(&visit);
+	return code ? code : has_work;
+}
+
+static int run_on_loop(void *arg)
+{
+	struct session *session = arg;
+	struct weir_error err = {0};
+	int next;
+	do {
+		run_once(session);
+		bool is_done = session->exit_code == EXIT_DONE || session->exit_code == EXIT_DEAD_LETTERS;
+		if (!session->opts->stay || !is_done)
+			return 0;
+		progress_note(&session->progress, "waiting for the next run");
+		next = await_next(session, &err);
+	} while (next > 0);
+	if (next < 0) {
+		say_error(session, &err);
+		session->exit_code = engine_exit_of(next);
+	}
 	return 0;
 }
 
@@ -433,6 +490,10 @@ static char *name_run(const struct session *session)
 {
 	const char *path = session->opts->state, *name = session->plan->settings.name;
 	char *words, *usual = runs_folder(name);
+	if (session->is_shared) {
+		free(usual);
+		return strdup(session->plan->file);
+	}
 	bool is_usual = usual && !strcmp(path, usual);
 	int n = asprintf(&words, "%s%s", !is_usual && runs_have(path) ? "./" : "", is_usual ? name : path);
 	free(usual);
@@ -444,7 +505,8 @@ static int open_folder(struct session *session, struct weir_error *err)
 	const char *path = session->opts->state;
 	if (!path)
 		return 0;
-	int code = folder_open(path, FOLDER_RUN, &session->folder, err);
+	int code = session->is_shared ? fleet_folder_open(path, &session->folder, err)
+				      : folder_open(path, FOLDER_RUN, &session->folder, err);
 	if (code)
 		return code;
 	session->dead_letters.path = folder_file(&session->folder, "dead.jsonl");
@@ -462,6 +524,7 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 		.folder = {.fd = -1, .lock_fd = -1},
 		.report = {.name = plan->settings.name},
 		.exe_path = cmd_exe_path(),
+		.is_shared = visit_is_shared(plan),
 	};
 	int code = session_need_descriptors(plan, plan->file);
 	if (code) {
@@ -485,7 +548,10 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 	free(session.dead_letters.path);
 	free(session.report.where);
 	free(session.report.sink);
-	folder_close(&session.folder);
+	if (session.is_shared)
+		fleet_folder_close(&session.folder);
+	else
+		folder_close(&session.folder);
 	free(session.exe_path);
 	return session.exit_code;
 }

@@ -11,6 +11,9 @@ struct session_options {
 	const char *summary; /* where the totals go as JSON; "-": stdout; NULL: nowhere */
 	const char *fresh;   /* start over; "discard": whatever that loses; NULL: resume an earlier run */
 	bool adopt;          /* resume although the pipeline has changed */
+	unsigned roles;      /* enum engine_role; 0: all of them */
+	bool detach;         /* ENGINE_SUBMIT: does not wait for the end */
+	bool stay;           /* ENGINE_WORK: when the run is done, waits for the next */
 	enum progress_form progress;
 	bool quiet;  /* as PROGRESS_NONE */
 	bool record; /* `weir get` */

@@ -3,6 +3,7 @@
 #include "cmd/ask.h"
 #include "cmd/changes.h"
 #include "cmd/cmd.h"
+#include "cmd/fleet.h"
 #include "cmd/options.h"
 #include "cmd/runs.h"
 #include "data/terminal.h"
@@ -36,7 +37,8 @@ static const struct cmd_usage set_usage = {
 	.about = "Changes the limits of a running pipeline.  RUN is its name, for .weir/RUN below\n"
 		 "this folder, its pipeline file, or its state folder (default: the only run below\n"
 		 "this folder).  Changes all of them or, if one is wrong, none.  They hold until\n"
-		 "the run ends; the pipeline file stays as it is.",
+		 "the run ends; the pipeline file stays as it is.  Of a pipeline that several\n"
+		 "processes share, name the file: they hold for all processes together.",
 	.options = set_options,
 };
 
@@ -65,11 +67,18 @@ static int change(const struct cmd_usage *usage, const struct set_options *opts,
 	struct buf request = {0}, answer = {0};
 	struct json *json = NULL;
 	char who[40], *folder = NULL;
+	struct plan *plan = NULL;
+	snprintf(who, sizeof who, "weir %s", usage->verb);
 	buf_add_str(&request, "set");
 	for (int i = 0; i < n; i++)
 		buf_addf(&request, " %s", words[i]);
 	int code = request.failed ? weir_error_set(&err, WEIR_ENOMEM, "out of memory") : 0;
 	bool good = code || !changes_parse(request.data + strlen("set"), &changes, &err);
+	if (!code && good && (plan = visit_find(run))) {
+		struct fleet_setting setting = {changes, opts->as_json};
+		buf_fini(&request);
+		return visit_run(plan, who, fleet_set, &setting);
+	}
 	if (!code && good)
 		code = runs_find(run, &folder, &err);
 	if (!code && good)
@@ -82,7 +91,6 @@ static int change(const struct cmd_usage *usage, const struct set_options *opts,
 	buf_fini(&request);
 	if (!good)
 		return cmd_refuse(usage, "%s", err.text);
-	snprintf(who, sizeof who, "weir %s", usage->verb);
 	if (code)
 		terminal_complain(who, "%s", err.text);
 	return cmd_exit_of(code);

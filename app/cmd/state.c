@@ -2,6 +2,7 @@
 /* weir state: the durable state of a run that is not alive. */
 #include "cmd/cmd.h"
 #include "cmd/files.h"
+#include "cmd/fleet.h"
 #include "cmd/options.h"
 #include "cmd/runs.h"
 #include "data/names.h"
@@ -31,13 +32,13 @@ static void print_count(const char *what, uint64_t n, const char *remark)
 	printf("  %-12s %14s%s\n", what, units_number_text(n, text), remark);
 }
 
-static void print_accounts(const struct state *state, const struct broker_past *past)
+static void print_accounts(const char *what, const struct broker_past *past, bool is_shared)
 {
 	const struct broker_accounts *was = &past->accounts;
 	char letters[32], kept[64] = "";
 	if (past->letters != was->dead)
 		snprintf(kept, sizeof kept, "   (%s of them kept here)", units_number_text(past->letters, letters));
-	printf("%s: whole\n", state->path);
+	printf("%s: whole\n", what);
 	if (!past->begun) {
 		puts("  no run has started");
 		return;
@@ -46,7 +47,8 @@ static void print_accounts(const struct state *state, const struct broker_past *
 	       past->done     ? "done"
 	       : past->sealed ? "unfinished, its source read to the end"
 			      : "unfinished");
-	printf("  %-12s %s\n", "closed", past->clean ? "by its run" : "no: its run was killed");
+	if (!is_shared)
+		printf("  %-12s %s\n", "closed", past->clean ? "by its run" : "no: its run was killed");
 	print_count("read", was->read, "");
 	print_count("succeeded", was->succeeded, "");
 	if (was->dropped)
@@ -66,7 +68,7 @@ static int verify(struct state *state, const struct state_options *opts, struct 
 	if (!code)
 		code = store_recall(state->store, &past, err);
 	if (!code)
-		print_accounts(state, &past);
+		print_accounts(state->path, &past, false);
 	broker_past_fini(&past);
 	buf_fini(&findings);
 	return code;
@@ -97,29 +99,87 @@ static int export(struct state *state, const struct state_options *opts, struct 
 	return to ? cmd_output_close(to, export_chunks(state, to, err), err) : err->code;
 }
 
+static int refuse_loss(const char *what, const struct broker_past *past, struct weir_error *err)
+{
+	bool loses = past->begun && (past->letters || (!past->done && past->accounts.read));
+	if (!loses)
+		return 0;
+	return weir_error_set(err, WEIR_EINVAL,
+			      "%s has %llu unfinished items and %llu dead letters; finish the run, or add --discard",
+			      what, (unsigned long long)past->unfinished, (unsigned long long)past->letters);
+}
+
 static int rm(struct state *state, const struct state_options *opts, struct weir_error *err)
 {
 	struct broker_past past = {0};
 	int code = opts->discard ? 0 : store_recall(state->store, &past, err);
-	bool loses = past.begun && (past.letters || (!past.done && past.accounts.read));
-	unsigned long long unfinished = past.unfinished, letters = past.letters;
+	if (!code)
+		code = refuse_loss(state->path, &past, err);
 	broker_past_fini(&past);
 	if (code)
 		return code;
-	if (loses)
-		return weir_error_set(err, WEIR_EINVAL,
-				      "%s has %llu unfinished items and %llu dead letters; finish the run, or add "
-				      "--discard",
-				      state->path, unfinished, letters);
 	store_close(state->store);
 	state->store = NULL;
 	return folder_remove(&state->folder, err);
 }
 
+/* ---- of a run that several processes share: the state is its broker's */
+
+static int verify_shared(struct visit *visit, void *arg, struct weir_error *err)
+{
+	struct broker_past past = {0};
+	(void)arg;
+	int code = visit_recall(visit, &past, err);
+	if (!code)
+		code = broker_check_accounts(&past.accounts, past.unfinished, err);
+	if (!code)
+		print_accounts(visit->plan->file, &past, true);
+	broker_past_fini(&past);
+	return code;
+}
+
+static int export_shared(struct visit *visit, void *arg, struct weir_error *err)
+{
+	(void)arg;
+	return weir_error_set(err, WEIR_EINVAL, "the items of %s are in its broker, %s, and cannot be exported",
+			      visit->plan->file, visit->plan->broker.adapter->name);
+}
+
+/* Who works on it would find it gone. */
+static int refuse_alive(struct visit *visit, struct weir_error *err)
+{
+	struct fleet_view view = {0};
+	int code = visit_look(visit, &view, err);
+	size_t alive = fleet_count_alive(&view);
+	fleet_view_fini(&view);
+	if (code || !alive)
+		return code;
+	return weir_error_set(err, WEIR_EBUSY, "%zu process%s at work on %s; stop %s first", alive,
+			      alive == 1 ? " is" : "es are", visit->plan->file, alive == 1 ? "it" : "them");
+}
+
+static int rm_shared(struct visit *visit, void *arg, struct weir_error *err)
+{
+	const struct state_options *opts = arg;
+	struct broker_past past = {0};
+	int code = refuse_alive(visit, err);
+	if (!code)
+		code = visit_recall(visit, &past, err);
+	if (!code && !opts->discard)
+		code = refuse_loss(visit->plan->file, &past, err);
+	if (!code && past.begun)
+		code = visit->ops->journal.forget(visit->broker, past.run, err, WEIR_FOREVER);
+	if (code == BROKER_MOVED)
+		code = weir_error_set(err, WEIR_EBUSY, "another process has begun a run meanwhile");
+	broker_past_fini(&past);
+	return code;
+}
+
 static const struct verb {
 	const char *name;
 	int (*run)(struct state *state, const struct state_options *opts, struct weir_error *err);
-} verbs[] = {{"verify", verify}, {"export", export}, {"rm", rm}};
+	int (*run_shared)(struct visit *visit, void *opts, struct weir_error *err);
+} verbs[] = {{"verify", verify, verify_shared}, {"export", export, export_shared}, {"rm", rm, rm_shared}};
 
 static const struct verb *find_verb(const char *name)
 {
@@ -140,10 +200,13 @@ static int open_state(struct state *state, const struct verb *verb, const struct
 	return store_open(state->path, flags, &state->store, err);
 }
 
-static int run_verb(const struct verb *verb, const struct state_options *opts)
+static int run_verb(const struct verb *verb, struct state_options *opts)
 {
 	struct weir_error err = {0};
 	struct state state = {.folder = {.fd = -1, .lock_fd = -1}};
+	struct plan *plan = visit_find(opts->run);
+	if (plan)
+		return visit_run(plan, "weir state", verb->run_shared, opts);
 	int code = runs_find(opts->run, &state.path, &err);
 	if (!code)
 		code = open_state(&state, verb, opts, &err);
@@ -174,7 +237,8 @@ static const struct cmd_usage usage = {
 		 "  verify   checks the state and prints its accounts\n"
 		 "  export   writes the unfinished items as JSON lines\n"
 		 "  rm       removes the state once no item is unfinished and no dead letter left\n\n"
-		 "verify and export also work on a read-only disk.",
+		 "verify and export also work on a read-only disk.  Of a pipeline that several\n"
+		 "processes share, name the file: verify and rm are for the state in its broker.",
 	.options = options,
 };
 

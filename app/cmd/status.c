@@ -2,6 +2,7 @@
 /* weir status: where a run stands, alive or not; without its name all runs below this folder, a line each. */
 #include "cmd/ask.h"
 #include "cmd/cmd.h"
+#include "cmd/fleet.h"
 #include "cmd/options.h"
 #include "cmd/runs.h"
 #include "cmd/standing.h"
@@ -122,6 +123,9 @@ static int show_one(const char *word, bool as_json)
 	struct weir_error err = {0};
 	struct standing run;
 	char *folder = NULL;
+	struct plan *plan = visit_find(word);
+	if (plan)
+		return visit_run(plan, "weir status", fleet_show, &as_json);
 	int code = runs_find(word, &folder, &err);
 	if (!code)
 		code = standing_read(folder, &run, &err);
@@ -207,7 +211,8 @@ static const struct cmd_usage usage = {
 	.forms = "[--json] [RUN]",
 	.about = "Shows where a run stands, alive or not, and what to type next.  Changes nothing.\n"
 		 "RUN is its name, for .weir/RUN below this folder, its pipeline file, or its\n"
-		 "state folder (default: all runs below this folder, a line each).\n"
+		 "state folder (default: all runs below this folder, a line each).  Of a pipeline\n"
+		 "that several processes share, name the file: each process is shown.\n"
 		 "Exit code 69: there is no such run.",
 	.options = options,
 };

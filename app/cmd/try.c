@@ -108,7 +108,7 @@ static int try_file(const char *file, const struct try_options *opts)
 	char *state;
 	int code = session_need_descriptors(NULL, file);
 	if (!code)
-		code = cmd_load(file, NULL, NULL, &plan, &state);
+		code = cmd_load(file, NULL, NULL, false, &plan, &state);
 	if (code)
 		return code;
 	cmd_warn(plan);

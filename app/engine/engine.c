@@ -41,6 +41,7 @@ static int supervise(void *arg)
 	weir_group_cancel(engine->intake);
 	engine->store.ops->queue.stop(engine->store.broker);
 	weir_policy_close(engine->pace.policy); /* who waits for its turn goes back */
+	engine_fleet_give_up(engine->fleet);
 	if (drain_steps(engine, until))
 		return 0;
 	weir_group_cancel(engine->workers);
@@ -58,9 +59,11 @@ static int await_end(void *arg)
 {
 	const struct engine *engine = arg;
 	struct broker_counts counts;
-	do
+	bool is_over;
+	do {
 		engine_counts(&engine->store, &counts);
-	while (!counts.ended && !weir_sleep(AWAIT_LOOK));
+		is_over = counts.ended || (engine->life.opts.detach && engine->input.ended);
+	} while (!is_over && engine->life.state == ENGINE_RUNNING && !weir_sleep(AWAIT_LOOK));
 	return 0;
 }
 
@@ -81,6 +84,8 @@ static int start_fibers(struct engine *engine)
 		 engine_watch_memory,
 		 engine->load.memory.most ? &engine->load : NULL},
 		{{.name = "upstreams"}, engine->helpers, engine_keep_upstreams, engine->pace.upstreams},
+		{{.name = "shares"}, engine->helpers, engine_shares_keep, engine->shares},
+		{{.name = "others"}, engine->helpers, engine_fleet_keep_looking, works ? engine->fleet : NULL},
 		{{.name = "work"}, engine->workers, works ? engine_work : await_end, engine},
 	};
 	int code = 0;
@@ -214,9 +219,12 @@ static int exit_code(struct engine *engine)
 	if (engine->life.failed_exit)
 		return engine->life.failed_exit;
 	bool stopped = engine->life.state == ENGINE_DRAINING;
-	engine->life.state = all ? ENGINE_DONE : ENGINE_STOPPED;
+	bool submitted = !all && !stopped && engine->life.opts.detach && engine->input.ended;
+	engine->life.state = all ? ENGINE_DONE : submitted ? ENGINE_SUBMITTED : ENGINE_STOPPED;
 	if (all)
 		engine->life.reason = NULL;
+	else if (submitted)
+		return EXIT_DONE;
 	else
 		return !stopped ? EXIT_ACCOUNTS : engine->life.gave_up[0] ? EXIT_GAVE_UP : EXIT_STOPPED;
 	return engine->store.last.accounts.dead ? EXIT_DEAD_LETTERS : EXIT_DONE;
@@ -261,6 +269,8 @@ void engine_free(struct engine *engine)
 	for (size_t i = 0; i < engine->life.plan->step_count; i++)
 		weir_sem_free(engine->steps.places[i]);
 	engine_order_free(engine->order);
+	engine_fleet_free(engine->fleet);
+	engine_shares_free(engine->shares);
 	weir_policy_free(engine->pace.policy);
 	engine_upstreams_free(engine->pace.upstreams);
 	weir_histogram_free(engine->tally.attempt_ns);

@@ -25,10 +25,11 @@ struct weir_histogram;
 
 enum engine_state {
 	ENGINE_RUNNING,
-	ENGINE_DRAINING, /* asked to stop: finishes what is in the steps, takes nothing new */
-	ENGINE_FAILED,   /* something the run needs is gone */
-	ENGINE_DONE,     /* all was settled */
-	ENGINE_STOPPED,  /* ended before all was settled */
+	ENGINE_DRAINING,  /* asked to stop: finishes what is in the steps, takes nothing new */
+	ENGINE_FAILED,    /* something the run needs is gone */
+	ENGINE_DONE,      /* all was settled */
+	ENGINE_STOPPED,   /* ended before all was settled */
+	ENGINE_SUBMITTED, /* all was read, and others work on it (engine_options.detach) */
 };
 
 const char *engine_state_name(enum engine_state state); /* "running", … */
@@ -53,6 +54,7 @@ struct engine_options {
 	const char *state;       /* the state folder; NULL: there is none */
 	enum engine_wish wish;
 	unsigned roles;                     /* enum engine_role; 0: both */
+	bool detach;                        /* ENGINE_SUBMIT alone: ends when all is read */
 	bool dead_to_sink;                  /* `weir get`: the record of a failure goes to the sink like any other */
 	const struct adapter *dead_adapter; /* where dead letters go when neither the plan says nor the broker keeps
 					       them: a sink … */
@@ -95,6 +97,7 @@ struct engine_stats {
 	const char *run;                                   /* its name: 32 hexadecimal digits */
 	const char *reason;                                /* why the run ended before all was settled; or NULL */
 	bool durable;                                      /* the broker remembers the run */
+	bool shared;                                       /* others may work on it, too */
 	bool resumed, past_done;                           /* it resumes a run; one that was done */
 	bool was_done;                                     /* and nothing was new: after the end */
 	bool exact;                                        /* a kill leaves each row in the sink once */
@@ -188,6 +191,10 @@ struct engine_changes {
 
 /* All of them or none; does not suspend.  WEIR_EINVAL with err->text: it cannot be that. */
 int engine_change(struct engine *engine, const struct engine_changes *changes, struct weir_error *err);
+
+/* The same as text, for those who work on the run elsewhere (settings.c).  WEIR_EDATA, WEIR_ENOMEM. */
+void engine_changes_write(const struct engine_changes *changes, struct buf *out);
+int engine_changes_read(const char *text, struct engine_changes *ret_changes, struct weir_error *err);
 
 /* The broker of a running pipeline, for its dead letters (port/journal.h): it is not closed before engine_leave().
  * WEIR_EINVAL when it keeps none, WEIR_ECLOSED when the run is ending: then there is nothing to leave. */

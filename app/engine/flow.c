@@ -90,6 +90,11 @@ static struct weir_policy_options options_of(const struct engine *engine)
 	return opts;
 }
 
+static double per_sec_of(const struct key_rate *rate)
+{
+	return rate->count ? (double)rate->count * (double)WEIR_SEC / (double)rate->period : 0;
+}
+
 /* How many at once to begin with, 0: to be found; and how many at most. */
 static void choose_concurrency(struct engine *engine)
 {
@@ -99,6 +104,7 @@ static void choose_concurrency(struct engine *engine)
 		wanted = LOCAL;
 	size_t most = !wanted ? MOST_FOUND : wanted > MOST_FIXED ? wanted : MOST_FIXED;
 	engine->pace.most = allowed && allowed < most ? allowed : most;
+	engine->pace.wanted = (size_t)engine->life.plan->settings.concurrency;
 	engine->pace.concurrency = wanted < engine->pace.most ? wanted : engine->pace.most;
 }
 
@@ -121,6 +127,7 @@ int engine_flow_open(struct engine *engine, struct weir_error *err)
 {
 	engine->steps.gated = has_gates(engine->life.plan);
 	engine->pace.rate = engine->life.plan->settings.rate;
+	engine->pace.own_per_sec = per_sec_of(&engine->pace.rate);
 	engine->pace.seed = (uint64_t)weir_clock();
 	choose_concurrency(engine);
 	const struct weir_policy_options opts = options_of(engine);
@@ -144,30 +151,48 @@ static int check_changes(const struct engine *engine, const struct engine_change
 		return weir_error_set(
 			err, WEIR_EINVAL,
 			"concurrency: the batches of the pattern chunked have a fixed size; expected a number");
-	if (changes->has_concurrency && changes->concurrency > engine->pace.most)
+	if (changes->has_concurrency && changes->concurrency > engine->pace.most && !engine->fleet)
 		return weir_error_set(err, WEIR_EINVAL, "concurrency: this run can have at most %zu in flight",
 				      engine->pace.most);
 	return 0;
 }
 
+static int set_rate(struct engine *engine, const struct key_rate *rate)
+{
+	const struct weir_rate_options opts = {
+		.count = rate->count, .period = rate->period, .burst = (uint64_t)engine->life.plan->settings.burst};
+	int code = engine->fleet ? 0 : weir_policy_set_rate(engine->pace.policy, &opts);
+	if (code)
+		return code;
+	engine->pace.rate = *rate;
+	engine->pace.own_per_sec = per_sec_of(rate);
+	return 0;
+}
+
+/* Of all workers together a number is; what is found is each one's. */
+static int set_concurrency(struct engine *engine, size_t concurrency)
+{
+	bool is_own = !engine->fleet || !concurrency;
+	int code = is_own ? weir_policy_set_concurrency(engine->pace.policy, concurrency) : 0;
+	if (code)
+		return code;
+	engine->pace.wanted = concurrency;
+	if (is_own) {
+		engine->pace.concurrency = concurrency;
+		engine_make_places(engine, concurrency);
+	}
+	return 0;
+}
+
 int engine_change(struct engine *engine, const struct engine_changes *changes, struct weir_error *err)
 {
-	const struct weir_rate_options rate = {.count = changes->rate.count,
-					       .period = changes->rate.period,
-					       .burst = (uint64_t)engine->life.plan->settings.burst};
 	int code = check_changes(engine, changes, err);
 	if (code)
 		return code;
 	if (changes->has_rate)
-		code = weir_policy_set_rate(engine->pace.policy, &rate);
-	if (!code && changes->has_rate)
-		engine->pace.rate = changes->rate;
+		code = set_rate(engine, &changes->rate);
 	if (!code && changes->has_concurrency)
-		code = weir_policy_set_concurrency(engine->pace.policy, changes->concurrency);
-	if (!code && changes->has_concurrency)
-		engine->pace.concurrency = changes->concurrency;
-	if (!code && changes->has_concurrency)
-		engine_make_places(engine, changes->concurrency);
+		code = set_concurrency(engine, changes->concurrency);
 	if (code)
 		return weir_error_set(err, code, "%s", weir_strerror(code));
 	if (changes->has_pause) {
@@ -175,6 +200,7 @@ int engine_change(struct engine *engine, const struct engine_changes *changes, s
 		engine->pace.pause[0] = 0;
 		weir_policy_pause(engine->pace.policy, changes->paused);
 	}
+	engine_shares_apply(engine->shares);
 	return 0;
 }
 
@@ -196,8 +222,7 @@ struct flow_look {
 
 static enum engine_rate_from rate_from(const struct engine *engine, const struct weir_gate_stats *stats)
 {
-	const struct key_rate *rate = &engine->pace.rate;
-	double own = rate->count ? (double)rate->count * (double)WEIR_SEC / (double)rate->period : 0;
+	double own = engine->pace.own_per_sec;
 	if (stats->per_sec <= 0)
 		return RATE_NONE;
 	if (own > 0 && stats->per_sec > own * 0.999)
@@ -286,6 +311,8 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_END;
 	if (engine->pace.paused)
 		return WHY_PAUSED;
+	if (engine_shares_hold(engine->shares) != WHY_END)
+		return engine_shares_hold(engine->shares);
 	if (flow->disk[0])
 		return WHY_DISK;
 	if (engine->load.under_way >= engine->load.memory.room)

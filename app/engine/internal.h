@@ -3,9 +3,11 @@
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 
+#include "engine/fleet.h"
 #include "engine/order.h"
 #include "engine/output.h"
 #include "engine/parts.h"
+#include "engine/shares.h"
 
 #include <sysexits.h>
 #include <weir/weir.h>
@@ -44,9 +46,11 @@ struct engine_sinks {
 struct engine_pace {
 	struct weir_policy *policy;
 	uint64_t seed;
-	size_t concurrency;   /* that is wanted; 0: it is found */
+	size_t concurrency;   /* of this process, now; 0: it is found */
+	size_t wanted;        /* that somebody has asked for, of all processes together; 0: nobody has */
 	size_t most;          /* that it may ever be */
-	struct key_rate rate; /* of one's own, now */
+	struct key_rate rate; /* of one's own, of all processes together, now */
+	double own_per_sec;   /* of this process */
 	bool paused;
 	char pause[ENGINE_PAUSE_BYTES]; /* why a step wanted that; empty: somebody did */
 	struct upstreams *upstreams;
@@ -87,6 +91,8 @@ struct engine {
 	struct engine_input input;
 	struct engine_steps steps;
 	struct engine_sinks sinks;
+	struct engine_fleet *fleet; /* NULL: there are no other workers; so is the next */
+	struct engine_shares *shares;
 	struct engine_order *order; /* NULL: rows are written as their items are done */
 	struct engine_load load;
 	struct engine_pace pace;

@@ -9,7 +9,7 @@
 
 const char *engine_state_name(enum engine_state state)
 {
-	static const char *const names[] = {"running", "draining", "failed", "done", "stopped"};
+	static const char *const names[] = {"running", "draining", "failed", "done", "stopped", "submitted"};
 	return names[state];
 }
 

@@ -36,7 +36,9 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 	struct engine_flow flow = {0};
 	engine_counts(&engine->store, &counts);
 	const struct broker_accounts *accounts = &counts.accounts;
-	int64_t total = total_of(&engine->input, accounts, &exact);
+	/* Who does not read the source learns how many items there are when all are done. */
+	bool knows = counts.ended || engine_has_role(&engine->life, ENGINE_SUBMIT);
+	int64_t total = knows ? total_of(&engine->input, accounts, &exact) : -1;
 	engine_flow(engine, &flow);
 	*ret_stats = (struct engine_stats){
 		.state = engine->life.state,
@@ -59,6 +61,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.run = engine->life.run,
 		.reason = engine->life.reason,
 		.durable = engine->store.ops->exactness != BROKER_FORGETS,
+		.shared = engine->fleet,
 		.resumed = engine->past.resumed,
 		.past_done = engine->past.done,
 		.was_done = engine_was_done(engine),

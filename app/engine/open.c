@@ -161,6 +161,7 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 		.fresh_first = plan->settings.order_by ? NULL : has_no_room_for_retries,
 		.came = engine->order ? came : NULL,
 		.only = engine->order ? only : NULL,
+		.fleet = engine_fleet_listener(engine->fleet),
 	};
 	size_t most = opts.capacity_items / 2;
 	engine->input.put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
@@ -263,10 +264,37 @@ static bool is_exact(const struct engine *engine)
 	       (sink != SINK_REPEATS && engine->store.ops->exactness != BROKER_SHARED);
 }
 
+/* Before anything is changed. */
+static int check_exactness(struct engine *engine, struct weir_error *err)
+{
+	const struct plan *plan = engine->life.plan;
+	engine->sinks.exact = is_exact(engine);
+	if (engine->sinks.exact || plan->settings.exactly_once != EXACTLY_ONCE_REQUIRED)
+		return 0;
+	return weir_error_set(err, WEIR_EINVAL,
+			      "sink.exactly_once is required, and after a crash the sink %s may get outputs twice",
+			      plan->sink.adapter->name);
+}
+
+/* The text of the run says by which pipeline it goes from now on: those that go by the old one are told before. */
+static int replace_old(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
+{
+	struct buf change = {0};
+	bool adopts = engine->life.opts.wish == WISH_ADOPT && !fresh && engine->fleet;
+	int code = adopts ? spec_meaning_compare(past->plan.data, engine->life.plan->meaning, &change, err) : 0;
+	bool has_changed = change.len;
+	buf_fini(&change);
+	return !code && has_changed ? engine_fleet_replace(engine->fleet, err) : code;
+}
+
 static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
 {
 	bool works = engine_has_role(&engine->life, ENGINE_WORK);
 	int code = works ? open_outputs(engine, past, fresh, err) : 0;
+	if (!code && works)
+		code = check_exactness(engine, err);
+	if (!code)
+		code = replace_old(engine, past, fresh, err);
 	if (!code && fresh && past->begun)
 		code = engine->store.ops->journal.forget(engine->store.broker, past->run, err, WEIR_FOREVER);
 	if (!code && works)
@@ -277,7 +305,6 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 		code = engine_accept(engine, err);
 	if (code || !works)
 		return code;
-	engine->sinks.exact = is_exact(engine);
 	code = for_outputs(engine, output_start, err);
 	return code ? code : engine_order_start(engine->order, engine->sinks.outputs[OUTLET_SINK], err);
 }
@@ -329,6 +356,8 @@ static int open_all(struct engine *engine, int *ret_exit, struct weir_error *err
 		engine_close_ends(engine, NULL);
 		code = recall_and_open(engine, ret_exit, err);
 	}
+	if (!code && engine_has_role(&engine->life, ENGINE_WORK))
+		engine_fleet_join(engine->fleet);
 	if (code != BROKER_MOVED)
 		return code;
 	*ret_exit = EX_TEMPFAIL;
@@ -362,12 +391,16 @@ int engine_open(const struct plan *plan, const struct engine_options *opts, stru
 	engine->input.ops = plan->source.adapter->source;
 	engine->store.ops = plan->broker.adapter->broker;
 	engine->store.life = &engine->life;
+	TAILQ_INIT(&engine->store.held);
 	engine_memory_begin(&engine->load.memory, plan->settings.max_memory);
 	int code = make_objects(engine, ret_exit, err);
-	if (!code && engine_upstreams_open(&engine->life, &engine->pace.upstreams))
+	/* What a process of a fleet owes a rate nobody would read: its folder goes with it. */
+	if (!code && !engine->store.ops->fleet && engine_upstreams_open(&engine->life, &engine->pace.upstreams))
 		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
 		code = engine_flow_open(engine, err);
+	if (!code && engine_fleet_open(engine))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	if (!code)
 		engine_upstreams_recall(engine->pace.upstreams, engine->pace.policy);
 	if (!code) {

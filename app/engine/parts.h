@@ -80,6 +80,8 @@ struct engine_left {
 int engine_left_open(struct engine_left *left, struct engine_life *life); /* WEIR_ENOMEM */
 void engine_left_free(struct engine_left *left);
 void engine_left(struct engine_left *left, bool is_dead);
+/* Whether this is a reason for which a run was ended here, or by another worker. */
+bool engine_is_giving_up(const char *reason);
 /* Whether an upstream has denied all calls for too long (flow->denied_since). */
 void engine_denied(const struct engine_left *left, const struct engine_flow *flow);
 

@@ -67,6 +67,11 @@ void engine_left(struct engine_left *left, bool is_dead)
 			       (unsigned long long)left->row);
 }
 
+bool engine_is_giving_up(const char *reason)
+{
+	return strstr(reason, "(stop_when: ");
+}
+
 void engine_denied(const struct engine_left *left, const struct engine_flow *flow)
 {
 	weir_nsec most = left->life->plan->settings.stop_denied, since = flow->denied_since;

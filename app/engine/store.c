@@ -26,6 +26,24 @@ bool engine_again(struct engine_store *store, int place, int code, unsigned *att
 	return !weir_sleep(weir_backoff_wait(&backoff, *attempts, 0, NULL));
 }
 
+/* Items have one place in a list: order.h uses it for brokers that are not shared. */
+static void hold(struct engine_store *store, struct item *item)
+{
+	if (!store->ops->fleet)
+		return;
+	TAILQ_INSERT_TAIL(&store->held, item, order);
+	store->held_count++;
+}
+
+static void let_go(struct engine_store *store, struct item *item)
+{
+	if (!store->ops->fleet || !item->order.tqe_prev)
+		return;
+	TAILQ_REMOVE(&store->held, item, order);
+	item->order.tqe_prev = NULL;
+	store->held_count--;
+}
+
 int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline)
 {
 	struct weir_error err;
@@ -37,17 +55,20 @@ int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec d
 	} while (code == WEIR_EBUSY && engine_again(store, PLACE_LEASES, code, &attempts));
 	if (code < 0 && err.code && !weir_canceled())
 		engine_fail(store->life, engine_exit_of(code), &err);
+	if (code > 0)
+		hold(store, *ret_item);
 	return code;
 }
 
-bool engine_holds(const struct engine_store *store, struct item *item)
+bool engine_holds(struct engine_store *store, struct item *item)
 {
 	bool holds = !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
-	if (!holds) {
-		tracer_leave(store->life->opts.tracer, item);
-		item_free(item);
-	}
-	return holds;
+	if (holds)
+		return true;
+	let_go(store, item);
+	tracer_leave(store->life->opts.tracer, item);
+	item_free(item);
+	return false;
 }
 
 /* Shielded: an item's account is settled even when its output was cancelled meanwhile.  What is counted is noted before
@@ -60,6 +81,7 @@ int engine_settle(struct engine_store *store, struct item *const *items, size_t 
 	for (size_t i = 0; i < n; i++) {
 		of_fate[items[i]->fate]++;
 		weir_histogram_record(store->item_ns, now - items[i]->born);
+		let_go(store, items[i]);
 	}
 	struct trace *traces = tracer_settle(store->life->opts.tracer, items, n, now);
 	weir_shield_enter();
@@ -104,6 +126,8 @@ static bool hand_over(struct engine_store *store, struct item *item, enum handin
 	struct weir_error err = {0};
 	unsigned attempts = 0;
 	int code;
+	if (how != EXTEND)
+		let_go(store, item);
 	do {
 		weir_shield_enter();
 		code = hand_once(store, item, how, due, &err);

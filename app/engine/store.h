@@ -19,10 +19,14 @@ enum engine_place { PLACE_INTAKE = OUTLETS, PLACE_LEASES, PLACE_ACKS, PLACES };
 struct engine_store {
 	struct engine_life *life;
 	const struct broker_ops *ops;
-	struct broker *broker;          /* NULL: it is not open yet, or closed */
-	char owner[33];                 /* of the leases */
-	struct broker_counts last;      /* before it was closed */
-	struct broker_accounts mine;    /* what this process has done; all the rest is the broker's to know */
+	struct broker *broker;       /* NULL: it is not open yet, or closed */
+	char owner[33];              /* of the leases */
+	struct broker_counts last;   /* before it was closed */
+	struct broker_accounts mine; /* what this process has done; all the rest is the broker's to know */
+	TAILQ_HEAD(engine_held, item)
+	held; /* of a broker with others at it: what others do not get meanwhile, as it
+	       * came */
+	size_t held_count;
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
@@ -42,7 +46,7 @@ bool engine_again(struct engine_store *store, int place, int code, unsigned *att
 int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline);
 
 /* Whether the item may still be worked on here; if not, it is freed. */
-bool engine_holds(const struct engine_store *store, struct item *item);
+bool engine_holds(struct engine_store *store, struct item *item);
 
 /* Became of these items what their fate says: acks and frees them; their sink stands there now (NULL: as before).  A
  * negative code with err when the broker could not take it: then they are still the caller's. */

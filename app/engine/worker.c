@@ -154,13 +154,15 @@ static enum step_verdict run_steps(struct engine *engine, struct engine_job *job
 
 /* --- what weir_process() calls --- */
 
-/* How many items may be under way: what memory allows, and for patterns that take all there are (each is a fiber) what
- * could be in the steps. */
+/* How many items may be under way: none, while others have all of a limit; what memory allows, and for patterns that
+ * take all there are (each is a fiber) what could be in the steps. */
 static size_t places(const struct engine *engine)
 {
 	int pattern = engine->life.plan->settings.pattern;
 	bool takes_all = pattern == WEIR_PATTERN_SEMAPHORE || pattern == WEIR_PATTERN_NAIVE;
 	size_t most = takes_all ? engine->pace.most : SIZE_MAX;
+	if (engine_shares_hold(engine->shares) != WHY_END)
+		return 0;
 	return most < engine->load.memory.room ? most : engine->load.memory.room;
 }
 

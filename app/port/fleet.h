@@ -23,11 +23,12 @@
 
 struct broker;
 
-/* A limit that holds for all workers together.  The worker sets the name, which is the same for all, and of the share
- * capacity and needs, at any time; what it may use is fleet_share_now().  All else of the share is the broker's, which
- * ends all shares before it leaves the others. */
+/* A limit that holds for all workers together.  The worker sets the name, which is the same for all, what is in use,
+ * and of the share capacity and needs, at any time; what it may use is fleet_share_now().  All else of the share is the
+ * broker's, which ends all shares before it leaves the others. */
 struct fleet_limit {
 	char name[128];
+	uint64_t in_use; /* of what it had before, where that is more than the share: the others may not have it yet */
 	struct fleet_share share;
 };
 

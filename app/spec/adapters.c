@@ -38,7 +38,7 @@ static int fail_adapter(struct spec_load *load, enum adapter_kind kind, int line
 }
 
 const char *const spec_beside_step[] = {"concurrency", NULL};
-const char *const spec_beside_sink[] = {"batch", "order", NULL};
+const char *const spec_beside_sink[] = {"batch", "order", "exactly_once", NULL};
 
 bool spec_is_beside(const char *const *beside, const char *name)
 {
@@ -192,7 +192,10 @@ static int fill_part(struct spec_load *load, enum adapter_kind kind, const char 
 
 int spec_source_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
-	return fill_part(load, ADAPTER_SOURCE, "source", NULL, root, "the source", &plan->source);
+	load->absent = load->opts && load->opts->no_source;
+	int code = fill_part(load, ADAPTER_SOURCE, "source", NULL, root, "the source", &plan->source);
+	load->absent = false;
+	return code;
 }
 
 /* What the source has given away must not go with the process. */
@@ -230,6 +233,11 @@ const struct key spec_sink_keys[] = {
 	{"order", KEY_ENUM, offsetof(struct plan_settings, order), "completion", .choices = "completion|source",
 	 .text = "Order of the rows. Completion: as their items are done; source: as their items stand in the "
 		 "source, so rows that are done wait in memory for those before them"},
+	{"exactly_once", KEY_ENUM, offsetof(struct plan_settings, exactly_once), "wanted", .choices = "wanted|required",
+	 .flags = KEY_PACE,
+	 .text = "Wanted: where a crash could leave an output in the sink twice, weir says so when it starts. "
+		 "Required: "
+		 "it refuses to run there"},
 	{0},
 };
 
@@ -281,14 +289,17 @@ int spec_steps_fill(struct spec_load *load, const struct spec_node *root, struct
 	return 0;
 }
 
-static int fill_order(struct spec_load *load, const struct spec_node *sink, struct plan *plan)
+static int fill_beside_sink(struct spec_load *load, const struct spec_node *sink, struct plan *plan)
 {
-	const char *name = spec_sink_keys[0].name;
-	const struct spec_node *node = spec_node_member(sink, name);
-	struct spec_single single;
+	const struct spec_node *node = spec_node_member(sink, "order");
+	int code = 0;
 	load->indent = 1;
-	int code = spec_fill(load, spec_sink_keys, spec_node_single(&single, name, node),
-			     &(struct spec_where){"the sink", 1, 1}, &plan->settings);
+	for (const struct key *key = spec_sink_keys; key->name && !code; key++) {
+		const struct key row[] = {*key, {0}};
+		struct spec_single single;
+		code = spec_fill(load, row, spec_node_single(&single, key->name, spec_node_member(sink, key->name)),
+				 &(struct spec_where){"the sink", 1, 1}, &plan->settings);
+	}
 	load->indent = 0;
 	if (code == 0 && plan->settings.order == ORDER_SOURCE && plan->settings.priority_field)
 		spec_warn(load, node->key_line, node->key_column,
@@ -300,7 +311,7 @@ static int fill_order(struct spec_load *load, const struct spec_node *sink, stru
 int spec_sink_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	int code = fill_part(load, ADAPTER_SINK, "sink", spec_beside_sink, root, "the sink", &plan->sink);
-	return code < 0 ? code : fill_order(load, spec_node_member(root, "sink"), plan);
+	return code < 0 ? code : fill_beside_sink(load, spec_node_member(root, "sink"), plan);
 }
 
 int spec_dead_letter_fill(struct spec_load *load, const struct spec_node *root, struct plan *plan)

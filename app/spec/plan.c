@@ -13,6 +13,8 @@
 #include "data/address.h"
 #include "data/names.h"
 #include "data/template.h"
+#include "port/broker.h"
+#include "port/sink.h"
 #include "spec/meaning.h"
 #include "spec/spec.h"
 
@@ -222,6 +224,39 @@ static int fill_observe(struct spec_load *load, const struct spec_node *root, st
 	return node ? check_otlp(load, spec_node_member(node, "otlp"), &settings->otlp) : 0;
 }
 
+/* A key that stands somewhere in the file. */
+static const struct spec_node *written(const struct spec_node *root, const char *section, const char *key)
+{
+	const struct spec_node *node = spec_node_member(spec_node_member(root, section), key);
+	return node && !spec_node_is_null(node) ? node : NULL;
+}
+
+/* A broker that others share hands its items to whoever has room, and a sink's place in a file is nobody's there. */
+static int check_shared(struct spec_load *load, const struct spec_node *root, const struct plan *plan)
+{
+	const struct sink_ops *sink = plan->sink.adapter->sink;
+	const struct plan_settings *settings = &plan->settings;
+	const char *broker = plan->broker.adapter->name, *what = NULL, *section = "flow", *key = "order_by";
+	if (plan->broker.adapter->broker->exactness != BROKER_SHARED)
+		return 0;
+	if (settings->order_by) {
+		what = "flow.order_by needs one process that has all items of a key";
+	} else if (settings->order == ORDER_SOURCE) {
+		what = "sink.order: source needs one process that has all rows";
+		section = "sink", key = "order";
+	} else if (settings->exactly_once == EXACTLY_ONCE_REQUIRED && (!sink->exactness || sink->position)) {
+		what = "sink.exactly_once: required cannot be had from this sink when several processes write to it";
+		section = "sink", key = "exactly_once";
+	}
+	const struct spec_node *node = what ? written(root, section, key) : NULL;
+	if (!what)
+		return 0;
+	return spec_fail(load, node ? node->key_line : 1, node ? node->key_column : 1,
+			 "%s, and with the broker %s there may be several; remove it, or choose %s", what, broker,
+			 settings->order_by || settings->order == ORDER_SOURCE ? "the broker sqlite"
+									       : "the sink postgres or sqlite");
+}
+
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)
 {
 	int code = check_top(load, root);
@@ -252,6 +287,8 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 		code = fill_group(load, "shutdown", spec_node_member(root, "shutdown"), plan);
 	if (code == 0)
 		code = fill_observe(load, root, plan);
+	if (code == 0)
+		code = check_shared(load, root, plan);
 	if (code == 0)
 		code = spec_programs_check(load);
 	if (code < 0)

@@ -72,6 +72,7 @@ struct plan_settings {
 	uint64_t batch_bytes;   /* sink batch.bytes: default 1MiB */
 	weir_nsec batch_period; /* sink batch.period: default 20ms */
 	int order;              /* sink order: enum plan_order */
+	int exactly_once;       /* sink exactly_once: enum plan_exactly_once */
 	weir_nsec drain;        /* shutdown.drain: default 30s */
 
 	bool observe_off;     /* observe: off */
@@ -95,6 +96,8 @@ enum plan_compression { COMPRESSION_GZIP, COMPRESSION_NONE }; /* the order of th
 
 enum plan_order { ORDER_COMPLETION, ORDER_SOURCE }; /* the order of the choices of the sink's order */
 
+enum plan_exactly_once { EXACTLY_ONCE_WANTED, EXACTLY_ONCE_REQUIRED }; /* those of the sink's exactly_once */
+
 struct plan {
 	char *file;   /* as it was named; "-" or a label for text */
 	char *folder; /* of the file: relative paths start here */
@@ -112,6 +115,7 @@ struct plan {
 
 struct spec_options {
 	const char *jq_path; /* the weir-jq program that checks KEY_JQ; NULL: jq programs are not compiled */
+	bool no_source;      /* nobody is going to read the source: its files may be on another machine */
 	bool name_only;      /* the plan gets its name and its folder; the rest may be wrong, and is not looked at */
 };
 

@@ -22,6 +22,7 @@ struct spec_load {
 	struct weir_error *err;
 	struct buf explain, warnings; /* see struct plan */
 	unsigned indent;              /* of its next line */
+	bool absent;                  /* what is read now names files that need not be here */
 	struct files *files;          /* to add to; NULL: nobody wants to know */
 	struct spec_program *programs;
 	size_t program_count;

@@ -165,6 +165,8 @@ static int read_path_in(struct spec_load *load, const struct key *key, const str
 	*field = spec_resolve(load, text);
 	if (!*field)
 		return spec_fail_memory(load);
+	if (load->absent)
+		return 0;
 	if (key->flags & KEY_PATTERN)
 		return read_pattern(load, key, node, *field);
 	const char *wrong = find_wrong(*field);

@@ -122,6 +122,12 @@ WEIR_API void weir_policy_pause(struct weir_policy *policy, bool paused);
  * (weir_rate_paid): see rate_wanted.  It never becomes less.  Nothing if there is no such upstream. */
 WEIR_API void weir_policy_grant(struct weir_policy *policy, const char *key, weir_nsec paid);
 
+/* What others that call the same upstream have heard of it; nothing if there is no such upstream.  No call is made
+ * before `until`, as if the server had asked for that.  And so many call it in all, this one among them: each holds to
+ * its part of the limit that the server states; 1 to begin with. */
+WEIR_API void weir_policy_shut(struct weir_policy *policy, const char *key, weir_nsec until);
+WEIR_API void weir_policy_share(struct weir_policy *policy, const char *key, unsigned callers);
+
 /* For good: no more calls.  weir_call() answers WEIR_ECLOSED, and so does a job of weir_process() that has not begun.
  */
 WEIR_API void weir_policy_close(struct weir_policy *policy);

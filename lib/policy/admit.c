@@ -398,6 +398,16 @@ bool weir__admit_wants_rate(const struct weir__admit *admit)
 	return admit->wants_rate;
 }
 
+void weir__admit_shut(struct weir__admit *admit, weir_nsec until, weir_nsec now)
+{
+	weir__pace_ask(admit->pace, until, now);
+}
+
+void weir__admit_share(struct weir__admit *admit, unsigned callers)
+{
+	admit->pace->callers = callers ? callers : 1;
+}
+
 void weir__admit_pause(struct weir__admit *admit, bool paused)
 {
 	admit->paused = paused;

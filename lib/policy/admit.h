@@ -75,6 +75,9 @@ int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_optio
  * WEIR_ENOMEM: it is as it was. */
 int weir__admit_go_on_from(struct weir__admit *admit, size_t concurrency, double per_sec, weir_nsec now);
 void weir__admit_pause(struct weir__admit *admit, bool paused);
+/* What others have heard: weir_policy_shut(), weir_policy_share(). */
+void weir__admit_shut(struct weir__admit *admit, weir_nsec until, weir_nsec now);
+void weir__admit_share(struct weir__admit *admit, unsigned callers);
 
 /* One's own rate is let through only as far as it is granted from now on; it goes on from `paid`. */
 void weir__admit_keep_rate(struct weir__admit *admit, weir_nsec paid, weir_nsec now);

@@ -24,6 +24,7 @@ int weir__pace_new(const struct weir__pace_options *opts, struct weir__pace **re
 		pace->options.longest = 300 * WEIR_SEC;
 	pace->random = opts->seed;
 	pace->hint.share = 1;
+	pace->callers = 1;
 	if (opts->per_sec > 0 && !opts->unpaced)
 		weir__pace_go_on_from(pace, opts->per_sec);
 	*ret_pace = pace;
@@ -45,7 +46,7 @@ void weir__pace_free(struct weir__pace *pace)
 
 static double rate_now(const struct weir__pace *pace)
 {
-	return pace->hint.per_sec > 0 ? pace->hint.per_sec * pace->hint.share : pace->found.rate;
+	return pace->hint.per_sec > 0 ? pace->hint.per_sec * pace->hint.share / pace->callers : pace->found.rate;
 }
 
 static weir_nsec hint_until(const struct weir__pace *pace, weir_nsec now)
@@ -167,17 +168,23 @@ static void refused_though_hinted(struct weir__pace *pace, const struct weir__sa
 		pace->shut = sample->ended + 10 * WEIR_MSEC;
 }
 
+void weir__pace_ask(struct weir__pace *pace, weir_nsec until, weir_nsec now)
+{
+	if (until > now + pace->options.longest)
+		until = now + pace->options.longest;
+	if (until > pace->asked)
+		pace->asked = until;
+	if (pace->asked > pace->shut)
+		pace->shut = pace->asked;
+}
+
 void weir__pace_add(struct weir__pace *pace, const struct weir__sample *sample, const struct weir_hint *hint)
 {
 	weir_nsec after = hint ? hint->retry_after : 0;
 	bool is_refused = sample->outcome == WEIR_OUTCOME_THROTTLED;
 	pace->ended++;
-	if (after > pace->options.longest)
-		after = pace->options.longest;
-	if (after > 0 && sample->outcome != WEIR_OUTCOME_GOOD && sample->ended + after > pace->asked)
-		pace->asked = sample->ended + after;
-	if (pace->asked > pace->shut)
-		pace->shut = pace->asked;
+	if (after > 0 && sample->outcome != WEIR_OUTCOME_GOOD)
+		weir__pace_ask(pace, sample->ended + after, sample->ended);
 	if (pace->options.unpaced)
 		return;
 	if (hint)

@@ -181,6 +181,7 @@ struct weir__pace {
 	struct weir__pace_hint hint;
 	struct weir__pace_window window;
 	struct weir__pace_tight tight;
+	unsigned callers; /* of the upstream, this one among them: what the server states is for all of them */
 };
 
 /* What was let through between two refusals. */
@@ -205,6 +206,8 @@ double weir__pace_snapshot(const struct weir__pace *pace);
 void weir__pace_go_on_from(struct weir__pace *pace, double per_sec);
 /* Whether it is shut because the server said when to come back. */
 bool weir__pace_is_asked(const struct weir__pace *pace, weir_nsec now);
+/* The server has asked somebody not to come before `until`. */
+void weir__pace_ask(struct weir__pace *pace, weir_nsec until, weir_nsec now);
 /* Time goes by. */
 void weir__pace_advance(struct weir__pace *pace, weir_nsec now);
 

@@ -280,6 +280,18 @@ void weir__gate_grant(struct weir_gate *gate, weir_nsec paid)
 	weir__gate_hand_out(gate);
 }
 
+void weir__gate_shut(struct weir_gate *gate, weir_nsec until)
+{
+	weir__admit_shut(gate->admit, until, weir_now());
+	weir__gate_hand_out(gate);
+}
+
+void weir__gate_share(struct weir_gate *gate, unsigned callers)
+{
+	weir__admit_share(gate->admit, callers);
+	weir__gate_hand_out(gate);
+}
+
 void weir__gate_pause(struct weir_gate *gate, bool paused)
 {
 	weir__admit_pause(gate->admit, paused);

@@ -161,6 +161,20 @@ void weir_policy_grant(struct weir_policy *policy, const char *key, weir_nsec pa
 		weir__gate_grant(upstream->gate, paid);
 }
 
+void weir_policy_shut(struct weir_policy *policy, const char *key, weir_nsec until)
+{
+	struct weir__upstream *upstream = find(policy, key, hash_of(policy, key));
+	if (upstream && upstream->gate)
+		weir__gate_shut(upstream->gate, until);
+}
+
+void weir_policy_share(struct weir_policy *policy, const char *key, unsigned callers)
+{
+	struct weir__upstream *upstream = find(policy, key, hash_of(policy, key));
+	if (upstream && upstream->gate)
+		weir__gate_share(upstream->gate, callers);
+}
+
 /* ---- changes, for all of them */
 
 static int for_each(struct weir_policy *policy, int (*fn)(struct weir_policy *policy, struct weir_gate *gate))

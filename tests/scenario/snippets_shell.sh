@@ -53,7 +53,8 @@ YAML
 }
 
 mock
-mkdir bin fresh whole letters alive
+start_redis
+mkdir bin fresh whole letters alive shared
 ln -s "$WEIR" bin/weir
 PKG_CONFIG_PATH=$(dirname "$WEIR")/meson-uninstalled
 export PKG_CONFIG_PATH PATH=$PWD/bin:$PATH
@@ -64,6 +65,8 @@ seq 3 | sed "s|^|$MOCK_URL/orders/|" >fresh/urls.txt
 ln -s "$TREE/include" "$TREE/examples" fresh
 ln -s "$(dirname "$WEIR")" fresh/build
 cp "$TREE/examples/basics.c" fresh/program.c
+run_of shared/orders 20
+echo 'broker: { redis: "${env:REDIS_URL}" }' >>shared/orders.yaml
 run_of whole/orders 20
 weir run whole/orders.yaml
 expect_code 0
@@ -83,6 +86,7 @@ folder_for() {
 	"weir set "* | "weir pause "* | "weir status"*) echo alive ;;
 	"weir dead "*) echo letters ;;
 	"weir state "* | "weir history"*) echo whole ;;
+	"weir submit "* | "weir work "*) echo shared ;;
 	*) echo fresh ;;
 	esac
 }

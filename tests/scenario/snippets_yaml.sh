@@ -49,6 +49,7 @@ for block in blocks/*; do
 	sqlite3 shop.db "CREATE TABLE orders AS SELECT value AS id, 'new' AS state FROM generate_series(1, 20);
 		CREATE UNIQUE INDEX orders_id ON orders(id)"
 	complete "$block" >pipeline.yaml
+	! grep -q REDIS_URL pipeline.yaml || redis FLUSHALL >/dev/null
 	! grep -q DATABASE_URL pipeline.yaml || postgres sql 'DROP TABLE IF EXISTS orders, weir_ledger, weir_ledger_runs'
 	! grep -q REDIS_URL pipeline.yaml || {
 		redis FLUSHALL

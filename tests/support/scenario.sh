@@ -17,6 +17,9 @@
 #   start_redis [OPTION ...]    starts a real redis-server, which keeps nothing on disk unless told to; $REDIS_URL is its
 #                               address.  redis WORD ... is redis-cli; redis_kill ends it as a crash would
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
+#   fleet_orders LINE ...       the usual pipeline of orders with the broker redis, whose dead letters it keeps
+#   fleet_work NAME [OPTION ...]   starts a worker of it, with its output in NAME.out; $work_pid.  work_ends PID CODE
+#   fleet_of EXPR               what weir status --json says of it; fleet_says EXPR succeeds if that is true
 #   pipeline <<'YAML'           writes pipeline.yaml
 #   pipeline_orders LINE ...    writes the usual one: orders.jsonl -> http -> jq -> out.db, dead letters in dead.jsonl;
 #                               the lines are added, HTTP adds keys to the http step
@@ -53,7 +56,7 @@ export TREE
 unset LC_ALL LC_CTYPE NO_COLOR COLUMNS LINES
 export LANG=C.UTF-8 SHELL=/bin/sh
 CODE=
-mock_pid='' mock_args=() mock_port=0
+mock_pid='' work_pid='' mock_args=() mock_port=0
 started_pid='' redis_pid=''
 pids=()
 
@@ -213,6 +216,41 @@ sink: { sqlite: { path: out.db, table: orders, key: id, columns: [id, total] } }
 dead_letter: { jsonl: { path: dead.jsonl, on_start: replace } }
 YAML
 	printf '%s\n' "$@" >>pipeline.yaml
+}
+
+fleet_orders() {
+	cat >pipeline.yaml <<'YAML'
+source: { jsonl: { path: orders.jsonl } }
+broker: { redis: { url: '${env:REDIS_URL}' } }
+steps:
+  - http: { url: '${env:MOCK_URL}/orders/${.order_id}', expect: json }
+  - jq: '{id, total: ([.items[] | .qty * .price] | add)}'
+sink: { sqlite: { path: out.db, table: orders, key: id, columns: [id, total] } }
+YAML
+	printf '%s\n' "$@" >>pipeline.yaml
+}
+
+fleet_work() {
+	local name=$1
+	shift
+	env --default-signal=INT,QUIT "$WEIR" work pipeline.yaml --progress json --summary "$name.json" "$@" \
+		>"$name.out" 2>&1 </dev/null &
+	work_pid=$!
+	pids+=("$work_pid")
+}
+
+work_ends() {
+	local code=0
+	wait "$1" || code=$?
+	[ "$code" = "$2" ] || fail "a worker ended with $code, expected $2"
+}
+
+fleet_of() {
+	"$WEIR" status --json pipeline.yaml 2>/dev/null | jq -r "$1"
+}
+
+fleet_says() {
+	[ "$(fleet_of "$1")" = true ]
 }
 
 orders() {

@@ -24,9 +24,26 @@ struct entry {
 	char last_owner[33];
 };
 
+/* What the server has of a share. */
+struct row {
+	char name[128];
+	uint64_t holds, needs;
+};
+
+enum { ROWS = 4 };
+
 struct broker {
 	struct broker_options opts;
 	bool stopped;
+	/* of the fleet */
+	bool meets;
+	TAILQ_ENTRY(broker) others;
+	struct weir_group *meeting;
+	struct buf record;
+	weir_nsec said_at;
+	struct row rows[ROWS];
+	size_t row_count;
+	char *stop; /* that it has not heard of; NULL */
 };
 
 struct shared shared;
@@ -37,6 +54,7 @@ void shared_init(void)
 {
 	const struct shared was = shared;
 	shared = (struct shared){.slow = was.slow, .lost = was.lost, .random = test_seed() + 1};
+	TAILQ_INIT(&shared.workers);
 	ck_assert_int_eq(weir_event_new(&shared.changed), 0);
 }
 
@@ -51,6 +69,8 @@ void shared_fini(void)
 {
 	shared_forget_items();
 	free(shared.entries);
+	free(shared.settings);
+	shared.settings = NULL;
 	weir_event_free(shared.changed);
 	shared.entries = NULL;
 	shared.changed = NULL;
@@ -308,6 +328,163 @@ static void shared_counts(const struct broker *broker, struct broker_counts *ret
 							 : &ret_counts->ready);
 }
 
+/* ---- the fleet */
+
+static const struct row *find_row(const struct broker *broker, const char *name)
+{
+	for (size_t i = 0; i < broker->row_count; i++)
+		if (!strcmp(broker->rows[i].name, name))
+			return &broker->rows[i];
+	return NULL;
+}
+
+enum { OTHERS_MOST = 64 };
+
+/* What the others hold and need of a limit: how many they are. */
+static size_t find_claims(const struct broker *broker, const char *name, struct fleet_claim claims[OTHERS_MOST])
+{
+	size_t n = 0;
+	const struct broker *other;
+	TAILQ_FOREACH(other, &shared.workers, others)
+	{
+		const struct row *row = find_row(other, name);
+		if (other != broker && row)
+			claims[n++] = (struct fleet_claim){other->opts.owner, row->holds, row->needs};
+	}
+	return n;
+}
+
+/* At the server: what is granted. */
+static uint64_t grant(struct broker *broker, const struct fleet_limit *limit, struct row *row)
+{
+	struct fleet_claim claims[OTHERS_MOST];
+	size_t n = find_claims(broker, limit->name, claims);
+	uint64_t others = 0;
+	for (size_t i = 0; i < n; i++)
+		others += claims[i].holds;
+	uint64_t granted = fleet_share_grant(limit->share.capacity, others, limit->share.wants);
+	uint64_t holds = limit->in_use > limit->share.holds ? limit->in_use : limit->share.holds;
+	snprintf(row->name, sizeof row->name, "%s", limit->name);
+	row->holds = granted > holds ? granted : holds;
+	row->needs = limit->share.needs;
+	return granted;
+}
+
+/* In how long to meet again. */
+static weir_nsec meet(struct broker *broker)
+{
+	const struct fleet_listener *fleet = broker->opts.fleet;
+	struct fleet_claim claims[OTHERS_MOST];
+	struct row rows[ROWS] = {{{0}}};
+	struct weir_error err;
+	uint64_t granted[ROWS];
+	size_t n, workers = 0;
+	weir_nsec sent = weir_now(), wait = FLEET_MEETING;
+	const struct broker *other;
+	buf_clear(&broker->record);
+	struct fleet_limit *limits = fleet->say(fleet->arg, &broker->record, &n);
+	broker->said_at = sent;
+	for (size_t i = 0; i < n; i++) {
+		size_t claim_count = find_claims(broker, limits[i].name, claims);
+		fleet_share_plan(&limits[i].share, broker->opts.owner, claims, claim_count, weir_now());
+		fleet_share_ask(&limits[i].share, weir_now());
+	}
+	if (travel(&err))
+		return wait;
+	for (size_t i = 0; i < n; i++)
+		granted[i] = grant(broker, &limits[i], &rows[i]);
+	memcpy(broker->rows, rows, sizeof rows);
+	broker->row_count = n;
+	if (travel(&err))
+		return wait;
+	for (size_t i = 0; i < n; i++) {
+		size_t claim_count = find_claims(broker, limits[i].name, claims);
+		fleet_share_hear(&limits[i].share, granted[i], sent);
+		weir_nsec soon =
+			fleet_share_plan(&limits[i].share, broker->opts.owner, claims, claim_count, weir_now());
+		wait = soon < wait ? soon : wait;
+	}
+	TAILQ_FOREACH(other, &shared.workers, others)
+	workers++;
+	fleet->hear(fleet->arg,
+		    &(struct fleet_news){.workers = workers, .settings = shared.settings, .stop = broker->stop});
+	free(broker->stop);
+	broker->stop = NULL;
+	return wait;
+}
+
+static int keep_meeting(void *arg)
+{
+	weir_nsec wait = 0;
+	do
+		wait = meet(arg);
+	while (!weir_sleep(wait > WEIR_MSEC ? wait : WEIR_MSEC));
+	return 0;
+}
+
+static void join(struct broker *broker)
+{
+	if (!broker->opts.fleet || broker->meets)
+		return;
+	broker->meets = true;
+	TAILQ_INSERT_TAIL(&shared.workers, broker, others);
+	ck_assert_int_eq(weir_group_new(NULL, &broker->meeting), 0);
+	meet(broker);
+	ck_assert_int_eq(weir_group_spawn(broker->meeting, keep_meeting, broker, WEIR_FOREVER), 0);
+}
+
+static void leave(struct broker *broker)
+{
+	if (broker->meets) {
+		weir_group_cancel(broker->meeting);
+		weir_group_wait(broker->meeting, WEIR_FOREVER);
+		weir_group_free(broker->meeting);
+		TAILQ_REMOVE(&shared.workers, broker, others);
+	}
+	buf_fini(&broker->record);
+	free(broker->stop);
+}
+
+static int shared_look(struct broker *broker, struct fleet_view *ret_view, struct weir_error *err, weir_nsec deadline)
+{
+	(void)broker, (void)deadline;
+	int code = travel(err);
+	if (code)
+		return code;
+	*ret_view = (struct fleet_view){.workers = calloc(OTHERS_MOST, sizeof(struct fleet_worker))};
+	const struct broker *other;
+	TAILQ_FOREACH(other, &shared.workers, others)
+	ret_view->workers[ret_view->n++] = (struct fleet_worker){
+		.name = strdup(other->opts.owner),
+		.record = strdup(other->record.data ? other->record.data : ""),
+		.silent = weir_now() - other->said_at,
+	};
+	ret_view->settings = shared.settings ? strdup(shared.settings) : NULL;
+	return 0;
+}
+
+static int shared_tell(struct broker *broker, const struct fleet_order *order, struct weir_error *err,
+		       weir_nsec deadline)
+{
+	struct broker *other;
+	(void)broker, (void)deadline;
+	int code = travel(err);
+	if (code)
+		return code;
+	if (order->settings) {
+		free(shared.settings);
+		shared.settings = strdup(order->settings);
+	}
+	TAILQ_FOREACH(other, &shared.workers, others)
+	if (order->stop) {
+		free(other->stop);
+		other->stop = strdup(order->stop);
+	}
+	return 0;
+}
+
+static const struct fleet_ops shared_fleet = {.look = shared_look, .tell = shared_tell};
+
 /* ---- the journal */
 
 static int shared_recall(struct broker *broker, struct broker_past *ret_past, struct weir_error *err,
@@ -352,6 +529,7 @@ static int shared_begin(struct broker *broker, const struct broker_start *start,
 		snprintf(shared.source, sizeof shared.source, "%s", start->source);
 		shared.sealed = false;
 	}
+	join(broker);
 	return 0;
 }
 
@@ -376,12 +554,14 @@ static int shared_close(struct broker *broker, struct weir_error *err)
 {
 	(void)err;
 	take_from(broker, SIZE_MAX, true);
+	leave(broker);
 	free(broker);
 	return 0;
 }
 
 static const struct broker_ops shared_ops = {
 	.exactness = BROKER_SHARED,
+	.fleet = &shared_fleet,
 	.queue = {.put = shared_put,
 		  .seal = shared_seal,
 		  .lease = shared_lease,

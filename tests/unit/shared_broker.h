@@ -2,6 +2,7 @@
 /*
  * A broker that stands for a server: engines of one process share it.  It is slow, and requests and answers get lost: a
  * call whose answer was lost has had its effect, and comes again.  What it holds are copies, and ages instead of times.
+ * The engines meet there once a second (port/fleet.h).
  */
 #ifndef UNIT_SHARED_BROKER_H
 #define UNIT_SHARED_BROKER_H
@@ -25,6 +26,8 @@ struct shared {
 	weir_nsec last_lease;
 	unsigned hops; /* items that were leased by another owner than before */
 	struct weir_event *changed;
+	TAILQ_HEAD(shared_workers, broker) workers; /* that meet, as they came */
+	char *settings;                             /* of fleet_ops.tell() */
 };
 extern struct shared shared;
 

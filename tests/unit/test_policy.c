@@ -219,6 +219,62 @@ FIBER_TEST(policy_changes_all_gates_and_those_to_come)
 	weir_policy_free(policy);
 }
 
+/* A call that the server answers with what it allows: 100 in 10 s, as many as are left of them. */
+static void state_limit(struct weir_gate *gate)
+{
+	const struct weir_hint hint = {.quota = 100, .window = 10 * WEIR_SEC};
+	struct weir__pass pass;
+	ck_assert_int_eq(weir__gate_enter(gate, &pass, WEIR_FOREVER), 0);
+	weir_sleep(WEIR_MSEC);
+	weir__gate_leave(gate, &pass, WEIR_OUTCOME_GOOD, &hint);
+}
+
+FIBER_TEST(policy_shares_what_a_server_states_with_others_that_call_it)
+{
+	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO});
+	struct weir_gate *gate;
+	struct weir_gate_stats stats;
+	ck_assert_int_eq(weir__policy_gate(policy, "api", &gate), 0);
+	state_limit(gate);
+	weir_gate_stats(gate, &stats);
+	ck_assert_double_eq(stats.per_sec, 10);
+	weir_policy_share(policy, "api", 4);
+	weir_policy_share(policy, "nobody", 9);
+	weir_gate_stats(gate, &stats);
+	ck_assert_double_eq(stats.per_sec, 2.5);
+	weir_policy_share(policy, "api", 0); /* it is one itself */
+	weir_gate_stats(gate, &stats);
+	ck_assert_double_eq(stats.per_sec, 10);
+	weir__policy_unref(policy, gate);
+	weir_policy_free(policy);
+}
+
+FIBER_TEST(policy_is_shut_by_what_others_have_heard)
+{
+	struct weir_policy *policy =
+		new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO, .longest = 20 * WEIR_SEC});
+	struct weir_gate *gate;
+	struct weir_gate_stats stats;
+	weir_nsec now = weir_now();
+	weir_policy_shut(policy, "api", now + 5 * WEIR_SEC); /* nobody has called it */
+	ck_assert_int_eq(weir__policy_gate(policy, "api", &gate), 0);
+	weir_policy_shut(policy, "api", now + 5 * WEIR_SEC);
+	weir_policy_shut(policy, "api", now + 3 * WEIR_SEC);
+	weir_gate_stats(gate, &stats);
+	ck_assert_int_eq(stats.held_by, WEIR_HELD_BY_SHUT);
+	ck_assert(stats.shut_hinted);
+	ck_assert_int_eq(stats.shut_until, now + 5 * WEIR_SEC);
+	ck_assert_int_eq(stats.word, 0); /* it was not said to this one */
+	weir_policy_shut(policy, "api", now + 3600 * WEIR_SEC);
+	weir_gate_stats(gate, &stats);
+	ck_assert_int_eq(stats.shut_until, now + 20 * WEIR_SEC);
+	weir_sleep_until(stats.shut_until);
+	weir_gate_stats(gate, &stats);
+	ck_assert_int_eq(stats.held_by, WEIR_HELD_BY_NOTHING);
+	weir__policy_unref(policy, gate);
+	weir_policy_free(policy);
+}
+
 FIBER_TEST(policy_recalls_the_snapshot_of_an_earlier_run)
 {
 	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO});

@@ -27,7 +27,8 @@ static void add_limits(struct redis_broker *broker, struct redis_command *rest)
 		fleet_share_ask(&limit->share, weir_now());
 		redis_add_text(rest, limit->name);
 		redis_add_number(rest, (int64_t)limit->share.capacity);
-		redis_add_number(rest, (int64_t)limit->share.holds);
+		redis_add_number(rest,
+				 (int64_t)(limit->in_use > limit->share.holds ? limit->in_use : limit->share.holds));
 		redis_add_number(rest, (int64_t)limit->share.wants);
 		redis_add_number(rest, (int64_t)limit->share.needs);
 	}

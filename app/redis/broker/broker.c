@@ -117,6 +117,7 @@ static int redis_begin(struct broker *handle, const struct broker_start *start, 
 	(void)deadline;
 	snprintf(broker->run, sizeof broker->run, "%s", start->run);
 	broker->submits = start->source != NULL;
+	free(broker->source); /* it may begin again */
 	broker->source = NULL;
 	if (start->source && asprintf(&broker->source, "=%s", start->source) < 0) {
 		broker->source = NULL;

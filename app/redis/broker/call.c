@@ -115,7 +115,6 @@ static int start(struct redis_broker *broker, const struct broker_start *start, 
 	char name[FLEET_NAME_BYTES];
 	struct redis_command rest = {0};
 	struct buf record = {0};
-	redisReply *reply;
 	int code = fleet_name_make(&broker->host, name);
 	if (code)
 		return weir_error_set(err, code, "cannot tell processes apart: /proc: %s", weir_strerror(code));
@@ -132,10 +131,7 @@ static int start(struct redis_broker *broker, const struct broker_start *start, 
 	redis_add(&rest, record.data, record.len);
 	redis_add_text(&rest, gone);
 	buf_fini(&record);
-	code = redis_run(broker, broker->redis, REDIS_START, &rest, &reply, err);
-	if (!code)
-		*ret_reply = reply;
-	return code;
+	return redis_run(broker, broker->redis, REDIS_START, &rest, ret_reply, err);
 }
 
 static int judge(struct redis_broker *broker, const redisReply *reply, struct weir_error *err)
@@ -160,9 +156,11 @@ static int judge(struct redis_broker *broker, const redisReply *reply, struct we
 
 int redis_join(struct redis_broker *broker, const struct broker_start *how, struct weir_error *err)
 {
-	redisReply *reply;
+	redisReply *reply = NULL;
 	int code = start(broker, how, "", &reply, err);
-	if (!code && redis_says(reply, "BUSY") && fleet_name_is_gone(&broker->host, reply->element[1]->str)) {
+	if (code || !reply)
+		return code;
+	if (redis_says(reply, "BUSY") && fleet_name_is_gone(&broker->host, reply->element[1]->str)) {
 		redisReply *busy = reply;
 		code = start(broker, how, busy->element[1]->str, &reply, err);
 		freeReplyObject(busy);

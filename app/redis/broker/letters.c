@@ -101,7 +101,9 @@ static int for_pages(struct letters_call *job, const struct letter_query *query,
 	uint64_t after = query->id && query->id - 1 > query->after ? query->id - 1 : query->after;
 	size_t left = query->limit ? query->limit : SIZE_MAX, seen = 1;
 	struct page *page = malloc(sizeof *page);
-	int code = page ? 0 : weir_error_set(job->err, WEIR_ENOMEM, "out of memory");
+	int code = 0;
+	if (!page)
+		return weir_error_set(job->err, WEIR_ENOMEM, "out of memory");
 	while (!code && seen && left) {
 		redisReply *reply;
 		code = read_page(job, after, query->id ? query->id : INT64_MAX, &reply);

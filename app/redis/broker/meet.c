@@ -303,7 +303,7 @@ int redis_meeter(void *arg)
 /* Its shares are free then, so first it uses nothing of them any more. */
 void redis_leave(struct redis_broker *broker)
 {
-	bool done;
+	bool done = false;
 	for (size_t i = 0; i < broker->limit_count; i++)
 		broker->limits[i].share.until = 0;
 	if (broker->joined && !broker->failed.code)

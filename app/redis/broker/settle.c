@@ -59,7 +59,6 @@ static void gather(struct settler *settler, struct requests *batch, struct redis
 {
 	struct request *request;
 	size_t n = 0;
-	STAILQ_INIT(batch);
 	redis_begin_call(settler->broker, rest);
 	while ((request = STAILQ_FIRST(&settler->requests)) && (!n || n + request->n <= REDIS_ITEMS_MOST) &&
 	       rest->words.len < REDIS_BYTES_MOST) {
@@ -117,7 +116,7 @@ int redis_settler(void *arg)
 	struct settler *settler = arg;
 	while (!STAILQ_EMPTY(&settler->requests) || !weir_event_wait(settler->work, WEIR_FOREVER)) {
 		struct redis_command rest = {0};
-		struct requests batch;
+		struct requests batch = STAILQ_HEAD_INITIALIZER(batch);
 		struct request *request;
 		struct weir_error err = {0};
 		weir_event_clear(settler->work);
@@ -128,6 +127,7 @@ int redis_settler(void *arg)
 		STAILQ_FOREACH(request, &batch, next)
 		{
 			if (!code)
+				/* cppcheck-suppress uninitvar */
 				note_settled(settler->broker, settler->kind, request);
 			request->code = code;
 			request->err = err;

@@ -20,7 +20,6 @@ struct engine_fleet {
 	struct fleet_listener listener;
 	struct record_meter record;
 	size_t workers;
-	bool has_met;
 	char *settings; /* that were applied last */
 	char stop[200]; /* why all were told to stop */
 };
@@ -29,7 +28,7 @@ static struct fleet_limit *say(void *arg, struct buf *record, size_t *ret_n)
 {
 	struct engine_fleet *fleet = arg;
 	record_write(fleet->engine, &fleet->record, record);
-	return engine_shares_say(fleet->engine->shares, fleet->has_met, ret_n);
+	return engine_shares_say(fleet->engine->shares, fleet->workers > 1, ret_n);
 }
 
 /* ---- what is told to all */
@@ -66,7 +65,6 @@ static void hear(void *arg, const struct fleet_news *news)
 {
 	struct engine_fleet *fleet = arg;
 	struct engine_life *life = &fleet->engine->life;
-	fleet->has_met = true;
 	fleet->workers = news->workers;
 	if (news->is_new)
 		engine_note(life, "this worker was taken for dead; what it held went to the others");

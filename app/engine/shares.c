@@ -41,12 +41,11 @@ static int add_use(void *arg, const char *key, const struct weir_gate_stats *sta
 	use->entered += stats->calls;
 	use->waiting += stats->waiting;
 	use->in_flight = stats->in_flight > use->in_flight ? stats->in_flight : use->in_flight;
-	if (stats->waiting)
-		use->held_by[stats->held_by] = true;
+	use->held_by[stats->held_by] = true;
 	return 0;
 }
 
-/* All of it, for who uses what it has, or has none and could use some; else a little more than what is used. */
+/* All of it, for who uses what it has, or could use more; else a little more than what is used. */
 static uint64_t needs_of(uint64_t capacity, uint64_t share, uint64_t used, uint64_t least, bool waits)
 {
 	uint64_t needs = used + used / 4 + least;
@@ -64,9 +63,7 @@ static void fill_rate(struct engine_shares *self, struct fleet_limit *limit, con
 	uint64_t share = fleet_share_now(&limit->share, weir_now()), used = (uint64_t)(self->per_sec * RATE_UNITS);
 	bool runs = self->engine->life.state == ENGINE_RUNNING;
 	limit->share.capacity = rate_capacity(&self->engine->pace.rate);
-	limit->share.needs = runs ? needs_of(limit->share.capacity, share, used, RATE_UNITS,
-					     use->held_by[WEIR_HELD_BY_RATE] || (!share && could))
-				  : 0;
+	limit->share.needs = runs ? needs_of(limit->share.capacity, share, used, RATE_UNITS, could) : 0;
 }
 
 static void fill_calls(struct engine_shares *self, struct fleet_limit *limit, const struct use *use, bool could)
@@ -75,9 +72,7 @@ static void fill_calls(struct engine_shares *self, struct fleet_limit *limit, co
 	bool runs = self->engine->life.state == ENGINE_RUNNING;
 	limit->in_use = use->in_flight;
 	limit->share.capacity = self->engine->pace.wanted;
-	limit->share.needs = runs ? needs_of(limit->share.capacity, share, use->in_flight, 1,
-					     use->held_by[WEIR_HELD_BY_CONCURRENCY] || (!share && could))
-				  : use->in_flight;
+	limit->share.needs = runs ? needs_of(limit->share.capacity, share, use->in_flight, 1, could) : use->in_flight;
 }
 
 static struct fleet_limit *find_limit(struct engine_shares *self, enum limit_name name)
@@ -108,14 +103,14 @@ static void choose_limits(struct engine_shares *self)
 	self->limit_count = n;
 }
 
-/* Whether there would be something to do: before anything is known, there is. */
+/* Whether there is more to do than is in flight. */
 static bool could_work(const struct engine_shares *self, const struct use *use)
 {
 	struct broker_counts counts;
 	if (!self->engine->store.broker)
 		return true;
 	engine_counts(&self->engine->store, &counts);
-	return use->waiting || self->engine->load.under_way || counts.ready;
+	return use->waiting || self->engine->load.under_way > use->in_flight || counts.ready;
 }
 
 /* Meetings may follow one another at once: then there is nothing to be measured. */
@@ -129,17 +124,19 @@ static void measure_calls(struct engine_shares *self, uint64_t entered)
 	self->measured_at = now;
 }
 
-struct fleet_limit *engine_shares_say(struct engine_shares *self, bool has_met, size_t *ret_n)
+struct fleet_limit *engine_shares_say(struct engine_shares *self, bool has_others, size_t *ret_n)
 {
 	struct use use = {0};
 	weir_policy_gates(self->engine->pace.policy, add_use, &use);
 	measure_calls(self, use.entered);
-	bool could = !has_met || could_work(self, &use);
+	bool could = !has_others || could_work(self, &use);
 	choose_limits(self);
 	for (int i = 0; i < LIMITS; i++) {
 		struct fleet_limit *limit = find_limit(self, (enum limit_name)i);
+		bool is_held =
+			has_others && use.held_by[i == LIMIT_RATE ? WEIR_HELD_BY_CONCURRENCY : WEIR_HELD_BY_RATE];
 		if (limit)
-			(i == LIMIT_RATE ? fill_rate : fill_calls)(self, limit, &use, could);
+			(i == LIMIT_RATE ? fill_rate : fill_calls)(self, limit, &use, could && !is_held);
 	}
 	*ret_n = self->limit_count;
 	return self->limits;

@@ -21,8 +21,8 @@ void engine_shares_apply(struct engine_shares *shares);
 /* What keeps it from taking any item: a limit of which it has no share; WHY_END: nothing does. */
 enum engine_why engine_shares_hold(const struct engine_shares *shares);
 
-/* For a meeting (fleet_listener): what is needed; has_met: others were heard of before.  And after it. */
-struct fleet_limit *engine_shares_say(struct engine_shares *shares, bool has_met, size_t *ret_n);
+/* For a meeting (fleet_listener): what is needed, which without others is all of it.  And after it. */
+struct fleet_limit *engine_shares_say(struct engine_shares *shares, bool has_others, size_t *ret_n);
 void engine_shares_hear(struct engine_shares *shares);
 
 int engine_shares_keep(void *shares); /* a fiber: a share that was not renewed ends */

@@ -20,7 +20,7 @@ static void raise_concurrency(struct engine *engine)
 FIBER_TEST(engine_takes_more_concurrently_when_it_is_set)
 {
 	struct plan_adapter step;
-	struct plan plan = plan_of(&step);
+	struct plan plan = memory_plan_of(&step);
 	struct engine_stats stats;
 	world = (struct world){.items = 300, .step = pass, .meanwhile = raise_concurrency};
 	weir_nsec begun = weir_now();

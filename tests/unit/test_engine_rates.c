@@ -71,7 +71,7 @@ static void run_for(const struct setting *setting, const char *folder, weir_nsec
 {
 	struct plan_adapter step;
 	struct engine_stats stats;
-	struct plan plan = plan_of(&step);
+	struct plan plan = memory_plan_of(&step);
 	plan.settings.rate = (struct key_rate){.count = setting->count, .period = setting->period};
 	plan.settings.burst = (int64_t)setting->burst;
 	world = (struct world){.items = 4000, .step = note_call, .state = folder};
@@ -167,7 +167,7 @@ FIBER_TEST(rate_that_is_set_later_is_granted_too)
 {
 	struct plan_adapter step;
 	struct engine_stats stats;
-	struct plan plan = plan_of(&step);
+	struct plan plan = memory_plan_of(&step);
 	plan.settings.rate = (struct key_rate){.count = 1, .period = 3600 * WEIR_SEC};
 	plan.settings.burst = 1;
 	world = (struct world){.items = 4000, .step = note_call, .state = new_folder(), .meanwhile = set_other_rate};

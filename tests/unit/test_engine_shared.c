@@ -80,6 +80,7 @@ FIBER_TEST(two_engines_attempt_an_item_as_often_as_one)
 	struct plan plan = shared_plan_of(&step);
 	struct party parties[] = {{.plan = &plan}, {.plan = &plan}};
 	world = (struct world){.items = 60, .bad_every = 20, .step = fail_always};
+	plan.settings.concurrency = 0; /* each has its own: from the first moment both work */
 	run_parties(parties, 2);
 	ck_assert_int_eq(parties[0].exit_code, EXIT_DEAD_LETTERS);
 	ck_assert_int_eq(parties[1].exit_code, EXIT_DEAD_LETTERS);

@@ -127,6 +127,7 @@ TEST(meaning_has_a_line_for_each_key)
 				       "sink.update ~ false\n"
 				       "sink.on_start ! refuse\n"
 				       "sink.order ~ completion\n"
+				       "sink.exactly_once ! wanted\n"
 				       "dead_letter = jsonl\n"
 				       "dead_letter.path = dead.jsonl\n"
 				       "dead_letter.on_start ! append\n"

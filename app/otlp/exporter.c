@@ -28,7 +28,7 @@ enum { BATCH_TRACES = 256 };
 #define POST_TIMEOUT (10 * WEIR_SEC)
 
 /* One signal; of the thread alone, but for the sender's counters. */
-struct lane {
+struct otlp_lane {
 	struct exporter *exporter;
 	char *url;
 	struct otlp_sender sender;
@@ -53,7 +53,7 @@ struct exporter {
 	bool is_ending;
 
 	/* of the thread alone */
-	struct lane lanes[OTLP_SIGNALS];
+	struct otlp_lane lanes[OTLP_SIGNALS];
 	struct http_client *client;
 	struct weir_event *more, *ending;
 };
@@ -163,7 +163,7 @@ static uint64_t take_metrics(struct exporter *exporter, struct buf *out, bool *r
 
 static int post(void *arg, const struct buf *body, struct otlp_answer *ret_answer)
 {
-	struct lane *lane = arg;
+	struct otlp_lane *lane = arg;
 	const struct exporter_options *opts = &lane->exporter->opts;
 	struct http_response response = {0};
 	const struct http_request request = {.method = "POST",
@@ -186,7 +186,7 @@ static int post(void *arg, const struct buf *body, struct otlp_answer *ret_answe
 	return response.failure == HTTP_ANSWERED ? 0 : WEIR_EIO;
 }
 
-static void send_packed(struct lane *lane, struct buf *text, uint64_t n)
+static void send_packed(struct otlp_lane *lane, struct buf *text, uint64_t n)
 {
 	struct buf packed = {0};
 	bool is_packed = lane->exporter->opts.is_packed;
@@ -198,7 +198,7 @@ static void send_packed(struct lane *lane, struct buf *text, uint64_t n)
 }
 
 /* All that is there, but for what comes meanwhile: that is to be a batch, too. */
-static void send_all(struct lane *lane)
+static void send_all(struct otlp_lane *lane)
 {
 	bool is_full = true;
 	while (is_full && !weir_canceled()) {
@@ -212,7 +212,7 @@ static void send_all(struct lane *lane)
 
 static int run_lane(void *arg)
 {
-	struct lane *lane = arg;
+	struct otlp_lane *lane = arg;
 	struct exporter *exporter = lane->exporter;
 	while (!weir_event_is_set(exporter->ending)) {
 		weir_event_clear(exporter->more);
@@ -308,8 +308,8 @@ int exporter_new(const struct exporter_options *opts, struct exporter **ret_expo
 	exporter->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int code = exporter->wake < 0 ? WEIR_EMFILE : 0;
 	for (size_t i = 0; i < OTLP_SIGNALS && !code; i++) {
-		struct lane *lane = &exporter->lanes[i];
-		*lane = (struct lane){.exporter = exporter, .take = takes[i]};
+		struct otlp_lane *lane = &exporter->lanes[i];
+		*lane = (struct otlp_lane){.exporter = exporter, .take = takes[i]};
 		lane->sender.post = post;
 		lane->sender.arg = lane;
 		code = asprintf(&lane->url, "%s%s", opts->settings->url, paths[i]) < 0 ? WEIR_ENOMEM : 0;
@@ -347,7 +347,7 @@ void exporter_stop(struct exporter *exporter)
 	exporter->is_started = false;
 	struct buf left = {0};
 	for (size_t i = 0; i < OTLP_SIGNALS; i++) {
-		struct lane *lane = &exporter->lanes[i];
+		struct otlp_lane *lane = &exporter->lanes[i];
 		uint64_t n;
 		bool is_full;
 		while ((n = lane->take(exporter, &left, &is_full))) {

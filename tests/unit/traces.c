@@ -55,13 +55,15 @@ static void check_span(const struct trace *trace, const struct trace_span *span)
 	enum trace_kind kind = TRACE_WAIT;
 	bool is_part = span->kind == TRACE_REQUEST || span->kind == TRACE_STEP;
 	quick_assert(span->id && span->begun <= span->ended);
-	quick_assert(find(trace, span->id, &kind) == 1);
+	/* What became of an attempt may get lost on its way to the broker: then it is made again, under its number. */
+	size_t same = find(trace, span->id, &kind);
+	quick_assert(same == 1 || (same == 2 && span->kind == TRACE_ATTEMPT));
 	if (is_part)
-		quick_assert(find(trace, span->parent, &kind) == 1 && kind == TRACE_ATTEMPT);
+		quick_assert(find(trace, span->parent, &kind) && kind == TRACE_ATTEMPT);
 	else
 		quick_assert(span->parent == trace->root);
 	if (span->link)
-		quick_assert(find(trace, span->link, &kind) == 1 && kind == TRACE_ATTEMPT);
+		quick_assert(find(trace, span->link, &kind) && kind == TRACE_ATTEMPT);
 }
 
 size_t check_trees(void)

@@ -26,7 +26,7 @@ test: ## everything, as scripts/test
 	@scripts/test
 
 asan: build-asan ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(SLOW) $(ASAN) tests/support/sharded build-asan/tests/weir-test $(T)
+	@$(SLOW) WEIR_TEST_SEEDS=3 $(ASAN) tests/support/sharded build-asan/tests/weir-test $(T)
 
 torture: all build-asan ## under the same: each call of the library failing in turn, and random orders (SECONDS=120)
 	@WEIR_BUILD=$(abspath $(BUILD)) $(ASAN) scripts/torture $(if $(SECONDS),--seconds $(SECONDS))
@@ -55,7 +55,7 @@ tsan: ## the unit tests under ThreadSanitizer (clang: gcc's gives up at 8,128 fi
 	@test -f build-tsan/build.ninja || CC=clang meson setup build-tsan -Dbuildtype=debugoptimized \
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan --quiet
-	@$(SLOW) WEIR_TEST_SEEDS=2 TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) tests/support/sharded build-tsan/tests/weir-test $(T)
+	@$(SLOW) WEIR_TEST_SEEDS=1 TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1 $(FIXED_MAP) tests/support/sharded build-tsan/tests/weir-test $(T)
 
 cover: ## lines of lib/ that the tests run, a file each; fails under 95 % (T=part-of-a-name for some tests)
 	@scripts/cover $(T)

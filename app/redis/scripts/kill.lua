@@ -5,6 +5,5 @@ local refusal = refuse()
 if refusal then return refusal end
 local victim = ARGV[3]
 if victim ~= ARGV[2] and call('HGET', ALIVE, victim) ~= ARGV[4] then return {'OK', 0} end
-call('HDEL', ALIVE, victim)
-call('HDEL', SHARES, victim)
+take_out(victim)
 return {'OK', 1}

@@ -6,6 +6,11 @@ local MOST_BYTES = 4194304
 local MOST_WAKES = 64
 local call = redis.call
 
+local function take_out(worker)
+  call('HDEL', ALIVE, worker)
+  call('HDEL', SHARES, worker)
+end
+
 local function is_alive(worker)
   return call('HEXISTS', ALIVE, worker) == 1
 end

@@ -8,7 +8,7 @@ local have = call('HGET', RUN, 'run') or ''
 if have ~= was and have ~= run then return {'MOVED', have} end
 local has_format = call('HGET', RUN, 'format')
 if have ~= '' and has_format ~= format then return {'FORMAT', has_format} end
-if gone ~= '' then call('HDEL', ALIVE, gone) end
+if gone ~= '' then take_out(gone) end
 local producer = call('HGET', RUN, 'producer')
 if role == 'submit' and have == run and producer and is_alive(producer) then return {'BUSY', producer} end
 if have ~= run then

@@ -108,8 +108,8 @@ static const struct cmd_usage usage = {
 		 "                 with real requests to its own weir mock: half an hour\n"
 		 "  backpressure   four ways to take a permit, 100,000 sleeps, 500 in flight:\n"
 		 "                 2 minutes\n"
-		 "  orders         10,000 orders of 200 ms through weir run into PostgreSQL, in five\n"
-		 "                 patterns and by COPY, on a server that it starts: 6 minutes",
+		 "  orders         10,000 orders of 200 ms through weir run into PostgreSQL, in\n"
+		 "                 five patterns and by COPY, on a server it starts: 6 minutes",
 	.options = options,
 };
 

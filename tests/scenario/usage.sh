@@ -52,7 +52,7 @@ expect_wrong dead ls --group xyz orders -- '"xyz" is not a group (eight digits)'
 expect_wrong mock --seed=-1 -- '--seed: "-1" is not a whole number from 0'
 expect_wrong mock 8080 -- 'unexpected argument "8080"'
 expect_wrong mock --limit 5 -- "--limit: '5' is not a limit"
-expect_wrong bench -- 'patterns or backpressure'
+expect_wrong bench -- 'patterns, backpressure or orders'
 expect_wrong bench nix -- "unknown suite 'nix'"
 expect_wrong bench patterns --only nix -- "--only: unknown row 'nix'"
 

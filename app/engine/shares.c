@@ -58,7 +58,7 @@ static uint64_t rate_capacity(const struct key_rate *rate)
 	return per_sec * RATE_UNITS < 1 ? 1 : (uint64_t)(per_sec * RATE_UNITS);
 }
 
-static void fill_rate(struct engine_shares *self, struct fleet_limit *limit, const struct use *use, bool could)
+static void fill_rate(const struct engine_shares *self, struct fleet_limit *limit, bool could)
 {
 	uint64_t share = fleet_share_now(&limit->share, weir_now()), used = (uint64_t)(self->per_sec * RATE_UNITS);
 	bool runs = self->engine->life.state == ENGINE_RUNNING;
@@ -135,8 +135,10 @@ struct fleet_limit *engine_shares_say(struct engine_shares *self, bool has_other
 		struct fleet_limit *limit = find_limit(self, (enum limit_name)i);
 		bool is_held =
 			has_others && use.held_by[i == LIMIT_RATE ? WEIR_HELD_BY_CONCURRENCY : WEIR_HELD_BY_RATE];
-		if (limit)
-			(i == LIMIT_RATE ? fill_rate : fill_calls)(self, limit, &use, could && !is_held);
+		if (limit && i == LIMIT_RATE)
+			fill_rate(self, limit, could && !is_held);
+		else if (limit)
+			fill_calls(self, limit, &use, could && !is_held);
 	}
 	*ret_n = self->limit_count;
 	return self->limits;

@@ -321,7 +321,7 @@ static void tell(const char *line)
 
 static int run_bench(struct bench_command *command, struct weir_error *err)
 {
-	struct bench_report report;
+	struct bench_report report = {0};
 	struct bench_suite *suite = &command->suite;
 	suite->scenario = choose_scenario(command, err);
 	if (!suite->scenario || check_together(command, err) || (command->urls && read_urls(command, err)))

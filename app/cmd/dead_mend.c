@@ -327,7 +327,7 @@ int dead_mend_by_program(struct letters *letters, const char *text, const struct
 	if (!self)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	int code = load_program(text, &plan, err);
-	if (!code) {
+	if (!code && plan) {
 		struct program program = {.mending = self, .query = query, .plan = plan, .err = err};
 		self->letters = letters;
 		code = letters_on_loop(letters)

@@ -95,17 +95,18 @@ static int read_all(struct visit *visit, struct standing_of_all *ret_all, struct
 	int code = visit_recall(visit, &all.past, err);
 	if (!code)
 		code = visit_look(visit, &all.view, err);
-	if (!code && !(all.members = calloc(all.view.n + 1, sizeof *all.members)))
-		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	for (size_t i = 0; i < all.view.n && !code; i++) {
+	all.members = code ? NULL : calloc(all.view.n + 1, sizeof *all.members);
+	if (!code && !all.members)
+		weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	for (size_t i = 0; all.members && i < all.view.n; i++) {
 		const char *record = all.view.workers[i].record;
 		all.members[i].worker = &all.view.workers[i];
 		if (json_parse(record, strlen(record), &all.members[i].record, NULL))
 			all.members[i].record = NULL;
 	}
-	if (code) {
+	if (!all.members) {
 		forget(&all);
-		return code;
+		return code ? code : WEIR_ENOMEM;
 	}
 	all.state = find_state(&all);
 	*ret_all = all;

@@ -534,6 +534,8 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 	code = open_folder(&session, &err);
 	if (code) {
 		say_error(&session, &err);
+		free(session.dead_letters.path);
+		free(session.report.where);
 		free(session.exe_path);
 		return code == WEIR_EBUSY ? EX_TEMPFAIL : EX_IOERR;
 	}

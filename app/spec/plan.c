@@ -184,7 +184,7 @@ static int check_otlp(struct spec_load *load, const struct spec_node *node, cons
 {
 	const struct spec_node *at = node ? spec_node_member(node, "url") : NULL;
 	if (otlp->url && strncmp(otlp->url, "http://", 7) && strncmp(otlp->url, "https://", 8))
-		return spec_fail(load, at->line, at->column,
+		return spec_fail(load, at ? at->line : 1, at ? at->column : 1,
 				 "observe.otlp.url is \"%.80s\", expected a URL like http://127.0.0.1:4318", otlp->url);
 	for (size_t i = 0; i < otlp->headers.n; i++)
 		if (!template_is_constant(otlp->headers.headers[i].value)) {

@@ -4,7 +4,7 @@
  * one who holds the other end is gone, it ends the server or drops the table, removes the folder and ends, too.  So
  * nothing is left after Ctrl-C, or a kill.
  *
- * psql does what is to be done in the database, so that the bench needs no client of its own.
+ * It runs psql for each statement, so the bench needs no PostgreSQL client.
  */
 #include "bench/database.h"
 

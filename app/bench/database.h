@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The database of `weir bench orders`: on a server of its own, or on the user's; with a table that gets the rows of one
+ * The database of `weir bench orders`: on a server that it starts, or on the user's; with a table for the rows of one
  * run after the other, and a temporary folder for whatever a run needs.  All of it is gone soon after this process has
  * ended, however that ends.
  *

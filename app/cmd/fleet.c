@@ -64,7 +64,7 @@ static bool is_paused(const struct fleet_view *view)
 	       changes.paused;
 }
 
-/* Without a worker nothing goes on, whatever a submit does. */
+/* Without a worker no item is processed, even while a submit reads the source. */
 static const char *find_state(const struct standing_of_all *all)
 {
 	bool has_workers = false;

@@ -144,7 +144,7 @@ bool observe_keeps(const struct observe *observe)
 	return observe->history;
 }
 
-/* A fiber of its own: a disk that is slow stops no look.  A second that could not be written is lost. */
+/* In a separate fiber, so that a slow disk delays no publication.  A second that could not be written is lost. */
 int observe_remember(void *arg)
 {
 	struct observe *observe = arg;

@@ -434,7 +434,7 @@ static void run_once(struct session *session)
 	observe_free(session->observe);
 }
 
-/* A signal ends the wait. */
+/* Waits a second; true: a signal came, or the wait failed. */
 static bool was_told_to_end(const struct session *session)
 {
 	struct signalfd_siginfo info;
@@ -446,7 +446,7 @@ static bool was_told_to_end(const struct session *session)
 	return n != WEIR_ETIMEDOUT;
 }
 
-/* Until there is something to do for a worker: 1; 0: it was told to end; or a failure with err. */
+/* Waits for a run that has unfinished items: 1.  0: a signal came first.  Or a failure, with err. */
 static int await_next(const struct session *session, struct weir_error *err)
 {
 	struct visit visit;

@@ -25,8 +25,8 @@ struct plan *visit_find(const char *word);
 int visit_open(const struct plan *plan, struct visit *ret_visit, struct weir_error *err);
 void visit_close(struct visit *visit);
 
-/* Opens the broker on a loop of its own, calls fn there and says what failed as `who`, "weir status".  fn: 0, an exit
- * code, or a negative code with err.  Frees the plan.  The exit code. */
+/* Starts a loop, opens the broker on it and calls fn.  A failure is printed with the prefix `who`, such as "weir
+ * status". fn answers 0, an exit code, or a negative code with err.  Frees the plan.  Returns the exit code. */
 int visit_run(struct plan *plan, const char *who, int (*fn)(struct visit *visit, void *arg, struct weir_error *err),
 	      void *arg);
 

@@ -276,7 +276,7 @@ static int check_exactness(struct engine *engine, struct weir_error *err)
 			      plan->sink.adapter->name);
 }
 
-/* The text of the run says by which pipeline it goes from now on: those that go by the old one are told before. */
+/* --adopt replaces the pipeline of the run.  Workers that still have the old one are told to end first. */
 static int replace_old(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
 {
 	struct buf change = {0};

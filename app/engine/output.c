@@ -3,7 +3,7 @@
  * See output.h.  `room` counts bytes: an entry takes as many permits as its outputs have bytes, at most all of them,
  * and gives them back when it was settled.
  *
- * A lane is a fiber with a batch of its own.  One collects at a time, so that batches are full.
+ * A lane is a fiber with its batch.  Only one of them collects at a time, so that batches are full.
  *
  * A sink that is busy is asked again (store.h); one that fails ends the run.  What it had not taken goes back to the
  * broker.

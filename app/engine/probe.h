@@ -32,8 +32,8 @@ int probe_broker(const struct plan *plan, const char *folder, struct probe_past 
 		 struct weir_error *err);
 void probe_past_fini(struct probe_past *past);
 
-/* All at once, each for 6 s at most; then calls tell for one after the other.  On a fiber; suspends.  WEIR_ENOMEM,
- * WEIR_ECANCELED. */
+/* Probes all parts at the same time, each for at most 6 s, then calls tell() once for each, in the order of the file.
+ * On a fiber; suspends.  WEIR_ENOMEM, WEIR_ECANCELED. */
 int probe_parts(const struct plan *plan, const struct step_env *env, const struct probe_past *past,
 		void (*tell)(void *arg, const struct probe_result *result), void *arg);
 

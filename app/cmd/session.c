@@ -434,37 +434,6 @@ static void run_once(struct session *session)
 	observe_free(session->observe);
 }
 
-/* Waits a second; true: a signal came, or the wait failed. */
-static bool was_told_to_end(const struct session *session)
-{
-	struct signalfd_siginfo info;
-	struct weir_io *io;
-	if (weir_io_open(session->signal_fd, &io))
-		return true;
-	ssize_t n = weir_io_read(io, &info, sizeof info, weir_after(WEIR_SEC));
-	weir_io_close(io);
-	return n != WEIR_ETIMEDOUT;
-}
-
-/* Waits for a run that has unfinished items: 1.  0: a signal came first.  Or a failure, with err. */
-static int await_next(const struct session *session, struct weir_error *err)
-{
-	struct visit visit;
-	struct broker_past past = {0};
-	bool has_work = false;
-	int code = visit_open(session->plan, &visit, err);
-	while (!code && !has_work) {
-		if (was_told_to_end(session))
-			break;
-		code = visit.ops->journal.recall(visit.broker, &past, err, WEIR_FOREVER);
-		has_work = !code && past.begun && !past.done;
-		broker_past_fini(&past);
-		code = code == WEIR_EBUSY ? 0 : code;
-	}
-	visit_close(&visit);
-	return code ? code : has_work;
-}
-
 static int run_on_loop(void *arg)
 {
 	struct session *session = arg;
@@ -476,7 +445,7 @@ static int run_on_loop(void *arg)
 		if (!session->opts->stay || !is_done)
 			return 0;
 		progress_note(&session->progress, "waiting for the next run");
-		next = await_next(session, &err);
+		next = visit_await_run(session->plan, session->signal_fd, &err);
 	} while (next > 0);
 	if (next < 0) {
 		say_error(session, &err);

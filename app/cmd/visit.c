@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <weir/weir.h>
@@ -74,6 +75,36 @@ int visit_look(struct visit *visit, struct fleet_view *ret_view, struct weir_err
 		code = visit->ops->fleet->look(visit->broker, ret_view, err, WEIR_FOREVER);
 	while (visit_again(code, &attempts));
 	return code;
+}
+
+/* Waits a second; true: a signal came, or the wait failed. */
+static bool was_told_to_end(int signal_fd)
+{
+	struct signalfd_siginfo info;
+	struct weir_io *io;
+	if (weir_io_open(signal_fd, &io))
+		return true;
+	ssize_t n = weir_io_read(io, &info, sizeof info, weir_after(WEIR_SEC));
+	weir_io_close(io);
+	return n != WEIR_ETIMEDOUT;
+}
+
+int visit_await_run(const struct plan *plan, int signal_fd, struct weir_error *err)
+{
+	struct visit visit;
+	struct broker_past past = {0};
+	bool has_work = false;
+	int code = visit_open(plan, &visit, err);
+	while (!code && !has_work) {
+		if (was_told_to_end(signal_fd))
+			break;
+		code = visit.ops->journal.recall(visit.broker, &past, err, WEIR_FOREVER);
+		has_work = !code && past.begun && !past.done;
+		broker_past_fini(&past);
+		code = code == WEIR_EBUSY ? 0 : code;
+	}
+	visit_close(&visit);
+	return code ? code : has_work;
 }
 
 struct visiting {

@@ -33,6 +33,10 @@ int visit_run(struct plan *plan, const char *who, int (*fn)(struct visit *visit,
 /* Asks again for as long as the broker is only busy, for five seconds. */
 bool visit_again(int code, unsigned *attempts);
 
+/* Waits for a run that has unfinished items: 1.  0: a signal came on the descriptor first.  Or a failure, with err.  On
+ * a fiber; suspends. */
+int visit_await_run(const struct plan *plan, int signal_fd, struct weir_error *err);
+
 int visit_recall(struct visit *visit, struct broker_past *ret_past, struct weir_error *err);
 int visit_look(struct visit *visit, struct fleet_view *ret_view, struct weir_error *err);
 

@@ -74,3 +74,21 @@ fleet_orders 'flow: { order_by: .customer }'
 weir check pipeline.yaml
 expect_code 78
 expect_err 'pipeline.yaml:7:9: flow.order_by needs one process'
+
+# A worker that stays waits for the next run, and a signal ends it in order.
+pipeline <<YAML
+name: stays
+source: { range: 1-20 }
+broker: { redis: '$REDIS_URL' }
+steps: [ jq: '{id: .}' ]
+sink: { sqlite: { path: stays.db, table: rows, key: id } }
+YAML
+start "$WEIR" work pipeline.yaml --stay --quiet
+weir submit pipeline.yaml --quiet
+expect_code 0
+weir submit pipeline.yaml --fresh --quiet
+expect_code 0
+expect_sql 'SELECT count(*) FROM rows' 20 stays.db
+kill -TERM "$started_pid"
+finish
+expect_code 0

@@ -11,7 +11,7 @@
  *     graves    sorted set: the items in `letters`, by their numbers
  *     retries   sorted set: item -> when its next attempt is due
  *     waiting   hash: item -> the item, while it is in `retries`
- *     kept      hash: item -> `s` and `m` that are to come back if its worker dies (keep.lua)
+ *     kept      hash: item -> `s`, a number, and `m`, which are to come back if its worker dies (keep.lua)
  *     letters   hash: item -> the item, as a dead letter
  *     suspect   stream: items with which two workers or more have died; a worker has one of them at a time
  *     returned  stream: items that came back

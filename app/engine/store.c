@@ -60,10 +60,14 @@ int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec d
 	return code;
 }
 
+static bool is_held(const struct engine_store *store, const struct item *item)
+{
+	return !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
+}
+
 bool engine_holds(struct engine_store *store, struct item *item)
 {
-	bool holds = !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
-	if (holds)
+	if (is_held(store, item))
 		return true;
 	let_go(store, item);
 	tracer_leave(store->life->opts.tracer, item);
@@ -172,7 +176,8 @@ void engine_give_back(struct engine_store *store, struct item *item)
 	engine_postpone(store, item, weir_now());
 }
 
-void engine_extend(struct engine_store *store, struct item *item)
+bool engine_extend(struct engine_store *store, struct item *item)
 {
 	hand_over(store, item, EXTEND, 0);
+	return is_held(store, item);
 }

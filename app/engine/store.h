@@ -53,12 +53,14 @@ bool engine_holds(struct engine_store *store, struct item *item);
 int engine_settle(struct engine_store *store, struct item *const *items, size_t n, enum broker_outlet which,
 		  const struct value *position, struct weir_error *err);
 
-/* These end or go on with an item; a broker that cannot take it fails the run.  It is a dead letter that the broker
- * keeps; will be tried again at `due`; is not finished in this run; stays here, and its attempts and its record are
- * stored, unless there is no room for them: then they are with the next, and meanwhile a kill forgets them. */
+/* These end with an item; a broker that cannot take it fails the run.  It is a dead letter that the broker keeps; will
+ * be tried again at `due`; is not finished in this run. */
 void engine_keep_letter(struct engine_store *store, struct item *item);
 void engine_postpone(struct engine_store *store, struct item *item, weir_nsec due);
 void engine_give_back(struct engine_store *store, struct item *item);
-void engine_extend(struct engine_store *store, struct item *item);
+
+/* The item stays here, and its attempts and its record are stored, unless there is no room for them: then they are with
+ * the next, and meanwhile a kill forgets them.  false: it is another process' item by now. */
+bool engine_extend(struct engine_store *store, struct item *item);
 
 #endif

@@ -28,6 +28,7 @@ struct engine_store {
 	       * came */
 	size_t held_count;
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
+	bool told[OUTLETS + 1];         /* that an output's sink, or the broker, is waited for */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
 	struct reorder *reorder;        /* in which items may be that end here; NULL */
@@ -38,9 +39,9 @@ void engine_counts(const struct engine_store *store, struct broker_counts *ret_c
 
 /* Whether to try again what was answered with `code`: it says that a disk is full or something busy, and a pause has
  * passed, which grows from 10 ms to a second (*attempts is 0 at first).  place: an output, or an enum engine_place.
- * Suspends.
+ * Where it takes long people are told why (err->text), and when it works again.  Suspends.
  */
-bool engine_again(struct engine_store *store, int place, int code, unsigned *attempts);
+bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts);
 
 /* The next item: 1; or a negative code, the run has failed if it is not the end or a deadline.  Suspends. */
 int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline);

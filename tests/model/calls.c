@@ -152,6 +152,8 @@ redisReply *model_attempt(struct process *process, enum redis_script_name script
 	if (chance(world, world->late))
 		delay_copy(world, script, rest);
 	redisReply *reply = model_eval(world, script, rest);
+	/* Nobody hears of the end of a run that is taken back then. */
+	world->end_seen = world->end_seen || (script == REDIS_TAKE && model_is(reply, "END"));
 	bool lost = fate < world->lost_requests + world->lost_answers;
 	if (!model_pause(process) || lost) {
 		freeReplyObject(reply);

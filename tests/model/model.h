@@ -114,7 +114,7 @@ struct world {
 	char *dumps[KEYS_MOST]; /* a snapshot; NULL: there was no such key */
 	size_t dump_bytes[KEYS_MOST];
 	bool has_snapshot;
-	bool forgets; /* the server has forgotten something: then what was kept may be lost */
+	bool forgets;      /* the server has forgotten something: then what was kept may be lost */
 	char finding[240]; /* empty: none so far */
 	struct stats stats;
 };

@@ -145,7 +145,7 @@ static void take(struct process *self)
 	redisReply *reply = model_call(self, REDIS_TAKE, &rest);
 	redis_command_fini(&rest);
 	if (model_is(reply, "END")) {
-		world->end_seen = self->is_done = true;
+		self->is_done = true;
 	} else if (model_is(reply, "OK")) {
 		const redisReply *entries = reply->element[2];
 		for (size_t i = 0; i < entries->elements; i++) {

@@ -123,7 +123,11 @@ LOOP_TEST(redis_over_tls_reconnects_and_says_where_there_is_no_tls)
 	struct redis *redis = open_redis(
 		&(struct redis_options){.url = test_format("rediss://127.0.0.1:%d?ca=%s", port, file("ca.pem"))});
 	freeReplyObject(SAY(redis, "SET", "a", "1"));
-	ck_assert_int_eq(TRY_WORDS(redis, &reply, &err, "CLIENT", "KILL", "SKIPME", "no"), WEIR_EIO);
+	int code = TRY_WORDS(redis, &reply, &err, "CLIENT", "KILL", "SKIPME", "no");
+	if (code)
+		ck_assert_int_eq(code, WEIR_EIO);
+	else /* the answer was there first */
+		freeReplyObject(reply);
 	while (TRY_WORDS(redis, &reply, &err, "GET", "a"))
 		ck_assert_int_eq(weir_sleep(5 * WEIR_MSEC), 0);
 	ck_assert_str_eq(reply->str, "1");

@@ -129,7 +129,8 @@ static void hold(weir_nsec at, enum weir_held_by what, weir_nsec now, weir_nsec 
 static weir_nsec own_next(const struct weir__admit *admit, weir_nsec now)
 {
 	weir_nsec since = admit->promised && admit->promised < now ? admit->promised : now;
-	return weir_rate_next(&admit->rate, 1, weir__late_from(&admit->lateness, since, now));
+	weir_nsec from = weir__late_from(&admit->lateness, &admit->rate.options, 1, since, now);
+	return weir_rate_next(&admit->rate, 1, from);
 }
 
 /* Whether what has passed would be more than is granted, when the next one has, too. */

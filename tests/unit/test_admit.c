@@ -102,6 +102,22 @@ TEST(admit_with_a_burst_that_covers_lateness_is_never_over_its_rate)
 	weir__admit_free(admit);
 }
 
+TEST(admit_is_paused_from_a_time_on)
+{
+	struct weir__admit *admit = make(&(struct weir__gate_options){.concurrency = 2});
+	struct weir__pass pass;
+	weir__admit_enter(admit, &pass, WEIR_SEC);
+	weir__admit_pause_from(admit, 3 * WEIR_SEC);
+	expect(admit, 3 * WEIR_SEC - 1, 3 * WEIR_SEC - 1, WEIR_HELD_BY_NOTHING);
+	ck_assert(weir__admit_honours(admit, &pass, 3 * WEIR_SEC - 1));
+	expect(admit, 3 * WEIR_SEC, WEIR_FOREVER, WEIR_HELD_BY_PAUSE);
+	ck_assert(!weir__admit_honours(admit, &pass, 3 * WEIR_SEC));
+	weir__admit_pause_from(admit, WEIR_FOREVER);
+	expect(admit, 3 * WEIR_SEC, 3 * WEIR_SEC, WEIR_HELD_BY_NOTHING);
+	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, 3 * WEIR_SEC);
+	weir__admit_free(admit);
+}
+
 TEST(admit_tells_what_holds_back_first)
 {
 	struct weir__admit *admit = make(&(struct weir__gate_options){

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <weir/table.h>
 
-#define LOOK_PERIOD WEIR_SEC
+#define LOOK_PERIOD (800 * WEIR_MSEC) /* with a meeting, which says it, under two seconds */
 #define TELL_TIME   (2 * WEIR_SEC)
 #define JOIN_TIME   (5 * WEIR_SEC)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * This engine among others at the same broker (port/fleet.h).  The broker has it say and hear something once a second;
- * once a second it looks at what the others have said.
+ * somewhat more often it looks at what the others have said.
  * What holds for all together is in engine/shares.h.
  */
 #ifndef ENGINE_FLEET_H

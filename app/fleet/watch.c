@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <weir/table.h>
 
 struct member {
@@ -10,6 +11,7 @@ struct member {
 	uint64_t number;
 	weir_nsec since;      /* when it was first seen with this number */
 	uint64_t first, last; /* the rounds in which it was seen so: the first and the last */
+	TAILQ_ENTRY(member) others;
 	char name[];
 };
 
@@ -17,9 +19,10 @@ struct fleet_watch {
 	weir_nsec lease, now;      /* now: of the last round */
 	uint64_t rounds, unbroken; /* since which round there was no gap */
 	struct weir_table members;
-	struct member *self;                 /* NULL: not seen yet */
-	const struct weir_table_node *asked; /* the last that fleet_watch_victim() looked at */
-	size_t to_ask;                       /* how many it has not looked at */
+	TAILQ_HEAD(members, member) by_silence; /* the same, whose number moved longest ago first */
+	struct member *self;                    /* NULL: not seen yet */
+	const struct weir_table_node *asked;    /* the last that fleet_watch_victim() looked at */
+	size_t to_ask;                          /* how many it has not looked at */
 	char own_name[];
 };
 
@@ -35,6 +38,7 @@ int fleet_watch_new(const char *own_name, weir_nsec lease, struct fleet_watch **
 	if (!watch)
 		return WEIR_ENOMEM;
 	watch->lease = lease;
+	TAILQ_INIT(&watch->by_silence);
 	memcpy(watch->own_name, own_name, bytes);
 	*ret_watch = watch;
 	return 0;
@@ -49,6 +53,7 @@ static void forget(struct fleet_watch *watch, uint64_t round)
 		if (round && member_of(node)->last == round)
 			continue;
 		weir_table_remove(&watch->members, node);
+		TAILQ_REMOVE(&watch->by_silence, member_of(node), others);
 		free(member_of(node));
 	}
 }
@@ -80,6 +85,7 @@ static struct member *add(struct fleet_watch *watch, const char *name)
 	}
 	memcpy(member->name, name, bytes);
 	weir_table_add(&watch->members, &member->node, weir_hash_text(0, name));
+	TAILQ_INSERT_TAIL(&watch->by_silence, member, others);
 	return member;
 }
 
@@ -93,6 +99,8 @@ static int note(struct fleet_watch *watch, const struct fleet_seen *seen)
 		member->number = seen->number;
 		member->since = watch->now;
 		member->first = watch->rounds;
+		TAILQ_REMOVE(&watch->by_silence, member, others);
+		TAILQ_INSERT_TAIL(&watch->by_silence, member, others);
 	}
 	member->last = watch->rounds;
 	return 0;
@@ -122,13 +130,30 @@ int fleet_watch_round(struct fleet_watch *watch, const struct fleet_seen *seen, 
 	return code;
 }
 
-weir_nsec fleet_watch_still(const struct fleet_watch *watch, const char *name, uint64_t *ret_number, weir_nsec now)
+/* The one behind it, or the first, but not this process itself. */
+static const struct member *next_by_silence(const struct fleet_watch *watch, const struct member *member)
 {
-	const struct member *member = find(watch, name);
-	if (!member)
-		return -1;
-	*ret_number = member->number;
-	return now - member->since;
+	member = member ? TAILQ_NEXT(member, others) : TAILQ_FIRST(&watch->by_silence);
+	return member && member == watch->self ? TAILQ_NEXT(member, others) : member;
+}
+
+bool fleet_watch_silent(const struct fleet_watch *watch, weir_nsec duration, weir_nsec now, const void **at,
+			struct fleet_seen *ret_silent)
+{
+	const struct member *member = next_by_silence(watch, *at);
+	if (!member || now - member->since < duration)
+		return false;
+	*at = member;
+	*ret_silent = (struct fleet_seen){.name = member->name, .number = member->number};
+	return true;
+}
+
+weir_nsec fleet_watch_next_silence(const struct fleet_watch *watch, weir_nsec duration, weir_nsec now)
+{
+	const struct member *member = next_by_silence(watch, NULL);
+	while (member && now - member->since >= duration)
+		member = next_by_silence(watch, member);
+	return member ? member->since + duration : WEIR_FOREVER;
 }
 
 /* From this process itself on, so that watchers, which would all find the same ones, begin at different places. */

@@ -35,9 +35,14 @@ void fleet_watch_free(struct fleet_watch *watch); /* NULL is fine */
  * WEIR_ENOMEM: some were not noted; look again in the next round. */
 int fleet_watch_round(struct fleet_watch *watch, const struct fleet_seen *seen, size_t n, weir_nsec now);
 
-/* For how long the number of the worker has not moved, if it still is the one of the last round, which is in
- * *ret_number; -1: the worker is not known. */
-weir_nsec fleet_watch_still(const struct fleet_watch *watch, const char *name, uint64_t *ret_number, weir_nsec now);
+/* Workers, but for this process itself, whose number has not moved for so long, one after the other: *at is NULL before
+ * the first.  false: there is none (left).  The name is borrowed until the next round. */
+bool fleet_watch_silent(const struct fleet_watch *watch, weir_nsec duration, weir_nsec now, const void **at,
+			struct fleet_seen *ret_silent);
+
+/* When the next worker will be silent for so long, if its number does not move; WEIR_FOREVER: all others already are.
+ */
+weir_nsec fleet_watch_next_silence(const struct fleet_watch *watch, weir_nsec duration, weir_nsec now);
 
 /* A worker that is to be taken out, with the number that it has then; each one once a round, and not this process
  * itself.  false: there is none (left).  The name is borrowed until the next round.  Watchers begin with different

@@ -118,6 +118,10 @@ WEIR_API int weir_policy_set_concurrency(struct weir_policy *policy, size_t conc
 WEIR_API int weir_policy_set_rate(struct weir_policy *policy, const struct weir_rate_options *rate);
 WEIR_API void weir_policy_pause(struct weir_policy *policy, bool paused);
 
+/* It is paused from that time on, whatever runs then, or does not: for who may call no longer than it was allowed to,
+ * and may be asleep when that ends.  What is said last counts; WEIR_FOREVER, as to begin with: it is not. */
+WEIR_API void weir_policy_pause_from(struct weir_policy *policy, weir_nsec at);
+
 /* Calls to the upstream with this key may be let in as long as what has passed one's own rate is paid off by then
  * (weir_rate_paid): see rate_wanted.  It never becomes less.  Nothing if there is no such upstream. */
 WEIR_API void weir_policy_grant(struct weir_policy *policy, const char *key, weir_nsec paid);

@@ -79,7 +79,8 @@ WEIR_API int weir_rate_set(struct weir_rate *rate, const struct weir_rate_option
  *
  * Fibers run a little later than they were to be woken.  What one that waits is late, 10 ms at most, is made good: the
  * next may go that much sooner after it.  So a rate is reached with a burst of 1, too, and the law holds for the times
- * at which they might have gone. */
+ * at which they might have gone.  A burst covers lateness by itself: with one of 1 + 10 ms * rate or more the law holds
+ * for the times at which they go. */
 
 struct weir_rate_limiter;
 

@@ -26,6 +26,7 @@ struct weir__admit {
 	size_t concurrency; /* 0: found */
 	size_t in_flight;
 	bool paused, has_rate, unpaced;
+	weir_nsec pause_from; /* WEIR_FOREVER: never */
 	struct weir__adapt *adapt;
 	struct weir__adapt_options adapt_options;
 	struct weir__pace *pace;
@@ -78,6 +79,7 @@ int weir__admit_new(const struct weir__gate_options *opts, struct weir__admit **
 	if (!admit)
 		return WEIR_ENOMEM;
 	admit->concurrency = opts->concurrency;
+	admit->pause_from = WEIR_FOREVER;
 	int code = make_adapt(admit, opts);
 	if (!code)
 		code = make_pace(admit, opts);
@@ -129,7 +131,8 @@ static void hold(weir_nsec at, enum weir_held_by what, weir_nsec now, weir_nsec 
 static weir_nsec own_next(const struct weir__admit *admit, weir_nsec now)
 {
 	weir_nsec since = admit->promised && admit->promised < now ? admit->promised : now;
-	return weir_rate_next(&admit->rate, 1, weir__late_from(&admit->lateness, since, now));
+	weir_nsec from = weir__late_from(&admit->lateness, &admit->rate.options, 1, since, now);
+	return weir_rate_next(&admit->rate, 1, from);
 }
 
 /* Whether what has passed would be more than is granted, when the next one has, too. */
@@ -150,11 +153,16 @@ static void hold_rates(const struct weir__admit *admit, weir_nsec now, weir_nsec
 	hold(own, WEIR_HELD_BY_RATE, now, until, held_by);
 }
 
+static bool is_paused(const struct weir__admit *admit, weir_nsec now)
+{
+	return admit->paused || (admit->pause_from != WEIR_FOREVER && now >= admit->pause_from);
+}
+
 static weir_nsec ask(const struct weir__admit *admit, weir_nsec now, enum weir_held_by *held_by)
 {
 	weir_nsec until = now;
 	*held_by = WEIR_HELD_BY_NOTHING;
-	if (admit->paused)
+	if (is_paused(admit, now))
 		hold(WEIR_FOREVER, WEIR_HELD_BY_PAUSE, now, &until, held_by);
 	if (admit->breaker)
 		hold(weir_breaker_next(admit->breaker, now), WEIR_HELD_BY_BREAKER, now, &until, held_by);
@@ -296,7 +304,7 @@ bool weir__admit_is_out(const struct weir__admit *admit, weir_nsec now)
 
 bool weir__admit_honours(const struct weir__admit *admit, const struct weir__pass *pass, weir_nsec now)
 {
-	return !admit->paused && admit->pace->shut <= now &&
+	return !is_paused(admit, now) && admit->pace->shut <= now &&
 	       (!admit->breaker || weir__breaker_honours(admit->breaker, pass->permit, now));
 }
 
@@ -307,7 +315,7 @@ weir_nsec weir__admit_shut_until(const struct weir__admit *admit, weir_nsec now)
 	/* Half-open ends when a probe leaves. */
 	if (admit->breaker && weir_breaker_state(admit->breaker, now) == WEIR_BREAKER_OPEN)
 		breaker = weir_breaker_next(admit->breaker, now);
-	if (admit->paused)
+	if (is_paused(admit, now))
 		return WEIR_FOREVER;
 	if (breaker > now && breaker > shut)
 		return breaker;
@@ -411,6 +419,11 @@ void weir__admit_share(struct weir__admit *admit, unsigned callers)
 void weir__admit_pause(struct weir__admit *admit, bool paused)
 {
 	admit->paused = paused;
+}
+
+void weir__admit_pause_from(struct weir__admit *admit, weir_nsec at)
+{
+	admit->pause_from = at;
 }
 
 /* Where the number that is let in is lower, latency has not been asked. */

@@ -75,6 +75,7 @@ int weir__admit_set_rate(struct weir__admit *admit, const struct weir_rate_optio
  * WEIR_ENOMEM: it is as it was. */
 int weir__admit_go_on_from(struct weir__admit *admit, size_t concurrency, double per_sec, weir_nsec now);
 void weir__admit_pause(struct weir__admit *admit, bool paused);
+void weir__admit_pause_from(struct weir__admit *admit, weir_nsec at); /* WEIR_FOREVER: never */
 /* What others have heard: weir_policy_shut(), weir_policy_share(). */
 void weir__admit_shut(struct weir__admit *admit, weir_nsec until, weir_nsec now);
 void weir__admit_share(struct weir__admit *admit, unsigned callers);

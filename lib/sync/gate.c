@@ -298,6 +298,12 @@ void weir__gate_pause(struct weir_gate *gate, bool paused)
 	weir__gate_hand_out(gate);
 }
 
+void weir__gate_pause_from(struct weir_gate *gate, weir_nsec at)
+{
+	weir__admit_pause_from(gate->admit, at);
+	weir__gate_hand_out(gate);
+}
+
 /* Without memory for it things stay as they were found. */
 void weir__gate_go_on_from(struct weir_gate *gate, size_t concurrency, double per_sec)
 {

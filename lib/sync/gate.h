@@ -49,6 +49,7 @@ weir_nsec weir__gate_shut_until(const struct weir_gate *gate);
 int weir__gate_set_concurrency(struct weir_gate *gate, size_t concurrency);            /* 0: found.  ENOMEM */
 int weir__gate_set_rate(struct weir_gate *gate, const struct weir_rate_options *rate); /* count 0: none.  EINVAL */
 void weir__gate_pause(struct weir_gate *gate, bool paused); /* nobody is let in while it is */
+void weir__gate_pause_from(struct weir_gate *gate, weir_nsec at);
 /* What others have heard: weir_policy_shut(), weir_policy_share(). */
 void weir__gate_shut(struct weir_gate *gate, weir_nsec until);
 void weir__gate_share(struct weir_gate *gate, unsigned callers);

@@ -108,6 +108,7 @@ static int make_gate(struct weir_policy *policy, struct weir__upstream *upstream
 		weir__gate_close(upstream->gate);
 	if (policy->paused)
 		weir__gate_pause(upstream->gate, true);
+	weir__gate_pause_from(upstream->gate, policy->pause_from);
 	return 0;
 }
 
@@ -222,6 +223,12 @@ static int set_paused(struct weir_policy *policy, struct weir_gate *gate)
 	return 0;
 }
 
+static int set_pause_from(struct weir_policy *policy, struct weir_gate *gate)
+{
+	weir__gate_pause_from(gate, policy->pause_from);
+	return 0;
+}
+
 static int close_gate(struct weir_policy *policy, struct weir_gate *gate)
 {
 	(void)policy;
@@ -239,6 +246,12 @@ void weir_policy_pause(struct weir_policy *policy, bool paused)
 {
 	policy->paused = paused;
 	for_each(policy, set_paused);
+}
+
+void weir_policy_pause_from(struct weir_policy *policy, weir_nsec at)
+{
+	policy->pause_from = at;
+	for_each(policy, set_pause_from);
 }
 
 /* ---- sums */

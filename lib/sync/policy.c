@@ -142,6 +142,7 @@ int weir_policy_new(const struct weir_policy_options *opts, struct weir_policy *
 	policy->options = *o;
 	fill_in(&policy->options, permit);
 	policy->random = o->seed;
+	policy->pause_from = WEIR_FOREVER;
 	TAILQ_INIT(&policy->idle);
 	TAILQ_INIT(&policy->waiters);
 	if (o->pattern == WEIR_PATTERN_AUTO && !policy->options.concurrency) {

@@ -43,6 +43,7 @@ struct weir__profiler {
 struct weir_policy {
 	struct weir_policy_options options; /* the pattern's presets filled in */
 	bool paused, closed;
+	weir_nsec pause_from;
 	uint64_t random;
 
 	struct weir_table upstreams;

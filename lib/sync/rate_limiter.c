@@ -70,7 +70,7 @@ static bool is_possible(const struct weir_rate_limiter *limiter, uint64_t n)
  */
 static weir_nsec try_take(struct weir_rate_limiter *limiter, uint64_t n, weir_nsec since, weir_nsec now)
 {
-	weir_nsec from = weir__late_from(&limiter->lateness, since, now);
+	weir_nsec from = weir__late_from(&limiter->lateness, &limiter->rate.options, n, since, now);
 	if (from < limiter->changed)
 		from = limiter->changed;
 	if (from < limiter->closed_until)

@@ -368,15 +368,11 @@ static void note_meeting(struct process *self, const redisReply *reply, weir_nse
 /* Ended shares: of those whose number stands still, as far as this process knows any. */
 static void add_ended(struct process *self, struct redis_command *rest)
 {
-	const struct world *world = self->world;
-	for (size_t i = 0; i < world->process_count; i++) {
-		uint64_t number;
-		const struct process *other = world->processes[i];
-		if (other == self ||
-		    fleet_watch_still(self->watch, other->name, &number, model_clock(self)) < FLEET_SHARE_LIFE)
-			continue;
-		redis_add_text(rest, other->name);
-		redis_add_number(rest, (int64_t)number);
+	const void *at = NULL;
+	struct fleet_seen silent;
+	while (fleet_watch_silent(self->watch, FLEET_SHARE_LIFE, model_clock(self), &at, &silent)) {
+		redis_add_text(rest, silent.name);
+		redis_add_number(rest, (int64_t)silent.number);
 	}
 }
 

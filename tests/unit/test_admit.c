@@ -4,6 +4,8 @@
 
 #include "policy/admit.h"
 
+#include <weir/random.h>
+
 static struct weir__admit *make(const struct weir__gate_options *opts)
 {
 	struct weir__admit *admit;
@@ -70,6 +72,49 @@ TEST(admit_keeps_ones_own_rate_also_when_it_changes)
 	ck_assert_int_eq(weir__admit_set_rate(admit, &(struct weir_rate_options){0}, WEIR_SEC), 0);
 	expect(admit, WEIR_SEC, WEIR_SEC, WEIR_HELD_BY_NOTHING);
 	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, WEIR_SEC);
+	weir__admit_free(admit);
+}
+
+/* Whoever calls is up to 9 ms late, and sometimes pauses. */
+TEST(admit_with_a_burst_that_covers_lateness_is_never_over_its_rate)
+{
+	enum { CALLS = 20000, PER_SEC = 1000, BURST = 11 };
+	static weir_nsec at[CALLS];
+	struct weir__admit *admit =
+		make(&(struct weir__gate_options){.concurrency = CALLS, .rate = {.count = PER_SEC, .burst = BURST}});
+	const weir_nsec window = 50 * WEIR_MSEC;
+	weir_nsec now = WEIR_SEC;
+	uint64_t random = 1;
+	for (int i = 0, from = 0; i < CALLS; i++) {
+		struct weir__pass pass;
+		weir_nsec until = weir__admit_ask(admit, now, NULL);
+		if (until > now)
+			now = until + (weir_nsec)weir_random_below(&random, (uint64_t)(9 * WEIR_MSEC));
+		weir__admit_enter(admit, &pass, now);
+		at[i] = now;
+		while (at[from] <= now - window)
+			from++;
+		quick_assert(i - from + 1 <= BURST + PER_SEC * window / WEIR_SEC);
+		if (weir_random_below(&random, 20) == 0)
+			now += (weir_nsec)weir_random_below(&random, (uint64_t)(10 * WEIR_MSEC));
+	}
+	ck_assert_int_lt(now - WEIR_SEC, CALLS * WEIR_SEC / PER_SEC * 5 / 4); /* nor far below */
+	weir__admit_free(admit);
+}
+
+TEST(admit_is_paused_from_a_time_on)
+{
+	struct weir__admit *admit = make(&(struct weir__gate_options){.concurrency = 2});
+	struct weir__pass pass;
+	weir__admit_enter(admit, &pass, WEIR_SEC);
+	weir__admit_pause_from(admit, 3 * WEIR_SEC);
+	expect(admit, 3 * WEIR_SEC - 1, 3 * WEIR_SEC - 1, WEIR_HELD_BY_NOTHING);
+	ck_assert(weir__admit_honours(admit, &pass, 3 * WEIR_SEC - 1));
+	expect(admit, 3 * WEIR_SEC, WEIR_FOREVER, WEIR_HELD_BY_PAUSE);
+	ck_assert(!weir__admit_honours(admit, &pass, 3 * WEIR_SEC));
+	weir__admit_pause_from(admit, WEIR_FOREVER);
+	expect(admit, 3 * WEIR_SEC, 3 * WEIR_SEC, WEIR_HELD_BY_NOTHING);
+	weir__admit_leave(admit, &pass, WEIR_OUTCOME_GOOD, NULL, 3 * WEIR_SEC);
 	weir__admit_free(admit);
 }
 

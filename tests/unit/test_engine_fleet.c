@@ -104,6 +104,25 @@ FIBER_TEST(rate_holds_for_all_engines_together)
 	shared_fini();
 }
 
+/* What is given up is not used from then on, also if the answer is lost; who joins brings no burst. */
+FIBER_TEST(rate_holds_for_all_engines_also_when_calls_to_the_broker_are_lost)
+{
+	struct plan_adapter step;
+	struct plan plan = fleet_plan_of(&step);
+	struct party parties[] = {{.plan = &plan},
+				  {.plan = &plan, .begins = 3 * WEIR_SEC},
+				  {.plan = &plan, .begins = 6 * WEIR_SEC},
+				  {.plan = &plan, .begins = 9 * WEIR_SEC}};
+	world = (struct world){.items = 1500, .step = note_and_pass};
+	shared.lost = 30;
+	plan.settings.rate = (struct key_rate){100, WEIR_SEC};
+	plan.settings.burst = 20;
+	finish(start_parties(parties, 4));
+	ck_assert_int_eq(sent.n, 1500);
+	ck_assert_int_le(most_in(WEIR_SEC), 100 + 20);
+	shared_fini();
+}
+
 FIBER_TEST(concurrency_holds_for_all_engines_together)
 {
 	struct plan_adapter step;
@@ -175,6 +194,27 @@ FIBER_TEST(settings_hold_for_all_engines_and_those_that_join)
 	shared_fini();
 }
 
+/* The plan has no rate. */
+FIBER_TEST(rate_that_is_set_holds_for_who_joins_from_its_first_call)
+{
+	struct plan_adapter step;
+	struct plan plan = fleet_plan_of(&step);
+	struct party parties[] = {{.plan = &plan}, {.plan = &plan, .begins = 6 * WEIR_SEC}};
+	world = (struct world){.items = 3000, .step = note_and_pass};
+	struct weir_group *group = start_parties(parties, 2);
+	weir_sleep(2 * WEIR_SEC);
+	tell(&(struct engine_changes){.has_rate = true, .rate = {50, WEIR_SEC}});
+	weir_sleep(3 * WEIR_SEC);
+	ck_assert_int_lt(sent.n, 2900);
+	sent.n = 0;
+	weir_sleep(5 * WEIR_SEC);
+	ck_assert_int_gt(sent.n, 100);
+	ck_assert_int_le(most_in(WEIR_SEC), 50 + 2);
+	tell(&(struct engine_changes){.has_rate = true});
+	finish(group);
+	shared_fini();
+}
+
 FIBER_TEST(engine_that_gives_up_stops_all)
 {
 	struct plan_adapter step;
@@ -208,6 +248,115 @@ FIBER_TEST(engine_that_is_detached_ends_when_all_is_read)
 	finish(group);
 	ck_assert_int_eq(parties[1].exit_code, EXIT_DONE);
 	ck_assert_int_eq(sent.n, 20);
+	shared_fini();
+}
+
+/* ---- what others say of an upstream */
+
+/* Its first call, after a second, is asked to come back later. */
+static weir_nsec refused_at, opens_at;
+
+static enum step_verdict call_upstream(struct step_call *call, int number)
+{
+	struct weir_attempt *permit = call->permit;
+	note_and_pass(call, number);
+	permit->outcome = WEIR_OUTCOME_GOOD;
+	if (opens_at && !refused_at && weir_now() > WEIR_SEC) {
+		refused_at = weir_now();
+		permit->outcome = WEIR_OUTCOME_THROTTLED;
+		permit->hint.retry_after = opens_at;
+		opens_at += refused_at;
+	}
+	weir_attempt_leave(permit);
+	return permit->outcome == WEIR_OUTCOME_GOOD ? STEP_OK : step_say(call, STEP_REFUSED, "status: 429");
+}
+
+static const char *name_upstream(const struct step *step, const struct step_call *call, char room[STEP_UPSTREAM_BYTES])
+{
+	(void)step, (void)call, (void)room;
+	return "http://h:80";
+}
+
+/* The plan's step calls an upstream. */
+static void call_out(struct plan_adapter *step)
+{
+	static struct step_ops ops;
+	static struct adapter adapter;
+	adapter = *step->adapter;
+	ops = *adapter.step;
+	ops.upstream = name_upstream;
+	adapter.step = &ops;
+	step->adapter = &adapter;
+	refused_at = opens_at = 0;
+}
+
+FIBER_TEST(come_back_later_that_one_engine_hears_counts_for_all_within_two_seconds)
+{
+	struct plan_adapter step;
+	struct plan plan = fleet_plan_of(&step);
+	struct party parties[] = {{.plan = &plan}, {.plan = &plan}, {.plan = &plan}};
+	world = (struct world){.items = 2000, .step = call_upstream};
+	shared.lost = 0;
+	plan.settings.rate = (struct key_rate){100, WEIR_SEC};
+	call_out(&step);
+	opens_at = 6 * WEIR_SEC;
+	finish(start_parties(parties, 3));
+	int late = 0, after = 0;
+	for (int i = 0; i < sent.n; i++) {
+		late += sent.at[i] > refused_at + 2 * WEIR_SEC && sent.at[i] < opens_at;
+		after += sent.at[i] >= opens_at;
+	}
+	ck_assert_int_gt(refused_at, 0);
+	ck_assert_int_eq(late, 0);
+	ck_assert_int_gt(after, 1000);
+	shared_fini();
+}
+
+/* Three who know the upstream, and one who does not. */
+static int look_at_four(struct broker *broker, struct fleet_view *ret_view, struct weir_error *err, weir_nsec deadline)
+{
+	static const char *const limits[] = {"12", "31", "500", "0"};
+	(void)broker, (void)err, (void)deadline;
+	*ret_view = (struct fleet_view){.workers = calloc(4, sizeof(struct fleet_worker)), .n = 4};
+	for (size_t i = 0; i < 4; i++) {
+		const char *record = test_format("{\"id\":\"%zu\",\"upstreams\":{\"http://h:80\":{\"limit\":%s,"
+						 "\"min_latency_ms\":10,\"calls\":true}}}",
+						 i, limits[i]);
+		ret_view->workers[i].name = strdup("w");
+		ret_view->workers[i].record = strdup(record);
+	}
+	return 0;
+}
+
+static int in_flight_at_first;
+
+static enum step_verdict count_at_first(struct step_call *call, int number)
+{
+	enum step_verdict verdict = call_upstream(call, number);
+	if (!in_flight_at_first)
+		in_flight_at_first = world.most_in_flight;
+	return verdict;
+}
+
+FIBER_TEST(engine_that_joins_begins_with_the_median_of_what_the_others_have_found)
+{
+	struct plan_adapter step;
+	struct plan plan = fleet_plan_of(&step);
+	struct fleet_ops fleet = *shared_broker_adapter.broker->fleet;
+	struct broker_ops ops = *shared_broker_adapter.broker;
+	struct adapter broker = shared_broker_adapter;
+	struct party parties[] = {{.plan = &plan}};
+	world = (struct world){.items = 300, .step = count_at_first, .most = 100};
+	shared.slow = shared.lost = 0; /* or the first come one by one */
+	fleet.look = look_at_four;
+	ops.fleet = &fleet;
+	broker.broker = &ops;
+	plan.broker.adapter = &broker;
+	plan.settings.concurrency = 0;
+	call_out(&step);
+	in_flight_at_first = 0;
+	finish(start_parties(parties, 1));
+	ck_assert_int_eq(in_flight_at_first, 31);
 	shared_fini();
 }
 

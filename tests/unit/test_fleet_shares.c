@@ -171,13 +171,11 @@ static void note_claims(struct worker *self)
 
 static void write_message(struct worker *self, struct message *message)
 {
-	for (size_t i = 0; i < self->claim_count; i++) {
-		uint64_t number = 0;
-		const char *name = self->claims[i].name;
-		if (fleet_watch_still(self->watch, name, &number, weir_now()) < FLEET_SHARE_LIFE)
-			continue;
-		message->numbers[message->ended_count] = number;
-		message->ended[message->ended_count++] = (size_t)atoi(name + 1);
+	const void *at = NULL;
+	struct fleet_seen silent;
+	while (fleet_watch_silent(self->watch, FLEET_SHARE_LIFE, weir_now(), &at, &silent)) {
+		message->numbers[message->ended_count] = silent.number;
+		message->ended[message->ended_count++] = (size_t)atoi(silent.name + 1);
 	}
 	self->share.capacity = world.capacity;
 	fleet_share_plan(&self->share, self->name, self->claims, self->claim_count, weir_now());
@@ -203,7 +201,10 @@ static weir_nsec meet(struct worker *self)
 		note_claims(self);
 		travel(self);
 		fleet_share_hear(&self->share, (uint64_t)granted, sent);
-		return fleet_share_plan(&self->share, self->name, self->claims, self->claim_count, weir_now());
+		weir_nsec wait =
+			fleet_share_plan(&self->share, self->name, self->claims, self->claim_count, weir_now());
+		weir_nsec next = fleet_watch_next_silence(self->watch, FLEET_SHARE_LIFE, weir_now());
+		return next != WEIR_FOREVER && next - weir_now() < wait ? next - weir_now() : wait;
 	}
 	return FLEET_MEETING;
 }

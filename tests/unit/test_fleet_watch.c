@@ -47,8 +47,8 @@ TEST(fleet_worker_that_does_not_move_for_a_lease_is_taken_out)
 TEST(fleet_nobody_ages_while_nobody_looks)
 {
 	struct fleet_watch *watch = new_watch();
-	struct fleet_seen victim;
-	uint64_t number;
+	struct fleet_seen victim, silent;
+	const void *at = NULL;
 	look(watch, 5, 0);
 	for (unsigned i = 1; i < 20; i++)
 		look(watch, 5, i * WEIR_SEC);
@@ -58,9 +58,13 @@ TEST(fleet_nobody_ages_while_nobody_looks)
 		look(watch, 5, 3600 * WEIR_SEC + i);
 	}
 	ck_assert(fleet_watch_victim(watch, &victim));
-	ck_assert_int_eq(fleet_watch_still(watch, "other", &number, 3600 * WEIR_SEC), 3600 * WEIR_SEC);
-	ck_assert_uint_eq(number, 5);
-	ck_assert_int_eq(fleet_watch_still(watch, "nobody", &number, 0), -1);
+	ck_assert_int_eq(fleet_watch_next_silence(watch, 3600 * WEIR_SEC, 3599 * WEIR_SEC), 3600 * WEIR_SEC);
+	ck_assert_int_eq(fleet_watch_next_silence(watch, 3600 * WEIR_SEC, 3600 * WEIR_SEC), WEIR_FOREVER);
+	ck_assert(!fleet_watch_silent(watch, 3600 * WEIR_SEC, 3599 * WEIR_SEC, &at, &silent));
+	ck_assert(fleet_watch_silent(watch, 3600 * WEIR_SEC, 3600 * WEIR_SEC, &at, &silent));
+	ck_assert_str_eq(silent.name, "other");
+	ck_assert_uint_eq(silent.number, 5);
+	ck_assert(!fleet_watch_silent(watch, 3600 * WEIR_SEC, 3600 * WEIR_SEC, &at, &silent)); /* nor itself */
 	fleet_watch_free(watch);
 }
 

@@ -219,6 +219,27 @@ FIBER_TEST(policy_changes_all_gates_and_those_to_come)
 	weir_policy_free(policy);
 }
 
+FIBER_TEST(policy_is_paused_from_a_time_on_for_all_gates_and_those_to_come)
+{
+	struct weir_policy *policy = new_policy(&(struct weir_policy_options){.pattern = WEIR_PATTERN_AUTO});
+	struct weir_gate *gates[2];
+	struct weir_gate_stats stats;
+	ck_assert_int_eq(weir__policy_gate(policy, "before", &gates[0]), 0);
+	weir_policy_pause_from(policy, weir_now() + WEIR_SEC);
+	ck_assert_int_eq(weir__policy_gate(policy, "after", &gates[1]), 0);
+	for (int i = 0; i < 6; i++) {
+		weir_gate_stats(gates[i % 2], &stats);
+		ck_assert_int_eq(stats.held_by, i / 2 == 1 ? WEIR_HELD_BY_PAUSE : WEIR_HELD_BY_NOTHING);
+		if (i == 1)
+			weir_sleep(WEIR_SEC);
+		if (i == 3)
+			weir_policy_pause_from(policy, WEIR_FOREVER);
+	}
+	for (int i = 0; i < 2; i++)
+		weir__policy_unref(policy, gates[i]);
+	weir_policy_free(policy);
+}
+
 /* A call that the server answers with what it allows: 100 in 10 s, as many as are left of them. */
 static void state_limit(struct weir_gate *gate)
 {

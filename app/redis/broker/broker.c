@@ -230,7 +230,6 @@ static void free_broker(struct redis_broker *broker)
 	weir_event_free(broker->meet_now);
 	weir_group_free(broker->fibers);
 	buf_fini(&broker->all_keys);
-	buf_fini(&broker->silent);
 	free(broker->prefix);
 	free(broker->name);
 	free(broker->cursor);

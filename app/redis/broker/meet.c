@@ -34,6 +34,17 @@ static void add_limits(struct redis_broker *broker, struct redis_command *rest)
 	}
 }
 
+/* Whose shares have ended, as it is now. */
+static void add_silent(const struct redis_broker *broker, struct redis_command *rest)
+{
+	const void *at = NULL;
+	struct fleet_seen silent;
+	while (broker->limit_count && fleet_watch_silent(broker->watch, FLEET_SHARE_LIFE, weir_now(), &at, &silent)) {
+		redis_add_text(rest, silent.name);
+		redis_add_number(rest, (int64_t)silent.number);
+	}
+}
+
 static int call_meet(struct redis_broker *broker, redisReply **ret_reply, struct weir_error *err)
 {
 	struct redis_command rest = {0};
@@ -44,9 +55,8 @@ static int call_meet(struct redis_broker *broker, redisReply **ret_reply, struct
 	redis_add(&rest, record.data, record.len);
 	redis_add_number(&rest, (int64_t)broker->version);
 	add_limits(broker, &rest);
-	buf_add(&rest.words, broker->silent.data, broker->silent.len);
-	rest.n += broker->silent_words;
-	rest.words.failed |= record.failed || broker->silent.failed;
+	add_silent(broker, &rest);
+	rest.words.failed |= record.failed;
 	buf_fini(&record);
 	return redis_run(broker, broker->redis, REDIS_MEET, &rest, ret_reply, err);
 }
@@ -75,6 +85,13 @@ static weir_nsec hear_share(struct redis_broker *broker, const redisReply *told,
 	return wait;
 }
 
+/* Whose share will end before the next meeting is looked at then, so that others have it soon. */
+static weir_nsec sooner_for_silent(const struct redis_broker *broker, weir_nsec wait)
+{
+	weir_nsec now = weir_now(), next = fleet_watch_next_silence(broker->watch, FLEET_SHARE_LIFE, now);
+	return broker->limit_count && next != WEIR_FOREVER && next - now < wait ? next - now : wait;
+}
+
 static weir_nsec hear_shares(struct redis_broker *broker, const redisReply *told, weir_nsec sent)
 {
 	weir_nsec least = FLEET_MEETING;
@@ -83,23 +100,6 @@ static weir_nsec hear_shares(struct redis_broker *broker, const redisReply *told
 		least = wait < least ? wait : least;
 	}
 	return least;
-}
-
-/* Whose shares have ended is told with the next meeting. */
-static void note_silent(struct redis_broker *broker, const struct fleet_seen *seen, size_t n)
-{
-	struct redis_command words = {.words = broker->silent};
-	redis_command_clear(&words);
-	for (size_t i = 0; i < n && broker->limit_count; i++) {
-		uint64_t number;
-		if (!strcmp(seen[i].name, broker->name) ||
-		    fleet_watch_still(broker->watch, seen[i].name, &number, weir_now()) < FLEET_SHARE_LIFE)
-			continue;
-		redis_add_text(&words, seen[i].name);
-		redis_add_number(&words, (int64_t)number);
-	}
-	broker->silent = words.words;
-	broker->silent_words = words.n;
 }
 
 /* ---- those that are dead */
@@ -214,7 +214,9 @@ static int hear(struct redis_broker *broker, const redisReply *reply, weir_nsec 
 	redis_hear_accounts(broker, reply->element[1]);
 	*ret_wait = hear_shares(broker, reply->element[3], sent);
 	fleet_watch_round(broker->watch, seen, n, weir_now());
-	note_silent(broker, seen, n);
+	*ret_wait = sooner_for_silent(broker, *ret_wait);
+	if (*reply->element[5]->str) /* settings: limits may be others now */
+		*ret_wait = 0;
 	tell_listener(broker, reply, n, is_new && broker->rejoined);
 	broker->version = strtoull(reply->element[4]->str, NULL, 10);
 	if (broker->counts.ended) {

@@ -118,8 +118,6 @@ struct redis_broker {
 	bool rejoined;                      /* after it was taken for dead */
 	weir_nsec steady;                   /* since when shares must not grow for a while */
 	weir_nsec tidy, checked;
-	struct buf silent; /* words of workers whose shares have ended */
-	size_t silent_words;
 	struct weir_event *meet_now;
 	struct broker_counts counts; /* as of the last meeting, and what was settled since */
 	uint64_t left;               /* items that are not settled */

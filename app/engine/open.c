@@ -61,6 +61,7 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 		       const struct broker_past *past, bool fresh, struct weir_error *err)
 {
 	const struct value *position = past->positions[which].len ? &past->positions[which] : NULL;
+	bool is_shared = engine->store.ops->exactness == BROKER_SHARED;
 	const struct output_options opts = {
 		.which = which,
 		.adapter = sink->adapter,
@@ -68,6 +69,8 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 		.env = {.run = engine->store.ops->exactness != BROKER_FORGETS ? engine->life.run : NULL,
 			.position = fresh ? NULL : position,
 			.replaced = fresh ? position : NULL,
+			.shared = is_shared,
+			.joins = is_shared && !fresh,
 			.pipeline = engine->life.plan->settings.name,
 			.clean = past->clean,
 			.adopt = engine->life.opts.wish == WISH_ADOPT,

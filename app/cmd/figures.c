@@ -313,6 +313,8 @@ void figures_json(const struct report *report, const char *event, bool payload, 
 	json_put_text(out, "name", report->name);
 	json_put_int(out, "pid", getpid());
 	json_put_text(out, "run", report->now.run);
+	if (report->where)
+		json_put_text(out, "where", report->where);
 	put_figures(report, payload, out);
 	engine_figures(report->engine, out);
 	if (report->url)

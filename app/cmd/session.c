@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 #include "cmd/descriptors.h"
 #include "cmd/figures.h"
+#include "cmd/notify.h"
 #include "cmd/observe.h"
 #include "cmd/paths.h"
 #include "cmd/progress.h"
@@ -111,6 +112,7 @@ static int watch_signals(void *arg)
 		return 0;
 	if (weir_io_read(io, &info, sizeof info, WEIR_FOREVER) == sizeof info) {
 		bool interrupt = info.ssi_signo == SIGINT;
+		notify_service("STOPPING=1");
 		engine_stop(session->engine, interrupt ? "SIGINT" : "SIGTERM");
 		report_look(&session->report);
 		progress_note(&session->progress, "%s: finishing %s in flight (%s again to quit now)",
@@ -301,6 +303,8 @@ static int run_engine(struct session *session, struct weir_error *err)
 	int code = start_helpers(session, err);
 	if (code)
 		engine_stop(session->engine, "the run could not be started");
+	else
+		notify_service("READY=1");
 	session->exit_code = engine_run(session->engine, err);
 	if (code)
 		session->exit_code = EX_UNAVAILABLE;

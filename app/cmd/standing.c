@@ -10,6 +10,8 @@
 #include "state/folder.h"
 #include "state/kept_file.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +151,47 @@ static int look(struct standing *self, const char *folder, struct weir_error *er
 	return 0;
 }
 
+/* --- a run that several processes work on --- */
+
+static int is_pid(const struct dirent *entry)
+{
+	return isdigit((unsigned char)entry->d_name[0]);
+}
+
+static bool ask_process(struct standing *self, const char *folder, const char *name)
+{
+	struct json *json = NULL;
+	char *path;
+	if (asprintf(&path, "%s/%s", folder, name) < 0)
+		return false;
+	bool answers = !cmd_ask(path, "status", &self->answer, &json, NULL);
+	if (answers) {
+		take_figures(self, json);
+		/* The pipeline lies beside .weir/, wherever the process was started. */
+		snprintf(self->next, sizeof self->next, "weir status %s", base_of(json_member_text(json, "where")));
+		self->does = "shows each process";
+	}
+	buf_clear(&self->answer); /* it is about that process */
+	json_free(json);
+	free(path);
+	return answers;
+}
+
+/* Each has a folder of its own in this one (state/fleet_folder.h); whichever answers knows the accounts of all. */
+static bool ask_processes(struct standing *self, const char *folder)
+{
+	struct dirent **all;
+	int n = scandir(folder, &all, is_pid, alphasort);
+	bool answered = false;
+	for (int i = 0; i < n; i++) {
+		answered = answered || ask_process(self, folder, all[i]->d_name);
+		free(all[i]);
+	}
+	if (n >= 0)
+		free(all);
+	return answered;
+}
+
 /* --- either --- */
 
 static void advise_live(struct standing *self)
@@ -171,6 +214,7 @@ int standing_read(const char *folder, struct standing *ret_standing, struct weir
 	} else if (cmd_ask_has_ended(code)) {
 		buf_clear(&self.answer);
 		code = look(&self, folder, err);
+		code = code == -ENOENT && ask_processes(&self, folder) ? 0 : code;
 	} else {
 		set_note(&self,
 			 code == WEIR_EBUSY       ? "suspended"

@@ -184,7 +184,9 @@ static int show_all(bool as_json)
 	struct standing *all = calloc((size_t)runs.n + 1, sizeof *all);
 	int n = all ? read_all(&runs, all) : 0;
 	if (!n)
-		fputs("weir status: there is no run in .weir/ below this folder\n", stderr);
+		fputs("weir status: there is no run in .weir/ below this folder\n"
+		      "    of a pipeline that several processes share the broker knows: weir status FILE\n",
+		      stderr);
 	else if (n > 1 && !as_json)
 		print_table(all, n);
 	for (int i = 0; i < n; i++) {

@@ -95,11 +95,6 @@ void engine_fleet_give_up(struct engine_fleet *fleet)
 			return;
 }
 
-int engine_fleet_replace(struct engine_fleet *fleet, struct weir_error *err)
-{
-	return tell_stop(fleet, "the pipeline was changed with --adopt", err, WEIR_FOREVER);
-}
-
 /* ---- what the others say of the upstreams */
 
 enum { OTHERS_MOST = 64 }; /* of whom what they have found out is compared */

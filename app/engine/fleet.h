@@ -26,7 +26,4 @@ int engine_fleet_keep_looking(void *fleet); /* a fiber */
 /* The run has given up (stop_when): so shall all.  Suspends, for two seconds at most. */
 void engine_fleet_give_up(struct engine_fleet *fleet);
 
-/* The pipeline changes (--adopt): who works by the old one stops.  Suspends. */
-int engine_fleet_replace(struct engine_fleet *fleet, struct weir_error *err);
-
 #endif

@@ -61,6 +61,7 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 		       const struct broker_past *past, bool fresh, struct weir_error *err)
 {
 	const struct value *position = past->positions[which].len ? &past->positions[which] : NULL;
+	bool is_shared = engine->store.ops->exactness == BROKER_SHARED;
 	const struct output_options opts = {
 		.which = which,
 		.adapter = sink->adapter,
@@ -68,6 +69,8 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 		.env = {.run = engine->store.ops->exactness != BROKER_FORGETS ? engine->life.run : NULL,
 			.position = fresh ? NULL : position,
 			.replaced = fresh ? position : NULL,
+			.shared = is_shared,
+			.joins = is_shared && !fresh,
 			.pipeline = engine->life.plan->settings.name,
 			.clean = past->clean,
 			.adopt = engine->life.opts.wish == WISH_ADOPT,
@@ -186,13 +189,15 @@ static void blame_name(const struct engine *engine, const struct broker_past *pa
 		       engine->life.plan->settings.name, past->file.data, file, past->done ? "--fresh" : "--adopt");
 }
 
-/* Tells the broker that the run begins or goes on, and from where; was: the one that is there. */
-static int begin(struct engine *engine, const char *was, struct weir_error *err)
+/* Tells the broker that the run begins or goes on, and from where; was: the one that is there; is_replaced: its
+ * pipeline is. */
+static int begin(struct engine *engine, const char *was, bool is_replaced, struct weir_error *err)
 {
 	struct output *const *outputs = engine->sinks.outputs;
 	struct broker_start start = {.was = was,
 				     .run = engine->life.run,
 				     .plan = engine->life.plan->meaning,
+				     .stop = is_replaced ? "the pipeline was changed with --adopt" : NULL,
 				     .file = file_name(engine->life.plan),
 				     .adopt = engine->life.opts.wish == WISH_ADOPT};
 	struct value positions[OUTLETS] = {{0}};
@@ -276,31 +281,32 @@ static int check_exactness(struct engine *engine, struct weir_error *err)
 			      plan->sink.adapter->name);
 }
 
-/* --adopt replaces the pipeline of the run.  Workers that still have the old one are told to end first. */
-static int replace_old(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
+/* Whether --adopt replaces the pipeline of the run. */
+static int replaces(const struct engine *engine, const struct broker_past *past, bool fresh, bool *ret_replaces,
+		    struct weir_error *err)
 {
 	struct buf change = {0};
-	bool adopts = engine->life.opts.wish == WISH_ADOPT && !fresh && engine->fleet;
+	bool adopts = engine->life.opts.wish == WISH_ADOPT && !fresh;
 	int code = adopts ? spec_meaning_compare(past->plan.data, engine->life.plan->meaning, &change, err) : 0;
-	bool has_changed = change.len;
+	*ret_replaces = change.len;
 	buf_fini(&change);
-	return !code && has_changed ? engine_fleet_replace(engine->fleet, err) : code;
+	return code;
 }
 
 static int open_rest(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
 {
-	bool works = engine_has_role(&engine->life, ENGINE_WORK);
+	bool works = engine_has_role(&engine->life, ENGINE_WORK), is_replaced = false;
 	int code = works ? open_outputs(engine, past, fresh, err) : 0;
 	if (!code && works)
 		code = check_exactness(engine, err);
 	if (!code)
-		code = replace_old(engine, past, fresh, err);
+		code = replaces(engine, past, fresh, &is_replaced, err);
 	if (!code && fresh && past->begun)
 		code = engine->store.ops->journal.forget(engine->store.broker, past->run, err, WEIR_FOREVER);
 	if (!code && works)
 		code = for_outputs(engine, output_prepare, err);
 	if (!code)
-		code = begin(engine, fresh ? "" : past->run, err);
+		code = begin(engine, fresh ? "" : past->run, is_replaced, err);
 	if (!code)
 		code = engine_accept(engine, err);
 	if (code || !works)

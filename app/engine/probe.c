@@ -110,11 +110,14 @@ static int try_sink(struct probe_part *part)
 	const struct sink_ops *ops = part->at->adapter->sink;
 	const struct broker_past *past = &part->past->past;
 	const struct value *position = &past->positions[part->kind == PART_SINK ? OUTLET_SINK : OUTLET_DEAD];
-	bool forgets = part->plan->broker.adapter->broker->exactness == BROKER_FORGETS, fresh = part->past->fresh;
+	enum broker_exactness broker = part->plan->broker.adapter->broker->exactness;
+	bool forgets = broker == BROKER_FORGETS, fresh = part->past->fresh;
 	const struct sink_env env = {.run = forgets ? NULL
 					    : fresh ? nobody
 						    : past->run,
 				     .position = fresh || !position->len ? NULL : position,
+				     .shared = broker == BROKER_SHARED,
+				     .joins = broker == BROKER_SHARED && !fresh,
 				     .pipeline = part->plan->settings.name,
 				     .clean = past->clean,
 				     .note = note,

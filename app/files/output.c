@@ -21,7 +21,10 @@
 #include "data/crc.h"
 
 #define TAIL_MOST ((size_t)4096)
-#define ADVICE    "restore it, name another file and resume with --adopt, or start over with --fresh"
+
+enum { TURN_TRIES = 40, TURN_STEP_MS = 5 };
+
+#define ADVICE "restore it, name another file and resume with --adopt, or start over with --fresh"
 
 /* A position that was read back. */
 struct output_place {
@@ -169,7 +172,7 @@ static char *folder_of(const struct sink_file *file)
 
 static int lock_file(struct sink_file *file, struct weir_error *err)
 {
-	if (flock(file->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+	if (flock(file->fd, (file->shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 || errno != EWOULDBLOCK)
 		return 0;
 	return weir_error_set(err, WEIR_EBUSY, "%s is being written by another run; wait for it or name another file",
 			      file->name);
@@ -313,15 +316,37 @@ static int open_exact(struct sink_file *file, enum sink_on_start on_start, const
 	return file->size < 0 ? refuse_gone(file, &place, err) : refuse_other(file, &place, err);
 }
 
+/* A file to which others may be writing at this moment. */
+static int join(struct sink_file *file, const struct value *head, const struct sink_env *env, struct weir_error *err)
+{
+	int bare = holds_no_more_than(file, head, err);
+	if (bare < 0)
+		return bare;
+	file->off = bare ? 0 : file->size;
+	if (bare)
+		file->size = 0; /* a part of the head is not worth a cut, see sink_file_write_head() */
+	else
+		note(env, "appending to %.200s (%lld bytes)", file->name, (long long)file->size);
+	return 0;
+}
+
+bool sink_file_is_exact(const struct sink_env *env)
+{
+	return env->run && !env->shared;
+}
+
 int sink_file_open(struct sink_file *file, enum sink_on_start on_start, const struct value *head,
 		   const struct sink_env *env, struct weir_error *err)
 {
-	file->exact = env->run != NULL;
+	file->exact = sink_file_is_exact(env);
+	file->shared = env->shared;
 	file->foreign = on_start == SINK_APPEND;
 	int code = find_path(file);
 	code = code ? refuse(file, err, code, "open") : look_at(file, err);
-	if (!code)
-		code = file->exact ? open_exact(file, on_start, head, env, err) : begin(file, on_start, head, env, err);
+	if (!code && file->exact)
+		code = open_exact(file, on_start, head, env, err);
+	else if (!code)
+		code = env->joins ? join(file, head, env, err) : begin(file, on_start, head, env, err);
 	file->empty = !file->off;
 	return code;
 }
@@ -344,18 +369,28 @@ static int sync_folder(const struct sink_file *file)
 static int make_file(struct sink_file *file, struct weir_error *err)
 {
 	file->fd = open(file->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (file->exact ? 0 : O_APPEND), 0644);
-	int code = file->fd < 0 ? -errno : file->exact ? sync_folder(file) : 0;
+	int code = file->fd < 0 ? -errno : file->exact || file->shared ? sync_folder(file) : 0;
 	if (code)
 		return refuse(file, err, code, "make");
 	return look_at(file, err);
 }
 
+/* Of a run that begins; what somebody has written since it was opened stays. */
+static int start_shared(struct sink_file *file, struct weir_error *err)
+{
+	struct stat st;
+	if (file->size <= file->off || fstat(file->fd, &st) || st.st_size != file->size)
+		return 0;
+	return ftruncate(file->fd, file->off) ? refuse(file, err, -errno, "cut") : 0;
+}
+
 int sink_file_start(struct sink_file *file, struct weir_error *err)
 {
 	char last = '\n';
-	int code = file->fd < 0 ? make_file(file, err) : 0;
-	if (code)
-		return code;
+	bool is_there = file->fd >= 0;
+	int code = is_there ? 0 : make_file(file, err);
+	if (code || file->shared)
+		return code || !is_there ? code : start_shared(file, err);
 	if (file->size > file->off && ftruncate(file->fd, file->off))
 		return refuse(file, err, -errno, "cut");
 	if (!file->exact) {
@@ -393,7 +428,7 @@ static int check_undisturbed(struct sink_file *file, struct weir_error *err)
 		return refuse(file, err, -errno, "write");
 	if (stat(file->path, &named) || own.st_dev != named.st_dev || own.st_ino != named.st_ino)
 		return fail(file, err, "was moved, deleted or replaced while this run was writing to it");
-	if (own.st_size != file->off)
+	if (file->exact && own.st_size != file->off)
 		return fail(file, err, "was changed by another program while this run was writing to it");
 	return 0;
 }
@@ -422,12 +457,10 @@ static bool cut_off(int fd, off_t before, size_t written)
 	       lseek(fd, before, SEEK_SET) == before;
 }
 
-int sink_file_write(struct sink_file *file, const char *text, size_t n, struct weir_error *err)
+static int write_text(struct sink_file *file, const char *text, size_t n, struct weir_error *err)
 {
 	size_t written;
-	if (file->failed.code)
-		return weir_error_set(err, file->failed.code, "%s", file->failed.text);
-	int code = file->exact ? check_undisturbed(file, err) : 0;
+	int code = file->exact || file->shared ? check_undisturbed(file, err) : 0;
 	if (code)
 		return code;
 	int flags = fcntl(file->fd, F_GETFL);
@@ -444,11 +477,88 @@ int sink_file_write(struct sink_file *file, const char *text, size_t n, struct w
 		return refuse(file, err, code, "write");
 	}
 	/* What cannot be synced at all, and is no file of a run that could go on, need not be. */
-	if (fdatasync(file->fd) && (file->exact || (errno != EINVAL && errno != EROFS)))
+	if (fdatasync(file->fd) && (file->exact || file->shared || (errno != EINVAL && errno != EROFS)))
 		return fail(file, err, "could not be synced: its content is uncertain");
 	file->mid_line = false;
 	file->empty = false;
 	if (file->exact)
 		move_tail(file, text, n);
 	return 0;
+}
+
+/* ---- in turn with other processes */
+
+/* Until nobody else writes.  Where files cannot be locked nobody waits.  WEIR_EBUSY: one has been at it for too long;
+ * it may be suspended. */
+static int take_turn(const struct sink_file *file, struct weir_error *err)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	for (int i = 0; fcntl(file->fd, F_OFD_SETLK, &lock); i++) {
+		if (errno != EAGAIN && errno != EACCES)
+			return 0;
+		if (i == TURN_TRIES)
+			return weir_error_set(err, WEIR_EBUSY, "another process is writing to %.200s, and does not end",
+					      file->name);
+		usleep(TURN_STEP_MS * 1000);
+	}
+	return 0;
+}
+
+static void end_turn(const struct sink_file *file)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+	fcntl(file->fd, F_OFD_SETLK, &lock);
+}
+
+/* Half a line that a killed process has left. */
+static int end_line(struct sink_file *file, struct weir_error *err)
+{
+	struct stat st;
+	size_t written;
+	char last = '\n';
+	if (fstat(file->fd, &st) || (st.st_size && read_at(file, &last, 1, st.st_size - 1) != 1))
+		return refuse(file, err, -errno, "read");
+	int code = last == '\n' ? 0 : sink_write_all(file->fd, "\n", 1, -1, &written);
+	return code ? refuse(file, err, code, "write") : 0;
+}
+
+int sink_file_write(struct sink_file *file, const char *text, size_t n, struct weir_error *err)
+{
+	if (file->failed.code)
+		return weir_error_set(err, file->failed.code, "%s", file->failed.text);
+	if (!file->shared)
+		return write_text(file, text, n, err);
+	int code = take_turn(file, err);
+	if (code)
+		return code;
+	code = end_line(file, err);
+	if (!code)
+		code = write_text(file, text, n, err);
+	file->mid_line = false; /* the next turn sees */
+	end_turn(file);
+	return code;
+}
+
+/* In its turn: whether there is nothing but a part of the head, which is taken back. */
+static int is_bare(struct sink_file *file, const struct value *head, struct weir_error *err)
+{
+	int code = look_at(file, err);
+	int bare = code ? code : holds_no_more_than(file, head, err);
+	if (bare > 0 && file->size && ftruncate(file->fd, 0))
+		return refuse(file, err, -errno, "cut");
+	return bare;
+}
+
+int sink_file_write_head(struct sink_file *file, const struct value *head, struct weir_error *err)
+{
+	if (!file->shared)
+		return sink_file_write(file, head->data, head->len, err);
+	int code = take_turn(file, err);
+	if (code)
+		return code;
+	code = is_bare(file, head, err);
+	if (code > 0)
+		code = write_text(file, head->data, head->len, err);
+	end_turn(file);
+	return code;
 }

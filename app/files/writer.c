@@ -184,11 +184,20 @@ static int open_file_on_thread(struct writer_job *job)
 	return code || job->sink->file.empty ? code : check_text(job->sink, job->err);
 }
 
+/* Half a member that a killed process has left would make all behind it unreadable. */
+static int refuse_packed(const struct file_sink *sink, struct weir_error *err)
+{
+	return weir_error_set(err, WEIR_EINVAL,
+			      "%.200s is compressed, and with this broker several processes may write it, one of which "
+			      "may be killed; write a file without .gz or .zst, and compress it afterwards",
+			      sink->file.name);
+}
+
 static int open_named(struct file_sink *sink, const struct sink_writer_options *opts, struct weir_error *err)
 {
 	struct writer_job job = {.sink = sink, .opts = opts, .err = err};
 	struct stat st = {.st_mode = S_IFREG};
-	int fd = open_path(opts->path, opts->env->run ? 0 : O_APPEND);
+	int fd = open_path(opts->path, sink_file_is_exact(opts->env) ? 0 : O_APPEND);
 	bool missing = fd == -ENOENT;
 	if (fd < 0 && !missing)
 		return refuse(sink, err, fd, "open");
@@ -196,6 +205,8 @@ static int open_named(struct file_sink *sink, const struct sink_writer_options *
 	if (!missing && fstat(fd, &st))
 		return refuse(sink, err, -errno, "open");
 	sink->regular = S_ISREG(st.st_mode);
+	if (sink->regular && sink->codec && opts->env->shared)
+		return refuse_packed(sink, err);
 	return sink->regular ? call_thread(&job, open_file_on_thread, "open", WEIR_FOREVER) : start_watching(sink, err);
 }
 
@@ -230,7 +241,7 @@ static int write_head(struct file_sink *sink, struct weir_error *err)
 {
 	int code = build_head(sink, err);
 	if (!code)
-		code = sink_file_write(&sink->file, sink->text.data, sink->text.len, err);
+		code = sink_file_write_head(&sink->file, &(struct value){sink->text.data, sink->text.len}, err);
 	free(sink->head);
 	sink->head = NULL;
 	return code;

@@ -32,7 +32,9 @@ void broker_past_fini(struct broker_past *past);
 struct broker_start {
 	const char *was;    /* the run that recall() told of; empty: none */
 	const char *run;    /* 32 hexadecimal digits: a new name, or that of the run that resumes */
-	const char *plan;   /* its meaning, for recall() */
+	const char *plan;   /* its meaning, for recall(); one that joins others does not change it, unless … */
+	const char *stop;   /* … the run shall have this plan from now on (--adopt), and those who work by another one
+			     * stop for this reason; NULL: no */
 	const char *source; /* the source's identity, for recall(); empty: it cannot be read again; NULL: this process
 			     * has none, it stays as it is */
 	const char *file;   /* the name of the pipeline's file, for recall() */

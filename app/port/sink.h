@@ -45,6 +45,8 @@ struct sink_env {
 	const struct value *position; /* of the last ack (or the start), as position() gave it; NULL: the run begins */
 	const struct value *replaced; /* of a run that begins in place of another (--fresh): where that one's sink
 					 stood; what fits it may be replaced.  NULL: there was none */
+	bool shared;                  /* other processes may write there, too, so position() is nobody's */
+	bool joins;                   /* of those: the run has begun already, and what is there may be its own */
 	const char *pipeline;         /* its name, for whoever looks at the sink's connections; may be NULL */
 	bool clean;                   /* the last process of this run ended in order: all that it wrote was acked */
 	bool adopt;                   /* --adopt: another sink, or more in it than the run has written, is fine */

@@ -55,7 +55,8 @@ static bool join(struct process *self, unsigned *ret_cursor, bool *ret_sealed)
 	redis_add_text(&rest, "file");
 	redis_add_text(&rest, self->submits ? "=source" : "");
 	redis_add_text(&rest, "record");
-	redis_add_text(&rest, "");
+	for (int i = 0; i < 3; i++) /* nobody is gone, no plan is known, nor changed */
+		redis_add_text(&rest, "");
 	redisReply *reply = model_call(self, REDIS_START, &rest);
 	redis_command_fini(&rest);
 	bool joined = model_is(reply, "OK");

@@ -24,6 +24,9 @@ fleet_work one
 one=$work_pid
 wait_until 20 fleet_says '.state == "running" and .succeeded > 5 and (.workers | length) == 2'
 wait_until 10 fleet_says "[.workers[] | select(.alive and .pid == $one and .role == \"work\" and .in_hand > 0)] | length == 1"
+weir status # of the runs below this folder it is the only one
+expect_code 0
+expect_out '^pipeline: running, .* weir status pipeline.yaml shows each process$'
 weir submit pipeline.yaml
 expect_code 75
 expect_err "$submit"

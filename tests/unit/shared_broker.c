@@ -463,10 +463,19 @@ static int shared_look(struct broker *broker, struct fleet_view *ret_view, struc
 	return 0;
 }
 
+static void stop_all(const char *why)
+{
+	struct broker *other;
+	TAILQ_FOREACH(other, &shared.workers, others)
+	{
+		free(other->stop);
+		other->stop = strdup(why);
+	}
+}
+
 static int shared_tell(struct broker *broker, const struct fleet_order *order, struct weir_error *err,
 		       weir_nsec deadline)
 {
-	struct broker *other;
 	(void)broker, (void)deadline;
 	int code = travel(err);
 	if (code)
@@ -475,11 +484,8 @@ static int shared_tell(struct broker *broker, const struct fleet_order *order, s
 		free(shared.settings);
 		shared.settings = strdup(order->settings);
 	}
-	TAILQ_FOREACH(other, &shared.workers, others)
-	if (order->stop) {
-		free(other->stop);
-		other->stop = strdup(order->stop);
-	}
+	if (order->stop)
+		stop_all(order->stop);
 	return 0;
 }
 
@@ -522,9 +528,13 @@ static int shared_begin(struct broker *broker, const struct broker_start *start,
 		return weir_error_set(err, WEIR_ECANCELED, "cancelled");
 	if (strcmp(shared.run, start->was))
 		return BROKER_MOVED;
+	if (!shared.run[0] || start->stop) {
+		snprintf(shared.plan, sizeof shared.plan, "%s", start->plan);
+		snprintf(shared.file, sizeof shared.file, "%s", start->file);
+	}
+	if (start->stop)
+		stop_all(start->stop);
 	snprintf(shared.run, sizeof shared.run, "%s", start->run);
-	snprintf(shared.plan, sizeof shared.plan, "%s", start->plan);
-	snprintf(shared.file, sizeof shared.file, "%s", start->file);
 	if (start->source) {
 		snprintf(shared.source, sizeof shared.source, "%s", start->source);
 		shared.sealed = false;

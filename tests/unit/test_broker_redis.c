@@ -512,6 +512,56 @@ static struct broker *open_member(struct member *member, const char *was, const 
 	return broker;
 }
 
+static char *plan_at(struct redis *redis)
+{
+	redisReply *reply = SAY(redis, "HGET", KEY "run", "plan");
+	char *plan = test_format("%s", reply->str);
+	freeReplyObject(reply);
+	return plan;
+}
+
+static int begin_with(struct broker *broker, const char *plan, const char *stop)
+{
+	const struct broker_start start = {.was = RUN_1, .run = RUN_1, .plan = plan, .file = "f.yaml", .stop = stop};
+	return ops->journal.begin(broker, &start, &err, WEIR_FOREVER);
+}
+
+/* Who joins with the plan that it has looked at is refused once another one has changed it, and who works by it stops,
+ * also if it was taken for dead meanwhile. */
+LOOP_TEST(redis_broker_changes_its_plan_only_for_who_adopts)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct member members[2];
+	struct broker_past past;
+	struct broker *a = open_member(&members[0], "", "source"), *b = open_member(&members[1], RUN_1, NULL);
+	opts.fleet = NULL;
+	struct broker *late = open_only(), *adopts = open_only();
+	ck_zero(ops->journal.recall(late, &past, &err, WEIR_FOREVER));
+	broker_past_fini(&past);
+	ck_zero(ops->journal.recall(adopts, &past, &err, WEIR_FOREVER));
+	broker_past_fini(&past);
+	freeReplyObject(SAY(redis, "HDEL", KEY "alive", worker_name(b)));
+	ck_zero(begin_with(adopts, "new", "adopted"));
+	ck_assert_str_eq(plan_at(redis), "new");
+	ck_assert_int_eq(begin_with(late, "plan", NULL), BROKER_MOVED);
+	ck_assert_int_eq(begin_with(late, "other", NULL), BROKER_MOVED);
+	ck_zero(begin_with(late, "new", NULL)); /* as it would after another look */
+	ck_assert_str_eq(plan_at(redis), "new");
+	while (!members[0].stop || !members[1].stop)
+		weir_sleep(10 * WEIR_MSEC);
+	ck_assert_str_eq(members[0].stop, "adopted");
+	ck_assert_str_eq(members[1].stop, "adopted");
+	redisReply *alive = SAY(redis, "HLEN", KEY "alive");
+	ck_assert_int_eq(alive->integer, 3); /* b is not among them */
+	freeReplyObject(alive);
+	close_worker(b);
+	close_worker(a);
+	close_worker(late);
+	close_worker(adopts);
+	stop_server(&server, redis);
+}
+
 LOOP_TEST(redis_broker_lets_workers_hear_of_each_other)
 {
 	struct server server;

@@ -57,7 +57,8 @@ static redisReply *run_script(struct queue *queue, enum redis_script_name name, 
 	try_script(queue, name, reply, (const char *const[]){"run1", (queue)->worker, __VA_ARGS__, NULL})
 #define START(queue, was, run, role, format)                                                                           \
 	run_script(queue, REDIS_START,                                                                                 \
-		   (const char *const[]){was, "w", run, role, format, "plan", "file", "=source", "record", "", NULL})
+		   (const char *const[]){was, "w", run, role, format, "plan", "file", "=source", "record", "", "", "", \
+					 NULL})
 
 /* The first word of an answer, and the second one as a number; the answer is freed. */
 static void expect(redisReply *reply, const char *word, long long number)

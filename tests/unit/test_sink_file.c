@@ -532,6 +532,102 @@ LOOP_TEST(file_is_exact_only_of_a_run_that_can_go_on)
 	ck_assert(sink_stdout_adapter.sink->exactness == sink_jsonl_adapter.sink->exactness);
 }
 
+/* ---- several processes */
+
+static const struct sink_env joining = {.run = "run", .shared = true, .joins = true};
+
+static void write_id(const struct adapter *adapter, struct sink *sink, int id)
+{
+	struct batch batch = {0};
+	add(&batch, test_format("{\"id\":%d,\"text\":\"t\"}", id), NULL);
+	write_all(adapter, sink, &batch);
+}
+
+LOOP_TEST(file_that_several_write_has_the_lines_of_all)
+{
+	static const char *const expected[] = {
+		"{\"id\":1,\"text\":\"t\"}\n{\"id\":2,\"text\":\"t\"}\n{\"id\":3,\"text\":\"t\"}\n",
+		"id,text\n1,t\n2,t\n3,t\n"};
+	const struct adapter *const adapters[] = {&sink_jsonl_adapter, &sink_csv_adapter};
+	for (int i = 0; i < 2; i++) {
+		const char *path = test_format("%s/out%d", test_folder(), i);
+		void *config = file_config(adapters[i], path, REFUSE);
+		struct sink *sinks[2];
+		run_env = joining;
+		for (int k = 0; k < 2; k++)
+			sinks[k] = open_sink(adapters[i], config);
+		ck_assert(adapters[i]->sink->exactness(sinks[0]) == SINK_REPEATS);
+		for (int id = 1; id <= 3; id++)
+			write_id(adapters[i], sinks[id % 2], id);
+		ck_assert_str_eq(content_of(path), expected[i]);
+		/* A run that is alone in its file waits until they are gone. */
+		run_env = (struct sink_env){.run = "other"};
+		ck_assert_int_eq(refused_open(adapters[i], config), WEIR_EBUSY);
+		for (int k = 0; k < 2; k++)
+			close_sink(adapters[i], sinks[k]);
+	}
+}
+
+/* on_start is for who begins the run; who joins cannot tell its own lines from others. */
+LOOP_TEST(file_of_several_is_continued_by_who_joins)
+{
+	static const char *const left[] = {"", "id,te", "id,text\n", "id,text\n7,seven\n", "id,text\n7,se"};
+	static const char *const now[] = {"id,text\n1,t\n", "id,text\n1,t\n", "id,text\n1,t\n",
+					  "id,text\n7,seven\n1,t\n", "id,text\n7,se\n1,t\n"};
+	for (int i = 0; i < 5; i++)
+		for (int on_start = REFUSE; on_start <= REPLACE; on_start++) {
+			const char *path = test_write_file("out", left[i]);
+			run_env = joining;
+			struct sink *sink =
+				open_sink(&sink_csv_adapter, file_config(&sink_csv_adapter, path, on_start));
+			write_id(&sink_csv_adapter, sink, 1);
+			close_sink(&sink_csv_adapter, sink);
+			ck_assert_str_eq(content_of(path), now[i]);
+		}
+	const char *path = test_write_file("out", "7\n");
+	run_env = (struct sink_env){.run = "run", .shared = true};
+	ck_assert_int_eq(refused_open(&sink_jsonl_adapter, file_config(&sink_jsonl_adapter, path, REFUSE)),
+			 WEIR_EINVAL);
+	struct sink *sink = open_jsonl(path, REPLACE);
+	write_id(&sink_jsonl_adapter, sink, 1);
+	close_sink(&sink_jsonl_adapter, sink);
+	ck_assert_str_eq(content_of(path), "{\"id\":1,\"text\":\"t\"}\n");
+}
+
+/* Half a member would spoil all behind it. */
+LOOP_TEST(file_of_several_is_not_packed)
+{
+	run_env = joining;
+	ck_assert_int_eq(
+		refused_open(&sink_jsonl_adapter,
+			     file_config(&sink_jsonl_adapter, test_format("%s/out.gz", test_folder()), REFUSE)),
+		WEIR_EINVAL);
+	ck_assert_ptr_nonnull(strstr(last_error.text, "is compressed"));
+}
+
+LOOP_TEST(file_of_several_waits_for_its_turn)
+{
+	const char *path = test_write_file("out", "half");
+	struct batch batch = {0};
+	run_env = joining;
+	struct sink *sink = open_jsonl(path, REFUSE);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	ck_assert(fd >= 0 && !fcntl(fd, F_OFD_SETLK, &lock));
+	add(&batch, "1", NULL);
+	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), WEIR_EBUSY);
+	ck_assert_str_eq(content_of(path), "half");
+	close(fd);
+	write_all(&sink_jsonl_adapter, sink, &batch);
+	ck_assert_str_eq(content_of(path), "half\n1\n");
+	ck_assert_int_eq(rename(path, test_format("%s.1", path)), 0);
+	add(&batch, "2", NULL);
+	ck_assert_int_eq(write_code(&sink_jsonl_adapter, sink, &batch), WEIR_EIO);
+	ck_assert_ptr_nonnull(strstr(last_error.text, "was moved, deleted or replaced"));
+	drop(&batch);
+	close_sink(&sink_jsonl_adapter, sink);
+}
+
 /* ---- trouble while it is open */
 
 static void expect_failed(struct bench *bench, const char *why)

@@ -129,7 +129,7 @@ static int redis_begin(struct broker *handle, const struct broker_start *start, 
 		broker->taken_over = redis_connections(broker->redis);
 		code = redis_meet_once(broker, &wait, err);
 	}
-	if (code == CALL_FENCED)
+	if (code == CALL_FENCED || code == CALL_CHANGED)
 		code = BROKER_MOVED;
 	if (!code && start_fibers(broker))
 		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
@@ -234,6 +234,7 @@ static void free_broker(struct redis_broker *broker)
 	free(broker->name);
 	free(broker->cursor);
 	free(broker->source);
+	free(broker->plan);
 	free(broker);
 }
 

@@ -83,24 +83,23 @@ void redis_say(struct redis_broker *broker, struct buf *record)
 static int take_answer(struct redis_broker *broker, const redisReply *reply)
 {
 	char *name = strdup(reply->element[1]->str), *cursor = strdup(reply->element[2]->str);
-	if (!name || !cursor) {
-		free(name);
-		free(cursor);
-		return WEIR_ENOMEM;
-	}
+	char *plan = strdup(reply->element[4]->str);
 	struct fleet_watch *watch;
-	int code = fleet_watch_new(name, broker->config->lease, &watch);
+	int code = name && cursor && plan ? fleet_watch_new(name, broker->config->lease, &watch) : WEIR_ENOMEM;
 	if (code) {
 		free(name);
 		free(cursor);
+		free(plan);
 		return code;
 	}
 	broker->has_moved = broker->cursor && strcmp(broker->cursor, cursor) != 0;
 	free(broker->name);
 	free(broker->cursor);
+	free(broker->plan);
 	fleet_watch_free(broker->watch);
 	broker->name = name;
 	broker->cursor = cursor;
+	broker->plan = plan;
 	broker->watch = watch;
 	broker->number = 0;
 	broker->version = 0;
@@ -130,6 +129,8 @@ static int start(struct redis_broker *broker, const struct broker_start *start, 
 	redis_add_text(&rest, broker->source ? broker->source : "");
 	redis_add(&rest, record.data, record.len);
 	redis_add_text(&rest, gone);
+	redis_add_text(&rest, broker->plan ? broker->plan : "");
+	redis_add_text(&rest, start && start->stop ? start->stop : "");
 	buf_fini(&record);
 	return redis_run(broker, broker->redis, REDIS_START, &rest, ret_reply, err);
 }
@@ -138,6 +139,8 @@ static int judge(struct redis_broker *broker, const redisReply *reply, struct we
 {
 	if (redis_says(reply, "MOVED"))
 		return BROKER_MOVED;
+	if (redis_says(reply, "CHANGED"))
+		return weir_error_set(err, CALL_CHANGED, "%s", reply->element[1]->str);
 	if (redis_says(reply, "FORMAT"))
 		return weir_error_set(
 			err, WEIR_EINVAL,

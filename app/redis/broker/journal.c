@@ -83,6 +83,10 @@ int redis_recall(struct broker *handle, struct broker_past *ret_past, struct wei
 		code = fill_past(broker, reply->element[1], &past, err);
 	}
 	freeReplyObject(reply);
+	if (!code && !broker->name) { /* what it begins with is for this plan */
+		free(broker->plan);
+		broker->plan = strdup(past.plan.data);
+	}
 	if (code)
 		broker_past_fini(&past);
 	else

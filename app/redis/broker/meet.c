@@ -250,6 +250,14 @@ int redis_meet_once(struct redis_broker *broker, weir_nsec *ret_wait, struct wei
 	return code;
 }
 
+/* The plan was changed while this worker was taken for dead: the others were told then. */
+static void stop_listener(const struct redis_broker *broker, const char *why)
+{
+	const struct fleet_listener *listener = broker->opts.fleet;
+	if (listener)
+		listener->hear(listener->arg, &(struct fleet_news){.workers = 1, .stop = why});
+}
+
 /* Taken for dead: joins again. */
 static int join_again(struct redis_broker *broker)
 {
@@ -262,6 +270,8 @@ static int join_again(struct redis_broker *broker)
 		redis_fail(broker, code, "this process was taken for dead, and cannot join again: %s", err.text);
 	else if (code == WEIR_EINVAL)
 		redis_fail(broker, code, "%s", err.text);
+	else if (code == CALL_CHANGED)
+		stop_listener(broker, err.text);
 	if (code)
 		return code;
 	broker->rejoined = true;

@@ -84,6 +84,7 @@ struct redis_broker {
 	bool submits, joined;
 	unsigned generation;      /* another one after each join and each loss */
 	char *source;             /* for who joins again; see broker_start */
+	char *plan;               /* of the run, as it was when this worker looked or joined last; NULL: not known */
 	struct weir_error failed; /* the run is gone: what every call says from now on */
 	struct weir_group *fibers;
 
@@ -180,7 +181,7 @@ int redis_explain(struct redis_broker *broker, int code, struct weir_error *err)
 /* ---- call.c */
 
 /* What a call answers, beside 0 and failures. */
-enum { CALL_FENCED = 1 };
+enum { CALL_FENCED = 1, CALL_CHANGED };
 
 /* The words before all others: keys, run, worker. */
 void redis_begin_call(const struct redis_broker *broker, struct redis_command *rest);
@@ -194,8 +195,8 @@ int redis_run(struct redis_broker *broker, struct redis *redis, enum redis_scrip
 /* This worker was taken for dead: what it held is not its own any more. */
 void redis_lose_all(struct redis_broker *broker);
 
-/* Joins under a new name: 0, BROKER_MOVED, WEIR_EAGAIN (another one reads the source), or as redis_run().  start: NULL:
- * again.  Suspends. */
+/* Joins under a new name: 0, BROKER_MOVED, CALL_CHANGED (the run has another plan; err says why), WEIR_EAGAIN (another
+ * one reads the source), or as redis_run().  start: NULL: again.  Suspends. */
 int redis_join(struct redis_broker *broker, const struct broker_start *start, struct weir_error *err);
 
 /* What this worker says of itself; its limits are in broker->limits then. */

@@ -178,6 +178,28 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 	stop_server(&server, redis);
 }
 
+static int recall_it(void *arg)
+{
+	struct broker_past past;
+	ck_assert_int_eq(ops->journal.recall(arg, &past, &err, WEIR_FOREVER), WEIR_EBUSY);
+	return 0;
+}
+
+LOOP_TEST(redis_broker_says_what_became_of_its_connection)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct weir_group *group = new_group();
+	struct broker *a = open_only();
+	ck_assert_int_eq(kill(server.pid, SIGSTOP), 0);
+	spawn(group, recall_it, a);
+	ck_assert_int_eq(weir_sleep(5 * WEIR_MSEC), 0); /* it is sent */
+	stop_server(&server, redis);
+	finish(group);
+	ck_assert_ptr_nonnull(strstr(err.text, server.socket));
+	close_worker(a);
+}
+
 /* The name of a process that is no more. */
 static const char *name_of_the_dead(void)
 {

@@ -178,6 +178,26 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 	stop_server(&server, redis);
 }
 
+/* Its name is at the server, and it was not told so. */
+LOOP_TEST(redis_broker_is_not_in_its_own_way)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct broker *a = open_worker("", "source");
+	struct redis_broker *own = (struct redis_broker *)a;
+	const char *name = test_format("%s", worker_name(a)), *asked = "host/boot/1/2/3/0badcafe";
+	snprintf(own->asked, sizeof own->asked, "%s", asked);
+	freeReplyObject(SAY(redis, "HSET", KEY "alive", test_format("%s.99", asked), "0"));
+	freeReplyObject(SAY(redis, "HSET", KEY "run", "producer", test_format("%s.99", asked)));
+	take_out(redis, a);
+	while (!strcmp(worker_name(a), name) && !own->failed.code)
+		weir_sleep(5 * WEIR_MSEC);
+	ck_assert_str_eq(own->failed.text, "");
+	ck_zero(put_range(a, 1, 1, WEIR_FOREVER));
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
 static int recall_it(void *arg)
 {
 	struct broker_past past;

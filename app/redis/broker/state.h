@@ -80,7 +80,8 @@ struct redis_broker {
 
 	/* call.c: as whom */
 	struct fleet_host host;
-	char run[33], *name; /* name: of this worker; NULL: it has not joined */
+	char run[33], *name;          /* name: of this worker; NULL: it has not joined */
+	char asked[FLEET_NAME_BYTES]; /* under which it asks to join, until there is an answer; "": it does not */
 	bool submits, joined;
 	unsigned generation;      /* another one after each join and each loss */
 	char *source;             /* for who joins again; see broker_start */

@@ -198,6 +198,20 @@ LOOP_TEST(redis_broker_is_not_in_its_own_way)
 	stop_server(&server, redis);
 }
 
+LOOP_TEST(redis_broker_finds_what_a_call_has_taken_that_came_late)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct broker *a = open_worker("", "source");
+	ck_zero(put_range(a, 1, 1, WEIR_FOREVER));
+	freeReplyObject(
+		SAY(redis, "XREADGROUP", "GROUP", "w", worker_name(a), "COUNT", "1", "STREAMS", KEY "fresh:0", ">"));
+	((struct redis_broker *)a)->tidy = 0;
+	ack_one(a, lease_one(a));
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
 static int recall_it(void *arg)
 {
 	struct broker_past past;

@@ -104,7 +104,7 @@ struct redis_broker {
 	struct weir_event *idle;    /* the waker shall wait for an item */
 	struct weir_event *retried; /* the mover shall look: a retry was added */
 	weir_nsec next_retry;       /* when it is due, as far as is known */
-	uint64_t taken_over;        /* the connection for which all that is held is known */
+	uint64_t taken_over;        /* the connection for which all that is held is known; 0: look */
 	bool empty, stopped, ended;
 
 	/* settle.c */

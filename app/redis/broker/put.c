@@ -110,7 +110,7 @@ static void note_put(struct redis_broker *broker, struct item *const *items, siz
 	broker->puts++;
 	broker->has_moved = false;
 	broker->counts.accounts.read += n;
-	broker->counts.ended = false;
+	broker->counts.sealed = broker->counts.ended = false;
 	broker->left += n;
 	for (size_t i = 0; i < n; i++)
 		item_free(items[i]);
@@ -161,7 +161,9 @@ int redis_seal(struct broker *handle, struct weir_error *err, weir_nsec deadline
 		return code == CALL_FENCED ? weir_error_set(err, WEIR_EBUSY, "joining again") : code;
 	if (redis_says(reply, "MOVED"))
 		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
-	else if (reply->element[1]->integer)
+	else
+		broker->counts.sealed = true;
+	if (!code && reply->element[1]->integer)
 		broker->ended = true;
 	freeReplyObject(reply);
 	redis_look_all(broker);

@@ -7,12 +7,14 @@
  * must not hold back what it has.  What the source finds unusable goes the same way, marked, to be buried by a worker:
  * so it is stored and counted once like any other.
  *
- * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.
+ * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
+ * its last writes until all is done, the end of the source among them: then that is read again.
  */
 #include "engine/internal.h"
 
 #define BATCH_BYTES  ((size_t)1 << 20)
 #define BATCH_PERIOD (5 * WEIR_MSEC)
+#define SEAL_LOOK    (WEIR_SEC / 5)
 
 struct batch {
 	struct item *items[BROKER_PUT_MAX];
@@ -157,12 +159,31 @@ static int read_and_seal(struct engine *engine, struct weir_error *err)
 	return code;
 }
 
+/* Waits until the broker has forgotten that the source has ended; false: all is done, or this is to end. */
+static bool has_forgotten(struct engine *engine)
+{
+	struct broker_counts counts;
+	do {
+		engine_counts(&engine->store, &counts);
+		if (counts.ended || !engine->fleet || weir_sleep(SEAL_LOOK))
+			return false;
+	} while (counts.sealed);
+	return true;
+}
+
 int engine_intake(void *arg)
 {
 	struct engine *engine = arg;
 	struct weir_error err = {0};
 	int code = read_and_seal(engine, &err);
 	engine->input.ended = engine->input.ended || !code;
+	while (!code && has_forgotten(engine)) {
+		engine->input.ended = false;
+		code = follow(engine, &err);
+		if (!code)
+			code = read_and_seal(engine, &err);
+		engine->input.ended = !code;
+	}
 	if (code && code != WEIR_ECANCELED && code != WEIR_ECLOSED && !weir_canceled())
 		engine_fail(&engine->life, code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR, &err);
 	return 0;

@@ -18,7 +18,8 @@
 
 #include "spec/meaning.h"
 
-#define BROKER_BYTES ((size_t)32 << 20)
+#define BROKER_BYTES  ((size_t)32 << 20)
+#define OPEN_PATIENCE (5 * WEIR_SEC)
 
 /* What is prepared for when nobody knows yet. */
 enum { EXPECTED = 50, OPEN_AGAIN = 3 };
@@ -189,6 +190,12 @@ static void blame_name(const struct engine *engine, const struct broker_past *pa
 		       engine->life.plan->settings.name, past->file.data, file, past->done ? "--fresh" : "--adopt");
 }
 
+/* Whether to ask again until then: a server that others share may be away for a moment. */
+static bool may_ask_again(const struct engine *engine, int code, weir_nsec until)
+{
+	return code == WEIR_EBUSY && engine->fleet && weir_now() < until && !weir_sleep(WEIR_SEC / 10);
+}
+
 /* Tells the broker that the run begins or goes on, and from where; was: the one that is there; is_replaced: its
  * pipeline is. */
 static int begin(struct engine *engine, const char *was, bool is_replaced, struct weir_error *err)
@@ -218,8 +225,11 @@ static int begin(struct engine *engine, const char *was, bool is_replaced, struc
 	start.source = engine->input.source ? identity.data : NULL;
 	if (!code && identity.failed)
 		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	weir_nsec until = weir_after(OPEN_PATIENCE);
 	if (!code)
-		code = engine->store.ops->journal.begin(engine->store.broker, &start, err, WEIR_FOREVER);
+		do
+			code = engine->store.ops->journal.begin(engine->store.broker, &start, err, WEIR_FOREVER);
+		while (may_ask_again(engine, code, until));
 	for (int i = 0; i < OUTLETS; i++) {
 		value_fini(&positions[i]);
 		free(written[i]);
@@ -342,7 +352,11 @@ static int open_ends(struct engine *engine, const struct broker_past *past, int 
 static int recall_and_open(struct engine *engine, int *ret_exit, struct weir_error *err)
 {
 	struct broker_past past = {0};
-	int code = engine->store.ops->journal.recall(engine->store.broker, &past, err, WEIR_FOREVER);
+	weir_nsec until = weir_after(OPEN_PATIENCE);
+	int code;
+	do
+		code = engine->store.ops->journal.recall(engine->store.broker, &past, err, WEIR_FOREVER);
+	while (may_ask_again(engine, code, until));
 	*ret_exit = engine_exit_of(code);
 	if (!code)
 		code = open_ends(engine, &past, ret_exit, err);

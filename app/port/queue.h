@@ -60,6 +60,7 @@ struct broker_counts {
 	uint64_t stored_bytes;           /* on disk, as far as it is bounded by max_size; 0: nothing is stored */
 	double filled;                   /* the share of its room that is in use, 0 to 1; 0: it has no bound */
 	bool degraded;                   /* the disk is full: nothing is taken until there is room */
+	bool sealed;                     /* of a broker that is shared: nothing more is put */
 	bool ended;                      /* nothing more is put, and all is settled */
 };
 

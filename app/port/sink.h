@@ -104,6 +104,9 @@ struct sink_ops {
 
 	enum sink_exactness (*exactness)(const struct sink *sink); /* NULL: SINK_REPEATS */
 
+	/* Whether each row is there once, too, where several processes work on the run.  NULL: it is not. */
+	bool (*is_exact_shared)(const void *config);
+
 	/* Appends where the sink stands, to be kept with the ack of what was written last.  NULL: it has no position.
 	 */
 	void (*position)(const struct sink *sink, struct buf *out);

@@ -39,7 +39,8 @@ struct call {
 
 struct redis {
 	struct redis_url url;
-	struct redis_wire wire; /* open, but for the time between two connections */
+	struct redis_wire wire;
+	bool is_open; /* the wire is logged in: not between two connections */
 	weir_nsec patience, connect_time;
 	struct weir_group *driver;
 	uint64_t queued;   /* bytes for this connection */
@@ -105,16 +106,19 @@ static void settle_first(struct redis *redis, redisReply *reply, int code)
 static void disconnect(struct redis *redis)
 {
 	uint64_t sent = redis->wire.sent;
+	redis->is_open = false;
 	redis_wire_close(&redis->wire);
 	while (!STAILQ_EMPTY(&redis->calls))
 		settle_first(redis, NULL, STAILQ_FIRST(&redis->calls)->begins >= sent ? WEIR_EBUSY : WEIR_EIO);
 }
 
-/* Connects, or leaves no connection and says why in wire.trouble. */
+/* Connects, or leaves no connection and says why in wire.trouble.  Nobody calls before it is logged in: the answers to
+ * what came before that would be those of others. */
 static int establish(struct redis *redis, weir_nsec deadline)
 {
 	weir_nsec limit = weir_now() + redis->connect_time;
 	int code = redis_wire_open(&redis->wire, deadline == WEIR_FOREVER || deadline > limit ? limit : deadline);
+	redis->is_open = !code;
 	redis->connections += !code;
 	redis->queued = 0;
 	return code;
@@ -174,7 +178,7 @@ static int drive(void *arg)
 	struct redis *redis = arg;
 	unsigned failures = 0;
 	while (!weir_canceled()) {
-		if (redis->wire.io) {
+		if (redis->is_open) {
 			serve(redis);
 			disconnect(redis);
 			failures = 0;
@@ -284,7 +288,7 @@ static int fail_call(struct redis *redis, redisReply *reply, struct weir_error *
 	if (err)
 		secret_hide_text(err->text);
 	/* The server has become a replica: the next connection may lead to another one. */
-	if (!strncmp(reply->str, "READONLY ", 9) && redis->wire.io)
+	if (!strncmp(reply->str, "READONLY ", 9) && redis->is_open)
 		shutdown(redis->wire.fd, SHUT_RDWR);
 	freeReplyObject(reply);
 	return code;
@@ -296,7 +300,7 @@ static int call_with(struct redis *redis, const struct redis_command *head, cons
 {
 	if (weir_canceled())
 		return WEIR_ECANCELED;
-	if (!redis->wire.io)
+	if (!redis->is_open)
 		return weir_error_set(err, WEIR_EBUSY, "%s", redis->wire.trouble.text);
 	struct call *call = head->words.failed || rest->words.failed ? NULL : new_call(redis);
 	size_t was = redis->wire.out.len;

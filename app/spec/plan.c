@@ -244,7 +244,8 @@ static int check_shared(struct spec_load *load, const struct spec_node *root, co
 	} else if (settings->order == ORDER_SOURCE) {
 		what = "sink.order: source needs one process that has all rows";
 		section = "sink", key = "order";
-	} else if (settings->exactly_once == EXACTLY_ONCE_REQUIRED && (!sink->exactness || sink->position)) {
+	} else if (settings->exactly_once == EXACTLY_ONCE_REQUIRED &&
+		   (!sink->is_exact_shared || !sink->is_exact_shared(plan->sink.config))) {
 		what = "sink.exactly_once: required cannot be had from this sink when several processes write to it";
 		section = "sink", key = "exactly_once";
 	}
@@ -253,8 +254,9 @@ static int check_shared(struct spec_load *load, const struct spec_node *root, co
 		return 0;
 	return spec_fail(load, node ? node->key_line : 1, node ? node->key_column : 1,
 			 "%s, and with the broker %s there may be several; remove it, or choose %s", what, broker,
-			 settings->order_by || settings->order == ORDER_SOURCE ? "the broker sqlite"
-									       : "the sink postgres or sqlite");
+			 settings->order_by || settings->order == ORDER_SOURCE
+				 ? "the broker sqlite"
+				 : "the sink postgres, or sqlite with a key");
 }
 
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)

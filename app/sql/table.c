@@ -152,18 +152,27 @@ static bool is_decided(const struct sql_table *table)
 	return !is_auto(table) && (table->config->columns.types || !*table->ops->types[SQL_NOTHING]);
 }
 
+static int make_ready(struct sql_table *table, struct weir_error *err)
+{
+	if (!table->exists)
+		return sql_change_create(table, err);
+	return !is_auto(table) && table->config->alter ? sql_change_add_named(table, err) : 0;
+}
+
+enum { START_AGAIN = 3 };
+
+/* Of several processes that begin at a time one makes the table, and the others find it. */
 int sql_table_start(struct sql_table *table, struct weir_error *err)
 {
-	int code = 0;
+	int code = WEIR_EAGAIN;
 	if (!table->exists && !is_decided(table))
 		return 0;
-	if (!table->exists)
-		code = sql_change_create(table, err);
-	else if (!is_auto(table) && table->config->alter)
-		code = sql_change_add_named(table, err);
-	if (!code)
-		code = describe(table, err);
-	sql_table_end(table, !code, 0);
+	for (int again = 0; again < START_AGAIN && code == WEIR_EAGAIN; again++) {
+		code = make_ready(table, err);
+		int described = !code || code == WEIR_EAGAIN ? describe(table, err) : 0;
+		code = described ? described : code;
+		sql_table_end(table, !code, 0);
+	}
 	return code;
 }
 

@@ -77,6 +77,14 @@ fleet_orders 'flow: { order_by: .customer }'
 weir check pipeline.yaml
 expect_code 78
 expect_err 'pipeline.yaml:7:9: flow.order_by needs one process'
+fleet_orders
+sed -i 's/^sink: {/sink: { exactly_once: required,/' pipeline.yaml
+weir check pipeline.yaml
+expect_code 0
+sed -i 's/ key: id,//' pipeline.yaml
+weir check pipeline.yaml
+expect_code 78
+expect_err 'exactly_once: required cannot be had'
 
 # A worker that stays waits for the next run, and a signal ends it in order.
 pipeline <<YAML

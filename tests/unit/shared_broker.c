@@ -321,7 +321,8 @@ static void shared_grow(struct broker *broker, size_t capacity_items)
 static void shared_counts(const struct broker *broker, struct broker_counts *ret_counts)
 {
 	(void)broker;
-	*ret_counts = (struct broker_counts){.accounts = shared.accounts, .ended = shared.sealed && !shared.n};
+	*ret_counts = (struct broker_counts){
+		.accounts = shared.accounts, .sealed = shared.sealed, .ended = shared.sealed && !shared.n};
 	for (size_t i = 0; i < shared.n; i++)
 		++*(shared.entries[i].owner              ? &ret_counts->leased
 		    : shared.entries[i].due > weir_now() ? &ret_counts->waiting

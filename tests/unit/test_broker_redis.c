@@ -178,6 +178,62 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 	stop_server(&server, redis);
 }
 
+/* Its name is at the server, and it was not told so. */
+LOOP_TEST(redis_broker_is_not_in_its_own_way)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct broker *a = open_worker("", "source");
+	struct redis_broker *own = (struct redis_broker *)a;
+	const char *name = test_format("%s", worker_name(a)), *asked = "host/boot/1/2/3/0badcafe";
+	snprintf(own->asked, sizeof own->asked, "%s", asked);
+	freeReplyObject(SAY(redis, "HSET", KEY "alive", test_format("%s.99", asked), "0"));
+	freeReplyObject(SAY(redis, "HSET", KEY "run", "producer", test_format("%s.99", asked)));
+	take_out(redis, a);
+	while (!strcmp(worker_name(a), name) && !own->failed.code)
+		weir_sleep(5 * WEIR_MSEC);
+	ck_assert_str_eq(own->failed.text, "");
+	ck_zero(put_range(a, 1, 1, WEIR_FOREVER));
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
+LOOP_TEST(redis_broker_finds_what_a_call_has_taken_that_came_late)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct broker *a = open_worker("", "source");
+	ck_zero(put_range(a, 1, 1, WEIR_FOREVER));
+	freeReplyObject(
+		SAY(redis, "XREADGROUP", "GROUP", "w", worker_name(a), "COUNT", "1", "STREAMS", KEY "fresh:0", ">"));
+	((struct redis_broker *)a)->tidy = 0;
+	ack_one(a, lease_one(a));
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
+static int recall_it(void *arg)
+{
+	struct broker_past past;
+	ck_assert_int_eq(ops->journal.recall(arg, &past, &err, WEIR_FOREVER), WEIR_EBUSY);
+	return 0;
+}
+
+LOOP_TEST(redis_broker_says_what_became_of_its_connection)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct weir_group *group = new_group();
+	struct broker *a = open_only();
+	ck_assert_int_eq(kill(server.pid, SIGSTOP), 0);
+	spawn(group, recall_it, a);
+	ck_assert_int_eq(weir_sleep(5 * WEIR_MSEC), 0); /* it is sent */
+	stop_server(&server, redis);
+	finish(group);
+	ck_assert_ptr_nonnull(strstr(err.text, server.socket));
+	close_worker(a);
+}
+
 /* The name of a process that is no more. */
 static const char *name_of_the_dead(void)
 {

@@ -216,3 +216,25 @@ FIBER_TEST(engine_reads_again_what_the_broker_has_lost)
 	finish(group);
 	check_all(200, 0);
 }
+
+static int lose_all_at_the_end(void *arg)
+{
+	weir_sleep(WEIR_SEC / 2);
+	ck_assert(shared.sealed);
+	return lose_all(arg);
+}
+
+/* Nobody puts any more then, so nobody is told. */
+FIBER_TEST(engine_reads_again_what_the_broker_has_lost_after_the_end)
+{
+	struct plan_adapter step;
+	struct plan plan = shared_plan_of(&step);
+	struct party parties[] = {{.plan = &plan, .roles = ENGINE_SUBMIT},
+				  {.plan = &plan, .roles = ENGINE_WORK, .begins = 2 * WEIR_SEC}};
+	struct weir_group *group = new_group();
+	world = (struct world){.items = 20, .step = pass};
+	spawn(group, lose_all_at_the_end, NULL);
+	run_parties(parties, 2);
+	finish(group);
+	check_all(20, 0);
+}

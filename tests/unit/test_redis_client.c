@@ -317,19 +317,20 @@ LOOP_TEST(redis_that_is_a_replica_is_refused)
 
 struct fake {
 	const char *socket;
-	const char *const *answers; /* NULL: says nothing, and waits for the end; "": closes */
-	int listener;
+	const char *const *answers; /* of the next connection.  NULL: says nothing, and waits for the end; "": closes */
+	int listener, reads;        /* reads: so often something came */
 };
 
 static const char hello[] = "*4\r\n$7\r\nversion\r\n$5\r\n7.2.4\r\n$4\r\nrole\r\n$6\r\nmaster\r\n";
 
-static void play(const struct fake *fake, int fd)
+static void play(struct fake *fake, int fd)
 {
 	struct weir_io *io;
 	char bytes[4096];
 	ck_assert_int_eq(weir_io_open(fd, &io), 0);
 	for (const char *const *answer = fake->answers; weir_io_read(io, bytes, sizeof bytes, WEIR_FOREVER) > 0;
 	     answer += *answer != NULL) {
+		fake->reads++;
 		if (*answer && !**answer)
 			break;
 		if (*answer && weir_io_write(io, *answer, strlen(*answer), WEIR_FOREVER))
@@ -517,5 +518,37 @@ LOOP_TEST(redis_call_that_was_not_sent_was_surely_not_done)
 	redis_command_fini(&second.command);
 	free(bytes);
 	redis_close(first.redis);
+	stop_fake(&fake, server);
+}
+
+/* While the client logs in again it takes no calls: if that fails, those would be answered on the next connection, with
+ * what belongs to others. */
+LOOP_TEST(redis_call_while_it_logs_in_again_is_refused)
+{
+	static const char *const ends[] = {hello, "", NULL}, *const silent[] = {NULL};
+	static const char *const works[] = {hello, "+mine\r\n", NULL};
+	struct fake fake;
+	struct weir_error err;
+	redisReply *reply;
+	struct weir_group *server = start_fake(&fake, ends);
+	struct redis_options opts = options_of(&fake);
+	opts.connect = 200 * WEIR_MSEC;
+	struct redis *redis = open_redis(&opts);
+	fake.answers = silent;
+	ck_assert_int_eq(TRY_WORDS(redis, &reply, &err, "PING"), WEIR_EIO);
+	while (fake.reads < 3) /* HELLO, PING, HELLO */
+		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
+	struct redis_command command = {0};
+	redis_add_text(&command, "PING");
+	ck_assert_int_eq(redis_call(redis, &command, &reply, &err, weir_after(20 * WEIR_MSEC)), WEIR_EBUSY);
+	redis_command_fini(&command);
+	fake.answers = works;
+	int code;
+	while ((code = TRY_WORDS(redis, &reply, &err, "PING")) == WEIR_EBUSY)
+		ck_assert_int_eq(weir_sleep(5 * WEIR_MSEC), 0);
+	ck_assert_int_eq(code, 0);
+	ck_assert_str_eq(reply->str, "mine");
+	freeReplyObject(reply);
+	redis_close(redis);
 	stop_fake(&fake, server);
 }

@@ -77,6 +77,20 @@ LOOP_TEST(sink_postgres_makes_a_table_with_the_types_of_the_config)
 	ck_assert_msg(strstr(last_error.text, "ALTER TABLE t ADD COLUMN more date"), "%s", last_error.text);
 }
 
+LOOP_TEST(sink_postgres_takes_a_table_that_another_one_makes_at_the_same_time)
+{
+	FILE *other = popen(test_format("psql -XqAt -d '%s' -c BEGIN -c 'CREATE TABLE t (id int PRIMARY KEY)' "
+					"-c 'SELECT 1' -c 'SELECT pg_sleep(0.3)' -c COMMIT",
+					postgres_url()),
+			    "r");
+	ck_assert_int_eq(fgetc(other), '1');
+	struct sink *sink = open_table("id", "id:int", false);
+	write_one_row(sink, "{\"id\":1}");
+	close_sink(adapter, sink);
+	ck_assert_int_eq(pclose(other), 0);
+	ck_assert_str_eq(postgres_sql("SELECT * FROM t"), "1\n");
+}
+
 LOOP_TEST(sink_postgres_adds_the_columns_that_the_config_names)
 {
 	postgres_sql("CREATE TABLE t (id int PRIMARY KEY)");

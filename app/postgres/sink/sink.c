@@ -295,6 +295,13 @@ static enum sink_exactness exactness(const struct sink *handle)
 	return !postgres_sink_has_ledger(sink) ? SINK_BY_KEY : sink->resumable ? SINK_BY_CLAIM : SINK_REPEATS;
 }
 
+/* By key or claim. */
+static bool is_exact_shared(const void *config)
+{
+	(void)config;
+	return true;
+}
+
 static void write_position(const struct sink *handle, struct buf *out)
 {
 	const struct postgres_sink *sink = (const struct postgres_sink *)handle;
@@ -346,6 +353,7 @@ static const struct sink_ops ops = {
 	.overlaps = true,
 	.close = close_postgres,
 	.exactness = exactness,
+	.is_exact_shared = is_exact_shared,
 	.position = write_position,
 };
 

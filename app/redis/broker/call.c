@@ -97,6 +97,7 @@ static int take_answer(struct redis_broker *broker, const redisReply *reply)
 	free(broker->cursor);
 	free(broker->plan);
 	fleet_watch_free(broker->watch);
+	broker->asked[0] = 0;
 	broker->name = name;
 	broker->cursor = cursor;
 	broker->plan = plan;
@@ -111,16 +112,15 @@ static int take_answer(struct redis_broker *broker, const redisReply *reply)
 static int start(struct redis_broker *broker, const struct broker_start *start, const char *gone,
 		 redisReply **ret_reply, struct weir_error *err)
 {
-	char name[FLEET_NAME_BYTES];
 	struct redis_command rest = {0};
 	struct buf record = {0};
-	int code = fleet_name_make(&broker->host, name);
+	int code = *broker->asked ? 0 : fleet_name_make(&broker->host, broker->asked);
 	if (code)
 		return weir_error_set(err, code, "cannot tell processes apart: /proc: %s", weir_strerror(code));
 	redis_say(broker, &record);
 	redis_add_keys(broker, &rest);
 	redis_add_text(&rest, start ? start->was : broker->run);
-	redis_add_text(&rest, name);
+	redis_add_text(&rest, broker->asked);
 	redis_add_text(&rest, broker->run);
 	redis_add_text(&rest, broker->submits ? "submit" : "work");
 	redis_add_text(&rest, REDIS_FORMAT);
@@ -157,13 +157,19 @@ static int judge(struct redis_broker *broker, const redisReply *reply, struct we
 	return code ? weir_error_set(err, code, "out of memory") : 0;
 }
 
+/* Who reads the source is gone; or is this worker, which was not told that it had joined. */
+static bool has_left(const struct redis_broker *broker, const char *reader)
+{
+	return !strncmp(reader, broker->asked, strlen(broker->asked)) || fleet_name_is_gone(&broker->host, reader);
+}
+
 int redis_join(struct redis_broker *broker, const struct broker_start *how, struct weir_error *err)
 {
 	redisReply *reply = NULL;
 	int code = start(broker, how, "", &reply, err);
 	if (code || !reply)
 		return code;
-	if (redis_says(reply, "BUSY") && fleet_name_is_gone(&broker->host, reply->element[1]->str)) {
+	if (redis_says(reply, "BUSY") && has_left(broker, reply->element[1]->str)) {
 		redisReply *busy = reply;
 		code = start(broker, how, busy->element[1]->str, &reply, err);
 		freeReplyObject(busy);

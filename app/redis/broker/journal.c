@@ -15,6 +15,7 @@ void redis_hear_accounts(struct redis_broker *broker, const redisReply *accounts
 						    .dead = (uint64_t)of[DEAD]->integer};
 	counts->waiting = (uint64_t)of[RETRIES]->integer;
 	counts->letters = (uint64_t)of[LETTERS]->integer;
+	counts->sealed = of[SEALED]->integer;
 	counts->ended = of[SEALED]->integer && !of[LEFT]->integer;
 	broker->left = (uint64_t)of[LEFT]->integer;
 }

@@ -5,7 +5,8 @@
  * what those held goes back to all.
  *
  * That, and what strangers have orphaned, is also looked for at times: every few seconds by one worker or another,
- * however many there are.
+ * however many there are.  So is what this worker has and does not know of: a call that a network has kept may be done
+ * when nobody waits for its answer any more.
  */
 #include "redis/broker/state.h"
 
@@ -177,6 +178,8 @@ static int tidy(struct redis_broker *broker, size_t workers)
 	if (now < broker->tidy)
 		return 0;
 	broker->tidy = now + TIDY_PERIOD * (weir_nsec)(workers ? workers : 1);
+	broker->taken_over = 0;
+	weir_event_set(broker->hungry);
 	int code = reap(broker);
 	for (unsigned stream = 1; stream <= 2 + REDIS_CLASSES_MOST && !code; stream++)
 		code = sweep_stream(broker, stream);

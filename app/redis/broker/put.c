@@ -110,7 +110,7 @@ static void note_put(struct redis_broker *broker, struct item *const *items, siz
 	broker->puts++;
 	broker->has_moved = false;
 	broker->counts.accounts.read += n;
-	broker->counts.ended = false;
+	broker->counts.sealed = broker->counts.ended = false;
 	broker->left += n;
 	for (size_t i = 0; i < n; i++)
 		item_free(items[i]);
@@ -162,7 +162,9 @@ int redis_seal(struct broker *handle, struct weir_error *err, weir_nsec deadline
 	bool has_moved = redis_says(reply, "MOVED");
 	if (has_moved)
 		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
-	else if (reply->element[1]->integer)
+	else
+		broker->counts.sealed = true;
+	if (!code && reply->element[1]->integer)
 		broker->ended = true;
 	freeReplyObject(reply);
 	redis_look_all(broker);

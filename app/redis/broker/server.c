@@ -100,7 +100,7 @@ static int blame_key(struct redis_broker *broker, struct weir_error *err)
 int redis_explain(struct redis_broker *broker, int code, struct weir_error *err)
 {
 	if (code == WEIR_EIO)
-		return weir_error_set(err, WEIR_EBUSY, "%s", err->text);
+		return err->code = WEIR_EBUSY;
 	if (code != WEIR_EDATA)
 		return code;
 	err->code = WEIR_EINVAL;

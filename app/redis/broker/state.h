@@ -80,7 +80,8 @@ struct redis_broker {
 
 	/* call.c: as whom */
 	struct fleet_host host;
-	char run[33], *name; /* name: of this worker; NULL: it has not joined */
+	char run[33], *name;          /* name: of this worker; NULL: it has not joined */
+	char asked[FLEET_NAME_BYTES]; /* under which it asks to join, until there is an answer; "": it does not */
 	bool submits, joined;
 	unsigned generation;      /* another one after each join and each loss */
 	char *source;             /* for who joins again; see broker_start */
@@ -104,7 +105,7 @@ struct redis_broker {
 	struct weir_event *idle;    /* the waker shall wait for an item */
 	struct weir_event *retried; /* the mover shall look: a retry was added */
 	weir_nsec next_retry;       /* when it is due, as far as is known */
-	uint64_t taken_over;        /* the connection for which all that is held is known */
+	uint64_t taken_over;        /* the connection for which all that is held is known; 0: look */
 	bool empty, stopped, ended;
 
 	/* settle.c */

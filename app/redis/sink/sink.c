@@ -298,6 +298,12 @@ static enum sink_exactness exactness(const struct sink *handle)
 	return ((const struct redis_sink *)handle)->resumable ? SINK_BY_CLAIM : SINK_REPEATS;
 }
 
+static bool is_exact_shared(const void *config)
+{
+	(void)config; /* an entry is claimed once, whoever writes */
+	return true;
+}
+
 static void write_position(const struct sink *handle, struct buf *out)
 {
 	if (((const struct redis_sink *)handle)->resumable)
@@ -365,6 +371,7 @@ static const struct sink_ops ops = {
 	.write = write_stream,
 	.close = close_stream,
 	.exactness = exactness,
+	.is_exact_shared = is_exact_shared,
 	.position = write_position,
 };
 

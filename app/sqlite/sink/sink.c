@@ -393,6 +393,12 @@ static enum sink_exactness exactness(const struct sink *handle)
 	return sink->config->rows.key.n ? SINK_BY_KEY : sink->run ? SINK_BY_LEDGER : SINK_REPEATS;
 }
 
+/* The ledger has the batch of one process. */
+static bool is_exact_shared(const void *config)
+{
+	return ((const struct sqlite_config *)config)->rows.key.n;
+}
+
 static void write_position(const struct sink *handle, struct buf *out)
 {
 	const struct sqlite_sink *sink = (const struct sqlite_sink *)handle;
@@ -449,6 +455,7 @@ static const struct sink_ops ops = {
 	.write = write_sqlite,
 	.close = close_sqlite,
 	.exactness = exactness,
+	.is_exact_shared = is_exact_shared,
 	.position = write_position,
 	.written = take_written,
 };

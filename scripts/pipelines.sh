@@ -46,13 +46,20 @@ usual_size() {
 	long) echo 10000000 ;;
 	start) echo 20 ;;
 	start-million) echo 5 ;;
+	observe) echo 2000000 ;;
+	observe-http) echo 50000 ;;
+	crowd) echo 10000 ;;
 	core:*) echo 1 ;;
 	esac
 }
 
 not_here() {
 	local needed
-	case $1 in orders-*) needed=$((${1#orders-} + 200)) ;; *) return ;; esac
+	case $1 in
+	orders-*) needed=$((${1#orders-} + 200)) ;;
+	crowd) needed=10300 ;;
+	*) return ;;
+	esac
 	[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge "$needed" ] ||
 		echo "only $(ulimit -Hn) descriptors are allowed, it needs $needed"
 }
@@ -78,6 +85,8 @@ measure() {
 	long) measure_long ;;
 	start) measure_start ;;
 	start-million) measure_start_million ;;
+	observe | observe-http) "measure_${figure/-/_}" ;;
+	crowd) measure_crowd ;;
 	core:*) measure_core "$folder/bench/bench-core" "${figure#core:}" ;;
 	esac
 	cd "$work" || exit
@@ -95,11 +104,16 @@ stop_mock() {
 	mock=
 }
 
+# The next address of this run, in $host.
+next_host() {
+	mocks=$((mocks + 1))
+	host=127.$((subnet + runs / 250 % 50)).$((runs % 250 + 1)).$mocks
+}
+
 start_mock() {
 	local host
 	stop_mock
-	mocks=$((mocks + 1))
-	host=127.$((subnet + runs / 250 % 50)).$((runs % 250 + 1)).$mocks
+	next_host
 	rm -f mock.port
 	"${upstream:-$weir}" mock --listen "$host:0" --port-file mock.port "$@" >mock.log 2>&1 &
 	mock=$!
@@ -263,6 +277,69 @@ measure_start_million() {
 	echo 'stop_when: { dead: 0% }' >>pipeline.yaml
 	[ -d "$stored" ] || store_items "$stored"
 	first_requests "$stored"
+}
+
+# The pipeline of pipeline.yaml with all that can be observed of it, and with nothing, in turn; the one or the other
+# first.  A mock takes the traces and metrics.
+measure_observed() {
+	local first=on second=off seen host scraper
+	[ $((runs % 2)) = 0 ] || first=off second=on
+	cp pipeline.yaml plain.yaml
+	for seen in $first $second; do
+		cp plain.yaml pipeline.yaml
+		next_host
+		if [ $seen = off ]; then
+			echo 'observe: off' >>pipeline.yaml
+		else
+			echo "observe: { listen: '$host:9464', otlp: { url: '$MOCK_URL', traces: 1%, metrics: 1s } }" >>pipeline.yaml
+		fi
+		while sleep 1; do
+			[ $seen = off ] || curl -s -m 1 -o /dev/null "http://$host:9464/metrics" || true
+		done &
+		scraper=$!
+		run_weir >used
+		kill "$scraper"
+		wait "$scraper" 2>/dev/null || true
+		sed "s/^/${seen}_/" used
+	done
+}
+
+measure_observe() {
+	cat >pipeline.yaml <<YAML
+source: { range: 1-$size }
+sink: { jsonl: { path: out.jsonl } }
+YAML
+	start_mock
+	measure_observed
+	stop_mock
+}
+
+measure_observe_http() {
+	write_orders "$size"
+	orders_pipeline 50 id
+	start_mock --latency 0ms
+	measure_observed
+	stop_mock
+}
+
+# $size connections that say nothing, and 100 that read slowly (crowd.py).
+measure_crowd() {
+	local host pid
+	next_host
+	cat >pipeline.yaml <<YAML
+source: { range: 1-1000000000 }
+sink: { jsonl: { path: out.jsonl } }
+observe: { listen: '$host:9464' }
+YAML
+	"$weir" run pipeline.yaml --state state --quiet 2>stderr &
+	pid=$!
+	for _ in $(seq 200); do
+		! curl -s -m 1 "http://$host:9464/api/v1/status" | grep -q '"succeeded":[1-9]' || break
+		sleep 0.02
+	done
+	python3 "$root/scripts/crowd.py" "http://$host:9464" "$size" $((size / 100)) "${crowd_seconds:-3}"
+	kill "$pid"
+	wait "$pid" || true
 }
 
 # A case of the library, $size times, each in a process of its own: bench/core says what it measures.

@@ -241,11 +241,16 @@ static void tell_promise(struct session *session)
 			      "the sink %s is at least once: after a crash it may get outputs twice", sink);
 }
 
-/* A run of which nothing is kept does its work, too. */
+/* A run of which nothing is kept does its work, too.  What several processes work on has one history on each machine,
+ * which outlives their folders. */
 static void keep_history(struct session *session)
 {
 	struct weir_error err = {0};
-	char *path = session->folder.fd < 0 ? NULL : folder_file(&session->folder, FOLDER_HISTORY);
+	char *path = NULL;
+	if (session->is_shared && session->opts->state)
+		path = fleet_folder_file(session->opts->state, FOLDER_HISTORY);
+	else if (session->folder.fd >= 0)
+		path = folder_file(&session->folder, FOLDER_HISTORY);
 	if (path && observe_keep(session->observe, path, &err))
 		progress_note(&session->progress, "no history: %s", err.text);
 	free(path);

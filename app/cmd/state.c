@@ -9,6 +9,7 @@
 #include "data/terminal.h"
 #include "data/units.h"
 #include "sqlite/store/store.h"
+#include "state/fleet_folder.h"
 #include "state/folder.h"
 
 #include <stdio.h>
@@ -158,6 +159,15 @@ static int refuse_alive(struct visit *visit, struct weir_error *err)
 			      alive == 1 ? " is" : "es are", visit->plan->file, alive == 1 ? "it" : "them");
 }
 
+/* What is on this machine. */
+static void forget_folder(const struct plan *plan)
+{
+	char *folder = runs_folder_of(plan, NULL);
+	if (folder)
+		fleet_folder_forget(folder);
+	free(folder);
+}
+
 static int rm_shared(struct visit *visit, void *arg, struct weir_error *err)
 {
 	const struct state_options *opts = arg;
@@ -171,6 +181,8 @@ static int rm_shared(struct visit *visit, void *arg, struct weir_error *err)
 		code = visit->ops->journal.forget(visit->broker, past.run, err, WEIR_FOREVER);
 	if (code == BROKER_MOVED)
 		code = weir_error_set(err, WEIR_EBUSY, "another process has begun a run meanwhile");
+	if (!code)
+		forget_folder(visit->plan);
 	broker_past_fini(&past);
 	return code;
 }

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-void engine_set_evidence(struct item *item, const char *where, const char *kind, const struct buf *pairs)
+void engine_set_evidence(const struct tracer *tracer, struct item *item, const char *where, const char *kind,
+			 const struct buf *pairs)
 {
 	struct buf out = {0};
 	value_fini(&item->evidence);
@@ -16,9 +17,9 @@ void engine_set_evidence(struct item *item, const char *where, const char *kind,
 	json_put_text(&out, "kind", kind);
 	if (pairs && !pairs->failed)
 		json_put_raw(&out, NULL, pairs->data, pairs->len);
-	if (item->trace) {
+	if (tracer) {
 		struct buf id = {0};
-		trace_add_id(&item->trace->id, &id);
+		tracer_add_id(tracer, item, &id);
 		json_put_bytes(&out, "trace_id", id.data, id.len);
 		buf_fini(&id);
 	}
@@ -26,7 +27,7 @@ void engine_set_evidence(struct item *item, const char *where, const char *kind,
 	item->evidence.data = buf_take(&out, &item->evidence.len);
 }
 
-void engine_set_row_evidence(struct item *item, const char *kind)
+void engine_set_row_evidence(const struct tracer *tracer, struct item *item, const char *kind)
 {
 	struct buf rows = {0}, pairs = {0};
 	for (size_t i = 0; i < item->outputs.n && rows.len < EVIDENCE_TEXT_BYTES; i++) {
@@ -36,7 +37,7 @@ void engine_set_row_evidence(struct item *item, const char *kind)
 	}
 	if (!rows.failed && rows.len)
 		evidence_add_text(&pairs, "row", rows.data, rows.len);
-	engine_set_evidence(item, "\"sink\"", kind, &pairs);
+	engine_set_evidence(tracer, item, "\"sink\"", kind, &pairs);
 	buf_fini(&rows);
 	buf_fini(&pairs);
 }

@@ -72,6 +72,6 @@ void engine_bury(struct engine *engine, struct item *item)
 void engine_refused(void *arg, struct item *item)
 {
 	struct engine *engine = arg;
-	engine_set_row_evidence(item, engine->life.plan->sink.adapter->name);
+	engine_set_row_evidence(engine->life.opts.tracer, item, engine->life.plan->sink.adapter->name);
 	engine_bury(engine, item);
 }

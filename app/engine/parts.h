@@ -128,8 +128,9 @@ void engine_columns_tell(const struct engine_columns *columns, const struct engi
 
 /* ---- evidence.c: what explains an item's death, if it dies now: `where` is JSON, a step's number (from 1), "source"
  * or "sink"; pairs as the step wrote them, or NULL.  Of a sink: the rows that it did not take. */
-void engine_set_evidence(struct item *item, const char *where, const char *kind, const struct buf *pairs);
-void engine_set_row_evidence(struct item *item, const char *kind);
+void engine_set_evidence(const struct tracer *tracer, struct item *item, const char *where, const char *kind,
+			 const struct buf *pairs);
+void engine_set_row_evidence(const struct tracer *tracer, struct item *item, const char *kind);
 
 /* ---- fields.c: how urgent an item is, and its ordering key; 0: none. */
 int64_t engine_class_of(const struct plan *plan, const struct item *item);

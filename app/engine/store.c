@@ -95,7 +95,7 @@ bool engine_holds(struct engine_store *store, struct item *item)
 	if (is_held(store, item))
 		return true;
 	let_go(store, item);
-	tracer_leave(store->life->opts.tracer, item);
+	tracer_left(store->life->opts.tracer, tracer_leave(store->life->opts.tracer, item), false);
 	item_free(item);
 	return false;
 }
@@ -180,10 +180,11 @@ void engine_keep_letter(struct engine_store *store, struct item *item)
 	value_fini(&item->record);
 	item->fate = FATE_DEAD;
 	struct trace *trace = tracer_settle(store->life->opts.tracer, &item, 1, now);
-	bool is_kept = hand_over(store, item, BURY, 0);
-	tracer_settled(store->life->opts.tracer, trace);
-	if (!is_kept)
+	if (!hand_over(store, item, BURY, 0)) {
+		tracer_left(store->life->opts.tracer, trace, false);
 		return;
+	}
+	tracer_settled(store->life->opts.tracer, trace);
 	weir_histogram_record(store->item_ns, age);
 	broker_count(&store->mine, FATE_DEAD, 1);
 }
@@ -192,8 +193,11 @@ void engine_postpone(struct engine_store *store, struct item *item, weir_nsec du
 {
 	value_list_fini(&item->outputs);
 	value_fini(&item->evidence);
-	tracer_leave(store->life->opts.tracer, item);
-	hand_over(store, item, NACK, due);
+	struct tracer *tracer = store->life->opts.tracer;
+	struct trace *trace = tracer_leave(tracer, item);
+	bool is_ours = is_held(store, item);
+	bool is_taken = hand_over(store, item, NACK, due);
+	tracer_left(tracer, trace, is_ours && is_taken);
 }
 
 void engine_give_back(struct engine_store *store, struct item *item)

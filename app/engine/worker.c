@@ -96,7 +96,7 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 {
 	struct item *item = job->item;
 	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
-	bool calls = step->adapter->step->upstream, is_traced = call->trace && !calls;
+	bool calls = step->adapter->step->upstream, is_traced = call->tracing.tracer && !calls;
 	size_t n = job->step ? item->outputs.n : 1;
 	weir_nsec begun = is_traced ? weir_clock() : 0;
 	enum step_verdict verdict = STEP_OK;
@@ -110,7 +110,7 @@ static enum step_verdict run_step(struct engine *engine, struct engine_job *job,
 		engine_job_forget_note(job);
 	}
 	if (is_traced)
-		trace_step(call->trace, step->adapter->name, job->step + 1, begun,
+		trace_step(&call->tracing, step->adapter->name, job->step + 1, begun,
 			   verdict == STEP_OK ? NULL : call->why);
 	if (calls) {
 		job->is_old = false;
@@ -127,7 +127,8 @@ static void keep_evidence(const struct engine *engine, struct item *item, size_t
 {
 	char number[16];
 	snprintf(number, sizeof number, "%zu", step + 1);
-	engine_set_evidence(item, number, engine->life.plan->steps[step].adapter->name, call->evidence);
+	engine_set_evidence(engine->life.opts.tracer, item, number, engine->life.plan->steps[step].adapter->name,
+			    call->evidence);
 }
 
 static enum step_verdict run_steps(struct engine *engine, struct engine_job *job, struct step_call *call)
@@ -213,8 +214,8 @@ static int produce(void *arg, void *ret_job, weir_nsec deadline)
 			engine_give_back(&engine->store, item);
 			return code;
 		}
-		tracer_begin(engine->life.opts.tracer, item);
-		engine_set_evidence(item, "\"source\"", engine->life.plan->source.adapter->name, NULL);
+		engine_set_evidence(engine->life.opts.tracer, item, "\"source\"",
+				    engine->life.plan->source.adapter->name, NULL);
 		engine_bury(engine, item);
 	}
 }
@@ -322,7 +323,7 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 		return WEIR_ECANCELED;
 	weir_nsec begun = weir_clock(); /* not weir_now(): a fast answer comes within one turn of the loop */
 	tracer_attempt(engine->life.opts.tracer, item, begun);
-	call.trace = item->trace;
+	call.tracing = (struct tracing){engine->life.opts.tracer, item};
 	engine->load.in_flight++;
 	enum step_verdict verdict = run_steps(engine, job, &call);
 	buf_fini(&evidence);
@@ -330,14 +331,15 @@ static int work(void *at, struct weir_attempt *attempt, void *arg)
 	if (attempt->next)
 		return WEIR_EAGAIN;
 	bool counts = uses_up(verdict);
+	weir_nsec ended = weir_clock();
 	tracer_attempt_ended(engine->life.opts.tracer, item, counts && !call.given_up,
-			     is_failure(verdict) ? call.why : NULL);
+			     is_failure(verdict) ? call.why : NULL, ended);
 	if (!item->attempted && (call.sent || counts)) {
 		item->attempted = true;
 		engine_class_begins(&engine->classes, item, begun - item->born);
 	}
 	if (counts)
-		weir_histogram_record(engine->tally.attempt_ns, weir_clock() - begun);
+		weir_histogram_record(engine->tally.attempt_ns, ended - begun);
 	return answer(engine, job, attempt, &call, verdict);
 }
 

@@ -210,17 +210,18 @@ static int write_key(const struct http_step *step, const struct step_call *call,
 
 static int write_parent(const struct step_call *call, struct exchange *x)
 {
-	char parent[TRACE_PARENT_BYTES], *line;
-	x->span = trace_put_parent(call->trace, call->item, parent);
-	if (asprintf(&line, "traceparent: %s", parent) < 0)
+	char line[sizeof "traceparent: " - 1 + TRACE_PARENT_BYTES] = "traceparent: ";
+	x->span = trace_put_parent(&call->tracing, line + strlen(line));
+	char *kept = strdup(line);
+	if (!kept)
 		return WEIR_ENOMEM;
-	x->lines[x->line_count++] = line;
+	x->lines[x->line_count++] = kept;
 	return 0;
 }
 
 static bool sends_parent(const struct http_step *step, const struct step_call *call)
 {
-	return step->sends_parent && call->trace;
+	return step->sends_parent && call->tracing.tracer;
 }
 
 static int write_varying_headers(const struct http_step *step, const struct step_call *call, struct exchange *x,

@@ -155,12 +155,12 @@ static void trace(struct step_call *call, const struct exchange *x, int error, w
 			 weir_strerror(error));
 	else if (response->failure)
 		snprintf(failure, sizeof failure, "%s: %s", http_failure_name(response->failure), response->detail);
-	trace_request(call->trace, &(struct trace_request){.id = x->span,
-							   .begun = begun,
-							   .method = x->request.method,
-							   .url = x->request.url,
-							   .status = error ? 0 : response->status,
-							   .error = failure});
+	trace_request(&call->tracing, &(struct trace_request){.id = x->span,
+							      .begun = begun,
+							      .method = x->request.method,
+							      .url = x->request.url,
+							      .status = error ? 0 : response->status,
+							      .error = failure});
 }
 
 static const char *http_upstream(const struct step *handle, const struct step_call *call,
@@ -192,10 +192,10 @@ static enum step_verdict exchange(struct http_step *step, struct step_call *call
 	if (verdict != STEP_OK)
 		return verdict;
 	value_forget(call->input); /* the answer may take long */
-	weir_nsec begun = call->trace ? weir_clock() : 0;
+	weir_nsec begun = call->tracing.tracer ? weir_clock() : 0;
 	int error = http_client_fetch(step->client, &x->request, &x->response, WEIR_FOREVER);
 	measure(step, x, error);
-	if (call->trace)
+	if (call->tracing.tracer)
 		trace(call, x, error, begun);
 	verdict = error == 0 ? step_http_decide(step, call, x) : STEP_OK;
 	if (error == 0 && verdict == STEP_OK && step_http_reauthorize(step, call, x, &verdict))

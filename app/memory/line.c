@@ -157,6 +157,8 @@ void broker_line_add(struct broker_line *line, struct item *item)
 	weir_nsec now = weir_now();
 	line->last_place = now > line->last_place ? now : line->last_place + 1;
 	item->place = line->last_place;
+	if (!item->stay.queued)
+		item->stay.queued = now;
 	item->class = line->opts.class_of ? line->opts.class_of(line->opts.arg, item) : 0;
 	if (line->opts.came)
 		line->opts.came(line->opts.arg, item);

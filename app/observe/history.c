@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { HEAD_BYTES = 4096, RECORD_BYTES = 128 };
@@ -31,6 +32,7 @@ struct history {
 	int fd;
 	const struct history_figure *figures;
 	size_t n;
+	bool is_ours; /* this process adds, and no other; the kernel lets go of the lock when it ends */
 };
 
 int64_t history_seconds(enum history_step step)
@@ -116,7 +118,7 @@ static int open_file(const char *path, int flags, const struct history_figure *f
 	struct history *history = malloc(sizeof *history);
 	if (!history)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	*history = (struct history){open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600), figures, n};
+	*history = (struct history){open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600), figures, n, false};
 	int code = history->fd < 0 ? -errno : read_head(history);
 	if (code == 0)
 		code = flags & O_CREAT ? write_head(history) : WEIR_EDATA;
@@ -188,7 +190,8 @@ static int add_to(struct history *history, enum history_step step, int64_t at, c
 int history_add(struct history *history, int64_t at, const float *values)
 {
 	int code = 0;
-	for (enum history_step step = 0; step < HISTORY_STEPS && !code; step++)
+	history->is_ours = history->is_ours || !flock(history->fd, LOCK_EX | LOCK_NB);
+	for (enum history_step step = 0; step < HISTORY_STEPS && !code && history->is_ours; step++)
 		code = add_to(history, step, at, values);
 	return code;
 }

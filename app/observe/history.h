@@ -7,6 +7,9 @@
  * nothing to move and no end to find: a run that was killed goes on with the next second, and for the time in between
  * there are no rows.  Each row has a checksum, and one that was torn is none.  Nothing is synced: a power cut may cost
  * the last seconds.
+ *
+ * Of several processes that have it open one adds: the first that does so, and another once that has closed it or
+ * ended. All of them may read.
  */
 #ifndef OBSERVE_HISTORY_H
 #define OBSERVE_HISTORY_H
@@ -53,8 +56,9 @@ int history_look(const char *path, const struct history_figure *figures, size_t 
 
 void history_close(struct history *history); /* NULL is fine */
 
-/* Adds what was seen in the second `at`: a value for each figure.  Reads and writes six places of the file, and blocks
- * while it does.  What the system says; then the second is lost, and nothing else. */
+/* Adds what was seen in the second `at`: a value for each figure; does nothing while another process adds.  Reads and
+ * writes six places of the file, and blocks while it does.  What the system says; then the second is lost, and nothing
+ * else. */
 int history_add(struct history *history, int64_t at, const float *values);
 
 /* The rows from `since` on, oldest first, as far as they are kept at `now`; malloc'ed.  From any thread, also while

@@ -5,7 +5,7 @@
  *     the run's loop                          the thread's loop
  *     exporter_put_trace() --> queue ----.
  *     exporter_put_metrics() -> newest --+--> a lane for each signal: takes, encodes, packs, sends
- *     exporter_stop() --> wake ----------'    watch: wakes them, and ends them
+ *     exporter_stop() --> wake ----------'    hear: wakes them, and ends them
  */
 #include "otlp/exporter.h"
 
@@ -41,7 +41,7 @@ struct exporter {
 	struct exporter_options opts;
 	char run[33];
 	weir_nsec started; /* Unix time */
-	int wake;          /* an eventfd: of the other thread, see watch() */
+	int wake;          /* an eventfd: of the other thread, see hear() */
 	pthread_t thread;
 	bool is_started;
 
@@ -55,7 +55,7 @@ struct exporter {
 	/* of the thread alone */
 	struct otlp_lane lanes[OTLP_SIGNALS];
 	struct http_client *client;
-	struct weir_event *more, *ending;
+	struct weir_event *more, *ending; /* more: NULL unless lanes run */
 };
 
 static weir_nsec unix_time(void)
@@ -161,9 +161,8 @@ static uint64_t take_metrics(struct exporter *exporter, struct buf *out, bool *r
 
 /* ---- a lane */
 
-static int post(void *arg, const struct buf *body, struct otlp_answer *ret_answer)
+static int post_over_http(struct otlp_lane *lane, const struct buf *body, struct otlp_answer *ret_answer)
 {
-	struct otlp_lane *lane = arg;
 	const struct exporter_options *opts = &lane->exporter->opts;
 	struct http_response response = {0};
 	const struct http_request request = {.method = "POST",
@@ -184,6 +183,15 @@ static int post(void *arg, const struct buf *body, struct otlp_answer *ret_answe
 					   .body = response.body,
 					   .body_bytes = response.body_bytes};
 	return response.failure == HTTP_ANSWERED ? 0 : WEIR_EIO;
+}
+
+static int post(void *arg, const struct buf *body, struct otlp_answer *ret_answer)
+{
+	struct otlp_lane *lane = arg;
+	struct exporter *exporter = lane->exporter;
+	enum otlp_signal signal = (enum otlp_signal)(lane - exporter->lanes);
+	return exporter->opts.post ? exporter->opts.post(exporter->opts.arg, signal, body, ret_answer)
+				   : post_over_http(lane, body, ret_answer);
 }
 
 static void send_packed(struct otlp_lane *lane, struct buf *text, uint64_t n)
@@ -226,22 +234,15 @@ static int run_lane(void *arg)
 
 /* ---- the thread */
 
-static int run_lanes(struct exporter *exporter, struct weir_group *group, struct weir_io *io)
+static int run_lanes(struct exporter *exporter, struct weir_group *group)
 {
-	bool is_ending = false;
-	uint64_t count;
 	int code = 0;
 	for (size_t i = 0; i < OTLP_SIGNALS && !code; i++) {
 		exporter->lanes[i].sender.ending = exporter->ending;
 		code = weir_group_spawn(group, run_lane, &exporter->lanes[i], WEIR_FOREVER);
 	}
-	while (!is_ending && !code) {
-		code = weir_io_read(io, &count, sizeof count, WEIR_FOREVER) < 0 ? WEIR_EIO : 0;
-		pthread_mutex_lock(&exporter->lock);
-		is_ending = exporter->is_ending;
-		pthread_mutex_unlock(&exporter->lock);
-		weir_event_set(exporter->more);
-	}
+	if (!code)
+		code = weir_event_wait(exporter->ending, WEIR_FOREVER);
 	weir_event_set(exporter->ending);
 	weir_event_set(exporter->more);
 	if (weir_group_wait(group, weir_now() + EXPORTER_FLUSH)) {
@@ -251,7 +252,60 @@ static int run_lanes(struct exporter *exporter, struct weir_group *group, struct
 	return code;
 }
 
-static int watch(void *arg)
+static void drop_rest(struct exporter *exporter)
+{
+	struct buf left = {0};
+	for (size_t i = 0; i < OTLP_SIGNALS; i++) {
+		struct otlp_lane *lane = &exporter->lanes[i];
+		uint64_t n;
+		bool is_full;
+		while ((n = lane->take(exporter, &left, &is_full))) {
+			otlp_lose(&lane->sender, OTLP_LOST_END, n);
+			buf_fini(&left);
+		}
+	}
+}
+
+int exporter_send(struct exporter *exporter, struct weir_event *ending)
+{
+	struct weir_group *group = NULL;
+	exporter->ending = ending;
+	int code = weir_event_new(&exporter->more);
+	if (!code)
+		code = weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &group);
+	if (!code)
+		code = run_lanes(exporter, group);
+	for (size_t i = 0; i < OTLP_SIGNALS; i++)
+		http_response_fini(&exporter->lanes[i].response);
+	weir_group_free(group);
+	weir_event_free(exporter->more);
+	exporter->more = NULL;
+	drop_rest(exporter);
+	return code;
+}
+
+/* Without what wakes it the thread sends what there is, and ends. */
+static int hear(void *arg)
+{
+	struct exporter *exporter = arg;
+	struct weir_io *io;
+	bool is_ending = weir_io_open(exporter->wake, &io) < 0, is_open = !is_ending;
+	while (!is_ending) {
+		uint64_t count;
+		is_ending = weir_io_read(io, &count, sizeof count, WEIR_FOREVER) < 0;
+		pthread_mutex_lock(&exporter->lock);
+		is_ending = is_ending || exporter->is_ending;
+		pthread_mutex_unlock(&exporter->lock);
+		if (exporter->more)
+			weir_event_set(exporter->more);
+	}
+	weir_event_set(exporter->ending);
+	if (is_open)
+		weir_io_close(io);
+	return 0;
+}
+
+static int run_loop(void *arg)
 {
 	static const char *const packed[] = {"Content-Type: application/json", "Content-Encoding: gzip"};
 	struct exporter *exporter = arg;
@@ -263,24 +317,20 @@ static int watch(void *arg)
 						 .version = HTTP_VERSION_1_1,
 						 .tls = {.ca_file = exporter->opts.ca_file}};
 	struct weir_group *group = NULL;
-	struct weir_io *io = NULL;
-	int code = http_client_new(&opts, &exporter->client);
-	if (!code)
-		code = weir_event_new(&exporter->more);
+	int code = exporter->opts.post ? 0 : http_client_new(&opts, &exporter->client);
 	if (!code)
 		code = weir_event_new(&exporter->ending);
 	if (!code)
-		code = weir_io_open(exporter->wake, &io);
+		code = weir_group_new(NULL, &group);
 	if (!code)
-		code = weir_group_new(&(struct weir_group_options){.flags = WEIR_GROUP_COLLECT}, &group);
+		code = weir_group_spawn(group, hear, exporter, WEIR_FOREVER);
 	if (!code)
-		code = run_lanes(exporter, group, io);
-	for (size_t i = 0; i < OTLP_SIGNALS; i++)
-		http_response_fini(&exporter->lanes[i].response);
+		code = exporter_send(exporter, exporter->ending);
+	if (group) {
+		weir_group_cancel(group);
+		weir_group_wait(group, WEIR_FOREVER);
+	}
 	weir_group_free(group);
-	if (io)
-		weir_io_close(io);
-	weir_event_free(exporter->more);
 	weir_event_free(exporter->ending);
 	http_client_free(exporter->client);
 	return code;
@@ -288,7 +338,7 @@ static int watch(void *arg)
 
 static void *run_thread(void *exporter)
 {
-	weir_run(&(struct weir_options){.offload_threads = 1}, watch, exporter);
+	weir_run(&(struct weir_options){.offload_threads = 1}, run_loop, exporter);
 	return NULL;
 }
 
@@ -345,16 +395,7 @@ void exporter_stop(struct exporter *exporter)
 	wake(exporter);
 	pthread_join(exporter->thread, NULL);
 	exporter->is_started = false;
-	struct buf left = {0};
-	for (size_t i = 0; i < OTLP_SIGNALS; i++) {
-		struct otlp_lane *lane = &exporter->lanes[i];
-		uint64_t n;
-		bool is_full;
-		while ((n = lane->take(exporter, &left, &is_full))) {
-			otlp_lose(&lane->sender, OTLP_LOST_END, n);
-			buf_fini(&left);
-		}
-	}
+	drop_rest(exporter);
 }
 
 void exporter_free(struct exporter *exporter)

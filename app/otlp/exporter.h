@@ -20,12 +20,17 @@ enum { EXPORTER_TRACES_MOST = 8192 };
 enum otlp_signal { OTLP_TRACES, OTLP_METRICS, OTLP_SIGNALS };
 
 struct exporter;
+struct weir_event;
 
 struct exporter_options {
 	const struct otlp_settings *settings; /* with a URL */
 	bool is_packed;                       /* gzip */
 	const char *ca_file;                  /* certificates to trust; NULL: the system's */
 	struct otlp_names names; /* its resource is that of the settings; the run may be NULL until the start */
+
+	/* A request, as otlp_sender.post; NULL: over HTTP. */
+	int (*post)(void *arg, enum otlp_signal signal, const struct buf *body, struct otlp_answer *ret_answer);
+	void *arg;
 };
 
 /* All of the options is borrowed for its life.  Traces are taken from here on.  WEIR_ENOMEM, WEIR_EMFILE. */
@@ -35,6 +40,10 @@ void exporter_free(struct exporter *exporter);
 
 /* Starts the thread, in which all signals are blocked.  What the system says. */
 int exporter_start(struct exporter *exporter, const char *run);
+
+/* What the thread does, on the loop of this fiber: sends until *ending is set, and then for EXPORTER_FLUSH at most;
+ * what is left is dropped.  Suspends. */
+int exporter_send(struct exporter *exporter, struct weir_event *ending);
 
 /* Take a trace over (tracer_options.take), or a picture of the metrics: from one thread.  Neither waits. */
 void exporter_put_trace(void *exporter, struct trace *trace);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spans, with the names of OpenTelemetry's semantic conventions: an item is a message that is processed, a request one
- * of an HTTP client, a write one of a database client where the sink is a database.
+ * Spans, with the names of OpenTelemetry's semantic conventions: an item is a message that is sent and processed, a
+ * request one of an HTTP client, a write one of a database client where the sink is a database.
  *
  * To add a kind of span: a row in `kinds`, and what is special about it in a function.
  */
@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* SpanKind, Status.StatusCode */
-enum { KIND_INTERNAL = 1, KIND_CLIENT = 3, KIND_CONSUMER = 5, STATUS_ERROR = 2 };
+enum { KIND_INTERNAL = 1, KIND_CLIENT = 3, KIND_PRODUCER = 4, KIND_CONSUMER = 5, STATUS_ERROR = 2 };
 
 struct encoding {
 	struct buf *out;
@@ -29,13 +29,12 @@ struct encoding {
 
 static void put_id(struct buf *out, const char *name, const struct trace_id *trace, uint64_t span)
 {
-	struct buf id = {0};
+	char text[2 * TRACE_SPAN_ID_BYTES], *end = text;
 	if (trace)
-		trace_add_id(trace, &id);
+		end = trace_put_hex(trace_put_hex(end, trace->high), trace->low);
 	else
-		trace_add_span_id(span, &id);
-	json_put_bytes(out, name, id.data, id.len);
-	buf_fini(&id);
+		end = trace_put_hex(end, span);
+	json_put_bytes(out, name, text, (size_t)(end - text));
 }
 
 static void put_link(struct buf *out, const struct trace_id *trace, uint64_t span)
@@ -145,6 +144,26 @@ static void put_write(struct encoding *to, const struct trace_span *span)
 		otlp_put_attribute_int(to->out, "db.operation.batch.size", span->number);
 }
 
+/* ---- an item as a message */
+
+static void put_message(struct encoding *to, const char *operation)
+{
+	char id[24];
+	snprintf(id, sizeof id, "%llu", (unsigned long long)to->trace->item);
+	otlp_put_attribute(to->out, "messaging.system", to->names->broker);
+	otlp_put_attribute(to->out, "messaging.destination.name", to->names->pipeline);
+	otlp_put_attribute(to->out, "messaging.operation.name", operation);
+	otlp_put_attribute(to->out, "messaging.operation.type", operation);
+	otlp_put_attribute(to->out, "messaging.message.id", id);
+	otlp_put_attribute(to->out, "messaging.message.conversation_id", to->names->run);
+}
+
+static void put_send(struct encoding *to, const struct trace_span *span)
+{
+	(void)span;
+	put_message(to, "send");
+}
+
 /* ---- the others */
 
 static void put_attempt(struct encoding *to, const struct trace_span *span)
@@ -158,13 +177,13 @@ static void put_step(struct encoding *to, const struct trace_span *span)
 }
 
 static const struct {
-	const char *name; /* NULL: that of the span; with a blank at its end: before that */
+	const char *name; /* NULL: that of the span; with a blank at its end: before that, or that of the pipeline */
 	int kind;
 	void (*put)(struct encoding *to, const struct trace_span *span); /* NULL: it has no attributes */
 } kinds[] = {
-	[TRACE_WAIT] = {"wait", KIND_INTERNAL, NULL},         [TRACE_ATTEMPT] = {"attempt", KIND_INTERNAL, put_attempt},
-	[TRACE_STEP] = {NULL, KIND_INTERNAL, put_step},       [TRACE_REQUEST] = {NULL, KIND_CLIENT, put_request},
-	[TRACE_WRITE] = {"write ", KIND_INTERNAL, put_write},
+	[TRACE_SEND] = {"send ", KIND_PRODUCER, put_send},         [TRACE_WAIT] = {"wait", KIND_INTERNAL, NULL},
+	[TRACE_ATTEMPT] = {"attempt", KIND_INTERNAL, put_attempt}, [TRACE_STEP] = {NULL, KIND_INTERNAL, put_step},
+	[TRACE_REQUEST] = {NULL, KIND_CLIENT, put_request},        [TRACE_WRITE] = {"write ", KIND_INTERNAL, put_write},
 };
 
 static void put_span(struct encoding *to, const struct trace_span *span)
@@ -173,7 +192,10 @@ static void put_span(struct encoding *to, const struct trace_span *span)
 	const char *fixed = kinds[span->kind].name, *error = trace_text(to->trace, span->error);
 	bool is_whole = fixed && fixed[strlen(fixed) - 1] != ' ';
 	int kind = span->kind == TRACE_WRITE && system_of(span->name) ? KIND_CLIENT : kinds[span->kind].kind;
-	snprintf(name, sizeof name, "%s%s", fixed ? fixed : "", is_whole ? "" : span->name);
+	snprintf(name, sizeof name, "%s%.64s", fixed ? fixed : "",
+		 is_whole     ? ""
+		 : span->name ? span->name
+			      : to->names->pipeline);
 	begin_span(to, span->id, span->parent, name, kind, span->begun, span->ended);
 	if (kinds[span->kind].put)
 		kinds[span->kind].put(to, span);
@@ -192,16 +214,10 @@ static void put_item(struct encoding *to)
 	static const char *const fates[] = {"succeeded", "dropped", "dead"};
 	const struct trace *trace = to->trace;
 	const char *error = trace_text(trace, trace->error);
-	char name[80], id[24];
+	char name[80];
 	snprintf(name, sizeof name, "process %.64s", to->names->pipeline);
-	snprintf(id, sizeof id, "%llu", (unsigned long long)trace->item);
 	begin_span(to, trace->root, 0, name, KIND_CONSUMER, trace->born, trace->settled);
-	otlp_put_attribute(to->out, "messaging.system", to->names->broker);
-	otlp_put_attribute(to->out, "messaging.destination.name", to->names->pipeline);
-	otlp_put_attribute(to->out, "messaging.operation.name", "process");
-	otlp_put_attribute(to->out, "messaging.operation.type", "process");
-	otlp_put_attribute(to->out, "messaging.message.id", id);
-	otlp_put_attribute(to->out, "messaging.message.conversation_id", to->names->run);
+	put_message(to, "process");
 	otlp_put_attribute_int(to->out, "weir.item.position", (int64_t)trace->position);
 	otlp_put_attribute_int(to->out, "weir.item.attempts", trace->attempts);
 	otlp_put_attribute(to->out, "weir.item.outcome", fates[trace->fate]);

@@ -54,7 +54,9 @@ static weir_nsec time_of(weir_nsec age, weir_nsec now)
 void item_set_ages(struct item *item, const struct item_ages *ages, weir_nsec after)
 {
 	weir_nsec now = weir_now() - after;
-	item->born = time_of(ages->born, weir_clock() - after);
+	item->stay = (struct item_stay){.queued = weir_clock() - after};
+	item->born = time_of(ages->born, item->stay.queued);
+	item->returned = ages->taken >= 0;
 	item->attempted = ages->attempted >= 0;
 	item->attempt_state = (struct weir_attempts){
 		.taken = time_of(ages->taken, now),

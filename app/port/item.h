@@ -28,6 +28,12 @@ enum item_turn { TURN_NONE, TURN_AWAITED, TURN_HELD };
 
 struct trace;
 
+/* Where an item has been in this process, for its trace; a time that is 0 is not known, or not yet. */
+struct item_stay {
+	weir_nsec queued; /* since when it waits for its attempt: the broker got it, or the one before has ended */
+	weir_nsec begun, ended; /* the last attempt */
+};
+
 struct item {
 	uint64_t id;       /* the broker's name for it, from put on; never 0, never of another of the run */
 	uint64_t number;   /* the id that it was given first, if it was another one; see item_number() */
@@ -35,6 +41,7 @@ struct item {
 	unsigned attempts; /* that were used up */
 	bool bad;          /* the source found it unusable: why says why; goes to the dead letters */
 	bool attempted;    /* an attempt was really made, as far as is known */
+	bool returned;     /* it was handed out before, and came back */
 	enum fate fate;    /* what became of it, for the broker's ack */
 	weir_nsec born;    /* when it was read */
 	int64_t class;     /* how urgent it is, 0 is the most; the broker's, by broker_options.class_of */
@@ -54,7 +61,7 @@ struct item {
 	char *key;                 /* what `key` of the pipeline makes of it; NULL: nothing, or nobody has asked yet */
 	char *why;                 /* the last failure: one line; NULL: none.  See item_why() */
 	struct trace *trace;       /* what is recorded of it while it is in this process (trace.h); NULL: nothing */
-	weir_nsec left; /* when it last left the steps without being settled, for the trace; 0: not in this process */
+	struct item_stay stay;
 	struct value record;   /* what is kept of it for its next attempt, opaque to a broker (engine/memo.h); data is
 				* NULL: nothing */
 	struct value evidence; /* of a failure that makes a dead letter: a JSON object (letter.h); data is NULL: none */

@@ -44,7 +44,7 @@ struct step_call {
 	struct buf *evidence; /* to append pairs to (evidence.h) if step_wants_evidence(); NULL: nobody wants it */
 	bool explain;         /* it is wanted whatever the verdict is, with all that was sent (`weir try`) */
 	struct value_list *outputs; /* to append to */
-	struct trace *trace;        /* where the step records its requests (trace.h); NULL: nowhere */
+	struct tracing tracing;     /* where the step records its requests (trace.h) */
 	weir_nsec took;             /* set by the step: how long the attempt lasted; 0 if it made none */
 	unsigned sent;              /* set by the step: requests it really sent (0 or 1) */
 	char **note;     /* what the step keeps of this value from one STEP_WAIT to the next, a text, malloc'ed; NULL at

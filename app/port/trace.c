@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Recording must cost next to nothing, for most of what is recorded is forgotten: a trace is used again with the memory
- * that it has, spans hold no text of their own, and nothing is formatted here.
+ * Of most items nothing is handed on.  So of one that is not sampled the only cost is to find that out, and three times
+ * in its struct.  Of the others a trace is used again with the memory that it has, spans hold no text of their own, and
+ * nothing gets an id or is formatted before it is handed on.
  */
 #include "port/trace.h"
 
@@ -39,9 +40,20 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return mixed ? mixed : 1;
 }
 
+/* The half that decides whether it is sampled. */
+static uint64_t low_id_of(const struct tracer *tracer, uint64_t item)
+{
+	return mix(tracer->run.low, item);
+}
+
 static struct trace_id id_of(const struct tracer *tracer, uint64_t item)
 {
-	return (struct trace_id){mix(tracer->run.high, item), mix(tracer->run.low, item)};
+	return (struct trace_id){mix(tracer->run.high, item), low_id_of(tracer, item)};
+}
+
+static bool is_sampled(const struct tracer *tracer, uint64_t low_id)
+{
+	return (low_id << (64 - SAMPLED_BITS)) >> (64 - SAMPLED_BITS) >= tracer->threshold;
 }
 
 uint64_t trace_root_of(const struct trace_id *id)
@@ -59,17 +71,22 @@ static uint64_t any_id(struct tracer *tracer)
 	return mix(tracer->random++, 0);
 }
 
-void trace_add_id(const struct trace_id *id, struct buf *out)
+char *trace_put_hex(char *to, uint64_t number)
 {
-	buf_addf(out, "%016" PRIx64 "%016" PRIx64, id->high, id->low);
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[number >> shift & 15];
+	return to;
 }
 
-void trace_add_span_id(uint64_t id, struct buf *out)
+void tracer_add_id(const struct tracer *tracer, const struct item *item, struct buf *out)
 {
-	buf_addf(out, "%016" PRIx64, id);
+	const struct trace_id id = id_of(tracer, item->id);
+	char text[2 * TRACE_SPAN_ID_BYTES];
+	trace_put_hex(trace_put_hex(text, id.high), id.low);
+	buf_add(out, text, sizeof text);
 }
 
-/* ---- a trace */
+/* ---- spans */
 
 void trace_free(struct trace *trace)
 {
@@ -100,64 +117,11 @@ static struct trace_span *add_span(struct trace *trace, enum trace_kind kind, we
 		return NULL;
 	}
 	struct trace_span *span = &trace->spans[trace->n++];
-	*span = (struct trace_span){.kind = kind, .begun = begun, .ended = ended, .parent = trace->root};
+	*span = (struct trace_span){.kind = kind, .begun = begun, .ended = ended};
 	return span;
 }
 
-/* Who knows its parent when that ends leaves it at 0. */
-static struct trace_span *add_part(struct trace *trace, enum trace_kind kind, weir_nsec begun, const char *error)
-{
-	struct trace_span *span = add_span(trace, kind, begun, weir_clock());
-	if (!span)
-		return NULL;
-	span->id = any_id(trace->tracer);
-	span->parent = trace->open ? 0 : trace->root;
-	span->error = keep_text(trace, error);
-	return span;
-}
-
-void trace_step(struct trace *trace, const char *name, size_t number, weir_nsec begun, const char *error)
-{
-	struct trace_span *span = trace ? add_part(trace, TRACE_STEP, begun, error) : NULL;
-	if (!span)
-		return;
-	span->name = name;
-	span->number = (unsigned)number;
-}
-
-uint64_t trace_put_parent(struct trace *trace, const struct item *item, char ret_text[TRACE_PARENT_BYTES])
-{
-	uint64_t id = any_id(trace->tracer);
-	bool is_kept = trace->is_sampled || item->attempts;
-	snprintf(ret_text, TRACE_PARENT_BYTES, "00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-%s", trace->id.high,
-		 trace->id.low, id, is_kept ? "01" : "00");
-	return id;
-}
-
-void trace_request(struct trace *trace, const struct trace_request *request)
-{
-	struct trace_span *span = trace ? add_part(trace, TRACE_REQUEST, request->begun, request->error) : NULL;
-	if (!span)
-		return;
-	span->id = request->id ? request->id : span->id;
-	span->name = request->method;
-	span->status = request->status;
-	span->url = keep_text(trace, request->url);
-}
-
-void trace_write(struct trace *trace, const char *sink, size_t items, weir_nsec begun, weir_nsec ended,
-		 const char *error)
-{
-	struct trace_span *span = trace ? add_span(trace, TRACE_WRITE, begun, ended) : NULL;
-	if (!span)
-		return;
-	span->id = any_id(trace->tracer);
-	span->name = sink;
-	span->number = (unsigned)items;
-	span->error = keep_text(trace, error);
-}
-
-/* ---- an item */
+/* ---- an item's trace */
 
 static struct trace *new_trace(struct tracer *tracer)
 {
@@ -172,81 +136,193 @@ static struct trace *new_trace(struct tracer *tracer)
 	return trace;
 }
 
-void tracer_begin(struct tracer *tracer, struct item *item)
+static bool is_under_way(const struct item *item)
 {
-	if (!tracer || item->trace)
+	return item->stay.begun && !item->stay.ended;
+}
+
+/* The last attempt of the item, and what came before it.  `number` is its. */
+static void add_attempt(struct trace *trace, const struct item *item, unsigned number)
+{
+	const struct item_stay *stay = &item->stay;
+	weir_nsec queued = stay->queued > item->born ? stay->queued : item->born;
+	if (!item->returned && !trace->n && queued > item->born && item->born)
+		add_span(trace, TRACE_SEND, item->born, queued);
+	if (!stay->begun)
 		return;
+	if (stay->queued)
+		add_span(trace, TRACE_WAIT, queued, stay->begun);
+	struct trace_span *span =
+		add_span(trace, TRACE_ATTEMPT, stay->begun, is_under_way(item) ? stay->begun : stay->ended);
+	if (!span)
+		return;
+	span->number = number;
+	span->is_used_up = !is_under_way(item) && item->attempts;
+	trace->open = is_under_way(item) ? trace->n : 0;
+}
+
+/* The trace of the item, from its last attempt on if nothing was recorded so far; NULL if there is no room. */
+static struct trace *trace_of(struct tracer *tracer, struct item *item)
+{
+	if (item->trace)
+		return item->trace;
 	struct trace *trace = tracer->n < tracer->opts.most ? new_trace(tracer) : NULL;
 	if (!trace) {
 		tracer->losses.items++;
-		return;
+		return NULL;
 	}
 	tracer->n++;
-	trace->tracer = tracer;
 	trace->id = id_of(tracer, item->id);
 	trace->root = trace_root_of(&trace->id);
-	trace->is_sampled = (trace->id.low << (64 - SAMPLED_BITS)) >> (64 - SAMPLED_BITS) >= tracer->threshold;
+	trace->is_sampled = is_sampled(tracer, trace->id.low);
 	trace->item = item->id;
 	trace->position = item->position;
 	trace->born = item->born;
 	if (item->number && item->number != item->id)
 		trace->linked = id_of(tracer, item->number);
 	item->trace = trace;
+	trace->known = item->attempts - (item->stay.ended && item->attempts);
+	add_attempt(trace, item, trace->known + 1);
+	return trace;
 }
 
-/* Since when the item has waited; 0: that is not known. */
-static weir_nsec waits_since(const struct trace *trace, const struct item *item)
-{
-	if (trace->ended)
-		return trace->ended;
-	return item->left ? item->left : item->attempts || item->attempted ? 0 : item->born;
-}
+/* ---- attempts */
 
 void tracer_attempt(struct tracer *tracer, struct item *item, weir_nsec now)
 {
-	tracer_begin(tracer, item);
-	struct trace *trace = item->trace;
-	if (!trace || trace->open)
+	if (!tracer || is_under_way(item))
 		return;
-	weir_nsec since = waits_since(trace, item);
-	struct trace_span *span = since ? add_span(trace, TRACE_WAIT, since, now) : NULL;
-	if (span)
-		span->id = any_id(tracer);
-	span = add_span(trace, TRACE_ATTEMPT, now, now);
-	if (!span)
-		return;
-	trace->open = trace->n;
-	span->number = item->attempts + 1;
-	span->link = item->attempts ? attempt_id(trace, item->attempts) : 0;
+	struct item_stay *stay = &item->stay;
+	*stay = (struct item_stay){.queued = stay->ended ? stay->ended : stay->queued, .begun = now};
+	if (item->trace)
+		add_attempt(item->trace, item, item->attempts + 1);
+	else if (item->attempts || is_sampled(tracer, low_id_of(tracer, item->id)))
+		trace_of(tracer, item);
 }
 
-/* One that used up none may be followed by another with its number. */
-static void end_attempt(struct tracer *tracer, struct trace *trace, bool is_used_up, const char *error)
+static void close_attempt(struct trace *trace, bool is_used_up, const char *error, weir_nsec now)
 {
 	struct trace_span *attempt = &trace->spans[trace->open - 1];
-	attempt->id = is_used_up ? attempt_id(trace, attempt->number) : any_id(tracer);
-	attempt->ended = trace->ended = weir_clock();
+	attempt->ended = now;
+	attempt->is_used_up = is_used_up;
 	attempt->error = keep_text(trace, error);
-	for (size_t i = trace->open; i < trace->n; i++)
-		trace->spans[i].parent = trace->spans[i].parent ? trace->spans[i].parent : attempt->id;
 	trace->open = 0;
 }
 
-void tracer_attempt_ended(struct tracer *tracer, struct item *item, bool is_used_up, const char *error)
+void tracer_attempt_ended(struct tracer *tracer, struct item *item, bool is_used_up, const char *error, weir_nsec now)
 {
-	struct trace *trace = item->trace;
+	if (!tracer || !is_under_way(item))
+		return;
+	struct trace *trace = is_used_up && error ? trace_of(tracer, item) : item->trace;
+	item->stay.ended = now;
 	if (trace && trace->open)
-		end_attempt(tracer, trace, is_used_up, error);
+		close_attempt(trace, is_used_up, error, now);
+}
+
+/* ---- what happens in an attempt */
+
+static struct trace_span *add_part(const struct tracing *tracing, enum trace_kind kind, weir_nsec begun,
+				   const char *error)
+{
+	bool fails = error && *error;
+	if (!tracing->tracer || (!fails && !tracing->item->trace))
+		return NULL;
+	struct trace *trace = trace_of(tracing->tracer, tracing->item);
+	struct trace_span *span = trace ? add_span(trace, kind, begun, weir_clock()) : NULL;
+	if (!span)
+		return NULL;
+	span->attempt = (unsigned)trace->open;
+	span->error = keep_text(trace, error);
+	return span;
+}
+
+void trace_step(const struct tracing *tracing, const char *name, size_t number, weir_nsec begun, const char *error)
+{
+	struct trace_span *span = add_part(tracing, TRACE_STEP, begun, error);
+	if (!span)
+		return;
+	span->name = name;
+	span->number = (unsigned)number;
+}
+
+uint64_t trace_put_parent(const struct tracing *tracing, char ret_text[TRACE_PARENT_BYTES])
+{
+	const struct trace_id trace = id_of(tracing->tracer, tracing->item->id);
+	uint64_t id = any_id(tracing->tracer);
+	bool is_kept = is_sampled(tracing->tracer, trace.low) || tracing->item->attempts;
+	char *to = ret_text;
+	memcpy(to, "00-", 3);
+	to = trace_put_hex(trace_put_hex(to + 3, trace.high), trace.low);
+	*to++ = '-';
+	to = trace_put_hex(to, id);
+	memcpy(to, is_kept ? "-01" : "-00", sizeof "-00");
+	return id;
+}
+
+/* A status that is an error says so by itself. */
+void trace_request(const struct tracing *tracing, const struct trace_request *request)
+{
+	bool fails = request->status >= 400;
+	if (tracing->tracer && fails)
+		trace_of(tracing->tracer, tracing->item);
+	struct trace_span *span = add_part(tracing, TRACE_REQUEST, request->begun, request->error);
+	if (!span)
+		return;
+	span->id = request->id;
+	span->name = request->method;
+	span->status = request->status;
+	span->url = keep_text(tracing->item->trace, request->url);
+}
+
+void tracer_write(struct tracer *tracer, struct item *item, const struct trace_write *write)
+{
+	bool fails = write->error || item->fate == FATE_DEAD;
+	if (!tracer || (!fails && !item->trace))
+		return;
+	struct trace *trace = trace_of(tracer, item);
+	struct trace_span *span = trace ? add_span(trace, TRACE_WRITE, write->begun, write->ended) : NULL;
+	if (!span)
+		return;
+	span->name = write->sink;
+	span->number = (unsigned)write->items;
+	span->error = keep_text(trace, write->error);
 }
 
 /* ---- its end */
 
-static void end_trace(struct tracer *tracer, struct trace *trace, bool is_wanted)
+/* That of the attempt before, which was made here or somewhere else. */
+static uint64_t link_of(const struct trace *trace, size_t at)
+{
+	unsigned number = trace->spans[at].number - 1;
+	for (size_t i = at; i--;)
+		if (trace->spans[i].kind == TRACE_ATTEMPT && trace->spans[i].is_used_up &&
+		    trace->spans[i].number == number)
+			return trace->spans[i].id;
+	return number ? attempt_id(trace, number) : 0;
+}
+
+/* An attempt that used up none may be followed by another with its number, and so may one of which the broker does not
+ * know.  Attempts come before their parts. */
+static void give_ids(struct tracer *tracer, struct trace *trace, bool is_taken)
+{
+	for (size_t i = 0; i < trace->n; i++) {
+		struct trace_span *span = &trace->spans[i];
+		bool is_attempt = span->kind == TRACE_ATTEMPT;
+		if (is_attempt && span->is_used_up && is_taken)
+			span->id = attempt_id(trace, span->number);
+		else if (!span->id)
+			span->id = any_id(tracer);
+		span->parent = span->attempt ? trace->spans[span->attempt - 1].id : trace->root;
+		span->link = is_attempt ? link_of(trace, i) : 0;
+	}
+}
+
+static void end_trace(struct tracer *tracer, struct trace *trace, bool is_wanted, bool is_taken)
 {
 	tracer->n--;
-	trace->tracer = NULL;
 	if (is_wanted) {
 		tracer->losses.spans += trace->lost;
+		give_ids(tracer, trace, is_taken);
 		tracer->opts.take(tracer->opts.arg, trace);
 	} else if (tracer->spare_count < SPARES_MOST) {
 		trace->next = tracer->spares;
@@ -261,14 +337,16 @@ struct trace *tracer_settle(struct tracer *tracer, struct item *const *items, si
 {
 	struct trace *all = NULL;
 	for (size_t i = 0; tracer && i < n; i++) {
-		struct trace *trace = items[i]->trace;
+		struct item *item = items[i];
+		bool is_dead = item->fate == FATE_DEAD;
+		struct trace *trace = is_dead ? trace_of(tracer, item) : item->trace;
 		if (!trace)
 			continue;
-		trace->attempts = items[i]->attempts;
-		trace->fate = items[i]->fate;
+		trace->attempts = item->attempts;
+		trace->fate = item->fate;
 		trace->settled = now;
-		if (trace->fate == FATE_DEAD)
-			trace->error = keep_text(trace, item_why(items[i]));
+		if (is_dead)
+			trace->error = keep_text(trace, item_why(item));
 		trace->next = all;
 		all = trace;
 	}
@@ -280,23 +358,37 @@ void tracer_settled(struct tracer *tracer, struct trace *traces)
 	while (traces) {
 		struct trace *trace = traces;
 		traces = trace->next;
-		end_trace(tracer, trace, trace->is_sampled || trace->fate == FATE_DEAD || trace->attempts > 1);
+		end_trace(tracer, trace, trace->is_sampled || trace->fate == FATE_DEAD || trace->attempts > 1, true);
 	}
 }
 
-void tracer_leave(struct tracer *tracer, struct item *item)
+struct trace *tracer_leave(struct tracer *tracer, struct item *item)
 {
-	struct trace *trace = item->trace;
 	if (!tracer)
-		return;
-	item->left = weir_clock();
+		return NULL;
+	weir_nsec now = weir_clock();
+	if (item->attempts && item->stay.begun)
+		trace_of(tracer, item); /* it will be attempted again */
+	struct trace *trace = item->trace;
+	if (trace) {
+		if (trace->open)
+			close_attempt(trace, false, NULL, now);
+		trace->attempts = item->attempts;
+	}
 	item->trace = NULL;
+	item->stay = (struct item_stay){.queued = now};
+	item->returned = true;
+	return trace;
+}
+
+/* Whoever settles it must find that it needed retries, too. */
+void tracer_left(struct tracer *tracer, struct trace *trace, bool is_taken)
+{
 	if (!trace)
 		return;
-	if (trace->open)
-		end_attempt(tracer, trace, false, NULL);
+	bool has_retries = is_taken ? trace->attempts : trace->known;
 	trace->settled = 0;
-	end_trace(tracer, trace, trace->n && (trace->is_sampled || item->attempts));
+	end_trace(tracer, trace, trace->n && (trace->is_sampled || has_retries), is_taken);
 }
 
 /* ---- the run */

@@ -3,6 +3,7 @@
  * What is recorded of an item on its way, for those who collect traces:
  *
  *     item                       from being read to being settled; by the process that settles it
+ *       |-- send                 from being read until the broker has it
  *       |-- wait                 until an attempt begins
  *       |-- attempt 1            link to the attempt before, in whatever process that was
  *       |     |-- request        an HTTP request
@@ -13,9 +14,13 @@
  * item's span and those of its attempts.  So a run that resumes, and other workers of its queue, continue a trace
  * without storing anything.  A replayed dead letter begins a trace of its own, with a link to the first.
  *
- * Spans of every item are recorded, since nobody knows yet how it will end.  When the item leaves the process, the
- * trace is handed on if its id is in the sampled share, the item is dead, or it needed retries; else it is forgotten.
- * That an item needed retries is known in each process by its attempts, so all of them decide alike.
+ * An attempt of which the broker did not take the outcome may be made again, under its number.  So its span gets an id
+ * that nobody else can know, and a link to it leads nowhere.
+ *
+ * Whether an item is sampled follows from its trace's id, so all processes decide alike.  Of those that are not nothing
+ * is recorded until something fails; then the spans so far are made of the times that the item has (item->stay): of
+ * send, wait and the attempt, and not of requests and steps that went well.  When the item leaves the process, its
+ * trace is handed on if it is sampled, or the item is dead or needed retries; else it is forgotten.
  *
  * All of it belongs to the thread of the loop, but for traces that were handed on.  Nothing suspends.
  */
@@ -25,16 +30,19 @@
 #include "data/buf.h"
 #include "port/item.h"
 
-enum { TRACE_SPANS_MOST = 64, TRACE_PARENT_BYTES = sizeof "00--00" + 32 + 1 + 16 };
+enum { TRACE_SPANS_MOST = 64, TRACE_SPAN_ID_BYTES = 16, TRACE_PARENT_BYTES = sizeof "00--00" + 32 + 1 + 16 };
 
-enum trace_kind { TRACE_WAIT, TRACE_ATTEMPT, TRACE_STEP, TRACE_REQUEST, TRACE_WRITE };
+enum trace_kind { TRACE_SEND, TRACE_WAIT, TRACE_ATTEMPT, TRACE_STEP, TRACE_REQUEST, TRACE_WRITE };
 
 struct trace_span {
 	enum trace_kind kind;
-	unsigned number; /* of the attempt or the step, from 1; items of a write */
-	int status;      /* of an answer; 0: none came */
-	uint64_t id, parent;
-	uint64_t link;          /* the id of another span of the trace; 0: none */
+	unsigned number;  /* of the attempt or the step, from 1; items of a write */
+	int status;       /* of an answer; 0: none came */
+	bool is_used_up;  /* of an attempt: it counts */
+	unsigned attempt; /* that it is a part of: its place among the spans, from 1; 0: of none */
+	uint64_t id;      /* 0: it gets one when it is handed on, as well as … */
+	uint64_t parent;
+	uint64_t link;          /* … the id of another span of the trace; 0: none */
 	weir_nsec begun, ended; /* by weir_clock() */
 	const char *name;       /* of the step or the sink, or the method of a request; static */
 	size_t url;             /* of a request, as it was sent: the place in `texts` */
@@ -53,17 +61,15 @@ struct trace {
 	struct trace_id linked; /* of a dead letter that was replayed: what it was first; zero: it is none */
 	uint64_t root;          /* the id of the item's span */
 	bool is_sampled;
-	uint64_t item, position; /* its id, its place in the source */
-	unsigned attempts;
+	uint64_t item, position;  /* its id, its place in the source */
+	unsigned attempts, known; /* that were used up; as the broker has it, so as others know it */
 	enum fate fate;
 	weir_nsec born, settled; /* settled 0: it is not, and there is no span of the item */
 	size_t error;            /* why it is dead: the place in `texts`; 0: it is not */
 	struct trace_span *spans;
 	size_t n, room, lost; /* lost: for want of room */
 	size_t open;          /* the attempt under way: its place in spans, from 1; 0: none */
-	weir_nsec ended;      /* when the attempt before ended; 0: there was none here */
 	struct buf texts;
-	struct tracer *tracer; /* while it is recorded */
 };
 
 void trace_free(struct trace *trace); /* from any thread; NULL is fine */
@@ -74,9 +80,8 @@ static inline const char *trace_text(const struct trace *trace, size_t place)
 	return place ? trace->texts.data + place : "";
 }
 
-/* Appends the trace's id, 32 hexadecimal digits, and that of a span, 16. */
-void trace_add_id(const struct trace_id *id, struct buf *out);
-void trace_add_span_id(uint64_t id, struct buf *out);
+/* Writes 16 hexadecimal digits, half of a trace's id or that of a span; returns their end. */
+char *trace_put_hex(char *to, uint64_t number);
 
 /* That of a trace's item. */
 uint64_t trace_root_of(const struct trace_id *id);
@@ -107,30 +112,47 @@ struct tracer_losses tracer_losses(const struct tracer *tracer);
 
 /* ---- an item, as the engine has it.  Without a tracer nothing happens */
 
-/* The item is traced from now on, as item->trace; not if there is no room. */
-void tracer_begin(struct tracer *tracer, struct item *item);
+/* Appends the id of its trace, whether anything is recorded or not. */
+void tracer_add_id(const struct tracer *tracer, const struct item *item, struct buf *out);
 
 /* An attempt begins, or goes on.  It has ended: whether it used one up, and what it failed of; NULL: it did not. */
 void tracer_attempt(struct tracer *tracer, struct item *item, weir_nsec now);
-void tracer_attempt_ended(struct tracer *tracer, struct item *item, bool is_used_up, const char *error);
+void tracer_attempt_ended(struct tracer *tracer, struct item *item, bool is_used_up, const char *error, weir_nsec now);
+
+/* A write of so many items to a sink, with this one among them.  error: NULL if it has it. */
+struct trace_write {
+	const char *sink;
+	size_t items;
+	weir_nsec begun, ended;
+	const char *error;
+};
+void tracer_write(struct tracer *tracer, struct item *item, const struct trace_write *write);
 
 /* Items that are being settled, with their fates; not begun by themselves.  Then, when they are, and their structs are
  * gone: tracer_settled() of the answer.  If they are not, they are still traced. */
 struct trace *tracer_settle(struct tracer *tracer, struct item *const *items, size_t n, weir_nsec now);
 void tracer_settled(struct tracer *tracer, struct trace *traces);
 
-/* The item leaves the process, and is not settled. */
-void tracer_leave(struct tracer *tracer, struct item *item);
+/* The item leaves the process, and is not settled; nor is one that was being settled and could not be.  Then, when its
+ * struct is gone: tracer_left() of the answer; is_taken: the broker has taken what became of its attempts. */
+struct trace *tracer_leave(struct tracer *tracer, struct item *item);
+void tracer_left(struct tracer *tracer, struct trace *trace, bool is_taken);
 
-/* ---- what happens in an attempt, and in a sink.  Without a trace nothing happens */
+/* ---- what happens in an attempt, as steps see it */
+
+/* Where that is recorded; without a tracer nowhere. */
+struct tracing {
+	struct tracer *tracer;
+	struct item *item;
+};
 
 /* A pass through a step has ended now. */
-void trace_step(struct trace *trace, const char *name, size_t number, weir_nsec begun, const char *error);
+void trace_step(const struct tracing *tracing, const char *name, size_t number, weir_nsec begun, const char *error);
 
-/* The value of a request's header traceparent, and the id of its span. */
-uint64_t trace_put_parent(struct trace *trace, const struct item *item, char ret_text[TRACE_PARENT_BYTES]);
+/* The value of a request's header traceparent, and the id of its span.  There is a tracer. */
+uint64_t trace_put_parent(const struct tracing *tracing, char ret_text[TRACE_PARENT_BYTES]);
 
-/* The request has ended now.  error: NULL if there is an answer. */
+/* The request has ended now.  error: NULL or "" if there is an answer. */
 struct trace_request {
 	uint64_t id; /* 0: none was sent along */
 	weir_nsec begun;
@@ -138,10 +160,6 @@ struct trace_request {
 	int status;
 	const char *error;
 };
-void trace_request(struct trace *trace, const struct trace_request *request);
-
-/* A write of so many items to a sink. */
-void trace_write(struct trace *trace, const char *sink, size_t items, weir_nsec begun, weir_nsec ended,
-		 const char *error);
+void trace_request(const struct tracing *tracing, const struct trace_request *request);
 
 #endif

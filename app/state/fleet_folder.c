@@ -76,3 +76,19 @@ void fleet_folder_close(struct folder *folder)
 	}
 	free(parent);
 }
+
+char *fleet_folder_file(const char *parent, const char *name)
+{
+	char *path;
+	return asprintf(&path, "%s/%s", parent, name) < 0 ? NULL : path;
+}
+
+void fleet_folder_forget(const char *parent)
+{
+	char *history = fleet_folder_file(parent, FOLDER_HISTORY);
+	clean(parent);
+	if (history)
+		unlink(history);
+	free(history);
+	rmdir(parent);
+}

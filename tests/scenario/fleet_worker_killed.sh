@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # A worker of three is killed: what it had is with the others at once, for they see that its process is gone.  All rows
-# are there, the accounts add up, nothing is pending, and no folder is left.
+# are there, the accounts add up, nothing is pending, and no folder of a process is left.
 start_redis
 mock --latency 20ms
 orders 2000
@@ -34,9 +34,10 @@ expect test "$(mock_stat .requests)" -lt 2100
 # What the killed one has left goes with the next process; the run is done, so a worker says so and ends.
 weir work pipeline.yaml
 expect_code 0
-expect test ! -e .weir/pipeline
+expect test "$(ls .weir/pipeline)" = history
 weir state rm pipeline.yaml
 expect_code 0
+expect test ! -e .weir/pipeline
 weir state verify pipeline.yaml
 expect_code 0
 expect_out 'no run has started'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# /readyz says why a run is not ready: its broker is full, or its loop stands still; and /metrics answers then, too.
+# /readyz says why a run is not ready: its broker is full, or its loop stands still; and all answer within 100 ms then.
 mock --latency 10s
 cat >pipeline.yaml <<'YAML'
 source: { range: 1-100000 }
@@ -50,5 +50,9 @@ wait_until 10 test -e held
 wait_until 20 is_not_ready '^the loop has stalled for [0-9.]* s'
 observed /metrics >metrics
 expect grep -q '^weir_items_in_flight 2' metrics
+for path in /metrics /api/v1/status /api/v1/history /healthz /readyz; do
+	took=$(for _ in 1 2 3; do curl -s -o /dev/null -w '%{time_total}\n' "http://127.0.0.1:$port$path"; done | sort -g | head -n 1)
+	expect awk "BEGIN { exit !($took < 0.1) }"
+done
 kill -TERM "$holder"
 wait "$holder" || true

@@ -26,32 +26,32 @@ lost() { # REASON COUNT: what the run has said at its end
 }
 
 run_with ok "$SERVER"
-expect_lines 1500 spans.jsonl # item, wait, attempt, request, write
+expect_lines 1800 spans.jsonl # item, send, wait, attempt, request, write
 # An upstream is told the span of its request.
 jq -r .headers.traceparent out.jsonl | cut -d - -f 2,3 | sort >told
 jq -r 'select(.name == "GET") | "\(.traceId)-\(.spanId)"' spans.jsonl | sort >sent
 expect cmp told sent
 sed -i "s,/echo',/echo'\, headers: { traceparent: mine },; s/traces: 100%/traces: 0/" pipeline.yaml
 run_with ok "$SERVER"
-expect_lines 1500 spans.jsonl
+expect_lines 1800 spans.jsonl
 expect test "$(jq -r .headers.traceparent out.jsonl | sort -u)" = mine
 sed -i 's/traces: 0/traces: 100%/' pipeline.yaml
 run_with partial "$SERVER"
 lost partial '[1-9]'
 run_with 400 "$SERVER"
-lost refused 1,500
+lost refused 1,800
 run_with '429 0' "$SERVER"
 expect test "$(grep -c ok requests.log)" -ge 1
 run_with nonsense "$SERVER"
 ! grep -q 'were dropped' stderr || fail "what was answered with 200 counts as dropped"
 run_with close "$SERVER"
-lost 'end of run' 1,500
+lost 'end of run' 1,800
 run_with ok http://127.0.0.1:1
-lost 'end of run' 1,500
+lost 'end of run' 1,800
 run_with ok 'http://127.0.0.1:1/?no'
 expect_err 'no traces: observe.otlp.url: the URL has a query'
 began=$SECONDS
 run_with silent "$SERVER"
-lost 'end of run' 1,500
+lost 'end of run' 1,800
 [ $((SECONDS - began)) -lt 15 ] || fail "the end of the run waited for its receiver"
 [ ! -s wrong.log ] || fail "the receiver found: $(head -n 3 wrong.log)"

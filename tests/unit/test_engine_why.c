@@ -152,7 +152,8 @@ static struct report report;
 static void (*change)(struct engine *engine); /* NULL: none */
 static weir_nsec looked_at, look_after;
 static bool stops;
-static int batch; /* rows; 0: as usual */
+static int batch;           /* rows; 0: as usual */
+static uint64_t max_memory; /* 0: any */
 
 /* As the progress does, a look a second; then what is to change changes. */
 static void look_on(struct engine *engine)
@@ -194,6 +195,8 @@ static double run_through(const char *more, enum kind kind, const struct adapter
 	plan.settings = parsed->settings;
 	if (batch)
 		plan.settings.batch_items = batch;
+	if (max_memory)
+		plan.settings.max_memory = max_memory;
 	if (broker)
 		plan.broker.adapter = broker;
 	upstream.filled = weir_now();
@@ -210,6 +213,7 @@ static void begin(int items, weir_nsec look)
 	change = NULL;
 	put_time = 0;
 	batch = 0;
+	max_memory = 0;
 	look_after = look;
 	stops = true;
 }
@@ -361,6 +365,14 @@ FIBER_TEST(why_is_a_transform_behind_the_calls)
 	begin(4000, 10 * WEIR_SEC);
 	upstream.local = 2 * WEIR_SEC;
 	expect_why("flow: { concurrency: 50 }", CALLS_AND_LOCAL, WHY_STEPS, "limited by the steps on this machine, ");
+}
+
+/* The process itself has more than that. */
+FIBER_TEST(why_is_the_memory_that_a_run_may_take)
+{
+	begin(4000, 10 * WEIR_SEC);
+	max_memory = 1 << 20;
+	expect_why("flow: { concurrency: 50 }", CALLS, WHY_MEMORY, "limited by flow.max_memory, ");
 }
 
 FIBER_TEST(why_is_the_cpu)

@@ -188,3 +188,18 @@ TEST(observe_history_as_json_has_columns_and_rows)
 	buf_fini(&json);
 	drop(history);
 }
+
+TEST(observe_history_is_added_to_by_one_at_a_time)
+{
+	struct history *first = new_history(), *second = open_history();
+	struct history_row *rows;
+	add(first, AT, 10, 4, 100);
+	add(second, AT, 10, 4, 100);
+	ck_assert_uint_eq(read_all(second, HISTORY_SECOND, 0, AT, &rows), 1);
+	ck_assert_uint_eq(rows[0].looks, 1);
+	free(rows);
+	history_close(first);
+	add(second, AT + 1, 10, 4, 100);
+	ck_assert_uint_eq(count(second, HISTORY_SECOND, AT + 1), 2);
+	drop(second);
+}

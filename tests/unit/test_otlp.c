@@ -121,6 +121,24 @@ TEST(otlp_says_what_became_of_an_item)
 																					"status") "],\"status\":{\"code\":2,\"message\":\"status: 422: no \\\"name\\\"\"}}");
 }
 
+TEST(otlp_says_how_an_item_came_to_the_broker)
+{
+	struct trace_span spans[] = {{.kind = TRACE_SEND, .id = 0xb}};
+	struct trace trace = trace_of(spans, 1, "", "");
+	expect_spans(&trace, 1,
+		     "{" IDS("000000000000000b") PARENT
+		     ",\"name\":\"send orders\",\"kind\":4," TIMES
+		     ",\"attributes\":[" TEXT("messaging.system", "redis") "," TEXT(
+			     "messaging.destination.name",
+			     "orders") "," TEXT("messaging.operation.name",
+						"send") "," TEXT("messaging."
+								 "operation.type",
+								 "send") "," TEXT("messaging.message.id",
+										  "7") "," TEXT("messaging.message."
+												"conversation_id",
+												"the run") "]}");
+}
+
 TEST(otlp_shows_metrics_as_they_are)
 {
 	static const struct weir_metric_def defs[] = {{"a_total", "A.", WEIR_COUNTER, {"by"}, 0},

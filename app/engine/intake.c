@@ -58,7 +58,8 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 int engine_open_source(struct engine *engine, const struct broker_past *past, struct weir_error *err)
 {
 	struct engine_input *input = &engine->input;
-	int code = input->ops->open(engine->life.plan->source.config, &input->source, err);
+	const struct plan *plan = engine->life.plan;
+	int code = input->ops->open(plan->source.config, plan->settings.name, &input->source, err);
 	input->cursor = past ? past->cursor : (struct source_cursor){0};
 	if (code || !past || !past->source.len)
 		return code;

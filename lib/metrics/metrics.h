@@ -45,6 +45,9 @@ struct weir_metrics {
 /* What counts the look-ups that ended in "other": every registry has it. */
 extern const struct weir_metric_def weir__overflow_def;
 
+/* Whether it is about durations; a histogram: else about numbers. */
+bool weir__metric_is_time(const struct weir_metric_def *def);
+
 /* How many labels it has. */
 unsigned weir__metric_labels(const struct weir_metric_def *def);
 

@@ -17,7 +17,7 @@ sed -i "s|^sink:.*|sink: { postgres: { url: '\${env:PG_URL}', table: orders }, b
 
 # The ledger cannot be created.
 stop_once '.degraded and .flow.why == "disk full"'
-expect_code 5
+expect_code 74 # as a run that is stopped while its disk is full
 expect_err 'disk full: cannot write to table orders; the run waits until there is room'
 expect_pg "SELECT to_regclass('weir_ledger') IS NULL, (SELECT count(*) FROM orders)" 't|0'
 

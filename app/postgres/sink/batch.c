@@ -416,9 +416,7 @@ int postgres_batch_write(struct postgres_sink *sink, struct sink_item *items, si
 	if (!code)
 		code = weir_sem_acquire(sink->turn, 1, deadline);
 	if (!code) {
-		code = postgres_sink_get_ready(sink, &why);
-		if (!code && !early)
-			code = check_items(&batch, n, &good);
+		code = early ? 0 : check_items(&batch, n, &good);
 		code = code ? code : write_in_turn(&batch, good, &why);
 		weir_sem_release(sink->turn, 1);
 	}

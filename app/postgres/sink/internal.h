@@ -79,11 +79,6 @@ static inline bool postgres_sink_has_ledger(const struct postgres_sink *sink)
 /* What went wrong as a sentence about the table, with what to do; returns code. */
 int postgres_sink_fail(const struct postgres_sink *sink, const struct pg_error *why, int code, struct weir_error *err);
 
-/* ---- sink.c */
-
-/* Before a batch: does what start() could not for want of room. */
-int postgres_sink_get_ready(struct postgres_sink *sink, struct weir_error *err);
-
 /* ---- columns.c */
 
 extern const struct sql_ops postgres_columns_ops;

@@ -280,14 +280,6 @@ static int make_ready(struct postgres_sink *sink, struct weir_error *err)
 	return code;
 }
 
-int postgres_sink_get_ready(struct postgres_sink *sink, struct weir_error *err)
-{
-	if (sink->ready)
-		return 0;
-	int code = sql_table_open(&sink->table, err); /* some of it may have been made */
-	return code ? code : make_ready(sink, err);
-}
-
 /* A full disk is left to the first batch, which waits for room as all others do. */
 static int start_postgres(struct sink *handle, struct weir_error *err)
 {
@@ -299,11 +291,27 @@ static int start_postgres(struct sink *handle, struct weir_error *err)
 
 /* ---- writing */
 
+/* What start() could not do for want of room, in the turn of a batch. */
+static int get_ready(struct postgres_sink *sink, struct weir_error *err, weir_nsec deadline)
+{
+	int code = weir_sem_acquire(sink->turn, 1, deadline);
+	if (code)
+		return weir_error_set(err, code, "%s", weir_strerror(code));
+	if (!sink->ready)
+		code = sql_table_open(&sink->table, err); /* some of it may have been made */
+	if (!code && !sink->ready)
+		code = make_ready(sink, err);
+	weir_sem_release(sink->turn, 1);
+	return code;
+}
+
 static int write_postgres(struct sink *handle, struct sink_item *items, size_t n, struct weir_error *err,
 			  weir_nsec deadline)
 {
 	struct postgres_sink *sink = (struct postgres_sink *)handle;
-	int code = postgres_batch_write(sink, items, n, err, deadline);
+	int code = sink->ready ? 0 : get_ready(sink, err, deadline);
+	if (!code)
+		code = postgres_batch_write(sink, items, n, err, deadline);
 	tell_notes(sink);
 	return code;
 }

@@ -27,11 +27,6 @@ static size_t base_length(const struct weir_metric_def *def)
 	return def->kind == WEIR_COUNTER ? n - strlen("_total") : n;
 }
 
-bool weir__metric_is_time(const struct weir_metric_def *def)
-{
-	return ends_in(def->name, strlen(def->name), "_seconds");
-}
-
 unsigned weir__metric_labels(const struct weir_metric_def *def)
 {
 	unsigned n = 0;

@@ -10,6 +10,7 @@
 
 #include "base/contract.h"
 
+#include <string.h>
 #include <sys/queue.h>
 #include <weir/metrics.h>
 #include <weir/table.h>
@@ -46,7 +47,11 @@ struct weir_metrics {
 extern const struct weir_metric_def weir__overflow_def;
 
 /* Whether it is about durations; a histogram: else about numbers. */
-bool weir__metric_is_time(const struct weir_metric_def *def);
+static inline bool weir__metric_is_time(const struct weir_metric_def *def)
+{
+	size_t n = strlen(def->name), end = strlen("_seconds");
+	return n > end && !strcmp(def->name + n - end, "_seconds");
+}
 
 /* How many labels it has. */
 unsigned weir__metric_labels(const struct weir_metric_def *def);

@@ -72,7 +72,7 @@ static void end_item(struct trial *trial, const char *result, const char *why)
 
 /* ---- the source */
 
-static int source_open(const void *config, struct source **ret_source, struct weir_error *err)
+static int source_open(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	struct trial *trial = (struct trial *)(uintptr_t)config;
 	const struct plan_adapter *source = &trial->opts.plan->source;
@@ -80,7 +80,7 @@ static int source_open(const void *config, struct source **ret_source, struct we
 	if (code)
 		return weir_error_set(err, code, "out of memory");
 	*ret_source = (struct source *)trial;
-	code = trial->opts.item ? 0 : source->adapter->source->open(source->config, &trial->inner, err);
+	code = trial->opts.item ? 0 : source->adapter->source->open(source->config, pipeline, &trial->inner, err);
 	if (code)
 		weir_event_free(trial->over);
 	return code;

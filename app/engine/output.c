@@ -228,6 +228,8 @@ static int write_items(struct lane *lane, size_t n, struct weir_error *err)
 		code = output->ops->write(output->sink, lane->items, n, err, WEIR_FOREVER);
 		weir_histogram_record(stats->write_ns, weir_clock() - begun);
 	} while (engine_again(output->opts.store, (int)output->opts.which, code, err, &attempts));
+	if (!code)
+		weir_histogram_record(stats->batch_items, (int64_t)n);
 	stats->written += code ? 0 : n;
 	return code;
 }

@@ -80,7 +80,7 @@ static int try_source(struct probe_part *part)
 	const struct source_ops *ops = part->at->adapter->source;
 	const struct broker_past *past = &part->past->past;
 	struct source *source = NULL;
-	int code = ops->open(part->at->config, &source, &part->err);
+	int code = ops->open(part->at->config, part->plan->settings.name, &source, &part->err);
 	if (code)
 		return code;
 	if (!part->past->fresh && !part->past->is_unknown && past->source.len)

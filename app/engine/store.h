@@ -31,6 +31,7 @@ struct engine_store {
 	bool told[OUTLETS + 1];         /* that an output's sink, or the broker, is waited for */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
+	struct weir_histogram *trip_ns; /* one round trip to the broker */
 	struct reorder *reorder;        /* in which items may be that end here; NULL */
 };
 

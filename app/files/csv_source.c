@@ -417,12 +417,13 @@ static int check_csv(const void *config, const char **ret_key, struct weir_error
 		delimiter);
 }
 
-static int open_csv(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_csv(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	struct csv *csv = calloc(1, sizeof *csv);
 	struct source *source;
 	if (!csv)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	(void)pipeline;
 	csv->config = config;
 	csv->delimiter = csv->config->delimiter[0];
 	int code = name_columns(csv, err);

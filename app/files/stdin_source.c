@@ -8,11 +8,12 @@ struct stdin_config {
 	int encoding; /* enum charset */
 };
 
-static int open_stdin(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_stdin(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	const struct stdin_config *standard = config;
 	const struct source_format *format = standard->format ? &source_lines_format : &source_jsonl_format;
 	const struct source_input input = {.charset = (enum charset)standard->encoding};
+	(void)pipeline;
 	return source_text_open(&input, format, NULL, ret_source, err);
 }
 

@@ -15,13 +15,15 @@ static int open_text(const struct text_config *config, const struct source_forma
 	return source_text_open(&input, format, NULL, ret_source, err);
 }
 
-static int open_jsonl(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_jsonl(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
+	(void)pipeline;
 	return open_text(config, &source_jsonl_format, ret_source, err);
 }
 
-static int open_lines(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_lines(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
+	(void)pipeline;
 	return open_text(config, &source_lines_format, ret_source, err);
 }
 

@@ -30,12 +30,13 @@ static int check_range(const void *config, const char **ret_key, struct weir_err
 	return weir_error_set(err, WEIR_EINVAL, "the range ends before it begins; write the smaller number first");
 }
 
-static int open_range(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_range(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	const struct range_config *range = config;
 	struct range_source *source = calloc(1, sizeof *source);
 	if (!source)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	(void)pipeline;
 	source->first = range->numbers[0];
 	source->last = (uint64_t)range->numbers[1] - (uint64_t)range->numbers[0];
 	*ret_source = (struct source *)source;

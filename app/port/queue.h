@@ -28,8 +28,8 @@
 
 struct broker; /* a handle: each adapter casts it to its own struct */
 
-/* Most items of a put. */
-#define BROKER_PUT_MAX ((size_t)256)
+/* Most items of a put, of any broker. */
+#define BROKER_PUT_MAX ((size_t)2048)
 
 /* Where what becomes of items goes: the sinks; each has a position of its own. */
 enum broker_outlet { OUTLET_SINK, OUTLET_DEAD, OUTLETS };
@@ -59,6 +59,8 @@ struct broker_counts {
 	uint64_t letters;                /* dead letters that it keeps */
 	uint64_t stored_bytes;           /* on disk, as far as it is bounded by max_size; 0: nothing is stored */
 	double filled;                   /* the share of its room that is in use, 0 to 1; 0: it has no bound */
+	uint64_t reaped;                 /* leases of workers that were dead, which this one gave back to all */
+	uint64_t fenced;                 /* leases that this one lost, since others took it for dead */
 	bool degraded;                   /* the disk is full: nothing is taken until there is room */
 	bool sealed;                     /* of a broker that is shared: nothing more is put */
 	bool ended;                      /* nothing more is put, and all is settled */
@@ -68,7 +70,9 @@ struct broker_counts {
 enum { BROKER_MOVED = 1 };
 
 struct queue_ops {
-	/* Takes all n items (at most BROKER_PUT_MAX) over, together with the source's cursor after the last of them, or
+	size_t put_most; /* items of a put: BROKER_PUT_MAX or less */
+
+	/* Takes all n items over, together with the source's cursor after the last of them, or
 	 * none of them.  Suspends while it is full.  WEIR_ECANCELED, WEIR_ECLOSED.  BROKER_MOVED, of a broker that
 	 * several put to: the cursor is not `was` any more, recall() says where it is. */
 	int (*put)(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *was,

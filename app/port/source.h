@@ -21,9 +21,10 @@ enum source_verdict {
 };
 
 struct source_ops {
-	/* Opens and checks.  config is borrowed for the life of the source.  WEIR_EINVAL: it can be read, but is not
-	 * what the config says it is; err->text has the place in it. */
-	int (*open)(const void *config, struct source **ret_source, struct weir_error *err);
+	/* Opens and checks.  config is borrowed for the life of the source; pipeline is the name of the pipeline, for
+	 * whoever looks at the source's connections, and may be NULL.  WEIR_EINVAL: it can be read, but is not what the
+	 * config says it is; err->text has the place in it. */
+	int (*open)(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err);
 
 	/* Of one that was just opened, or resumed, and is then closed: appends what there is to be read, for people,
 	 * without a final stop.  May suspend.  NULL: there is nothing to say but its config. */

@@ -54,9 +54,9 @@ struct source {
 	unsigned at;
 };
 
-static int source_open(const void *config, struct source **ret_source, struct weir_error *err)
+static int source_open(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
-	(void)config, (void)err;
+	(void)config, (void)pipeline, (void)err;
 	*ret_source = calloc(1, sizeof **ret_source);
 	return *ret_source ? 0 : WEIR_ENOMEM;
 }

@@ -14,9 +14,10 @@ struct world world;
 
 /* --- source: the numbers 1 to items --- */
 
-static int fake_source_open(const void *config, struct source **ret_source, struct weir_error *err)
+static int fake_source_open(const void *config, const char *pipeline, struct source **ret_source,
+			    struct weir_error *err)
 {
-	(void)config;
+	(void)config, (void)pipeline;
 	if (world.source_open)
 		return weir_error_set(err, world.source_open, "the source cannot be opened");
 	*ret_source = calloc(1, sizeof **ret_source);

@@ -24,7 +24,7 @@ struct opened open_with(const struct adapter *adapter, void *config)
 {
 	struct opened opened = {.ops = adapter->source, .config = config};
 	struct weir_error err = {0};
-	int code = adapter->source->open(config, &opened.source, &err);
+	int code = adapter->source->open(config, NULL, &opened.source, &err);
 	ck_assert_msg(code == 0, "%s", err.text);
 	return opened;
 }

@@ -228,10 +228,10 @@ LOOP_TEST(source_says_why_a_file_cannot_be_opened)
 	struct source *source = NULL;
 	struct weir_error err = {0};
 	memcpy(config, &missing, sizeof missing);
-	ck_assert_int_eq(source_jsonl_adapter.source->open(config, &source, &err), WEIR_ENOENT);
+	ck_assert_int_eq(source_jsonl_adapter.source->open(config, NULL, &source, &err), WEIR_ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.text, missing));
 	memcpy(config, &folder, sizeof folder);
-	ck_assert_int_eq(source_jsonl_adapter.source->open(config, &source, &err), -EISDIR);
+	ck_assert_int_eq(source_jsonl_adapter.source->open(config, NULL, &source, &err), -EISDIR);
 	ck_assert_ptr_null(source);
 	free(config);
 }
@@ -354,7 +354,7 @@ static struct opened open_stdin(int format)
 				.config = calloc(1, source_stdin_adapter.config_bytes)};
 	struct weir_error err = {0};
 	memcpy(config_field(&source_stdin_adapter, opened.config, "format"), &format, sizeof format);
-	int code = opened.ops->open(opened.config, &opened.source, &err);
+	int code = opened.ops->open(opened.config, NULL, &opened.source, &err);
 	ck_assert_msg(code == 0, "%s", err.text);
 	return opened;
 }

@@ -131,7 +131,7 @@ static void expect_no_header(const char *text, size_t n, const struct dialect *d
 	void *config = make_config(path, dialect);
 	struct source *source = NULL;
 	struct weir_error err = {0};
-	ck_assert_int_eq(source_csv_adapter.source->open(config, &source, &err), WEIR_EINVAL);
+	ck_assert_int_eq(source_csv_adapter.source->open(config, NULL, &source, &err), WEIR_EINVAL);
 	const char *place = test_format("%s:%d:%d: ", path, line, column);
 	ck_assert_msg(strncmp(err.text, place, strlen(place)) == 0, "%s, expected %s", err.text, place);
 	ck_assert_msg(strstr(err.text, reason), "%s, expected %s", err.text, reason);

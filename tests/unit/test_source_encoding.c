@@ -192,7 +192,7 @@ static void expect_utf_16_hint(const struct adapter *adapter, const char *path)
 	struct weir_error err = {0};
 	void *config = calloc(1, adapter->config_bytes);
 	memcpy(config_field(adapter, config, "path"), &path, sizeof path);
-	ck_assert_int_eq(adapter->source->open(config, &source, &err), WEIR_EINVAL);
+	ck_assert_int_eq(adapter->source->open(config, NULL, &source, &err), WEIR_EINVAL);
 	ck_assert_str_eq(err.text, test_format("%s looks like UTF-16; set encoding: utf-16", path));
 	ck_assert_ptr_null(source);
 	free(config);

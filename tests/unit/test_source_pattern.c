@@ -158,10 +158,10 @@ LOOP_TEST(source_says_that_nothing_matches)
 	struct weir_error err = {0};
 	void *config = calloc(1, source_lines_adapter.config_bytes);
 	memcpy(config_field(&source_lines_adapter, config, "path"), &path, sizeof path);
-	ck_assert_int_eq(source_lines_adapter.source->open(config, &source, &err), WEIR_ENOENT);
+	ck_assert_int_eq(source_lines_adapter.source->open(config, NULL, &source, &err), WEIR_ENOENT);
 	ck_assert_str_eq(err.text, test_format("no file matches %s", path));
 	ck_assert_int_eq(mkfifo(part("part-1"), 0600), 0);
-	ck_assert_int_eq(source_lines_adapter.source->open(config, &source, &err), WEIR_EINVAL);
+	ck_assert_int_eq(source_lines_adapter.source->open(config, NULL, &source, &err), WEIR_EINVAL);
 	ck_assert_str_eq(err.text, test_format("%s is not a regular file; a pattern may match only regular files",
 					       part("part-1")));
 	ck_assert_ptr_null(source);

@@ -32,7 +32,7 @@ static int open_code(const void *config, struct source **ret_source)
 	last_error = (struct weir_error){0};
 	*ret_source = NULL;
 	int code = adapter->check(config, &key, &last_error);
-	return code < 0 ? code : adapter->source->open(config, ret_source, &last_error);
+	return code < 0 ? code : adapter->source->open(config, "orders", ret_source, &last_error);
 }
 
 static struct source *open_rows(const void *config)
@@ -188,6 +188,17 @@ LOOP_TEST(postgres_rows_need_one_query_that_only_reads)
 			 "1 {\"id\":1,\"x\":\";$1\"}\n");
 }
 
+LOOP_TEST(postgres_rows_are_read_in_the_name_of_the_pipeline)
+{
+	postgres_sql("create table t as select 1 as id");
+	struct source *source = open_rows(rows_config("t", NULL, "id", NULL));
+	ck_assert_str_eq(
+		postgres_sql("select application_name from pg_stat_activity where datname = current_database() "
+			     "and pid <> pg_backend_pid()"),
+		"weir/orders\n");
+	adapter->source->close(source);
+}
+
 /* The planner's number where a second is not enough to count. */
 LOOP_TEST(postgres_rows_are_counted_or_estimated)
 {
@@ -214,7 +225,7 @@ LOOP_TEST(postgres_rows_leave_no_transaction_open_between_pages)
 	for (int i = 0; i < 10; i++) {
 		read_some(source, 7);
 		while (strcmp(postgres_sql("select count(*) from pg_stat_activity where xact_start is not null and "
-					   "application_name = 'weir'"),
+					   "application_name = 'weir/orders'"),
 			      "0\n") != 0)
 			weir_sleep(WEIR_MSEC); /* the next page is read meanwhile, whether somebody wants it or not */
 	}

@@ -28,7 +28,7 @@ static struct source *open_source(const void *config)
 	struct source *source = NULL;
 	const char *key;
 	ck_assert_msg(adapter->check(config, &key, &last_error) == 0, "%s", last_error.text);
-	ck_assert_msg(adapter->source->open(config, &source, &last_error) == 0, "%s", last_error.text);
+	ck_assert_msg(adapter->source->open(config, NULL, &source, &last_error) == 0, "%s", last_error.text);
 	return source;
 }
 
@@ -379,7 +379,7 @@ LOOP_TEST(redis_group_that_strangers_remove_is_never_the_end)
 	ck_assert_msg(strstr(says, "the key s is not a stream"), "%s", says);
 	adapter->source->close(source);
 	struct source *none = NULL;
-	ck_assert_int_eq(adapter->source->open(config, &none, &last_error), WEIR_EINVAL);
+	ck_assert_int_eq(adapter->source->open(config, NULL, &none, &last_error), WEIR_EINVAL);
 	ck_assert_msg(strstr(last_error.text, "the key s is not a stream"), "%s", last_error.text);
 	stop_server(&server, redis);
 }
@@ -406,11 +406,11 @@ LOOP_TEST(redis_source_says_what_is_wrong_with_the_server)
 	const char *url = test_format("redis+unix://:hunter22@%s", server.socket), *key;
 	say(redis, "CONFIG SET requirepass canary99");
 	set_key(adapter, config, "url", &url, sizeof url);
-	ck_assert_int_eq(adapter->source->open(config, &source, &last_error), WEIR_EINVAL);
+	ck_assert_int_eq(adapter->source->open(config, NULL, &source, &last_error), WEIR_EINVAL);
 	ck_assert_msg(strstr(last_error.text, "does not accept the user and password"), "%s", last_error.text);
 	url = test_format("redis+unix://%s/nothing", test_folder());
 	set_key(adapter, config, "url", &url, sizeof url);
-	ck_assert_int_eq(adapter->source->open(config, &source, &last_error), WEIR_EBUSY);
+	ck_assert_int_eq(adapter->source->open(config, NULL, &source, &last_error), WEIR_EBUSY);
 	url = "redis://:hunter22@h:x";
 	set_key(adapter, config, "url", &url, sizeof url);
 	ck_assert_int_eq(adapter->check(config, &key, &last_error), WEIR_EINVAL);

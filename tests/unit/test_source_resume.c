@@ -139,7 +139,7 @@ static void read_some(struct sweep *sweep)
 	struct buf identity = {0};
 	struct weir_error err = {0};
 	weir_testing_fail(WEIR_TESTING_ALLOCATE, sweep->failing, WEIR_ENOMEM);
-	int code = opened.ops->open(opened.config, &opened.source, &err);
+	int code = opened.ops->open(opened.config, NULL, &opened.source, &err);
 	bool opens = !code;
 	if (opens && sweep->left.identity)
 		code = opened.ops->resume(opened.source, sweep->left.identity, &sweep->left.cursor, false, &err);

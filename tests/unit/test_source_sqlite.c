@@ -22,7 +22,7 @@ static int open_code(const void *config, struct source **ret_source)
 	last_error = (struct weir_error){0};
 	*ret_source = NULL;
 	int code = source_sqlite_adapter.check(config, &key, &last_error);
-	return code ? code : source_sqlite_adapter.source->open(config, ret_source, &last_error);
+	return code ? code : source_sqlite_adapter.source->open(config, NULL, ret_source, &last_error);
 }
 
 static struct source *open_rows(const void *config)

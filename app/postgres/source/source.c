@@ -336,7 +336,7 @@ static void close_postgres(struct source *handle)
 	free(source);
 }
 
-static int open_postgres(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_postgres(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	struct postgres_source *source = calloc(1, sizeof *source);
 	if (!source)
@@ -344,7 +344,7 @@ static int open_postgres(const void *config, struct source **ret_source, struct 
 	source->config = config;
 	sql_pages_init(&source->pages, &source->config->rows, &page_ops, source);
 	const struct pg_options opts = {
-		.url = source->config->url, .reads = true, .unprepared = !source->config->prepared};
+		.url = source->config->url, .name = pipeline, .reads = true, .unprepared = !source->config->prepared};
 	int code = pg_open(&opts, &source->pg, err);
 	if (!code)
 		code = prepare(source, err);

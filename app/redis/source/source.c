@@ -395,11 +395,12 @@ static int name_consumer(struct redis_source *source, struct weir_error *err)
 	return 0;
 }
 
-static int open_stream(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_stream(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	struct redis_source *source = calloc(1, sizeof *source);
 	if (!source)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	(void)pipeline;
 	source->config = config;
 	source->group.config = &source->config->group;
 	look_for_own(source);

@@ -79,6 +79,7 @@ static int sqlite_open(const void *config, const struct broker_options *opts, st
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	struct opening opening = {.broker = broker, .folder = opts->folder, .err = err};
 	broker->config = config;
+	broker->trip_ns = opts->trip_ns;
 	broker->capacity_items = opts->capacity_items;
 	broker->most_capacity = opts->most_items > opts->capacity_items ? opts->most_items : opts->capacity_items;
 	broker->capacity_bytes = opts->capacity_bytes;
@@ -398,7 +399,8 @@ static int sqlite_probe(const void *config, const char *folder, struct broker_pa
 
 static const struct broker_ops sqlite_ops = {
 	.exactness = BROKER_ALONE,
-	.queue = {.put = broker_put,
+	.queue = {.put_most = BROKER_PUT_MAX,
+		  .put = broker_put,
 		  .seal = sqlite_seal,
 		  .lease = sqlite_lease,
 		  .extend = sqlite_extend,

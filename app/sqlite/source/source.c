@@ -373,12 +373,13 @@ static void close_sqlite(struct source *handle)
 	free(source);
 }
 
-static int open_sqlite(const void *config, struct source **ret_source, struct weir_error *err)
+static int open_sqlite(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err)
 {
 	struct sqlite_source *source = calloc(1, sizeof *source);
 	struct source_job job = {.source = source, .err = err};
 	if (!source)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	(void)pipeline;
 	source->config = config;
 	sql_pages_init(&source->pages, &source->config->rows, &page_ops, source);
 	int code = weir_pool_new(1, &source->pool);

@@ -8,7 +8,7 @@ SLOW = WEIR_TEST_SLOW=1
 ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1:quarantine_size_mb=32 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
-.PHONY: all check test scenario asan build-asan tsan torture crash powercut pgcrash model cover memcheck ucontext aarch64 lint \
+.PHONY: all check test scenario asan build-asan tsan torture crash powercut pgcrash fleet model cover memcheck ucontext aarch64 lint \
 	format bench bench-pipeline bench-postgres compare sim recording demo install clean help
 all: $(BUILD)/build.ninja ## build weir, its helpers and libweir in build/ (the default)
 	@ninja -C $(BUILD)
@@ -39,6 +39,9 @@ pgcrash: ## kill runs into PostgreSQL 300 times, and the server 50 times, likewi
 
 powercut: ## cut the power 2,200 times, likewise (ARGS=--sample)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/powercut $(ARGS)
+
+fleet: ## limits, losses and latency of many workers at one Redis, 6 minutes (ARGS="--sample" or "rate poison …", see its --help)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/fleet $(ARGS)
 
 model: all ## 1,000 random runs of each kind on the scripts of Redis, and each rule taken out (ARGS="--runs 10000 poison")
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/model $(ARGS)

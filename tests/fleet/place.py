@@ -85,11 +85,13 @@ class Worker:
 
 class Fleet:
     """To be used with `with`.  source, broker and flow: keys of the pipeline."""
+    there = []  # those that are not closed
 
     def __init__(self, options, source, flow, broker="", **upstream):
         self.weir = options.weir
         self.folder = tempfile.mkdtemp(prefix="weir-fleet-")
         self.workers, self.children = [], []
+        self.there.append(self)
         self.upstream = Upstream(**upstream)
         with open(self.path("redis.log"), "wb") as log:
             self.children.append(subprocess.Popen(
@@ -97,8 +99,8 @@ class Fleet:
                  ""], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         wait_until(10, "redis-server", lambda: os.path.exists(self.path("redis.sock")))
         self.redis = Redis(self.path("redis.sock"))
-        self.environment = dict(os.environ, REDIS_URL="redis+unix://" + self.path("redis.sock"), UPSTREAM=self.upstream.url,
-                                WORKER="")
+        self.environment = dict(os.environ, REDIS_URL="redis+unix://" + self.path("redis.sock"),
+                                UPSTREAM=self.upstream.url, WORKER="")
         with open(self.path("fleet.yaml"), "w", encoding="utf-8") as file:
             file.write(PIPELINE.format(source=source, flow=flow, broker=broker and ", " + broker))
         with sqlite3.connect(self.path("out.db")) as table:
@@ -111,6 +113,10 @@ class Fleet:
         return self
 
     def __exit__(self, *_):
+        self.close()
+        self.there.remove(self)
+
+    def close(self):
         for process in [worker.process for worker in self.workers] + self.children:
             process.kill()
             process.wait()
@@ -192,11 +198,12 @@ class Fleet:
 
     def judge(self, items, dead=0):
         """What is wrong at the end: each item is to have its row, but for the dead ones."""
-        findings, rows, status = self.end(), self.rows(), self.status()
+        findings, rows, whole = self.end(), self.rows(), self.status()
+        status = {name: whole[name] for name in ("state", "succeeded", "dead", "unfinished")}
         if len(rows) != items - dead:
             findings.append(f"{len(rows)} rows of {items} items, {dead} of them dead letters")
         if self.left():
             findings.append(f"{self.left()} items are left in Redis")
-        if (status["state"], status["succeeded"], status["dead"], status["unfinished"]) != ("done", items - dead, dead, 0):
-            findings.append("weir status: " + json.dumps({k: status[k] for k in ("state", "succeeded", "dead", "unfinished")}))
+        if list(status.values()) != ["done", items - dead, dead, 0]:
+            findings.append("weir status: " + json.dumps(status))
         return findings

@@ -37,7 +37,7 @@ class Upstream(threading.Thread):
         self.open = True
         self.answers, self.connections, self.number = [], {}, 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        self.listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # so has what it accepts, from the first packet on
+        self.listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # what it accepts inherits it
         self.listener.setblocking(False)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)
@@ -98,7 +98,8 @@ class Upstream(threading.Thread):
         request = Request(at, int(lines[0].split()[1][1:]), fields.get("x-worker"))
         self.requests.append(request)
         status, body = self.refuse(request), json.dumps({"id": request.key})
-        text = f"HTTP/1.1 {status or '200 OK'}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        text = (f"HTTP/1.1 {status or '200 OK'}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}")
         self.number += 1
         heapq.heappush(self.answers, (time.monotonic() + (0 if status else self.latency), self.number, connection,
                                       text.encode()))

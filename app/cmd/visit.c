@@ -114,12 +114,23 @@ struct visiting {
 	void *arg;
 };
 
+/* Opens the broker, and sees that what it has can be read. */
+static int open_and_look(const struct plan *plan, struct visit *visit, struct weir_error *err)
+{
+	struct broker_past past = {0};
+	int code = visit_open(plan, visit, err);
+	if (!code)
+		code = visit_recall(visit, &past, err);
+	broker_past_fini(&past);
+	return code;
+}
+
 static int run_on_loop(void *arg)
 {
 	const struct visiting *call = arg;
 	struct weir_error err = {0};
 	struct visit visit = {0};
-	int code = visit_open(call->plan, &visit, &err);
+	int code = open_and_look(call->plan, &visit, &err);
 	int exit_code = engine_exit_of(code);
 	if (!code) {
 		code = call->fn(&visit, call->arg, &err);

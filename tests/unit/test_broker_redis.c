@@ -573,10 +573,29 @@ static struct broker *open_member(struct member *member, const char *was, const 
 	return broker;
 }
 
-static char *plan_at(struct redis *redis)
+/* It looks again once a minute. */
+LOOP_TEST(redis_broker_ends_when_its_server_begins_to_evict)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct member member;
+	struct item *item;
+	struct broker *a = open_member(&member, "", "source");
+	freeReplyObject(SAY(redis, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"));
+	((struct redis_broker *)a)->checked = weir_now() - 61 * WEIR_SEC;
+	while (!member.failed)
+		weir_sleep(10 * WEIR_MSEC);
+	ck_assert_int_eq(ops->queue.lease(a, &item, 1, &err, WEIR_FOREVER), WEIR_EINVAL);
+	ck_assert_msg(strstr(err.text, "maxmemory-policy: allkeys-lfu") != NULL, "%s", err.text);
+	opts.fleet = NULL;
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
+static const char *plan_at(struct redis *redis)
 {
 	redisReply *reply = SAY(redis, "HGET", KEY "run", "plan");
-	char *plan = test_format("%s", reply->str);
+	const char *plan = test_format("%s", reply->str);
 	freeReplyObject(reply);
 	return plan;
 }

@@ -14,7 +14,7 @@ local function may(...)
 end
 for _, use in ipairs(uses) do
   for i = 2, #use do
-    if not may(use[i], use[1], 'x', 'x', 'x') then return {'RIGHTS', use[i]} end
+    if not may(use[i], use[1], use[1], use[1], use[1]) then return {'RIGHTS', use[i]} end -- all of them may be keys
   end
 end
 for _, words in ipairs({{'XGROUP', 'CREATE', STREAMS[1], 'w', '0'}, {'XGROUP', 'DELCONSUMER', STREAMS[1], 'w', 'x'},

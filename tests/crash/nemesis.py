@@ -864,7 +864,7 @@ def main():
     options = parser.parse_args()
     options.sinks = options.sinks or SINKS
     if options.sample:  # one into PostgreSQL, one into SQLite
-        options.seeds, options.jobs, options.seconds = 2, 2, 9
+        options.seeds, options.jobs, options.seconds = 2, 2, 7
         options.seed -= options.seed % len(options.sinks)
     options.weir, options.library = os.path.abspath(options.weir), os.path.abspath(options.library)
     # Debian's psql is a script that looks for this one.

@@ -288,13 +288,13 @@ measure_observed() {
 	for seen in $first $second; do
 		cp plain.yaml pipeline.yaml
 		next_host
-		if [ $seen = off ]; then
+		if [ "$seen" = off ]; then
 			echo 'observe: off' >>pipeline.yaml
 		else
 			echo "observe: { listen: '$host:9464', otlp: { url: '$MOCK_URL', traces: 1%, metrics: 1s } }" >>pipeline.yaml
 		fi
 		while sleep 1; do
-			[ $seen = off ] || curl -s -m 1 -o /dev/null "http://$host:9464/metrics" || true
+			[ "$seen" = off ] || curl -s -m 1 -o /dev/null "http://$host:9464/metrics" || true
 		done &
 		scraper=$!
 		run_weir >used

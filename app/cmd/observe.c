@@ -134,9 +134,12 @@ static bool recollect(struct observe *observe, struct remembering *ret_this)
 	return past_take(&observe->past, observe->report, observe->lag, ret_this->values);
 }
 
-int observe_keep(struct observe *observe, const char *path, struct weir_error *err)
+int observe_keep(struct observe *observe, const char *path, bool only_submits, struct weir_error *err)
 {
-	return history_open(path, past_figures, PAST_COUNT, &observe->history, err);
+	int code = history_open(path, past_figures, PAST_COUNT, &observe->history, err);
+	if (!code && only_submits)
+		history_yield(observe->history);
+	return code;
 }
 
 bool observe_keeps(const struct observe *observe)

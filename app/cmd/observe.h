@@ -22,8 +22,9 @@ struct weir_metric *observe_requests(struct observe *observe);
 /* What the engine records items with; NULL: nobody collects traces. */
 struct tracer *observe_tracer(struct observe *observe);
 
-/* Keeps the history of the run in a file; before observe_start().  Errors as history_open(). */
-int observe_keep(struct observe *observe, const char *path, struct weir_error *err);
+/* Keeps the history of the run in a file; before observe_start().  only_submits: others see more of the run, so they
+ * write it if they are there.  Errors as history_open(). */
+int observe_keep(struct observe *observe, const char *path, bool only_submits, struct weir_error *err);
 
 bool observe_keeps(const struct observe *observe);
 

@@ -251,7 +251,7 @@ static void keep_history(struct session *session)
 		path = fleet_folder_file(session->opts->state, FOLDER_HISTORY);
 	else if (session->folder.fd >= 0)
 		path = folder_file(&session->folder, FOLDER_HISTORY);
-	if (path && observe_keep(session->observe, path, &err))
+	if (path && observe_keep(session->observe, path, session->opts->roles == ENGINE_SUBMIT, &err))
 		progress_note(&session->progress, "no history: %s", err.text);
 	free(path);
 }

@@ -307,14 +307,19 @@ static size_t drop_lost(struct lane *lane, size_t n)
 	return kept;
 }
 
-static void trace_batch(const struct lane *lane, struct tracer *tracer, size_t n, weir_nsec begun, const char *error)
+/* Those with outputs, which are the sink's. */
+static void trace_batch(const struct lane *lane, size_t n, size_t written, weir_nsec begun, const char *error)
 {
+	struct tracer *tracer = lane->output->opts.store->life->opts.tracer;
 	struct trace_write write = {
-		.sink = lane->output->opts.adapter->name, .items = n, .begun = begun, .ended = weir_clock()};
+		.sink = lane->output->opts.adapter->name, .items = written, .begun = begun, .ended = weir_clock()};
+	const struct sink_item *item = lane->items;
 	for (size_t i = 0; i < n; i++) {
-		const struct sink_item *item = &lane->items[i];
+		if (!lane->batch[i].item->outputs.n)
+			continue;
 		write.error = error || !item->verdict ? error : item->why;
-		tracer_write(tracer, item->item, &write);
+		tracer_write(tracer, lane->batch[i].item, &write);
+		item++;
 	}
 }
 
@@ -330,7 +335,7 @@ static int write_batch(struct lane *lane, size_t n, struct weir_error *err)
 	weir_nsec begun = weir_clock();
 	int code = to_write ? write_items(lane, to_write, err) : 0;
 	if (output->opts.store->life->opts.tracer)
-		trace_batch(lane, output->opts.store->life->opts.tracer, to_write, begun, code ? err->text : NULL);
+		trace_batch(lane, n, to_write, begun, code ? err->text : NULL);
 	if (!code && !output->opts.refused)
 		code = refused_letter(lane, to_write, err);
 	if (!code)

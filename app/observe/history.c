@@ -32,6 +32,7 @@ struct history {
 	int fd;
 	const struct history_figure *figures;
 	size_t n;
+	bool yields, was_denied;
 	bool is_ours; /* this process adds, and no other; the kernel lets go of the lock when it ends */
 };
 
@@ -118,7 +119,7 @@ static int open_file(const char *path, int flags, const struct history_figure *f
 	struct history *history = malloc(sizeof *history);
 	if (!history)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	*history = (struct history){open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600), figures, n, false};
+	*history = (struct history){open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600), figures, n, false, false, false};
 	int code = history->fd < 0 ? -errno : read_head(history);
 	if (code == 0)
 		code = flags & O_CREAT ? write_head(history) : WEIR_EDATA;
@@ -191,9 +192,18 @@ int history_add(struct history *history, int64_t at, const float *values)
 {
 	int code = 0;
 	history->is_ours = history->is_ours || !flock(history->fd, LOCK_EX | LOCK_NB);
-	for (enum history_step step = 0; step < HISTORY_STEPS && !code && history->is_ours; step++)
+	bool adds = history->is_ours && !history->was_denied;
+	for (enum history_step step = 0; step < HISTORY_STEPS && !code && adds; step++)
 		code = add_to(history, step, at, values);
+	history->was_denied = !history->is_ours; /* what it saw since then another one has added */
+	if (history->yields && history->is_ours)
+		history->is_ours = flock(history->fd, LOCK_UN) != 0;
 	return code;
+}
+
+void history_yield(struct history *history)
+{
+	history->yields = true;
 }
 
 /* --- read --- */

@@ -61,6 +61,9 @@ void history_close(struct history *history); /* NULL is fine */
  * else. */
 int history_add(struct history *history, int64_t at, const float *values);
 
+/* This process adds only while no other one wants to: what that sees is worth more. */
+void history_yield(struct history *history);
+
 /* The rows from `since` on, oldest first, as far as they are kept at `now`; malloc'ed.  From any thread, also while
  * another one adds.  WEIR_ENOMEM, or what the system says. */
 int history_read(const struct history *history, enum history_step step, int64_t since, int64_t now,

@@ -38,7 +38,7 @@ if libc.ptrace(SEIZE, run.pid, None, None) or libc.ptrace(INTERRUPT, run.pid, No
     sys.exit("ptrace: " + os.strerror(ctypes.get_errno()))
 open("held", "w").close()
 signal.sigwait([signal.SIGTERM])
-run.kill()
+os.kill(run.pid, signal.SIGKILL)  # run.kill() takes one that is held for one that has ended
 PY
 start python3 hold.py "$WEIR" "${RUN[@]}"
 holder=$started_pid

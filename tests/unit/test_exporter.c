@@ -5,6 +5,7 @@
 #include "support/test.h"
 #include "unit/fibers.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>

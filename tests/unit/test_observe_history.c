@@ -199,7 +199,15 @@ TEST(observe_history_is_added_to_by_one_at_a_time)
 	ck_assert_uint_eq(rows[0].looks, 1);
 	free(rows);
 	history_close(first);
-	add(second, AT + 1, 10, 4, 100);
-	ck_assert_uint_eq(count(second, HISTORY_SECOND, AT + 1), 2);
+	add(second, AT + 1, 10, 4, 100); /* of which the first may have added a part */
+	add(second, AT + 2, 10, 4, 100);
+	ck_assert_uint_eq(count(second, HISTORY_SECOND, AT + 2), 2);
+	history_yield(second);
+	add(second, AT + 3, 10, 4, 100);
+	first = open_history();
+	add(first, AT + 4, 10, 4, 100);
+	add(second, AT + 5, 10, 4, 100);
+	ck_assert_uint_eq(count(second, HISTORY_SECOND, AT + 5), 4);
+	history_close(first);
 	drop(second);
 }

@@ -234,6 +234,64 @@ LOOP_TEST(sink_postgres_waits_for_room_on_a_full_disk)
 	}
 }
 
+/* Nothing can be made as long as the table `full` has a row. */
+static void make_full_disk(void)
+{
+	postgres_sql(
+		"CREATE TABLE \"full\" AS SELECT 1 AS room; CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql "
+		"AS $$ BEGIN IF EXISTS (SELECT FROM \"full\" WHERE room <= 1) THEN"
+		" RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END IF; END $$;"
+		"CREATE EVENT TRIGGER f ON ddl_command_start EXECUTE FUNCTION f()");
+}
+
+LOOP_TEST(sink_postgres_that_starts_on_a_full_disk_gets_ready_with_its_first_batch)
+{
+	static const char *const keys[] = {"id", ""};
+	for (size_t i = 0; i < 2; i++) {
+		struct batch batch = {0};
+		make_full_disk();
+		struct sink *sink = open_table(keys[i], "id:bigint", false);
+		add(&batch, "{\"id\":1}", NULL);
+		for (int again = 0; again < 3; again++) {
+			ck_assert_int_eq(write_code(adapter, sink, &batch), WEIR_ENOSPC);
+			ck_assert_msg(strstr(last_error.text, "No space left on device (53100)"), "%s",
+				      last_error.text);
+		}
+		postgres_sql("UPDATE \"full\" SET room = 2");
+		write_all(adapter, sink, &batch);
+		close_sink(adapter, sink);
+		ck_assert_str_eq(postgres_sql("SELECT id FROM t"), "1\n");
+		postgres_sql("DROP EVENT TRIGGER f; DROP TABLE t, \"full\"; DROP FUNCTION f()");
+	}
+}
+
+/* A run that ends before there is room has emptied nothing, and the next one may. */
+LOOP_TEST(sink_postgres_that_starts_on_a_full_disk_replaces_rows_when_there_is_room)
+{
+	struct postgres_config *config = config_of("", "", false);
+	struct batch batch = {0};
+	struct buf position = {0};
+	config->on_start = SINK_REPLACE;
+	postgres_sql("CREATE TABLE t AS SELECT 7::bigint AS id");
+	make_full_disk();
+	for (int run = 0; run < 2; run++) {
+		run_env = (struct sink_env){.run = "0123456789abcdef0123456789abcdef", .note = note};
+		struct sink *sink = open_sink(adapter, config);
+		adapter->sink->position(sink, &position);
+		ck_assert_uint_eq(position.len, 0);
+		if (run == 1)
+			postgres_sql("UPDATE \"full\" SET room = 2");
+		add(&batch, "{\"id\":1}", NULL);
+		ck_assert_int_eq(write_code(adapter, sink, &batch), run == 1 ? 0 : WEIR_ENOSPC);
+		drop(&batch);
+		adapter->sink->position(sink, &position);
+		ck_assert_uint_eq(position.len > 0, run == 1);
+		close_sink(adapter, sink);
+	}
+	ck_assert_str_eq(postgres_sql("SELECT id FROM t"), "1\n");
+	buf_fini(&position);
+}
+
 LOOP_TEST(sink_postgres_says_when_the_password_was_changed_meanwhile)
 {
 	struct batch batch = {0};

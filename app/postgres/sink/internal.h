@@ -62,6 +62,7 @@ struct postgres_sink {
 	char run[33];          /* 32 hexadecimal digits: of the run, or of this process if it cannot be resumed */
 	bool resumable;
 	bool replaces; /* rows that are there, when it starts */
+	bool ready;    /* ledger and table are there; not so as long as the disk is full */
 	uint64_t random;
 	struct pg_error *err;                      /* where operations on the table put theirs */
 	void (*note)(void *arg, const char *text); /* of sink_env */
@@ -96,8 +97,10 @@ int postgres_writer_prepare(struct postgres_sink *sink);
 /* What is known of the run, and whether the ledger can be written; changes nothing. */
 int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err);
 
-/* Makes it, and notes the run in it. */
-int postgres_ledger_start(struct postgres_sink *sink, struct weir_error *err);
+int postgres_ledger_make(struct postgres_sink *sink, struct weir_error *err);
+
+/* That the run is there: what it claims is kept. */
+int postgres_ledger_note(struct postgres_sink *sink, struct weir_error *err);
 
 /* After a batch: removes a page of a run that ended long ago, and notes now and then that this one is alive.  What
  * fails is tried again after another batch. */

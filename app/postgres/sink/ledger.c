@@ -164,14 +164,19 @@ static int make_tables(struct postgres_sink *sink, struct pg_error *why)
 	return code;
 }
 
-int postgres_ledger_start(struct postgres_sink *sink, struct weir_error *err)
+int postgres_ledger_make(struct postgres_sink *sink, struct weir_error *err)
 {
 	struct pg_error why = {0};
 	int code = make_tables(sink, &why);
-	if (!code)
-		code = note_run(sink, &why, WEIR_FOREVER);
-	sink->ledger.clears = true;
 	sink->ledger.exists = !code;
+	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
+}
+
+int postgres_ledger_note(struct postgres_sink *sink, struct weir_error *err)
+{
+	struct pg_error why = {0};
+	int code = note_run(sink, &why, WEIR_FOREVER);
+	sink->ledger.clears = true;
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }
 

@@ -161,9 +161,8 @@ static int open_all(struct postgres_sink *sink, const struct sink_env *env, stru
 		code = check_ledger(sink, env, err);
 	if (!code)
 		code = check_rows(sink, env, err);
-	if (!code)
-		code = rehearse(sink, err);
-	return code;
+	int rehearsed = code ? code : rehearse(sink, err);
+	return !code && rehearsed == WEIR_ENOSPC ? 0 : rehearsed; /* start() meets the full disk again */
 }
 
 /* Of another sink the position is somebody else's. */
@@ -264,27 +263,55 @@ static int empty(struct postgres_sink *sink, struct weir_error *err)
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }
 
-static int start_postgres(struct sink *handle, struct weir_error *err)
+/* The run is noted when all else is done: from then on the rows that are there are its own. */
+static int make_ready(struct postgres_sink *sink, struct weir_error *err)
 {
-	struct postgres_sink *sink = (struct postgres_sink *)handle;
-	int code = postgres_sink_has_ledger(sink) ? postgres_ledger_start(sink, err) : 0;
+	bool has_ledger = postgres_sink_has_ledger(sink);
+	int code = has_ledger ? postgres_ledger_make(sink, err) : 0;
 	if (!code)
 		code = sql_table_start(&sink->table, err);
 	if (!code)
 		code = rehearse(sink, err);
 	if (!code && sink->replaces)
 		code = empty(sink, err);
-	tell_notes(sink);
+	if (!code && has_ledger)
+		code = postgres_ledger_note(sink, err);
+	sink->ready = !code;
 	return code;
 }
 
+/* A full disk is left to the first batch, which waits for room as all others do. */
+static int start_postgres(struct sink *handle, struct weir_error *err)
+{
+	struct postgres_sink *sink = (struct postgres_sink *)handle;
+	int code = make_ready(sink, err);
+	tell_notes(sink);
+	return code == WEIR_ENOSPC ? 0 : code;
+}
+
 /* ---- writing */
+
+/* What start() could not do for want of room, in the turn of a batch. */
+static int get_ready(struct postgres_sink *sink, struct weir_error *err, weir_nsec deadline)
+{
+	int code = weir_sem_acquire(sink->turn, 1, deadline);
+	if (code)
+		return weir_error_set(err, code, "%s", weir_strerror(code));
+	if (!sink->ready)
+		code = sql_table_open(&sink->table, err); /* some of it may have been made */
+	if (!code && !sink->ready)
+		code = make_ready(sink, err);
+	weir_sem_release(sink->turn, 1);
+	return code;
+}
 
 static int write_postgres(struct sink *handle, struct sink_item *items, size_t n, struct weir_error *err,
 			  weir_nsec deadline)
 {
 	struct postgres_sink *sink = (struct postgres_sink *)handle;
-	int code = postgres_batch_write(sink, items, n, err, deadline);
+	int code = sink->ready ? 0 : get_ready(sink, err, deadline);
+	if (!code)
+		code = postgres_batch_write(sink, items, n, err, deadline);
 	tell_notes(sink);
 	return code;
 }
@@ -298,8 +325,8 @@ static enum sink_exactness exactness(const struct sink *handle)
 static void write_position(const struct sink *handle, struct buf *out)
 {
 	const struct postgres_sink *sink = (const struct postgres_sink *)handle;
-	if (sink->resumable)
-		buf_addf(out, "postgres table=%" PRId64, sink->oid);
+	if (sink->resumable && (sink->ready || sink->was))
+		buf_addf(out, "postgres table=%" PRId64, sink->ready ? sink->oid : sink->was);
 }
 
 static const struct key keys[] = {

@@ -24,7 +24,7 @@ enum { IDS_SHOWN = 5, FIBER_STACK = 512 << 10 };
 
 struct mending {
 	struct letters *letters;
-	struct letter_mend mends[LETTERS_MEND_MOST]; /* with items of their own */
+	struct letter_mend mends[LETTERS_MEND_MAX]; /* with items of their own */
 	size_t n, bytes;
 	uint64_t replayed, missing, stayed;
 	uint64_t missing_ids[IDS_SHOWN];
@@ -60,7 +60,7 @@ static int add(struct mending *self, uint64_t id, struct value *item, struct wei
 	self->bytes += item->len;
 	self->mends[self->n++] = (struct letter_mend){.id = id, .item = *item};
 	*item = (struct value){0};
-	return self->n == LETTERS_MEND_MOST || self->bytes > LETTERS_MEND_BYTES ? flush(self, err) : 0;
+	return self->n == LETTERS_MEND_MAX || self->bytes > LETTERS_MEND_BYTES ? flush(self, err) : 0;
 }
 
 static void note_stayed(struct mending *self, uint64_t id, const char *why)

@@ -91,12 +91,12 @@ static int parse_mends(const struct json *json, struct letters_request *request,
 	int code = 0;
 	if (!list || json_type(list) != JSON_ARRAY)
 		return weir_error_set(err, WEIR_EINVAL, "mends is not a list");
-	request->mends = calloc(LETTERS_MEND_MOST, sizeof *request->mends);
+	request->mends = calloc(LETTERS_MEND_MAX, sizeof *request->mends);
 	if (!request->mends)
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	while (!code && (one = json_next(list, &pos, NULL))) {
-		if (request->mend_count == LETTERS_MEND_MOST)
-			return weir_error_set(err, WEIR_EINVAL, "more than %zu mends", LETTERS_MEND_MOST);
+		if (request->mend_count == LETTERS_MEND_MAX)
+			return weir_error_set(err, WEIR_EINVAL, "more than %zu mends", LETTERS_MEND_MAX);
 		code = parse_mend(one, &request->mends[request->mend_count++], err);
 	}
 	return code;

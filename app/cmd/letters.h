@@ -59,8 +59,7 @@ const char *letters_elsewhere(const struct letters *letters);
 int letters_do(struct letters *letters, const struct letters_request *request, struct buf *out, uint64_t *ret_n,
 	       struct weir_error *err);
 
-/* Most that is mended by one request, which has to fit into CONTROL_REQUEST_BYTES with its items. */
-#define LETTERS_MEND_MOST  BROKER_PUT_MAX
+/* Most that the items of one request may have, which has to fit into CONTROL_REQUEST_BYTES with them. */
 #define LETTERS_MEND_BYTES ((size_t)1 << 20)
 
 /* Calls take with pages of letters, a JSON line each, until there are no more (or it fails): any number of them takes

@@ -4,8 +4,9 @@
  * reached.  The broker makes it wait when it is full.
  *
  * A batch ends with its count or its bytes, or when its first item has waited for BATCH_PERIOD: a source that trickles
- * must not hold back what it has.  What the source finds unusable goes the same way, marked, to be buried by a worker:
- * so it is stored and counted once like any other.
+ * must not hold back what it has.  Once it has BATCH_ENOUGH items it waits for no more, and takes what is at hand: each
+ * put is a commit of its own.  All others on the loop have their turn after BATCH_TURN.  What the source finds unusable
+ * goes the same way, marked, to be buried by a worker: so it is stored and counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.
  */
@@ -13,9 +14,11 @@
 
 #define BATCH_BYTES  ((size_t)1 << 20)
 #define BATCH_PERIOD (5 * WEIR_MSEC)
+#define BATCH_ENOUGH ((size_t)256)
+#define BATCH_TURN   ((size_t)1024)
 
+/* Of engine->input.batch. */
 struct batch {
-	struct item *items[BROKER_PUT_MAX];
 	size_t n, bytes;
 	weir_nsec last; /* when the last item came */
 };
@@ -36,23 +39,25 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 	item->bad = verdict == SOURCE_BAD;
 	if (!engine->life.plan->settings.priority_field) /* nobody asks before it is leased */
 		value_forget(&item->source);
-	batch->items[batch->n++] = item;
+	engine->input.batch[batch->n++] = item;
 	batch->bytes += item->source.len;
 	return 1;
 }
 
 /* As read_item() of the last one; WEIR_ETIMEDOUT when the period has passed, which a source that does not suspend need
- * not notice. */
+ * not notice, or when nothing is at hand. */
 static int read_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
 {
-	weir_nsec until = WEIR_FOREVER;
+	weir_nsec end = WEIR_FOREVER;
 	int code;
 	do {
-		code = read_item(engine, batch, err, until);
+		code = read_item(engine, batch, err, batch->n < BATCH_ENOUGH ? end : WEIR_TRY);
 		if (batch->n == 1)
-			until = batch->last + BATCH_PERIOD;
-	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < until);
-	return code;
+			end = batch->last + BATCH_PERIOD;
+	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < end);
+		if (code == 1 && batch->n % BATCH_TURN == 0 && weir_yield())
+			code = WEIR_ECANCELED;
+	return code == WEIR_EAGAIN && batch->n >= BATCH_ENOUGH ? WEIR_ETIMEDOUT : code;
 }
 
 int engine_open_source(struct engine *engine, const struct broker_past *past, struct weir_error *err)
@@ -104,8 +109,8 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	engine->input.ops->cursor(engine->input.source, &cursor);
 	engine->input.put_since = weir_now();
 	do
-		code = engine->store.ops->queue.put(engine->store.broker, batch->items, batch->n, &engine->input.cursor,
-						    &cursor, err, WEIR_FOREVER);
+		code = engine->store.ops->queue.put(engine->store.broker, engine->input.batch, batch->n,
+						    &engine->input.cursor, &cursor, err, WEIR_FOREVER);
 	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
 	engine->input.stalled += weir_now() - engine->input.put_since;
 	engine->input.put_since = 0;
@@ -114,7 +119,7 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 		engine->input.cursor = cursor;
 	}
 	for (size_t i = 0; code && i < batch->n; i++)
-		item_free(batch->items[i]);
+		item_free(engine->input.batch[i]);
 	*batch = (struct batch){0};
 	return code == BROKER_MOVED ? follow(engine, err) : code ? code : engine_accept(engine, err);
 }

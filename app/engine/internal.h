@@ -19,7 +19,8 @@ struct engine_input {
 	bool ended;
 	struct source_cursor cursor; /* of the last put */
 	size_t put_most;             /* items of a put */
-	int64_t total;               /* of a source that was closed before its end; 0: of none */
+	struct item *batch[BROKER_PUT_MAX];
+	int64_t total; /* of a source that was closed before its end; 0: of none */
 	bool total_exact;
 	weir_nsec put_since; /* it waits for the broker, which may have no room; 0: it does not */
 	weir_nsec stalled;   /* by that, in all but this time */

@@ -163,8 +163,8 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 		.only = engine->order ? only : NULL,
 		.fleet = engine_fleet_listener(engine->fleet),
 	};
-	size_t most = opts.capacity_items / 2;
-	engine->input.put_most = most < BROKER_PUT_MAX ? most : BROKER_PUT_MAX;
+	size_t most = opts.capacity_items / 2, put_most = engine->store.ops->queue.put_most;
+	engine->input.put_most = most < put_most ? most : put_most;
 	return code ? code : engine->store.ops->open(plan->broker.config, &opts, &engine->store.broker, err);
 }
 

@@ -212,7 +212,8 @@ static int memory_close(struct broker *handle, struct weir_error *err)
 
 static const struct broker_ops memory_ops = {
 	.exactness = BROKER_FORGETS,
-	.queue = {.put = memory_put,
+	.queue = {.put_most = BROKER_PUT_MAX,
+		  .put = memory_put,
 		  .seal = memory_seal,
 		  .lease = memory_lease,
 		  .ack = memory_ack,

@@ -70,10 +70,12 @@ enum letters_verb {
 			 * none any more */
 };
 
+#define LETTERS_MEND_MAX ((size_t)256)
+
 struct letters_request {
 	enum letters_verb verb;
 	struct letter_query query; /* of the first three */
-	struct letter_mend *mends; /* at most BROKER_PUT_MAX */
+	struct letter_mend *mends; /* at most LETTERS_MEND_MAX */
 	size_t mend_count;
 };
 

@@ -28,8 +28,8 @@
 
 struct broker; /* a handle: each adapter casts it to its own struct */
 
-/* Most items of a put. */
-#define BROKER_PUT_MAX ((size_t)256)
+/* Most items of a put, of any broker. */
+#define BROKER_PUT_MAX ((size_t)2048)
 
 /* Where what becomes of items goes: the sinks; each has a position of its own. */
 enum broker_outlet { OUTLET_SINK, OUTLET_DEAD, OUTLETS };
@@ -67,7 +67,9 @@ struct broker_counts {
 enum { BROKER_MOVED = 1 };
 
 struct queue_ops {
-	/* Takes all n items (at most BROKER_PUT_MAX) over, together with the source's cursor after the last of them, or
+	size_t put_most; /* items of a put: BROKER_PUT_MAX or less */
+
+	/* Takes all n items over, together with the source's cursor after the last of them, or
 	 * none of them.  Suspends while it is full.  WEIR_ECANCELED, WEIR_ECLOSED.  BROKER_MOVED, of a broker that
 	 * several put to: the cursor is not `was` any more, recall() says where it is. */
 	int (*put)(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *was,

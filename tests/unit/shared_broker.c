@@ -562,7 +562,8 @@ static int shared_close(struct broker *broker, struct weir_error *err)
 static const struct broker_ops shared_ops = {
 	.exactness = BROKER_SHARED,
 	.fleet = &shared_fleet,
-	.queue = {.put = shared_put,
+	.queue = {.put_most = BROKER_PUT_MAX,
+		  .put = shared_put,
 		  .seal = shared_seal,
 		  .lease = shared_lease,
 		  .extend = shared_extend,

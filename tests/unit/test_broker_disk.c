@@ -17,6 +17,8 @@ static struct disk {
 	/* told */
 	sqlite3_int64 most;      /* no file becomes longer; 0: any length */
 	bool full, broken, lazy; /* lazy: a sync does nothing */
+	/* seen */
+	unsigned syncs;
 } disk;
 
 static int disk_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int64 at)
@@ -30,6 +32,7 @@ static int disk_sync(sqlite3_file *file, int flags)
 {
 	if (disk.broken)
 		return SQLITE_IOERR_FSYNC;
+	disk.syncs++;
 	return disk.lazy ? SQLITE_OK : disk.sync(file, flags);
 }
 
@@ -117,6 +120,36 @@ FIBER_TEST(broker_sqlite_full_disk_pauses_and_goes_on)
 		ck_assert_uint_eq(items[0]->attempts, position == 4 ? 1000 : position == 5 ? 3 : 0);
 		ck_zero(ops->queue.ack(broker, items, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
 	}
+	ck_zero(ops->close(broker, &err));
+}
+
+/* More than a chunk of the store has, and than the window. */
+FIBER_TEST(broker_sqlite_stores_a_put_of_any_size_with_one_sync_or_nothing_of_it)
+{
+	static const struct setting setting = {300, 1 << 20, 1 << 30, 1 << 30};
+	const char *folder = new_folder();
+	struct item *item;
+	use_disk();
+	struct broker *broker = open_broker(folder, &setting);
+	ck_zero(put_range(broker, 1, 1, 10, WEIR_TRY));
+	disk.full = true;
+	ck_assert_int_eq(put_range(broker, 2, 1001, 10, WEIR_FOREVER), WEIR_ENOSPC);
+	disk.full = false;
+	ck_assert_uint_eq(unfinished(broker), 1);
+	disk.syncs = 0;
+	ck_zero(put_range(broker, 2, 1001, 10, WEIR_FOREVER));
+	ck_assert_uint_eq(disk.syncs, 1);
+	ck_assert_uint_eq(unfinished(broker), 1001);
+	for (uint64_t i = 1; i <= 1001; i++) {
+		if (i == 600) {
+			ck_zero(ops->close(broker, &err));
+			broker = open_broker(folder, &setting);
+		}
+		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
+		quick_assert(item->position == i && durable(broker)->held_items <= 300);
+		ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
+	}
+	ck_assert_uint_eq(unfinished(broker), 0);
 	ck_zero(ops->close(broker, &err));
 }
 

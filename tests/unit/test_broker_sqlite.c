@@ -47,7 +47,7 @@ static void check_counts(const struct model *model)
 
 static void model_put(struct model *model)
 {
-	uint64_t n = 1 + below(model, 20);
+	uint64_t n = 1 + below(model, below(model, 50) ? 20 : 300);
 	if (model->read + n > MODEL_ITEMS)
 		return;
 	ck_zero(put_range(model->broker, model->read + 1, model->read + n, below(model, 30), WEIR_TRY));
@@ -265,7 +265,7 @@ static int put_all(void *arg)
 {
 	(void)arg;
 	for (uint64_t from = 1; from <= CRASH_ITEMS;) {
-		uint64_t to = from + weir_random_below(&crash.random, 20);
+		uint64_t to = from + weir_random_below(&crash.random, weir_random_below(&crash.random, 20) ? 20 : 400);
 		to = to < CRASH_ITEMS ? to : CRASH_ITEMS;
 		ck_zero(put_range(crash.broker, from, to, 30, WEIR_FOREVER));
 		while (from <= to)

@@ -284,7 +284,8 @@ static const struct fleet_ops fleet = {.look = redis_look, .tell = redis_tell};
 
 static const struct broker_ops redis_ops = {
 	.exactness = BROKER_SHARED,
-	.queue = {.put = redis_put,
+	.queue = {.put_most = REDIS_ITEMS_MOST,
+		  .put = redis_put,
 		  .seal = redis_seal,
 		  .lease = redis_lease,
 		  .extend = redis_extend,

@@ -398,7 +398,8 @@ static int sqlite_probe(const void *config, const char *folder, struct broker_pa
 
 static const struct broker_ops sqlite_ops = {
 	.exactness = BROKER_ALONE,
-	.queue = {.put = broker_put,
+	.queue = {.put_most = BROKER_PUT_MAX,
+		  .put = broker_put,
 		  .seal = sqlite_seal,
 		  .lease = sqlite_lease,
 		  .extend = sqlite_extend,

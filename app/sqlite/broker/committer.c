@@ -180,9 +180,9 @@ static int begin(struct sqlite_broker *broker, struct broker_job *job)
 {
 	struct broker_committer *self = &broker->committer;
 	job->has = self->retries.n || self->dead.n ? PART_REST : 0;
-	size_t puts = 0;
+	size_t chunks = 0;
 	for (const struct broker_request *at = STAILQ_FIRST(&self->requests); at; at = STAILQ_NEXT(at, others)) {
-		puts += at->kind == REQUEST_PUT;
+		chunks += at->kind == REQUEST_PUT ? broker_chunks_of(at) : 0;
 		job->has |= at->kind == REQUEST_ACK ? PART_ACKS : at->kind == REQUEST_FLUSH ? 0 : PART_PUTS;
 	}
 	STAILQ_CONCAT(&self->writing, &self->requests);
@@ -191,10 +191,10 @@ static int begin(struct sqlite_broker *broker, struct broker_job *job)
 		return broker->failed.code;
 	int code = copy_records(self);
 	if (!code)
-		code = broker_backlog_reserve(broker, puts);
+		code = broker_backlog_reserve(broker, chunks);
 	if (code)
 		return weir_error_set(&job->err, code, "out of memory");
-	broker->backlog.reserved += puts;
+	broker->backlog.reserved += chunks;
 	job->begun = true;
 	begin_retries(self);
 	swap(&self->dead, &self->dead_writing);
@@ -240,7 +240,7 @@ static void answer(struct sqlite_broker *broker, struct broker_request *request,
 	if (code)
 		weir_error_set(&request->err, code, "%s", job->err.text);
 	if (code && request->kind == REQUEST_PUT)
-		broker->backlog.reserved -= job->begun;
+		broker->backlog.reserved -= job->begun ? broker_chunks_of(request) : 0;
 	else if (!code && request->kind == REQUEST_ACK)
 		finish_ack(broker, request);
 	else if (!code && request->kind == REQUEST_SEAL)

@@ -52,7 +52,7 @@ struct broker_request {
 	const struct source_cursor *cursor; /* of a put */
 	enum broker_outlet outlet;          /* of an ack */
 	const struct value *position;       /* of an ack, or NULL */
-	uint64_t chunk;                     /* of a put, once it is written */
+	uint64_t chunk;                     /* of a put, once it is written: the first of its chunks */
 	bool done;
 	int code; /* once it is done; err says more */
 	struct weir_error err;
@@ -207,6 +207,18 @@ int broker_backlog_reserve(struct sqlite_broker *broker, size_t n);
 
 /* Adds a chunk; there is room. */
 void broker_backlog_add(struct sqlite_broker *broker, const struct broker_chunk *chunk);
+
+/* A put has its items in so many chunks, all but the last full. */
+static inline size_t broker_chunks_of(const struct broker_request *put)
+{
+	return (put->n + STORE_CHUNK_ITEMS - 1) / STORE_CHUNK_ITEMS;
+}
+
+/* Of that whose first item is items[at]. */
+static inline size_t broker_chunk_items(const struct broker_request *put, size_t at)
+{
+	return put->n - at < STORE_CHUNK_ITEMS ? put->n - at : STORE_CHUNK_ITEMS;
+}
 
 static inline struct broker_chunk broker_chunk_of(const struct store_chunk *stored)
 {

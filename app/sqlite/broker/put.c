@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * put() waits for room in the store; then its items are one chunk of a commit, and go straight to the window when
+ * put() waits for room in the store; then its items are a few chunks of one commit, and go straight to the window when
  * nothing older is still to be loaded and there is room.  A store in which nothing is unfinished takes a put of any
  * size: nothing could ever make more room, so waiting would be for ever.
  *
@@ -57,25 +57,31 @@ static int claim(struct sqlite_broker *broker, size_t n, uint64_t bytes, struct 
 	return code;
 }
 
-/* Items that are stored now go to the window, or stay where they are. */
-static void place(struct sqlite_broker *broker, const struct broker_request *put)
+/* A chunk that is stored now goes to the window, or stays where it is. */
+static void place_chunk(struct sqlite_broker *broker, uint64_t id, struct item *const *items, size_t n)
 {
 	size_t bytes = 0;
 	broker->backlog.reserved--;
-	broker->counts.accounts.read += put->n;
-	for (size_t i = 0; i < put->n; i++)
-		bytes += broker_item_bytes(put->items[i]);
-	bool stays = broker->stopped || broker->backlog.n || !broker_window_fits(broker, put->n, bytes);
+	for (size_t i = 0; i < n; i++)
+		bytes += broker_item_bytes(items[i]);
+	bool stays = broker->stopped || broker->backlog.n || !broker_window_fits(broker, n, bytes);
 	struct broker_chunk chunk = {
-		.id = put->chunk, .bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, .left = (uint16_t)put->n};
-	for (size_t i = 0; i < put->n; i++) {
+		.id = id, .bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, .left = (uint16_t)n};
+	for (size_t i = 0; i < n; i++) {
 		if (stays)
-			item_free(put->items[i]);
+			item_free(items[i]);
 		else
-			broker_window_admit(broker, put->items[i]);
+			broker_window_admit(broker, items[i]);
 	}
 	if (stays)
 		broker_backlog_add(broker, &chunk);
+}
+
+static void place(struct sqlite_broker *broker, const struct broker_request *put)
+{
+	broker->counts.accounts.read += put->n;
+	for (size_t at = 0; at < put->n; at += STORE_CHUNK_ITEMS)
+		place_chunk(broker, put->chunk + at / STORE_CHUNK_ITEMS, put->items + at, broker_chunk_items(put, at));
 }
 
 int broker_put(struct broker *handle, struct item *const *items, size_t n, const struct source_cursor *was,

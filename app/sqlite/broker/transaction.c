@@ -7,7 +7,7 @@ static int make_rooms(struct broker_committer *self)
 {
 	size_t puts = 0, acks = 0;
 	for (const struct broker_request *at = STAILQ_FIRST(&self->writing); at; at = STAILQ_NEXT(at, others)) {
-		puts += at->kind == REQUEST_PUT;
+		puts += at->kind == REQUEST_PUT ? broker_chunks_of(at) : 0;
 		acks += at->kind == REQUEST_ACK ? at->n : 0;
 	}
 	int code = array_reserve(&self->puts, &self->put_room, puts, sizeof *self->puts);
@@ -19,8 +19,11 @@ static void add_put(struct sqlite_broker *broker, struct broker_request *put, st
 	put->chunk = store_next_chunk(broker->store) + batch->put_count;
 	for (size_t i = 0; i < put->n; i++)
 		put->items[i]->id = put->chunk * STORE_CHUNK_ITEMS + i;
-	broker->committer.puts[batch->put_count++] =
-		(struct store_put){.chunk = put->chunk, .items = put->items, .n = put->n};
+	for (size_t at = 0; at < put->n; at += STORE_CHUNK_ITEMS)
+		broker->committer.puts[batch->put_count++] =
+			(struct store_put){.chunk = put->chunk + at / STORE_CHUNK_ITEMS,
+					   .items = put->items + at,
+					   .n = broker_chunk_items(put, at)};
 	batch->cursor = put->cursor;
 }
 

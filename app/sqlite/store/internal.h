@@ -9,6 +9,8 @@
 #include "sqlite/store/index.h"
 #include "sqlite/store/store.h"
 
+_Static_assert(STORE_CHUNK_ITEMS == CHUNK_ITEMS, "a chunk has its bits");
+
 /* Name, text; prepared at open.  ?1 ... are bound by sql_bind_*() in their order of numbers. */
 #define STORE_STATEMENTS(X)                                                                                            \
 	X(BEGIN, "BEGIN IMMEDIATE")                                                                                    \

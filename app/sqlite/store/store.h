@@ -22,7 +22,7 @@
 
 #include "port/broker.h"
 
-#define STORE_CHUNK_ITEMS BROKER_PUT_MAX
+#define STORE_CHUNK_ITEMS ((size_t)256)
 #define STORE_FILE        "state.db"
 
 struct store;

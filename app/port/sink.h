@@ -97,6 +97,10 @@ struct sink_ops {
 	 * other is being written or acked, in any order.  Not for a sink whose position changes with each batch. */
 	bool overlaps;
 
+	/* The default of sink.batch.items, where a write takes about as long however large it is.  NULL: the usual one.
+	 */
+	const char *batch_items;
+
 	/* Flushes and closes: 0 or a negative code with err.  The sink is gone in both cases. */
 	int (*close)(struct sink *sink, struct weir_error *err);
 

@@ -21,7 +21,8 @@
 #define FIELD(name) offsetof(struct plan_settings, name)
 
 static const struct key batch_keys[] = {
-	{"items", KEY_COUNT, FIELD(batch_items), "500", 1, 100000, .text = "Maximum items in one write"},
+	{"items", KEY_COUNT, FIELD(batch_items), "500", 1, 100000,
+	 .text = "Maximum items in one write; the default is 2000 for jsonl, csv and stdout"},
 	{"bytes", KEY_SIZE, FIELD(batch_bytes), "1MiB", 1, 1 << 30, .text = "Maximum bytes in one write"},
 	{"period", KEY_DURATION, FIELD(batch_period), "20ms", 0, 3600 * WEIR_SEC,
 	 .text = "How long a write may wait for more items"},
@@ -180,6 +181,23 @@ static int fill_group(struct spec_load *load, const char *name, const struct spe
 	return spec_fill(load, rows, map, &(struct spec_where){"the file", 1, 1}, &plan->settings);
 }
 
+/* The sink may have a default of its own. */
+static int fill_batch(struct spec_load *load, const struct spec_node *root, struct plan *plan)
+{
+	struct key keys[sizeof batch_keys / sizeof batch_keys[0]];
+	const char *items = plan->sink.adapter->sink->batch_items;
+	const struct key rows[] = {{"batch", KEY_GROUP, 0, .group = keys, .text = ""}, {0}};
+	struct spec_single single;
+	memcpy(keys, batch_keys, sizeof keys);
+	keys[0].fallback = items ? items : keys[0].fallback;
+	const struct spec_node *node = spec_node_member(spec_node_member(root, "sink"), "batch");
+	load->indent = 1;
+	int code = spec_fill(load, rows, spec_node_single(&single, "batch", node),
+			     &(struct spec_where){"the file", 1, 1}, &plan->settings);
+	load->indent = 0;
+	return code;
+}
+
 static int check_otlp(struct spec_load *load, const struct spec_node *node, const struct plan_otlp *otlp)
 {
 	const struct spec_node *at = node ? spec_node_member(node, "url") : NULL;
@@ -274,11 +292,8 @@ static int load_pipeline(struct spec_load *load, const struct spec_node *root, s
 		code = spec_flow_fill(load, root, plan);
 	if (code == 0)
 		code = spec_sink_fill(load, root, plan);
-	if (code == 0) {
-		load->indent = 1;
-		code = fill_group(load, "batch", spec_node_member(spec_node_member(root, "sink"), "batch"), plan);
-		load->indent = 0;
-	}
+	if (code == 0)
+		code = fill_batch(load, root, plan);
 	if (code == 0)
 		code = spec_dead_letter_fill(load, root, plan);
 	if (code == 0)

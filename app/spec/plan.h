@@ -68,7 +68,7 @@ struct plan_settings {
 	int64_t stop_of_last;   /* stop_when.of_last: default 1000; 0: they are not looked at */
 	int64_t stop_in_a_row;  /* stop_when.dead_in_a_row: 0: any number */
 	weir_nsec stop_denied;  /* stop_when.denied: default 10m; 0: never */
-	int64_t batch_items;    /* sink batch.items: default 500 */
+	int64_t batch_items;    /* sink batch.items: default 500, or the sink's own */
 	uint64_t batch_bytes;   /* sink batch.bytes: default 1MiB */
 	weir_nsec batch_period; /* sink batch.period: default 20ms */
 	int order;              /* sink order: enum plan_order */

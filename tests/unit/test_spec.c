@@ -120,11 +120,29 @@ TEST(spec_fills_in_defaults)
 	ck_assert_int_eq(s->retry_throttled, 600 * WEIR_SEC);
 	ck_assert_double_eq(s->breaker_denied, 0.5);
 	ck_assert_int_eq(s->breaker_give_up, 0);
-	ck_assert_int_eq(s->batch_items, 500);
+	ck_assert_int_eq(s->batch_items, 2000); /* of stdout */
 	ck_assert_uint_eq(s->batch_bytes, 1 << 20);
 	ck_assert_int_eq(s->batch_period, 20 * WEIR_MSEC);
 	ck_assert_int_eq(s->drain, 30 * WEIR_SEC);
 	plan_free(plan);
+}
+
+TEST(spec_batch_is_by_default_what_suits_the_sink)
+{
+	static const struct {
+		const char *sink;
+		int64_t items;
+	} rows[] = {{"jsonl: a", 2000},
+		    {"jsonl: a, batch: {period: 1s}", 2000},
+		    {"jsonl: a, batch: {items: 7}", 7},
+		    {"sqlite: {path: a.db, table: t}", 500}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct plan *plan = loaded(test_format("source: {range: 1-3}\nsink: {%s}\n", rows[i].sink));
+		ck_assert_int_eq(plan->settings.batch_items, rows[i].items);
+		const char *shown = test_format("items: %d", (int)rows[i].items);
+		ck_assert_msg(strstr(plan->explained, shown) != NULL, "no %s in %s", shown, plan->explained);
+		plan_free(plan);
+	}
 }
 
 TEST(spec_takes_a_key_of_values_of_the_item)

@@ -59,7 +59,7 @@ static void put_histogram(struct encoding_metrics *to, const struct weir_metric_
 	char digits[24];
 	weir_histogram_cumulate(sample->histogram, sample->bounds, n, below);
 	otlp_put_number(to->out, "count", count);
-	json_put_real(to->out, "sum", (double)weir_histogram_sum(sample->histogram) / (double)WEIR_SEC, DECIMALS);
+	json_put_real(to->out, "sum", (double)weir_histogram_sum(sample->histogram) * sample->scale, DECIMALS);
 	json_open(to->out, "bucketCounts", '[');
 	for (size_t i = 0; i <= n; i++) {
 		uint64_t up_to = i < n ? below[i] : count;
@@ -70,7 +70,7 @@ static void put_histogram(struct encoding_metrics *to, const struct weir_metric_
 	json_close(to->out, ']');
 	json_open(to->out, "explicitBounds", '[');
 	for (size_t i = 0; i < n; i++)
-		json_put_real(to->out, NULL, (double)sample->bounds[i] / (double)WEIR_SEC, 3);
+		json_put_real(to->out, NULL, (double)sample->bounds[i] * sample->scale, 3);
 	json_close(to->out, ']');
 }
 

@@ -50,7 +50,9 @@ struct weir_gauge {
 enum weir_metric_kind {
 	WEIR_COUNTER,
 	WEIR_GAUGE,
-	WEIR_HISTOGRAM, /* of durations, recorded in nanoseconds and exposed in seconds; 30 KiB a series */
+	/* Of durations, recorded in nanoseconds and exposed in seconds, if its name ends in _seconds; else of whole
+	 * numbers, exposed as they are.  30 KiB a series. */
+	WEIR_HISTOGRAM,
 };
 
 /* One metric.  Rows are kept as pointers: they are static tables, or outlive the registry. */
@@ -100,8 +102,9 @@ struct weir_metric_sample {
 	uint64_t whole;
 	double number;                          /* else, of a counter or a gauge; in seconds if it is a time */
 	const struct weir_histogram *histogram; /* of a histogram */
-	const int64_t *bounds;                  /* … and those below which its text shows counts, in nanoseconds */
+	const int64_t *bounds;                  /* … and those below which its text shows counts, as it is recorded */
 	size_t bound_count;
+	double scale; /* … and what 1 of that is when it is exposed: 1e-9 or 1 */
 };
 
 /* Calls fn for each series, those of a metric one after the other, until it answers other than 0: that is the answer.
@@ -134,7 +137,7 @@ enum weir_figure_kind {
 	WEIR_FIGURE_GAUGE,
 	WEIR_FIGURE_FLAG,
 	WEIR_FIGURE_TEXT,
-	WEIR_FIGURE_HISTOGRAM, /* of durations in nanoseconds, whatever its unit says */
+	WEIR_FIGURE_HISTOGRAM, /* as WEIR_HISTOGRAM, whatever its unit says */
 };
 
 union weir_figure_value {

@@ -11,8 +11,11 @@
 #include <string.h>
 
 /* Of the bounds of walk.c. */
-static const char *const bound_names[] = {"0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25",
-					  "0.5",   "0.75", "1.0",   "2.5",  "5.0",   "7.5", "10.0"};
+static const char *const durations[] = {"0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25",
+					"0.5",   "0.75", "1.0",   "2.5",  "5.0",   "7.5", "10.0"};
+static const char *const numbers[] = {"1.0",   "2.0",   "5.0",    "10.0",   "20.0",   "50.0",   "100.0",
+				      "200.0", "500.0", "1000.0", "2000.0", "5000.0", "10000.0"};
+enum { BOUNDS_MOST = 16 };
 
 struct exposition {
 	enum weir_metrics_format format;
@@ -82,16 +85,21 @@ static void write_number(struct text *text, const struct weir_metric_sample *sam
 static void write_histogram(struct text *text, const struct weir_metric_sample *sample)
 {
 	const struct weir_histogram *histogram = sample->histogram;
-	uint64_t below[sizeof bound_names / sizeof bound_names[0]];
+	bool is_time = weir__metric_is_time(sample->def);
+	const char *const *names = is_time ? durations : numbers;
+	uint64_t below[BOUNDS_MOST];
 	weir_histogram_cumulate(histogram, sample->bounds, sample->bound_count, below);
 	for (size_t i = 0; i < sample->bound_count; i++) {
-		write_name(text, sample, "_bucket", bound_names[i]);
+		write_name(text, sample, "_bucket", names[i]);
 		write_count(text, below[i]);
 	}
 	write_name(text, sample, "_bucket", "+Inf");
 	write_count(text, weir_histogram_count(histogram));
 	write_name(text, sample, "_sum", NULL);
-	weir__text_seconds(text, weir_histogram_sum(histogram));
+	if (is_time)
+		weir__text_seconds(text, weir_histogram_sum(histogram));
+	else
+		weir__text_uint(text, weir_histogram_sum(histogram));
 	weir__text_string(text, "\n");
 	write_name(text, sample, "_count", NULL);
 	write_count(text, weir_histogram_count(histogram));

@@ -10,6 +10,7 @@
 
 #include "base/contract.h"
 
+#include <string.h>
 #include <sys/queue.h>
 #include <weir/metrics.h>
 #include <weir/table.h>
@@ -44,6 +45,13 @@ struct weir_metrics {
 
 /* What counts the look-ups that ended in "other": every registry has it. */
 extern const struct weir_metric_def weir__overflow_def;
+
+/* Whether it is about durations; a histogram: else about numbers. */
+static inline bool weir__metric_is_time(const struct weir_metric_def *def)
+{
+	size_t n = strlen(def->name), end = strlen("_seconds");
+	return n > end && !strcmp(def->name + n - end, "_seconds");
+}
 
 /* How many labels it has. */
 unsigned weir__metric_labels(const struct weir_metric_def *def);

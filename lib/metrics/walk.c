@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that a registry holds, series by series.  Histograms come with the bounds that OpenTelemetry advises for
- * durations.
+ * All that a registry holds, series by series.  Histograms of durations come with the bounds that OpenTelemetry advises
+ * for them.
  */
 #include "metrics/metrics.h"
 
 #include <string.h>
 
-static const int64_t bounds[] = {
+static const int64_t durations[] = {
 	5 * WEIR_MSEC,    10 * WEIR_MSEC,  25 * WEIR_MSEC,   50 * WEIR_MSEC,  75 * WEIR_MSEC,
 	100 * WEIR_MSEC,  250 * WEIR_MSEC, 500 * WEIR_MSEC,  750 * WEIR_MSEC, 1 * WEIR_SEC,
 	2500 * WEIR_MSEC, 5 * WEIR_SEC,    7500 * WEIR_MSEC, 10 * WEIR_SEC,
 };
+static const int64_t numbers[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
 
 const struct weir_metric_def weir__overflow_def = {"weir_metrics_overflow_total",
 						   "Look-ups of series that were counted as \"other\".",
@@ -21,9 +22,11 @@ const struct weir_metric_def weir__overflow_def = {"weir_metrics_overflow_total"
 
 static int visit(const struct walker *walker, struct weir_metric_sample *sample)
 {
+	bool is_time = weir__metric_is_time(sample->def);
 	if (sample->histogram) {
-		sample->bounds = bounds;
-		sample->bound_count = sizeof bounds / sizeof bounds[0];
+		sample->bounds = is_time ? durations : numbers;
+		sample->bound_count = is_time ? sizeof durations / sizeof *durations : sizeof numbers / sizeof *numbers;
+		sample->scale = is_time ? 1e-9 : 1;
 	}
 	return walker->sample(walker->arg, sample);
 }

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <weir/metrics.h>
 
-enum { JOBS, DEPTH, TOOK, HOSTS, METRICS };
+enum { JOBS, DEPTH, TOOK, HOSTS, SIZES, METRICS };
 
 static const struct weir_metric_def defs[METRICS] = {
 	[JOBS] = {"jobs_total", "Jobs that ended.\nBy \"outcome\" \\ host.", WEIR_COUNTER, {"outcome", "host"}, 5},
 	[DEPTH] = {"queue:depth", "Items | that wait.", WEIR_GAUGE},
 	[TOOK] = {"job_seconds", "How long a job took.", WEIR_HISTOGRAM},
 	[HOSTS] = {"host_seconds", "How long a host took.", WEIR_HISTOGRAM, {"host"}, 2},
+	[SIZES] = {"batch_items", "How many items a batch had.", WEIR_HISTOGRAM},
 };
 
 static struct weir_metrics *metrics;
@@ -81,6 +82,27 @@ TEST(metrics_expose_histograms_in_seconds_below_the_usual_bounds)
 	assert_line(text, "job_seconds_bucket{le=\"+Inf\"} 3");
 	assert_line(text, "job_seconds_sum 11.065000001");
 	assert_line(text, "job_seconds_count 3");
+	free(text);
+	weir_metrics_free(metrics);
+}
+
+TEST(metrics_expose_histograms_of_numbers_as_they_are)
+{
+	set_up();
+	struct weir_histogram *sizes = weir_metric_histogram(metric[SIZES], NULL);
+	weir_histogram_record(sizes, 1);
+	weir_histogram_record(sizes, 50);
+	weir_histogram_record(sizes, 70000);
+	char *text = text_of(WEIR_METRICS_TEXT);
+	free(text_of(WEIR_METRICS_OPENMETRICS));
+	assert_line(text, "# TYPE batch_items histogram");
+	assert_line(text, "batch_items_bucket{le=\"1.0\"} 1");
+	assert_line(text, "batch_items_bucket{le=\"20.0\"} 1");
+	assert_line(text, "batch_items_bucket{le=\"50.0\"} 2");
+	assert_line(text, "batch_items_bucket{le=\"10000.0\"} 2");
+	assert_line(text, "batch_items_bucket{le=\"+Inf\"} 3");
+	assert_line(text, "batch_items_sum 70051");
+	assert_line(text, "batch_items_count 3");
 	free(text);
 	weir_metrics_free(metrics);
 }

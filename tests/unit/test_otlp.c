@@ -126,18 +126,20 @@ TEST(otlp_shows_metrics_as_they_are)
 	static const struct weir_metric_def defs[] = {{"a_total", "A.", WEIR_COUNTER, {"by"}, 0},
 						      {"b_bytes", "B.", WEIR_GAUGE, {0}, 0},
 						      {"c_seconds", "C.", WEIR_HISTOGRAM, {0}, 0},
-						      {"d", "D.", WEIR_GAUGE, {0}, 0}};
-	struct weir_metric *metric[4];
+						      {"d", "D.", WEIR_GAUGE, {0}, 0},
+						      {"e_items", "E.", WEIR_HISTOGRAM, {0}, 0}};
+	struct weir_metric *metric[5];
 	struct weir_metrics *metrics;
 	struct buf out = {0};
 	ck_assert_int_eq(weir_metrics_new(&metrics), 0);
-	ck_assert_int_eq(weir_metrics_add(metrics, defs, 4, metric), 0);
+	ck_assert_int_eq(weir_metrics_add(metrics, defs, 5, metric), 0);
 	weir_counter_add(weir_metric_counter(metric[0], (const char *[]){"x"}), UINT64_C(9007199254740993));
 	weir_gauge_set(weir_metric_gauge(metric[1], NULL), 2.5);
 	weir_histogram_record(weir_metric_histogram(metric[2], NULL), 6 * WEIR_MSEC);
 	weir_histogram_record(weir_metric_histogram(metric[2], NULL), 20 * WEIR_SEC);
 	weir_gauge_set(weir_metric_gauge(metric[3], NULL), 0.0 / (out.len ? 1.0 : 0.0));
-	ck_assert_uint_eq(otlp_encode_metrics(metrics, names.resource, 5, 6, &out), 4); /* and the overflow */
+	weir_histogram_record(weir_metric_histogram(metric[4], NULL), 3);
+	ck_assert_uint_eq(otlp_encode_metrics(metrics, names.resource, 5, 6, &out), 5); /* and the overflow */
 #define POINT(attributes) "{\"attributes\":[" attributes "],\"startTimeUnixNano\":\"5\",\"timeUnixNano\":\"6\","
 	const char *const parts[] = {
 		"{\"resourceMetrics\":[{\"resource\":{\"attributes\":[]},\"scopeMetrics\":[{\"scope\":{\"name\":"
@@ -150,6 +152,8 @@ TEST(otlp_shows_metrics_as_they_are)
 			"") "\"count\":\"2\",\"sum\":20.006000000,\"bucketCounts\":[\"0\",\"1\",\"0\",\"0\",\"0\","
 			    "\"0\","
 			    "\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"1\"],\"explicitBounds\":[0.005,0.010,",
+		"\"unit\":\"1\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[" POINT(
+			"") "\"count\":\"1\",\"sum\":3.000000000,\"bucketCounts\":[\"0\",\"0\",\"1\",\"0\",",
 	};
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		ck_assert_msg(strstr(out.data, parts[i]) != NULL, "no %s in %s", parts[i], out.data);

@@ -93,6 +93,12 @@ static double per_second(const struct report *report)
 	X(run, letters, NULL, "dead_letters", GAUGE, true, (double)now->letters, "Dead letters that the state keeps.") \
 	X(run, stored, "bytes", "state_bytes", GAUGE, now->durable, (double)now->stored_bytes, "Size of the state.")   \
 	X(run, degraded, NULL, NULL, FLAG, now->durable, now->degraded, "Whether the run waits for disk space.")       \
+	X(run, source_position, NULL, NULL, GAUGE, now->position, (double)now->position,                               \
+	  "Position in the source of the item that was read last: its line, row or number.")                           \
+	X(run, leases_reaped, NULL, "fleet_leases_reaped_total", COUNTER, now->shared, (double)now->reaped,            \
+	  "Leases of dead workers that this worker gave back to all.")                                                 \
+	X(run, leases_fenced, NULL, "fleet_leases_fenced_total", COUNTER, now->shared, (double)now->fenced,            \
+	  "Leases that this worker lost because others took it for dead.")                                             \
 	X(run, total, NULL, "items_expected", GAUGE, now->total >= 0, (double)now->total, "Total number of items.")    \
 	X(run, total_exact, NULL, "", FLAG, now->total >= 0, now->total_exact, "Whether that is exact.")               \
 	X(run, eta, "s", NULL, GAUGE, report_eta(report) >= 0, report_eta(report),                                     \
@@ -139,7 +145,7 @@ static double per_second(const struct report *report)
 	  "Memory in use.")                                                                                            \
 	X(flow, choice, NULL, NULL, TEXT, flow->chosen, flow->choice, "What the pattern auto has chosen, and why.")
 
-/* How long things took. */
+/* How long things took, and how much they were. */
 #define TIME_FIGURES(X)                                                                                                \
 	X(time, attempt, "ms", "attempt_duration_seconds", HISTOGRAM, true, now->attempt_ns,                           \
 	  "An attempt: one pass of an item through the steps.")                                                        \
@@ -148,7 +154,10 @@ static double per_second(const struct report *report)
 	X(time, write, "ms", "sink_write_duration_seconds", HISTOGRAM, true, now->write_ns,                            \
 	  "A write of a batch to a sink.")                                                                             \
 	X(time, commit, "ms", "broker_commit_duration_seconds", HISTOGRAM, true, now->ack_ns,                          \
-	  "A commit of settled items to the broker.")
+	  "A commit of settled items to the broker.")                                                                  \
+	X(time, trip, "ms", "broker_round_trip_duration_seconds", HISTOGRAM, now->durable, now->trip_ns,               \
+	  "A round trip to the broker: a transaction of the state, or a script in Redis.")                             \
+	X(time, batch, "items", "sink_batch_items", HISTOGRAM, true, now->batch_items, "Items in a write to a sink.")
 /* clang-format on */
 
 #define FIELD_COUNTER   number
@@ -192,7 +201,16 @@ static void put_number(struct buf *out, const char *name, double number)
 		json_put_real(out, name, number, 3);
 }
 
-static void put_quantiles(struct buf *out, const char *name, const struct weir_histogram *histogram)
+static void put_value(struct buf *out, const char *name, const struct weir_figure *figure, int64_t value)
+{
+	if (!strcmp(figure->unit, "ms"))
+		json_put_real(out, name, in_ms(value), 3);
+	else
+		json_put_int(out, name, value);
+}
+
+static void put_quantiles(struct buf *out, const char *name, const struct weir_figure *figure,
+			  const struct weir_histogram *histogram)
 {
 	static const struct {
 		const char *name;
@@ -200,8 +218,8 @@ static void put_quantiles(struct buf *out, const char *name, const struct weir_h
 	} quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
 	json_open(out, name, '{');
 	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
-		json_put_real(out, quantiles[i].name, in_ms(weir_histogram_quantile(histogram, quantiles[i].q)), 3);
-	json_put_real(out, "max", in_ms(weir_histogram_max(histogram)), 3);
+		put_value(out, quantiles[i].name, figure, weir_histogram_quantile(histogram, quantiles[i].q));
+	put_value(out, "max", figure, weir_histogram_max(histogram));
 	json_close(out, '}');
 }
 
@@ -230,7 +248,7 @@ static void put_all(const struct weir_figure *figures, size_t n, const struct re
 		else if (figure->kind == WEIR_FIGURE_FLAG)
 			json_put_bool(out, name, value.flag);
 		else if (figure->kind == WEIR_FIGURE_HISTOGRAM)
-			put_quantiles(out, name, value.histogram);
+			put_quantiles(out, name, figure, value.histogram);
 		else
 			put_number(out, name, value.number);
 	}
@@ -249,6 +267,7 @@ static void put_classes(const struct engine_stats *now, struct buf *out)
 		put_number(out, "sla_s", in_seconds(class->sla));
 		json_put_uint(out, "begun", weir_histogram_count(class->waits));
 		json_put_uint(out, "late", class->late);
+		json_put_uint(out, "overtaken", class->overtaken);
 		json_put_real(out, "wait_p50_ms", in_ms(weir_histogram_quantile(class->waits, 0.5)), 3);
 		json_put_real(out, "wait_p99_ms", in_ms(weir_histogram_quantile(class->waits, 0.99)), 3);
 		json_put_real(out, "wait_max_ms", in_ms(weir_histogram_max(class->waits)), 3);

@@ -33,6 +33,7 @@ enum {
 	LETTERS,
 	BEGUN,
 	LATE,
+	OVERTAKEN,
 	LAG,
 	FIBERS,
 	OTLP_SENT,
@@ -74,6 +75,8 @@ static const struct weir_metric_def defs[METRICS] = {
 		   WEIR_COUNTER, {"class"}},
 	[LATE] = {"weir_class_items_late_total", "Those of them that began later than flow.priority.sla.",
 		  WEIR_COUNTER, {"class"}},
+	[OVERTAKEN] = {"weir_class_items_overtaken_total", "Items of such a class that began after an item that came later.",
+		       WEIR_COUNTER, {"class"}},
 	[LAG] = {"weir_loop_lag_seconds", "How late the loop was for a timer, each second.", WEIR_HISTOGRAM, {0}},
 	[FIBERS] = {"weir_fibers", "Fibers of the loop.", WEIR_GAUGE, {0}},
 	[OTLP_SENT] = {"weir_otlp_sent_total", "Spans and metric points that the OpenTelemetry receiver took.",
@@ -218,6 +221,7 @@ static void look_at_run(const struct metrics *metrics)
 		snprintf(text, sizeof text, "%lld", (long long)now->classes[i].number);
 		counter_of(metrics, BEGUN, text, NULL)->value = weir_histogram_count(now->classes[i].waits);
 		counter_of(metrics, LATE, text, NULL)->value = now->classes[i].late;
+		counter_of(metrics, OVERTAKEN, text, NULL)->value = now->classes[i].overtaken;
 	}
 }
 

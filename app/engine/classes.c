@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flow.priority.sla: how long items of a class should wait for their first attempt, and how many waited longer.
+ * flow.priority.sla: how long items of a class should wait for their first attempt, how many waited longer, and how
+ * many were overtaken on the way.
  *
  * An item's wait begins when it comes into memory, and what it stands in line for before its upstream counts: whoever
  * says "2 s" means the call.  Nothing is done about it here; classes and aging decide who goes first.
@@ -33,10 +34,13 @@ void engine_classes_free(struct engine_classes *classes)
 
 void engine_class_begins(struct engine_classes *classes, const struct item *item, weir_nsec waited)
 {
+	bool overtaken = item->born < classes->latest;
+	classes->latest = overtaken ? classes->latest : item->born;
 	for (size_t i = 0; i < classes->n; i++) {
 		struct engine_class *class = &classes->all[i];
 		if (class->number != item->class)
 			continue;
+		class->overtaken += overtaken;
 		weir_histogram_record(class->waits, waited);
 		class->late += waited > class->sla;
 	}

@@ -275,7 +275,9 @@ void engine_free(struct engine *engine)
 	engine_upstreams_free(engine->pace.upstreams);
 	weir_histogram_free(engine->tally.attempt_ns);
 	weir_histogram_free(engine->sinks.stats.write_ns);
+	weir_histogram_free(engine->sinks.stats.batch_items);
 	weir_histogram_free(engine->store.ack_ns);
+	weir_histogram_free(engine->store.trip_ns);
 	weir_histogram_free(engine->store.item_ns);
 	engine_classes_free(&engine->classes);
 	engine_left_free(&engine->left);

@@ -72,6 +72,7 @@ struct engine_class {
 	int64_t number;
 	weir_nsec sla;
 	uint64_t late;                /* waited longer than that for their first attempt */
+	uint64_t overtaken;           /* began it after an item that came later */
 	struct weir_histogram *waits; /* all of the class, from being read to their first attempt */
 };
 
@@ -113,6 +114,10 @@ struct engine_stats {
 	uint64_t written;                                  /* items that were written to sinks */
 	const struct weir_histogram *attempt_ns, *item_ns; /* one run through the steps; from read to commit */
 	const struct weir_histogram *write_ns, *ack_ns;    /* one write to a sink; one commit of the broker */
+	const struct weir_histogram *batch_items;          /* in one write to a sink */
+	const struct weir_histogram *trip_ns;              /* one round trip to the broker, if it is none in memory */
+	uint64_t position;                                 /* in the source: of the item read last; 0: none was */
+	uint64_t reaped, fenced;                           /* leases of a broker that is shared (port/queue.h) */
 	const struct engine_class *classes;                /* in the order of the plan */
 	size_t class_count;
 	const struct engine_cause

@@ -35,6 +35,7 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 		item_free(item);
 		return verdict;
 	}
+	engine->input.position = item->position;
 	item->born = batch->last = weir_clock();
 	item->bad = verdict == SOURCE_BAD;
 	if (!engine->life.plan->settings.priority_field) /* nobody asks before it is leased */
@@ -54,9 +55,9 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 		code = read_item(engine, batch, err, batch->n < BATCH_ENOUGH ? end : WEIR_TRY);
 		if (batch->n == 1)
 			end = batch->last + BATCH_PERIOD;
-	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < end);
 		if (code == 1 && batch->n % BATCH_TURN == 0 && weir_yield())
 			code = WEIR_ECANCELED;
+	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < end);
 	return code == WEIR_EAGAIN && batch->n >= BATCH_ENOUGH ? WEIR_ETIMEDOUT : code;
 }
 

@@ -18,6 +18,7 @@ struct engine_input {
 	struct source *source;
 	bool ended;
 	struct source_cursor cursor; /* of the last put */
+	uint64_t position;           /* of the item read last; 0: none was */
 	size_t put_most;             /* items of a put */
 	struct item *batch[BROKER_PUT_MAX];
 	int64_t total; /* of a source that was closed before its end; 0: of none */

@@ -162,6 +162,7 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 		.came = engine->order ? came : NULL,
 		.only = engine->order ? only : NULL,
 		.fleet = engine_fleet_listener(engine->fleet),
+		.trip_ns = engine->store.trip_ns,
 	};
 	size_t most = opts.capacity_items / 2, put_most = engine->store.ops->queue.put_most;
 	engine->input.put_most = most < put_most ? most : put_most;
@@ -372,7 +373,8 @@ static int make_objects(struct engine *engine, int *ret_exit, struct weir_error 
 	    weir_group_new(&collect, &engine->helpers) || weir_event_new(&engine->life.stopping) ||
 	    weir_event_new(&engine->visits.over) || weir_histogram_new(&engine->tally.attempt_ns) ||
 	    weir_histogram_new(&engine->store.item_ns) || weir_histogram_new(&engine->store.ack_ns) ||
-	    weir_histogram_new(&engine->sinks.stats.write_ns) || weir_event_new(&engine->load.has_room) ||
+	    weir_histogram_new(&engine->store.trip_ns) || weir_histogram_new(&engine->sinks.stats.write_ns) ||
+	    weir_histogram_new(&engine->sinks.stats.batch_items) || weir_event_new(&engine->load.has_room) ||
 	    engine_classes_open(&engine->classes, &engine->life.plan->settings.priority_sla) ||
 	    engine_left_open(&engine->left, &engine->life))
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");

@@ -244,6 +244,8 @@ static int write_items(struct lane *lane, size_t n, struct weir_error *err)
 		weir_histogram_record(stats->write_ns, weir_clock() - begun);
 		tell_of_waiting(output, code, attempts, err, &told);
 	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
+	if (!code)
+		weir_histogram_record(stats->batch_items, (int64_t)n);
 	stats->written += code ? 0 : n;
 	return code;
 }

@@ -19,8 +19,9 @@ struct output;
 
 /* What outputs have written, all of them together. */
 struct output_stats {
-	uint64_t written;                /* items */
-	struct weir_histogram *write_ns; /* one write of a batch */
+	uint64_t written;                   /* items */
+	struct weir_histogram *write_ns;    /* one write of a batch */
+	struct weir_histogram *batch_items; /* in it */
 };
 
 /* Which sink, and what it is given. */

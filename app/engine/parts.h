@@ -50,6 +50,7 @@ static inline size_t engine_queue_bytes(const struct plan *plan, size_t bytes)
 struct engine_classes {
 	struct engine_class *all;
 	size_t n;
+	weir_nsec latest; /* when it was read: of those that have begun, the one that came last */
 };
 
 int engine_classes_open(struct engine_classes *classes, const struct key_times *sla); /* WEIR_ENOMEM */

@@ -30,6 +30,7 @@ struct engine_store {
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
+	struct weir_histogram *trip_ns; /* one round trip to the broker */
 	struct reorder *reorder;        /* in which items may be that end here; NULL */
 };
 

@@ -43,6 +43,10 @@ struct broker_options {
 	const struct item *(*only)(void *arg);
 
 	const struct fleet_listener *fleet; /* NULL: nobody says or hears anything; also where nobody else is */
+
+	/* Where a broker outside of memory records how long each of its round trips takes: a transaction, a call.
+	 * NULL: nobody wants to know. */
+	struct weir_histogram *trip_ns;
 };
 
 struct broker_ops {

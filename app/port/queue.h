@@ -59,6 +59,8 @@ struct broker_counts {
 	uint64_t letters;                /* dead letters that it keeps */
 	uint64_t stored_bytes;           /* on disk, as far as it is bounded by max_size; 0: nothing is stored */
 	double filled;                   /* the share of its room that is in use, 0 to 1; 0: it has no bound */
+	uint64_t reaped;                 /* leases of workers that were dead, which this one gave back to all */
+	uint64_t fenced;                 /* leases that this one lost, since others took it for dead */
 	bool degraded;                   /* the disk is full: nothing is taken until there is room */
 	bool ended;                      /* nothing more is put, and all is settled */
 };

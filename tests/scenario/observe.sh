@@ -26,6 +26,7 @@ wait_until 10 answer_has /metrics '^weir_items_dead [1-9]'
 for line in '^weir_items_succeeded_total [1-9]' '^weir_build_info\{version="' '^weir_attempt_duration_seconds_count [1-9]' \
 	'^weir_upstream_calls_total\{upstream="http://127.0.0.1:[0-9]+",outcome="good"\} [1-9]' \
 	'^weir_http_client_request_duration_seconds_bucket\{upstream="http://127.0.0.1:[0-9]+",method="GET",status="200",le="10.0"\} [1-9]' \
+	'^weir_source_position [1-9]' '^weir_sink_batch_items_count [1-9]' '^weir_broker_round_trip_duration_seconds_count [1-9]' \
 	'^weir_dead_letters_by_group_total\{group="[0-9a-f]{8}"\} [1-9]' '^weir_bottleneck_seconds_total\{by="concurrency limit"\} [1-9]'; do
 	wait_until 10 answer_has /metrics "$line"
 done

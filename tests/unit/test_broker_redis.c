@@ -145,6 +145,7 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 {
 	struct server server;
 	struct redis *redis = begin_server(&server);
+	ck_assert_int_eq(weir_histogram_new(&opts.trip_ns), 0);
 	struct broker *a = open_worker("", "source"), *b = open_worker(RUN_1, NULL);
 	const char *name = test_format("%s", worker_name(a));
 	ck_zero(put_range(a, 1, 2, WEIR_FOREVER));
@@ -168,6 +169,9 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 	ack_one(b, again[1]);
 	while (!strcmp(worker_name(a), name))
 		weir_sleep(5 * WEIR_MSEC);
+	ck_assert(counts_of(a).fenced == 2 && counts_of(b).fenced == 0);
+	ck_assert_uint_eq(counts_of(a).reaped + counts_of(b).reaped, 2);
+	ck_assert_uint_gt(weir_histogram_count(opts.trip_ns), 5);
 	/* It goes on, also with putting. */
 	ck_zero(put_range(a, 3, 3, WEIR_FOREVER));
 	ack_one(a, lease_one(a));
@@ -175,6 +179,7 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 	check_end(a, 3, 3, 0);
 	close_worker(a);
 	close_worker(b);
+	weir_histogram_free(opts.trip_ns);
 	stop_server(&server, redis);
 }
 

@@ -133,6 +133,28 @@ TEST(class_of_an_item_is_its_number_or_the_last)
 	ck_assert_int_eq(engine_class_of(&plan, &bad), 1000000);
 }
 
+static void begin_item(struct engine_classes *classes, int64_t class, weir_nsec born)
+{
+	const struct item item = {.class = class, .born = born};
+	engine_class_begins(classes, &item, 5 * WEIR_SEC - born);
+}
+
+TEST(class_counts_items_that_wait_too_long_or_are_overtaken)
+{
+	struct key_time times[] = {{0, WEIR_SEC}, {5, 3 * WEIR_SEC}};
+	struct engine_classes classes = {0};
+	ck_assert_int_eq(engine_classes_open(&classes, &(struct key_times){times, 2}), 0);
+	begin_item(&classes, 5, 1 * WEIR_SEC); /* late */
+	begin_item(&classes, 0, 3 * WEIR_SEC); /* late, and it overtakes the next two */
+	begin_item(&classes, 5, 2 * WEIR_SEC);
+	begin_item(&classes, 7, 2 * WEIR_SEC); /* of a class that nobody asks about, which overtakes nobody */
+	begin_item(&classes, 5, 4 * WEIR_SEC);
+	ck_assert(classes.all[0].late == 1 && classes.all[0].overtaken == 0);
+	ck_assert(classes.all[1].late == 1 && classes.all[1].overtaken == 1);
+	ck_assert_uint_eq(weir_histogram_count(classes.all[1].waits), 3);
+	engine_classes_free(&classes);
+}
+
 TEST(ordering_key_of_an_item_is_that_of_its_equals)
 {
 	struct plan plan = fields_plan(".c");

@@ -99,3 +99,33 @@ FIBER_TEST(engine_puts_the_few_items_of_a_slow_source_after_a_moment)
 		ck_assert_int_le(seen.at[i] - begun - (weir_nsec)i * WEIR_SEC, 5 * WEIR_MSEC);
 	}
 }
+
+/* ---- figures of it, and of what follows */
+
+static int items_seen, trips_seen;
+
+static void look(struct engine *engine)
+{
+	struct engine_stats stats;
+	engine_stats(engine, &stats);
+	ck_assert_uint_gt(stats.position, 0);
+	ck_assert_uint_le(stats.position, 200);
+	ck_assert_uint_gt(weir_histogram_count(stats.batch_items), 0);
+	ck_assert_int_le(weir_histogram_max(stats.batch_items), 8);
+	items_seen = (int)stats.written;
+	trips_seen = (int)weir_histogram_count(stats.trip_ns);
+}
+
+FIBER_TEST(engine_shows_its_place_in_the_source_its_batches_and_its_round_trips)
+{
+	struct plan_adapter step;
+	for (int is_durable = 0; is_durable < 2; is_durable++) {
+		struct engine_stats stats;
+		world = (struct world){.items = 200, .step = pass, .meanwhile = look};
+		struct plan plan = is_durable ? durable_plan_of(&step) : memory_plan_of(&step);
+		ck_assert_int_eq(run_plan(&plan, 100 * WEIR_MSEC, &stats), 0);
+		ck_assert_uint_eq(stats.position, 200);
+		ck_assert_int_gt(items_seen, 0);
+		ck_assert_int_eq(trips_seen > 0, is_durable);
+	}
+}

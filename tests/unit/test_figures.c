@@ -51,17 +51,23 @@ static double number_at(const struct json *json, const char *path)
 FIBER_TEST(figures_in_json_have_their_unit_behind_the_name)
 {
 	struct report report = example();
-	struct weir_histogram *none;
+	struct weir_histogram *none, *batches;
 	ck_assert_int_eq(weir_histogram_new(&none), 0);
+	ck_assert_int_eq(weir_histogram_new(&batches), 0);
 	report.now.attempt_ns = report.now.item_ns = report.now.write_ns = report.now.ack_ns = none;
+	report.now.batch_items = batches;
+	weir_histogram_record(batches, 50);
+	weir_histogram_record(batches, 7);
 	struct json *json = json_of(&report);
 	ck_assert(number_at(json, ".read") == 70 && number_at(json, ".exit_code") == 5);
 	ck_assert(number_at(json, ".per_s") == 2.5 && number_at(json, ".eta_s") == 37 / 2.5);
 	ck_assert(number_at(json, ".flow.concurrency") == 8 && number_at(json, ".peak_rss_bytes") > 100000);
 	ck_assert(json_bool(json_at(json, ".flow.auto")) && !json_at(json, ".reason") && !json_at(json, ".flow.disk"));
+	ck_assert(number_at(json, ".batch_items.max") == 50 && number_at(json, ".batch_items.p50") == 7);
 	ck_assert(number_at(json, ".flow.time_s.upstream") == 1 && number_at(json, ".flow.time_s.rate_limit") == 0);
 	json_free(json);
 	weir_histogram_free(none);
+	weir_histogram_free(batches);
 }
 
 FIBER_TEST(figures_are_all_good_metrics)

@@ -15,6 +15,7 @@ void redis_lose_all(struct redis_broker *broker)
 {
 	broker->joined = false;
 	broker->generation++;
+	broker->counts.fenced += broker->held.n;
 	redis_forget_held(broker);
 	redis_look_all(broker);
 }
@@ -51,7 +52,10 @@ int redis_run(struct redis_broker *broker, struct redis *redis, enum redis_scrip
 	redisReply *reply = NULL;
 	int code = redis_answer_failed(broker, err);
 	if (!code) {
+		weir_nsec begun = weir_clock();
 		code = redis_eval(redis, &broker->scripts[name], rest, &reply, &own, WEIR_FOREVER);
+		if (broker->opts.trip_ns)
+			weir_histogram_record(broker->opts.trip_ns, weir_clock() - begun);
 		if (code)
 			code = weir_error_set(err, redis_explain(broker, code, &own), "%s", own.text);
 	}

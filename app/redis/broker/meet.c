@@ -145,6 +145,7 @@ static int reap(struct redis_broker *broker)
 		code = redis_run(broker, broker->redis, REDIS_REAP, &rest, &reply, NULL);
 		if (code)
 			break;
+		broker->counts.reaped += (uint64_t)reply->element[1]->integer;
 		more = reply->element[1]->integer > 0;
 		freeReplyObject(reply);
 	}

@@ -79,6 +79,7 @@ static int sqlite_open(const void *config, const struct broker_options *opts, st
 		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	struct opening opening = {.broker = broker, .folder = opts->folder, .err = err};
 	broker->config = config;
+	broker->trip_ns = opts->trip_ns;
 	broker->capacity_items = opts->capacity_items;
 	broker->most_capacity = opts->most_items > opts->capacity_items ? opts->most_items : opts->capacity_items;
 	broker->capacity_bytes = opts->capacity_bytes;

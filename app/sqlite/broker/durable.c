@@ -11,9 +11,12 @@
 
 int broker_on_thread(struct sqlite_broker *broker, weir_offload_fn fn, void *arg)
 {
+	weir_nsec begun = weir_clock();
 	weir_shield_enter();
 	int code = weir_pool_call(broker->pool, fn, arg, WEIR_FOREVER);
 	weir_shield_leave();
+	if (broker->trip_ns)
+		weir_histogram_record(broker->trip_ns, weir_clock() - begun);
 	return code;
 }
 

@@ -100,9 +100,10 @@ struct broker_job {
 struct sqlite_broker {
 	const struct broker_sqlite_config *config;
 	size_t capacity_items, capacity_bytes;
-	size_t most_capacity; /* that capacity_items may become: what all lists have room for */
-	bool again;           /* the source can be read again */
-	uint64_t most_items;  /* in the store and not settled */
+	size_t most_capacity;           /* that capacity_items may become: what all lists have room for */
+	bool again;                     /* the source can be read again */
+	uint64_t most_items;            /* in the store and not settled */
+	struct weir_histogram *trip_ns; /* NULL: nobody wants to know */
 	struct weir_pool *pool;
 	struct store *store;
 	struct weir_group *fibers;

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The endpoint of a run: metrics, JSON, events, who may read it, a port that is taken, and its end.
 mock --latency 20ms
-seq 2000 | jq -c '{order_id: ., code: (if . % 10 == 0 then "422" else "200" end)}' >orders.jsonl
+seq 4000 | jq -c '{order_id: ., code: (if . % 10 == 0 then "422" else "200" end)}' >orders.jsonl
 # A failure that quotes its item: the text is a payload.
 cat >pipeline.yaml <<'YAML'
 source: { jsonl: { path: orders.jsonl } }

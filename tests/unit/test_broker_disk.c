@@ -128,8 +128,10 @@ FIBER_TEST(broker_sqlite_stores_a_put_of_any_size_with_one_sync_or_nothing_of_it
 {
 	static const struct setting setting = {300, 1 << 20, 1 << 30, 1 << 30};
 	const char *folder = new_folder();
-	struct item *item;
+	struct item *items[100];
+	bool is_again = false;
 	use_disk();
+	disk.lazy = true;
 	struct broker *broker = open_broker(folder, &setting);
 	ck_zero(put_range(broker, 1, 1, 10, WEIR_TRY));
 	disk.full = true;
@@ -140,14 +142,18 @@ FIBER_TEST(broker_sqlite_stores_a_put_of_any_size_with_one_sync_or_nothing_of_it
 	ck_zero(put_range(broker, 2, 1001, 10, WEIR_FOREVER));
 	ck_assert_uint_eq(disk.syncs, 1);
 	ck_assert_uint_eq(unfinished(broker), 1001);
-	for (uint64_t i = 1; i <= 1001; i++) {
-		if (i == 600) {
-			ck_zero(ops->close(broker, &err));
-			broker = open_broker(folder, &setting);
-		}
-		ck_assert_int_eq(ops->queue.lease(broker, &item, 1, &err, WEIR_FOREVER), 1);
-		quick_assert(item->position == i && durable(broker)->held_items <= 300);
-		ck_zero(ops->queue.ack(broker, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
+	for (uint64_t next = 1; next <= 1001;) {
+		int n = ops->queue.lease(broker, items, 100, &err, WEIR_FOREVER);
+		ck_assert_int_gt(n, 0);
+		for (int i = 0; i < n; i++)
+			quick_assert(items[i]->position == next++);
+		quick_assert(durable(broker)->held_items <= 300);
+		ck_zero(ops->queue.ack(broker, items, (size_t)n, OUTLET_SINK, NULL, &err, WEIR_FOREVER));
+		if (next < 600 || is_again)
+			continue;
+		is_again = true;
+		ck_zero(ops->close(broker, &err));
+		broker = open_broker(folder, &setting);
 	}
 	ck_assert_uint_eq(unfinished(broker), 0);
 	ck_zero(ops->close(broker, &err));

@@ -3,9 +3,10 @@
  * The intake: reads the source and hands the items to the broker in batches, each with the place that reading has
  * reached.  The broker makes it wait when it is full.
  *
- * A batch ends with its count or its bytes, or when its first item has waited for BATCH_PERIOD: a source that trickles
- * must not hold back what it has.  What the source finds unusable goes the same way, marked, to be buried by a worker:
- * so it is stored and counted once like any other.
+ * A batch ends with its count or its bytes, or when nothing more is there and the one before began BATCH_PERIOD ago: so
+ * what comes after a pause is put immediately, and a source that trickles causes so many puts a second at most.  What
+ * the source finds unusable goes the same way, marked, to be buried by a worker: so it is stored and counted once like
+ * any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.
  */
@@ -17,7 +18,8 @@
 struct batch {
 	struct item *items[BROKER_PUT_MAX];
 	size_t n, bytes;
-	weir_nsec last; /* when the last item came */
+	weir_nsec last;  /* when the last item came */
+	weir_nsec ready; /* from when on it may be put: a source that has nothing by then is not waited for */
 };
 
 /* 1: an item was added, at batch->last; 0: the source has ended; negative: none came in time, stopped, or it cannot be
@@ -41,17 +43,17 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 	return 1;
 }
 
-/* As read_item() of the last one; WEIR_ETIMEDOUT when the period has passed, which a source that does not suspend need
- * not notice. */
+/* As read_item() of the last one; WEIR_ETIMEDOUT when nothing more is there.  A source that does not suspend need not
+ * notice a deadline. */
 static int read_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
 {
-	weir_nsec until = WEIR_FOREVER;
+	weir_nsec last = WEIR_FOREVER;
 	int code;
 	do {
-		code = read_item(engine, batch, err, until);
+		code = read_item(engine, batch, err, batch->n ? batch->ready : WEIR_FOREVER);
 		if (batch->n == 1)
-			until = batch->last + BATCH_PERIOD;
-	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < until);
+			last = batch->last + BATCH_PERIOD;
+	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < last);
 	return code;
 }
 
@@ -114,7 +116,7 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	}
 	for (size_t i = 0; code && i < batch->n; i++)
 		item_free(batch->items[i]);
-	*batch = (struct batch){0};
+	*batch = (struct batch){.ready = batch->ready};
 	return code == BROKER_MOVED ? follow(engine, err) : code ? code : engine_accept(engine, err);
 }
 
@@ -130,12 +132,14 @@ static int seal(struct engine *engine, struct weir_error *err)
 
 static int read_all(struct engine *engine, struct weir_error *err)
 {
-	struct batch batch = {0};
+	struct batch batch = {.ready = weir_now()};
 	int code, put = 0;
 	do {
 		code = read_batch(engine, &batch, err);
-		if (batch.n)
+		if (batch.n) {
+			batch.ready = weir_now() + BATCH_PERIOD;
 			put = put_batch(engine, &batch, err);
+		}
 	} while (!put && (code == 1 || code == WEIR_ETIMEDOUT));
 	return put ? put : code;
 }

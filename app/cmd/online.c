@@ -5,6 +5,7 @@
  */
 #include "cmd/online.h"
 
+#include "cmd/descriptors.h"
 #include "cmd/paths.h"
 #include "cmd/session.h"
 #include "data/terminal.h"
@@ -126,7 +127,7 @@ static int run_on_loop(void *arg)
 int online_check(const struct plan *plan, const char *state)
 {
 	struct online online = {.plan = plan, .state = state, .exe_path = cmd_exe_path()};
-	int code = session_need_descriptors(plan, plan->file);
+	int code = descriptors_need(plan, plan->file);
 	if (!code && weir_run(&(struct weir_options){.offload_threads = 16}, run_on_loop, &online)) {
 		terminal_complain("weir check", "%s: %s", plan->file, weir_strerror(WEIR_ENOMEM));
 		code = EX_UNAVAILABLE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* weir run FILE: runs a pipeline; weir submit, weir work: a part of that, where several processes share the broker. */
 #include "cmd/cmd.h"
+#include "cmd/descriptors.h"
 #include "cmd/files.h"
 #include "cmd/options.h"
 #include "cmd/session.h"
@@ -29,7 +30,7 @@ static int run_file(const char *file, struct session_options *opts)
 {
 	struct plan *plan;
 	char *state;
-	int code = session_need_descriptors(NULL, file);
+	int code = descriptors_need(NULL, file);
 	if (!code)
 		code = cmd_load(file, opts->state, opts->summary, opts->roles == ENGINE_WORK, &plan, &state);
 	if (code)

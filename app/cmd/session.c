@@ -8,6 +8,7 @@
 #include "cmd/session.h"
 
 #include "cmd/cmd.h"
+#include "cmd/descriptors.h"
 #include "cmd/figures.h"
 #include "cmd/observe.h"
 #include "cmd/paths.h"
@@ -38,10 +39,6 @@
 
 /* Threads look up hosts and read files; a list of URLs may name many hosts. */
 enum { OFFLOAD_THREADS = 16 };
-
-/* Descriptors of a run without steps, with some for a moment (a request on the control socket, a folder that is
- * synced); and those that are kept from the connections of its items. */
-enum { FDS_LEAST = 28, FDS_RESERVED = 40 };
 
 struct session {
 	const struct plan *plan;
@@ -124,41 +121,6 @@ static int watch_signals(void *arg)
 	}
 	weir_io_close(io);
 	return 0;
-}
-
-/* --- descriptors --- */
-
-static unsigned of_each_run(const struct plan_adapter *step)
-{
-	const struct step_ops *ops = step->adapter->step;
-	return ops->descriptors ? ops->descriptors(step->config) : 0;
-}
-
-int session_need_descriptors(const struct plan *plan, const char *file)
-{
-	rlim_t allowed = cmd_raise_descriptors();
-	unsigned needed = FDS_LEAST;
-	for (size_t i = 0; plan && i < plan->step_count; i++) {
-		const struct step_ops *step = plan->steps[i].adapter->step;
-		needed += (step->held ? step->held(plan->steps[i].config) : 0) + of_each_run(&plan->steps[i]);
-	}
-	if (allowed >= needed)
-		return 0;
-	terminal_complain("weir", "%s: a run needs at least %u open files, but the limit (ulimit -n) is %llu; raise it",
-			  file, needed, (unsigned long long)allowed);
-	return EX_UNAVAILABLE;
-}
-
-/* The concurrency that the descriptors allow, 0: any. */
-static size_t most_concurrency(const struct plan *plan)
-{
-	rlim_t allowed = cmd_raise_descriptors();
-	unsigned each = 0;
-	for (size_t i = 0; i < plan->step_count; i++)
-		each += of_each_run(&plan->steps[i]);
-	if (!each || allowed == RLIM_INFINITY)
-		return 0;
-	return allowed > FDS_RESERVED + each ? (size_t)(allowed - FDS_RESERVED) / each : 1;
 }
 
 /* --- the run --- */
@@ -399,7 +361,7 @@ static void run_once(struct session *session)
 	}
 	struct engine_options engine_opts = {
 		.tracer = observe_tracer(session->observe),
-		.most_concurrency = most_concurrency(session->plan),
+		.most_concurrency = descriptors_concurrency(session->plan),
 		.state = session->folder.path,
 		.wish = wish_of(opts),
 		.roles = opts->roles,
@@ -495,7 +457,7 @@ int session_run(const struct plan *plan, const struct session_options *opts)
 		.exe_path = cmd_exe_path(),
 		.is_shared = visit_is_shared(plan),
 	};
-	int code = session_need_descriptors(plan, plan->file);
+	int code = descriptors_need(plan, plan->file);
 	if (code) {
 		free(session.exe_path);
 		return code;

@@ -20,10 +20,6 @@ struct session_options {
 	bool allow_private;
 };
 
-/* Raises the limit of open descriptors as far as it goes.  0, or an exit code when a run of the plan (NULL: any run)
- * needs more than that; then it says so on stderr. */
-int session_need_descriptors(const struct plan *plan, const char *file);
-
 /* What steps are given: the environment's proxies and certificates; exe_path is borrowed. */
 void session_env(const char *exe_path, struct step_env *ret_env);
 

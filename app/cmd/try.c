@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* weir try FILE: what a pipeline does to its first items, before it is run for all of them.  Stores nothing. */
 #include "cmd/cmd.h"
+#include "cmd/descriptors.h"
 #include "cmd/files.h"
 #include "cmd/options.h"
 #include "cmd/session.h"
@@ -106,7 +107,7 @@ static int try_file(const char *file, const struct try_options *opts)
 {
 	struct plan *plan;
 	char *state;
-	int code = session_need_descriptors(NULL, file);
+	int code = descriptors_need(NULL, file);
 	if (!code)
 		code = cmd_load(file, NULL, NULL, false, &plan, &state);
 	if (code)

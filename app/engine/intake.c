@@ -84,7 +84,7 @@ static int follow(struct engine *engine, struct weir_error *err)
 	int code;
 	do
 		code = store->ops->journal.recall(store->broker, &past, err, WEIR_FOREVER);
-	while (engine_again(store, PLACE_INTAKE, code, &attempts));
+	while (engine_again(store, PLACE_INTAKE, code, err, &attempts));
 	if (!code && !past.source.len)
 		code = weir_error_set(err, WEIR_EINVAL,
 				      "the broker's position is not that of this source, which cannot be read again");
@@ -107,7 +107,7 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	do
 		code = engine->store.ops->queue.put(engine->store.broker, batch->items, batch->n, &engine->input.cursor,
 						    &cursor, err, WEIR_FOREVER);
-	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
+	while (engine_again(&engine->store, PLACE_INTAKE, code, err, &attempts));
 	engine->input.stalled += weir_now() - engine->input.put_since;
 	engine->input.put_since = 0;
 	if (!code) {
@@ -126,7 +126,7 @@ static int seal(struct engine *engine, struct weir_error *err)
 	int code;
 	do
 		code = engine->store.ops->queue.seal(engine->store.broker, err, WEIR_FOREVER);
-	while (engine_again(&engine->store, PLACE_INTAKE, code, &attempts));
+	while (engine_again(&engine->store, PLACE_INTAKE, code, err, &attempts));
 	return code;
 }
 

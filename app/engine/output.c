@@ -19,7 +19,6 @@ enum {
 	BYTES_QUEUED = 32 * 1024 * 1024,
 	BATCHES_QUEUED = 4,
 	BYTES_PARSED = 64 * 1024, /* of text: what it says takes several times that */
-	TELL_AFTER = 5,           /* attempts to write a batch, about 300 ms */
 };
 
 #define SLOW_WRITE WEIR_SEC
@@ -216,34 +215,19 @@ static size_t collect(struct lane *lane)
 	return n;
 }
 
-/* A full disk has its own words (disk.c). */
-static void tell_of_waiting(const struct output *output, int code, unsigned attempts, const struct weir_error *err,
-			    bool *told)
-{
-	const char *name = output->opts.which == OUTLET_SINK ? "sink" : "dead letters";
-	if (*told && !code)
-		engine_note(output->opts.store->life, "%s: writes again", name);
-	if (code && code != WEIR_ENOSPC && attempts == TELL_AFTER) {
-		engine_note(output->opts.store->life, "%s: %s; trying again until it works", name, err->text);
-		*told = true;
-	}
-}
-
 /* Writes the outputs of n items, patiently. */
 static int write_items(struct lane *lane, size_t n, struct weir_error *err)
 {
 	struct output *output = lane->output;
 	unsigned attempts = 0;
 	struct output_stats *stats = output->opts.stats;
-	bool told = false;
 	int code;
 	lane->ahead = true;
 	do {
 		weir_nsec begun = weir_clock();
 		code = output->ops->write(output->sink, lane->items, n, err, WEIR_FOREVER);
 		weir_histogram_record(stats->write_ns, weir_clock() - begun);
-		tell_of_waiting(output, code, attempts, err, &told);
-	} while (engine_again(output->opts.store, (int)output->opts.which, code, &attempts));
+	} while (engine_again(output->opts.store, (int)output->opts.which, code, err, &attempts));
 	stats->written += code ? 0 : n;
 	return code;
 }
@@ -266,7 +250,7 @@ static int ack_items(struct lane *lane, size_t n, struct weir_error *err)
 	do
 		code = engine_settle(output->opts.store, lane->settled, n, output->opts.which,
 				     position.len ? &position : NULL, err);
-	while (engine_again(output->opts.store, PLACE_ACKS, code, &attempts));
+	while (engine_again(output->opts.store, PLACE_ACKS, code, err, &attempts));
 	return code;
 }
 

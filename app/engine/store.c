@@ -6,6 +6,8 @@
 
 static const struct weir_backoff backoff = {10 * WEIR_MSEC, WEIR_SEC, WEIR_JITTER_NONE};
 
+enum { TELL_AFTER = 5 }; /* attempts, about 300 ms */
+
 void engine_counts(const struct engine_store *store, struct broker_counts *ret_counts)
 {
 	*ret_counts = store->last;
@@ -13,12 +15,35 @@ void engine_counts(const struct engine_store *store, struct broker_counts *ret_c
 		store->ops->queue.counts(store->broker, ret_counts);
 }
 
-bool engine_again(struct engine_store *store, int place, int code, unsigned *attempts)
+static bool is_busy(int code)
+{
+	return code == WEIR_EBUSY || code == WEIR_EAGAIN;
+}
+
+/* A full disk has its own words (disk.c). */
+static void tell_of_waiting(struct engine_store *store, int place, int code, const struct weir_error *err,
+			    unsigned attempts)
+{
+	static const char *const names[] = {
+		[OUTLET_SINK] = "sink", [OUTLET_DEAD] = "dead letters", [OUTLETS] = "broker"};
+	int at = place < OUTLETS ? place : OUTLETS;
+	if (store->told[at] && code >= 0 && attempts) {
+		engine_note(store->life, "%s: works again", names[at]);
+		store->told[at] = false;
+	}
+	if (!store->told[at] && is_busy(code) && attempts == TELL_AFTER) {
+		engine_note(store->life, "%s: %s; trying again until it works", names[at], err->text);
+		store->told[at] = true;
+	}
+}
+
+bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts)
 {
 	enum engine_state state = store->life->state;
 	bool full = code == WEIR_ENOSPC;
 	store->full[place] = full;
-	if (!full && code != WEIR_EBUSY && code != WEIR_EAGAIN)
+	tell_of_waiting(store, place, code, err, *attempts);
+	if (!full && !is_busy(code))
 		return false;
 	++*attempts;
 	if (state == ENGINE_FAILED || (full && state == ENGINE_DRAINING))
@@ -52,7 +77,7 @@ int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec d
 	do {
 		err = (struct weir_error){0};
 		code = store->ops->queue.lease(store->broker, ret_item, 1, &err, deadline);
-	} while (code == WEIR_EBUSY && engine_again(store, PLACE_LEASES, code, &attempts));
+	} while (code == WEIR_EBUSY && engine_again(store, PLACE_LEASES, code, &err, &attempts));
 	if (code < 0 && err.code && !weir_canceled())
 		engine_fail(store->life, engine_exit_of(code), &err);
 	if (code > 0)
@@ -60,10 +85,14 @@ int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec d
 	return code;
 }
 
+static bool is_held(const struct engine_store *store, const struct item *item)
+{
+	return !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
+}
+
 bool engine_holds(struct engine_store *store, struct item *item)
 {
-	bool holds = !store->ops->queue.holds || store->ops->queue.holds(store->broker, item);
-	if (holds)
+	if (is_held(store, item))
 		return true;
 	let_go(store, item);
 	tracer_leave(store->life->opts.tracer, item);
@@ -132,7 +161,7 @@ static bool hand_over(struct engine_store *store, struct item *item, enum handin
 		weir_shield_enter();
 		code = hand_once(store, item, how, due, &err);
 		weir_shield_leave();
-	} while (may_wait(how, code) && engine_again(store, PLACE_ACKS, code, &attempts));
+	} while (may_wait(how, code) && engine_again(store, PLACE_ACKS, code, &err, &attempts));
 	if (!code || !may_wait(how, code))
 		return true;
 	if (!weir_canceled())
@@ -172,7 +201,8 @@ void engine_give_back(struct engine_store *store, struct item *item)
 	engine_postpone(store, item, weir_now());
 }
 
-void engine_extend(struct engine_store *store, struct item *item)
+bool engine_extend(struct engine_store *store, struct item *item)
 {
 	hand_over(store, item, EXTEND, 0);
+	return is_held(store, item);
 }

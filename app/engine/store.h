@@ -28,6 +28,7 @@ struct engine_store {
 	       * came */
 	size_t held_count;
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
+	bool told[OUTLETS + 1];         /* that an output's sink, or the broker, is waited for */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
 	struct reorder *reorder;        /* in which items may be that end here; NULL */
@@ -38,9 +39,9 @@ void engine_counts(const struct engine_store *store, struct broker_counts *ret_c
 
 /* Whether to try again what was answered with `code`: it says that a disk is full or something busy, and a pause has
  * passed, which grows from 10 ms to a second (*attempts is 0 at first).  place: an output, or an enum engine_place.
- * Suspends.
+ * Where it takes long people are told why (err->text), and when it works again.  Suspends.
  */
-bool engine_again(struct engine_store *store, int place, int code, unsigned *attempts);
+bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts);
 
 /* The next item: 1; or a negative code, the run has failed if it is not the end or a deadline.  Suspends. */
 int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline);
@@ -53,12 +54,14 @@ bool engine_holds(struct engine_store *store, struct item *item);
 int engine_settle(struct engine_store *store, struct item *const *items, size_t n, enum broker_outlet which,
 		  const struct value *position, struct weir_error *err);
 
-/* These end or go on with an item; a broker that cannot take it fails the run.  It is a dead letter that the broker
- * keeps; will be tried again at `due`; is not finished in this run; stays here, and its attempts and its record are
- * stored, unless there is no room for them: then they are with the next, and meanwhile a kill forgets them. */
+/* These end with an item; a broker that cannot take it fails the run.  It is a dead letter that the broker keeps; will
+ * be tried again at `due`; is not finished in this run. */
 void engine_keep_letter(struct engine_store *store, struct item *item);
 void engine_postpone(struct engine_store *store, struct item *item, weir_nsec due);
 void engine_give_back(struct engine_store *store, struct item *item);
-void engine_extend(struct engine_store *store, struct item *item);
+
+/* The item stays here, and its attempts and its record are stored, unless there is no room for them: then they are with
+ * the next, and meanwhile a kill forgets them.  false: it is another process' item by now. */
+bool engine_extend(struct engine_store *store, struct item *item);
 
 #endif

@@ -74,8 +74,8 @@ static enum step_verdict run_one(struct engine *engine, struct engine_job *job, 
 	const struct plan_adapter *step = &engine->life.plan->steps[job->step];
 	size_t made = job->made.n;
 	bool is_noted = job->note;
-	if (calls && engine_job_keep(engine, job, made))
-		engine_extend(&engine->store, job->item);
+	if (calls && engine_job_keep(engine, job, made) && !engine_extend(&engine->store, job->item))
+		return STEP_CANCELED; /* whoever has it makes the call */
 	if (!may_run(engine, job, call))
 		return STEP_OK;
 	enum step_verdict verdict = run_value(engine, job->step, call);

@@ -11,7 +11,7 @@
  *     graves    sorted set: the items in `letters`, by their numbers
  *     retries   sorted set: item -> when its next attempt is due
  *     waiting   hash: item -> the item, while it is in `retries`
- *     kept      hash: item -> `s` and `m` that are to come back if its worker dies (keep.lua)
+ *     kept      hash: item -> `s`, a number, and `m`, which are to come back if its worker dies (keep.lua)
  *     letters   hash: item -> the item, as a dead letter
  *     suspect   stream: items with which two workers or more have died; a worker has one of them at a time
  *     returned  stream: items that came back
@@ -39,30 +39,36 @@
 #define REDIS_CLASSES_MOST 8          /* of urgency */
 #define REDIS_BYTES_MOST   (4u << 20) /* of items in a call or an answer, but for the last item */
 
+/* Each has a file, and a line in scripts/meson.build. */
+#define REDIS_SCRIPT_NAMES(X)                                                                                          \
+	X(ACCOUNT, account)                                                                                            \
+	X(BURY, bury)                                                                                                  \
+	X(DONE, done)                                                                                                  \
+	X(ENQ, enq)                                                                                                    \
+	X(FORGET, forget)                                                                                              \
+	X(GIVE, give)                                                                                                  \
+	X(KEEP, keep)                                                                                                  \
+	X(KILL, kill)                                                                                                  \
+	X(LETTERS, letters)                                                                                            \
+	X(LOOK, look)                                                                                                  \
+	X(MEET, meet)                                                                                                  \
+	X(MOVE, move)                                                                                                  \
+	X(PURGE, purge)                                                                                                \
+	X(REAP, reap)                                                                                                  \
+	X(RETRY, retry)                                                                                                \
+	X(REVIVE, revive)                                                                                              \
+	X(RIGHTS, rights)                                                                                              \
+	X(SEAL, seal)                                                                                                  \
+	X(START, start)                                                                                                \
+	X(SWEEP, sweep)                                                                                                \
+	X(TAKE, take)                                                                                                  \
+	X(TELL, tell)
+
 enum redis_script_name {
-	REDIS_ACCOUNT,
-	REDIS_BURY,
-	REDIS_DONE,
-	REDIS_ENQ,
-	REDIS_FORGET,
-	REDIS_GIVE,
-	REDIS_KEEP,
-	REDIS_KILL,
-	REDIS_LETTERS,
-	REDIS_LOOK,
-	REDIS_MEET,
-	REDIS_MOVE,
-	REDIS_PURGE,
-	REDIS_REAP,
-	REDIS_RETRY,
-	REDIS_REVIVE,
-	REDIS_RIGHTS,
-	REDIS_SEAL,
-	REDIS_START,
-	REDIS_SWEEP,
-	REDIS_TAKE,
-	REDIS_TELL,
-	REDIS_SCRIPTS,
+#define REDIS_X(name, file) REDIS_##name,
+	REDIS_SCRIPT_NAMES(REDIS_X)
+#undef REDIS_X
+		REDIS_SCRIPTS
 };
 
 /* The text of each one, as it is sent. */

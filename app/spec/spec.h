@@ -72,6 +72,12 @@ bool spec_is_literal_secret(const struct key *key, const struct spec_node *node)
 /* value.c: one value. */
 int spec_value_fill(struct spec_load *load, const struct key *key, const struct spec_node *node, void *config);
 
+/* path.c: the path of a file that is read (of one at least, if it is a pattern), or written; malloc'ed. */
+int spec_path_in(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
+		 char **field);
+int spec_path_out(struct spec_load *load, const struct key *key, const struct spec_node *node, const char *text,
+		  char **field);
+
 /* expand.c: the text of a scalar with ${env:X} and ${file:X} filled in, malloc'ed.  In a template "${" from outside is
  * doubled, so that it stays text. */
 int spec_expand(struct spec_load *load, const struct key *key, const struct spec_node *node, char **ret_text);

@@ -110,8 +110,10 @@ class Place:
         self.server("start")
 
     def sql(self, text):
-        subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c",
-                        "SET client_min_messages = error; " + text], check=True, stdout=subprocess.DEVNULL)
+        """Returns the rows it prints."""
+        return subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c",
+                               "SET client_min_messages = error; " + text],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def deadlocks(self):
         """How often the server has ended one."""

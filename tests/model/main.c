@@ -26,14 +26,15 @@ enum { SETUPS = sizeof setups / sizeof *setups - 1 };
 
 static const struct mutant mutants[] = {
 	{"ledger", "pruned", REDIS_SCRIPTS, NULL, NULL},
-	{"cursor", "key", REDIS_ENQ, "if cursor == ARGV[4] then return {'OK'} end -- sent again\nif cursor ~= ARGV[3]",
-	 "if false"},
+	{"cursor", "key", REDIS_ENQ, "cursor = call('HGET', RUN, 'cursor')", "cursor = ARGV[3]"},
 	{"suspects", "poison", REDIS_TAKE, "if held.err or not held[1] then deliver(SUSPECT, 1) end",
 	 "deliver_all(SUSPECT)"},
 	{"settled", "rollback", REDIS_DONE, "if call('XACK', key, 'w', unpack(list)) == #list then\n",
 	 "settled = settled + call('XACK', key, 'w', unpack(list)) call('XDEL', key, unpack(list)) if true then "
 	 "elseif true then\n"},
 	{"sweep", "stranger", REDIS_SWEEP, "call('XDEL', stream, id)\n      put_back(entry)", ""},
+	{"kept", "key", REDIS_SCRIPTS, "entry.s, entry.m = string.match(kept, '^(%d+) %d+ (.*)$')", ""},
+	{"newest", "key", REDIS_KEEP, "tonumber(ARGV[i + 2]) > tonumber(newest or 0)", "true"},
 	{"deaths", "poison", REDIS_REAP, "entry.d = tonumber(entry.d) + 1", "entry.d = tonumber(entry.d)"},
 	{"shares", "key", REDIS_MEET, "math.min(tonumber(wants), free)", "tonumber(wants)"},
 	{"late", "key", REDIS_MEET, "if number <= tonumber(call('HGET', ALIVE, worker)) then return {'LATE'} end", ""},

@@ -58,6 +58,7 @@ struct held {
 	int stream;
 	char id[48];
 	unsigned item, attempts, work; /* work: steps that are left */
+	unsigned calls;                /* that succeeded, and are not to be made again */
 	bool ready;                    /* for the sink */
 };
 
@@ -73,7 +74,7 @@ struct process {
 	struct weir_event *go;
 	struct held held[SLOTS_MOST + 1];
 	unsigned held_count;
-	uint64_t number;
+	uint64_t number, keeps;
 	struct fleet_watch *watch;
 	struct fleet_share share;
 };
@@ -102,6 +103,7 @@ struct world {
 	double lost_requests, lost_answers, late, kills, stalls;
 	bool poison[ITEMS_MOST + 1], ledger[ITEMS_MOST + 1];
 	unsigned rows[ITEMS_MOST + 1];
+	unsigned kept[ITEMS_MOST + 1]; /* calls of an item of which a worker heard that they are kept */
 	struct weir_group *fibers;
 	struct weir_event *back; /* a process has made its step */
 	struct process *processes[PROCESSES_MOST];
@@ -112,6 +114,7 @@ struct world {
 	char *dumps[KEYS_MOST]; /* a snapshot; NULL: there was no such key */
 	size_t dump_bytes[KEYS_MOST];
 	bool has_snapshot;
+	bool forgets; /* the server has forgotten something: then what was kept may be lost */
 	char finding[240]; /* empty: none so far */
 	struct stats stats;
 };

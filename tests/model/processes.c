@@ -100,6 +100,16 @@ static const char *field(const redisReply *fields, const char *name)
 	return "";
 }
 
+/* Whether the answer that said so has not come too late. */
+static bool is_pending(struct process *self, int stream, const char *id)
+{
+	const char *key = self->world->keys[FIRST_STREAM - 1 + stream];
+	redisReply *reply = MODEL_SAY(self->world, "XPENDING", key, "w", id, id, "1", self->name);
+	bool pending = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements;
+	freeReplyObject(reply);
+	return pending;
+}
+
 static void receive(struct process *self, int stream, const char *id, const char *meta, const char *body)
 {
 	struct world *world = self->world;
@@ -112,11 +122,14 @@ static void receive(struct process *self, int stream, const char *id, const char
 	*held = (struct held){.stream = stream, .work = 1 + (unsigned)below(world, 6)};
 	snprintf(held->id, sizeof held->id, "%s", id);
 	held->item = (unsigned)atoi(strchr(id, '-') + 1);
-	held->attempts = (unsigned)atoi(meta);
+	sscanf(meta, "%u %u", &held->attempts, &held->calls);
 	if ((unsigned)atoi(body) != held->item)
 		find(world, "entry %s has the body of item %s", id, body);
 	if (held->item > world->items)
 		find(world, "entry %s is of no item", id);
+	else if (held->calls < world->kept[held->item] && !world->forgets && is_pending(self, stream, id))
+		find(world, "of item %u %u calls were kept, and %u came back", held->item, world->kept[held->item],
+		     held->calls);
 }
 
 /* Of a stream, as the server has it: an entry that a stranger has deleted meanwhile has no fields. */
@@ -209,11 +222,11 @@ static bool settle(struct process *self, enum redis_script_name script, const ch
 static void finish_item(struct process *self, struct held *held)
 {
 	struct world *world = self->world;
-	char attempts[16], wait[16];
-	snprintf(attempts, sizeof attempts, "%u", held->attempts + 1);
+	char meta[32], wait[16];
+	snprintf(meta, sizeof meta, "%u %u", held->attempts + 1, held->calls);
 	snprintf(wait, sizeof wait, "%u", (unsigned)below(world, 4));
 	if (held->attempts < failures_of(world, held->item)) {
-		settle(self, REDIS_RETRY, NULL, held, (const char *const[]){wait, attempts, NULL});
+		settle(self, REDIS_RETRY, NULL, held, (const char *const[]){wait, meta, NULL});
 		return;
 	}
 	switch (outcome_of(world, held->item)) {
@@ -221,7 +234,7 @@ static void finish_item(struct process *self, struct held *held)
 		self->killed = true;
 		break;
 	case DIES:
-		settle(self, REDIS_BURY, NULL, held, (const char *const[]){attempts, "no", "", NULL});
+		settle(self, REDIS_BURY, NULL, held, (const char *const[]){meta, "no", "", NULL});
 		break;
 	case DROPS:
 		settle(self, REDIS_DONE, "dropped", held, NULL);
@@ -292,7 +305,7 @@ static void write_rows(struct process *self)
 	}
 }
 
-/* What comes back is the same here, but must not be left behind. */
+/* A call of an item has succeeded: whoever has the item after that was kept begins behind it. */
 static void keep(struct process *self)
 {
 	if (!self->held_count) {
@@ -300,12 +313,19 @@ static void keep(struct process *self)
 		return;
 	}
 	struct redis_command rest = {0};
+	struct held *held = &self->held[0];
+	unsigned item = held->item, calls = ++held->calls;
+	char meta[32];
+	snprintf(meta, sizeof meta, "%u %u", held->attempts, calls);
 	begin(self, &rest);
-	add_entry(&rest, &self->held[0]);
-	redis_add_number(&rest, self->held[0].attempts);
+	add_entry(&rest, held);
+	redis_add_number(&rest, (int64_t)++self->keeps);
+	redis_add_text(&rest, meta);
 	redisReply *reply = model_call(self, REDIS_KEEP, &rest);
 	redis_command_fini(&rest);
-	accepted(self, reply);
+	bool is_kept = model_is(reply, "OK") && reply->element[1]->integer;
+	if (accepted(self, reply) && is_kept && self->world->kept[item] < calls)
+		self->world->kept[item] = calls;
 }
 
 static void give_back(struct process *self)
@@ -468,7 +488,7 @@ static void leave(struct process *self)
 
 static void act(struct process *self)
 {
-	uint64_t what = below(self->world, 64);
+	uint64_t what = below(self->world, 68);
 	if (what < 6)
 		take(self);
 	else if (what < 34)
@@ -484,9 +504,11 @@ static void act(struct process *self)
 	else if (what < 60 && self->world->setup->stranger)
 		sweep(self);
 	else if (what < 61)
-		below(self->world, 2) ? audit(self) : keep(self);
+		audit(self);
 	else if (what < 63)
 		block(self);
+	else if (what < 67)
+		keep(self);
 	else
 		give_back(self);
 }

@@ -157,6 +157,7 @@ static void roll_back(struct world *world)
 	for (size_t i = 0; i < world->process_count; i++)
 		fleet_share_connected(&world->processes[i]->share, model_clock(world->processes[i]));
 	world->stats.rollbacks++;
+	world->forgets = true;
 }
 
 static void be_strange(struct world *world)
@@ -165,6 +166,7 @@ static void be_strange(struct world *world)
 	world->stats.strange++;
 	if (!below(world, 4)) {
 		freeReplyObject(MODEL_SAY(world, "XGROUP", "DESTROY", key, "w"));
+		world->forgets = true;
 		return;
 	}
 	if (!world->process_count)

@@ -33,6 +33,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/starts":
             return self.answer(200, Handler.starts)
+        if self.path == "/asked":
+            return self.answer(200, Handler.asked)
         if self.headers["Authorization"] != "Bearer secret":
             return self.answer(401, None)
         path = self.path.split("?")[0]
@@ -118,3 +120,22 @@ rm -rf state
 poll_pipeline elsewhere 'poll: 50ms'
 run
 expect_dead 20 '^poll: the job is at another host, http://127.0.0.2:9; if that is right, write it out in poll.url$'
+
+# The worker that began the jobs is killed; the next one asks for the same jobs.
+all_were_asked_for() {
+	[ "$(mock_stat length /asked)" = 40 ]
+}
+start_redis
+poll_pipeline located 'poll: 50ms'
+sed -i -e 's/1-20/21-40/; s/concurrency: 5/concurrency: 20/; /^dead_letter/d' -e "/^source/a broker: { redis: '\${env:REDIS_URL}' }" \
+	-e 's/jsonl: .*/sqlite: { path: out.db, table: jobs, key: id } }/' pipeline.yaml
+weir submit pipeline.yaml --detach
+expect_code 0
+fleet_work one
+wait_until 10 all_were_asked_for
+kill -KILL "$work_pid"
+wait "$work_pid" 2>/dev/null || true
+fleet_work two
+work_ends "$work_pid" 0
+expect_rows 20 out.db jobs
+expect test "$(mock_stat 'to_entries | map(select(.key | tonumber > 20).value) | all(. == 1)' /starts)" = true

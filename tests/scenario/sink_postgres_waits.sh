@@ -37,7 +37,7 @@ postgres start
 finish
 expect_code 3
 expect_summary '.succeeded == 2999 and .dead == 1'
-expect_err 'sink: writes again'
+expect_err 'sink: works again'
 expect_dead 1 'sink: postgres: new row for relation "orders" violates check constraint .* \(23514\)'
 expect_pg 'SELECT count(*) FROM orders' 2999
 ! grep -rq canary-pg-secret stdout stderr state summary.json dead.jsonl || fail "the password is somewhere"

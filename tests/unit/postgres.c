@@ -4,6 +4,7 @@
 #include "support/test.h"
 
 #include <fcntl.h>
+#include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,50 @@ static const char *shared_folder(void)
 	return test_format("/tmp/weir-test-postgres-%d", (int)getppid());
 }
 
+/* Appends the rows of an answer to `out` as psql -A -t prints them. */
+static void print_rows(FILE *out, const PGresult *answer)
+{
+	for (int row = 0; row < PQntuples(answer); row++)
+		for (int column = 0; column < PQnfields(answer); column++)
+			fprintf(out, "%s%c", PQgetvalue(answer, row, column),
+				column + 1 < PQnfields(answer) ? '|' : '\n');
+}
+
+static void ignore_notice(void *arg, const PGresult *notice)
+{
+	(void)arg, (void)notice;
+}
+
+/* Runs the SQL and returns what it answered.  Blocks. */
+static const char *run_sql(const char *url, const char *sql)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	PGconn *connection = PQconnectdb(url);
+	PQsetNoticeReceiver(connection, ignore_notice, NULL);
+	ck_assert_msg(PQsendQuery(connection, sql), "%s: %s", sql, PQerrorMessage(connection));
+	PGresult *answer;
+	while ((answer = PQgetResult(connection))) {
+		ck_assert_msg(PQresultStatus(answer) == PGRES_COMMAND_OK || PQresultStatus(answer) == PGRES_TUPLES_OK,
+			      "%s: %s", sql, PQresultErrorMessage(answer));
+		print_rows(out, answer);
+		PQclear(answer);
+	}
+	PQfinish(connection);
+	ck_assert_int_eq(fclose(out), 0);
+	const char *kept = test_format("%s", text);
+	free(text);
+	return kept;
+}
+
+/* The URL of another database of the server. */
+static const char *url_of(const char *folder, const char *name)
+{
+	const char *url = read_url(folder);
+	return test_format("%.*s/%s", (int)(strrchr(url, '/') - url), url, name);
+}
+
 static const char *database(void)
 {
 	static char name[40];
@@ -60,26 +105,25 @@ static const char *database(void)
 	if (!read_url(folder))
 		run_script("new", folder, test_format("%d", (int)getppid()));
 	snprintf(name, sizeof name, "test_%d", (int)getpid());
-	run_script("sql", folder, test_format("CREATE DATABASE %s", name));
+	run_sql(read_url(folder), test_format("CREATE DATABASE %s", name));
 	return name;
 }
 
 const char *postgres_url(void)
 {
-	const char *name = database(), *url = read_url(shared_folder());
-	return test_format("%.*s/%s", (int)(strrchr(url, '/') - url), url, name);
+	const char *name = database();
+	return url_of(shared_folder(), name);
 }
 
 const char *postgres_sql(const char *format, ...)
 {
-	static char sql[OUTPUT_MAX];
+	char *sql = NULL;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(sql, sizeof sql, format, args);
+	ck_assert_int_ge(vasprintf(&sql, format, args), 0);
 	va_end(args);
-	setenv("PGDATABASE", database(), 1);
-	const char *answer = run_script("sql", shared_folder(), sql);
-	unsetenv("PGDATABASE");
+	const char *answer = run_sql(postgres_url(), sql);
+	free(sql);
 	return answer;
 }
 

@@ -9,7 +9,7 @@
 /* The URL of a new, empty database.  The same one for every call in a test. */
 const char *postgres_url(void);
 
-/* Runs SQL in that database with psql and returns what it prints, columns divided by |.  Blocks. */
+/* Runs SQL in that database and returns the rows as psql -A -t prints them, columns divided by |.  Blocks. */
 const char *postgres_sql(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A server of the test's own, for what others would feel: tests/support/postgres VERB FOLDER [MORE].  Blocks. */

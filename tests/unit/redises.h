@@ -7,10 +7,13 @@
 #include "redis/client.h"
 #include "support/test.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +21,18 @@ struct server {
 	pid_t pid;
 	const char *socket, *url;
 };
+
+/* Of 127.0.0.1. */
+static inline int free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, n), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
 
 /* more: an option and its value, or NULL.  Does not wait until it is ready. */
 static inline void launch_server(struct server *server, const char *option, const char *value)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "data/buf.h"
 #include "data/json.h"
 #include "support/test.h"
 
@@ -150,4 +151,25 @@ void expect_refused(struct opened *opened, const struct left *left, bool adopt, 
 	ck_assert_msg(strstr(err.text, text), "%s, expected %s", err.text, text);
 	ck_assert_msg(strstr(err.text, "--fresh"), "%s, expected a way out", err.text);
 	shut(opened);
+}
+
+const char *read_items(const struct source_ops *ops, struct source *source, size_t most)
+{
+	struct buf out = {0};
+	struct weir_error err = {0};
+	int code = 1;
+	buf_add_str(&out, "");
+	for (size_t i = 0; i < most && code > 0; i++) {
+		struct item *item = item_new();
+		code = ops->next(source, item, &err, WEIR_FOREVER);
+		if (code > 0)
+			buf_addf(&out, "%llu %s%s\n", (unsigned long long)item->position, code == SOURCE_BAD ? "!" : "",
+				 code == SOURCE_BAD ? item_why(item) : item->source.data);
+		item_free(item);
+	}
+	if (code < 0 && code != WEIR_ETIMEDOUT)
+		buf_addf(&out, "failed: %s\n", err.text);
+	const char *text = test_format("%s", out.data);
+	buf_fini(&out);
+	return text;
 }

@@ -27,7 +27,12 @@ struct item *take(struct opened *opened, int verdict);
 void expect_item(struct opened *opened, uint64_t position, const char *text);
 void expect_bad(struct opened *opened, uint64_t position, const char *why); /* how the reason begins */
 void expect_end(struct opened *opened);                                     /* and shuts it */
-char *repeat(char c, size_t n, const char *tail);                           /* malloc'ed */
+
+/* What it gives, so many items at most, until it ends or pauses: "position json" a line, "position !why" for what is
+ * bad, "failed: why".  Lives as long as the test. */
+const char *read_items(const struct source_ops *ops, struct source *source, size_t most);
+
+char *repeat(char c, size_t n, const char *tail); /* malloc'ed */
 
 /* The most memory since it was last reset. */
 long peak_kib(void);

@@ -193,6 +193,23 @@ static const char *name_of_the_dead(void)
 	return name;
 }
 
+/* A worker that is played by hand: so many items are its own. */
+static void play_worker(struct redis *redis, const char *name, const char *items)
+{
+	freeReplyObject(SAY(redis, "HSET", KEY "alive", name, "5"));
+	freeReplyObject(SAY(redis, "XREADGROUP", "GROUP", "w", name, "COUNT", items, "STREAMS", KEY "fresh:0", ">"));
+}
+
+/* All that was put is settled by this worker, and there is nothing else. */
+static void work_off(struct broker *broker, uint64_t n)
+{
+	ck_zero(ops->queue.seal(broker, &err, WEIR_FOREVER));
+	for (uint64_t i = 0; i < n; i++)
+		ack_one(broker, lease_one(broker));
+	check_end(broker, n, n, 0);
+	close_worker(broker);
+}
+
 LOOP_TEST(redis_broker_takes_over_at_once_from_a_process_that_is_gone)
 {
 	struct server server;
@@ -202,15 +219,9 @@ LOOP_TEST(redis_broker_takes_over_at_once_from_a_process_that_is_gone)
 	ck_zero(put_range(a, 1, 3, WEIR_FOREVER));
 	close_worker(a);
 	const char *dead = test_format("%s.7", name_of_the_dead());
-	freeReplyObject(SAY(redis, "HSET", KEY "alive", dead, "5"));
+	play_worker(redis, dead, "2");
 	freeReplyObject(SAY(redis, "HSET", KEY "run", "producer", dead));
-	freeReplyObject(SAY(redis, "XREADGROUP", "GROUP", "w", dead, "COUNT", "2", "STREAMS", KEY "fresh:0", ">"));
-	a = open_worker(RUN_1, "source");
-	for (int i = 0; i < 3; i++)
-		ack_one(a, lease_one(a));
-	ck_zero(ops->queue.seal(a, &err, WEIR_FOREVER));
-	check_end(a, 3, 3, 0);
-	close_worker(a);
+	work_off(open_worker(RUN_1, "source"), 3);
 	stop_server(&server, redis);
 }
 
@@ -220,12 +231,8 @@ LOOP_TEST(redis_broker_takes_over_from_who_is_silent)
 	struct redis *redis = begin_server(&server);
 	struct broker *a = open_worker("", "source");
 	ck_zero(put_range(a, 1, 1, WEIR_FOREVER));
-	freeReplyObject(SAY(redis, "HSET", KEY "alive", "elsewhere.9", "5"));
-	freeReplyObject(SAY(redis, "XREADGROUP", "GROUP", "w", "elsewhere.9", "STREAMS", KEY "fresh:0", ">"));
-	ck_zero(ops->queue.seal(a, &err, WEIR_FOREVER));
-	ack_one(a, lease_one(a));
-	check_end(a, 1, 1, 0);
-	close_worker(a);
+	play_worker(redis, "elsewhere.9", "1");
+	work_off(a, 1);
 	stop_server(&server, redis);
 }
 

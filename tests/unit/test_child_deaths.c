@@ -61,7 +61,8 @@ LOOP_TEST(child_gets_a_suspect_alone)
 			    "done",
 			    test_folder(), test_folder()),
 		NULL};
-	struct weir_child *pool = open_pool((struct weir_child_options){.argv = argv, .time_limit = 200 * WEIR_MSEC});
+	struct weir_child *pool = open_pool(
+		(struct weir_child_options){.argv = argv, .time_limit = 200 * WEIR_MSEC, .start_limit = WEIR_SEC});
 	struct job jobs[] = {{.line = "1"}, {.line = "2"}, {.line = "3"}};
 	run_jobs(pool, jobs, 3);
 	ck_assert_int_eq(jobs[0].code, WEIR_ETIMEDOUT);

@@ -5,7 +5,8 @@
  */
 #include "port/adapters.h"
 #include "sqlite/store/store.h"
-#include "unit/engine_world.h"
+#include "unit/parties.h"
+#include "unit/shared_broker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,6 +339,32 @@ FIBER_TEST(engine_calls_no_upstream_again_in_the_next_process)
 	ck_assert_int_eq(run_plan(&plan, 0, &stats), EXIT_DONE);
 	for (int i = 1; i <= ITEMS; i++)
 		ck_assert_int_eq(calls_of(0, i), 1);
+}
+
+static enum step_verdict lose_at_first(struct step_call *call, int number, int times)
+{
+	(void)call, (void)number;
+	if (times == 1)
+		shared_take_away(1);
+	return STEP_OK;
+}
+
+FIBER_TEST(engine_makes_no_further_call_for_an_item_that_went_to_another)
+{
+	struct plan_adapter unused;
+	memset(stages, 0, sizeof stages);
+	stages[0].run = lose_at_first;
+	world = (struct world){.items = 1};
+	struct plan plan = staged(plan_of(&unused), 2);
+	plan.broker = (struct plan_adapter){.adapter = &shared_broker_adapter};
+	shared = (struct shared){.slow = 2 * WEIR_MSEC};
+	shared_init();
+	struct party party = {.plan = &plan};
+	run_parties(&party, 1);
+	ck_assert_int_eq(party.exit_code, EXIT_DONE);
+	ck_assert_int_eq(calls_of(0, 1), 2);
+	ck_assert_int_eq(calls_of(1, 1), 1);
+	shared_fini();
 }
 
 /* ---- jobs that a call begins */

@@ -139,6 +139,32 @@ FIBER_TEST(time_for_all_attempts_goes_on_at_another_engine)
 	check_all(0, 20);
 }
 
+static int be_away(void *arg)
+{
+	(void)arg;
+	weir_sleep(WEIR_SEC);
+	shared.lost = 100;
+	weir_sleep(WEIR_SEC);
+	ck_assert_str_eq(world.last_note, "broker: the server is away; trying again until it works");
+	shared.lost = 0;
+	return 0;
+}
+
+FIBER_TEST(engine_says_that_it_waits_for_the_broker_and_when_it_works_again)
+{
+	struct plan_adapter step;
+	struct plan plan = shared_plan_of(&step);
+	struct party party = {.plan = &plan};
+	struct weir_group *group = new_group();
+	shared.lost = 0;
+	world = (struct world){.items = 300, .source_pause = 10 * WEIR_MSEC, .step = pass};
+	spawn(group, be_away, NULL);
+	run_parties(&party, 1);
+	finish(group);
+	ck_assert_str_eq(world.last_note, "broker: works again");
+	check_all(300, 0);
+}
+
 static int take_away(void *arg)
 {
 	while (!*(bool *)arg) {

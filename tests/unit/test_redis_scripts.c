@@ -186,10 +186,15 @@ LOOP_TEST(redis_queue_is_bounded_in_items_and_bytes)
 	expect(RUN(&queue, REDIS_ENQ, "", "1", "1", "0", "0", "m", "a", "0", "m", "b"), "OK", -1); /* one call always */
 	expect(RUN(&queue, REDIS_ENQ, "1", "2", "2", "0", "0", "m", "c"), "FULL", -1);
 	expect(RUN(&queue, REDIS_ENQ, "1", "2", "3", "10", "0", "m", "c"), "FULL", -1);
+	/* What is kept of items takes room, too. */
+	ck_assert_str_eq(take(&queue, "1", "0", "0"), "3-1 ");
+	const char *kept = test_format("%0300000d", 0), *id = id_of(&queue, STREAM_FRESH, "1");
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "1", kept), "OK", 1);
+	expect(RUN(&queue, REDIS_ENQ, "1", "2", "3", "300000", "0", "m", "c"), "FULL", -1);
 	expect(RUN(&queue, REDIS_ENQ, "1", "2", "3", "1000000", "0", "m", "c"), "OK", -1);
 	expect(RUN(&queue, REDIS_ENQ, "1", "2", "3", "1000000", "0", "m", "c"), "OK", -1); /* sent again */
 	expect(RUN(&queue, REDIS_ENQ, "1", "3", "9", "0", "0", "m", "c"), "MOVED", -1);
-	ck_assert_str_eq(take(&queue, "9", "0", "0"), "3-1 3-2 3-3 ");
+	ck_assert_str_eq(take(&queue, "9", "0", "0"), "3-2 3-3 ");
 	end_queue(&queue);
 }
 
@@ -296,15 +301,22 @@ LOOP_TEST(redis_queue_keeps_what_an_item_has_got)
 	queue.worker = name_in(START(&queue, "run1", "run1", "work", REDIS_FORMAT));
 	ck_assert_str_eq(meta_of(&queue), "m");
 	const char *id = id_of(&queue, STREAM_FRESH, "1");
-	expect(RUN(&queue, REDIS_KEEP, "3", id, "half of it\nis done"), "OK", 1);
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "9", "some of it"), "OK", 1);
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "10", "half of it\nis done"), "OK", 1);
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "9", "some of it"), "OK", 1); /* comes late */
 	const char *victim = queue.worker;
 	queue.worker = submit;
-	expect(RUN(&queue, REDIS_KEEP, "3", id, "not mine"), "OK", 0);
+	expect(RUN(&queue, REDIS_KEEP, "3", id, "11", "not mine"), "OK", 0);
 	expect(RUN(&queue, REDIS_KILL, victim, "0"), "OK", 1);
 	expect(RUN(&queue, REDIS_REAP, "100", "5"), "OK", 1);
 	ck_assert_str_eq(meta_of(&queue), "half of it\nis done");
 	id = id_of(&queue, STREAM_RETURNED, "1");
-	expect(RUN(&queue, REDIS_KEEP, "2", id, "all"), "OK", 1);
+	expect(RUN(&queue, REDIS_KEEP, "2", id, "1", "all"), "OK", 1);
+	/* Not what was kept elsewhere of an item that it has not any more. */
+	expect(RUN(&queue, REDIS_DONE, "succeeded", "2", "1-1"), "OK", 0);
+	redisReply *kept = SAY(queue.redis, "HLEN", "weir:{q}:kept");
+	ck_assert_int_eq(kept->integer, 1);
+	freeReplyObject(kept);
 	expect(RUN(&queue, REDIS_DONE, "succeeded", "2", id), "OK", 1);
 	redisReply *left = SAY(queue.redis, "EXISTS", "weir:{q}:kept");
 	ck_assert_int_eq(left->integer, 0);

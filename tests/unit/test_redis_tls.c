@@ -2,10 +2,6 @@
 /* The client of Redis over TLS, against a real server, with certificates of the test's own authority. */
 #include "unit/redises.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 /* In the test's folder: an authority; certificates of it that are good, of another host, and out of date; and a key
  * with a password. */
 static const char make_certificates[] =
@@ -17,17 +13,6 @@ static const char make_certificates[] =
 	"};"
 	"make good IP:127.0.0.1,DNS:redis.example 2; make other DNS:other.example 2; make expired IP:127.0.0.1 -1;"
 	"openssl ec -in good.key -aes128 -passout pass:hunter22 -out locked.key";
-
-static int free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, n), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &n), 0);
-	close(fd);
-	return ntohs(address.sin_port);
-}
 
 static const char *file(const char *name)
 {

@@ -41,6 +41,17 @@ static void number(struct batch *batch, uint64_t first)
 		((struct item *)(uintptr_t)batch->items[i].item)->id = first + i;
 }
 
+/* Through a sink of its own, as item 1. */
+static void write_output(const void *config, const char *output)
+{
+	struct batch batch = {0};
+	struct sink *sink = open_sink(adapter, config);
+	add(&batch, output, NULL);
+	number(&batch, 1);
+	write_all(adapter, sink, &batch);
+	close_sink(adapter, sink);
+}
+
 LOOP_TEST(sink_redis_adds_fields_or_the_whole)
 {
 	struct redis *redis = start_server(&server, NULL, NULL);
@@ -56,17 +67,9 @@ LOOP_TEST(sink_redis_adds_fields_or_the_whole)
 	freeReplyObject(SAY(redis, "DEL", "out"));
 
 	struct key_strings fields = split_words("name id");
-	sink = open_sink(adapter, config_of("fields", &fields, sizeof fields));
-	add(&batch, "{\"id\":1,\"name\":\"a\",\"x\":1}", NULL);
-	number(&batch, 1);
-	write_all(adapter, sink, &batch);
-	close_sink(adapter, sink);
+	write_output(config_of("fields", &fields, sizeof fields), "{\"id\":1,\"name\":\"a\",\"x\":1}");
 	const char *field = "data";
-	sink = open_sink(adapter, config_of("field", &field, sizeof field));
-	add(&batch, "[1,2]", NULL);
-	number(&batch, 1);
-	write_all(adapter, sink, &batch);
-	close_sink(adapter, sink);
+	write_output(config_of("field", &field, sizeof field), "[1,2]");
 	ck_assert_str_eq(entries(redis), "name a id 1\ndata [1,2]\n");
 	stop_server(&server, redis);
 }
@@ -128,11 +131,7 @@ LOOP_TEST(sink_redis_adds_an_item_once_whoever_tries)
 	close_sink(adapter, other);
 	/* Another run is another ledger. */
 	run_env.run = "f" RUN + 1;
-	sink = open_sink(adapter, config_of(NULL, NULL, 0));
-	add(&batch, "{\"id\":1}", NULL);
-	number(&batch, 1);
-	write_all(adapter, sink, &batch);
-	close_sink(adapter, sink);
+	write_output(config_of(NULL, NULL, 0), "{\"id\":1}");
 	ck_assert_str_eq(entries(redis), "id 1\nid 2\nid 3\nid 1\n");
 	stop_server(&server, redis);
 }

@@ -2,6 +2,7 @@
 /* The source `redis_stream` against a real server, with other consumers of its group played by hand. */
 #include "unit/redises.h"
 #include "unit/sinks.h"
+#include "unit/sources.h"
 
 #define LONG_AGO "100000" /* ms */
 
@@ -43,24 +44,9 @@ static struct source *begin(const void *config)
 	return source;
 }
 
-/* "position json" a line, "bad: why" for what is bad; until a page ends, the stream does, or `most` are there. */
 static const char *read_some(struct source *source, size_t most)
 {
-	struct buf out = {0};
-	int code = 1;
-	buf_add_str(&out, "");
-	for (size_t i = 0; i < most && code > 0; i++) {
-		struct item *item = item_new();
-		code = adapter->source->next(source, item, &last_error, WEIR_FOREVER);
-		if (code == SOURCE_ITEM)
-			buf_addf(&out, "%llu %s\n", (unsigned long long)item->position, item->source.data);
-		else if (code == SOURCE_BAD)
-			buf_addf(&out, "bad: %s\n", item_why(item));
-		item_free(item);
-	}
-	if (code < 0 && code != WEIR_ETIMEDOUT)
-		buf_addf(&out, "failed: %s\n", last_error.text);
-	return keep(buf_take(&out, NULL));
+	return read_items(adapter->source, source, most);
 }
 
 /* All of it, each page stored and accepted. */
@@ -121,7 +107,7 @@ static int resume_code(struct source *source, const struct left_by *left, bool a
 	return adapter->source->resume(source, left->identity, &left->cursor, adopt, &last_error);
 }
 
-static struct source *go_on(const void *config, const struct left_by *left)
+static struct source *go_on_with(const void *config, const struct left_by *left)
 {
 	struct source *source = open_source(config);
 	ck_assert_msg(resume_code(source, left, false) == 0, "%s", last_error.text);
@@ -164,7 +150,7 @@ LOOP_TEST(redis_item_is_the_content_of_a_field)
 	say(redis, "XADD s 3-0 other 1");
 	struct source *source = begin(config_of("field", "data"));
 	ck_assert_str_eq(read_all(source), "1 {\"order_id\":12345678901234567890}\n2 [1]\n"
-					   "bad: the entry has no field data\n");
+					   "3 !the entry has no field data\n");
 	adapter->source->close(source);
 	void *config = config_of("field", "data");
 	const char *group = "h", *id = "entry";
@@ -173,8 +159,8 @@ LOOP_TEST(redis_item_is_the_content_of_a_field)
 	source = begin(config);
 	ck_assert_str_eq(read_all(source),
 			 "1 {\"order_id\":12345678901234567890,\"entry\":\"1-0\"}\n"
-			 "bad: the value is not an object, so it cannot have the entry's id as its field entry\n"
-			 "bad: the entry has no field data\n");
+			 "2 !the value is not an object, so it cannot have the entry's id as its field entry\n"
+			 "3 !the entry has no field data\n");
 	adapter->source->close(source);
 	stop_server(&server, redis);
 }
@@ -203,7 +189,7 @@ LOOP_TEST(redis_entries_of_the_dead_are_claimed_and_those_of_the_living_are_not)
 		if (i != 3 && i != 5)
 			ck_assert_msg(strstr(all.data, test_format("{\"i\":\"%d\"}", i)), "%d is missing:\n%s", i,
 				      all.data);
-	ck_assert_msg(strstr(all.data, "bad: the entry was deleted from the stream before"), "%s", all.data);
+	ck_assert_msg(strstr(all.data, " !the entry was deleted from the stream before"), "%s", all.data);
 	ck_assert_ptr_null(strstr(all.data, "\"21\""));
 	adapter->source->close(source);
 	buf_fini(&all);
@@ -221,19 +207,19 @@ LOOP_TEST(redis_what_was_stored_and_not_acknowledged_is_not_given_again)
 	ck_assert_str_eq(read_some(source, 1), "3 {\"i\":\"3\"}\n"); /* stored with the cursor, then killed */
 	struct left_by left = crash(source);
 	ck_assert_int_eq(pending(redis), 2);
-	source = go_on(config, &left);
+	source = go_on_with(config, &left);
 	ck_assert_str_eq(read_all(source), "4 {\"i\":\"4\"}\n5 {\"i\":\"5\"}\n6 {\"i\":\"6\"}\n");
 	ck_assert_int_eq(pending(redis), 0);
 	adapter->source->close(source);
 	/* And what was given and not stored is. */
 	add_entries(redis, 7, 8);
-	source = go_on(config, &left);
+	source = go_on_with(config, &left);
 	struct left_by before;
 	adapter->source->cursor(source, &before.cursor);
 	ck_assert_str_eq(read_some(source, 1), "4 {\"i\":\"7\"}\n");
 	left = crash(source);
 	before.identity = left.identity;
-	source = go_on(config, &before);
+	source = go_on_with(config, &before);
 	ck_assert_str_eq(read_all(source), "4 {\"i\":\"7\"}\n5 {\"i\":\"8\"}\n");
 	adapter->source->close(source);
 	stop_server(&server, redis);
@@ -256,10 +242,10 @@ LOOP_TEST(redis_an_entry_of_another_between_two_that_were_stored_is_not_lost)
 	accept_all(source);
 	say(redis, "XCLAIM s g other 0 2-0 IDLE " LONG_AGO);
 	struct left_by left = crash(source);
-	source = go_on(config, &left);
+	source = go_on_with(config, &left);
 	ck_assert_str_eq(read_some(source, 1), "3 {\"i\":\"2\"}\n");
 	crash(source); /* not stored */
-	source = go_on(config, &left);
+	source = go_on_with(config, &left);
 	ck_assert_str_eq(read_all(source), "3 {\"i\":\"2\"}\n");
 	ck_assert_int_eq(pending(redis), 0);
 	adapter->source->close(source);
@@ -301,10 +287,10 @@ LOOP_TEST(redis_entries_that_cannot_be_items_are_bad_and_the_rest_goes_on)
 	set_key(adapter, config, "json", &json, sizeof json);
 	struct source *source = begin(config);
 	const char *all = read_all(source);
-	ck_assert_msg(strstr(all, "bad: field b is not valid UTF-8\n2 {\"a\\u0000b\":\"\\u0000\"}\n"
-				  "bad: field j is not JSON: ") == all,
+	ck_assert_msg(strstr(all, "1 !field b is not valid UTF-8\n2 {\"a\\u0000b\":\"\\u0000\"}\n"
+				  "3 !field j is not JSON: ") == all,
 		      "%.300s", all);
-	ck_assert_msg(strstr(all, "bad: the entry has 1048581 bytes, more than 1 MiB\n5 {\"l\":\"xxx"), "%.300s", all);
+	ck_assert_msg(strstr(all, "\n4 !the entry has 1048581 bytes, more than 1 MiB\n5 {\"l\":\"xxx"), "%.300s", all);
 	ck_assert_msg(strstr(all, "\n13 {\"j\":{\"good\":true}}\n"), "%s", all + strlen(all) - 100);
 	ck_assert_int_eq(pending(redis), 0);
 	adapter->source->close(source);
@@ -319,15 +305,13 @@ LOOP_TEST(redis_entries_trimmed_before_they_were_read_are_counted)
 	ck_assert_str_eq(read_some(source, 2), "1 {\"i\":\"1\"}\n2 {\"i\":\"2\"}\n");
 	say(redis, "XTRIM s MAXLEN 2"); /* 3 and 4 are in hand, 5 to 10 are not */
 	accept_all(source);
-	ck_assert_str_eq(read_all(source),
-			 "3 {\"i\":\"3\"}\n4 {\"i\":\"4\"}\n"
-			 "bad: 6 entries were trimmed or deleted from the stream before anybody in the "
-			 "group had read them\n6 {\"i\":\"11\"}\n7 {\"i\":\"12\"}\n");
+	ck_assert_str_eq(read_all(source), "3 {\"i\":\"3\"}\n4 {\"i\":\"4\"}\n"
+					   "5 !6 entries were trimmed or deleted from the stream before anybody in the "
+					   "group had read them\n6 {\"i\":\"11\"}\n7 {\"i\":\"12\"}\n");
 	add_entries(redis, 13, 14);
 	say(redis, "XTRIM s MAXLEN 1"); /* what was read may go */
-	ck_assert_str_eq(read_all(source),
-			 "bad: 1 entries were trimmed or deleted from the stream before anybody in the "
-			 "group had read them\n9 {\"i\":\"14\"}\n");
+	ck_assert_str_eq(read_all(source), "8 !1 entries were trimmed or deleted from the stream before anybody in the "
+					   "group had read them\n9 {\"i\":\"14\"}\n");
 	adapter->source->close(source);
 	stop_server(&server, redis);
 }

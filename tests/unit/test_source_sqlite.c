@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The source of rows on the real SQLite; what all sources of SQL databases share is tested with it. */
+#include "unit/sources.h"
 #include "unit/sqlites.h"
 
 static void *rows_config(const char *table, const char *query_text, const char *key, const char *where, int64_t page)
@@ -53,23 +54,9 @@ static void expect_refusal(const char *table, const char *query_text, const char
 	ck_assert_msg(strstr(why, part) != NULL, "%s", why);
 }
 
-/* The items up to the end or a failure, at most so many: "position json" a line, "!why" for bad ones. */
 static const char *read_some(struct source *source, size_t most)
 {
-	struct buf out = {0};
-	int code = 1;
-	buf_add_str(&out, "");
-	for (size_t i = 0; i < most && code > 0; i++) {
-		struct item *item = item_new();
-		code = source_sqlite_adapter.source->next(source, item, &last_error, WEIR_FOREVER);
-		if (code > 0)
-			buf_addf(&out, "%llu %s\n", (unsigned long long)item->position,
-				 code == SOURCE_BAD ? test_format("!%s", item_why(item)) : item->source.data);
-		item_free(item);
-	}
-	if (code < 0)
-		buf_addf(&out, "failed: %s\n", last_error.text);
-	return keep(buf_take(&out, NULL));
+	return read_items(source_sqlite_adapter.source, source, most);
 }
 
 static const char *read_all(const void *config)

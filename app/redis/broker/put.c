@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define FULL_PERIOD (50 * WEIR_MSEC)
-#define WAIT_MS     "1000"
+#define WAIT_MS     "500"
 
 /* Where the server stands, in words of the source. */
 static bool stands_at(const struct redis_broker *broker, const struct source_cursor *was)
@@ -159,11 +159,12 @@ int redis_seal(struct broker *handle, struct weir_error *err, weir_nsec deadline
 	int code = redis_run(broker, broker->putting, REDIS_SEAL, &rest, &reply, err);
 	if (code)
 		return code == CALL_FENCED ? weir_error_set(err, WEIR_EBUSY, "joining again") : code;
-	if (redis_says(reply, "MOVED"))
+	bool has_moved = redis_says(reply, "MOVED");
+	if (has_moved)
 		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
 	else if (reply->element[1]->integer)
 		broker->ended = true;
 	freeReplyObject(reply);
 	redis_look_all(broker);
-	return code;
+	return has_moved ? code : wait_for_replicas(broker, err);
 }

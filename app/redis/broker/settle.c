@@ -32,7 +32,7 @@ static void add_meta(const struct held *held, const struct item *item, struct re
 }
 
 /* The words of an item, if it is held. */
-static void add_item(const struct redis_broker *broker, enum settling kind, const struct request *request,
+static void add_item(struct redis_broker *broker, enum settling kind, const struct request *request,
 		     const struct item *item, struct redis_command *rest)
 {
 	const struct held *held = redis_find_held(broker, item);
@@ -46,6 +46,8 @@ static void add_item(const struct redis_broker *broker, enum settling kind, cons
 	redis_add_text(rest, id);
 	if (kind == SETTLE_RETRY)
 		redis_add_number(rest, request->wait > 0 ? (request->wait + WEIR_MSEC - 1) / WEIR_MSEC : 0);
+	if (kind == SETTLE_KEEP)
+		redis_add_number(rest, (int64_t)++broker->kept);
 	if (kind == SETTLE_RETRY || kind == SETTLE_KEEP || kind == SETTLE_BURY)
 		add_meta(held, item, rest);
 	if (kind == SETTLE_BURY) {

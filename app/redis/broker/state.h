@@ -108,6 +108,7 @@ struct redis_broker {
 
 	/* settle.c */
 	struct settler settlers[SETTLINGS];
+	uint64_t kept; /* how often something was kept: each time has its number */
 
 	/* meet.c */
 	struct fleet_watch *watch;

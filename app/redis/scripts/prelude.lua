@@ -58,7 +58,7 @@ local function entry_of(stream, id)
   local kept = call('HGET', KEPT, entry.n)
   if kept then
     call('HDEL', KEPT, entry.n)
-    entry.s, entry.m = string.match(kept, '^(%d+) (.*)$')
+    entry.s, entry.m = string.match(kept, '^(%d+) %d+ (.*)$')
   end
   return entry
 end

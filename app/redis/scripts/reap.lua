@@ -11,7 +11,7 @@ local function put_back_orphan(stream, id)
   call('XACK', stream, 'w', id)
   if not entry then return end -- a stranger has deleted it
   call('XDEL', stream, id)
-  bytes = bytes + #entry.b
+  bytes = bytes + #entry.b + #entry.m
   entry.d = tonumber(entry.d) + 1
   if entry.d >= deaths then
     bury(entry, string.format('crash: %d workers died while they had it; its row may be there', entry.d), '')

@@ -21,7 +21,7 @@
 #include <weir/weir.h>
 
 #include "port/adapters.h"
-#include "sqlite/sink/ledger.h"
+#include "sqlite/sink/past.h"
 #include "sqlite/sink/row.h"
 
 struct sqlite_config {
@@ -226,88 +226,27 @@ static int write_on_thread(struct sqlite_job *job)
 	return write_batch(job->sink, job->items, job->n, job->err);
 }
 
-/* ---- opening, on the thread: is what is there what this run has written? */
-
-static bool read_position(const struct value *position, struct ledger_batch *ret_batch)
-{
-	struct ledger_batch batch = {0};
-	if (!position ||
-	    sscanf(position->data, "sqlite batch=%" SCNu64 " process=%" SCNx64, &batch.number, &batch.process) != 2)
-		return false;
-	*ret_batch = batch;
-	return true;
-}
-
-static int refuse_missing(const struct sqlite_sink *sink, uint64_t batches, bool database, struct weir_error *err)
-{
-	const struct sqlite_config *config = sink->config;
-	return weir_error_set(err, WEIR_EINVAL,
-			      "%s%.60s%s%.150s is missing, with %llu batches that this run has written; restore it, "
-			      "name another one and resume with --adopt, or start over with --fresh",
-			      database ? "" : "table ", database ? "" : config->rows.table, database ? "" : " in ",
-			      config->path, (unsigned long long)batches);
-}
-
-static int refuse_older_sink(const struct sqlite_sink *sink, const struct ledger_batch *state,
-			     const struct ledger_batch *noted, struct weir_error *err)
-{
-	return weir_error_set(err, WEIR_EINVAL,
-			      "table %.60s in %.150s has lost rows that this run has written: it is at batch %llu, and "
-			      "the state at %llu; an older copy was restored, or its log is damaged; restore the newer "
-			      "one, start over with --fresh, or resume without those rows with --adopt",
-			      sink->config->rows.table, sink->config->path, (unsigned long long)noted->number,
-			      (unsigned long long)state->number);
-}
-
-static int refuse_older_state(const struct sqlite_sink *sink, const struct ledger_batch *state,
-			      const struct ledger_batch *noted, struct weir_error *err)
-{
-	return weir_error_set(err, WEIR_EINVAL,
-			      "the state is older than its sink: table %.60s in %.150s is at batch %llu, and the state "
-			      "at %llu; an older copy was restored, or its log is damaged; restore the newer state, "
-			      "start over with --fresh, or resume with --adopt, which may duplicate rows",
-			      sink->config->rows.table, sink->config->path, (unsigned long long)noted->number,
-			      (unsigned long long)state->number);
-}
-
-/* As of the state, and as noted in the database: nothing but zeroes if it has no note. */
-static int compare(const struct sqlite_sink *sink, const struct ledger_batch *state, const struct ledger_batch *noted,
-		   struct weir_error *err)
-{
-	if (noted->number < state->number)
-		return refuse_older_sink(sink, state, noted, err);
-	bool same = noted->number == state->number && noted->process == state->process;
-	bool one_more = noted->number == state->number + 1 && noted->before == state->process;
-	return !sink->past.known || same || one_more ? 0 : refuse_older_state(sink, state, noted, err);
-}
+/* ---- opening, on the thread */
 
 static int check_run(struct sqlite_sink *sink, const struct sink_env *env, struct weir_error *err)
 {
-	struct ledger_batch state = {0};
-	bool resumed = read_position(env->position, &state), table = false;
-	int code = 0;
-	if (sink->db) {
-		code = sqlite_db_noted(sink->db, &sink->past);
-		if (code)
-			return refuse(sink, err, code);
-		table = sink->table.exists;
-	}
-	const struct ledger_batch *noted = &sink->past.batch;
-	sink->last = *noted;
-	if (env->adopt)
-		return 0;
-	if (state.number && !sink->db)
-		return refuse_missing(sink, state.number, true, err);
-	if ((state.number || sink->past.n) && !table)
-		return refuse_missing(sink, state.number ? state.number : noted->number, false, err);
-	return resumed ? compare(sink, &state, noted, err) : 0;
+	int code = sink->db ? sqlite_db_noted(sink->db, &sink->past) : 0;
+	if (code)
+		return refuse(sink, err, code);
+	sink->last = sink->past.batch;
+	const struct sqlite_past past = {.path = sink->config->path,
+					 .table = sink->config->rows.table,
+					 .has_database = sink->db,
+					 .has_table = sink->db && sink->table.exists,
+					 .noted = &sink->past};
+	return env->adopt ? 0 : sqlite_past_check(&past, env->position, err);
 }
 
 /* Without a key rows that are there may be those of this very source: a run that begins must not add them again. */
 static int check_rows(struct sqlite_sink *sink, const struct sink_env *env, struct weir_error *err)
 {
 	const struct sqlite_config *config = sink->config;
-	bool begins = !sink->past.known && !read_position(env->position, &(struct ledger_batch){0});
+	bool begins = !sink->past.known && !sqlite_past_position(env->position, &(struct ledger_batch){0});
 	if (!begins || !sink->db || config->rows.key.n || config->on_start == SINK_APPEND ||
 	    !sqlite_db_has_rows(sink->db))
 		return 0;

@@ -9,7 +9,7 @@ ASAN = ASAN_OPTIONS=detect_stack_use_after_return=0:abort_on_error=0:allocator_m
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(FIXED_MAP)
 
 .PHONY: all check test scenario asan build-asan tsan torture crash powercut pgcrash fleet nemesis model cover memcheck ucontext aarch64 lint \
-	format bench bench-pipeline bench-postgres compare sim recording demo install clean help
+	format bench bench-pipeline bench-postgres bench-fleet compare sim recording demo install clean help
 all: $(BUILD)/build.ninja ## build weir, its helpers and libweir in build/ (the default)
 	@ninja -C $(BUILD)
 
@@ -96,6 +96,9 @@ bench-pipeline: all ## figures of the whole command against weir mock (T="orders
 
 bench-postgres: all ## sink and source `postgres` beside COPY of the same rows (T="sink source", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-postgres $(T)
+
+bench-fleet: all ## a queue in Redis beside what its scripts allow (T="throughput latency idle --peers", see its --help)
+	@WEIR_BUILD=$(abspath $(BUILD)) scripts/bench-fleet $(T)
 
 compare: ## two commits pair by pair: is the new one slower or larger (ARGS="OLD NEW rate …", see its --help)
 	@WEIR_BUILD=$(abspath $(BUILD)) scripts/compare $(ARGS)

@@ -5,6 +5,9 @@
  *
  *     this process --+-- weir mock
  *                    +-- weir run, or several, each with its share of the orders --+-- weir-jq
+ *                    or
+ *                    +-- weir submit, and several weir work, all with one pipeline --+-- weir-jq
+ *                    +-- redis-server, whose time and memory do not count
  *
  * Time is that from the start of the first to the end of the last, memory the sum of theirs, looked at now and then.
  * What came of the orders is in the summary that each run writes; the table must have as many rows.  The bound of all
@@ -27,6 +30,7 @@
 #include "bench/child.h"
 #include "bench/database.h"
 #include "bench/mock.h"
+#include "bench/redis.h"
 #include "bench/run.h"
 #include "data/buf.h"
 #include "data/json.h"
@@ -37,6 +41,7 @@ struct orders_process {
 	pid_t pid;
 	int from; /* what it says; -1: it has ended */
 	int status;
+	const char *verb; /* run, submit or work */
 	char folder[96];
 	char said[160]; /* the last of it */
 };
@@ -44,6 +49,7 @@ struct orders_process {
 struct orders {
 	struct bench_run *run;
 	struct bench_mock mock;
+	struct bench_redis redis; /* of a fleet */
 	struct orders_process process[PROCESSES_MOST];
 	size_t count;
 	weir_nsec start;
@@ -68,6 +74,11 @@ static double cpu_of_ended(void)
 }
 
 /* ---- the pipelines */
+
+static bool is_fleet(const struct bench_run *run)
+{
+	return run->variant->kind == BENCH_FLEET;
+}
 
 static void add_flow(const struct bench_run *run, size_t processes, struct buf *out)
 {
@@ -95,17 +106,27 @@ static void add_sink(const struct bench_run *run, const char *folder, struct buf
 	}
 }
 
+static void add_source(const struct bench_run *run, size_t k, size_t processes, struct buf *out)
+{
+	uint64_t jobs = run->plan->load.jobs;
+	buf_addf(out, "name: orders-%zu\nsource: { range: %" PRIu64 "-%" PRIu64 " }\n", k, jobs * k / processes + 1,
+		 jobs * (k + 1) / processes);
+	if (is_fleet(run))
+		buf_add_str(out, "broker: { redis: { url: '${env:REDIS_URL}' } }\n");
+}
+
+/* The k-th of so many that have each a part of the orders and of what may be in flight. */
 static int write_pipeline(const struct orders *orders, size_t k, size_t processes, const char *folder)
 {
 	const struct bench_run *run = orders->run;
-	uint64_t jobs = run->plan->load.jobs;
 	struct buf text = {0};
 	char path[128];
+	add_source(run, k, processes, &text);
 	buf_addf(&text,
-		 "name: orders-%zu\nsource: { range: %" PRIu64 "-%" PRIu64 " }\nsteps:\n"
+		 "steps:\n"
 		 "  - http: { url: '%s/orders/${.}', expect: json, timeout: 10s }\n"
 		 "  - jq: '{id, customer: .customer.name, created, total}'\n",
-		 k, jobs * k / processes + 1, jobs * (k + 1) / processes, orders->mock.url);
+		 orders->mock.url);
 	add_flow(run, processes, &text);
 	add_sink(run, folder, &text);
 	snprintf(path, sizeof path, "%s/pipeline.yaml", folder);
@@ -116,20 +137,23 @@ static int write_pipeline(const struct orders *orders, size_t k, size_t processe
 	return good ? 0 : WEIR_EIO;
 }
 
-static int start_process(struct orders *orders, size_t k, size_t processes)
+static int start_process(struct orders *orders, const char *verb, size_t k, size_t processes)
 {
 	const struct bench_plan *plan = orders->run->plan;
 	struct orders_process *process = &orders->process[orders->count];
-	*process = (struct orders_process){.from = -1};
-	snprintf(process->folder, sizeof process->folder, "%.60s/%u-%zu", plan->database->folder, plan->place, k);
+	*process = (struct orders_process){.from = -1, .verb = verb};
+	snprintf(process->folder, sizeof process->folder, "%.60s/%u-%zu", plan->database->folder, plan->place,
+		 orders->count);
 	if (mkdir(process->folder, 0700) < 0 || write_pipeline(orders, k, processes, process->folder) < 0)
 		return WEIR_EIO;
 	char pipeline[128], state[128], summary[128];
 	snprintf(pipeline, sizeof pipeline, "%s/pipeline.yaml", process->folder);
 	snprintf(state, sizeof state, "%s/state", process->folder);
 	snprintf(summary, sizeof summary, "%s/summary.json", process->folder);
-	const char *const words[] = {plan->weir,  "run",   pipeline,  "--state", state,
-				     "--summary", summary, "--quiet", NULL};
+	const char *const words[] = {plan->weir, verb,      pipeline,
+				     "--state",  state,     "--summary",
+				     summary,    "--quiet", !strcmp(verb, "submit") ? "--detach" : NULL,
+				     NULL};
 	process->pid = bench_child_start(&(struct bench_child){.words = words, .errors = true}, &process->from);
 	if (process->pid < 0)
 		return WEIR_EIO;
@@ -137,14 +161,16 @@ static int start_process(struct orders *orders, size_t k, size_t processes)
 	return 0;
 }
 
+/* All of a fleet have the same pipeline. */
 static int start_processes(struct orders *orders)
 {
 	uint64_t jobs = orders->run->plan->load.jobs;
 	size_t processes = orders->run->variant->processes ? orders->run->variant->processes : 1;
-	int code = 0;
+	bool fleet = is_fleet(orders->run);
+	int code = fleet ? start_process(orders, "submit", 0, 1) : 0;
 	processes = processes < jobs ? processes : (size_t)jobs;
 	for (size_t k = 0; !code && k < processes; k++)
-		code = start_process(orders, k, processes);
+		code = fleet ? start_process(orders, "work", 0, 1) : start_process(orders, "run", k, processes);
 	return code;
 }
 
@@ -232,21 +258,24 @@ static enum bench_cause cause_of(const char *text)
 	return BENCH_CAUSE_OTHER;
 }
 
-static void add_summary(const struct json *json, struct bench_result *result)
+/* has_accounts: else they are in another summary, too. */
+static void add_summary(const struct json *json, bool has_accounts, struct bench_result *result)
 {
 	uint64_t succeeded = (uint64_t)json_member_int(json, "succeeded");
 	uint64_t failed = (uint64_t)(json_member_int(json, "dead") + json_member_int(json, "unfinished"));
 	const struct json *failures = json_member(json, "failures"), *failure;
-	result->succeeded += succeeded;
-	result->failed += failed;
-	result->jobs += succeeded + failed;
+	if (has_accounts) {
+		result->succeeded += succeeded;
+		result->failed += failed;
+		result->jobs += succeeded + failed;
+	}
 	result->attempts += (uint64_t)json_member_int(json, "attempts");
 	for (size_t at = 0; failures && (failure = json_next(failures, &at, NULL));)
 		result->errors[cause_of(json_member_text(failure, "example"))] +=
 			(uint64_t)json_member_int(failure, "letters");
 }
 
-static int read_summary(const struct orders_process *process, struct bench_result *result)
+static int read_summary(const struct orders_process *process, bool has_accounts, struct bench_result *result)
 {
 	struct buf text = {0};
 	struct json *json = NULL;
@@ -256,19 +285,25 @@ static int read_summary(const struct orders_process *process, struct bench_resul
 	if (!code)
 		code = json_parse(text.data, text.len, &json, NULL);
 	if (!code)
-		add_summary(json, result);
+		add_summary(json, has_accounts, result);
 	json_free(json);
 	buf_fini(&text);
 	return code;
 }
 
-static int read_process(const struct orders_process *process, struct bench_result *result)
+/* Each worker of a fleet has the accounts of all, and attempts and failures of its own. */
+static int read_process(const struct orders *orders, size_t k)
 {
+	const struct orders_process *process = &orders->process[k];
+	struct bench_result *result = orders->run->result;
 	bool ended = WIFEXITED(process->status) &&
 		     (WEXITSTATUS(process->status) == 0 || WEXITSTATUS(process->status) == EXIT_SOME_DEAD);
-	int code = ended ? read_summary(process, result) : WEIR_EDIED;
+	bool is_last = k + 1 == orders->count;
+	int code = ended ? 0 : WEIR_EDIED;
+	if (!code && strcmp(process->verb, "submit") != 0)
+		code = read_summary(process, !is_fleet(orders->run) || is_last, result);
 	if (code < 0)
-		snprintf(result->note, sizeof result->note, "weir run failed: %s",
+		snprintf(result->note, sizeof result->note, "weir %s failed: %s", process->verb,
 			 process->said[0] ? process->said : weir_strerror(code));
 	return code;
 }
@@ -286,7 +321,7 @@ static int run_pipelines(struct orders *orders)
 	result->cpu_seconds = cpu_of_ended() - cpu;
 	result->mean_bytes = orders->looks ? orders->memory_sum / (double)orders->looks : (double)NAN;
 	for (size_t k = 0; !code && k < orders->count; k++)
-		code = read_process(&orders->process[k], result);
+		code = read_process(orders, k);
 	return code;
 }
 
@@ -332,11 +367,14 @@ int bench_run_orders(struct bench_run *run)
 		load.low = load.high = 0;
 	run->result->memory.step = LOOK_MS * WEIR_MSEC;
 	int code = bench_database_clear(plan->database, &err);
+	if (!code && is_fleet(run))
+		code = bench_redis_start(&orders.redis, plan->database->folder, plan->place, &err);
 	if (!code)
 		code = bench_mock_start(&orders.mock, plan->weir, &load, plan->seed, plan->place);
 	if (!code)
 		code = run->variant->kind == BENCH_COPY ? run_copy(&orders, &err) : run_pipelines(&orders);
 	bench_mock_stop(&orders.mock);
+	bench_redis_stop(&orders.redis);
 	if (!code)
 		code = check_rows(&orders, &err);
 	if (code < 0 && err.code)

@@ -36,6 +36,7 @@
 #include "bench/child.h"
 #include "bench/database.h"
 #include "bench/mock.h"
+#include "bench/redis.h"
 #include "bench/suite.h"
 
 enum { FDS_RESERVED = 64, LOOK_MS = 20, LOOK_AT_ALL_MS = 100 };
@@ -322,13 +323,22 @@ static void run_pattern(struct peer_run *run, const struct bench_variant *varian
 		snprintf(result->note, sizeof result->note, "its program failed: %s", weir_strerror(result->code));
 }
 
-static int prepare(const struct peer_run *run, unsigned place, struct bench_mock *mock, struct weir_error *err)
+/* What a run needs, besides its program. */
+struct surroundings {
+	struct bench_mock mock;
+	struct bench_redis redis;
+};
+
+static int prepare(const struct peer_run *run, const struct bench_variant *variant, unsigned place,
+		   struct surroundings *around, struct weir_error *err)
 {
 	const struct bench_suite *suite = run->suite;
 	int code = run->database ? bench_database_clear(run->database, err) : 0;
+	if (!code && variant->kind == BENCH_FLEET)
+		code = bench_redis_start(&around->redis, run->database->folder, place, err);
 	if (code)
 		return code;
-	code = bench_mock_start(mock, suite->weir, &suite->load, suite->seed, place);
+	code = bench_mock_start(&around->mock, suite->weir, &suite->load, suite->seed, place);
 	return code ? weir_error_set(err, code, "no weir mock: %s", weir_strerror(code)) : 0;
 }
 
@@ -348,16 +358,17 @@ static void add_row(struct peer_run *run, const struct bench_variant *variant)
 	struct bench_report *report = run->report;
 	struct bench_row *row = &report->rows[report->count];
 	struct bench_result *result = &row->result;
-	struct bench_mock mock = {0};
+	struct surroundings around = {0};
 	struct weir_error err = {0};
 	char name[64];
 	*row = (struct bench_row){.variant = variant, .peer = run->peer->name};
 	tell(run->suite, bench_row_name(row, name), "running");
 	report->count++;
-	result->code = prepare(run, 100 + (unsigned)report->count, &mock, &err);
+	result->code = prepare(run, variant, 100 + (unsigned)report->count, &around, &err);
 	if (!result->code)
-		run_pattern(run, variant, &mock, result);
-	bench_mock_stop(&mock);
+		run_pattern(run, variant, &around.mock, result);
+	bench_mock_stop(&around.mock);
+	bench_redis_stop(&around.redis);
 	if (!result->code)
 		result->code = count_rows(run, result, &err);
 	if (err.code)
@@ -367,8 +378,9 @@ static void add_row(struct peer_run *run, const struct bench_variant *variant)
 
 static bool can_do(const struct peer *peer, const struct bench_variant *variant)
 {
-	if (peer->orders || variant->kind == BENCH_POSTGRES)
-		return peer->orders && variant->kind == BENCH_POSTGRES && variant->published.seconds > 0;
+	bool is_order = variant->kind == BENCH_POSTGRES || variant->kind == BENCH_FLEET;
+	if (peer->orders || is_order)
+		return peer->orders && is_order && variant->published.seconds > 0;
 	if (variant->kind != BENCH_PROCESS || variant->pattern == WEIR_PATTERN_AUTO)
 		return false;
 	return !peer->few || variant->pattern == WEIR_PATTERN_QUEUE || variant->pattern == WEIR_PATTERN_SEMAPHORE;

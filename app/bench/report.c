@@ -27,7 +27,7 @@ static void bound_by_law(const struct bench_report *report, const struct bench_r
 	const struct bench_load without = {.jobs = report->load.jobs};
 	bool calls = row->variant->kind != BENCH_COPY;
 	bench_bound(&row->variant->shape, calls ? &report->load : &without, ret_bound);
-	if (row->variant->kind == BENCH_POSTGRES)
+	if (row->variant->kind == BENCH_POSTGRES || row->variant->kind == BENCH_FLEET)
 		bound_by_copy(report, ret_bound);
 }
 

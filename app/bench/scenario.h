@@ -30,7 +30,8 @@ enum bench_kind {
 	BENCH_AT_END,   /* the permit before the fiber, given back at its end */
 	/* Rows in a database: */
 	BENCH_POSTGRES, /* by a pipeline in a pattern, into PostgreSQL */
-	BENCH_SQLITE,   /* the same into SQLite */
+	BENCH_FLEET,    /* by a pipeline that several processes share, with a queue in Redis, into PostgreSQL */
+	BENCH_SQLITE,   /* by a pipeline in a pattern, into SQLite */
 	BENCH_COPY,     /* by COPY, without a call */
 };
 
@@ -39,7 +40,7 @@ struct bench_variant {
 	enum bench_kind kind;
 	enum weir_pattern pattern; /* of PROCESS */
 	struct bench_shape shape;  /* of all processes together */
-	unsigned processes;        /* of POSTGRES, which share the jobs; 0: one */
+	unsigned processes;        /* of POSTGRES and FLEET, which share the jobs; 0: one */
 	struct bench_published published;
 };
 

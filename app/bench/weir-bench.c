@@ -108,8 +108,9 @@ static const struct cmd_usage usage = {
 		 "                 with real requests to its own weir mock: half an hour\n"
 		 "  backpressure   four ways to take a permit, 100,000 sleeps, 500 in flight:\n"
 		 "                 2 minutes\n"
-		 "  orders         10,000 orders of 200 ms through weir run into PostgreSQL, in\n"
-		 "                 five patterns and by COPY, on a server it starts: 6 minutes",
+		 "  orders         10,000 orders of 200 ms through weir into PostgreSQL: in five\n"
+		 "                 patterns, by four processes with a queue in Redis, and by COPY,\n"
+		 "                 on servers it starts: 8 minutes",
 	.options = options,
 };
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
 	char *data;
@@ -22,6 +23,7 @@ void buf_clear(struct buf *buf); /* keeps the memory, forgets `failed` */
 int buf_add(struct buf *buf, const void *bytes, size_t n);
 int buf_add_str(struct buf *buf, const char *str);
 int buf_add_char(struct buf *buf, char c);
+int buf_add_uint(struct buf *buf, uint64_t number); /* its decimal digits */
 int buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes room for n more bytes and returns where they go, or NULL. */

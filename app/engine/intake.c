@@ -3,10 +3,11 @@
  * The intake: reads the source and hands the items to the broker in batches, each with the place that reading has
  * reached.  The broker makes it wait when it is full.
  *
- * A batch ends with its count or its bytes, or when its first item has waited for BATCH_PERIOD: a source that trickles
- * must not hold back what it has.  Once it has BATCH_ENOUGH items it waits for no more, and takes what is at hand: each
- * put is a commit of its own.  All others on the loop have their turn after BATCH_TURN.  What the source finds unusable
- * goes the same way, marked, to be buried by a worker: so it is stored and counted once like any other.
+ * A batch ends with its count or its bytes, or when nothing more is there and the one before began BATCH_PERIOD ago: so
+ * what comes after a pause is put immediately, and a source that trickles causes so many puts a second at most.  From
+ * BATCH_ENOUGH items on it takes only what is at hand: each put is a commit of its own.  All others on the loop have
+ * their turn after BATCH_TURN.  What the source finds unusable goes the same way, marked, to be buried by a worker: so it
+ * is stored and counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
  * its last writes until all is done, the end of the source among them: then that is read again.
@@ -22,7 +23,8 @@
 /* Of engine->input.batch. */
 struct batch {
 	size_t n, bytes;
-	weir_nsec last; /* when the last item came */
+	weir_nsec last;  /* when the last item came */
+	weir_nsec ready; /* from when on it may be put: a source that has nothing by then is not waited for */
 };
 
 /* 1: an item was added, at batch->last; 0: the source has ended; negative: none came in time, stopped, or it cannot be
@@ -47,19 +49,25 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 	return 1;
 }
 
-/* As read_item() of the last one; WEIR_ETIMEDOUT when the period has passed, which a source that does not suspend need
- * not notice, or when nothing is at hand. */
+/* How long the next item is waited for. */
+static weir_nsec patience(const struct batch *batch)
+{
+	return !batch->n ? WEIR_FOREVER : batch->n < BATCH_ENOUGH ? batch->ready : WEIR_TRY;
+}
+
+/* As read_item() of the last one; WEIR_ETIMEDOUT when nothing more is there.  A source that does not suspend need not
+ * notice a deadline. */
 static int read_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
 {
-	weir_nsec end = WEIR_FOREVER;
+	weir_nsec last = WEIR_FOREVER;
 	int code;
 	do {
-		code = read_item(engine, batch, err, batch->n < BATCH_ENOUGH ? end : WEIR_TRY);
+		code = read_item(engine, batch, err, patience(batch));
 		if (batch->n == 1)
-			end = batch->last + BATCH_PERIOD;
+			last = batch->last + BATCH_PERIOD;
 		if (code == 1 && batch->n % BATCH_TURN == 0 && weir_yield())
 			code = WEIR_ECANCELED;
-	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < end);
+	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < last);
 	return code == WEIR_EAGAIN && batch->n >= BATCH_ENOUGH ? WEIR_ETIMEDOUT : code;
 }
 
@@ -123,7 +131,7 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	}
 	for (size_t i = 0; code && i < batch->n; i++)
 		item_free(engine->input.batch[i]);
-	*batch = (struct batch){0};
+	*batch = (struct batch){.ready = batch->ready};
 	return code == BROKER_MOVED ? follow(engine, err) : code ? code : engine_accept(engine, err);
 }
 
@@ -139,12 +147,14 @@ static int seal(struct engine *engine, struct weir_error *err)
 
 static int read_all(struct engine *engine, struct weir_error *err)
 {
-	struct batch batch = {0};
+	struct batch batch = {.ready = weir_now()};
 	int code, put = 0;
 	do {
 		code = read_batch(engine, &batch, err);
-		if (batch.n)
+		if (batch.n) {
+			batch.ready = weir_now() + BATCH_PERIOD;
 			put = put_batch(engine, &batch, err);
+		}
 	} while (!put && (code == 1 || code == WEIR_ETIMEDOUT));
 	return put ? put : code;
 }

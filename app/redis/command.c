@@ -9,7 +9,9 @@
 
 void redis_add(struct redis_command *command, const void *bytes, size_t n)
 {
-	buf_addf(&command->words, "$%zu\r\n", n);
+	buf_add_char(&command->words, '$');
+	buf_add_uint(&command->words, n);
+	buf_add(&command->words, "\r\n", 2);
 	buf_add(&command->words, bytes, n);
 	buf_add(&command->words, "\r\n", 2);
 	command->n++;

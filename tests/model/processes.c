@@ -111,26 +111,33 @@ static bool is_pending(struct process *self, int stream, const char *id)
 	return pending;
 }
 
-static void receive(struct process *self, int stream, const char *id, const redisReply *fields)
+static void receive(struct process *self, int stream, const char *id, const char *meta, const char *body)
 {
 	struct world *world = self->world;
 	for (unsigned i = 0; i < self->held_count; i++)
 		if (!strcmp(self->held[i].id, id))
 			return;
-	if (self->held_count > SLOTS_MOST || fields->type != REDIS_REPLY_ARRAY)
+	if (self->held_count > SLOTS_MOST)
 		return;
 	struct held *held = &self->held[self->held_count++];
 	*held = (struct held){.stream = stream, .work = 1 + (unsigned)below(world, 6)};
 	snprintf(held->id, sizeof held->id, "%s", id);
 	held->item = (unsigned)atoi(strchr(id, '-') + 1);
-	sscanf(field(fields, "m"), "%u %u", &held->attempts, &held->calls);
-	if ((unsigned)atoi(field(fields, "b")) != held->item)
-		find(world, "entry %s has the body of item %s", id, field(fields, "b"));
+	sscanf(meta, "%u %u", &held->attempts, &held->calls);
+	if ((unsigned)atoi(body) != held->item)
+		find(world, "entry %s has the body of item %s", id, body);
 	if (held->item > world->items)
 		find(world, "entry %s is of no item", id);
 	else if (held->calls < world->kept[held->item] && !world->forgets && is_pending(self, stream, id))
 		find(world, "of item %u %u calls were kept, and %u came back", held->item, world->kept[held->item],
 		     held->calls);
+}
+
+/* Of a stream, as the server has it: an entry that a stranger has deleted meanwhile has no fields. */
+static void receive_fields(struct process *self, int stream, const char *id, const redisReply *fields)
+{
+	if (fields->type == REDIS_REPLY_ARRAY)
+		receive(self, stream, id, field(fields, "m"), field(fields, "b"));
 }
 
 static void take(struct process *self)
@@ -151,7 +158,7 @@ static void take(struct process *self)
 		const redisReply *entries = reply->element[2];
 		for (size_t i = 0; i < entries->elements; i++) {
 			redisReply *const *entry = entries->element[i]->element;
-			receive(self, (int)entry[0]->integer, entry[1]->str, entry[2]);
+			receive(self, (int)entry[0]->integer, entry[1]->str, entry[2]->str, entry[4]->str);
 		}
 	}
 	accepted(self, reply);
@@ -187,7 +194,7 @@ static void block(struct process *self)
 	redis_command_fini(&command);
 	if (model_pause(self) && !lost && reply && reply->type == REDIS_REPLY_ARRAY) {
 		const redisReply *entry = reply->element[0]->element[1]->element[0];
-		receive(self, 3, entry->element[0]->str, entry->element[1]);
+		receive_fields(self, 3, entry->element[0]->str, entry->element[1]);
 	}
 	freeReplyObject(reply);
 }
@@ -456,7 +463,7 @@ static void audit(struct process *self)
 			const char *id = mine->element[i]->element[0]->str;
 			redisReply *found = MODEL_SAY(world, "XRANGE", key, id, id);
 			if (found && found->elements)
-				receive(self, stream, id, found->element[0]->element[1]);
+				receive_fields(self, stream, id, found->element[0]->element[1]);
 			freeReplyObject(found);
 		}
 		freeReplyObject(mine);

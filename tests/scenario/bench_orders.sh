@@ -50,6 +50,14 @@ if python3 -c 'import psycopg2' 2>/dev/null; then
 		and (.note | startswith("with "))'
 fi
 
+# So do those of a fleet, at a Redis that it starts.
+weir bench orders --url "$url" --quick --jobs 200 --errors 10% --seed 4 --only streams --only fleet --json d.json
+expect_code 0
+expect_out '^streams: impossible under any distribution'
+expect_json d.json '[.rows[] | [.pattern, .succeeded, .failed]] | .[0][1:] == .[1][1:] and .[0][0] == "streams"'
+expect_json d.json 'all(.rows[]; .jobs == 200 and .failed == .errors_5xx and .succeeded == 200 - .failed and .failed > 5)'
+expect [ ! -e "$(folder_of stderr)" ]
+
 # A table that was made there is gone; a wrong server is told, without its password.
 expect [ "$(psql -XAtc "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'weir_bench%'" "$url")" = 1 ]
 weir bench orders --url 'postgres://weir:canary-pg-secret@127.0.0.1:1/x' --quick

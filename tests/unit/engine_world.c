@@ -25,12 +25,28 @@ static int fake_source_open(const void *config, const char *pipeline, struct sou
 	return 0;
 }
 
+/* The pause before an item begins once, however often it is asked for. */
+static int wait_for_next(struct source *source, weir_nsec deadline)
+{
+	weir_nsec now = weir_now();
+	if (!source->due)
+		source->due = now + world.source_pause;
+	bool in_time = deadline == WEIR_FOREVER || deadline >= source->due;
+	weir_nsec until = in_time ? source->due : deadline;
+	if (until > now && weir_sleep(until - now))
+		return WEIR_ECANCELED;
+	if (!in_time)
+		return WEIR_ETIMEDOUT;
+	source->due = 0;
+	return 0;
+}
+
 static int fake_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
 {
-	(void)deadline;
 	char text[16];
-	if (world.source_pause && weir_sleep(world.source_pause))
-		return WEIR_ECANCELED;
+	int code = world.source_pause ? wait_for_next(source, deadline) : 0;
+	if (code)
+		return code;
 	if (source->at == world.items)
 		return SOURCE_END;
 	source->at++;

@@ -41,6 +41,7 @@ extern struct world world;
 /* The source: the numbers 1 to items. */
 struct source {
 	int at;
+	weir_nsec due; /* when the next one comes; 0: nobody has asked for it */
 	bool closing;
 };
 extern const struct source_ops fake_source_ops;

@@ -168,6 +168,13 @@ TEST(bench_judge_allows_eight_processes_forty_orders_a_second)
 	ck_assert_int_eq(judge(&bench_orders, "copy").verdict, BENCH_NOT_PUBLISHED);
 }
 
+TEST(bench_judge_allows_twenty_workers_a_hundred_orders_a_second)
+{
+	ck_assert_int_eq(judge(&bench_orders, "streams").verdict, BENCH_IMPOSSIBLE);
+	ck_assert_ptr_nonnull(strstr(judge(&bench_orders, "streams").because, "less than 200 ms: at most 100"));
+	ck_assert_int_eq(judge(&bench_orders, "fleet").verdict, BENCH_NOT_PUBLISHED);
+}
+
 TEST(bench_judge_takes_the_bound_itself_for_possible)
 {
 	const struct bench_shape shape = {BENCH_LAW_LIMIT, 50, 0};

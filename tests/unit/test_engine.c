@@ -32,6 +32,46 @@ FIBER_TEST(engine_holds_no_batch_back_when_nothing_can_join_it)
 	ck_assert_int_eq(weir_now() - begun, 20 * WEIR_MSEC);
 }
 
+/* When steps began: how long after their items had come at most, and at how many times. */
+static struct starts {
+	weir_nsec begun, last, most_late;
+	int times;
+} starts;
+
+static enum step_verdict note_start(struct step_call *call, int number)
+{
+	weir_nsec now = weir_now(), late = now - starts.begun - number * world.source_pause;
+	starts.most_late = late > starts.most_late ? late : starts.most_late;
+	starts.times += now != starts.last;
+	starts.last = now;
+	put_out(call, call->input->data);
+	return STEP_OK;
+}
+
+FIBER_TEST(engine_begins_immediately_with_what_comes_after_a_pause)
+{
+	struct plan_adapter step;
+	struct plan plan = memory_plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 20, .source_pause = 50 * WEIR_MSEC, .step = note_start};
+	starts = (struct starts){.begun = weir_now()};
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_int_eq(starts.most_late, 0);
+}
+
+FIBER_TEST(engine_puts_what_trickles_in_a_few_at_a_time)
+{
+	struct plan_adapter step;
+	struct plan plan = memory_plan_of(&step);
+	struct engine_stats stats;
+	world = (struct world){.items = 300, .source_pause = WEIR_MSEC, .step = note_start};
+	starts = (struct starts){.begun = weir_now()};
+	ck_assert_int_eq(run_plan(&plan, 0, &stats), 0);
+	ck_assert_int_ge(starts.times, 50);
+	ck_assert_int_le(starts.times, 75);
+	ck_assert_int_le(starts.most_late, 6 * WEIR_MSEC);
+}
+
 FIBER_TEST(engine_of_an_empty_source_is_done)
 {
 	struct plan_adapter step;

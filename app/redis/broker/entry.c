@@ -22,16 +22,33 @@ struct entry_meta entry_meta_of(const struct item *item)
 	};
 }
 
-static int64_t ms_of(weir_nsec age)
+static void add_number(uint64_t number, struct buf *out)
 {
-	return age < 0 ? -1 : age / WEIR_MSEC;
+	buf_add_uint(out, number);
+	buf_add_char(out, ' ');
+}
+
+static void add_age(weir_nsec age, struct buf *out)
+{
+	if (age < 0)
+		buf_add_str(out, "-1 ");
+	else
+		add_number((uint64_t)(age / WEIR_MSEC), out);
 }
 
 void entry_meta_write(const struct entry_meta *meta, struct buf *out)
 {
-	buf_addf(out, "%" PRIu64 " %u %d %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 " %zu %zu %zu\n", meta->position,
-		 meta->attempts, meta->bad, meta->number, ms_of(meta->ages.born), ms_of(meta->ages.taken),
-		 ms_of(meta->ages.attempted), meta->why.len, meta->record.len, meta->history.len);
+	add_number(meta->position, out);
+	add_number(meta->attempts, out);
+	add_number(meta->bad, out);
+	add_number(meta->number, out);
+	add_age(meta->ages.born, out);
+	add_age(meta->ages.taken, out);
+	add_age(meta->ages.attempted, out);
+	add_number(meta->why.len, out);
+	add_number(meta->record.len, out);
+	buf_add_uint(out, meta->history.len);
+	buf_add_char(out, '\n');
 	buf_add(out, meta->why.data, meta->why.len);
 	buf_add(out, meta->record.data, meta->record.len);
 	buf_add(out, meta->history.data, meta->history.len);
@@ -100,7 +117,7 @@ static int fill(struct item *item, const struct entry *entry, const struct entry
 	return code || !meta->record.len ? code : value_copy(&item->record, meta->record.data, meta->record.len);
 }
 
-int entry_item(const struct entry *entry, struct item **ret_item)
+int entry_item(const struct entry *entry, struct item **ret_item, struct entry_meta *ret_meta)
 {
 	struct entry_meta meta;
 	uint64_t ticket, number;
@@ -118,5 +135,6 @@ int entry_item(const struct entry *entry, struct item **ret_item)
 		return code;
 	}
 	*ret_item = item;
+	*ret_meta = meta;
 	return 0;
 }

@@ -44,8 +44,8 @@ static inline unsigned entry_stream(const struct item *item)
 /* "TICKET-ITEM". */
 void entry_id(const struct item *item, char ret_id[48]);
 
-/* An item of an entry's id and fields; `after`: so long ago its meta data were written.  WEIR_EDATA: it is none of
- * ours; WEIR_ENOMEM. */
+/* An item of an entry's id and fields, and its meta data, which borrow from the entry; `after`: so long ago these were
+ * written.  WEIR_EDATA: it is none of ours; WEIR_ENOMEM. */
 struct entry {
 	unsigned stream;
 	const char *id;
@@ -54,6 +54,6 @@ struct entry {
 	weir_nsec after;
 };
 
-int entry_item(const struct entry *entry, struct item **ret_item);
+int entry_item(const struct entry *entry, struct item **ret_item, struct entry_meta *ret_meta);
 
 #endif

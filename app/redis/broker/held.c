@@ -12,18 +12,11 @@ struct held *redis_find_held(const struct redis_broker *broker, const struct ite
 	return (struct held *)node;
 }
 
-static void free_held(struct redis_broker *broker, struct held *held)
+void redis_drop_held(struct redis_broker *broker, struct held *held)
 {
 	weir_table_remove(&broker->held, &held->node);
 	free(held->history);
 	free(held);
-}
-
-void redis_drop_held(struct redis_broker *broker, const struct item *item)
-{
-	struct held *held = redis_find_held(broker, item);
-	if (held)
-		free_held(broker, held);
 }
 
 void redis_push_line(struct redis_broker *broker, struct item *item)
@@ -51,7 +44,7 @@ void redis_forget_held(struct redis_broker *broker)
 	while ((item = redis_pop_line(broker)))
 		item_free(item);
 	while ((node = weir_table_next(&broker->held, NULL)))
-		free_held(broker, (struct held *)node);
+		redis_drop_held(broker, (struct held *)node);
 }
 
 int redis_hold(struct redis_broker *broker, const struct item *item, const struct value *history)

@@ -77,14 +77,15 @@ static void note_settled(struct redis_broker *broker, enum settling kind, const 
 {
 	for (size_t i = 0; i < request->n; i++) {
 		const struct item *item = request->items[i];
-		if (!redis_find_held(broker, item))
+		struct held *held = redis_find_held(broker, item);
+		if (!held)
 			continue;
 		if (kind == SETTLE_DONE || kind == SETTLE_BURY)
 			broker_count(&broker->counts.accounts, kind == SETTLE_BURY ? FATE_DEAD : item->fate, 1);
 		broker->counts.letters += kind == SETTLE_BURY;
 		broker->left -= (kind == SETTLE_DONE || kind == SETTLE_BURY) && broker->left;
 		if (kind != SETTLE_KEEP)
-			redis_drop_held(broker, item);
+			redis_drop_held(broker, held);
 	}
 	if (kind == SETTLE_RETRY && request->wait > 0) {
 		weir_nsec due = weir_now() + request->wait;

@@ -163,7 +163,7 @@ int redis_answer_failed(const struct redis_broker *broker, struct weir_error *er
 
 struct held *redis_find_held(const struct redis_broker *broker, const struct item *item);
 int redis_hold(struct redis_broker *broker, const struct item *item, const struct value *history); /* WEIR_ENOMEM */
-void redis_drop_held(struct redis_broker *broker, const struct item *item);
+void redis_drop_held(struct redis_broker *broker, struct held *held);
 void redis_forget_held(struct redis_broker *broker); /* all, and what is in line */
 void redis_push_line(struct redis_broker *broker, struct item *item);
 struct item *redis_pop_line(struct redis_broker *broker); /* NULL: none */

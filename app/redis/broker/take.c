@@ -29,31 +29,32 @@ static const struct weir_backoff backoff = {.base = 20 * WEIR_MSEC, .cap = WEIR_
 
 /* ---- what comes */
 
-/* The fields of an entry; missing ones are empty. */
+static struct value value_of(const redisReply *text)
+{
+	return (struct value){text->str, text->len};
+}
+
+/* Of the fields of an entry; missing ones are empty. */
 static struct value field(const redisReply *fields, const char *name)
 {
 	for (size_t i = 0; i + 1 < fields->elements; i += 2)
 		if (!strcmp(fields->element[i]->str, name))
-			return (struct value){fields->element[i + 1]->str, fields->element[i + 1]->len};
+			return value_of(fields->element[i + 1]);
 	return (struct value){(char *)(uintptr_t) "", 0};
 }
 
 /* Entries that nobody of ours has written are left where they are: in the accounts they are missing. */
-static int receive(struct redis_broker *broker, unsigned stream, const char *id, const redisReply *fields,
-		   int64_t server_ms)
+static int receive(struct redis_broker *broker, const struct entry *entry)
 {
-	struct entry entry = {.stream = stream, .id = id, .meta = field(fields, "m"), .body = field(fields, "b")};
 	struct entry_meta meta;
 	struct item *item;
-	entry.after = (server_ms - strtoll(field(fields, "s").data, NULL, 10)) * WEIR_MSEC;
-	int code = entry_item(&entry, &item);
+	int code = entry_item(entry, &item, &meta);
 	if (code)
 		return code == WEIR_EDATA ? 0 : code;
 	if (redis_find_held(broker, item)) {
 		item_free(item);
 		return 0;
 	}
-	entry_meta_read(entry.meta.data, entry.meta.len, &meta);
 	code = redis_hold(broker, item, &meta.history);
 	if (code) {
 		item_free(item);
@@ -61,6 +62,12 @@ static int receive(struct redis_broker *broker, unsigned stream, const char *id,
 	}
 	redis_push_line(broker, item);
 	return 0;
+}
+
+/* since: when its meta data were written, on the server's clock, in ms. */
+static weir_nsec time_after(const char *since, int64_t server_ms)
+{
+	return (server_ms - strtoll(since, NULL, 10)) * WEIR_MSEC;
 }
 
 /* ---- what an answer has brought that got lost */
@@ -79,8 +86,15 @@ static int recover_entry(struct redis_broker *broker, unsigned stream, const cha
 	redis_command_fini(&command);
 	if (code)
 		return code;
-	if (reply->elements)
-		code = receive(broker, stream, id, reply->element[0]->element[1], server_ms);
+	if (reply->elements) {
+		const redisReply *fields = reply->element[0]->element[1];
+		const struct entry entry = {.stream = stream,
+					    .id = id,
+					    .meta = field(fields, "m"),
+					    .body = field(fields, "b"),
+					    .after = time_after(field(fields, "s").data, server_ms)};
+		code = receive(broker, &entry);
+	}
 	freeReplyObject(reply);
 	return code;
 }
@@ -201,8 +215,13 @@ static int note_taken(struct redis_broker *broker, const redisReply *reply)
 	const redisReply *entries = reply->element[2];
 	int code = 0;
 	for (size_t i = 0; i < entries->elements; i++) {
-		redisReply *const *entry = entries->element[i]->element;
-		int failed = receive(broker, (unsigned)entry[0]->integer, entry[1]->str, entry[2], server_ms);
+		redisReply *const *of = entries->element[i]->element;
+		const struct entry entry = {.stream = (unsigned)of[0]->integer,
+					    .id = of[1]->str,
+					    .meta = value_of(of[2]),
+					    .body = value_of(of[4]),
+					    .after = time_after(of[3]->str, server_ms)};
+		int failed = receive(broker, &entry);
 		code = code ? code : failed;
 	}
 	broker->empty = !entries->elements;

@@ -18,11 +18,13 @@ if held > 0 and most_bytes > 0 then
   for i = 7, #ARGV do bytes = bytes + #ARGV[i] end
   if bytes > most_bytes then return {'FULL'} end
 end
-local number, time = call('HINCRBY', RUN, 'numbers', n) - n, string.format('%.0f', now())
+local number, drawn = call('HINCRBY', RUN, 'numbers', n) - n, call('HINCRBY', RUN, 'ticket', n) - n
+local time = string.format('%.0f', now())
 for i = 0, n - 1 do
   local class, meta, body = unpack(ARGV, 7 + 3 * i, 9 + 3 * i)
   local stream = STREAMS[math.min(FRESH + class, #STREAMS)]
-  add(stream, {n = string.format('%.0f', number + i + 1), m = meta, d = 0, c = class, t = time, s = time, b = body})
+  add(stream, {n = string.format('%.0f', number + i + 1), m = meta, d = 0, c = class, t = time, s = time, b = body},
+    drawn + i + 1)
 end
 call('HINCRBY', RUN, 'produced', n)
 call('HSET', RUN, 'cursor', ARGV[4], 'sealed', 0)

@@ -73,9 +73,10 @@ local function wake()
   end
 end
 
--- The id names the item: no other item ever has it, also when the server has forgotten its last second.
-local function add(stream, entry)
-  call('XADD', stream, string.format('%.0f-%s', ticket(), entry.n), 'm', entry.m, 'd', entry.d, 'c', entry.c,
+-- The id names the item: no other item ever has it, also when the server has forgotten its last second.  drawn: its
+-- ticket, if it has one.
+local function add(stream, entry, drawn)
+  call('XADD', stream, string.format('%.0f-%s', drawn or ticket(), entry.n), 'm', entry.m, 'd', entry.d, 'c', entry.c,
     't', entry.t, 's', entry.s, 'b', entry.b)
   wake()
 end

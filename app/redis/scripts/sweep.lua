@@ -4,15 +4,19 @@
 -- Answers how many went back, and from which id on to look next ('': that was all).
 local refusal = refuse()
 if refusal then return refusal end
-local stream, from, most, n, seen, bytes, last = STREAMS[tonumber(ARGV[3])], ARGV[4], tonumber(ARGV[5]), 0, 0, 0, nil
+local stream, from, most, n, seen, bytes = STREAMS[tonumber(ARGV[3])], ARGV[4], tonumber(ARGV[5]), 0, 0, 0
+local group
 make_groups()
 for _, fields in ipairs(call('XINFO', 'GROUPS', stream)) do
-  local group = fields_of(fields)
-  if group.name == 'w' then last = group['last-delivered-id'] end
+  local one = fields_of(fields)
+  if one.name == 'w' then group = one end
 end
+-- As many were handed out and are still there as somebody has: there is none.  (The server does not always know how many
+-- were not handed out yet: `lag`.)
+if from == '-' and group.lag and call('XLEN', stream) - group.lag == group.pending then return {'OK', 0, ''} end
 while seen < most and bytes < MOST_BYTES do
   local step = math.min(16, most - seen)
-  local found = call('XRANGE', stream, from, last, 'COUNT', step)
+  local found = call('XRANGE', stream, from, group['last-delivered-id'], 'COUNT', step)
   for _, item in ipairs(found) do
     local id = item[1]
     if #call('XPENDING', stream, 'w', id, id, 1) == 0 then

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Hands out items: first a suspect, unless the worker has one; then what came back, then what is fresh, or the other way
 -- round.  ARGV: run, worker, how many, '1' if what is fresh goes first, the ms of waiting that make an item one class
--- more urgent.  Answers the server's time and the entries, each with its stream; END when there will never be any.
+-- more urgent.  Answers the server's time and for each entry its stream, its id and the fields m, s and b; END when there
+-- will never be any.
 local refusal = refuse()
 if refusal then return refusal end
 local worker, want, fresh_first, aging = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
@@ -21,9 +22,15 @@ local function deliver(stream, n)
   if not got then return 0 end
   if got.err then error(got) end
   for _, entry in ipairs(got[1][2]) do
-    if entry[2] then -- else a stranger has deleted it meanwhile
-      out[#out + 1] = {stream, entry[1], entry[2]}
-      for _, text in ipairs(entry[2]) do bytes = bytes + #text end
+    local fields = entry[2]
+    if fields then -- else a stranger has deleted it meanwhile
+      local meta, since, body = fields[2], fields[10], fields[12] -- as add() has them
+      if fields[1] ~= 'm' or fields[9] ~= 's' or fields[11] ~= 'b' then -- a stranger's
+        fields = fields_of(fields)
+        meta, since, body = fields.m or '', fields.s or '', fields.b or ''
+      end
+      out[#out + 1] = {stream, entry[1], meta, since, body}
+      bytes = bytes + #meta + #body
     end
   end
   return #got[1][2]

@@ -6,11 +6,15 @@ DATABASE_URL.
     semaphore   the same, CONCURRENCY at a time inside
     processes   a pool of CONCURRENCY processes, each with one order at a time
     threads     CONCURRENCY threads take from a queue
+    streams     CONCURRENCY workers, five of them a process, are consumers of a group at a stream in the Redis REDIS_URL: each
+                reads ten entries, waits a second for them, and acknowledges one after the other; results go to a second
+                stream
 
 An order is fetched, transformed and inserted in a transaction of its own, as the articles have it.  Tasks fetch with
 aiohttp and share a pool of ten connections, which is asyncpg's default.  A process or thread has a connection for each,
 by http.client and psycopg2, and makes it when it needs it: one that fails is an error of that order and is tried again
-with the next.  Nothing else is retried.  What is printed is explained in app/bench/peers.c.
+with the next.  Workers at the stream are tasks, those of a process share its connections, with redis-py.  Nothing else is
+retried.  What is printed is explained in app/bench/peers.c.
 """
 import asyncio
 import collections
@@ -30,11 +34,15 @@ pattern, url, jobs, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), in
 database, table = os.environ["DATABASE_URL"], os.environ["ORDERS_TABLE"]
 host, path = url.split("/")[2], "/" + url.split("/", 3)[3]
 try:
-    if pattern in ("gather", "semaphore"):
+    if pattern in ("gather", "semaphore", "streams"):
         import aiohttp
         import asyncpg
 
         tools = f"aiohttp {aiohttp.__version__}, asyncpg {asyncpg.__version__}"
+        if pattern == "streams":
+            import redis.asyncio
+
+            tools += f", redis-py {redis.__version__}"
     else:
         import psycopg2
 
@@ -113,6 +121,76 @@ async def run_tasks():
         async with asyncpg.create_pool(database) as pool:
             await asyncio.gather(*(work(index) for index in range(jobs)))
     return results
+
+
+# ---- consumers of a stream
+
+STREAM, RESULTS, GROUP, WORKERS, COUNT, BLOCK_MS = "orders", "results", "workers", 5, 10, 1000
+
+
+def connect(client):
+    return client.from_url(os.environ["REDIS_URL"].replace("redis+unix:", "unix:"))
+
+
+def add_orders():
+    with connect(redis.Redis) as server:
+        server.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        pipe = server.pipeline(transaction=False)
+        for index in range(jobs):
+            pipe.xadd(STREAM, {"index": index})
+        pipe.execute()
+
+
+async def consume(name, server, session, pool, finished):
+    results = []
+
+    async def handle(entry, fields):
+        began, error = time.perf_counter(), None
+        index = int(fields[b"index"])
+        try:
+            await do_order(session, pool, index)
+            await server.xadd(RESULTS, {"index": index})
+        except Exception as caught:  # pylint: disable=broad-except
+            error = caught
+        await server.xack(STREAM, GROUP, entry)
+        results.append(outcome(index, began, error))
+        with finished.get_lock():
+            finished.value += 1
+
+    while finished.value < jobs:
+        for _, entries in await server.xreadgroup(GROUP, name, {STREAM: ">"}, count=COUNT, block=BLOCK_MS):
+            for entry, fields in entries:
+                await handle(entry, fields)
+    return results
+
+
+async def run_consumers(number, finished):
+    timeout = aiohttp.ClientTimeout(total=10)
+    server = connect(redis.asyncio.Redis)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with asyncpg.create_pool(database, min_size=WORKERS, max_size=WORKERS) as pool:
+            names = [f"{number}-{worker}" for worker in range(WORKERS)]
+            all_of_them = await asyncio.gather(*(consume(name, server, session, pool, finished) for name in names))
+    await server.close()
+    return [result for results in all_of_them for result in results]
+
+
+def be_consumers(number, finished, results):
+    end_with_parent()
+    results.put(asyncio.run(run_consumers(number, finished)))
+
+
+def run_streams():
+    finished, results = multiprocessing.Value("q", 0), multiprocessing.Queue()
+    add_orders()
+    count = max(1, concurrency // WORKERS)
+    processes = [multiprocessing.Process(target=be_consumers, args=(n, finished, results)) for n in range(count)]
+    for process in processes:
+        process.start()
+    found = [result for _ in processes for result in results.get()]
+    for process in processes:
+        process.join()
+    return found
 
 
 # ---- threads and processes: each has connections of its own
@@ -205,13 +283,15 @@ def cpu():
 def run():
     if pattern == "processes":
         return run_processes()
+    if pattern == "streams":
+        return run_streams()
     return run_threads() if pattern == "threads" else asyncio.run(run_tasks())
 
 
 def main():
     cpu_before, start = cpu(), time.perf_counter()
     results = run()
-    took = time.perf_counter() - start
+    took = max(ended for _, _, ended, _, _ in results) - start
     said = collections.Counter(text for *_, text in results if text)
     print("with", tools + "".join(f"; {count} x {text}" for text, count in said.most_common(2)))
     print(f"figures {took:.6f} 0 0 {cpu() - cpu_before:.6f}", flush=True)

@@ -6,8 +6,8 @@
  * A batch ends with its count or its bytes, or when nothing more is there and the one before began BATCH_PERIOD ago: so
  * what comes after a pause is put immediately, and a source that trickles causes so many puts a second at most.  From
  * BATCH_ENOUGH items on it takes only what is at hand: each put is a commit of its own.  All others on the loop have
- * their turn after BATCH_TURN.  What the source finds unusable goes the same way, marked, to be buried by a worker: so it
- * is stored and counted once like any other.
+ * their turn after BATCH_TURN.  What the source finds unusable goes the same way, marked, to be buried by a worker: so
+ * it is stored and counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
  * its last writes until all is done, the end of the source among them: then that is read again.

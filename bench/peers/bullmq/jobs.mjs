@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 
 const [modules, path, items, bytes] = process.argv.slice(2);
 const { Queue, Worker } = createRequire(`${modules}/`)("bullmq");
-const batch = 256, concurrency = 200; // fewer or more of either is slower here
+const batch = 256, concurrency = 200;
 const connection = { path, maxRetriesPerRequest: null };
 const data = { body: "x".repeat(Number(bytes) - '{"body":""}'.length) };
 

@@ -19,7 +19,8 @@ struct engine_shares {
 	size_t limit_count;
 	struct weir_event *changed; /* a share has a new end */
 	/* what the policy holds to */
-	uint64_t rate, calls;
+	uint64_t rate, calls; /* rate: UINT64_MAX: no share came yet */
+	bool forgot;          /* what was saved up of the burst */
 	enum engine_why holds;
 	/* calls: so many had entered then, and so fast they came before */
 	uint64_t entered;
@@ -83,17 +84,23 @@ static struct fleet_limit *find_limit(struct engine_shares *self, enum limit_nam
 	return NULL;
 }
 
+/* Whether there is such a limit, of which it may have no share yet. */
+static bool is_limited(const struct engine_shares *self, enum limit_name name)
+{
+	const struct engine_pace *pace = &self->engine->pace;
+	if (!engine_has_role(&self->engine->life, ENGINE_WORK))
+		return false;
+	return name == LIMIT_RATE ? pace->rate.count : pace->wanted;
+}
+
 /* Those that there are now; one that was there keeps its share. */
 static void choose_limits(struct engine_shares *self)
 {
-	const struct engine_pace *pace = &self->engine->pace;
-	bool works = engine_has_role(&self->engine->life, ENGINE_WORK);
-	const bool wanted[LIMITS] = {works && pace->rate.count, works && pace->wanted};
 	struct fleet_limit chosen[LIMITS] = {0};
 	size_t n = 0;
 	for (int i = 0; i < LIMITS; i++) {
 		const struct fleet_limit *old = find_limit(self, (enum limit_name)i);
-		if (!wanted[i])
+		if (!is_limited(self, (enum limit_name)i))
 			continue;
 		if (old)
 			chosen[n] = *old;
@@ -141,6 +148,8 @@ struct fleet_limit *engine_shares_say(struct engine_shares *self, bool has_other
 			fill_calls(self, limit, &use, could && !is_held);
 	}
 	*ret_n = self->limit_count;
+	/* What the broker gives up now is not used from here on, whether an answer comes or not. */
+	weir_event_set(self->changed);
 	return self->limits;
 }
 
@@ -165,13 +174,26 @@ static void hold_to_rate(struct engine_shares *self, const struct fleet_limit *l
 {
 	struct engine_pace *pace = &self->engine->pace;
 	struct weir_rate_options rate = {0};
-	if (share == self->rate)
+	if (share == self->rate && !self->forgot)
 		return;
+	self->forgot = false;
 	if (limit)
 		rate = rate_of(self, share, limit->share.capacity > share ? limit->share.capacity : share);
 	self->rate = share;
 	pace->own_per_sec = (double)share / RATE_UNITS;
 	weir_policy_set_rate(pace->policy, &rate);
+}
+
+/* What was saved up of the burst was part of a share that another one has now: who comes back begins with one call.  So
+ * does who joins a run. */
+static void forget_burst(struct engine_shares *self)
+{
+	const struct key_rate *rate = &self->engine->pace.rate;
+	if (self->forgot || !rate->count)
+		return;
+	self->forgot = true;
+	weir_policy_set_rate(self->engine->pace.policy,
+			     &(struct weir_rate_options){.count = rate->count, .period = rate->period, .burst = 1});
 }
 
 static void hold_to_calls(struct engine_shares *self, uint64_t share)
@@ -185,30 +207,6 @@ static void hold_to_calls(struct engine_shares *self, uint64_t share)
 	weir_policy_set_concurrency(pace->policy, calls);
 }
 
-void engine_shares_apply(struct engine_shares *self)
-{
-	if (!self)
-		return;
-	struct engine_pace *pace = &self->engine->pace;
-	const struct fleet_limit *rate = find_limit(self, LIMIT_RATE), *calls = find_limit(self, LIMIT_CALLS);
-	weir_nsec now = weir_now();
-	uint64_t rate_share = rate ? fleet_share_now(&rate->share, now) : 0;
-	uint64_t calls_share = calls ? fleet_share_now(&calls->share, now) : 0;
-	self->holds = rate && !rate_share ? WHY_RATE_OWN : calls && !calls_share ? WHY_CONCURRENCY : WHY_END;
-	if (rate_share || !rate)
-		hold_to_rate(self, rate, rate_share);
-	if (calls_share)
-		hold_to_calls(self, calls_share);
-	weir_policy_pause(pace->policy, pace->paused || self->holds != WHY_END);
-	if (self->holds == WHY_END && self->engine->load.has_room)
-		weir_event_set(self->engine->load.has_room);
-}
-
-enum engine_why engine_shares_hold(const struct engine_shares *self)
-{
-	return self ? self->holds : WHY_END;
-}
-
 /* When the first of the shares that there are ends. */
 static weir_nsec next_end(const struct engine_shares *self)
 {
@@ -219,6 +217,37 @@ static weir_nsec next_end(const struct engine_shares *self)
 			end = share->until;
 	}
 	return end;
+}
+
+void engine_shares_apply(struct engine_shares *self)
+{
+	if (!self)
+		return;
+	struct engine_pace *pace = &self->engine->pace;
+	const struct fleet_limit *rate = find_limit(self, LIMIT_RATE), *calls = find_limit(self, LIMIT_CALLS);
+	weir_nsec now = weir_now();
+	uint64_t rate_share = rate ? fleet_share_now(&rate->share, now) : 0;
+	uint64_t calls_share = calls ? fleet_share_now(&calls->share, now) : 0;
+	bool has_no_rate = !rate_share && (rate || is_limited(self, LIMIT_RATE));
+	bool has_no_calls = !calls_share && (calls || is_limited(self, LIMIT_CALLS));
+	self->holds = has_no_rate ? WHY_RATE_OWN : has_no_calls ? WHY_CONCURRENCY : WHY_END;
+	bool begins = self->rate == UINT64_MAX && !self->engine->past.resumed;
+	if (rate && !begins && (!rate_share || self->rate == UINT64_MAX))
+		forget_burst(self);
+	if (rate_share || !rate)
+		hold_to_rate(self, rate, rate_share);
+	if (calls_share)
+		hold_to_calls(self, calls_share);
+	/* A process that was stopped makes no call with a share that ended meanwhile. */
+	weir_policy_pause_from(pace->policy, next_end(self));
+	weir_policy_pause(pace->policy, pace->paused || self->holds != WHY_END);
+	if (self->holds == WHY_END && self->engine->load.has_room)
+		weir_event_set(self->engine->load.has_room);
+}
+
+enum engine_why engine_shares_hold(const struct engine_shares *self)
+{
+	return self ? self->holds : WHY_END;
 }
 
 int engine_shares_keep(void *arg)

@@ -22,7 +22,7 @@ static inline weir_nsec weir__late_most(const struct weir_rate_options *law, uin
 {
 	uint64_t saved = law->kind == WEIR_RATE_LOG || law->burst < n ? 0 : law->burst - n;
 	double covered = (double)saved * (double)law->period / (double)law->count;
-	return covered < 0 ? 0 : WEIR__LATE_MOST;
+	return covered < (double)WEIR__LATE_MOST ? WEIR__LATE_MOST - (weir_nsec)covered : 0;
 }
 
 /* As of when the law is to be asked at `now`, for n that ask since then. */

@@ -342,10 +342,12 @@ FIBER_TEST(upstream_that_denies_some_items_for_ever_serves_the_others)
 	struct engine_stats stats;
 	begin(4000, deny_some);
 	upstream.latency = 10 * WEIR_MSEC;
-	ck_assert_int_eq(run("stop_when: { dead: 0% }", false, &stats), EXIT_DEAD_LETTERS);
+	int code = run("stop_when: { dead: 0% }", false, &stats);
 	ck_assert_uint_eq(stats.succeeded, 4000 / 3);
+	/* If an alarm comes when only such items are left, they cannot be told from an upstream that denies everything. */
+	ck_assert(code == EXIT_DEAD_LETTERS || (code == EXIT_GAVE_UP && stats.unfinished < 20));
 	/* False alarms at 20, 40, ... 1,280 calls, and the last items. */
-	ck_assert_int_le(now(), 600 * WEIR_SEC);
+	ck_assert_int_le(now(), 700 * WEIR_SEC);
 	begin(500, deny_some);
 	ck_assert_int_eq(run("flow: { breaker: { denied: 0% } }\nstop_when: { dead: 0% }", false, &stats),
 			 EXIT_DEAD_LETTERS);

@@ -344,7 +344,8 @@ FIBER_TEST(upstream_that_denies_some_items_for_ever_serves_the_others)
 	upstream.latency = 10 * WEIR_MSEC;
 	int code = run("stop_when: { dead: 0% }", false, &stats);
 	ck_assert_uint_eq(stats.succeeded, 4000 / 3);
-	/* If an alarm comes when only such items are left, they cannot be told from an upstream that denies everything. */
+	/* If an alarm comes when only such items are left, they cannot be told from an upstream that denies everything.
+	 */
 	ck_assert(code == EXIT_DEAD_LETTERS || (code == EXIT_GAVE_UP && stats.unfinished < 20));
 	/* False alarms at 20, 40, ... 1,280 calls, and the last items. */
 	ck_assert_int_le(now(), 700 * WEIR_SEC);

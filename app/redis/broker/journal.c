@@ -68,6 +68,17 @@ static int account(struct redis_broker *broker, redisReply **ret_reply, struct w
 	return redis_run(broker, broker->redis, REDIS_ACCOUNT, &rest, ret_reply, err);
 }
 
+/* What this process begins with is for this plan. */
+static int note_plan(struct redis_broker *broker, const struct value *plan, struct weir_error *err)
+{
+	char *text = strndup(plan->len ? plan->data : "", plan->len);
+	if (!text)
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	free(broker->plan);
+	broker->plan = text;
+	return 0;
+}
+
 int redis_recall(struct broker *handle, struct broker_past *ret_past, struct weir_error *err, weir_nsec deadline)
 {
 	struct redis_broker *broker = (struct redis_broker *)handle;
@@ -84,10 +95,8 @@ int redis_recall(struct broker *handle, struct broker_past *ret_past, struct wei
 		code = fill_past(broker, reply->element[1], &past, err);
 	}
 	freeReplyObject(reply);
-	if (!code && !broker->name) { /* what it begins with is for this plan */
-		free(broker->plan);
-		broker->plan = strdup(past.plan.data);
-	}
+	if (!code && !broker->name)
+		code = note_plan(broker, &past.plan, err);
 	if (code)
 		broker_past_fini(&past);
 	else

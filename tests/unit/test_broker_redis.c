@@ -128,7 +128,8 @@ LOOP_TEST(redis_broker_keeps_what_an_item_has_got)
 	ck_assert(item->record.len == 10 && !memcmp(item->record.data, "half\n\0done", 10));
 	ck_assert_int_ge(weir_now() - item->attempt_state.taken, 10 * WEIR_SEC + 48 * WEIR_MSEC);
 	ck_assert_int_ge(weir_now() - item->attempt_state.first, 5 * WEIR_SEC + 48 * WEIR_MSEC);
-	ck_assert_int_le(item->born, born + 5 * WEIR_MSEC);
+	/* What its ways took counts, not the 50 ms. */
+	ck_assert_int_le(item->born, born + (weir_now() - begun) - 45 * WEIR_MSEC);
 	ack_one(b, item);
 	close_worker(a);
 	close_worker(b);

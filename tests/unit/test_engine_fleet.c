@@ -128,7 +128,7 @@ FIBER_TEST(concurrency_holds_for_all_engines_together)
 	struct plan_adapter step;
 	struct plan plan = fleet_plan_of(&step);
 	struct party parties[] = {{.plan = &plan}, {.plan = &plan, .begins = WEIR_SEC}, {.plan = &plan}};
-	world = (struct world){.items = 2000, .step = note_and_pass};
+	world = (struct world){.items = 4000, .step = note_and_pass};
 	plan.settings.concurrency = 8;
 	finish(start_parties(parties, 3));
 	ck_assert_int_le(world.most_in_flight, 8);

@@ -42,15 +42,15 @@ FIBER_TEST(two_engines_share_the_items_of_one_source)
 	struct plan_adapter step;
 	struct plan plan = shared_plan_of(&step);
 	struct party parties[] = {{.plan = &plan}, {.plan = &plan}};
-	world = (struct world){.items = 500, .step = pass};
+	world = (struct world){.items = 2000, .step = pass};
 	run_parties(parties, 2);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(parties[i].exit_code, EXIT_DONE);
-		ck_assert_uint_eq(parties[i].stats.succeeded, 500);
+		ck_assert_uint_eq(parties[i].stats.succeeded, 2000);
 		ck_assert_uint_eq(parties[i].stats.unfinished, 0);
 		ck_assert_uint_gt(parties[i].stats.attempts, 50);
 	}
-	check_all(500, 0);
+	check_all(2000, 0);
 }
 
 static enum step_verdict fail_first_of_most(struct step_call *call, int number)

@@ -291,7 +291,7 @@ static int read_summary(const struct orders_process *process, bool has_accounts,
 	return code;
 }
 
-/* Each worker of a fleet has the accounts of all, and attempts and failures of its own. */
+/* Every worker of a fleet knows the accounts of the whole run; attempts and failures are only its own. */
 static int read_process(const struct orders *orders, size_t k)
 {
 	const struct orders_process *process = &orders->process[k];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: how many a run needs, and how many calls at once they allow. */
+/* How many descriptors a run needs, and how many calls at once the limit allows. */
 #ifndef CMD_DESCRIPTORS_H
 #define CMD_DESCRIPTORS_H
 

@@ -95,9 +95,9 @@ static double per_second(const struct report *report)
 	X(run, degraded, NULL, NULL, FLAG, now->durable, now->degraded, "Whether the run waits for disk space.")       \
 	X(run, source_position, NULL, NULL, GAUGE, now->position, (double)now->position,                               \
 	  "Position in the source of the item that was read last: its line, row or number.")                           \
-	X(run, leases_reaped, NULL, "fleet_leases_reaped_total", COUNTER, true, (double)now->reaped,            \
+	X(run, leases_reaped, NULL, "fleet_leases_reaped_total", COUNTER, true, (double)now->reaped,                   \
 	  "Leases of dead workers that this worker gave back to all.")                                                 \
-	X(run, leases_fenced, NULL, "fleet_leases_fenced_total", COUNTER, true, (double)now->fenced,            \
+	X(run, leases_fenced, NULL, "fleet_leases_fenced_total", COUNTER, true, (double)now->fenced,                   \
 	  "Leases that this worker lost because others took it for dead.")                                             \
 	X(run, total, NULL, "items_expected", GAUGE, now->total >= 0, (double)now->total, "Total number of items.")    \
 	X(run, total_exact, NULL, "", FLAG, now->total >= 0, now->total_exact, "Whether that is exact.")               \

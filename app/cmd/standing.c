@@ -177,7 +177,8 @@ static bool ask_process(struct standing *self, const char *folder, const char *n
 	return answers;
 }
 
-/* Each has a folder of its own in this one (state/fleet_folder.h); whichever answers knows the accounts of all. */
+/* Each process has a folder of its own in this one (state/fleet_folder.h).  Any of them can answer: all know the
+ * accounts of the whole run. */
 static bool ask_processes(struct standing *self, const char *folder)
 {
 	struct dirent **all;

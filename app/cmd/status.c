@@ -185,7 +185,7 @@ static int show_all(bool as_json)
 	int n = all ? read_all(&runs, all) : 0;
 	if (!n)
 		fputs("weir status: there is no run in .weir/ below this folder\n"
-		      "    of a pipeline that several processes share the broker knows: weir status FILE\n",
+		      "    for a pipeline that several processes share, name its file: weir status FILE\n",
 		      stderr);
 	else if (n > 1 && !as_json)
 		print_table(all, n);

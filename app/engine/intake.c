@@ -3,11 +3,11 @@
  * The intake: reads the source and hands the items to the broker in batches, each with the place that reading has
  * reached.  The broker makes it wait when it is full.
  *
- * A batch ends with its count or its bytes, or when nothing more is there and the one before began BATCH_PERIOD ago: so
- * what comes after a pause is put immediately, and a source that trickles causes so many puts a second at most.  From
- * BATCH_ENOUGH items on it takes only what is at hand: each put is a commit of its own.  All others on the loop have
- * their turn after BATCH_TURN.  What the source finds unusable goes the same way, marked, to be buried by a worker: so
- * it is stored and counted once like any other.
+ * A batch ends when it has enough items or bytes, or when nothing more is there and the one before began BATCH_PERIOD
+ * ago.  So what comes after a pause is put immediately, and a source that trickles causes only so many puts a second.
+ * From BATCH_ENOUGH items on a batch takes only what is at hand, and BATCH_TURN items later the rest of the loop has
+ * its turn.  What the source finds unusable goes the same way, marked, and a worker buries it: so it is stored and
+ * counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
  * its last writes until all is done, the end of the source among them: then that is read again.
@@ -192,15 +192,17 @@ int engine_intake(void *arg)
 {
 	struct engine *engine = arg;
 	struct weir_error err = {0};
-	int code = read_and_seal(engine, &err);
-	engine->input.ended = engine->input.ended || !code;
-	while (!code && has_forgotten(engine)) {
-		engine->input.ended = false;
-		code = follow(engine, &err);
-		if (!code)
-			code = read_and_seal(engine, &err);
-		engine->input.ended = !code;
-	}
+	bool again;
+	int code;
+	do {
+		code = read_and_seal(engine, &err);
+		engine->input.ended = engine->input.ended || !code;
+		again = !code && has_forgotten(engine);
+		if (again) {
+			engine->input.ended = false;
+			code = follow(engine, &err);
+		}
+	} while (again && !code);
 	if (code && code != WEIR_ECANCELED && code != WEIR_ECLOSED && !weir_canceled())
 		engine_fail(&engine->life, code == WEIR_ENOMEM ? EX_UNAVAILABLE : EX_IOERR, &err);
 	return 0;

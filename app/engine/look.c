@@ -29,6 +29,16 @@ static int64_t total_of(const struct engine_input *input, const struct broker_ac
 	return input->total;
 }
 
+static void lend_histograms(const struct engine *engine, struct engine_stats *ret_stats)
+{
+	ret_stats->attempt_ns = engine->tally.attempt_ns;
+	ret_stats->item_ns = engine->store.item_ns;
+	ret_stats->write_ns = engine->sinks.stats.write_ns;
+	ret_stats->ack_ns = engine->store.ack_ns;
+	ret_stats->batch_items = engine->sinks.stats.batch_items;
+	ret_stats->trip_ns = engine->store.trip_ns;
+}
+
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 {
 	struct broker_counts counts;
@@ -76,12 +86,6 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.workers_stalled = engine->sinks.stalled,
 		.workers_starved = engine->load.starved,
 		.written = engine->sinks.stats.written,
-		.attempt_ns = engine->tally.attempt_ns,
-		.item_ns = engine->store.item_ns,
-		.write_ns = engine->sinks.stats.write_ns,
-		.ack_ns = engine->store.ack_ns,
-		.batch_items = engine->sinks.stats.batch_items,
-		.trip_ns = engine->store.trip_ns,
 		.position = engine->input.position,
 		.reaped = counts.reaped,
 		.fenced = counts.fenced,
@@ -90,6 +94,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 		.causes = engine->causes.all,
 		.cause_count = engine->causes.n,
 	};
+	lend_histograms(engine, ret_stats);
 	for (int i = 0; i < WEIR_OUTCOMES; i++) {
 		ret_stats->retries_of[i] = engine->tally.retries[i];
 		ret_stats->retries += engine->tally.retries[i];

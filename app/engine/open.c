@@ -197,8 +197,8 @@ static bool may_ask_again(const struct engine *engine, int code, weir_nsec until
 	return code == WEIR_EBUSY && engine->fleet && weir_now() < until && !weir_sleep(WEIR_SEC / 10);
 }
 
-/* Tells the broker that the run begins or goes on, and from where; was: the one that is there; is_replaced: its
- * pipeline is. */
+/* Tells the broker that the run begins or continues, and from where.  was: the run that it has now; is_replaced:
+ * --adopt changes the pipeline of that run. */
 static int begin(struct engine *engine, const char *was, bool is_replaced, struct weir_error *err)
 {
 	struct output *const *outputs = engine->sinks.outputs;

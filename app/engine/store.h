@@ -40,7 +40,7 @@ void engine_counts(const struct engine_store *store, struct broker_counts *ret_c
 
 /* Whether to try again what was answered with `code`: it says that a disk is full or something busy, and a pause has
  * passed, which grows from 10 ms to a second (*attempts is 0 at first).  place: an output, or an enum engine_place.
- * Where it takes long people are told why (err->text), and when it works again.  Suspends.
+ * If that takes long, people are told why (err->text), and told again when it works.  Suspends.
  */
 bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts);
 

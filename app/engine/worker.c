@@ -75,7 +75,7 @@ static enum step_verdict run_one(struct engine *engine, struct engine_job *job, 
 	size_t made = job->made.n;
 	bool is_noted = job->note;
 	if (calls && engine_job_keep(engine, job, made) && !engine_extend(&engine->store, job->item))
-		return STEP_CANCELED; /* whoever has it makes the call */
+		return STEP_CANCELED; /* another worker has the item now, and makes the call */
 	if (!may_run(engine, job, call))
 		return STEP_OK;
 	enum step_verdict verdict = run_value(engine, job->step, call);

@@ -21,8 +21,8 @@ enum source_verdict {
 };
 
 struct source_ops {
-	/* Opens and checks.  config is borrowed for the life of the source; pipeline is the name of the pipeline, for
-	 * whoever looks at the source's connections, and may be NULL.  WEIR_EINVAL: it can be read, but is not what the
+	/* Opens and checks.  config is borrowed for the life of the source; pipeline is the name of the pipeline, which
+	 * a server shows beside the source's connections, or NULL.  WEIR_EINVAL: it can be read, but is not what the
 	 * config says it is; err->text has the place in it. */
 	int (*open)(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err);
 

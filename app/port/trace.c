@@ -381,7 +381,7 @@ struct trace *tracer_leave(struct tracer *tracer, struct item *item)
 	return trace;
 }
 
-/* Whoever settles it must find that it needed retries, too. */
+/* The worker that settles the item must find that it needed retries, too. */
 void tracer_left(struct tracer *tracer, struct trace *trace, bool is_taken)
 {
 	if (!trace)

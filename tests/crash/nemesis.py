@@ -34,7 +34,7 @@ import time
 import urllib.request
 
 from redisplace import ROOT, Away, Machine, Primary, wait_for_file
-from runs import in_parallel, oracle
+from runs import in_parallel, oracle, verdict
 
 SINKS = ("postgres ledger", "sqlite", "postgres key")
 DISTURBED = 0.7  # of a round; then it may finish
@@ -841,9 +841,7 @@ class Suite:
         print("together: " + ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(self.counts.items())))
         if kills:
             print(f"{self.counts['noticed by lease']} of {kills} deaths were noticed by a lease alone")
-        passed = sum(self.results)
-        print(f"{passed} passed, {len(self.results) - passed} failed")
-        return 0 if passed == len(self.results) else 1
+        return verdict(self.results)
 
 
 def main():

@@ -27,7 +27,7 @@ import time
 
 from pgplace import ROOT, Place, Work
 from pgsource import RowsSource
-from runs import in_parallel
+from runs import in_parallel, verdict
 
 TRY_KILLS = 12  # then a run goes to its end
 MODES = ("kill", "half", "after")  # of disk.h
@@ -191,9 +191,7 @@ class Suite:
         only = self.options.only
         in_parallel(self.options.jobs, [self.job_of(name, test) for name, test in self.groups()
                                         if test and (not only or any(part in name for part in only))])
-        passed = sum(self.results)
-        print(f"{passed} passed, {len(self.results) - passed} failed")
-        return 0 if passed == len(self.results) else 1
+        return verdict(self.results)
 
 
 def main():

@@ -328,6 +328,13 @@ class Group:
             Group.failed += not good
 
 
+def verdict(results):
+    """Prints how many passed, as the last line of a suite; its exit code."""
+    passed = sum(results)
+    print(f"{passed} passed, {len(results) - passed} failed")
+    return 0 if passed == len(results) else 1
+
+
 def in_parallel(workers, jobs):
     """Runs jobs (each a function of its worker's number) from one list, on so many threads."""
     jobs = iter(jobs)

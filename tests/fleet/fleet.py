@@ -23,7 +23,7 @@ from place import Fleet, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT + "/tests/crash")
-from runs import in_parallel  # noqa: E402
+from runs import in_parallel, verdict  # noqa: E402
 
 GROUPS = ("rate", "shut", "stopped", "killed", "silent", "lease", "poison", "production")
 IN_SAMPLE = 3
@@ -360,9 +360,7 @@ class Suite:
         print(f"seed {self.options.seed}", flush=True)
         jobs = [self.job_of(name, test) for name, test in self.groups()]
         in_parallel(len(jobs) if self.options.sample else 1, jobs)
-        passed = sum(self.results)
-        print(f"{passed} passed, {len(self.results) - passed} failed")
-        return 0 if passed == len(self.results) else 1
+        return verdict(self.results)
 
 
 def end(*_):

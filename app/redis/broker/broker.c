@@ -128,7 +128,7 @@ static int redis_begin(struct broker *handle, const struct broker_start *start, 
 	if (!code) {
 		broker->taken_over = redis_connections(broker->redis);
 		code = redis_meet_once(broker, &wait, err);
-		if (code == WEIR_EBUSY) /* the meeter goes on with it; until then this worker has no share of a limit */
+		if (code == WEIR_EBUSY) /* the meeter tries again; this worker has no share of a limit until then */
 			code = 0;
 	}
 	if (code == CALL_FENCED || code == CALL_CHANGED)

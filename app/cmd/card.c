@@ -13,10 +13,15 @@
 enum { NUMBER_END = 15, TEXT_AT = 20, ROOM_LEAST = 40, CAUSES_SHOWN = 3 };
 
 /* "  LABEL   NUMBER   " */
+static void add_label(const char *label, const char *number, struct buf *out)
+{
+	buf_addf(out, "  %s %*s   ", label, NUMBER_END - 1 - (int)strlen(label), number);
+}
+
 static void add_row(const char *label, uint64_t n, struct buf *out)
 {
 	char number[32];
-	buf_addf(out, "  %s %*s   ", label, NUMBER_END - 1 - (int)strlen(label), n ? units_number_text(n, number) : "");
+	add_label(label, units_number_text(n, number), out);
 }
 
 static void end_row(struct buf *out)
@@ -211,7 +216,7 @@ static void add_text(const char *label, const struct buf *from, const struct ter
 {
 	size_t room = terminal->columns < TEXT_AT + ROOM_LEAST ? ROOM_LEAST : terminal->columns - 1 - TEXT_AT;
 	const char *text = from->data ? from->data : "";
-	add_row(label, 0, out);
+	add_label(label, "", out);
 	for (size_t line = 0; *text; line++) {
 		size_t n = terminal_fold(text, room);
 		next_line(line, out);
@@ -239,7 +244,7 @@ static void add_breaker(const struct report *report, struct buf *out)
 	const struct engine_flow *flow = &report->flow;
 	char n[32];
 	if (flow->breaker_opened) {
-		add_row("breaker", 0, out);
+		add_label("breaker", "", out);
 		buf_addf(out, "opened %s time%s", units_number_text(flow->breaker_opened, n),
 			 flow->breaker_opened == 1 ? "" : "s");
 		end_row(out);

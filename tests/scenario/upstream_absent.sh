@@ -9,3 +9,10 @@ run
 expect_code 3
 expect_summary '.dead == 9 and .succeeded == 0 and .retries == 9 and .attempts == 18'
 expect_dead 9 'connect.*refused'
+
+# A list without items: 0 is a number, too.
+rm -rf state out.db*
+: >orders.jsonl
+run
+expect_code 0
+expect_err '^  ok +0$'

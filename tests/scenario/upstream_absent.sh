@@ -13,6 +13,6 @@ expect_dead 9 'connect.*refused'
 # A list without items: 0 is a number, too.
 rm -rf state out.db*
 : >orders.jsonl
-run
+weir run pipeline.yaml --state state --progress plain
 expect_code 0
 expect_err '^  ok +0$'

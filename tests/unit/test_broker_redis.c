@@ -512,7 +512,7 @@ LOOP_TEST(redis_broker_refuses_a_server_that_will_not_do)
 	refuse_to_open(WEIR_EINVAL, "does not accept the user and password");
 	config.url = (char *)(uintptr_t)url;
 	stop_server(&server, redis);
-	refuse_to_open(WEIR_EBUSY, "cannot connect to Redis");
+	refuse_to_open(WEIR_ENOENT, "cannot connect to Redis");
 }
 
 /* ---- dead letters */

@@ -169,10 +169,18 @@ static int connect_to(struct redis_broker *broker, struct redis **ret_redis, str
 {
 	const struct redis_options opts = {.url = broker->config->url, .connect = 4 * WEIR_SEC};
 	int code = redis_open(&opts, ret_redis, err, WEIR_FOREVER);
-	if (!code || code == WEIR_ENOMEM || code == WEIR_ECANCELED)
+	switch (code) {
+	case 0:
+	case WEIR_EBUSY:
+	case WEIR_EINVAL:
+	case WEIR_ENOMEM:
+	case WEIR_ECANCELED:
 		return code;
-	err->code = code == WEIR_EINVAL || code == WEIR_EDATA ? WEIR_EINVAL : WEIR_EBUSY;
-	return err->code;
+	case WEIR_EDATA:
+		return err->code = WEIR_EINVAL;
+	default:
+		return err->code = WEIR_ENOENT;
+	}
 }
 
 static int check_rights(struct redis_broker *broker, struct weir_error *err)

@@ -76,7 +76,7 @@ static void add_title(const struct report *report, int exit_code, const struct t
 		return;
 	}
 	if (now->state == ENGINE_SUBMITTED) {
-		buf_addf(out, "%s items submitted, %s unfinished; weir status %s shows them\n",
+		buf_addf(out, "%s items submitted, %s unfinished\n  weir status %s shows them\n",
 			 units_number_text(now->read, a), units_number_text(now->unfinished, b), report->where);
 		return;
 	}

@@ -323,6 +323,13 @@ static void note(void *arg, const char *text)
 	progress_note(&session->progress, "%s", text);
 }
 
+static bool await_server(void *arg)
+{
+	const struct session *session = arg;
+	notify_service("EXTEND_TIMEOUT_USEC=30000000");
+	return !visit_was_told_to_end(session->signal_fd);
+}
+
 static enum engine_wish wish_of(const struct session_options *opts)
 {
 	if (opts->fresh)
@@ -378,6 +385,7 @@ static void run_once(struct session *session)
 		.dead_to_sink = opts->record,
 		.dead_adapter = &sink_jsonl_adapter,
 		.dead_config = &session->dead_letters,
+		.await_server = await_server,
 		.note = note,
 		.arg = session,
 	};
@@ -387,8 +395,12 @@ static void run_once(struct session *session)
 	engine_opts.env.url_list = opts->record;
 	progress_init(&session->progress, &session->report, opts->quiet ? PROGRESS_NONE : opts->progress,
 		      shares_terminal(session->plan));
-	if (engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err)) {
-		say_error(session, &err);
+	int code = engine_open(session->plan, &engine_opts, &session->engine, &session->exit_code, &err);
+	if (code) {
+		if (code == WEIR_ECANCELED)
+			session->exit_code = EXIT_STOPPED;
+		else
+			say_error(session, &err);
 		observe_free(session->observe);
 		return;
 	}
@@ -416,7 +428,7 @@ static int run_on_loop(void *arg)
 		if (!session->opts->stay || !is_done)
 			return 0;
 		progress_note(&session->progress, "waiting for the next run");
-		next = visit_await_run(session->plan, session->signal_fd, &err);
+		next = visit_await_run(session->plan, session->signal_fd, note, session, &err);
 	} while (next > 0);
 	if (next < 0) {
 		say_error(session, &err);

@@ -6,6 +6,7 @@
 #include "data/terminal.h"
 #include "engine/life.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -77,8 +78,7 @@ int visit_look(struct visit *visit, struct fleet_view *ret_view, struct weir_err
 	return code;
 }
 
-/* Waits a second; true: a signal came, or the wait failed. */
-static bool was_told_to_end(int signal_fd)
+bool visit_was_told_to_end(int signal_fd)
 {
 	struct signalfd_siginfo info;
 	struct weir_io *io;
@@ -89,22 +89,42 @@ static bool was_told_to_end(int signal_fd)
 	return n != WEIR_ETIMEDOUT;
 }
 
-int visit_await_run(const struct plan *plan, int signal_fd, struct weir_error *err)
+/* Whether there is a run that has unfinished items: 1 or 0; or a failure.  Opens the broker if it is not. */
+static int look_for_run(const struct plan *plan, struct visit *visit, struct weir_error *err)
 {
-	struct visit visit;
 	struct broker_past past = {0};
-	bool has_work = false;
-	int code = visit_open(plan, &visit, err);
-	while (!code && !has_work) {
-		if (was_told_to_end(signal_fd))
-			break;
-		code = visit.ops->journal.recall(visit.broker, &past, err, WEIR_FOREVER);
-		has_work = !code && past.begun && !past.done;
-		broker_past_fini(&past);
-		code = code == WEIR_EBUSY ? 0 : code;
+	int code = visit->broker ? 0 : visit_open(plan, visit, err);
+	if (!code)
+		code = visit->ops->journal.recall(visit->broker, &past, err, WEIR_FOREVER);
+	bool has_work = !code && past.begun && !past.done;
+	broker_past_fini(&past);
+	return code ? code : has_work;
+}
+
+/* It was reached before, so it is waited for. */
+static bool is_away(int code)
+{
+	return code == WEIR_EBUSY || code == WEIR_ENOENT;
+}
+
+int visit_await_run(const struct plan *plan, int signal_fd, void (*note)(void *arg, const char *text), void *arg,
+		    struct weir_error *err)
+{
+	struct visit visit = {0};
+	unsigned failures = 0;
+	int code = 0;
+	while ((!code || is_away(code)) && !visit_was_told_to_end(signal_fd)) {
+		char text[sizeof err->text + 48];
+		code = look_for_run(plan, &visit, err);
+		snprintf(text, sizeof text, "broker: %s; trying again until it works", err->text);
+		if (is_away(code) && ++failures == 2)
+			note(arg, text);
+		if (code >= 0 && failures >= 2)
+			note(arg, "broker: works again");
+		failures = code < 0 ? failures : 0;
 	}
 	visit_close(&visit);
-	return code ? code : has_work;
+	return is_away(code) ? 0 : code;
 }
 
 struct visiting {

@@ -33,9 +33,13 @@ int visit_run(struct plan *plan, const char *who, int (*fn)(struct visit *visit,
 /* Asks again for as long as the broker is only busy, for five seconds. */
 bool visit_again(int code, unsigned *attempts);
 
-/* Waits for a run that has unfinished items: 1.  0: a signal came on the descriptor first.  Or a failure, with err.  On
- * a fiber; suspends. */
-int visit_await_run(const struct plan *plan, int signal_fd, struct weir_error *err);
+/* Waits a second; true: a signal came on the descriptor, or the wait failed.  On a fiber; suspends. */
+bool visit_was_told_to_end(int signal_fd);
+
+/* Waits for a run that has unfinished items: 1.  0: a signal came on the descriptor first.  Or a failure, with err.
+ * note: is told if the broker is away meanwhile, and when it is back.  On a fiber; suspends. */
+int visit_await_run(const struct plan *plan, int signal_fd, void (*note)(void *arg, const char *text), void *arg,
+		    struct weir_error *err);
 
 int visit_recall(struct visit *visit, struct broker_past *ret_past, struct weir_error *err);
 int visit_look(struct visit *visit, struct fleet_view *ret_view, struct weir_error *err);

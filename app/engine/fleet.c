@@ -65,6 +65,9 @@ static void hear(void *arg, const struct fleet_news *news)
 {
 	struct engine_fleet *fleet = arg;
 	struct engine_life *life = &fleet->engine->life;
+	engine_broker_away(&fleet->engine->store, news->away ? news->away->text : "");
+	if (news->away)
+		return;
 	fleet->workers = news->workers;
 	if (news->is_new)
 		engine_note(life, "this worker was taken for dead; what it held went to the others");

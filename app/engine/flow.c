@@ -311,6 +311,8 @@ static enum engine_why find_why(const struct engine *engine, const struct engine
 		return WHY_END;
 	if (engine->pace.paused)
 		return WHY_PAUSED;
+	if (engine->store.away[0])
+		return WHY_BROKER;
 	if (engine_shares_hold(engine->shares) != WHY_END)
 		return engine_shares_hold(engine->shares);
 	if (flow->disk[0])
@@ -372,4 +374,6 @@ void engine_flow(const struct engine *engine, struct engine_flow *ret_flow)
 	ret_flow->late = &engine->meter.late;
 	ret_flow->all = &engine->meter.all;
 	engine_say(&engine->life, ret_flow);
+	if (engine->store.away[0] && !ret_flow->trouble[0])
+		snprintf(ret_flow->trouble, sizeof ret_flow->trouble, "broker: %s", engine->store.away);
 }

@@ -147,6 +147,23 @@ static int make_name(char name[33], struct weir_error *err)
 	return 0;
 }
 
+/* A wrong address is told at once; a server that reads its data again will be there. */
+static int open_patiently(struct engine *engine, const struct broker_options *opts, struct weir_error *err)
+{
+	const struct engine_options *of = &engine->life.opts;
+	const struct plan *plan = engine->life.plan;
+	int code;
+	while ((code = engine->store.ops->open(plan->broker.config, opts, &engine->store.broker, err)) == WEIR_EBUSY &&
+	       engine->fleet && of->await_server) {
+		engine_broker_away(&engine->store, err->text);
+		if (!of->await_server(of->arg))
+			return weir_error_set(err, WEIR_ECANCELED, "stopped before the broker was open");
+	}
+	if (!code)
+		engine_broker_away(&engine->store, "");
+	return code;
+}
+
 static int open_broker(struct engine *engine, struct weir_error *err)
 {
 	const struct plan *plan = engine->life.plan;
@@ -170,7 +187,7 @@ static int open_broker(struct engine *engine, struct weir_error *err)
 	};
 	size_t most = opts.capacity_items / 2, put_most = engine->store.ops->queue.put_most;
 	engine->input.put_most = most < put_most ? most : put_most;
-	return code ? code : engine->store.ops->open(plan->broker.config, &opts, &engine->store.broker, err);
+	return code ? code : open_patiently(engine, &opts, err);
 }
 
 static const char *file_name(const struct plan *plan)

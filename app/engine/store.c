@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/store.h"
 
+#include <stdio.h>
 #include <sysexits.h>
 #include <weir/weir.h>
 
@@ -20,21 +21,36 @@ static bool is_busy(int code)
 	return code == WEIR_EBUSY || code == WEIR_EAGAIN;
 }
 
+/* why: it waits; NULL: it works again. */
+static void tell(struct engine_store *store, int at, const char *why)
+{
+	static const char *const names[] = {
+		[OUTLET_SINK] = "sink", [OUTLET_DEAD] = "dead letters", [OUTLETS] = "broker"};
+	if (store->told[at] == (why != NULL))
+		return;
+	store->told[at] = why;
+	if (why)
+		engine_note(store->life, "%s: %s; trying again until it works", names[at], why);
+	else
+		engine_note(store->life, "%s: works again", names[at]);
+}
+
 /* A full disk has its own words (disk.c). */
 static void tell_of_waiting(struct engine_store *store, int place, int code, const struct weir_error *err,
 			    unsigned attempts)
 {
-	static const char *const names[] = {
-		[OUTLET_SINK] = "sink", [OUTLET_DEAD] = "dead letters", [OUTLETS] = "broker"};
 	int at = place < OUTLETS ? place : OUTLETS;
-	if (store->told[at] && code >= 0 && attempts) {
-		engine_note(store->life, "%s: works again", names[at]);
-		store->told[at] = false;
-	}
-	if (!store->told[at] && is_busy(code) && attempts == TELL_AFTER) {
-		engine_note(store->life, "%s: %s; trying again until it works", names[at], err->text);
-		store->told[at] = true;
-	}
+	if (code >= 0 && attempts)
+		tell(store, at, NULL);
+	if (is_busy(code) && attempts == TELL_AFTER)
+		tell(store, at, err->text);
+}
+
+void engine_broker_away(struct engine_store *store, const char *why)
+{
+	if (*why || store->away[0])
+		tell(store, OUTLETS, *why ? why : NULL);
+	snprintf(store->away, sizeof store->away, "%s", why);
 }
 
 bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts)

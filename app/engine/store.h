@@ -29,6 +29,7 @@ struct engine_store {
 	size_t held_count;
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	bool told[OUTLETS + 1];         /* that an output's sink, or the broker, is waited for */
+	char away[200];                 /* why the broker does not answer, whoever asks; empty: it does */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
 	struct weir_histogram *trip_ns; /* one round trip to the broker */
@@ -43,6 +44,9 @@ void engine_counts(const struct engine_store *store, struct broker_counts *ret_c
  * If that takes long, people are told why (err->text), and told again when it works.  Suspends.
  */
 bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts);
+
+/* The broker does not answer, for this reason; "": it does.  People are told, unless they know. */
+void engine_broker_away(struct engine_store *store, const char *why);
 
 /* The next item: 1; or a negative code, the run has failed if it is not the end or a deadline.  Suspends. */
 int engine_lease(struct engine_store *store, struct item **ret_item, weir_nsec deadline);

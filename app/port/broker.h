@@ -55,6 +55,8 @@ struct broker_ops {
 	struct journal_ops journal;
 	const struct fleet_ops *fleet; /* NULL: it is not shared */
 
+	/* Of a broker with a server: WEIR_EBUSY: it answers, and has no time yet, as when it reads its data after a
+	 * start; WEIR_ENOENT: nobody is there.  Suspends. */
 	int (*open)(const void *config, const struct broker_options *opts, struct broker **ret_broker,
 		    struct weir_error *err);
 

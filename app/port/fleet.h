@@ -38,6 +38,8 @@ struct fleet_news {
 	const char *stop;     /* all shall stop, for this reason; NULL: no */
 	bool is_new;          /* this worker was taken for dead, lost what it held, and has joined under another name */
 	const struct weir_error *failed; /* the run is not there any more, which every call says from now on; NULL */
+	const struct weir_error *away;   /* the broker has not answered for a while, for this reason, and knows nothing
+					    else; NULL: it answers */
 };
 
 /* Neither call suspends.  The first ones come before begin() returns, the last ones before close() does. */

@@ -284,7 +284,11 @@ static int code_of(const char *says)
 /* Of an answer that is an error, which is freed. */
 static int fail_call(struct redis *redis, redisReply *reply, struct weir_error *err)
 {
-	int code = weir_error_set(err, code_of(reply->str), "%s", reply->str);
+	int code = code_of(reply->str);
+	if (code == WEIR_EDATA)
+		weir_error_set(err, code, "%s", reply->str);
+	else
+		weir_error_set(err, code, "Redis at %s: %s", redis->url.name, reply->str);
 	if (err)
 		secret_hide_text(err->text);
 	/* The server has become a replica: the next connection may lead to another one. */

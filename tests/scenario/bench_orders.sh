@@ -41,7 +41,7 @@ expect_out '^processes: impossible under any distribution'
 expect_json b.json '[.rows[] | [.by, .pattern, .succeeded]] == [["weir", "processes", 2],
 	["python", "processes", null]]'
 expect_json b.json '.rows[0].published_failed == 0.035 and .rows[0].bound_seconds == 0.05'
-expect_json b.json '.rows[1].note == "missing psycopg2"'
+expect_json b.json '.rows[1].note == "missing psycopg2; install it (Debian: python3-psycopg2)"'
 if python3 -c 'import psycopg2' 2>/dev/null; then
 	weir bench orders --url "$url" --quick --jobs 100 --only threads --peers --json c.json
 	expect_code 0

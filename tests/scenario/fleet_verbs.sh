@@ -39,13 +39,13 @@ weir pause pipeline.yaml
 expect_code 0
 expect_out 'set for 2 processes'
 wait_until 10 fleet_says '.state == "paused" and ([.workers[] | select(.role == "work" and .state == "paused")] | length) == 1'
+weir set ".weir/pipeline/$one" rate=1/s
+expect_err 'weir set pipeline.yaml rate=1/s'
 weir resume pipeline.yaml
 weir set pipeline.yaml rate=2000/s concurrency=50
 expect_code 0
 weir status --json pipeline.yaml
 expect_json stdout '.settings == {"concurrency":50,"rate":{"count":2000,"period_ns":1000000000},"paused":false}'
-weir set ".weir/pipeline/$one" rate=1/s
-expect_err 'weir set pipeline.yaml rate=1/s'
 
 work_ends "$one" 3
 started_pid=$submit
@@ -85,6 +85,16 @@ sed -i 's/ key: id,//' pipeline.yaml
 weir check pipeline.yaml
 expect_code 78
 expect_err 'exactly_once: required cannot be had'
+
+fleet_orders
+sed -i "s/REDIS_URL}'/&, lease: 4s/" pipeline.yaml
+weir check pipeline.yaml
+expect_code 0
+expect_err 'pipeline.yaml:2:52: warning: a lease below 5s works as 5s'
+sed -i 's,\${env:REDIS_URL},redis:/nowhere,' pipeline.yaml
+weir check pipeline.yaml
+expect_code 78
+expect_err 'pipeline.yaml:2:[0-9]+: .*redis://'
 
 # A worker that stays waits for the next run, and a signal ends it in order.
 pipeline <<YAML

@@ -8,7 +8,8 @@ orders 2000
 fleet_orders 'flow: { concurrency: 60, rate: 500/s, burst: 10 }'
 weir submit pipeline.yaml --detach --summary submit.json
 expect_code 0
-expect_err '2,000 items submitted'
+expect_err '2,000 items submitted, 2,000 unfinished$'
+expect test "$(wc -L <stderr)" -le 80
 expect_json submit.json '.state == "submitted" and .read == 2000 and .unfinished == 2000'
 expect fleet_says '.state == "stopped" and .unfinished == 2000 and .sealed and .workers == []'
 

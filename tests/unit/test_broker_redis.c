@@ -184,6 +184,58 @@ LOOP_TEST(redis_broker_taken_for_dead_loses_all_and_joins_again)
 	stop_server(&server, redis);
 }
 
+static int hold_up(void *arg)
+{
+	struct redis_broker *broker = arg;
+	struct redis_command command = {0};
+	redisReply *reply;
+	redis_add_text(&command, "BLPOP");
+	redis_add_text(&command, "go");
+	redis_add_text(&command, "0");
+	ck_zero(redis_call(broker->putting, &command, &reply, &err, WEIR_FOREVER));
+	freeReplyObject(reply);
+	redis_command_fini(&command);
+	return 0;
+}
+
+static int put_third(void *arg)
+{
+	ck_zero(put_range(arg, 3, 3, WEIR_FOREVER));
+	return 0;
+}
+
+/* That a put was sent under the old name is heard when it has items under the new one. */
+LOOP_TEST(redis_broker_that_joined_again_keeps_what_it_took_since)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct weir_group *group = new_group();
+	config.wait = 1; /* so puts have a connection of their own */
+	struct broker *a = open_worker("", "source");
+	config.wait = 0;
+	ck_zero(put_range(a, 1, 2, WEIR_FOREVER));
+	const char *first = test_format("%s", worker_name(a));
+	spawn(group, hold_up, a);
+	spawn(group, put_third, a);
+	ck_assert_int_eq(weir_sleep(5 * WEIR_MSEC), 0); /* it is sent */
+	take_out(redis, a);
+	while (!strcmp(worker_name(a), first))
+		weir_sleep(5 * WEIR_MSEC);
+	const char *second = test_format("%s", worker_name(a));
+	struct item *item = lease_one(a);
+	freeReplyObject(SAY(redis, "LPUSH", "go", ""));
+	finish(group);
+	ck_assert_str_eq(worker_name(a), second);
+	ck_assert(ops->queue.holds(a, item));
+	ack_one(a, item);
+	for (int i = 0; i < 2; i++)
+		ack_one(a, lease_one(a));
+	ck_zero(ops->queue.seal(a, &err, WEIR_FOREVER));
+	check_end(a, 3, 3, 0);
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
 /* Its name is at the server, and it was not told so. */
 LOOP_TEST(redis_broker_is_not_in_its_own_way)
 {
@@ -460,7 +512,7 @@ LOOP_TEST(redis_broker_refuses_a_server_that_will_not_do)
 	refuse_to_open(WEIR_EINVAL, "does not accept the user and password");
 	config.url = (char *)(uintptr_t)url;
 	stop_server(&server, redis);
-	refuse_to_open(WEIR_EBUSY, "cannot connect to Redis");
+	refuse_to_open(WEIR_ENOENT, "cannot connect to Redis");
 }
 
 /* ---- dead letters */

@@ -6,7 +6,9 @@
 #include "redis/broker/state.h"
 
 #include "port/adapters.h"
+#include "redis/url.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -169,10 +171,18 @@ static int connect_to(struct redis_broker *broker, struct redis **ret_redis, str
 {
 	const struct redis_options opts = {.url = broker->config->url, .connect = 4 * WEIR_SEC};
 	int code = redis_open(&opts, ret_redis, err, WEIR_FOREVER);
-	if (!code || code == WEIR_ENOMEM || code == WEIR_ECANCELED)
+	switch (code) {
+	case 0:
+	case WEIR_EBUSY:
+	case WEIR_EINVAL:
+	case WEIR_ENOMEM:
+	case WEIR_ECANCELED:
 		return code;
-	err->code = code == WEIR_EINVAL || code == WEIR_EDATA ? WEIR_EINVAL : WEIR_EBUSY;
-	return err->code;
+	case WEIR_EDATA:
+		return err->code = WEIR_EINVAL;
+	default:
+		return err->code = WEIR_ENOENT;
+	}
 }
 
 static int check_rights(struct redis_broker *broker, struct weir_error *err)
@@ -308,6 +318,29 @@ static const struct broker_ops redis_ops = {
 	.close = redis_close_broker,
 };
 
+/* ---- the config */
+
+/* A number must stand still for so many meetings, whatever the lease says: in whole seconds. */
+#define LEASE_LEAST (FLEET_ROUNDS * FLEET_MEETING / WEIR_SEC * WEIR_SEC)
+
+static int check(const void *any, const char **ret_key, struct weir_error *err)
+{
+	const struct redis_broker_config *config = any;
+	struct redis_url url;
+	*ret_key = "url";
+	int code = redis_url_parse(config->url, &url, err);
+	if (code)
+		return code;
+	redis_url_fini(&url);
+	*ret_key = "lease";
+	return config->lease >= LEASE_LEAST
+		       ? 0
+		       : weir_error_set(err, 1,
+					"a lease below %" PRId64 "s works as %" PRId64
+					"s: others watch a worker for %d rounds before they take it for dead",
+					LEASE_LEAST / WEIR_SEC, LEASE_LEAST / WEIR_SEC, FLEET_ROUNDS);
+}
+
 #define FIELD(name) offsetof(struct redis_broker_config, name)
 
 static const struct key keys[] = {
@@ -315,7 +348,7 @@ static const struct key keys[] = {
 	 .text = "Address of the server: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], or "
 		 "redis+unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]"},
 	{"lease", KEY_DURATION, FIELD(lease), "60s", WEIR_SEC, 86400 * WEIR_SEC, .flags = KEY_PACE,
-	 .text = "How long a worker may be silent before its items go to the others"},
+	 .text = "How long a worker may be silent before its items go to the others; below 5s it works as 5s"},
 	{"deaths", KEY_COUNT, FIELD(deaths), "5", 1, 1000, .flags = KEY_PACE,
 	 .text = "Number of workers that may die with an item before it becomes a dead letter"},
 	{"max_items", KEY_COUNT, FIELD(max_items), "1000000", 1, INT64_C(1) << 40, .flags = KEY_PACE,
@@ -339,5 +372,6 @@ const struct adapter broker_redis_adapter = {
 	.keys = keys,
 	.config_bytes = sizeof(struct redis_broker_config),
 	.shorthand = "url",
+	.check = check,
 	.broker = &redis_ops,
 };

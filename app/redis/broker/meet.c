@@ -16,6 +16,7 @@
 #define TIDY_PERIOD  (5 * WEIR_SEC)
 #define CHECK_PERIOD (60 * WEIR_SEC)
 #define RETRY_PERIOD (WEIR_SEC / 4)
+#define AWAY_AFTER   WEIR_SEC /* it is worth to be told then */
 
 /* ---- what is said */
 
@@ -263,19 +264,18 @@ static void stop_listener(const struct redis_broker *broker, const char *why)
 }
 
 /* Taken for dead: joins again. */
-static int join_again(struct redis_broker *broker)
+static int join_again(struct redis_broker *broker, struct weir_error *err)
 {
-	struct weir_error err = {0};
-	int code = redis_join(broker, NULL, &err);
+	int code = redis_join(broker, NULL, err);
 	if (code == BROKER_MOVED)
 		redis_fail(broker, WEIR_ECLOSED, "the broker was reset: Redis at %s has another run of \"%s\"",
 			   redis_name(broker->redis), broker->opts.name);
 	else if (code == WEIR_EAGAIN)
-		redis_fail(broker, code, "this process was taken for dead, and cannot join again: %s", err.text);
+		redis_fail(broker, code, "this process was taken for dead, and cannot join again: %s", err->text);
 	else if (code == WEIR_EINVAL)
-		redis_fail(broker, code, "%s", err.text);
+		redis_fail(broker, code, "%s", err->text);
 	else if (code == CALL_CHANGED)
-		stop_listener(broker, err.text);
+		stop_listener(broker, err->text);
 	if (code)
 		return code;
 	broker->rejoined = true;
@@ -295,19 +295,35 @@ static void check(struct redis_broker *broker)
 		redis_fail(broker, WEIR_EINVAL, "%s", err.text);
 }
 
+/* How it went: who meets nobody for a while says so, whatever else it waits for. */
+static void tell_of_silence(const struct redis_broker *broker, int code, const struct weir_error *why,
+			    weir_nsec *silent_since)
+{
+	const struct fleet_listener *listener = broker->opts.fleet;
+	weir_nsec now = weir_now();
+	if (code >= 0 || broker->failed.code)
+		*silent_since = WEIR_FOREVER;
+	else if (*silent_since == WEIR_FOREVER)
+		*silent_since = now;
+	else if (listener && now - *silent_since >= AWAY_AFTER)
+		listener->hear(listener->arg, &(struct fleet_news){.away = why});
+}
+
 int redis_meeter(void *arg)
 {
 	struct redis_broker *broker = arg;
-	weir_nsec wait = FLEET_MEETING;
+	weir_nsec wait = FLEET_MEETING, silent_since = WEIR_FOREVER;
 	while (!weir_canceled() && !broker->failed.code) {
 		weir_event_clear(broker->meet_now);
 		weir_event_wait(broker->meet_now, weir_now() + wait);
 		if (weir_canceled() || broker->failed.code)
 			break;
 		check(broker);
-		int code = broker->joined ? 0 : join_again(broker);
+		struct weir_error err = {0};
+		int code = broker->joined ? 0 : join_again(broker, &err);
 		if (!code)
-			code = redis_meet_once(broker, &wait, NULL);
+			code = redis_meet_once(broker, &wait, &err);
+		tell_of_silence(broker, code, &err, &silent_since);
 		if (code)
 			wait = code == CALL_FENCED ? 0 : RETRY_PERIOD;
 	}

@@ -64,6 +64,7 @@ static int wait_for_replicas(struct redis_broker *broker, struct weir_error *err
 	return code;
 }
 
+/* Again: this worker was taken for dead under the name in the put, and may have joined under another one since. */
 enum { PUT_FULL = 2, PUT_AGAIN };
 
 static int note_cursor(struct redis_broker *broker, const char *text)
@@ -93,12 +94,9 @@ static int put_once(struct redis_broker *broker, struct item *const *items, size
 	return code;
 }
 
-/* Another process reads the source: this one looks whether that goes on, and joins again. */
-static int wait_for_room(struct redis_broker *broker, int why, weir_nsec deadline)
+static int wait_for_room(struct redis_broker *broker, weir_nsec deadline)
 {
 	weir_nsec until = weir_now() + FULL_PERIOD;
-	if (why == PUT_AGAIN && broker->joined)
-		redis_lose_all(broker);
 	bool is_last = deadline != WEIR_FOREVER && deadline <= until;
 	int code = weir_event_wait(broker->room, is_last ? deadline : until);
 	return code == WEIR_ETIMEDOUT && !is_last ? 0 : code;
@@ -136,7 +134,7 @@ int redis_put(struct broker *handle, struct item *const *items, size_t n, const 
 			break;
 		if (code < 0 || code == BROKER_MOVED)
 			return code;
-		if ((code = wait_for_room(broker, code, deadline)))
+		if ((code = wait_for_room(broker, deadline)))
 			return code;
 	}
 	note_put(broker, items, n, text);

@@ -48,7 +48,8 @@ try:
 
         tools = f"http.client, psycopg2 {psycopg2.__version__.split()[0]}"
 except ImportError as missing:
-    print("missing", missing.name or missing)
+    package = str(missing.name or missing).split(".", maxsplit=1)[0]
+    print(f"missing {package}; install it (Debian: python3-{package})")
     sys.exit(1)
 own = threading.local()
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A crowd at the HTTP endpoint of a run, and what the run and its scrapes notice of it.
 
-    crowd.py URL IDLE SLOW SECONDS
+    crowd.py URL OTHER IDLE SLOW SECONDS
 
-First the run is watched for so many seconds.  Then IDLE connections are opened that send nothing or half a request,
-and SLOW ones that ask for /metrics or /events and read a byte now and then; all stay as they are while the run is
-watched again and /metrics is scraped ten times a second.  Prints, a line each,
+A crowd is IDLE connections that send nothing or half a request, and SLOW ones that ask for /metrics or /events and read
+a byte now and then; all stay as they are while /metrics is scraped ten times a second.  It stands before OTHER, a
+server on this machine that is not the run's; then twice as long before the run's endpoint; then before OTHER again.
+The run is watched for SECONDS each time.  So what the crowd itself costs the machine is in both, and a run that slows
+down with its age is not taken for a slow endpoint.  Prints, a line each,
 
-    alone_per_s    items settled a second, alone
-    crowd_per_s    and with the crowd
-    scrape_ms      the slowest scrape
+    apart_per_s    items settled a second with the crowd elsewhere
+    crowd_per_s    and with the crowd at the endpoint
+    scrape_ms      the slowest scrape there
 """
 import json
 import resource
@@ -80,13 +82,24 @@ def look(address):
     return status["succeeded"], status["wall_s"]
 
 
-def watch(address, seconds, slow):
-    """Items a second meanwhile, and the slowest scrape."""
+def look_again(address, at):
+    """A run says it each second."""
+    done, then = look(address)
+    while then == at:
+        time.sleep(0.02)
+        done, then = look(address)
+    return done, then
+
+
+def watch(address, target, seconds, slow):
+    """Items a second meanwhile, and the slowest scrape of the target."""
     done, at = look(address)
+    if seconds > 1:  # what it says now may be of the time in which the crowd came
+        done, at = look_again(address, at)
     slowest, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         begun = time.monotonic()
-        get(address, "/metrics")
+        get(target, "/metrics")
         slowest = max(slowest, time.monotonic() - begun)
         for client in slow:
             try:
@@ -94,23 +107,32 @@ def watch(address, seconds, slow):
             except OSError:
                 pass  # nothing there now, or it had to make room
         time.sleep(max(0, begun + PERIOD_S - time.monotonic()))
-    done_then, then = look(address)
-    while then == at:  # a run says it each second
-        time.sleep(0.02)
-        done_then, then = look(address)
+    done_then, then = look_again(address, at)
     return (done_then - done) / (then - at), slowest
 
 
-def main():
-    url, idle, slow, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+def watch_crowded(address, target, idle, slow, seconds):
+    clients = gather(target, idle, slow)
+    seen = watch(address, target, seconds, clients[idle:])
+    for client in clients:
+        client.close()
+    return seen
+
+
+def address_of(url):
     place = urllib.parse.urlsplit(url)
-    address = (place.hostname, place.port)
+    return place.hostname, place.port
+
+
+def main():
+    run, other, (idle, slow) = address_of(sys.argv[1]), address_of(sys.argv[2]), map(int, sys.argv[3:5])
+    seconds = float(sys.argv[5])
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    alone, _ = watch(address, seconds, [])
-    clients = gather(address, idle, slow)
-    crowded, slowest = watch(address, seconds, clients[idle:])
-    print(f"alone_per_s {alone:.1f}\ncrowd_per_s {crowded:.1f}\nscrape_ms {slowest * 1000:.2f}")
+    before, _ = watch_crowded(run, other, idle, slow, seconds)
+    crowded, slowest = watch_crowded(run, run, idle, slow, 2 * seconds)
+    after, _ = watch_crowded(run, other, idle, slow, seconds)
+    print(f"apart_per_s {(before + after) / 2:.1f}\ncrowd_per_s {crowded:.1f}\nscrape_ms {slowest * 1000:.2f}")
 
 
 main()

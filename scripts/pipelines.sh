@@ -49,6 +49,7 @@ usual_size() {
 	observe) echo 2000000 ;;
 	observe-http) echo 50000 ;;
 	crowd) echo 10000 ;;
+	stall) echo 5 ;;
 	core:*) echo 1 ;;
 	esac
 }
@@ -87,6 +88,7 @@ measure() {
 	start-million) measure_start_million ;;
 	observe | observe-http) "measure_${figure/-/_}" ;;
 	crowd) measure_crowd ;;
+	stall) measure_stall ;;
 	core:*) measure_core "$folder/bench/bench-core" "${figure#core:}" ;;
 	esac
 	cd "$work" || exit
@@ -95,7 +97,7 @@ measure() {
 
 # ---- an upstream and a run
 
-mock='' mocks=0
+mock='' mocks=0 observed='' observed_url=''
 
 stop_mock() {
 	[ -n "$mock" ] || return 0
@@ -280,21 +282,24 @@ measure_start_million() {
 }
 
 # The pipeline of pipeline.yaml with all that can be observed of it, and with nothing, in turn; the one or the other
-# first.  A mock takes the traces and metrics.
+# first.  A mock takes the traces and metrics.  What is scraped of a run that shows nothing is the mock, so that the
+# client, which has the same processors, is in both.
 measure_observed() {
-	local first=on second=off seen host scraper
+	local first=on second=off seen host scraped scraper
 	[ $((runs % 2)) = 0 ] || first=off second=on
 	cp pipeline.yaml plain.yaml
 	for seen in $first $second; do
 		cp plain.yaml pipeline.yaml
 		next_host
 		if [ "$seen" = off ]; then
+			scraped=$MOCK_URL/metrics
 			echo 'observe: off' >>pipeline.yaml
 		else
+			scraped=http://$host:9464/metrics
 			echo "observe: { listen: '$host:9464', otlp: { url: '$MOCK_URL', traces: 1%, metrics: 1s } }" >>pipeline.yaml
 		fi
 		while sleep 1; do
-			[ "$seen" = off ] || curl -s -m 1 -o /dev/null "http://$host:9464/metrics" || true
+			curl -s -m 1 -o /dev/null "$scraped" || true
 		done &
 		scraper=$!
 		run_weir >used
@@ -322,24 +327,49 @@ measure_observe_http() {
 	stop_mock
 }
 
-# $size connections that say nothing, and 100 that read slowly (crowd.py).
-measure_crowd() {
-	local host pid
+# A long run, by way of the words given, whose endpoint is $observed_url.
+start_observed() {
+	local host
 	next_host
+	observed_url=http://$host:9464
 	cat >pipeline.yaml <<YAML
 source: { range: 1-1000000000 }
 sink: { jsonl: { path: out.jsonl } }
 observe: { listen: '$host:9464' }
 YAML
-	"$weir" run pipeline.yaml --state state --quiet 2>stderr &
-	pid=$!
+	"$@" "$weir" run pipeline.yaml --state state --quiet 2>stderr &
+	observed=$!
 	for _ in $(seq 200); do
-		! curl -s -m 1 "http://$host:9464/api/v1/status" | grep -q '"succeeded":[1-9]' || break
+		! curl -s -m 1 "$observed_url/api/v1/status" | grep -q '"succeeded":[1-9]' || break
 		sleep 0.02
 	done
-	python3 "$root/scripts/crowd.py" "http://$host:9464" "$size" $((size / 100)) "${crowd_seconds:-3}"
-	kill "$pid"
-	wait "$pid" || true
+}
+
+stop_observed() {
+	kill "$observed"
+	wait "$observed" 2>/dev/null || true
+}
+
+# $size connections that say nothing, and 100 that read slowly (crowd.py).
+measure_crowd() {
+	start_mock
+	start_observed
+	python3 "$root/scripts/crowd.py" "$observed_url" "$MOCK_URL" "$size" $((size / 100)) "${crowd_seconds:-3}"
+	stop_observed
+	stop_mock
+}
+
+# The thread of the loop is held for $size seconds (hold.py), and the endpoint asked meanwhile.
+measure_stall() {
+	start_observed python3 "$root/scripts/hold.py"
+	kill -USR1 "$observed"
+	for _ in $(seq 200); do
+		[ ! -e held ] || break
+		sleep 0.02
+	done
+	[ -e held ] || die "the loop is not held: $(cat stderr)"
+	python3 "$root/scripts/stalled.py" "$observed_url" "$size"
+	stop_observed
 }
 
 # A case of the library, $size times, each in a process of its own: bench/core says what it measures.

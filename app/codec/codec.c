@@ -88,5 +88,10 @@ void codec_reader_free(struct codec_reader *reader)
 
 int codec_pack(enum codec codec, const char *text, size_t n, struct buf *out)
 {
-	return codecs[codec]->pack(text, n, out);
+	return codecs[codec]->pack(text, n, false, out);
+}
+
+int codec_pack_fast(enum codec codec, const char *text, size_t n, struct buf *out)
+{
+	return codecs[codec]->pack(text, n, true, out);
 }

@@ -49,4 +49,7 @@ void codec_reader_free(struct codec_reader *reader); /* NULL is fine */
 /* Appends a member or frame of gzip or zstd that holds the text.  WEIR_ENOMEM. */
 int codec_pack(enum codec codec, const char *text, size_t n, struct buf *out);
 
+/* The same in less than half the time, with some more bytes. */
+int codec_pack_fast(enum codec codec, const char *text, size_t n, struct buf *out);
+
 #endif

@@ -13,6 +13,9 @@
 /* Window bits: the largest window, and a gzip header, a zlib header, or none. */
 enum { GZIP_ONLY = 15 + 16, ZLIB_ONLY = 15, NO_HEADER = -15 };
 
+/* The last one that looks for no better match; of much alike text it is faster than those before it. */
+enum { FAST_LEVEL = 3 };
+
 static bool begins(const unsigned char *bytes, size_t n)
 {
 	return (n < 1 || bytes[0] == 0x1F) && (n < 2 || bytes[1] == 0x8B);
@@ -89,10 +92,11 @@ static int decode_deflate(void *state, struct codec_io *io, bool *whole, struct 
 	return decode(state, io, whole, err);
 }
 
-static int pack(const char *text, size_t n, struct buf *out)
+static int pack(const char *text, size_t n, bool is_fast, struct buf *out)
 {
 	z_stream z = {0};
-	if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_ONLY, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, is_fast ? FAST_LEVEL : Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_ONLY, 8,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
 		return WEIR_ENOMEM;
 	size_t bound = deflateBound(&z, n);
 	char *room = n < UINT_MAX && bound < UINT_MAX ? buf_reserve(out, bound) : NULL;

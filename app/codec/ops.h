@@ -14,7 +14,7 @@ struct codec_ops {
 	/* As codec_read().  *whole: whether the input ended with a member or frame so far; the call updates it. */
 	int (*decode)(void *state, struct codec_io *io, bool *whole, struct weir_error *err);
 	void (*close)(void *state);
-	int (*pack)(const char *text, size_t n, struct buf *out); /* NULL: it is only read */
+	int (*pack)(const char *text, size_t n, bool is_fast, struct buf *out); /* NULL: it is only read */
 };
 
 extern const struct codec_ops codec_gzip, codec_zstd, codec_deflate, codec_brotli;

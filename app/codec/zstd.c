@@ -12,7 +12,8 @@
 
 #include "codec/ops.h"
 
-enum { WINDOW_BITS = 27, LEVEL = 3 }; /* 128 MiB */
+enum { WINDOW_BITS = 27 }; /* 128 MiB */
+enum { LEVEL = 3, FAST_LEVEL = 1 };
 
 struct zstd {
 	ZSTD_DCtx *ctx;
@@ -85,13 +86,13 @@ static int decode(void *state, struct codec_io *io, bool *whole, struct weir_err
 	return 0;
 }
 
-static int pack(const char *text, size_t n, struct buf *out)
+static int pack(const char *text, size_t n, bool is_fast, struct buf *out)
 {
 	ZSTD_CCtx *ctx = ZSTD_createCCtx();
 	size_t bound = ZSTD_compressBound(n), packed = 0;
 	char *room = ctx ? buf_reserve(out, bound) : NULL;
 	if (room) {
-		ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, LEVEL);
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, is_fast ? FAST_LEVEL : LEVEL);
 		ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1);
 		packed = ZSTD_compress2(ctx, room, bound, text, n);
 	}

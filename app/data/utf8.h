@@ -33,6 +33,16 @@ static inline size_t utf8_length(const char *text, size_t left)
 	return 4;
 }
 
+/* The length of no more than `most` bytes of a text, without half a character at the end. */
+static inline size_t utf8_cut(const char *text, size_t n, size_t most)
+{
+	if (n <= most)
+		return n;
+	for (n = most; n && utf8_is_tail((unsigned char)text[n]) && most - n < 4; n--)
+		;
+	return n;
+}
+
 /* Eight bytes at once, for fast paths over plain ASCII. */
 static inline uint64_t utf8_word(const char *text)
 {

@@ -2,9 +2,8 @@
 #include "otlp/encode.h"
 
 #include "data/json_writer.h"
+#include "data/utf8.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 void otlp_begin(struct buf *out, const struct otlp_frame *frame, const char *resource)
@@ -42,22 +41,38 @@ static void end_attribute(struct buf *out)
 void otlp_put_attribute(struct buf *out, const char *key, const char *text)
 {
 	begin_attribute(out, key);
-	json_put_text(out, "stringValue", text);
+	json_put_bytes(out, "stringValue", text, utf8_cut(text, strlen(text), OTLP_TEXT_BYTES));
 	end_attribute(out);
+}
+
+/* A number as a text.  A span has six of them; by printf() they took a quarter of its time. */
+static void put_digits(struct buf *out, const char *name, uint64_t number, bool is_negative)
+{
+	char text[24];
+	size_t at = sizeof text;
+	do
+		text[--at] = (char)('0' + number % 10);
+	while (number /= 10);
+	if (is_negative)
+		text[--at] = '-';
+	json_put_bytes(out, name, text + at, sizeof text - at);
 }
 
 void otlp_put_attribute_int(struct buf *out, const char *key, int64_t number)
 {
-	char digits[24];
-	snprintf(digits, sizeof digits, "%" PRId64, number);
 	begin_attribute(out, key);
-	json_put_text(out, "intValue", digits);
+	put_digits(out, "intValue", number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0);
+	end_attribute(out);
+}
+
+void otlp_put_attribute_id(struct buf *out, const char *key, uint64_t number)
+{
+	begin_attribute(out, key);
+	put_digits(out, "stringValue", number, false);
 	end_attribute(out);
 }
 
 void otlp_put_number(struct buf *out, const char *name, uint64_t number)
 {
-	char digits[24];
-	snprintf(digits, sizeof digits, "%" PRIu64, number);
-	json_put_text(out, name, digits);
+	put_digits(out, name, number, false);
 }

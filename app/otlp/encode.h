@@ -37,9 +37,11 @@ struct otlp_frame {
 void otlp_begin(struct buf *out, const struct otlp_frame *frame, const char *resource);
 void otlp_end(struct buf *out);
 
-/* An attribute of a list of them. */
+/* An attribute of a list of them.  Of a longer text its beginning: some come from the environment, or from servers. */
+enum { OTLP_TEXT_BYTES = 2048 };
 void otlp_put_attribute(struct buf *out, const char *key, const char *text);
 void otlp_put_attribute_int(struct buf *out, const char *key, int64_t number);
+void otlp_put_attribute_id(struct buf *out, const char *key, uint64_t number); /* as a text */
 
 void otlp_put_number(struct buf *out, const char *name, uint64_t number); /* as a text */
 

@@ -9,6 +9,7 @@
 
 #include "data/json_writer.h"
 #include "data/secret.h"
+#include "data/utf8.h"
 #include "http/origin.h"
 
 #include <stdio.h>
@@ -23,7 +24,12 @@ struct encoding {
 	const struct otlp_names *names;
 	weir_nsec offset;
 	const struct trace *trace;
+	struct buf messages[2]; /* what all messages of an operation say before their ids */
 };
+
+/* What is done with a message. */
+enum operation { SEND, PROCESS };
+static const char *const operations[] = {"send", "process"};
 
 /* ---- parts of a span */
 
@@ -63,6 +69,18 @@ static void put_error_type(struct buf *out, const char *error)
 	bool has_type = error[n] && n && n < sizeof type;
 	snprintf(type, sizeof type, "%.*s", (int)n, error);
 	otlp_put_attribute(out, "error.type", has_type ? type : "_OTHER");
+}
+
+enum { NAME_BYTES = 80 };
+
+/* Two texts as one, without half a character at the end. */
+static void make_name(char name[NAME_BYTES], const char *first, const char *second)
+{
+	char *end = stpcpy(name, first);
+	size_t n = strlen(second), room = NAME_BYTES - 1 - (size_t)(end - name);
+	n = utf8_cut(second, n, room);
+	memcpy(end, second, n);
+	end[n] = 0;
 }
 
 static void begin_span(struct encoding *to, uint64_t id, uint64_t parent, const char *name, int kind, weir_nsec begun,
@@ -146,22 +164,27 @@ static void put_write(struct encoding *to, const struct trace_span *span)
 
 /* ---- an item as a message */
 
-static void put_message(struct encoding *to, const char *operation)
+static void make_message(struct encoding *to, enum operation operation)
 {
-	char id[24];
-	snprintf(id, sizeof id, "%llu", (unsigned long long)to->trace->item);
-	otlp_put_attribute(to->out, "messaging.system", to->names->broker);
-	otlp_put_attribute(to->out, "messaging.destination.name", to->names->pipeline);
-	otlp_put_attribute(to->out, "messaging.operation.name", operation);
-	otlp_put_attribute(to->out, "messaging.operation.type", operation);
-	otlp_put_attribute(to->out, "messaging.message.id", id);
-	otlp_put_attribute(to->out, "messaging.message.conversation_id", to->names->run);
+	struct buf *out = &to->messages[operation];
+	otlp_put_attribute(out, "messaging.system", to->names->broker);
+	otlp_put_attribute(out, "messaging.destination.name", to->names->pipeline);
+	otlp_put_attribute(out, "messaging.operation.name", operations[operation]);
+	otlp_put_attribute(out, "messaging.operation.type", operations[operation]);
+	otlp_put_attribute(out, "messaging.message.conversation_id", to->names->run);
+}
+
+static void put_message(struct encoding *to, enum operation operation)
+{
+	const struct buf *message = &to->messages[operation];
+	json_put_raw(to->out, NULL, message->data, message->len);
+	otlp_put_attribute_id(to->out, "messaging.message.id", to->trace->item);
 }
 
 static void put_send(struct encoding *to, const struct trace_span *span)
 {
 	(void)span;
-	put_message(to, "send");
+	put_message(to, SEND);
 }
 
 /* ---- the others */
@@ -188,14 +211,11 @@ static const struct {
 
 static void put_span(struct encoding *to, const struct trace_span *span)
 {
-	char name[80];
+	char name[NAME_BYTES];
 	const char *fixed = kinds[span->kind].name, *error = trace_text(to->trace, span->error);
 	bool is_whole = fixed && fixed[strlen(fixed) - 1] != ' ';
 	int kind = span->kind == TRACE_WRITE && system_of(span->name) ? KIND_CLIENT : kinds[span->kind].kind;
-	snprintf(name, sizeof name, "%s%.64s", fixed ? fixed : "",
-		 is_whole     ? ""
-		 : span->name ? span->name
-			      : to->names->pipeline);
+	make_name(name, fixed ? fixed : "", is_whole ? "" : span->name ? span->name : to->names->pipeline);
 	begin_span(to, span->id, span->parent, name, kind, span->begun, span->ended);
 	if (kinds[span->kind].put)
 		kinds[span->kind].put(to, span);
@@ -214,10 +234,10 @@ static void put_item(struct encoding *to)
 	static const char *const fates[] = {"succeeded", "dropped", "dead"};
 	const struct trace *trace = to->trace;
 	const char *error = trace_text(trace, trace->error);
-	char name[80];
-	snprintf(name, sizeof name, "process %.64s", to->names->pipeline);
+	char name[NAME_BYTES];
+	make_name(name, "process ", to->names->pipeline);
 	begin_span(to, trace->root, 0, name, KIND_CONSUMER, trace->born, trace->settled);
-	put_message(to, "process");
+	put_message(to, PROCESS);
 	otlp_put_attribute_int(to->out, "weir.item.position", (int64_t)trace->position);
 	otlp_put_attribute_int(to->out, "weir.item.attempts", trace->attempts);
 	otlp_put_attribute(to->out, "weir.item.outcome", fates[trace->fate]);
@@ -236,6 +256,8 @@ size_t otlp_encode_traces(const struct trace *list, const struct otlp_names *nam
 	static const struct otlp_frame frame = {"resourceSpans", "scopeSpans", "spans"};
 	struct encoding to = {.out = out, .names = names, .offset = offset};
 	size_t n = 0;
+	make_message(&to, SEND);
+	make_message(&to, PROCESS);
 	otlp_begin(out, &frame, names->resource);
 	for (to.trace = list; to.trace; to.trace = to.trace->next) {
 		for (size_t i = 0; i < to.trace->n; i++)
@@ -245,5 +267,8 @@ size_t otlp_encode_traces(const struct trace *list, const struct otlp_names *nam
 		n += to.trace->n + (to.trace->settled != 0);
 	}
 	otlp_end(out);
+	out->failed |= to.messages[SEND].failed || to.messages[PROCESS].failed;
+	buf_fini(&to.messages[SEND]);
+	buf_fini(&to.messages[PROCESS]);
 	return n;
 }

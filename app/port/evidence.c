@@ -13,16 +13,6 @@
 
 #define JSON_BYTES_MAX ((size_t)1 << 20) /* of an answer that is read as JSON */
 
-/* No more than `most` bytes, and no half a character at the end. */
-static size_t cut(const char *text, size_t n, size_t most)
-{
-	if (n <= most)
-		return n;
-	for (n = most; n && utf8_is_tail((unsigned char)text[n]) && most - n < 4; n--)
-		;
-	return n;
-}
-
 static void add_hidden(struct buf *out, const char *name, const char *text, size_t n)
 {
 	struct buf copy = {0};
@@ -36,7 +26,7 @@ static void add_hidden(struct buf *out, const char *name, const char *text, size
 
 void evidence_add_text(struct buf *out, const char *name, const char *text, size_t n)
 {
-	size_t kept = cut(text, n, EVIDENCE_TEXT_BYTES);
+	size_t kept = utf8_cut(text, n, EVIDENCE_TEXT_BYTES);
 	add_hidden(out, name, text, kept);
 	if (kept < n) {
 		char bytes[40];
@@ -123,7 +113,7 @@ size_t evidence_find_error(const char *body, size_t n, char ret_line[EVIDENCE_ER
 		found = find_in_json(json, &found_n);
 	else if (n)
 		found = find_in_text(body, n, &found_n);
-	size_t kept = found ? cut(found, found_n, EVIDENCE_ERROR_BYTES - 1) : 0;
+	size_t kept = found ? utf8_cut(found, found_n, EVIDENCE_ERROR_BYTES - 1) : 0;
 	for (size_t i = 0; i < kept; i++)
 		ret_line[i] = (unsigned char)found[i] < 0x20 ? ' ' : found[i];
 	ret_line[kept] = 0;

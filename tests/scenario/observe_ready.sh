@@ -24,23 +24,7 @@ finish
 sed -i 's/ready: .*/ready: { put_wait: 10ms } }/' pipeline.yaml
 rm -rf state
 
-# Holds the thread of the loop, and no other, until it is told to let it go.
-cat >hold.py <<'PY'
-import ctypes, os, signal, subprocess, sys
-
-SEIZE, INTERRUPT = 0x4206, 0x4207
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGTERM])
-run = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1, signal.SIGTERM]))
-signal.sigwait([signal.SIGUSR1])
-if libc.ptrace(SEIZE, run.pid, None, None) or libc.ptrace(INTERRUPT, run.pid, None, None):
-    sys.exit("ptrace: " + os.strerror(ctypes.get_errno()))
-open("held", "w").close()
-signal.sigwait([signal.SIGTERM])
-os.kill(run.pid, signal.SIGKILL)  # run.kill() takes one that is held for one that has ended
-PY
-start python3 hold.py "$WEIR" "${RUN[@]}"
+start python3 "$TREE/scripts/hold.py" "$WEIR" "${RUN[@]}"
 holder=$started_pid
 wait_until 20 is_not_ready '^the source waits for room in the broker for longer than observe.ready.put_wait'
 port=$(observe_port)

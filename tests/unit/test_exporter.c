@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <weir/weir.h>
 
 static const struct otlp_settings settings = {.url = "http://127.0.0.1:1"};
@@ -20,6 +21,7 @@ static struct {
 	const char *body;
 	int busy; /* so often it says 429 first */
 	int posts;
+	int niceness; /* of the thread that asks it */
 } receiver;
 
 static int answer(void *arg, enum otlp_signal signal, const struct buf *body, struct otlp_answer *ret_answer)
@@ -28,6 +30,7 @@ static int answer(void *arg, enum otlp_signal signal, const struct buf *body, st
 	ck_assert(body->len && body->data[0] == '{');
 	ck_assert_ptr_nonnull(strstr(body->data, signal == OTLP_TRACES ? "resourceSpans" : "resourceMetrics"));
 	receiver.posts++;
+	receiver.niceness = getpriority(PRIO_PROCESS, 0);
 	if (receiver.takes && weir_sleep(receiver.takes))
 		return WEIR_ECANCELED;
 	if (!receiver.status)
@@ -215,6 +218,8 @@ TEST(otlp_thread_takes_what_another_puts)
 	ck_assert_uint_eq(counted(exporter), SPANS * 20000);
 	ck_assert_uint_gt(exporter_sent(exporter, OTLP_TRACES), 0);
 	ck_assert_uint_gt(exporter_lost(exporter, OTLP_METRICS, OTLP_LOST_PARTIAL), 0); /* its only point */
+	int own = getpriority(PRIO_PROCESS, 0);
+	ck_assert_int_eq(receiver.niceness, own < 10 ? own + 10 : 19);
 	exporter_free(exporter);
 	weir_metrics_free(metrics);
 }

@@ -23,6 +23,11 @@ static const struct otlp_names names = {
 #define TIMES            "\"startTimeUnixNano\":\"1000000000000000010\",\"endTimeUnixNano\":\"1000000000000000020\""
 #define TEXT(key, value) "{\"key\":\"" key "\",\"value\":{\"stringValue\":\"" value "\"}}"
 #define INT(key, value)  "{\"key\":\"" key "\",\"value\":{\"intValue\":\"" value "\"}}"
+#define MESSAGE(operation)                                                                                             \
+	TEXT("messaging.system", "redis")                                                                              \
+	"," TEXT("messaging.destination.name", "orders") "," TEXT("messaging.operation.name", operation) "," TEXT(     \
+		"messaging.operation.type", operation) "," TEXT("messaging.message.conversation_id",                   \
+								"the run") "," TEXT("messaging.message.id", "7")
 
 /* The places of two texts: 1 and 101. */
 static struct trace trace_of(struct trace_span *spans, size_t n, const char *first, const char *second)
@@ -96,29 +101,26 @@ TEST(otlp_says_what_became_of_an_item)
 	trace.settled = 20;
 	trace.fate = FATE_DEAD;
 	trace.error = 1;
-	expect_spans(&trace, 3,
-		     "{" IDS("000000000000000b") PARENT
-		     ",\"name\":\"attempt\",\"kind\":1," TIMES ",\"attributes\":[" INT(
-			     "weir.attempt", "2") "],\"links\":[{" IDS("000000000000000a") "}]},"
-											   "{" IDS("000000000000000c")
-												   PARENT
-		     ",\"name\":\"write postgres\",\"kind\":3," TIMES
-		     ",\"attributes\":[" TEXT("weir.sink", "postgres") "," TEXT("db.system.name", "postgresql") "," TEXT("db.collection.name", "rows") "," INT(
-			     "db.operation.batch.size",
-			     "50") "]},"
-				   "{" IDS("00000000000000aa") ",\"name\":\"process orders\",\"kind\":5," TIMES
-							       ",\"attributes\":[" TEXT("messaging.system", "redis") "," TEXT("messaging.destination.name", "orders") "," TEXT("messaging.operation.name", "process") "," TEXT(
-								       "messaging.operation.type",
-								       "process") "," TEXT("messaging.message.id",
-											   "7") "," TEXT("messaging."
-													 "message."
-													 "conversation_"
-													 "id",
-													 "the run") "," INT("weir.item.position",
-															    "9") "," INT("weir.item.attempts",
-																	 "2") "," TEXT("weir.item.outcome",
-																		       "dead") "," TEXT("error.type",
-																					"status") "],\"status\":{\"code\":2,\"message\":\"status: 422: no \\\"name\\\"\"}}");
+	expect_spans(
+		&trace, 3,
+		"{" IDS("000000000000000b") PARENT ",\"name\":\"attempt\",\"kind\":1," TIMES ",\"attributes\":[" INT(
+			"weir.attempt", "2") "],\"links\":[{" IDS("000000000000000a") "}]},"
+										      "{" IDS("000000000000000c") PARENT
+		",\"name\":\"write postgres\",\"kind\":3," TIMES
+		",\"attributes\":[" TEXT("weir.sink", "postgres") "," TEXT("db.system.name", "postgresql") "," TEXT(
+			"db.collection.name",
+			"rows") "," INT("db.operation.batch.size",
+					"50") "]},"
+					      "{" IDS("00000000000000aa") ",\"name\":\"process "
+									  "orders\",\"kind\":5," TIMES
+									  ",\"attributes\":[" MESSAGE("process") "," INT(
+										  "weir.item.position",
+										  "9") "," INT("weir.item.attempts",
+											       "2") "," TEXT("weir."
+													     "item."
+													     "outcome",
+													     "dead") "," TEXT("error.type",
+															      "status") "],\"status\":{\"code\":2,\"message\":\"status: 422: no \\\"name\\\"\"}}");
 }
 
 TEST(otlp_says_how_an_item_came_to_the_broker)
@@ -126,17 +128,55 @@ TEST(otlp_says_how_an_item_came_to_the_broker)
 	struct trace_span spans[] = {{.kind = TRACE_SEND, .id = 0xb}};
 	struct trace trace = trace_of(spans, 1, "", "");
 	expect_spans(&trace, 1,
-		     "{" IDS("000000000000000b") PARENT
-		     ",\"name\":\"send orders\",\"kind\":4," TIMES
-		     ",\"attributes\":[" TEXT("messaging.system", "redis") "," TEXT(
-			     "messaging.destination.name",
-			     "orders") "," TEXT("messaging.operation.name",
-						"send") "," TEXT("messaging."
-								 "operation.type",
-								 "send") "," TEXT("messaging.message.id",
-										  "7") "," TEXT("messaging.message."
-												"conversation_id",
-												"the run") "]}");
+		     "{" IDS("000000000000000b") PARENT ",\"name\":\"send orders\",\"kind\":4," TIMES
+							",\"attributes\":[" MESSAGE("send") "]}");
+}
+
+/* A text of so many bytes, of characters of two. */
+static const char *long_text(size_t n)
+{
+	static char text[10240 + 1];
+	for (size_t i = 0; i < n; i += 2)
+		memcpy(text + i, "\xC3\xA9", 2);
+	text[n] = 0;
+	return text;
+}
+
+/* The longest string of a JSON text, in bytes. */
+static size_t longest_string(const struct buf *json)
+{
+	size_t most = 0;
+	for (const char *at = json->data; (at = strchr(at, '"'));) {
+		size_t n = strcspn(++at, "\"");
+		most = n > most ? n : most;
+		at += n + 1;
+	}
+	return most;
+}
+
+TEST(otlp_cuts_texts_that_are_long)
+{
+	struct trace_span spans[] = {
+		{.kind = TRACE_REQUEST, .id = 0xb, .name = "GET", .url = 1},
+		{.kind = TRACE_STEP, .id = 0xc, .name = long_text(10240)},
+		{.kind = TRACE_WRITE, .id = 0xd, .name = long_text(10240)},
+		{.kind = TRACE_SEND, .id = 0xe},
+	};
+	struct trace trace = trace_of(spans, 4, "", "");
+	char *texts = NULL;
+	struct buf out = {0};
+	const struct otlp_names long_names = {.resource = "{\"attributes\":[]}",
+					      .run = "the run",
+					      .pipeline = long_text(10240),
+					      .broker = long_text(10240),
+					      .table = long_text(10240)};
+	ck_assert_int_gt(asprintf(&texts, " https://ab.example/%s", long_text(10240)), 0);
+	trace.texts.data = texts;
+	ck_assert_uint_eq(otlp_encode_traces(&trace, &long_names, 0, &out), 4);
+	ck_assert_uint_eq(longest_string(&out), OTLP_TEXT_BYTES);
+	ck_assert_ptr_null(strstr(out.data, "\xEF\xBF\xBD")); /* no half character */
+	buf_fini(&out);
+	free(texts);
 }
 
 TEST(otlp_shows_metrics_as_they_are)

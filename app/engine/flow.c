@@ -112,7 +112,7 @@ size_t engine_places(const struct engine *engine, size_t concurrency)
 {
 	bool remembers = engine->store.ops->exactness != BROKER_FORGETS;
 	size_t batches = remembers ? BROKER_BATCHES_DURABLE : BROKER_BATCHES;
-	batches += engine->life.plan->sink.adapter->sink->overlaps;
+	batches += engine->life.plan->sink.adapter->sink->ahead != SINK_ONE_BATCH;
 	return concurrency * BROKER_PER_WORKER + (size_t)engine->life.plan->settings.batch_items * batches +
 	       BROKER_LEAST;
 }

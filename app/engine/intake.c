@@ -3,10 +3,10 @@
  * The intake: reads the source and hands the items to the broker in batches, each with the place that reading has
  * reached.  The broker makes it wait when it is full.
  *
- * A batch ends when it has enough items or bytes, or when nothing more is there and the one before began BATCH_PERIOD
+ * A batch ends when it has enough items or bytes, or when nothing more is there and the one before was put BATCH_PERIOD
  * ago.  So what comes after a pause is put immediately, and a source that trickles causes only so many puts a second.
- * From BATCH_ENOUGH items on a batch takes only what is at hand, and BATCH_TURN items later the rest of the loop has
- * its turn.  What the source finds unusable goes the same way, marked, and a worker buries it: so it is stored and
+ * From BATCH_ENOUGH items on a batch takes only what is at hand, and each BATCH_TURN items the rest of the loop has its
+ * turn.  What the source finds unusable goes the same way, marked, and a worker buries it: so it is stored and
  * counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
@@ -17,7 +17,7 @@
 #define BATCH_BYTES  ((size_t)1 << 20)
 #define BATCH_PERIOD (5 * WEIR_MSEC)
 #define SEAL_LOOK    (WEIR_SEC / 5)
-#define BATCH_ENOUGH ((size_t)256)
+#define BATCH_ENOUGH ((size_t)1024)
 #define BATCH_TURN   ((size_t)1024)
 
 /* Of engine->input.batch. */
@@ -131,7 +131,7 @@ static int put_batch(struct engine *engine, struct batch *batch, struct weir_err
 	}
 	for (size_t i = 0; code && i < batch->n; i++)
 		item_free(engine->input.batch[i]);
-	*batch = (struct batch){.ready = batch->ready};
+	*batch = (struct batch){0};
 	return code == BROKER_MOVED ? follow(engine, err) : code ? code : engine_accept(engine, err);
 }
 
@@ -152,8 +152,8 @@ static int read_all(struct engine *engine, struct weir_error *err)
 	do {
 		code = read_batch(engine, &batch, err);
 		if (batch.n) {
-			batch.ready = weir_now() + BATCH_PERIOD;
 			put = put_batch(engine, &batch, err);
+			batch.ready = weir_now() + BATCH_PERIOD;
 		}
 	} while (!put && (code == 1 || code == WEIR_ETIMEDOUT));
 	return put ? put : code;

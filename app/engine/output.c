@@ -3,7 +3,11 @@
  * See output.h.  `room` counts bytes: an entry takes as many permits as its outputs have bytes, at most all of them,
  * and gives them back when it was settled.
  *
- * A lane is a fiber with its batch.  Only one of them collects at a time, so that batches are full.
+ * A lane is a fiber with its batch.  Only one of them collects at a time, so that batches are full; what has to be
+ * written in its order is also written by that one, before another collects, and acked in the same order:
+ *
+ *     lane 1     collect, write | ack        | collect, write | ack
+ *     lane 2                    | collect, write | ack        | collect ...
  *
  * A sink that is busy is asked again (store.h); one that fails ends the run.  What it had not taken goes back to the
  * broker.
@@ -35,6 +39,7 @@ struct lane {
 	struct item **settled;   /* of the entries that were written */
 	struct buf position;     /* of the sink, after the last write */
 	bool ahead;              /* of the broker: the sink may hold what was not acked */
+	bool collects, acks;     /* it has the turn, see struct output */
 	enum output_doing doing;
 	weir_nsec since;
 };
@@ -45,7 +50,9 @@ struct output {
 	struct sink *sink;
 	struct weir_queue *queue; /* of struct output_entry */
 	struct weir_sem *room;
-	struct weir_sem *collecting; /* one permit: of the lane that does */
+	struct weir_sem *collecting; /* one permit: the turn of the lane that does, … */
+	struct weir_sem *acking;     /* … and, of what is in order, of the one that acks */
+	bool in_order;               /* batches are written and acked one after the other */
 	struct weir_group *group;    /* of the lanes' fibers */
 	struct lane lanes[LANES];
 	size_t lane_count;
@@ -63,6 +70,7 @@ static void free_output(struct output *output)
 	weir_queue_free(output->queue);
 	weir_sem_free(output->room);
 	weir_sem_free(output->collecting);
+	weir_sem_free(output->acking);
 	for (size_t i = 0; i < output->lane_count; i++) {
 		free(output->lanes[i].batch);
 		free(output->lanes[i].items);
@@ -73,17 +81,17 @@ static void free_output(struct output *output)
 	free(output);
 }
 
-/* Batches that overlap may be written in any order. */
-static bool may_overlap(const struct output *output)
+static bool is_in_order(const struct output *output)
 {
 	const struct plan_settings *settings = &output->opts.store->life->plan->settings;
-	return output->ops->overlaps && !settings->order_by && settings->order == ORDER_COMPLETION;
+	return output->ops->ahead != SINK_ANY_BATCH || settings->order_by || settings->order != ORDER_COMPLETION;
 }
 
 static bool make_lanes(struct output *output)
 {
 	bool made = true;
-	output->lane_count = may_overlap(output) ? LANES : 1;
+	output->lane_count = output->ops->ahead == SINK_ONE_BATCH ? 1 : LANES;
+	output->in_order = is_in_order(output);
 	for (size_t i = 0; i < output->lane_count; i++) {
 		struct lane *lane = &output->lanes[i];
 		lane->output = output;
@@ -113,7 +121,7 @@ static struct output *new_output(const struct output_options *opts)
 	if (make_lanes(output) && !engine_columns_open(&output->columns, names) &&
 	    !weir_queue_new(sizeof(struct output_entry), output->most_items * BATCHES_QUEUED, &output->queue) &&
 	    !weir_sem_new(output->queued_bytes, &output->room) && !weir_sem_new(1, &output->collecting) &&
-	    !weir_group_new(NULL, &output->group))
+	    !weir_sem_new(1, &output->acking) && !weir_group_new(NULL, &output->group))
 		return output;
 	free_output(output);
 	return NULL;
@@ -196,13 +204,41 @@ static bool is_last(const struct output *output)
 	return output->opts.load->starving && !output->opts.load->in_flight && weir_queue_empty(output->queue);
 }
 
-/* The next batch: its number of entries, 0 at the end. */
+/* ---- turns */
+
+static bool take_turn(struct weir_sem *turn, bool *mine)
+{
+	*mine = !weir_sem_acquire(turn, 1, WEIR_FOREVER);
+	return *mine;
+}
+
+static void leave_turn(struct weir_sem *turn, bool *mine)
+{
+	if (*mine)
+		weir_sem_release(turn, 1);
+	*mine = false;
+}
+
+/* What was written is acked before what comes after it is, so others may collect now. */
+static void pass_turn(struct lane *lane)
+{
+	struct output *output = lane->output;
+	weir_shield_enter();
+	if (output->in_order)
+		take_turn(output->acking, &lane->acks);
+	weir_shield_leave();
+	leave_turn(output->collecting, &lane->collects);
+}
+
+/* ---- a batch */
+
+/* The next one: its number of entries, 0 at the end. */
 static size_t collect(struct lane *lane)
 {
 	struct output *output = lane->output;
 	size_t n = 0, bytes = 0;
 	weir_nsec until = WEIR_FOREVER;
-	if (weir_sem_acquire(output->collecting, 1, WEIR_FOREVER))
+	if (!take_turn(output->collecting, &lane->collects))
 		return 0;
 	while (n < output->most_items && bytes < output->most_bytes && !(n && is_last(output))) {
 		if (weir_queue_get(output->queue, &lane->batch[n], until))
@@ -211,7 +247,8 @@ static size_t collect(struct lane *lane)
 		if (n == 1)
 			until = weir_now() + output->period;
 	}
-	weir_sem_release(output->collecting, 1);
+	if (!output->in_order || !n)
+		leave_turn(output->collecting, &lane->collects);
 	return n;
 }
 
@@ -366,6 +403,39 @@ static void give_back(struct lane *lane, size_t n)
 	}
 }
 
+/* Keeps the first one. */
+static void note_failure(struct output *output, int code, const struct weir_error *err)
+{
+	if (code && !output->failed)
+		end_run(output, code, err);
+	output->failed = output->failed ? output->failed : code;
+}
+
+/* Of what is in order nothing is acked behind a batch that was not. */
+static void run_batch(struct lane *lane, size_t n, int failed)
+{
+	struct output *output = lane->output;
+	struct weir_error err = {0};
+	int code = failed;
+	n = drop_lost(lane, n);
+	begin(lane, OUTPUT_WRITES);
+	if (!code)
+		code = write_batch(lane, n, &err);
+	note_failure(output, code, &err);
+	begin(lane, OUTPUT_ACKS);
+	pass_turn(lane);
+	if (!code && output->in_order)
+		code = output->failed;
+	if (!code) {
+		code = settle_batch(lane, n = hand_over_refused(lane, n), &err);
+		note_failure(output, code, &err);
+	}
+	if (code)
+		give_back(lane, n);
+	leave_turn(output->acking, &lane->acks);
+	begin(lane, OUTPUT_WAITS);
+}
+
 /* An output that failed continues to take, so that no worker waits for it for ever; one that was cancelled does so,
  * too.
  */
@@ -376,26 +446,13 @@ static int run_lane(void *arg)
 	bool shielded = false;
 	size_t n;
 	while ((n = collect(lane)) || weir_canceled()) {
-		struct weir_error err = {0};
-		int code = output->failed;
+		int failed = output->failed;
 		if (weir_canceled()) {
 			weir_shield_enter();
-			code = WEIR_ECANCELED;
+			failed = WEIR_ECANCELED;
 			shielded = true;
 		}
-		n = drop_lost(lane, n);
-		begin(lane, OUTPUT_WRITES);
-		if (!code)
-			code = write_batch(lane, n, &err);
-		begin(lane, OUTPUT_ACKS);
-		if (!code)
-			code = settle_batch(lane, n = hand_over_refused(lane, n), &err);
-		if (code)
-			give_back(lane, n);
-		if (code && !output->failed)
-			end_run(output, code, &err);
-		begin(lane, OUTPUT_WAITS);
-		output->failed = output->failed ? output->failed : code;
+		run_batch(lane, n, failed);
 	}
 	if (shielded)
 		weir_shield_leave();

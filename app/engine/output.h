@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An output: the queue in front of a sink, and the fiber that writes it in batches; of a sink that overlaps two such
- * fibers, unless the order of items counts.
+ * An output: the queue in front of a sink, and the fibers that write it in batches: one, or two of a sink that can be
+ * a batch ahead (enum sink_ahead).
  *
  * A batch ends with its count or its bytes, when the first of it has waited for the period, or when nothing is in the
  * steps that could still join it.

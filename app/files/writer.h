@@ -46,7 +46,7 @@ void sink_writer_position(const struct sink *sink, struct buf *out);
 	{                                                                                                              \
 		.columns = (columns_fn), .row = (row_fn), .open = (open_fn), .start = sink_writer_start,               \
 		.write = sink_writer_write, .close = sink_writer_close, .exactness = sink_writer_exactness,            \
-		.position = sink_writer_position, .batch_items = "2000"                                                \
+		.position = sink_writer_position, .batch_items = "2000", .ahead = SINK_NEXT_BATCH                      \
 	}
 
 #endif

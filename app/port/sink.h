@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The port of sinks: where outputs go.  The engine collects items into batches and calls write() from one fiber (two,
- * of a sink that overlaps); when it returns, the outputs of each accepted item are as durable as the sink can make
- * them, all of an item's or none.
+ * The port of sinks: where outputs go.  The engine collects items into batches and calls write(), for one batch at a
+ * time unless the sink takes any (enum sink_ahead); when it returns, the outputs of each accepted item are as durable
+ * as the sink can make them, all of an item's or none.
  *
  * Exactly once: between write() and the broker's ack a run may be killed, and then the items come again.  An exact sink
  * knows them by one of four means:
@@ -66,6 +66,13 @@ enum sink_exactness {
 	SINK_BY_CLAIM, /* by a ledger in which an item is claimed once, whoever works on the run */
 };
 
+/* How far the next batch may be while one is not acked. */
+enum sink_ahead {
+	SINK_ONE_BATCH,  /* it waits: the sink can tell of one batch only whether the ack was lost */
+	SINK_NEXT_BATCH, /* it is written, and acked after that one: positions grow */
+	SINK_ANY_BATCH,  /* both are written at a time, and acked in any order; as NEXT where items have an order */
+};
+
 struct sink_ops {
 	/* The fields of the outputs that the rows are made of; none: the output as a whole.  What was parsed of them
 	 * comes along, as far as memory allows.  NULL: rows are text. */
@@ -95,9 +102,7 @@ struct sink_ops {
 	 * WEIR_EINVAL when the config must be changed, WEIR_EIO and others when nothing helps. */
 	int (*write)(struct sink *sink, struct sink_item *items, size_t n, struct weir_error *err, weir_nsec deadline);
 
-	/* A second fiber may call write() while a first is in it, with another batch: the one is on its way while the
-	 * other is being written or acked, in any order.  Not for a sink whose position changes with each batch. */
-	bool overlaps;
+	enum sink_ahead ahead;
 
 	/* The default of sink.batch.items, where a write takes about as long however large it is.  NULL: the usual one.
 	 */

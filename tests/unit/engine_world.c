@@ -243,13 +243,27 @@ static const struct sink_ops sink_ops = {
 	.open = fake_sink_open, .start = fake_sink_start, .write = fake_sink_write, .close = fake_sink_close};
 const struct adapter fake_source = {.kind = ADAPTER_SOURCE, .name = "numbers", .source = &fake_source_ops};
 static const struct adapter fake_step = {.kind = ADAPTER_STEP, .name = "fake", .step = &step_ops};
+/* How many batches it has. */
+static void fake_sink_position(const struct sink *sink, struct buf *out)
+{
+	(void)sink;
+	buf_addf(out, "%d", world.writes);
+}
+
 static const struct sink_ops overlapping_ops = {.open = fake_sink_open,
 						.start = fake_sink_start,
 						.write = fake_sink_write,
-						.overlaps = true,
+						.ahead = SINK_ANY_BATCH,
 						.close = fake_sink_close};
+static const struct sink_ops growing_ops = {.open = fake_sink_open,
+					    .start = fake_sink_start,
+					    .write = fake_sink_write,
+					    .position = fake_sink_position,
+					    .ahead = SINK_NEXT_BATCH,
+					    .close = fake_sink_close};
 static const struct adapter fake_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &sink_ops};
 const struct adapter fake_overlapping_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &overlapping_ops};
+const struct adapter fake_growing_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &growing_ops};
 
 struct plan memory_plan_of(struct plan_adapter *step)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine takes every item to its end once: retries, refusals, dead letters, runs that go on, and the accounts after
  * each. */
+#include "port/adapters.h"
 #include "unit/engine_world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 FIBER_TEST(engine_takes_every_item_to_the_sink_once)
@@ -284,6 +286,70 @@ FIBER_TEST(engine_writes_two_batches_at_a_time_to_a_sink_that_overlaps_unless_or
 		for (int number = 1; number <= 500; number++)
 			ck_assert_int_eq(world.seen[number], 1);
 	}
+}
+
+/* A broker in memory whose acks take a while, and of which one fails. */
+static struct acks {
+	int n, fails_at;
+	bool under_way;
+	char positions[400];
+} acks;
+
+static int slow_ack(struct broker *broker, struct item *const *items, size_t n, enum broker_outlet outlet,
+		    const struct value *position, struct weir_error *err, weir_nsec deadline)
+{
+	ck_assert(!acks.under_way);
+	acks.under_way = true;
+	weir_sleep(10 * WEIR_MSEC);
+	acks.under_way = false;
+	if (++acks.n == acks.fails_at)
+		return weir_error_set(err, WEIR_EIO, "the ack fails");
+	size_t len = strlen(acks.positions);
+	snprintf(acks.positions + len, sizeof acks.positions - len, "%s ", position ? position->data : "-");
+	return broker_memory_adapter.broker->queue.ack(broker, items, n, outlet, position, err, deadline);
+}
+
+static int run_with_slow_acks(const struct adapter *sink, int fails_at)
+{
+	struct broker_ops ops = *broker_memory_adapter.broker;
+	struct adapter adapter = broker_memory_adapter;
+	struct plan_adapter step;
+	struct plan plan = memory_plan_of(&step);
+	ops.queue.ack = slow_ack;
+	adapter.broker = &ops;
+	plan.broker.adapter = &adapter;
+	plan.sink.adapter = sink;
+	world = (struct world){.items = 80, .step = pass, .write_time = 10 * WEIR_MSEC};
+	acks = (struct acks){.fails_at = fails_at};
+	const struct engine_options opts = options_of_world();
+	struct weir_error err = {0};
+	struct engine *engine;
+	int exit_code;
+	ck_assert_int_eq(engine_open(&plan, &opts, &engine, &exit_code, &err), 0);
+	exit_code = engine_run(engine, &err);
+	engine_free(engine);
+	return exit_code;
+}
+
+FIBER_TEST(engine_writes_the_next_batch_while_one_is_acked)
+{
+	weir_nsec begun = weir_now();
+	ck_assert_int_eq(run_with_slow_acks(&fake_growing_sink, 0), 0);
+	ck_assert_int_eq(world.most_writing, 1);
+	ck_assert_int_eq(acks.n, world.writes);
+	ck_assert_int_lt(weir_now() - begun, (world.writes + 3) * 10 * WEIR_MSEC);
+	for (int i = 1, at = 0, n, number; i <= acks.n; i++, at += n)
+		ck_assert(sscanf(acks.positions + at, "%d %n", &number, &n) == 1 && number == i);
+	for (int number = 1; number <= 80; number++)
+		ck_assert_int_eq(world.seen[number], 1);
+}
+
+FIBER_TEST(engine_acks_nothing_that_was_written_behind_what_was_not)
+{
+	ck_assert_int_eq(run_with_slow_acks(&fake_growing_sink, 3), EX_IOERR);
+	ck_assert_str_eq(acks.positions, "1 2 ");
+	ck_assert_int_eq(acks.n, 3);
+	ck_assert_int_le(world.writes, 4);
 }
 
 FIBER_TEST(engine_refuses_files_with_78_and_disks_that_fail_with_74)

@@ -397,6 +397,21 @@ int pg_rows(const struct pg_result *result)
 	return PQntuples(result);
 }
 
+int pg_columns(const struct pg_result *result)
+{
+	return PQnfields(result);
+}
+
+const char *pg_column(const struct pg_result *result, int column)
+{
+	return PQfname(result, column);
+}
+
+enum pg_type pg_column_type(const struct pg_result *result, int column)
+{
+	return (enum pg_type)PQftype(result, column);
+}
+
 const char *pg_text(const struct pg_result *result, int row, int column)
 {
 	return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);

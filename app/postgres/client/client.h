@@ -81,8 +81,28 @@ unsigned pg_connections(const struct pg *pg);
 
 #define PG_PARAMETERS_MAX 16
 
-/* Types of parameters: what is sent in binary has to name its own.  The numbers are part of the protocol. */
-enum pg_type { PG_ANY = 0, PG_INT8 = 20, PG_JSON = 114, PG_JSONS = 199, PG_INT8S = 1016, PG_UUID = 2950 };
+/* Types of parameters (what is sent in binary has to name its own) and of columns.  The numbers are part of the
+ * protocol; there are many more. */
+enum pg_type {
+	PG_ANY = 0,
+	PG_BOOL = 16,
+	PG_BYTEA = 17,
+	PG_NAME = 19,
+	PG_INT8 = 20,
+	PG_INT2 = 21,
+	PG_INT4 = 23,
+	PG_TEXT = 25,
+	PG_JSON = 114,
+	PG_JSONS = 199, /* an array, as the next */
+	PG_INT8S = 1016,
+	PG_FLOAT4 = 700,
+	PG_FLOAT8 = 701,
+	PG_BPCHAR = 1042,
+	PG_VARCHAR = 1043,
+	PG_NUMERIC = 1700,
+	PG_UUID = 2950,
+	PG_JSONB = 3802,
+};
 
 /* SQL with $1, $2 …, prepared once a connection.  Zeroed but for the first three; at a place of its own as long as the
  * connection is open. */
@@ -123,6 +143,9 @@ int pg_run(struct pg *pg, struct pg_statement *statement, const struct pg_value 
 int pg_do(struct pg *pg, const char *sql, struct pg_result **ret_result, struct pg_error *err, weir_nsec deadline);
 
 int pg_rows(const struct pg_result *result);
+int pg_columns(const struct pg_result *result);
+const char *pg_column(const struct pg_result *result, int column);        /* its name, borrowed */
+enum pg_type pg_column_type(const struct pg_result *result, int column);  /* of a domain: that below it */
 const char *pg_text(const struct pg_result *result, int row, int column); /* borrowed; NULL: it is null */
 size_t pg_length(const struct pg_result *result, int row, int column);
 int64_t pg_number(const struct pg_result *result, int row, int column); /* 0: it is null or none */

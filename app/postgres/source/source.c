@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `postgres: { url: 'postgres://…', table: orders, key: id }`: the rows of a table or a query, each a JSON object, as
- * row_to_json has it: with all the digits of a bigint or numeric.
+ * `postgres: { url: 'postgres://…', table: orders, key: id }`: the rows of a table or a query, each a JSON object
+ * (row.h), with all the digits of a bigint or numeric.
  *
  * A page is a transaction of its own, read only, that is over before an item of it is used: nothing holds back the
  * server's vacuum.  A key travels as text, and the server makes of it what the column is.  A server that is away is
@@ -15,7 +15,7 @@
 
 #include "data/json.h"
 #include "port/adapters.h"
-#include "postgres/client/client.h"
+#include "postgres/source/row.h"
 #include "sql/name.h"
 #include "sql/pages.h"
 
@@ -33,7 +33,8 @@ struct postgres_source {
 	struct pg *pg;
 	struct pg_statement first, next; /* pages from the first row on, and from a key on */
 	struct buf first_sql, next_sql;
-	char type[128]; /* of the key, as SQL */
+	struct row_shape shape; /* of their results */
+	char type[128];         /* of the key, as SQL */
 	char identity[80];
 };
 
@@ -122,25 +123,49 @@ static int find_identity(struct postgres_source *source, struct weir_error *err)
 	return 0;
 }
 
-/* A left join with nothing has the types of its columns, also where there is no row. */
-static int find_type(struct postgres_source *source, struct weir_error *err)
+/* $1, if it is there, is the key to begin with; the last parameter is the number of rows. */
+static int make_page(struct postgres_source *source, const struct pg_result *like, bool is_next, struct buf *text,
+		     struct pg_statement *statement)
 {
 	const struct sql_source_config *rows = &source->config->rows;
-	struct pg_result *result = NULL;
+	char from[160];
+	buf_clear(text);
+	snprintf(from, sizeof from, ">= $1::%s", source->type);
+	buf_add_str(text, "SELECT ");
+	source->shape = row_put_list(like, 1, rows->key, text);
+	buf_add_str(text, " FROM (");
+	sql_pages_put(rows, "*", is_next ? from : NULL, text);
+	buf_add_str(text, " ORDER BY ");
+	sql_put_name(text, rows->key);
+	buf_addf(text, " LIMIT $%d::int8) AS ", is_next ? 2 : 1);
+	row_put_alias(&source->shape, text);
+	*statement = (struct pg_statement){.sql = text->data, .parameters = is_next ? 2 : 1};
+	return text->failed ? WEIR_ENOMEM : 0;
+}
+
+/* What rows look like, and the statements that read them.  A left join with nothing has the types of its columns, also
+ * where there is no row. */
+static int find_columns(struct postgres_source *source, struct weir_error *err)
+{
+	const struct sql_source_config *rows = &source->config->rows;
+	struct pg_result *like = NULL;
 	struct buf sql = {0};
 	bool late;
 	buf_add_str(&sql, "SELECT pg_typeof(r.");
 	sql_put_name(&sql, rows->key);
-	buf_add_str(&sql, ") FROM (SELECT 1) AS one LEFT JOIN (");
+	buf_add_str(&sql, "), r.* FROM (SELECT 1) AS one LEFT JOIN (");
 	sql_pages_put(rows, "*", NULL, &sql);
 	buf_add_str(&sql, ") AS r ON false");
-	int code = ask(source, &sql, NULL, &result, &late, err);
+	int code = ask(source, &sql, NULL, &like, &late, err);
 	buf_fini(&sql);
 	if (code || late)
 		return late ? weir_error_set(err, WEIR_EBUSY, "%s does not answer", pg_place(source->pg)) : code;
-	snprintf(source->type, sizeof source->type, "%s", pg_text(result, 0, 0));
-	pg_free(result);
-	return 0;
+	snprintf(source->type, sizeof source->type, "%s", pg_text(like, 0, 0));
+	if (make_page(source, like, false, &source->first_sql, &source->first) ||
+	    make_page(source, like, true, &source->next_sql, &source->next))
+		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
+	pg_free(like);
+	return code;
 }
 
 static int has_rows(struct postgres_source *source, struct buf *sql, bool *ret_has, struct weir_error *err)
@@ -189,80 +214,83 @@ static int check_key(struct postgres_source *source, struct weir_error *err)
 	return !code && (has_nulls || has_doubles) ? sql_pages_refuse_key(&source->pages, has_nulls, err) : code;
 }
 
-/* $1, if it is there, is the key to begin with; the last parameter is the number of rows. */
-static int make_page(struct postgres_source *source, bool is_next, struct buf *text, struct pg_statement *statement)
-{
-	const struct sql_source_config *rows = &source->config->rows;
-	char from[160];
-	snprintf(from, sizeof from, ">= $1::%s", source->type);
-	buf_add_str(text, "SELECT r.");
-	sql_put_name(text, rows->key);
-	buf_add_str(text, "::text, row_to_json(r)::text FROM (");
-	sql_pages_put(rows, "*", is_next ? from : NULL, text);
-	buf_add_str(text, " ORDER BY ");
-	sql_put_name(text, rows->key);
-	buf_addf(text, " LIMIT $%d::int8) AS r", is_next ? 2 : 1);
-	*statement = (struct pg_statement){.sql = text->data, .parameters = is_next ? 2 : 1};
-	return text->failed ? WEIR_ENOMEM : 0;
-}
-
 static int prepare(struct postgres_source *source, struct weir_error *err)
 {
 	int code = find_identity(source, err);
 	if (!code)
-		code = find_type(source, err);
-	if (!code)
-		code = check_key(source, err);
-	if (!code && (make_page(source, false, &source->first_sql, &source->first) ||
-		      make_page(source, true, &source->next_sql, &source->next)))
-		code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
-	return code;
+		code = find_columns(source, err);
+	return code ? code : check_key(source, err);
 }
 
 /* ---- pages */
 
-static int add_rows(struct sql_page *page, const struct pg_result *result)
+static int add_rows(const struct row_shape *shape, struct sql_page *page, const struct pg_result *result)
 {
 	int code = 0;
 	for (int i = 0; i < pg_rows(result) && !code; i++) {
-		const char *key = pg_text(result, i, 0), *text = pg_text(result, i, 1);
-		size_t begin = page->text.len, n = pg_length(result, i, 1);
+		const char *key = pg_text(result, i, shape->key);
+		size_t begin = page->text.len;
 		if (!key)
 			continue; /* a null behind all others: nothing was known of it at the start */
-		buf_add(&page->text, text, n);
-		code = sql_page_add(page, key, begin,
-				    json_utf8_valid(text, n) ? NULL : "a column holds text that is not valid UTF-8");
+		const char *why = row_add(shape, result, i, &page->text);
+		code = sql_page_add(page, key, begin, why);
 	}
 	return code;
 }
 
-/* As long as it takes. */
-static int read_page(struct postgres_source *source, const char *from, size_t n, struct pg_result **ret_result,
-		     struct weir_error *err)
+/* Whether a column may have gone or got another type. */
+static bool may_have_changed(const struct pg_error *why)
 {
-	struct pg_error why = {0};
+	return strncmp(why->state, "42", 2) == 0 || strcmp(why->state, "0A000") == 0;
+}
+
+static int read_page(struct postgres_source *source, const char *from, size_t n, struct pg_result **ret_result,
+		     struct pg_error *ret_why)
+{
 	char rows[24];
 	const struct pg_value first[] = {{rows, 0, false}}, next[] = {{from, 0, false}, {rows, 0, false}};
-	int code;
 	snprintf(rows, sizeof rows, "%zu", n);
-	while ((code = run_within(source->pg, false, from ? &source->next : &source->first, from ? next : first,
-				  ret_result, &why)) &&
-	       may_help_later(&why)) {
-		int sleep = weir_sleep(BUSY_PAUSE);
-		if (sleep)
-			return weir_error_set(err, sleep, "%s", weir_strerror(sleep));
+	return run_within(source->pg, false, from ? &source->next : &source->first, from ? next : first, ret_result,
+			  ret_why);
+}
+
+static int wait_a_while(struct weir_error *err)
+{
+	int code = weir_sleep(BUSY_PAUSE);
+	return code ? weir_error_set(err, code, "%s", weir_strerror(code)) : 0;
+}
+
+/* As long as it takes, and once more where the table has been altered. */
+static int insist_on_page(struct postgres_source *source, const char *from, size_t n, struct pg_result **ret_result,
+			  struct weir_error *err)
+{
+	struct pg_error why = {0};
+	bool is_new = false;
+	int code = 0, failed;
+	while (!code && (failed = read_page(source, from, n, ret_result, &why))) {
+		if (may_help_later(&why)) {
+			code = wait_a_while(err);
+		} else if (may_have_changed(&why) && !is_new) {
+			code = find_columns(source, err);
+			is_new = !code;
+			if (code == WEIR_EBUSY)
+				code = wait_a_while(err);
+		} else {
+			code = fail(source, &why, failed, err);
+		}
 	}
-	return code ? fail(source, &why, code, err) : 0;
+	return code;
 }
 
 static int read_rows(void *db, const char *from, size_t n, struct sql_page *page, struct weir_error *err)
 {
+	struct postgres_source *source = db;
 	struct pg_result *result = NULL;
-	int code = read_page(db, from, n, &result, err);
+	int code = insist_on_page(source, from, n, &result, err);
 	if (code)
 		return code;
 	bool is_full = (size_t)pg_rows(result) == n;
-	code = add_rows(page, result);
+	code = add_rows(&source->shape, page, result);
 	pg_free(result);
 	return code ? weir_error_set(err, code, "out of memory") : is_full;
 }

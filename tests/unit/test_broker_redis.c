@@ -593,6 +593,37 @@ LOOP_TEST(redis_broker_ends_when_its_server_begins_to_evict)
 	stop_server(&server, redis);
 }
 
+static struct fleet_limit *say_nothing(void *arg, struct buf *record, size_t *ret_n)
+{
+	(void)arg, (void)record, (void)ret_n;
+	return NULL;
+}
+
+static void hear_of_another_run(void *arg, const struct fleet_news *news)
+{
+	struct redis_broker *broker = arg;
+	(void)news;
+	broker->run[0] = 'x';
+}
+
+/* Right behind its first meeting, before it has taken out who is gone. */
+LOOP_TEST(redis_broker_that_is_reset_while_it_begins_says_so)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct fleet_listener listener = {.say = say_nothing, .hear = hear_of_another_run};
+	close_worker(open_worker("", "source"));
+	opts.fleet = &listener;
+	struct broker *a = open_only();
+	opts.fleet = NULL;
+	listener.arg = a;
+	err = (struct weir_error){0};
+	ck_assert_int_eq(try_begin(a, RUN_1, NULL), WEIR_ECLOSED);
+	ck_assert_msg(strstr(err.text, "the broker was reset") != NULL, "\"%s\"", err.text);
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
 static const char *plan_at(struct redis *redis)
 {
 	redisReply *reply = SAY(redis, "HGET", KEY "run", "plan");

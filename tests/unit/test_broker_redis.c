@@ -204,6 +204,26 @@ LOOP_TEST(redis_broker_is_not_in_its_own_way)
 	stop_server(&server, redis);
 }
 
+/* As after a failover to a replica that lacks the last writes; this worker is still known there. */
+LOOP_TEST(redis_broker_puts_again_what_its_server_has_forgotten)
+{
+	struct server server;
+	struct broker_past past;
+	struct redis *redis = begin_server(&server);
+	struct broker *a = open_worker("", "source");
+	ck_zero(put_range(a, 1, 3, WEIR_FOREVER));
+	redisReply *cursor = SAY(redis, "HGET", KEY "run", "cursor");
+	ck_zero(put_range(a, 4, 6, WEIR_FOREVER));
+	freeReplyObject(SAY(redis, "HSET", KEY "run", "cursor", cursor->str));
+	freeReplyObject(cursor);
+	ck_zero(ops->journal.recall(a, &past, &err, WEIR_FOREVER));
+	ck_assert_str_eq(past.cursor.text, "3");
+	broker_past_fini(&past);
+	ck_assert_int_eq(put_range(a, 4, 6, WEIR_FOREVER), 0);
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
 LOOP_TEST(redis_broker_finds_what_a_call_has_taken_that_came_late)
 {
 	struct server server;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See folder.h.  The lock is a flock on a file that is never removed, so two weirs can never lock two different ones.
+/* See folder.h.  The lock is a flock on a file that goes only with its folder: who finds that what it has locked is
+ * gone begins again, so two weirs can never have the same folder.
  */
 #include "state/folder.h"
 
@@ -13,7 +14,7 @@
 
 #define SHORT " short" /* behind the pid of a verb that is soon done */
 
-enum { HOLDER_BYTES = 32, WAIT_MS = 1000, WAIT_STEP_MS = 20 };
+enum { HOLDER_BYTES = 32, WAIT_MS = 1000, WAIT_STEP_MS = 20, MAKE_MOST = 20 };
 
 /* A name that was not synced is gone after a power cut, and all in it. */
 static int sync_parent(const char *path)
@@ -93,6 +94,13 @@ static int take_lock(const struct folder *folder, struct weir_error *err)
 	return 0;
 }
 
+/* By who had the lock before. */
+static bool was_removed(const struct folder *folder)
+{
+	struct stat st;
+	return !fstat(folder->lock_fd, &st) && !st.st_nlink;
+}
+
 static bool cannot_be_written(int error)
 {
 	return error == EROFS || error == EACCES || error == EPERM;
@@ -118,6 +126,8 @@ static int open_lock(struct folder *folder, enum folder_use use, struct weir_err
 	if (folder->lock_fd < 0)
 		return weir_error_set(err, -errno, "cannot open %s/lock: %s", folder->path, strerror(errno));
 	int code = take_lock(folder, err);
+	if (!code && was_removed(folder))
+		code = weir_error_set(err, -ENOENT, "the state folder %s was removed", folder->path);
 	if (code || folder->readonly)
 		return code;
 	folder->locked = true;
@@ -153,7 +163,7 @@ static int open_there(struct folder *folder, enum folder_use use, struct weir_er
 	return code ? code : open_lock(folder, use, err);
 }
 
-int folder_open(const char *path, enum folder_use use, struct folder *ret_folder, struct weir_error *err)
+static int open_once(const char *path, enum folder_use use, struct folder *ret_folder, struct weir_error *err)
 {
 	struct folder folder = {.path = strdup(path), .fd = -1, .lock_fd = -1};
 	if (!folder.path)
@@ -171,6 +181,15 @@ int folder_open(const char *path, enum folder_use use, struct folder *ret_folder
 	}
 	*ret_folder = folder;
 	return 0;
+}
+
+int folder_open(const char *path, enum folder_use use, struct folder *ret_folder, struct weir_error *err)
+{
+	int code = open_once(path, use, ret_folder, err);
+	/* Another one has removed it, or its parent, while it was made. */
+	for (int i = 1; code == -ENOENT && use == FOLDER_RUN && i < MAKE_MOST; i++)
+		code = open_once(path, use, ret_folder, err);
+	return code;
 }
 
 /* learnt.json and rates.json are of earlier releases.  The lock goes last: until then nobody else can come in. */

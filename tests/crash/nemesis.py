@@ -829,14 +829,22 @@ class Suite:
                   *a_round.findings[:5], *([f"kept: {kept}"] if kept else []), sep="\n     ", flush=True)
         return job
 
+    def close(self):
+        for place in [*self.places.values()]:
+            place.close()
+
+    def end(self, *_):
+        """At once, though rounds run on threads; what they have started ends with this process."""
+        self.close()
+        os._exit(1)
+
     def run(self):
         options = self.options
         print(f"seed {options.seed}", flush=True)
         try:
             in_parallel(options.jobs, [self.job_of(options.seed + i) for i in range(options.seeds)])
         finally:
-            for place in self.places.values():
-                place.close()
+            self.close()
         kills = self.counts["noticed by lease"] + self.counts["noticed on the machine"]
         print("together: " + ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(self.counts.items())))
         if kills:
@@ -870,8 +878,10 @@ def main():
     os.environ["PATH"] = programs + ":" + os.environ["PATH"]
     os.environ["MACHINE_PARENT"] = str(os.getpid())
     os.environ["PGCONNECT_TIMEOUT"] = "60"  # a machine that runs tests is busy
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    return Suite(options).run()
+    suite = Suite(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, suite.end)
+    return suite.run()
 
 
 if __name__ == "__main__":

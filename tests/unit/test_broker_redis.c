@@ -256,6 +256,26 @@ LOOP_TEST(redis_broker_is_not_in_its_own_way)
 	stop_server(&server, redis);
 }
 
+/* As after a failover to a replica that lacks the last writes; this worker is still known there. */
+LOOP_TEST(redis_broker_puts_again_what_its_server_has_forgotten)
+{
+	struct server server;
+	struct broker_past past;
+	struct redis *redis = begin_server(&server);
+	struct broker *a = open_worker("", "source");
+	ck_zero(put_range(a, 1, 3, WEIR_FOREVER));
+	redisReply *cursor = SAY(redis, "HGET", KEY "run", "cursor");
+	ck_zero(put_range(a, 4, 6, WEIR_FOREVER));
+	freeReplyObject(SAY(redis, "HSET", KEY "run", "cursor", cursor->str));
+	freeReplyObject(cursor);
+	ck_zero(ops->journal.recall(a, &past, &err, WEIR_FOREVER));
+	ck_assert_str_eq(past.cursor.text, "3");
+	broker_past_fini(&past);
+	ck_assert_int_eq(put_range(a, 4, 6, WEIR_FOREVER), 0);
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
 LOOP_TEST(redis_broker_finds_what_a_call_has_taken_that_came_late)
 {
 	struct server server;
@@ -641,6 +661,37 @@ LOOP_TEST(redis_broker_ends_when_its_server_begins_to_evict)
 	ck_assert_int_eq(ops->queue.lease(a, &item, 1, &err, WEIR_FOREVER), WEIR_EINVAL);
 	ck_assert_msg(strstr(err.text, "maxmemory-policy: allkeys-lfu") != NULL, "%s", err.text);
 	opts.fleet = NULL;
+	close_worker(a);
+	stop_server(&server, redis);
+}
+
+static struct fleet_limit *say_nothing(void *arg, struct buf *record, size_t *ret_n)
+{
+	(void)arg, (void)record, (void)ret_n;
+	return NULL;
+}
+
+static void hear_of_another_run(void *arg, const struct fleet_news *news)
+{
+	struct redis_broker *broker = arg;
+	(void)news;
+	broker->run[0] = 'x';
+}
+
+/* Right behind its first meeting, before it has taken out who is gone. */
+LOOP_TEST(redis_broker_that_is_reset_while_it_begins_says_so)
+{
+	struct server server;
+	struct redis *redis = begin_server(&server);
+	struct fleet_listener listener = {.say = say_nothing, .hear = hear_of_another_run};
+	close_worker(open_worker("", "source"));
+	opts.fleet = &listener;
+	struct broker *a = open_only();
+	opts.fleet = NULL;
+	listener.arg = a;
+	err = (struct weir_error){0};
+	ck_assert_int_eq(try_begin(a, RUN_1, NULL), WEIR_ECLOSED);
+	ck_assert_msg(strstr(err.text, "the broker was reset") != NULL, "\"%s\"", err.text);
 	close_worker(a);
 	stop_server(&server, redis);
 }

@@ -106,14 +106,15 @@ static weir_nsec hear_shares(struct redis_broker *broker, const redisReply *told
 
 /* ---- those that are dead */
 
-static int call_kill(struct redis_broker *broker, const char *victim, uint64_t number, bool *ret_done)
+static int call_kill(struct redis_broker *broker, const char *victim, uint64_t number, bool *ret_done,
+		     struct weir_error *err)
 {
 	struct redis_command rest = {0};
 	redisReply *reply;
 	redis_begin_call(broker, &rest);
 	redis_add_text(&rest, victim);
 	redis_add_number(&rest, (int64_t)number);
-	int code = redis_run(broker, broker->redis, REDIS_KILL, &rest, &reply, NULL);
+	int code = redis_run(broker, broker->redis, REDIS_KILL, &rest, &reply, err);
 	if (code)
 		return code;
 	*ret_done = *ret_done || reply->element[1]->integer;
@@ -122,19 +123,20 @@ static int call_kill(struct redis_broker *broker, const char *victim, uint64_t n
 }
 
 /* Those of this machine that are gone, and those that were silent for too long. */
-static int kill_dead(struct redis_broker *broker, const struct fleet_seen *seen, size_t n, bool *ret_killed)
+static int kill_dead(struct redis_broker *broker, const struct fleet_seen *seen, size_t n, bool *ret_killed,
+		     struct weir_error *err)
 {
 	struct fleet_seen victim;
 	int code = 0;
 	for (size_t i = 0; i < n && !code; i++)
 		if (fleet_name_is_gone(&broker->host, seen[i].name))
-			code = call_kill(broker, seen[i].name, seen[i].number, ret_killed);
+			code = call_kill(broker, seen[i].name, seen[i].number, ret_killed, err);
 	while (!code && fleet_watch_victim(broker->watch, &victim))
-		code = call_kill(broker, victim.name, victim.number, ret_killed);
+		code = call_kill(broker, victim.name, victim.number, ret_killed, err);
 	return code;
 }
 
-static int reap(struct redis_broker *broker)
+static int reap(struct redis_broker *broker, struct weir_error *err)
 {
 	int code = 0;
 	bool more = true;
@@ -144,7 +146,7 @@ static int reap(struct redis_broker *broker)
 		redis_begin_call(broker, &rest);
 		redis_add_number(&rest, REDIS_ITEMS_MOST);
 		redis_add_number(&rest, broker->config->deaths);
-		code = redis_run(broker, broker->redis, REDIS_REAP, &rest, &reply, NULL);
+		code = redis_run(broker, broker->redis, REDIS_REAP, &rest, &reply, err);
 		if (code)
 			break;
 		broker->counts.reaped += (uint64_t)reply->element[1]->integer;
@@ -154,7 +156,7 @@ static int reap(struct redis_broker *broker)
 	return code;
 }
 
-static int sweep_stream(struct redis_broker *broker, unsigned stream)
+static int sweep_stream(struct redis_broker *broker, unsigned stream, struct weir_error *err)
 {
 	char from[64] = "-";
 	int code = 0;
@@ -165,7 +167,7 @@ static int sweep_stream(struct redis_broker *broker, unsigned stream)
 		redis_add_number(&rest, stream);
 		redis_add_text(&rest, from);
 		redis_add_number(&rest, REDIS_ITEMS_MOST);
-		code = redis_run(broker, broker->redis, REDIS_SWEEP, &rest, &reply, NULL);
+		code = redis_run(broker, broker->redis, REDIS_SWEEP, &rest, &reply, err);
 		if (code)
 			break;
 		snprintf(from, sizeof from, "%s", reply->element[2]->str);
@@ -174,7 +176,7 @@ static int sweep_stream(struct redis_broker *broker, unsigned stream)
 	return code;
 }
 
-static int tidy(struct redis_broker *broker, size_t workers)
+static int tidy(struct redis_broker *broker, size_t workers, struct weir_error *err)
 {
 	weir_nsec now = weir_now();
 	if (now < broker->tidy)
@@ -182,9 +184,9 @@ static int tidy(struct redis_broker *broker, size_t workers)
 	broker->tidy = now + TIDY_PERIOD * (weir_nsec)(workers ? workers : 1);
 	broker->taken_over = 0;
 	weir_event_set(broker->hungry);
-	int code = reap(broker);
+	int code = reap(broker, err);
 	for (unsigned stream = 1; stream <= 2 + REDIS_CLASSES_MOST && !code; stream++)
-		code = sweep_stream(broker, stream);
+		code = sweep_stream(broker, stream, err);
 	return code;
 }
 
@@ -205,14 +207,15 @@ static void tell_listener(struct redis_broker *broker, const redisReply *reply, 
 		listener->hear(listener->arg, &news);
 }
 
-static int hear(struct redis_broker *broker, const redisReply *reply, weir_nsec sent, weir_nsec *ret_wait)
+static int hear(struct redis_broker *broker, const redisReply *reply, weir_nsec sent, weir_nsec *ret_wait,
+		struct weir_error *err)
 {
 	const redisReply *alive = reply->element[2];
 	size_t n = alive->elements / 2;
 	bool killed = false, is_new = broker->number == 1;
 	struct fleet_seen *seen = calloc(n + 1, sizeof *seen);
 	if (!seen)
-		return WEIR_ENOMEM;
+		return weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)
 		seen[i] = (struct fleet_seen){alive->element[2 * i]->str,
 					      strtoull(alive->element[2 * i + 1]->str, NULL, 10)};
@@ -228,11 +231,11 @@ static int hear(struct redis_broker *broker, const redisReply *reply, weir_nsec 
 		broker->ended = true;
 		redis_look_all(broker);
 	}
-	int code = kill_dead(broker, seen, n, &killed);
+	int code = kill_dead(broker, seen, n, &killed, err);
 	if (!code && killed)
-		code = reap(broker);
+		code = reap(broker, err);
 	if (!code)
-		code = tidy(broker, n);
+		code = tidy(broker, n, err);
 	free(seen);
 	return code;
 }
@@ -250,7 +253,7 @@ int redis_meet_once(struct redis_broker *broker, weir_nsec *ret_wait, struct wei
 	if (code)
 		return code;
 	if (redis_says(reply, "OK"))
-		code = hear(broker, reply, sent, ret_wait);
+		code = hear(broker, reply, sent, ret_wait, err);
 	freeReplyObject(reply);
 	return code;
 }
@@ -339,7 +342,7 @@ void redis_leave(struct redis_broker *broker)
 	for (size_t i = 0; i < broker->limit_count; i++)
 		broker->limits[i].share.until = 0;
 	if (broker->joined && !broker->failed.code)
-		call_kill(broker, broker->name, 0, &done);
+		call_kill(broker, broker->name, 0, &done, NULL);
 }
 
 /* ---- for who asks */

@@ -67,7 +67,7 @@ static int wait_for_replicas(struct redis_broker *broker, struct weir_error *err
 /* Again: this worker was taken for dead under the name in the put, and may have joined under another one since. */
 enum { PUT_FULL = 2, PUT_AGAIN };
 
-static int note_cursor(struct redis_broker *broker, const char *text)
+int redis_note_cursor(struct redis_broker *broker, const char *text)
 {
 	char *cursor = strdup(text);
 	if (!cursor)
@@ -87,7 +87,7 @@ static int put_once(struct redis_broker *broker, struct item *const *items, size
 	if (code)
 		return code == CALL_FENCED ? PUT_AGAIN : code;
 	if (redis_says(reply, "MOVED"))
-		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
+		code = redis_note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
 	else
 		code = redis_says(reply, "FULL") ? PUT_FULL : wait_for_replicas(broker, err);
 	freeReplyObject(reply);
@@ -104,7 +104,7 @@ static int wait_for_room(struct redis_broker *broker, weir_nsec deadline)
 
 static void note_put(struct redis_broker *broker, struct item *const *items, size_t n, const char *cursor)
 {
-	note_cursor(broker, cursor);
+	redis_note_cursor(broker, cursor);
 	broker->puts++;
 	broker->has_moved = false;
 	broker->counts.accounts.read += n;
@@ -159,7 +159,7 @@ int redis_seal(struct broker *handle, struct weir_error *err, weir_nsec deadline
 		return code == CALL_FENCED ? weir_error_set(err, WEIR_EBUSY, "joining again") : code;
 	bool has_moved = redis_says(reply, "MOVED");
 	if (has_moved)
-		code = note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
+		code = redis_note_cursor(broker, reply->element[1]->str) ? WEIR_ENOMEM : BROKER_MOVED;
 	else
 		broker->counts.sealed = true;
 	if (!code && reply->element[1]->integer)

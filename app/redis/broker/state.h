@@ -227,6 +227,7 @@ int redis_settle(struct redis_broker *broker, enum settling kind, struct item *c
 int redis_put(struct broker *broker, struct item *const *items, size_t n, const struct source_cursor *was,
 	      const struct source_cursor *cursor, struct weir_error *err, weir_nsec deadline);
 int redis_seal(struct broker *broker, struct weir_error *err, weir_nsec deadline);
+int redis_note_cursor(struct redis_broker *broker, const char *text); /* where the server stands; WEIR_ENOMEM */
 
 /* ---- take.c */
 

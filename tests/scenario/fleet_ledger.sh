@@ -4,7 +4,7 @@
 # their rows and their acks.  What was in the table before is replaced once, by whoever comes first.
 start_redis
 mock --latency 5ms..20ms
-orders 1500
+orders 600
 fleet_orders 'flow: { concurrency: 20, rate: 800/s, burst: 10 }'
 sed -i "s/^sink:.*/sink: { exactly_once: required, batch: { items: 8, period: 5ms }, sqlite: { path: out.db, table: orders, columns: [id, total] } }/" pipeline.yaml
 sqlite3 out.db "CREATE TABLE orders (id, total); INSERT INTO orders VALUES (0, 'old')"
@@ -19,7 +19,7 @@ has_rows() {
 }
 fleet_work one
 kept=$work_pid
-for n in 150 300 450 600 750; do
+for n in 100 250 400; do
 	fleet_work "killed$n"
 	wait_until 20 has_rows "$n"
 	kill -KILL "$work_pid"
@@ -31,8 +31,8 @@ work_ends "$kept" 0
 started_pid=$submit
 finish
 expect_code 0
-expect_sql 'SELECT count(*), count(DISTINCT id), min(id), max(id) FROM orders' '1500|1500|1|1500'
-expect_sql 'SELECT count(*) FROM weir_ledger_items' 1500
+expect_sql 'SELECT count(*), count(DISTINCT id), min(id), max(id) FROM orders' '600|600|1|600'
+expect_sql 'SELECT count(*) FROM weir_ledger_items' 600
 
 # A run in its place has a ledger of its own.
 orders 20
@@ -41,4 +41,4 @@ expect_code 0
 weir work pipeline.yaml --quiet
 expect_code 0
 expect_sql 'SELECT count(*), max(id) FROM orders' '20|20'
-expect_sql 'SELECT run, count(*) FROM weir_ledger_items GROUP BY run' $'1|1500\n2|20'
+expect_sql 'SELECT run, count(*) FROM weir_ledger_items GROUP BY run' $'1|600\n2|20'

@@ -274,7 +274,7 @@ static int check_shared(struct spec_load *load, const struct spec_node *root, co
 			 "%s, and with the broker %s there may be several; remove it, or choose %s", what, broker,
 			 settings->order_by || settings->order == ORDER_SOURCE
 				 ? "the broker sqlite"
-				 : "the sink postgres, or sqlite with a key");
+				 : "the sink postgres, sqlite or redis_stream");
 }
 
 static int load_pipeline(struct spec_load *load, const struct spec_node *root, struct plan *plan)

@@ -2,6 +2,7 @@
 /* Names come from the config.  Not every database tells the case of a column apart, so neither may the config. */
 #include "sql/config.h"
 
+#include "sql/ledger.h"
 #include "sql/name.h"
 
 #include <string.h>
@@ -62,6 +63,9 @@ int sql_config_check(const struct sql_config *config, const char **ret_key, stru
 {
 	*ret_key = "table";
 	int code = sql_name_check("table", config->table, err);
+	if (!code && sql_ledger_has_name(config->table))
+		code = weir_error_set(err, WEIR_EINVAL, "'%s' is reserved for weir's own ledger; choose another",
+				      config->table);
 	if (code)
 		return code;
 	*ret_key = "key";

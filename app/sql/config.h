@@ -13,6 +13,7 @@ struct sql_config {
 	struct key_columns columns; /* none: those of the table, and of a table to be made those of the first rows */
 	bool alter;                 /* columns are added to a table that lacks them */
 	bool update;                /* rows that are there are changed, by the key of the item's source */
+	weir_nsec ledger_keep;      /* of rows without a key (ledger.h) */
 };
 
 /* Names are letters, digits and '_'; a type may have more words, a size and brackets.  WEIR_EINVAL with err->text and
@@ -41,6 +42,14 @@ int sql_config_check(const struct sql_config *config, const char **ret_key, stru
 			.fallback = "false", .flags = KEY_UPDATES,                                                     \
 			.text = "Whether to write into the rows that items came from: the fields of an output, into "  \
 				"the row whose `key` is that of the item in the source"                                \
+	}
+
+/* One more for that table, of a sink that keeps a ledger; what: its text. */
+#define SQL_LEDGER_KEY(type, member, what)                                                                             \
+	{                                                                                                              \
+		"ledger_keep", KEY_DURATION, offsetof(struct type, member.ledger_keep),                                \
+			.fallback = "7d", .min = 3600 * WEIR_SEC, .max = 3650 * 86400 * WEIR_SEC, .flags = KEY_PACE,   \
+			.text = what                                                                                   \
 	}
 
 #endif

@@ -27,6 +27,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,7 @@ import urllib.request
 from redisplace import ROOT, Away, Machine, Primary, wait_for_file
 from runs import in_parallel, oracle, verdict
 
-SINKS = ("postgres ledger", "sqlite", "postgres key")
+SINKS = ("postgres ledger", "sqlite ledger", "postgres key", "sqlite key")
 DISTURBED = 0.7  # of a round; then it may finish
 END_MOST = 90  # seconds for that
 LEASE = 1.0
@@ -216,8 +217,21 @@ class Round:
                 self.fates[n] = (item["fate"], str(n) if item["what"] == "orders" else f"/echo/{n}")
                 file.write(json.dumps(item) + "\n")
 
+    def has_ledger(self):
+        return self.sink.endswith("ledger")
+
+    def make_old_row(self):
+        """One that the run replaces when it begins: whoever did so later would take rows along."""
+        old = "CREATE TABLE orders (id bigint, answer text); INSERT INTO orders VALUES (0, 'old')"
+        if self.sink.startswith("postgres"):
+            self.place.sql(old)
+        else:
+            database = sqlite3.connect(self.path("out.db"))
+            database.executescript(old)
+            database.close()
+
     def sink_yaml(self):
-        by_key = ", on_start: append" if self.sink.endswith("ledger") else ", key: id"
+        by_key = f", on_start: {'replace' if self.replaces else 'append'}" if self.has_ledger() else ", key: id"
         if self.sink.startswith("postgres"):
             return (f"postgres: {{ url: '{self.place.pg_url}', table: orders, columns: {{ id: bigint, answer: text }}"
                     f"{by_key} }}")
@@ -230,6 +244,9 @@ class Round:
         self.make_source()
         if self.sink.startswith("postgres"):
             self.place.sql("DROP TABLE IF EXISTS orders, weir_ledger, weir_ledger_runs CASCADE")
+        self.replaces = self.has_ledger() and not self.emptied_at
+        if self.replaces:
+            self.make_old_row()
         self.primary = Primary(self.folder, self.options.library)
         with open(self.path("mock.log"), "wb") as log:
             self.mock = subprocess.Popen(
@@ -681,7 +698,7 @@ class Round:
             if n in letters:
                 found["have several dead letters"].append(n)
             letters[n] = letter["reason"]
-        by_key = not self.sink.endswith("ledger")
+        by_key = not self.has_ledger()
         for n in set(times) - set(self.fates):
             found["are of no item of the source"].append(n)
         counts = collections.Counter()

@@ -81,7 +81,7 @@ fleet_orders
 sed -i 's/^sink: {/sink: { exactly_once: required,/' pipeline.yaml
 weir check pipeline.yaml
 expect_code 0
-sed -i 's/ key: id,//' pipeline.yaml
+sed -i 's/ sqlite: .*/ jsonl: out.jsonl }/' pipeline.yaml
 weir check pipeline.yaml
 expect_code 78
 expect_err 'exactly_once: required cannot be had'

@@ -17,9 +17,9 @@ static struct postgres_config *config_of(const char *table, const char *key, con
 		.url = keep(strdup(postgres_url())),
 		.rows = {.table = keep(strdup(table)),
 			 .key = split_words(key ? key : ""),
-			 .columns.names = split_words(columns ? columns : "")},
+			 .columns.names = split_words(columns ? columns : ""),
+			 .ledger_keep = 7 * 86400 * WEIR_SEC},
 		.prepared = true,
-		.ledger_keep = 7 * 86400 * WEIR_SEC,
 	};
 	return config;
 }
@@ -441,6 +441,27 @@ LOOP_TEST(sink_postgres_adds_to_no_rows_of_others_unless_it_may)
 	write_all(adapter, sink, &batch);
 	close_sink(adapter, sink);
 	ck_assert_str_eq(postgres_sql("SELECT * FROM t"), "5\n");
+}
+
+/* Two processes of a run that begin at a time: the second finds what the first has written. */
+LOOP_TEST(sink_postgres_replaces_rows_once_whoever_begins)
+{
+	struct batch batch = {0};
+	struct sink *sinks[2] = {NULL};
+	struct postgres_config *config = config_of("t", NULL, NULL);
+	config->on_start = SINK_REPLACE;
+	postgres_sql("CREATE TABLE t AS SELECT 1 AS id");
+	run_env = (struct sink_env){.run = RUN, .shared = true};
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(adapter->sink->open(config, &run_env, &sinks[i], &last_error), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_msg(adapter->sink->start(sinks[i], &last_error) == 0, "%s", last_error.text);
+		add_many(&batch, 5 + (uint64_t)i, 1);
+		write_all(adapter, sinks[i], &batch);
+	}
+	for (int i = 0; i < 2; i++)
+		close_sink(adapter, sinks[i]);
+	ck_assert_str_eq(postgres_sql("SELECT * FROM t ORDER BY id"), "5\n6\n");
 }
 
 LOOP_TEST(sink_postgres_refuses_to_resume_with_another_table_or_without_its_ledger)

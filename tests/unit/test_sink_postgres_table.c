@@ -25,9 +25,9 @@ static struct postgres_config *config_of(const char *key, const char *columns, b
 					   .rows = {.table = keep(strdup("t")),
 						    .key = split_words(key),
 						    .columns.names = split_words(columns),
-						    .alter = alter},
-					   .prepared = true,
-					   .ledger_keep = 7 * 86400 * WEIR_SEC};
+						    .alter = alter,
+						    .ledger_keep = 7 * 86400 * WEIR_SEC},
+					   .prepared = true};
 	for (size_t i = 0; i < list->names.n; i++) {
 		char *colon = strchr(list->names.values[i], ':');
 		if (!colon)

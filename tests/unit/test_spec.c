@@ -275,6 +275,26 @@ TEST(spec_reads_the_order_of_the_sink)
 		     "\"order\" stands beside \"stdout\"; if it is");
 }
 
+#define SHARED                                                                                                         \
+	"source: {range: 1-3}\nbroker: {redis: {url: 'redis://127.0.0.1'}}\n"                                          \
+	"sink: {exactly_once: required, "
+
+TEST(spec_knows_which_sinks_are_exact_for_several_processes)
+{
+	static const char *const exact[] = {"sqlite: {path: o.db, table: t, key: id}",
+					    "sqlite: {path: o.db, table: t}",
+					    "sqlite: {path: o.db, table: t, on_start: replace}",
+					    "postgres: {url: 'postgres://u@h/d', table: t, key: id}",
+					    "postgres: {url: 'postgres://u@h/d', table: t}",
+					    "redis_stream: {url: 'redis://127.0.0.1', stream: s}"};
+	static const char *const repeat[] = {"jsonl: o.jsonl", "csv: {path: o.csv, columns: [id]}", "stdout: {}"};
+	for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+		plan_free(loaded(test_format(SHARED "%s}\n", exact[i])));
+	for (size_t i = 0; i < sizeof repeat / sizeof *repeat; i++)
+		expect_error(test_format(SHARED "%s}\n", repeat[i]), 3, 8,
+			     "choose the sink postgres, sqlite or redis_stream");
+}
+
 /* What is allowed, but most often a mistake. */
 
 static void expect_warning(const char *http, const char *warning)

@@ -427,18 +427,25 @@ int postgres_batch_write(struct postgres_sink *sink, struct sink_item *items, si
 
 /* ---- before the first */
 
-int postgres_batch_ask(struct postgres_sink *sink, struct pg_statement *statement, const struct pg_value *values,
-		       bool keep, struct pg_result **ret_result, struct pg_error *err)
+int postgres_batch_ask(struct postgres_sink *sink, const struct postgres_question *question,
+		       struct pg_result **ret_result, struct pg_error *err)
 {
+	struct pg_result *result = NULL;
 	int code = pg_do(sink->pg, "BEGIN", NULL, err, WEIR_FOREVER);
 	if (!code)
 		code = pg_do(sink->pg, LOCK_WAIT, NULL, err, WEIR_FOREVER);
 	if (!code)
-		code = pg_run(sink->pg, statement, values, ret_result, err, WEIR_FOREVER);
-	if (!code && keep)
+		code = pg_run(sink->pg, question->statement, question->values, &result, err, WEIR_FOREVER);
+	if (!code && question->next && pg_rows(result))
+		code = pg_do(sink->pg, question->next, NULL, err, WEIR_FOREVER);
+	if (!code && question->keep)
 		code = pg_do(sink->pg, "COMMIT", NULL, err, WEIR_FOREVER);
 	else if (!code || err->fault != PG_AWAY)
 		roll_back(sink, code);
+	if (code || !ret_result)
+		pg_free(result);
+	else
+		*ret_result = result;
 	return code;
 }
 
@@ -450,6 +457,8 @@ int postgres_batch_rehearse(struct postgres_sink *sink, struct weir_error *err)
 	put_rows(&batch, 0, 0);
 	int code = make_values(sink, values);
 	if (!code)
-		code = postgres_batch_ask(sink, &sink->writer.statement, values, false, NULL, &why);
+		code = postgres_batch_ask(
+			sink, &(struct postgres_question){.statement = &sink->writer.statement, .values = values}, NULL,
+			&why);
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }

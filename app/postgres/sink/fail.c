@@ -17,7 +17,7 @@ static void put_grant(const struct postgres_sink *sink, const char *text, struct
 	bool update = sink->config->rows.update;
 	if (strstr(text, "sequence") || strstr(text, "schema") || strstr(text, "database"))
 		buf_add_str(out, "; let its owner grant it (GRANT)");
-	else if (strstr(text, LEDGER_TABLE))
+	else if (strstr(text, SQL_LEDGER))
 		buf_addf(out, "; grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON %s, %s TO the user",
 			 sink->ledger.table, sink->ledger.runs);
 	else

@@ -15,10 +15,8 @@
 
 #include "port/sink.h"
 #include "postgres/client/client.h"
+#include "sql/ledger.h"
 #include "sql/table.h"
-
-#define LEDGER_TABLE "weir_ledger"
-#define LEDGER_RUNS  "weir_ledger_runs"
 
 #define ROW_BYTES_MAX ((size_t)64 << 20)
 
@@ -26,7 +24,6 @@ struct postgres_config {
 	char *url, *schema;
 	struct sql_config rows;
 	bool prepared;
-	weir_nsec ledger_keep;
 	int on_start; /* enum sink_on_start */
 };
 
@@ -37,14 +34,14 @@ struct postgres_writer {
 	struct buf parameters[2];
 };
 
-/* Of rows without a key. */
+/* Of rows without a key (sql/ledger.h): SQL_LEDGER has the items. */
 struct postgres_ledger {
 	char *table, *runs; /* their names in SQL */
 	bool exists;        /* both tables do */
 	bool known;         /* the run was there before */
-	bool clears;        /* there may be more of old runs to be removed */
-	weir_nsec seen_at;  /* when the run was last noted as alive */
+	struct sql_ledger upkeep;
 	struct pg_statement clear, note;
+	struct pg_statement begin; /* notes it, and has a row if nobody had; its parameter is the run */
 };
 
 struct postgres_sink {
@@ -71,7 +68,7 @@ struct postgres_sink {
 
 static inline bool postgres_sink_has_ledger(const struct postgres_sink *sink)
 {
-	return !sink->config->rows.key.n && !sink->config->rows.update;
+	return sql_ledger_is_needed(&sink->config->rows);
 }
 
 /* ---- fail.c */
@@ -97,13 +94,15 @@ int postgres_writer_prepare(struct postgres_sink *sink);
 /* What is known of the run, and whether the ledger can be written; changes nothing. */
 int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err);
 
+/* Looks again: another process may have noted the run meanwhile. */
+int postgres_ledger_look(struct postgres_sink *sink, struct pg_error *why);
+
 int postgres_ledger_make(struct postgres_sink *sink, struct weir_error *err);
 
 /* That the run is there: what it claims is kept. */
 int postgres_ledger_note(struct postgres_sink *sink, struct weir_error *err);
 
-/* After a batch: removes a page of a run that ended long ago, and notes now and then that this one is alive.  What
- * fails is tried again after another batch. */
+/* As sql_ledger_tend(). */
 void postgres_ledger_tend(struct postgres_sink *sink, weir_nsec deadline);
 void postgres_ledger_close(struct postgres_sink *sink);
 
@@ -129,8 +128,15 @@ int postgres_batch_write(struct postgres_sink *sink, struct sink_item *items, si
 /* Writes no row and rolls back: whether names, privileges and the key will do. */
 int postgres_batch_rehearse(struct postgres_sink *sink, struct weir_error *err);
 
-/* Runs one statement in a transaction of its own that waits 5 s for locks and is rolled back unless `keep`. */
-int postgres_batch_ask(struct postgres_sink *sink, struct pg_statement *statement, const struct pg_value *values,
-		       bool keep, struct pg_result **ret_result, struct pg_error *err);
+struct postgres_question {
+	struct pg_statement *statement;
+	const struct pg_value *values;
+	bool keep;        /* else it is rolled back */
+	const char *next; /* behind it, if its answer has a row; NULL: nothing */
+};
+
+/* Runs a statement in a transaction of its own that waits 5 s for locks. */
+int postgres_batch_ask(struct postgres_sink *sink, const struct postgres_question *question,
+		       struct pg_result **ret_result, struct pg_error *err);
 
 #endif

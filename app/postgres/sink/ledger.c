@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Two tables beside that of the sink:
- *
- *     weir_ledger (run, item)        an item of a run has been written; in the transaction of its rows
- *     weir_ledger_runs (run, seen)   when a run was last alive, by the server's clock
- *
- * So an item is written once whoever tries, whenever: this process again after an answer was lost, the next one after a
- * crash, another one that was taken for dead.  What a run has claimed stays until `ledger_keep` after its end, and is
- * then removed in pages, one with each batch of whoever writes.
- */
+/* See sql/ledger.h.  weir_ledger has the items: the statement that writes rows claims them (statement.c). */
 #include "postgres/sink/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
-
-#define PAGE_ROWS "5000"
-#define SEEN_EACH (600 * WEIR_SEC)
 
 static char *make_sql(const char *format, const char *ledger, const char *runs)
 {
@@ -49,20 +37,24 @@ static int init(struct postgres_sink *sink)
 	static const char clear[] =
 		"WITH old AS (SELECT run FROM # WHERE seen < now() - $1::interval AND run <> $2::uuid ORDER BY seen "
 		"LIMIT 1"
-		" FOR UPDATE SKIP LOCKED), page AS (SELECT l.run, l.item FROM @ l JOIN old USING (run) LIMIT " PAGE_ROWS
+		" FOR UPDATE SKIP LOCKED), page AS (SELECT l.run, l.item FROM @ l JOIN old USING (run) "
+		"LIMIT " SQL_LEDGER_PAGE
 		"), gone AS (DELETE FROM @ l USING page p WHERE l.run = p.run AND l.item = p.item),"
 		" over AS (DELETE FROM # r USING old WHERE r.run = old.run AND NOT EXISTS (SELECT FROM page))"
 		" SELECT count(*) FROM old";
 	static const char note[] =
 		"INSERT INTO # VALUES ($1::uuid, now()) ON CONFLICT (run) DO UPDATE SET seen = now()";
+	static const char begin[] = "INSERT INTO # VALUES ($1::uuid, now()) ON CONFLICT DO NOTHING RETURNING run";
 	struct postgres_ledger *ledger = &sink->ledger;
-	ledger->table = name_in(sink->schema, LEDGER_TABLE);
-	ledger->runs = name_in(sink->schema, LEDGER_RUNS);
+	ledger->table = name_in(sink->schema, SQL_LEDGER);
+	ledger->runs = name_in(sink->schema, SQL_LEDGER_RUNS);
 	if (!ledger->table || !ledger->runs)
 		return WEIR_ENOMEM;
 	ledger->clear = (struct pg_statement){.sql = make_sql(clear, ledger->table, ledger->runs), .parameters = 2};
 	ledger->note = (struct pg_statement){.sql = make_sql(note, ledger->table, ledger->runs), .parameters = 1};
-	return ledger->clear.sql && ledger->note.sql ? 0 : WEIR_ENOMEM;
+	ledger->begin = (struct pg_statement){
+		.sql = make_sql(begin, ledger->table, ledger->runs), .parameters = 1, .once = true};
+	return ledger->clear.sql && ledger->note.sql && ledger->begin.sql ? 0 : WEIR_ENOMEM;
 }
 
 /* ---- opening */
@@ -79,9 +71,10 @@ static int look(struct postgres_sink *sink, struct found *ret_found, struct pg_e
 		"SELECT count(DISTINCT c.oid), count(a.attname), has_schema_privilege($1, 'CREATE') FROM pg_class c"
 		" JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1"
 		" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND (c.relname, a.attname, a.atttypid) IN"
-		" (('" LEDGER_TABLE "', 'run', 'uuid'::regtype), ('" LEDGER_TABLE "', 'item', 'int8'::regtype),"
-		" ('" LEDGER_RUNS "', 'run', 'uuid'::regtype), ('" LEDGER_RUNS "', 'seen', 'timestamptz'::regtype))"
-		" WHERE c.relname IN ('" LEDGER_TABLE "', '" LEDGER_RUNS "') AND c.relkind IN ('r', 'p', 'v')";
+		" (('" SQL_LEDGER "', 'run', 'uuid'::regtype), ('" SQL_LEDGER "', 'item', 'int8'::regtype),"
+		" ('" SQL_LEDGER_RUNS "', 'run', 'uuid'::regtype), ('" SQL_LEDGER_RUNS
+		"', 'seen', 'timestamptz'::regtype))"
+		" WHERE c.relname IN ('" SQL_LEDGER "', '" SQL_LEDGER_RUNS "') AND c.relkind IN ('r', 'p', 'v')";
 	struct pg_statement statement = {.sql = sql, .parameters = 1, .once = true};
 	struct pg_result *result = NULL;
 	int code = pg_run(sink->pg, &statement, &(struct pg_value){sink->schema, 0, false}, &result, why, WEIR_FOREVER);
@@ -116,14 +109,14 @@ int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err)
 	if (!code && found.columns != 2 * found.tables)
 		return weir_error_set(
 			err, WEIR_EINVAL,
-			"%s: table " LEDGER_TABLE " or " LEDGER_RUNS
+			"%s: table " SQL_LEDGER " or " SQL_LEDGER_RUNS
 			" in schema %s was not created by weir, which needs tables of these names; rename it, "
 			"name another schema, or set `key`",
 			pg_place(sink->pg), sink->schema);
 	if (!code && found.tables < 2 && !found.may_create)
 		return weir_error_set(
 			err, WEIR_EINVAL,
-			"%s: without a key weir notes what it has written in a table " LEDGER_TABLE
+			"%s: without a key weir notes what it has written in a table " SQL_LEDGER
 			", which may not be created in schema %s; grant it (GRANT CREATE ON SCHEMA \"%s\" TO "
 			"the user), or set `key`",
 			pg_place(sink->pg), sink->schema, sink->schema);
@@ -133,14 +126,19 @@ int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err)
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }
 
+int postgres_ledger_look(struct postgres_sink *sink, struct pg_error *why)
+{
+	struct found found = {0};
+	int code = look(sink, &found, why);
+	sink->ledger.exists = found.tables == 2;
+	return code || !sink->ledger.exists ? code : find_run(sink, why);
+}
+
 /* ---- starting */
 
 static int note_run(struct postgres_sink *sink, struct pg_error *why, weir_nsec deadline)
 {
-	int code = pg_run(sink->pg, &sink->ledger.note, &(struct pg_value){sink->run, 0, false}, NULL, why, deadline);
-	if (!code)
-		sink->ledger.seen_at = weir_now();
-	return code;
+	return pg_run(sink->pg, &sink->ledger.note, &(struct pg_value){sink->run, 0, false}, NULL, why, deadline);
 }
 
 /* Two processes that begin at a time may both find that it is not there. */
@@ -176,33 +174,36 @@ int postgres_ledger_note(struct postgres_sink *sink, struct weir_error *err)
 {
 	struct pg_error why = {0};
 	int code = note_run(sink, &why, WEIR_FOREVER);
-	sink->ledger.clears = true;
+	sql_ledger_noted(&sink->ledger.upkeep);
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
 }
 
 /* ---- while it runs */
 
-static void clear_page(struct postgres_sink *sink, weir_nsec deadline)
+static int clear_page(void *handle, bool *ret_more, weir_nsec deadline)
 {
+	struct postgres_sink *sink = handle;
 	char keep[40];
 	struct pg_result *result = NULL;
 	struct pg_error why;
-	snprintf(keep, sizeof keep, "%lld seconds", (long long)(sink->config->ledger_keep / WEIR_SEC));
+	snprintf(keep, sizeof keep, "%lld seconds", (long long)(sink->config->rows.ledger_keep / WEIR_SEC));
 	const struct pg_value values[] = {{keep, 0, false}, {sink->run, 0, false}};
-	if (!pg_run(sink->pg, &sink->ledger.clear, values, &result, &why, deadline))
-		sink->ledger.clears = pg_number(result, 0, 0) > 0;
+	int code = pg_run(sink->pg, &sink->ledger.clear, values, &result, &why, deadline);
+	*ret_more = !code && pg_number(result, 0, 0) > 0;
 	pg_free(result);
+	return code;
+}
+
+static int note_alive(void *sink, weir_nsec deadline)
+{
+	struct pg_error why;
+	return note_run(sink, &why, deadline);
 }
 
 void postgres_ledger_tend(struct postgres_sink *sink, weir_nsec deadline)
 {
-	struct pg_error why;
-	if (sink->ledger.clears)
-		clear_page(sink, deadline);
-	if (weir_now() - sink->ledger.seen_at >= SEEN_EACH) {
-		sink->ledger.clears = true;
-		note_run(sink, &why, deadline);
-	}
+	static const struct sql_ledger_ops ops = {.note = note_alive, .clear = clear_page};
+	sql_ledger_tend(&sink->ledger.upkeep, &ops, sink, deadline);
 }
 
 void postgres_ledger_close(struct postgres_sink *sink)
@@ -212,5 +213,6 @@ void postgres_ledger_close(struct postgres_sink *sink)
 	free(ledger->runs);
 	free((char *)(uintptr_t)ledger->clear.sql);
 	free((char *)(uintptr_t)ledger->note.sql);
+	free((char *)(uintptr_t)ledger->begin.sql);
 	*ledger = (struct postgres_ledger){0};
 }

@@ -27,10 +27,6 @@ static int check_config(const void *any, const char **ret_key, struct weir_error
 	int doubtful = pg_check_url(config->url, &doubt);
 	if (doubtful < 0)
 		return weir_error_set(err, doubtful, "%s", doubt.text);
-	*ret_key = "table";
-	if (strcmp(config->rows.table, LEDGER_TABLE) == 0 || strcmp(config->rows.table, LEDGER_RUNS) == 0)
-		return weir_error_set(err, WEIR_EINVAL, "'%s' is reserved for weir's own ledger; choose another",
-				      config->rows.table);
 	*ret_key = "schema";
 	int code = config->schema ? sql_name_check("schema", config->schema, err) : 0;
 	if (!code)
@@ -62,7 +58,8 @@ static int has_rows(struct postgres_sink *sink, bool *ret_has, struct pg_error *
 	struct pg_result *result = NULL;
 	buf_addf(&sql, "SELECT EXISTS (SELECT FROM %s)", sink->table.name);
 	struct pg_statement statement = {.sql = sql.data, .once = true};
-	int code = sql.failed ? WEIR_ENOMEM : postgres_batch_ask(sink, &statement, NULL, false, &result, why);
+	const struct postgres_question question = {.statement = &statement};
+	int code = sql.failed ? WEIR_ENOMEM : postgres_batch_ask(sink, &question, &result, why);
 	*ret_has = !code && *pg_text(result, 0, 0) == 't';
 	pg_free(result);
 	buf_fini(&sql);
@@ -78,8 +75,11 @@ static int check_rows(struct postgres_sink *sink, const struct sink_env *env, st
 	if (!begins || !sink->table.exists || !postgres_sink_has_ledger(sink) || config->on_start == SINK_APPEND)
 		return 0;
 	int code = has_rows(sink, &has, &why);
+	if (!code && has)
+		code = postgres_ledger_look(sink, &why); /* they may be those of a process that was faster */
 	if (code)
 		return postgres_sink_fail(sink, &why, code, err);
+	has = has && !sink->ledger.known;
 	sink->replaces = has && config->on_start == SINK_REPLACE;
 	if (!has || sink->replaces)
 		return 0;
@@ -97,7 +97,7 @@ static int check_ledger(const struct postgres_sink *sink, const struct sink_env 
 		return 0;
 	return weir_error_set(
 		err, WEIR_EINVAL,
-		"%s: table " LEDGER_TABLE " in schema %s does not know this run: it was removed, or the run ended "
+		"%s: table " SQL_LEDGER " in schema %s does not know this run: it was removed, or the run ended "
 		"longer than `ledger_keep` ago; resume with --adopt, which may duplicate the rows of the last "
 		"batch, or start over with --fresh",
 		pg_place(sink->pg), sink->schema);
@@ -245,19 +245,23 @@ static int probe_postgres(struct sink *handle, struct buf *out, struct weir_erro
 	(void)err;
 	sql_table_probe(&sink->table, pg_place(sink->pg), out);
 	if (postgres_sink_has_ledger(sink) && !sink->ledger.exists)
-		buf_add_str(out, "; a run creates " LEDGER_TABLE ", too");
+		buf_add_str(out, "; a run creates " SQL_LEDGER ", too");
 	return 0;
 }
 
 /* ---- starting */
 
+/* Of several processes that begin at a time the others wait for the first, and then find its note. */
 static int empty(struct postgres_sink *sink, struct weir_error *err)
 {
 	struct buf sql = {0};
 	struct pg_error why = {0};
 	buf_addf(&sql, "TRUNCATE %s", sink->table.name);
-	struct pg_statement statement = {.sql = sql.data, .once = true};
-	int code = sql.failed ? WEIR_ENOMEM : postgres_batch_ask(sink, &statement, NULL, true, NULL, &why);
+	const struct postgres_question question = {.statement = &sink->ledger.begin,
+						   .values = &(struct pg_value){sink->run, 0, false},
+						   .keep = true,
+						   .next = sql.data};
+	int code = sql.failed ? WEIR_ENOMEM : postgres_batch_ask(sink, &question, NULL, &why);
 	buf_fini(&sql);
 	sink->table.rows = code ? sink->table.rows : 0;
 	return code ? postgres_sink_fail(sink, &why, code, err) : 0;
@@ -346,13 +350,12 @@ static const struct key keys[] = {
 	 .text = "The table; weir creates it if there is none"},
 	{"key", KEY_STRINGS, offsetof(struct postgres_config, rows.key),
 	 .text = "The fields and columns that identify a row: a row with the same values is replaced. Without it rows "
-		 "are added, and the table " LEDGER_TABLE " prevents duplicates after a crash"},
+		 "are added, and the table " SQL_LEDGER " prevents duplicates after a crash"},
 	SQL_KEYS(postgres_config, rows),
 	{"prepared", KEY_BOOL, offsetof(struct postgres_config, prepared), .fallback = "true", .flags = KEY_PACE,
 	 .text = "Whether to prepare statements; false for a pooler that hands out sessions by the transaction"},
-	{"ledger_keep", KEY_DURATION, offsetof(struct postgres_config, ledger_keep), .fallback = "7d",
-	 .min = 3600 * WEIR_SEC, .max = 3650 * 86400 * WEIR_SEC, .flags = KEY_PACE,
-	 .text = "How long, without a key, " LEDGER_TABLE " remembers what a run has written after its end"},
+	SQL_LEDGER_KEY(postgres_config, rows,
+		       "How long, without a key, " SQL_LEDGER " remembers what a run has written after its end"),
 	{"on_start", KEY_ENUM, offsetof(struct postgres_config, on_start), .fallback = "refuse", .flags = KEY_PACE,
 	 .choices = SINK_ON_START_CHOICES,
 	 .text = "What to do, without a key, if the table has rows when a run begins: refuse to run, append, or delete "

@@ -100,11 +100,14 @@ static int describe(void *handle, struct sql_table *table, struct weir_error *er
 	return rc && rc != SQLITE_DONE ? sqlite_db_refuse(db, err, rc) : 0;
 }
 
+/* SQLite adds a column under no condition. */
 static int execute(void *handle, const char *sql, struct weir_error *err)
 {
 	struct sqlite_db *db = handle;
 	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-	return rc ? sqlite_db_refuse(db, err, rc) : 0;
+	int code = rc ? sqlite_db_refuse(db, err, rc) : 0;
+	bool is_there = rc && strncmp(sqlite3_errmsg(db->handle), "duplicate column name", 21) == 0;
+	return is_there ? WEIR_EAGAIN : code;
 }
 
 const struct sql_ops sqlite_columns_ops = {

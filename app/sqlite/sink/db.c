@@ -63,13 +63,36 @@ int sqlite_db_empty(struct sqlite_db *db)
 
 /* ---- transactions */
 
-int sqlite_db_do(struct sqlite_db *db, enum sqlite_db_verb verb)
+static int step(struct sqlite_db *db, enum sqlite_db_verb verb)
 {
 	int rc = sqlite3_step(db->verbs[verb]);
 	sqlite3_reset(db->verbs[verb]);
-	int code = rc == SQLITE_DONE ? 0 : sqlite_client_code(db->handle, rc);
+	return rc == SQLITE_DONE ? 0 : sqlite_client_code(db->handle, rc);
+}
+
+static void end_transaction(struct sqlite_db *db, bool committed)
+{
+	ledger_end_transaction(&db->ledger, committed);
+	claims_end_transaction(&db->claims, committed);
+}
+
+/* The run that is named at the start may not come to be, if another process was faster.  So it is noted, and the table
+ * emptied, with the first batch alone. */
+static int begin(struct sqlite_db *db)
+{
+	bool is_new = false;
+	end_transaction(db, false); /* a row may have ended the last one */
+	int code = step(db, SQLITE_DB_BEGIN);
+	if (!code && db->opts.claims)
+		code = sqlite_client_code(db->handle, claims_begin(&db->claims, &is_new));
+	return !code && is_new && db->opts.empties ? sqlite_db_empty(db) : code;
+}
+
+int sqlite_db_do(struct sqlite_db *db, enum sqlite_db_verb verb)
+{
+	int code = verb == SQLITE_DB_BEGIN ? begin(db) : step(db, verb);
 	if (verb == SQLITE_DB_ROLLBACK || (verb == SQLITE_DB_COMMIT && !code))
-		ledger_end_transaction(&db->ledger, verb == SQLITE_DB_COMMIT);
+		end_transaction(db, verb == SQLITE_DB_COMMIT);
 	return code;
 }
 
@@ -78,7 +101,7 @@ bool sqlite_db_in_transaction(const struct sqlite_db *db)
 	return !sqlite3_get_autocommit(db->handle);
 }
 
-/* ---- the ledger */
+/* ---- the ledgers */
 
 int sqlite_db_note(struct sqlite_db *db, const struct ledger_batch *batch, const uint64_t *ids, size_t n)
 {
@@ -88,4 +111,29 @@ int sqlite_db_note(struct sqlite_db *db, const struct ledger_batch *batch, const
 int sqlite_db_noted(struct sqlite_db *db, struct ledger_entry *ret_entry)
 {
 	return sqlite_client_code(db->handle, ledger_read(&db->ledger, ret_entry));
+}
+
+int sqlite_db_look_at_claims(struct sqlite_db *db, bool *ret_is_noted, bool *ret_has_items)
+{
+	return sqlite_client_code(db->handle, claims_look(&db->claims, ret_is_noted, ret_has_items));
+}
+
+int sqlite_db_claim(struct sqlite_db *db, uint64_t item, bool *ret_is_new)
+{
+	return sqlite_client_code(db->handle, claims_claim(&db->claims, item, ret_is_new));
+}
+
+int sqlite_db_unclaim(struct sqlite_db *db, uint64_t item)
+{
+	return sqlite_client_code(db->handle, claims_unclaim(&db->claims, item));
+}
+
+int sqlite_db_note_run(struct sqlite_db *db)
+{
+	return sqlite_client_code(db->handle, claims_note(&db->claims));
+}
+
+int sqlite_db_clear(struct sqlite_db *db, int64_t keep, bool *ret_more)
+{
+	return sqlite_client_code(db->handle, claims_clear(&db->claims, keep, ret_more));
 }

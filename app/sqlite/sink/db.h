@@ -21,6 +21,8 @@ struct sqlite_db_options {
 	const char *path;        /* NULL: in memory, for sqlite_db_start() alone */
 	struct sql_table *table; /* this and what follows: borrowed for the life of the connection */
 	const char *run;         /* whose ledger to keep; NULL: none */
+	bool claims;             /* it is one of claims: several processes write (claims.h) */
+	bool empties; /* the start deletes all rows of the table; if it claims, the transaction that notes the run */
 };
 
 /* Opens a database that is there and changes nothing in it; waits 5 s while others have it locked.  WEIR_EINVAL when a
@@ -34,11 +36,9 @@ void sqlite_db_close(struct sqlite_db *db); /* NULL is fine */
 /* Before start: whether the sink's table is there and has a row. */
 bool sqlite_db_has_rows(struct sqlite_db *db);
 
-/* Deletes all rows of the sink's table. */
-int sqlite_db_empty(struct sqlite_db *db);
-
 enum sqlite_db_verb {
-	SQLITE_DB_BEGIN, /* and locks against other writers; waits 100 ms for that */
+	SQLITE_DB_BEGIN, /* and locks against other writers; waits 100 ms for that.  Finds or notes the run that claims
+			  */
 	SQLITE_DB_COMMIT,
 	SQLITE_DB_ROLLBACK,
 	SQLITE_DB_MARK, /* a place in the transaction, to undo to or to keep */
@@ -53,6 +53,13 @@ bool sqlite_db_in_transaction(const struct sqlite_db *db); /* a row may have end
 /* As ledger_note() and ledger_read(). */
 int sqlite_db_note(struct sqlite_db *db, const struct ledger_batch *batch, const uint64_t *ids, size_t n);
 int sqlite_db_noted(struct sqlite_db *db, struct ledger_entry *ret_entry);
+
+/* As claims_look() and those of claims.h that follow it. */
+int sqlite_db_look_at_claims(struct sqlite_db *db, bool *ret_is_noted, bool *ret_has_items);
+int sqlite_db_claim(struct sqlite_db *db, uint64_t item, bool *ret_is_new);
+int sqlite_db_unclaim(struct sqlite_db *db, uint64_t item);
+int sqlite_db_note_run(struct sqlite_db *db);
+int sqlite_db_clear(struct sqlite_db *db, int64_t keep, bool *ret_more);
 
 const char *sqlite_db_why(const struct sqlite_db *db);
 

@@ -3,6 +3,7 @@
 #ifndef SINK_SQLITE_INTERNAL_H
 #define SINK_SQLITE_INTERNAL_H
 
+#include "sqlite/sink/claims.h"
 #include "sqlite/sink/db.h"
 
 struct json;
@@ -30,6 +31,7 @@ struct sqlite_db {
 	struct sqlite3_stmt *verbs[SQLITE_DB_VERBS];
 	struct sqlite_rows rows;
 	struct ledger ledger;
+	struct claims claims; /* this or that */
 };
 
 /* columns.c */
@@ -43,7 +45,10 @@ void sqlite_statement_close(struct sqlite_db *db);
 int sqlite_statement_update(struct sqlite_db *db);
 bool sqlite_statement_sets(const struct sqlite_db *db, size_t column);
 
-/* db.c: the code for a result of SQLite, with its words in err. */
+/* db.c: deletes all rows of the sink's table. */
+int sqlite_db_empty(struct sqlite_db *db);
+
+/* The code for a result of SQLite, with its words in err. */
 int sqlite_db_refuse(const struct sqlite_db *db, struct weir_error *err, int rc);
 
 /* The first column of the first row; the setting as SQLite has really taken it. */

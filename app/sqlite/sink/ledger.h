@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ledger: a table beside that of a sink, a row for each run and table: which batch was written last, by which
- * process, and the ids of its items.  It is written in the batch's own transaction, so it says what is there although
- * nobody heard of it; and the state keeps the same number with the ack, so that both can be compared when a run
- * resumes:
+ * The ledger of a run that one process writes: a table beside that of a sink, a row for each run and table: which batch
+ * was written last, by which process, and the ids of its items.  It is written in the batch's own transaction, so it
+ * says what is there although nobody heard of it; and the state keeps the same number with the ack, so that both can be
+ * compared when a run resumes:
  *
  *     the same batch           nothing is in doubt
  *     one more in the ledger   written, and the ack was lost: its ids are settled
@@ -18,7 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEDGER_TABLE "weir_ledger"
+#include "sql/ledger.h"
+
+#define LEDGER_TABLE SQL_LEDGER
 
 struct ledger {
 	struct sqlite3 *handle;

@@ -46,6 +46,7 @@ static int open_file(struct sqlite_db *db, int create, struct weir_error *err)
 	if (sqlite3_db_readonly(db->handle, "main") == 1)
 		return weir_error_set(err, -EACCES, "%s: cannot be written: %s", db->opts.path, weir_strerror(-EACCES));
 	db->ledger = (struct ledger){.handle = db->handle, .run = db->opts.run, .table = db->opts.table->config->table};
+	db->claims = (struct claims){.handle = db->handle, .run = db->opts.run};
 	db->opts.table->db = db;
 	return 0;
 }
@@ -53,13 +54,14 @@ static int open_file(struct sqlite_db *db, int create, struct weir_error *err)
 /* One that is there may be somebody else's. */
 static int check_ledger(const struct sqlite_db *db, struct weir_error *err)
 {
-	if (ledger_is_ours(&db->ledger))
+	const char *tables = db->opts.claims ? SQL_LEDGER_RUNS " or " SQL_LEDGER_ITEMS : SQL_LEDGER;
+	if (db->opts.claims ? claims_are_ours(&db->claims) : ledger_is_ours(&db->ledger))
 		return 0;
 	return weir_error_set(
 		err, WEIR_EINVAL,
-		"table " LEDGER_TABLE
-		" in %s was not created by weir, which needs a table of that name; rename it, or use another database",
-		db->opts.path);
+		"table %s in %s was not created by weir, which needs a table of that name; rename it, or use another "
+		"database",
+		tables, db->opts.path);
 }
 
 static int prepare_verbs(struct sqlite_db *db, struct weir_error *err)
@@ -138,6 +140,10 @@ int sqlite_db_start(const struct sqlite_db_options *opts, struct sqlite_db **db,
 	if (!code)
 		code = prepare_verbs(*db, err);
 	if (!code)
+		(*db)->opts.empties = opts->empties;
+	if (!code && opts->empties && !opts->claims && (code = sqlite_db_empty(*db)) != 0)
+		weir_error_set(err, code, "%s: %s", opts->path, sqlite_db_why(*db));
+	if (!code)
 		sqlite3_busy_timeout((*db)->handle, WRITE_WAIT_MS);
 	return code;
 }
@@ -150,6 +156,7 @@ void sqlite_db_close(struct sqlite_db *db)
 		sqlite3_finalize(db->verbs[i]);
 	sqlite_statement_close(db);
 	ledger_close(&db->ledger);
+	claims_close(&db->claims);
 	sqlite3_close(db->handle);
 	free(db);
 }

@@ -14,13 +14,22 @@ bool sqlite_past_position(const struct value *position, struct ledger_batch *ret
 	return true;
 }
 
-static int refuse_missing(const struct sqlite_past *past, uint64_t batches, bool database, struct weir_error *err)
+/* what: that the run has written. */
+static int refuse_missing(const struct sqlite_past *past, const char *what, struct weir_error *err)
 {
+	bool database = past->has_database;
 	return weir_error_set(err, WEIR_EINVAL,
-			      "%s%.60s%s%.150s is missing, with %llu batches that this run has written; restore it, "
+			      "%s%.60s%s%.150s is missing, with %s that this run has written; restore it, "
 			      "name another one and resume with --adopt, or start over with --fresh",
-			      database ? "" : "table ", database ? "" : past->table, database ? "" : " in ", past->path,
-			      (unsigned long long)batches);
+			      database ? "table " : "", database ? past->table : "", database ? " in " : "", past->path,
+			      what);
+}
+
+static int refuse_missing_batches(const struct sqlite_past *past, uint64_t batches, struct weir_error *err)
+{
+	char what[40];
+	snprintf(what, sizeof what, "%llu batches", (unsigned long long)batches);
+	return refuse_missing(past, what, err);
 }
 
 static int refuse_older_sink(const struct sqlite_past *past, const struct ledger_batch *state,
@@ -62,8 +71,10 @@ int sqlite_past_check(const struct sqlite_past *past, const struct value *positi
 	const struct ledger_batch *noted = &past->noted->batch;
 	bool resumed = sqlite_past_position(position, &state);
 	if (state.number && !past->has_database)
-		return refuse_missing(past, state.number, true, err);
+		return refuse_missing_batches(past, state.number, err);
 	if ((state.number || past->noted->n) && !past->has_table)
-		return refuse_missing(past, state.number ? state.number : noted->number, false, err);
+		return refuse_missing_batches(past, state.number ? state.number : noted->number, err);
+	if (past->has_claims && !past->has_table)
+		return refuse_missing(past, "rows", err);
 	return resumed ? compare(past, &state, noted, err) : 0;
 }

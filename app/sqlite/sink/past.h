@@ -15,6 +15,7 @@ struct sqlite_past {
 	const char *path, *table;
 	bool has_database, has_table;
 	const struct ledger_entry *noted; /* in the ledger */
+	bool has_claims;                  /* or in that one (claims.h) */
 };
 
 /* 0; WEIR_EINVAL with err: one of the two is an older copy, or rows are missing.  position: what the state knows, NULL:

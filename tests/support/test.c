@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the registered tests: `weir-test [-v] [name-part …]`.  Ends with "N passed, N failed".
+ * Runs the registered tests: `weir-test [-v] [name-part …]`, or those whose names a file has: `weir-test @file`.
+ * With -v it says what each took.  Ends with "N passed, N failed".
  */
 #include "support/test.h"
 
+#include "rt/sanitize.h"
+
 #include <dirent.h>
+#include <dlfcn.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +25,13 @@ enum { TESTS_MOST = 4096 };
 static struct test_case *by_index[TESTS_MOST + 1];
 static char folder[96]; /* of the test that runs */
 static int folders_left;
-static uint64_t *seed_now; /* one per test, shared with its process, so that the runner can print it */
+
+/* Of each test, shared with its process, so that the runner can say it. */
+static struct seen {
+	uint64_t seed;
+	bool threaded; /* it started a thread */
+	double cpu_ms; /* and its children */
+} * seen, *seen_now;
 
 void test_register(struct test_case *test)
 {
@@ -48,8 +60,20 @@ static void make_folder(void)
 	}
 }
 
-static void remove_folder(void)
+static double cpu_ms_of_children(void)
 {
+	struct rusage used;
+	getrusage(RUSAGE_CHILDREN, &used);
+	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e3 +
+	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e3;
+}
+
+static void finish_test(void)
+{
+	static int tests;
+	static double cpu_ms;
+	seen[tests++].cpu_ms = cpu_ms_of_children() - cpu_ms;
+	cpu_ms = cpu_ms_of_children();
 	nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	if (!access(folder, F_OK)) {
 		printf("FAIL a test left %s behind, which cannot be removed\n", folder);
@@ -119,13 +143,13 @@ static void run_on_loop(struct test_case *test, const struct weir_options *opts)
 	ck_assert_msg(result == 0, "weir_run: %s (seed %llu)", weir_strerror(result), (unsigned long long)opts->seed);
 }
 
-static void run_seeded(struct test_case *test, int index)
+static void run_seeded(struct test_case *test)
 {
 	const char *only = getenv("WEIR_TEST_SEED"), *most = getenv("WEIR_TEST_SEEDS");
 	uint64_t first = only ? strtoull(only, NULL, 10) : 0;
 	uint64_t last = only ? first : most ? strtoull(most, NULL, 10) : TEST_SEEDS;
 	for (uint64_t seed = first; seed <= last; seed++) {
-		seed_now[index] = current_seed = seed;
+		seen_now->seed = current_seed = seed;
 		run_on_loop(test, &(struct weir_options){.flags = WEIR_VIRTUAL_CLOCK, .seed = seed});
 	}
 }
@@ -139,6 +163,7 @@ static int run_nothing(void *arg)
 static void run_case(int index)
 {
 	struct test_case *test = by_index[index];
+	seen_now = &seen[index];
 	weir_run(NULL, run_nothing, NULL); /* libuv keeps a pipe of its own from its first loop on */
 	int fds = count_fds();
 	switch (test->kind) {
@@ -149,10 +174,39 @@ static void run_case(int index)
 		run_on_loop(test, &(struct weir_options){0});
 		break;
 	case TEST_FIBER:
-		run_seeded(test, index);
+		run_seeded(test);
 		break;
 	}
 	ck_assert_msg(count_fds() == fds, "%d descriptors before, %d after", fds, count_fds());
+}
+
+/* Stands before that of libc, for libraries, too: a test that starts no thread shows ThreadSanitizer nothing, and
+ * WEIR_TEST_THREADED=FILE lists the others.  The sanitizers have a pthread_create() of their own. */
+#if !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
+__attribute__((visibility("default"))) int pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes,
+							  void *(*fn)(void *), void *arg)
+{
+	int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	*(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
+	if (seen_now)
+		seen_now->threaded = true;
+	return next(ret_thread, attributes, fn, arg);
+}
+#endif
+
+/* The parts run at the same time, and each line is one write. */
+static int list_threaded(const char *path)
+{
+	FILE *file = fopen(path, "ae");
+	if (!file) {
+		fprintf(stderr, "weir-test: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	setvbuf(file, NULL, _IOLBF, 0);
+	for (int i = 0; by_index[i]; i++)
+		if (seen[i].threaded)
+			fprintf(file, "%s\n", by_index[i]->name);
+	return fclose(file) ? 1 : 0;
 }
 
 START_TEST(check_case)
@@ -169,6 +223,23 @@ static bool is_in_shard(unsigned number)
 	return !text || sscanf(text, "%u/%u", &part, &parts) != 2 || !parts || number % parts == part % parts;
 }
 
+static bool is_listed(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "re");
+	if (!file) {
+		fprintf(stderr, "weir-test: %s: %s\n", path, strerror(errno));
+		exit(1);
+	}
+	char line[256];
+	bool found = false;
+	while (!found && fgets(line, sizeof line, file)) {
+		line[strcspn(line, "\n")] = 0;
+		found = !strcmp(line, name);
+	}
+	fclose(file);
+	return found;
+}
+
 static bool wanted(const struct test_case *test, int argc, char **argv)
 {
 	bool any = false;
@@ -176,7 +247,8 @@ static bool wanted(const struct test_case *test, int argc, char **argv)
 		if (argv[i][0] == '-')
 			continue;
 		any = true;
-		if (strstr(test->name, argv[i]) || strstr(test->file, argv[i]))
+		if (argv[i][0] == '@' ? is_listed(argv[i] + 1, test->name)
+				      : strstr(test->name, argv[i]) || strstr(test->file, argv[i]))
 			return true;
 	}
 	return !any;
@@ -188,14 +260,14 @@ static void print_results(SRunner *runner, bool verbose)
 	for (int i = 0; i < srunner_ntests_run(runner); i++) {
 		if (tr_rtype(results[i]) == CK_PASS) {
 			if (verbose)
-				printf("ok   %s\n", tr_tcname(results[i]));
+				printf("ok   %s (%.0f ms of the processor)\n", tr_tcname(results[i]), seen[i].cpu_ms);
 			continue;
 		}
 		printf("FAIL %s: %s:%d: %s", tr_tcname(results[i]), tr_lfile(results[i]), tr_lno(results[i]),
 		       tr_msg(results[i]));
 		for (int t = 0; by_index[t]; t++)
 			if (!strcmp(by_index[t]->name, tr_tcname(results[i])) && by_index[t]->kind == TEST_FIBER)
-				printf(" (WEIR_TEST_SEED=%llu)", (unsigned long long)seed_now[t]);
+				printf(" (WEIR_TEST_SEED=%llu)", (unsigned long long)seen[t].seed);
 		printf("\n");
 	}
 	free(results);
@@ -214,18 +286,20 @@ int main(int argc, char **argv)
 		by_index[n] = test;
 		TCase *tcase = tcase_create(test->name);
 		tcase_set_timeout(tcase, getenv("WEIR_TEST_SLOW") ? 300 : 30);
-		tcase_add_unchecked_fixture(tcase, make_folder, remove_folder); /* in this process */
+		tcase_add_unchecked_fixture(tcase, make_folder, finish_test); /* in this process */
 		tcase_add_loop_test(tcase, check_case, n, n + 1);
 		suite_add_tcase(suite, tcase);
 		n++;
 	}
-	seed_now = mmap(NULL, sizeof by_index, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (seed_now == MAP_FAILED)
+	seen = mmap(NULL, (TESTS_MOST + 1) * sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seen == MAP_FAILED)
 		return 1;
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_SILENT);
 	int failed = srunner_ntests_failed(runner) + folders_left;
 	print_results(runner, verbose);
+	if (getenv("WEIR_TEST_THREADED"))
+		failed += list_threaded(getenv("WEIR_TEST_THREADED"));
 	srunner_free(runner);
 	printf("%d passed, %d failed\n", failed < n ? n - failed : 0, failed);
 	return failed ? 1 : 0;

@@ -50,7 +50,8 @@ static inline int run_query(void *arg)
 {
 	struct query *query = arg;
 	sqlite3 *db;
-	if (sqlite3_open(query->path, &db) == SQLITE_OK)
+	/* a source may be about to end what it reads */
+	if (sqlite3_open(query->path, &db) == SQLITE_OK && sqlite3_busy_timeout(db, 10000) == SQLITE_OK)
 		sqlite3_exec(db, query->sql, print_row, &query->rows, &query->why);
 	sqlite3_close(db);
 	return 0;

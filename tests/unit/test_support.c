@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The test runner itself, run as a program of its own on the first test below. */
 #include "unit/death.h"
+#include "unit/fibers.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,6 +24,7 @@ TEST(support_leaves_files_and_ends_as_it_is_told)
 }
 
 static const char *end;
+static const char *words[3]; /* of its command line */
 
 enum { CANNOT_RUN = 77 };
 
@@ -29,9 +32,10 @@ static void run_again(void)
 {
 	setenv("TMPDIR", test_folder(), 1);
 	setenv("WEIR_TEST_END", end, 1);
+	setenv("WEIR_TEST_THREADED", test_format("%s/threaded", test_folder()), 1);
 	unsetenv("WEIR_TEST_SHARD"); /* or it may be in another part */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
-	execl("/proc/self/exe", "weir-test", "support_leaves_files", NULL);
+	execl("/proc/self/exe", "weir-test", words[0], words[1], words[2], NULL);
 	_exit(CANNOT_RUN);
 }
 
@@ -49,6 +53,7 @@ static int count_entries(const char *path)
 TEST(support_removes_the_folder_of_a_test_however_it_ends)
 {
 	static const char *const ends[] = {"pass", "exit", "fail", "crash"};
+	words[0] = "support_leaves_files";
 	for (int i = 0; i < 4; i++) {
 		end = ends[i];
 		int status = status_of_child(run_again);
@@ -56,6 +61,43 @@ TEST(support_removes_the_folder_of_a_test_however_it_ends)
 		if (WEXITSTATUS(status) == CANNOT_RUN) /* under an emulator */
 			return;
 		ck_assert_msg(WEXITSTATUS(status) == i / 2, "%s: %d", end, WEXITSTATUS(status));
+		unlink(test_format("%s/threaded", test_folder()));
 		ck_assert_msg(!count_entries(test_folder()), "%s: something is left in %s", end, test_folder());
 	}
+}
+
+static void *do_nothing(void *arg)
+{
+	return arg;
+}
+
+TEST(support_starts_a_thread_when_told_to)
+{
+	pthread_t thread;
+	if (!getenv("WEIR_TEST_END"))
+		return;
+	ck_assert_int_eq(pthread_create(&thread, NULL, do_nothing, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+TEST(support_lists_the_tests_that_start_threads_and_runs_those_of_a_list)
+{
+	if (SANITIZED)
+		return; /* they make the threads */
+	char said[1024], line[256];
+	end = "pass", words[0] = "support_leaves_files", words[1] = "support_starts_a_thread";
+	int status = status_of_child(run_again);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_RUN)
+		return;
+	ck_assert_int_eq(status, 0);
+	FILE *list = fopen(test_format("%s/threaded", test_folder()), "re");
+	ck_assert_ptr_nonnull(list);
+	ck_assert_ptr_nonnull(fgets(line, sizeof line, list));
+	ck_assert_str_eq(line, "support_starts_a_thread_when_told_to\n");
+	ck_assert_ptr_null(fgets(line, sizeof line, list));
+	fclose(list);
+	words[0] = "-v", words[1] = test_format("@%s/threaded", test_folder());
+	ck_assert_int_eq(status_of_child_saying(run_again, said, sizeof said), 0);
+	ck_assert_ptr_nonnull(strstr(said, "ok   support_starts_a_thread_when_told_to ("));
+	ck_assert_ptr_nonnull(strstr(said, "\n1 passed, 0 failed\n"));
 }

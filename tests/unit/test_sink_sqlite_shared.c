@@ -166,6 +166,11 @@ LOOP_TEST(sqlite_shared_replaces_rows_once_whoever_begins)
 	close_one(three);
 	close_one(fresh);
 	ck_assert_str_eq(query("select run, count(*) from weir_ledger_items group by run"), "1|4\n2|1\n");
+	/* Also by a run that writes no row. */
+	close_one(open_shared(OTHER, REPLACE));
+	ck_assert_str_eq(query("select count(*) from t"), "1\n");
+	close_one(open_shared("third", REPLACE));
+	ck_assert_str_eq(query("select count(*) from t"), "0\n");
 }
 
 LOOP_TEST(sqlite_shared_begins_while_the_database_is_locked)

@@ -5,8 +5,8 @@
  *     weir_ledger_runs (number, run, seen)   each run has a number, so that its items are short
  *     weir_ledger_items (run, item)          run is that number
  *
- * The tables are made, and the run is noted, in the transaction of its first rows: so a run can begin while another
- * program has the database locked.  The number is looked up in each transaction: one that is gone may be given again.
+ * The tables are made, and the run is noted, in the first transaction: that in which the start empties the table, else
+ * that of the first rows, so a run can begin while another program has the database locked.  The number is looked up in each transaction: one that is gone may be given again.
  *
  * Answers are SQLite's result codes; 0 is success.
  */

@@ -139,9 +139,7 @@ int sqlite_db_start(const struct sqlite_db_options *opts, struct sqlite_db **db,
 		code = sqlite_statement_make(*db, err);
 	if (!code)
 		code = prepare_verbs(*db, err);
-	if (!code)
-		(*db)->opts.empties = opts->empties;
-	if (!code && opts->empties && !opts->claims && (code = sqlite_db_empty(*db)) != 0)
+	if (!code && opts->empties && (code = sqlite_db_empty(*db)) != 0)
 		weir_error_set(err, code, "%s: %s", opts->path, sqlite_db_why(*db));
 	if (!code)
 		sqlite3_busy_timeout((*db)->handle, WRITE_WAIT_MS);

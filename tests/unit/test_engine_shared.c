@@ -58,7 +58,8 @@ static enum step_verdict fail_first_of_most(struct step_call *call, int number)
 	return call->attempt == 1 && number <= 40 ? fail_always(call, number) : pass(call, number);
 }
 
-/* Both make a name for the run, and one of them holds.  One that fails once the run is there leaves it to the others. */
+/* Both make a name for the run, and one of them holds.  One that fails once the run is there leaves it to the others.
+ */
 FIBER_TEST(engines_that_begin_together_start_a_claiming_sink_under_one_run)
 {
 	struct plan_adapter step;

@@ -46,7 +46,7 @@ static int open_file(struct sqlite_db *db, int create, struct weir_error *err)
 	if (sqlite3_db_readonly(db->handle, "main") == 1)
 		return weir_error_set(err, -EACCES, "%s: cannot be written: %s", db->opts.path, weir_strerror(-EACCES));
 	db->ledger = (struct ledger){.handle = db->handle, .run = db->opts.run, .table = db->opts.table->config->table};
-	db->claims = (struct claims){.handle = db->handle, .run = db->opts.run};
+	db->claims = (struct claims){.handle = db->handle, .run = db->opts.run, .table = db->opts.table->config->table};
 	db->opts.table->db = db;
 	return 0;
 }

@@ -5,9 +5,9 @@
  *     broker -> recall -> decide -> source, at its place -> steps -> sinks, compared with their places
  *     -> forget (a run that begins in place of another) -> sinks made ready -> begin -> outputs
  *
- * Another process may begin at the same time, and then only one of the two names of the run comes to be.  So a sink that
- * notes what the run has written is made ready behind begin(), under the name that holds.  All others are made ready
- * before: begin() stores where they stand, and nobody works on a run yet whose file is being emptied.
+ * Another process may begin at the same time, and then only one of the two names of the run comes to be.  So a sink
+ * that notes what the run has written is made ready behind begin(), under the name that holds.  All others are made
+ * ready before: begin() stores where they stand, and nobody works on a run yet whose file is being emptied.
  *
  * Until all has been compared nothing outside the state folder is changed: a run that is refused leaves every file as
  * it was.

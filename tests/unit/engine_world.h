@@ -30,8 +30,8 @@ struct world {
 	/* saw */
 	bool clean; /* that the sink's last open was told */
 	int steps_in_flight, most_in_flight, calls, writes, writing, most_writing, open_things;
-	int seen[4096];    /* rows per item in the sink */
-	int letters[4096]; /* dead letters per item */
+	int seen[8192];    /* rows per item in the sink */
+	int letters[8192]; /* dead letters per item */
 	char last_letter[400];
 	int notes;           /* remarks for people */
 	char last_note[300]; /* of them */

@@ -5,8 +5,8 @@
  *
  * A batch ends when it has enough items or bytes, or when nothing more is there and the one before was put BATCH_PERIOD
  * ago.  So what comes after a pause is put immediately, and a source that trickles causes only so many puts a second.
- * Each BATCH_TURN items the rest of the loop has its turn.  What the source finds unusable goes the same way, marked, and
- * a worker buries it: so it is stored and counted once like any other.
+ * Each BATCH_TURN items the rest of the loop has its turn.  What the source finds unusable goes the same way, marked,
+ * and a worker buries it: so it is stored and counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
  * its last writes until all is done, the end of the source among them: then that is read again.

@@ -336,7 +336,8 @@ class Round:
         if code == 69 and self.emptied and "the broker was reset" in text:
             self.counts["ended by reset"] += 1
             return
-        if code == 69 and not had_begun and re.search(r"Redis (at|is loading) |to PostgreSQL as ", text):
+        away = r"Redis (at|is loading) |to PostgreSQL as |lost the connection to weir@"
+        if code == 69 and not had_begun and re.search(away, text):
             self.counts["not begun"] += 1  # the server was away, and it says so
             return
         if code == 75 and process.is_producer():

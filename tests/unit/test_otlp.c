@@ -7,6 +7,7 @@
 
 #include "data/secret.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>

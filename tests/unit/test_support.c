@@ -3,6 +3,8 @@
 #include "unit/death.h"
 #include "unit/fibers.h"
 
+#include "rt/sanitize.h"
+
 #include <dirent.h>
 #include <pthread.h>
 #include <string.h>
@@ -20,6 +22,13 @@ TEST(support_leaves_files_and_ends_as_it_is_told)
 		abort();
 	if (!strcmp(end, "exit"))
 		_exit(0);
+	if (!strcmp(end, "leak")) {
+		static void *volatile lost;
+		for (int i = 0; i < 8; i++)
+			ck_assert_ptr_nonnull(lost = malloc(64));
+		lost = NULL;
+		return;
+	}
 	ck_assert_str_eq(end, "pass");
 }
 
@@ -65,6 +74,17 @@ TEST(support_removes_the_folder_of_a_test_however_it_ends)
 		ck_assert_msg(!count_entries(test_folder()), "%s: something is left in %s", end, test_folder());
 	}
 }
+
+#ifdef WEIR__ASAN
+TEST(support_finds_what_a_test_leaks)
+{
+	words[0] = "support_leaves_files";
+	end = "leak";
+	int status = status_of_child(run_again);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 1);
+}
+#endif
 
 static void *do_nothing(void *arg)
 {

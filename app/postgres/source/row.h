@@ -3,8 +3,8 @@
  * A row as a JSON object, the one that row_to_json() makes of it.
  *
  * That function takes the server longer than to read and send the row, so it is asked only for values whose text is
- * neither JSON nor a plain string: those come through to_json(), the others as they are, and are put together here.
- * What a column holds is told by each result, not remembered.
+ * neither JSON nor a plain string: for those the server's to_json is asked, the others come as they are, and all are
+ * put together here.  What a column holds is told by each result, not remembered.
  */
 #ifndef POSTGRES_SOURCE_ROW_H
 #define POSTGRES_SOURCE_ROW_H

@@ -275,7 +275,7 @@ static int give(struct sql_pages *pages, struct item *item)
 	bool is_long = !why && n > ITEM_BYTES_MAX;
 	if (value_copy(&item->source, text, is_long || why ? (n > 512 ? 512 : n) : n))
 		return WEIR_ENOMEM;
-	strcpy(pages->last, key_at(pages, pages->at)); /* check_keys() has seen that it fits */
+	snprintf(pages->last, sizeof pages->last, "%s", key_at(pages, pages->at)); /* check_keys() has seen that it fits */
 	pages->at++;
 	item->position = ++pages->position;
 	if (is_long)

@@ -5,9 +5,8 @@
  *
  * A batch ends when it has enough items or bytes, or when nothing more is there and the one before was put BATCH_PERIOD
  * ago.  So what comes after a pause is put immediately, and a source that trickles causes only so many puts a second.
- * From BATCH_ENOUGH items on a batch takes only what is at hand, and each BATCH_TURN items the rest of the loop has its
- * turn.  What the source finds unusable goes the same way, marked, and a worker buries it: so it is stored and
- * counted once like any other.
+ * Each BATCH_TURN items the rest of the loop has its turn.  What the source finds unusable goes the same way, marked, and
+ * a worker buries it: so it is stored and counted once like any other.
  *
  * A broker whose disk is full is asked again (store.h); nothing is lost meanwhile.  One that others share may forget
  * its last writes until all is done, the end of the source among them: then that is read again.
@@ -17,7 +16,6 @@
 #define BATCH_BYTES  ((size_t)1 << 20)
 #define BATCH_PERIOD (5 * WEIR_MSEC)
 #define SEAL_LOOK    (WEIR_SEC / 5)
-#define BATCH_ENOUGH ((size_t)1024)
 #define BATCH_TURN   ((size_t)1024)
 
 /* Of engine->input.batch. */
@@ -49,12 +47,6 @@ static int read_item(struct engine *engine, struct batch *batch, struct weir_err
 	return 1;
 }
 
-/* How long the next item is waited for. */
-static weir_nsec patience(const struct batch *batch)
-{
-	return !batch->n ? WEIR_FOREVER : batch->n < BATCH_ENOUGH ? batch->ready : WEIR_TRY;
-}
-
 /* As read_item() of the last one; WEIR_ETIMEDOUT when nothing more is there.  A source that does not suspend need not
  * notice a deadline. */
 static int read_batch(struct engine *engine, struct batch *batch, struct weir_error *err)
@@ -62,13 +54,13 @@ static int read_batch(struct engine *engine, struct batch *batch, struct weir_er
 	weir_nsec last = WEIR_FOREVER;
 	int code;
 	do {
-		code = read_item(engine, batch, err, patience(batch));
+		code = read_item(engine, batch, err, batch->n ? batch->ready : WEIR_FOREVER);
 		if (batch->n == 1)
 			last = batch->last + BATCH_PERIOD;
 		if (code == 1 && batch->n % BATCH_TURN == 0 && weir_yield())
 			code = WEIR_ECANCELED;
 	} while (code == 1 && batch->n < engine->input.put_most && batch->bytes < BATCH_BYTES && batch->last < last);
-	return code == WEIR_EAGAIN && batch->n >= BATCH_ENOUGH ? WEIR_ETIMEDOUT : code;
+	return code;
 }
 
 int engine_open_source(struct engine *engine, const struct broker_past *past, struct weir_error *err)

@@ -3,7 +3,11 @@
  * Opening a run.  What the broker remembers decides the rest (resume.h), and nothing is handed out before all is open:
  *
  *     broker -> recall -> decide -> source, at its place -> steps -> sinks, compared with their places
- *     -> forget (a run that begins in place of another) -> sinks made ready -> start -> outputs
+ *     -> forget (a run that begins in place of another) -> sinks made ready -> begin -> outputs
+ *
+ * Another process may begin at the same time, and then only one of the two names of the run comes to be.  So a sink
+ * that notes what the run has written is made ready behind begin(), under the name that holds.  All others are made
+ * ready before: begin() stores where they stand, and nobody works on a run yet whose file is being emptied.
  *
  * Until all has been compared nothing outside the state folder is changed: a run that is refused leaves every file as
  * it was.
@@ -127,13 +131,28 @@ static int open_outputs(struct engine *engine, const struct broker_past *past, b
 	return code;
 }
 
-/* What output_prepare() and output_start() do, to all of them. */
-static int for_outputs(struct engine *engine, int (*fn)(struct output *output, struct weir_error *err),
-		       struct weir_error *err)
+static bool claims_in_fleet(const struct engine *engine, const struct output *output)
+{
+	return engine->store.ops->exactness == BROKER_SHARED && output_exactness(output) == SINK_BY_CLAIM;
+}
+
+/* Those that wait for begin(), or all others. */
+static int prepare_outputs(struct engine *engine, bool waiting, struct weir_error *err)
+{
+	int code = 0;
+	for (int i = 0; i < OUTLETS && !code; i++) {
+		struct output *output = engine->sinks.outputs[i];
+		if (output && claims_in_fleet(engine, output) == waiting)
+			code = output_prepare(output, err);
+	}
+	return code;
+}
+
+static int start_outputs(struct engine *engine, struct weir_error *err)
 {
 	int code = 0;
 	for (int i = 0; i < OUTLETS && !code; i++)
-		code = engine->sinks.outputs[i] ? fn(engine->sinks.outputs[i], err) : 0;
+		code = engine->sinks.outputs[i] ? output_start(engine->sinks.outputs[i], err) : 0;
 	return code;
 }
 
@@ -361,14 +380,16 @@ static int open_rest(struct engine *engine, const struct broker_past *past, bool
 	if (!code && fresh && past->begun)
 		code = engine->store.ops->journal.forget(engine->store.broker, past->run, err, WEIR_FOREVER);
 	if (!code && works)
-		code = for_outputs(engine, output_prepare, err);
+		code = prepare_outputs(engine, false, err);
 	if (!code)
 		code = begin(engine, fresh ? "" : past->run, is_replaced, err);
+	if (!code && works)
+		code = prepare_outputs(engine, true, err);
 	if (!code)
 		code = engine_accept(engine, err);
 	if (code || !works)
 		return code;
-	code = for_outputs(engine, output_start, err);
+	code = start_outputs(engine, err);
 	return code ? code : engine_order_start(engine->order, engine->sinks.outputs[OUTLET_SINK], err);
 }
 

@@ -48,8 +48,8 @@ int output_prepare(struct output *output, struct weir_error *err);
 
 int output_start(struct output *output, struct weir_error *err);
 
-/* Where the sink stands (empty: it has no position) and what it has though no ack came (port/sink.h).  Between
- * output_prepare() and output_start(). */
+/* Where the sink stands (empty: it has no position) and what it has though no ack came (port/sink.h).  Once, before
+ * output_start(), and behind output_prepare() unless the sink claims. */
 int output_recall(struct output *output, struct value *ret_position, uint64_t **ret_written, size_t *ret_n,
 		  struct weir_error *err);
 

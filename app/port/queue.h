@@ -29,7 +29,7 @@
 struct broker; /* a handle: each adapter casts it to its own struct */
 
 /* Most items of a put, of any broker. */
-#define BROKER_PUT_MAX ((size_t)2048)
+#define BROKER_PUT_MAX ((size_t)4096)
 
 /* Where what becomes of items goes: the sinks; each has a position of its own. */
 enum broker_outlet { OUTLET_SINK, OUTLET_DEAD, OUTLETS };

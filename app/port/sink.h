@@ -89,7 +89,8 @@ struct sink_ops {
 
 	/* Once, after open() of all sinks and before the first write: makes it ready.  A file or table is made, or
 	 * emptied if the config says so; what was written behind the position is undone.  On failure the sink is still
-	 * to be closed.  NULL: nothing to do.  May suspend. */
+	 * to be closed.  A shared one that claims is started once the broker has the run, so that env.run holds; if it
+	 * fails then, whoever joins the run starts it.  NULL: nothing to do.  May suspend. */
 	int (*start)(struct sink *sink, struct weir_error *err);
 
 	/* What write() would make of an output, for people: appends the row as a JSON object, its columns in order.
@@ -120,8 +121,8 @@ struct sink_ops {
 	 */
 	void (*position)(const struct sink *sink, struct buf *out);
 
-	/* The ids of items that are in the sink and may not have been acked: malloc'ed, the caller's.  After start(),
-	 * once.  NULL: it keeps no ledger. */
+	/* The ids of items that are in the sink and may not have been acked: malloc'ed, the caller's.  Once; after
+	 * start(), unless it claims.  NULL: it keeps no ledger. */
 	int (*written)(struct sink *sink, uint64_t **ret_ids, size_t *ret_n, struct weir_error *err,
 		       weir_nsec deadline);
 };

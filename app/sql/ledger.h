@@ -2,12 +2,15 @@
 /*
  * The ledger of rows without a key, where several processes may write them: two tables beside that of the sink.
  *
- *     items (run, item)   an item of a run has been written; in the transaction of its rows
- *     runs (run, seen)    when a run was last alive, by the clock of the database
+ *     items (run, table, item)   an item of a run has been written there; in the transaction of its rows
+ *     runs (run, table, seen)    when a run was last alive, by the clock of the database
  *
  * So an item is written once whoever tries, whenever: this process again after an answer was lost, the next one after a
  * crash, another one that was taken for dead.  What a run has claimed stays until `ledger_keep` after its end, and is
  * then removed in pages, one after each batch of whoever writes.
+ *
+ * Each table has claims of its own: an item may have a row in that of the sink and, if its ack was lost and it fails
+ * elsewhere, a dead letter in another one, as where the two are in two databases.
  *
  * A run is noted before its first rows are there, or with them.  So rows are its own if it is noted by the time they
  * are seen, and must be looked at in this order.  Who notes it removes the rows that `on_start: replace` means, in one

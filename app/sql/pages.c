@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/event.h>
 
 #define ITEM_BYTES_MAX ((size_t)1 << 20)
 #define FIRST_ROWS     ((size_t)100)
@@ -105,17 +106,24 @@ static void free_page(struct sql_page *page)
 	free(page->rows);
 }
 
+static void stop_reading(struct sql_pages *pages)
+{
+	if (!pages->reader)
+		return;
+	weir_group_cancel(pages->reader);
+	weir_shield_enter();
+	weir_group_wait(pages->reader, WEIR_FOREVER);
+	weir_shield_leave();
+	weir_group_free(pages->reader);
+	pages->reader = NULL;
+}
+
 void sql_pages_fini(struct sql_pages *pages)
 {
-	if (pages->reader) {
-		weir_group_cancel(pages->reader);
-		weir_shield_enter();
-		weir_group_wait(pages->reader, WEIR_FOREVER);
-		weir_shield_leave();
-		weir_group_free(pages->reader);
-	}
-	free_page(&pages->page);
-	free_page(&pages->next);
+	stop_reading(pages);
+	weir_event_free(pages->changed);
+	free_page(&pages->all[0]);
+	free_page(&pages->all[1]);
 	*pages = (struct sql_pages){0};
 }
 
@@ -137,22 +145,22 @@ void sql_page_clear(struct sql_page *page)
 	if (page->text.room > 2 * SQL_PAGE_BYTES)
 		buf_fini(&page->text);
 	buf_clear(&page->text);
-	page->n = 0;
-	page->is_last = false;
+	page->n = page->at = 0;
 }
 
-static void choose_size(struct sql_pages *pages)
+/* By the page that was read last. */
+static void choose_size(struct sql_pages *pages, const struct sql_page *page)
 {
 	size_t most = (size_t)pages->config->page;
-	if (pages->page.text.len > SQL_PAGE_BYTES && pages->ask > 1)
+	if (page->text.len > SQL_PAGE_BYTES && pages->ask > 1)
 		pages->ask /= 2;
-	else if (pages->page.text.len < SQL_PAGE_BYTES / 2)
+	else if (page->text.len < SQL_PAGE_BYTES / 2)
 		pages->ask = 2 * pages->ask < most ? 2 * pages->ask : most;
 }
 
-static const char *key_at(const struct sql_pages *pages, size_t row)
+static const char *key_at(const struct sql_page *page, size_t row)
 {
-	return pages->page.text.data + pages->page.rows[row].key;
+	return page->text.data + page->rows[row].key;
 }
 
 int sql_pages_refuse_key(const struct sql_pages *pages, bool has_nulls, struct weir_error *err)
@@ -171,17 +179,17 @@ static int fail_twice(const struct sql_pages *pages, const char *key, struct wei
 }
 
 /* The row that was the last one is left out, if it is still there. */
-static int check_keys(struct sql_pages *pages, struct weir_error *err)
+static int check_keys(const struct sql_pages *pages, struct sql_page *page)
 {
-	const char *before = pages->position ? pages->last : NULL;
-	pages->at = pages->page.n && before && strcmp(key_at(pages, 0), before) == 0;
-	for (size_t i = pages->at; i < pages->page.n; before = key_at(pages, i++)) {
-		const char *key = key_at(pages, i);
+	const char *before = pages->read ? pages->last_read : NULL;
+	page->at = page->n && before && strcmp(key_at(page, 0), before) == 0;
+	for (size_t i = page->at; i < page->n; before = key_at(page, i++)) {
+		const char *key = key_at(page, i);
 		if (before && strcmp(key, before) == 0)
-			return fail_twice(pages, key, err);
+			return fail_twice(pages, key, &page->err);
 		if (strlen(key) >= sizeof pages->last)
 			return weir_error_set(
-				err, WEIR_EINVAL,
+				&page->err, WEIR_EINVAL,
 				"the key %s has a value of more than %zu bytes (%.60s...), which is too long for a "
 				"position; name another column",
 				pages->config->key, sizeof pages->last - 1, key);
@@ -189,12 +197,13 @@ static int check_keys(struct sql_pages *pages, struct weir_error *err)
 	return 0;
 }
 
-/* The key behind which the page to be read begins; NULL: at the first row. */
-static const char *last_key(const struct sql_pages *pages)
+static void note_read(struct sql_pages *pages, const struct sql_page *page)
 {
-	if (pages->at < pages->page.n)
-		return key_at(pages, pages->page.n - 1);
-	return pages->position ? pages->last : NULL;
+	if (page->at == page->n)
+		return;
+	/* check_keys() has seen that it fits. */
+	snprintf(pages->last_read, sizeof pages->last_read, "%s", key_at(page, page->n - 1));
+	pages->read += page->n - page->at;
 }
 
 /* Once. */
@@ -202,81 +211,103 @@ static void count_rows(struct sql_pages *pages)
 {
 	if (pages->counted)
 		return;
-	int64_t rows = pages->ops->count(pages->db, last_key(pages), &pages->exact);
-	pages->total = rows < 0 ? rows : rows + (int64_t)pages->position;
+	int64_t rows = pages->ops->count(pages->db, pages->read ? pages->last_read : NULL, &pages->exact);
+	pages->total = rows < 0 ? rows : rows + (int64_t)pages->read;
 	pages->counted = true;
 }
 
-/* The fiber.  What it reads from is the page that is being given, which stays until this has ended. */
-static int read_next(void *arg)
+/* A page must hold one row beside the last one of the page before. */
+static void read_page(struct sql_pages *pages, struct sql_page *page)
+{
+	sql_page_clear(page);
+	page->err = (struct weir_error){0};
+	page->code =
+		pages->ops->read(pages->db, pages->read ? pages->last_read : NULL, pages->ask + 1, page, &page->err);
+	int code = page->code < 0 ? page->code : check_keys(pages, page);
+	if (code < 0) {
+		page->code = code;
+		page->n = page->at = 0;
+		return;
+	}
+	note_read(pages, page);
+	choose_size(pages, page);
+}
+
+static void change_ready(struct sql_pages *pages, size_t ready)
+{
+	pages->ready = ready;
+	weir_event_set(pages->changed);
+	weir_event_clear(pages->changed);
+}
+
+/* The fiber.  Ends with the last page, or with one that could not be read. */
+static int read_pages(void *arg)
 {
 	struct sql_pages *pages = arg;
+	const struct sql_page *page = NULL;
 	count_rows(pages);
-	/* A page must hold one row beside the last one of the page before. */
-	pages->code = pages->ops->read(pages->db, last_key(pages), pages->ask + 1, &pages->next, &pages->err);
-	pages->next.is_last = pages->code == 0;
+	while (!page || page->code > 0) {
+		while (pages->ready == 2)
+			if (weir_event_wait(pages->changed, WEIR_FOREVER))
+				return 0;
+		page = &pages->all[(pages->first + pages->ready) % 2];
+		read_page(pages, (struct sql_page *)page);
+		change_ready(pages, pages->ready + 1);
+	}
 	return 0;
 }
 
 static int start_reading(struct sql_pages *pages)
 {
 	static const struct weir_spawn_options opts = {.name = "pages"};
-	sql_page_clear(&pages->next);
-	pages->err = (struct weir_error){0};
-	int code = weir_group_new(NULL, &pages->reader);
+	int code = pages->changed ? 0 : weir_event_new(&pages->changed);
+	if (!code)
+		code = weir_group_new(NULL, &pages->reader);
+	if (!code)
+		code = weir_group_spawn_with(pages->reader, &opts, read_pages, pages, WEIR_FOREVER);
 	if (code)
-		return code;
-	code = weir_group_spawn_with(pages->reader, &opts, read_next, pages, WEIR_FOREVER);
-	if (code) {
-		weir_group_free(pages->reader);
-		pages->reader = NULL;
-	}
+		stop_reading(pages);
 	return code;
 }
 
-/* The page that was being read is the one that is given. */
-static int take_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
+/* The first page is over: its room is for another one. */
+static void leave_page(struct sql_pages *pages)
+{
+	pages->first = (pages->first + 1) % 2;
+	change_ready(pages, pages->ready - 1);
+}
+
+/* The page with the next row, or the last one; NULL with *ret_code and err.  What could not be read is tried again by
+ * the next call. */
+static struct sql_page *find_page(struct sql_pages *pages, int *ret_code, struct weir_error *err, weir_nsec deadline)
 {
 	int code = pages->reader ? 0 : start_reading(pages);
-	if (!code)
-		code = weir_group_wait(pages->reader, deadline);
-	if (code == WEIR_ETIMEDOUT || code == WEIR_EAGAIN || !pages->reader)
-		return weir_error_set(err, code, "%s", weir_strerror(code));
-	weir_group_free(pages->reader);
-	pages->reader = NULL;
-	if (!code && pages->code >= 0) {
-		struct sql_page given = pages->page;
-		pages->page = pages->next;
-		pages->next = given;
-		return check_keys(pages, err);
-	}
-	return weir_error_set(err, code ? code : pages->code, "%s", code ? weir_strerror(code) : pages->err.text);
-}
-
-static int next_page(struct sql_pages *pages, struct weir_error *err, weir_nsec deadline)
-{
-	int code = take_page(pages, err, deadline);
+	while (!code && !pages->ready)
+		code = weir_event_wait(pages->changed, deadline);
+	*ret_code = code;
 	if (code) {
-		sql_page_clear(&pages->page);
-		pages->at = 0;
-		return code;
+		weir_error_set(err, code, "%s", weir_strerror(code));
+		return NULL;
 	}
-	choose_size(pages);
-	if (!pages->page.is_last)
-		start_reading(pages); /* what fails here is tried again when the page is wanted */
-	return 0;
+	struct sql_page *page = &pages->all[pages->first];
+	if (page->code >= 0)
+		return page;
+	*ret_code = weir_error_set(err, page->code, "%s", page->err.text);
+	stop_reading(pages);
+	leave_page(pages);
+	return NULL;
 }
 
-static int give(struct sql_pages *pages, struct item *item)
+static int give(struct sql_pages *pages, struct sql_page *page, struct item *item)
 {
-	const struct sql_row *row = &pages->page.rows[pages->at];
-	const char *text = pages->page.text.data + row->text, *why = row->why;
+	const struct sql_row *row = &page->rows[page->at];
+	const char *text = page->text.data + row->text, *why = row->why;
 	size_t n = row->end - row->text;
 	bool is_long = !why && n > ITEM_BYTES_MAX;
 	if (value_copy(&item->source, text, is_long || why ? (n > 512 ? 512 : n) : n))
 		return WEIR_ENOMEM;
-	snprintf(pages->last, sizeof pages->last, "%s", key_at(pages, pages->at)); /* check_keys() has seen that it fits */
-	pages->at++;
+	snprintf(pages->last, sizeof pages->last, "%s", key_at(page, page->at));
+	page->at++;
 	item->position = ++pages->position;
 	if (is_long)
 		item_set_why(item, "the row has more than 1 MiB");
@@ -304,14 +335,18 @@ int sql_source_probe(struct source *source, struct buf *out, struct weir_error *
 int sql_source_next(struct source *source, struct item *item, struct weir_error *err, weir_nsec deadline)
 {
 	struct sql_pages *pages = (struct sql_pages *)source;
-	while (pages->at == pages->page.n) {
-		if (pages->page.is_last)
+	struct sql_page *page;
+	int code;
+	while ((page = find_page(pages, &code, err, deadline)) && page->at == page->n) {
+		if (!page->code)
 			return SOURCE_END;
-		int code = next_page(pages, err, deadline);
-		if (code)
-			return code;
+		leave_page(pages);
 	}
-	int verdict = give(pages, item);
+	if (!page)
+		return code;
+	int verdict = give(pages, page, item);
+	if (page->at == page->n && page->code) /* before the next row is wanted: the reader goes on */
+		leave_page(pages);
 	return verdict < 0 ? weir_error_set(err, verdict, "out of memory") : verdict;
 }
 
@@ -358,6 +393,8 @@ static int go_to(struct sql_pages *pages, const char *was, const char *now, cons
 	    strlen(key + 5) >= sizeof pages->last)
 		return weir_error_set(err, WEIR_EINVAL, "invalid position in rows: %s", cursor->text);
 	snprintf(pages->last, sizeof pages->last, "%s", key + 5);
+	snprintf(pages->last_read, sizeof pages->last_read, "%s", key + 5);
+	pages->read = pages->position;
 	return 0;
 }
 

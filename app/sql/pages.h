@@ -8,8 +8,8 @@
  * The position is the key of the last row.  A page begins with that row again, which is left out: so two rows with one
  * key are found wherever the page ends, instead of one being lost.
  *
- * While the rows of a page are given, a fiber reads the next one, whole: the database and the engine work at the same
- * time, and any number of rows takes the memory of two pages.
+ * A fiber reads page after page, each whole, and is one ahead of the page whose rows are given: the database and the
+ * engine work at the same time, and any number of rows takes the memory of two pages.
  *
  * The database stands behind a few operations.  A source begins with a struct sql_pages, and most calls of its port
  * (port/source.h) are those here.  All on one fiber of the loop.
@@ -74,7 +74,9 @@ struct sql_page {
 	struct buf text; /* key and JSON of each row, each ended by a NUL */
 	struct sql_row *rows;
 	size_t n, room;
-	bool is_last;
+	size_t at;             /* the first row that is still to be given */
+	int code;              /* of reading it: negative, or whether there may be more */
+	struct weir_error err; /* of that */
 };
 
 struct sql_pages {
@@ -82,17 +84,16 @@ struct sql_pages {
 	const struct sql_pages_ops *ops;
 	void *db;
 
-	struct sql_page page; /* its rows from `at` on are to be given */
-	size_t at;
+	struct sql_page all[2];
+	size_t first, ready;        /* so many of them, from all[first] on, are there to be given */
+	struct weir_event *changed; /* set and cleared when `ready` has */
+	struct weir_group *reader;  /* the fiber; NULL: there is none yet */
 
-	struct weir_group *reader; /* the fiber that reads the next page; NULL: nobody does, or has */
-	struct sql_page next;      /* this and the next two: the fiber's until it has ended */
-	int code;                  /* of reading it */
-	struct weir_error err;
-
-	size_t ask;        /* rows of the next page: fewer where they are large */
-	uint64_t position; /* of the row that was given last, from 1; 0: there was none */
-	char last[160];    /* and its key */
+	size_t ask;          /* rows of the next page: fewer where they are large */
+	uint64_t read;       /* rows of pages that were read, and of what was given before a resume */
+	char last_read[160]; /* key of the last of them */
+	uint64_t position;   /* of the row that was given last, from 1; 0: there was none */
+	char last[160];      /* and its key */
 	bool counted, exact;
 	int64_t total;
 };

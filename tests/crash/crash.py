@@ -330,8 +330,10 @@ class Suite:
             self.setting.close()
         return self.result()
 
-    @staticmethod
-    def result():
+    def result(self):
+        if not Group.passed and not Group.failed:
+            print(f"crash: no group has {' or '.join(self.options.only or [])} in its name", file=sys.stderr)
+            Group.failed += 1
         print(f"{Group.passed} passed, {Group.failed} failed")
         return 1 if Group.failed else 0
 

@@ -147,6 +147,7 @@ enum step_verdict pass(struct step_call *call, int number)
 
 struct sink {
 	bool letters;
+	char run[33];
 };
 
 static int fake_sink_open(const void *config, const struct sink_env *env, struct sink **ret_sink,
@@ -157,6 +158,7 @@ static int fake_sink_open(const void *config, const struct sink_env *env, struct
 		return weir_error_set(err, world.sink_open, "the sink cannot be opened");
 	*ret_sink = calloc(1, sizeof **ret_sink);
 	(*ret_sink)->letters = config != NULL;
+	snprintf((*ret_sink)->run, sizeof(*ret_sink)->run, "%s", env->run ? env->run : "");
 	world.open_things++;
 	return 0;
 }
@@ -164,8 +166,8 @@ static int fake_sink_open(const void *config, const struct sink_env *env, struct
 static int fake_sink_start(struct sink *sink, struct weir_error *err)
 {
 	ck_assert_int_eq(world.sink_open, 0);
-	(void)sink;
-	return world.sink_start ? weir_error_set(err, world.sink_start, "the sink cannot start") : 0;
+	bool fails = world.sink_start && !sink->letters;
+	return fails ? weir_error_set(err, world.sink_start, "the sink cannot start") : 0;
 }
 
 static int fake_sink_write(struct sink *sink, struct sink_item *items, size_t n, struct weir_error *err,
@@ -261,9 +263,28 @@ static const struct sink_ops growing_ops = {.open = fake_sink_open,
 					    .position = fake_sink_position,
 					    .ahead = SINK_NEXT_BATCH,
 					    .close = fake_sink_close};
+/* What it does is done under that name. */
+static int fake_claiming_start(struct sink *sink, struct weir_error *err)
+{
+	ck_assert_str_eq(sink->run, shared.run);
+	return fake_sink_start(sink, err);
+}
+
+static enum sink_exactness fake_claiming_exactness(const struct sink *sink)
+{
+	(void)sink;
+	return SINK_BY_CLAIM;
+}
+
+static const struct sink_ops claiming_ops = {.open = fake_sink_open,
+					     .start = fake_claiming_start,
+					     .write = fake_sink_write,
+					     .exactness = fake_claiming_exactness,
+					     .close = fake_sink_close};
 static const struct adapter fake_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &sink_ops};
 const struct adapter fake_overlapping_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &overlapping_ops};
 const struct adapter fake_growing_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &growing_ops};
+const struct adapter fake_claiming_sink = {.kind = ADAPTER_SINK, .name = "rows", .sink = &claiming_ops};
 
 struct plan memory_plan_of(struct plan_adapter *step)
 {

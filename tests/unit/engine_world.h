@@ -30,8 +30,8 @@ struct world {
 	/* saw */
 	bool clean; /* that the sink's last open was told */
 	int steps_in_flight, most_in_flight, calls, writes, writing, most_writing, open_things;
-	int seen[4096];    /* rows per item in the sink */
-	int letters[4096]; /* dead letters per item */
+	int seen[8192];    /* rows per item in the sink */
+	int letters[8192]; /* dead letters per item */
 	char last_letter[400];
 	int notes;           /* remarks for people */
 	char last_note[300]; /* of them */
@@ -47,8 +47,9 @@ struct source {
 extern const struct source_ops fake_source_ops;
 extern const struct adapter fake_source;
 
-/* For a plan that is to have one of these instead of the usual one: it takes any batch ahead, or the next. */
-extern const struct adapter fake_overlapping_sink, fake_growing_sink;
+/* For a plan that is to have one of these instead of the usual one: it takes any batch ahead, or the next; or it claims
+ * items under the run that the shared broker has. */
+extern const struct adapter fake_overlapping_sink, fake_growing_sink, fake_claiming_sink;
 
 /* A plan of one step, 10 at once, with the broker in memory, or one like a server, by the seed; one with that in memory
  * alone; and one with a broker that remembers, in a folder of its own. */

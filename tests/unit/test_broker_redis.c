@@ -375,11 +375,17 @@ LOOP_TEST(redis_broker_finds_what_an_answer_has_lost)
 	struct server server;
 	struct redis *redis = begin_server(&server);
 	struct broker *a = open_worker("", "source");
+	/* The clock was set back by two hours; an hour goes by. */
+	freeReplyObject(SAY(redis, "HSET", KEY "run", "ahead", "7200000"));
 	ck_zero(put_range(a, 1, 3, WEIR_FOREVER));
 	struct item *first = lease_one(a);
 	/* It was handed this one, and has not heard of it. */
-	freeReplyObject(
-		SAY(redis, "XREADGROUP", "GROUP", "w", worker_name(a), "COUNT", "1", "STREAMS", KEY "fresh:0", ">"));
+	redisReply *handed =
+		SAY(redis, "XREADGROUP", "GROUP", "w", worker_name(a), "COUNT", "1", "STREAMS", KEY "fresh:0", ">");
+	const char *id = handed->element[0]->element[1]->element[0]->element[0]->str;
+	uint64_t lost = strtoull(strchr(id, '-') + 1, NULL, 10);
+	freeReplyObject(handed);
+	freeReplyObject(SAY(redis, "HSET", KEY "run", "ahead", "10800000"));
 	redisReply *me = SAY(redis, "CLIENT", "ID");
 	freeReplyObject(SAY(redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"));
 	freeReplyObject(me);
@@ -387,6 +393,8 @@ LOOP_TEST(redis_broker_finds_what_an_answer_has_lost)
 	for (int i = 0; i < 2; i++) {
 		struct item *item = lease_one(a);
 		sum += item->id;
+		if (item->id == lost)
+			ck_assert_int_ge(weir_clock() - item->born, 3600 * WEIR_SEC);
 		int code;
 		while ((code = ops->queue.ack(a, &item, 1, OUTLET_SINK, NULL, &err, WEIR_FOREVER)) == WEIR_EBUSY)
 			weir_sleep(10 * WEIR_MSEC);

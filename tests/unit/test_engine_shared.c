@@ -58,6 +58,29 @@ static enum step_verdict fail_first_of_most(struct step_call *call, int number)
 	return call->attempt == 1 && number <= 40 ? fail_always(call, number) : pass(call, number);
 }
 
+/* Both make a name for the run, and one of them holds.  One that fails once the run is there leaves it to the others.
+ */
+FIBER_TEST(engines_that_begin_together_start_a_claiming_sink_under_one_run)
+{
+	struct plan_adapter step;
+	struct plan plan = shared_plan_of(&step);
+	struct party parties[] = {{.plan = &plan}, {.plan = &plan}};
+	plan.sink.adapter = &fake_claiming_sink;
+	for (int fails = 0; fails < 2; fails++) {
+		if (fails)
+			shared_init();
+		world = (struct world){.items = 50, .step = pass, .sink_start = fails ? WEIR_EIO : 0};
+		if (fails)
+			ck_assert_int_eq(refuse_plan(&plan), EX_IOERR);
+		ck_assert_int_eq(!shared.run[0], !fails);
+		world.sink_start = 0;
+		run_parties(parties, 2);
+		for (size_t i = 0; i < 2; i++)
+			ck_assert_int_eq(parties[i].exit_code, EXIT_DONE);
+		check_all(50, 0);
+	}
+}
+
 /* They share no memory but the broker's. */
 FIBER_TEST(two_engines_make_one_tree_of_an_item)
 {

@@ -166,6 +166,35 @@ LOOP_TEST(sqlite_shared_replaces_rows_once_whoever_begins)
 	close_one(three);
 	close_one(fresh);
 	ck_assert_str_eq(query("select run, count(*) from weir_ledger_items group by run"), "1|4\n2|1\n");
+	/* Also by a run that writes no row. */
+	close_one(open_shared(OTHER, REPLACE));
+	ck_assert_str_eq(query("select count(*) from t"), "1\n");
+	close_one(open_shared("third", REPLACE));
+	ck_assert_str_eq(query("select count(*) from t"), "0\n");
+}
+
+/* An item that has a row, and whose ack was lost, fails elsewhere: then it has a letter, too. */
+LOOP_TEST(sqlite_shared_claims_an_item_in_each_table_of_a_run)
+{
+	struct sink *sinks[2];
+	query("create table t (id); insert into t values (7); create table letters (id); insert into letters values "
+	      "(7)");
+	for (int i = 0; i < 2; i++) {
+		void *config = sqlite_config(db_path(), i ? "letters" : "t", NULL, "id");
+		set_key(&sink_sqlite_adapter, config, "on_start", &(int){REPLACE}, sizeof(int));
+		sinks[i] = open_only(RUN, config);
+	}
+	for (int i = 0; i < 2; i++)
+		start(sinks[i]);
+	for (int i = 0; i < 4; i++)
+		write_ids(sinks[i % 2], 1, 2);
+	for (int i = 0; i < 2; i++)
+		close_one(sinks[i]);
+	ck_assert_str_eq(query("select (select group_concat(id) from t), (select group_concat(id) from letters)"),
+			 "1,2|1,2\n");
+	ck_assert_str_eq(query("select \"table\", count(*) from weir_ledger_items i join weir_ledger_runs r"
+			       " on r.number = i.run group by 1 order by 1"),
+			 "letters|2\nt|2\n");
 }
 
 LOOP_TEST(sqlite_shared_begins_while_the_database_is_locked)
@@ -194,8 +223,8 @@ LOOP_TEST(sqlite_shared_forgets_runs_that_ended_long_ago_in_pages)
 	write_ids(sink, 1, 1);
 	close_one(sink);
 	query("delete from weir_ledger_items; delete from weir_ledger_runs; delete from t;"
-	      "insert into weir_ledger_runs values (1, 'old', strftime('%s', 'now') - 8 * 86400),"
-	      " (2, 'young', strftime('%s', 'now') - 6 * 86400);"
+	      "insert into weir_ledger_runs values (1, 'old', 't', strftime('%s', 'now') - 8 * 86400),"
+	      " (2, 'young', 't', strftime('%s', 'now') - 6 * 86400);"
 	      "with recursive n(i) as (select 1 union all select i + 1 from n where i < 7000)"
 	      " insert into weir_ledger_items select number, i from weir_ledger_runs, n");
 	sink = open_shared(RUN, REFUSE);

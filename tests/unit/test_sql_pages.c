@@ -81,6 +81,10 @@ FIBER_TEST(pages_are_read_one_ahead_and_no_further)
 	ck_assert_int_eq(next(source, WEIR_FOREVER), 1);
 	weir_sleep(100 * PAGE_TIME);
 	ck_assert_int_eq(db.reads, 2);
+	for (int id = 2; id <= 4; id++)
+		ck_assert_int_eq(next(source, WEIR_FOREVER), id);
+	weir_sleep(100 * PAGE_TIME);
+	ck_assert_int_eq(db.reads, 3); /* the first page has been given, and nobody has asked for more */
 	sql_pages_fini(&db.pages);
 }
 

@@ -107,12 +107,12 @@ static void put_rows(const struct postgres_batch *batch, size_t first, size_t n)
 
 /* ---- the statement */
 
-static int make_values(const struct postgres_sink *sink, struct pg_value values[3])
+static int make_values(const struct postgres_sink *sink, struct pg_value values[4])
 {
 	const struct buf *parameters = sink->writer.parameters;
 	values[0] = (struct pg_value){parameters[0].data, parameters[0].len, true};
 	values[1] = (struct pg_value){parameters[1].data, parameters[1].len, true};
-	values[2] = (struct pg_value){sink->run, 0, false};
+	postgres_ledger_name(sink, &values[2]);
 	return parameters[0].failed || parameters[1].failed ? WEIR_ENOMEM : 0;
 }
 
@@ -134,7 +134,7 @@ static void refuse_missing(struct postgres_batch *batch, size_t first, const str
 static int send_batch(struct postgres_batch *batch, size_t first, size_t n, struct pg_call *ret_call)
 {
 	struct postgres_sink *sink = batch->sink;
-	struct pg_value values[3];
+	struct pg_value values[4];
 	put_rows(batch, first, n);
 	int code = make_values(sink, values);
 	return code ? code : pg_send(sink->pg, &sink->writer.statement, values, ret_call, &batch->why, batch->deadline);
@@ -453,7 +453,7 @@ int postgres_batch_rehearse(struct postgres_sink *sink, struct weir_error *err)
 {
 	struct postgres_batch batch = {.sink = sink};
 	struct pg_error why = {0};
-	struct pg_value values[3];
+	struct pg_value values[4];
 	put_rows(&batch, 0, 0);
 	int code = make_values(sink, values);
 	if (!code)

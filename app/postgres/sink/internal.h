@@ -41,7 +41,7 @@ struct postgres_ledger {
 	bool known;         /* the run was there before */
 	struct sql_ledger upkeep;
 	struct pg_statement clear, note;
-	struct pg_statement begin; /* notes it, and has a row if nobody had; its parameter is the run */
+	struct pg_statement begin; /* notes it, and has a row if nobody had */
 };
 
 struct postgres_sink {
@@ -90,6 +90,9 @@ int postgres_columns_find_schema(struct postgres_sink *sink, struct weir_error *
 int postgres_writer_prepare(struct postgres_sink *sink);
 
 /* ---- ledger.c */
+
+/* The parameters of its statements: the run and the table.  They may be followed by others. */
+void postgres_ledger_name(const struct postgres_sink *sink, struct pg_value values[2]);
 
 /* What is known of the run, and whether the ledger can be written; changes nothing. */
 int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* See sql/ledger.h.  weir_ledger has the items: the statement that writes rows claims them (statement.c). */
+/*
+ * See sql/ledger.h.  weir_ledger has the items: the statement that writes rows claims them (statement.c).  A run notes
+ * its tables apart, so one that is old by itself is kept as long as another table of the run is not.
+ */
 #include "postgres/sink/internal.h"
 
 #include <stdio.h>
@@ -35,26 +38,35 @@ static int init(struct postgres_sink *sink)
 {
 	/* `seen` is looked at again in the moment of removal: a run that is there after all keeps what is left. */
 	static const char clear[] =
-		"WITH old AS (SELECT run FROM # WHERE seen < now() - $1::interval AND run <> $2::uuid ORDER BY seen "
-		"LIMIT 1"
-		" FOR UPDATE SKIP LOCKED), page AS (SELECT l.run, l.item FROM @ l JOIN old USING (run) "
-		"LIMIT " SQL_LEDGER_PAGE
-		"), gone AS (DELETE FROM @ l USING page p WHERE l.run = p.run AND l.item = p.item),"
-		" over AS (DELETE FROM # r USING old WHERE r.run = old.run AND NOT EXISTS (SELECT FROM page))"
+		"WITH old AS (SELECT run, \"table\" FROM # r WHERE seen < now() - $2::interval AND run <> $1::uuid"
+		" AND NOT EXISTS (SELECT FROM # y WHERE y.run = r.run AND y.seen >= now() - $2::interval)"
+		" ORDER BY seen LIMIT 1 FOR UPDATE SKIP LOCKED),"
+		" page AS (SELECT l.* FROM @ l JOIN old USING (run, \"table\") LIMIT " SQL_LEDGER_PAGE "),"
+		" gone AS (DELETE FROM @ l USING page p"
+		" WHERE (l.run, l.\"table\", l.item) = (p.run, p.\"table\", p.item)),"
+		" over AS (DELETE FROM # r USING old"
+		" WHERE (r.run, r.\"table\") = (old.run, old.\"table\") AND NOT EXISTS (SELECT FROM page))"
 		" SELECT count(*) FROM old";
-	static const char note[] =
-		"INSERT INTO # VALUES ($1::uuid, now()) ON CONFLICT (run) DO UPDATE SET seen = now()";
-	static const char begin[] = "INSERT INTO # VALUES ($1::uuid, now()) ON CONFLICT DO NOTHING RETURNING run";
+	static const char note[] = "INSERT INTO # VALUES ($1::uuid, $2::text, now())"
+				   " ON CONFLICT (run, \"table\") DO UPDATE SET seen = now()";
+	static const char begin[] =
+		"INSERT INTO # VALUES ($1::uuid, $2::text, now()) ON CONFLICT DO NOTHING RETURNING run";
 	struct postgres_ledger *ledger = &sink->ledger;
 	ledger->table = name_in(sink->schema, SQL_LEDGER);
 	ledger->runs = name_in(sink->schema, SQL_LEDGER_RUNS);
 	if (!ledger->table || !ledger->runs)
 		return WEIR_ENOMEM;
 	ledger->clear = (struct pg_statement){.sql = make_sql(clear, ledger->table, ledger->runs), .parameters = 2};
-	ledger->note = (struct pg_statement){.sql = make_sql(note, ledger->table, ledger->runs), .parameters = 1};
+	ledger->note = (struct pg_statement){.sql = make_sql(note, ledger->table, ledger->runs), .parameters = 2};
 	ledger->begin = (struct pg_statement){
-		.sql = make_sql(begin, ledger->table, ledger->runs), .parameters = 1, .once = true};
+		.sql = make_sql(begin, ledger->table, ledger->runs), .parameters = 2, .once = true};
 	return ledger->clear.sql && ledger->note.sql && ledger->begin.sql ? 0 : WEIR_ENOMEM;
+}
+
+void postgres_ledger_name(const struct postgres_sink *sink, struct pg_value values[2])
+{
+	values[0] = (struct pg_value){sink->run, 0, false};
+	values[1] = (struct pg_value){sink->config->rows.table, 0, false};
 }
 
 /* ---- opening */
@@ -65,15 +77,18 @@ struct found {
 	bool may_create;
 };
 
+enum { COLUMNS = 3 }; /* of each */
+
 static int look(struct postgres_sink *sink, struct found *ret_found, struct pg_error *why)
 {
 	static const char sql[] =
 		"SELECT count(DISTINCT c.oid), count(a.attname), has_schema_privilege($1, 'CREATE') FROM pg_class c"
 		" JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1"
 		" LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND (c.relname, a.attname, a.atttypid) IN"
-		" (('" SQL_LEDGER "', 'run', 'uuid'::regtype), ('" SQL_LEDGER "', 'item', 'int8'::regtype),"
-		" ('" SQL_LEDGER_RUNS "', 'run', 'uuid'::regtype), ('" SQL_LEDGER_RUNS
-		"', 'seen', 'timestamptz'::regtype))"
+		" (('" SQL_LEDGER "', 'run', 'uuid'::regtype), ('" SQL_LEDGER "', 'table', 'text'::regtype),"
+		" ('" SQL_LEDGER "', 'item', 'int8'::regtype), ('" SQL_LEDGER_RUNS "', 'run', 'uuid'::regtype),"
+		" ('" SQL_LEDGER_RUNS "', 'table', 'text'::regtype),"
+		" ('" SQL_LEDGER_RUNS "', 'seen', 'timestamptz'::regtype))"
 		" WHERE c.relname IN ('" SQL_LEDGER "', '" SQL_LEDGER_RUNS "') AND c.relkind IN ('r', 'p', 'v')";
 	struct pg_statement statement = {.sql = sql, .parameters = 1, .once = true};
 	struct pg_result *result = NULL;
@@ -87,12 +102,13 @@ static int look(struct postgres_sink *sink, struct found *ret_found, struct pg_e
 
 static int find_run(struct postgres_sink *sink, struct pg_error *why)
 {
-	char *sql = make_sql("SELECT EXISTS (SELECT FROM # WHERE run = $1::uuid)", "", sink->ledger.runs);
-	struct pg_statement statement = {.sql = sql, .parameters = 1, .once = true};
+	static const char text[] = "SELECT EXISTS (SELECT FROM # WHERE run = $1::uuid AND \"table\" = $2::text)";
+	char *sql = make_sql(text, "", sink->ledger.runs);
+	struct pg_statement statement = {.sql = sql, .parameters = 2, .once = true};
 	struct pg_result *result = NULL;
-	int code =
-		sql ? pg_run(sink->pg, &statement, &(struct pg_value){sink->run, 0, false}, &result, why, WEIR_FOREVER)
-		    : WEIR_ENOMEM;
+	struct pg_value values[2];
+	postgres_ledger_name(sink, values);
+	int code = sql ? pg_run(sink->pg, &statement, values, &result, why, WEIR_FOREVER) : WEIR_ENOMEM;
 	sink->ledger.known = !code && *pg_text(result, 0, 0) == 't';
 	pg_free(result);
 	free(sql);
@@ -106,7 +122,7 @@ int postgres_ledger_open(struct postgres_sink *sink, struct weir_error *err)
 	int code = init(sink);
 	if (!code)
 		code = look(sink, &found, &why);
-	if (!code && found.columns != 2 * found.tables)
+	if (!code && found.columns != COLUMNS * found.tables)
 		return weir_error_set(
 			err, WEIR_EINVAL,
 			"%s: table " SQL_LEDGER " or " SQL_LEDGER_RUNS
@@ -138,15 +154,19 @@ int postgres_ledger_look(struct postgres_sink *sink, struct pg_error *why)
 
 static int note_run(struct postgres_sink *sink, struct pg_error *why, weir_nsec deadline)
 {
-	return pg_run(sink->pg, &sink->ledger.note, &(struct pg_value){sink->run, 0, false}, NULL, why, deadline);
+	struct pg_value values[2];
+	postgres_ledger_name(sink, values);
+	return pg_run(sink->pg, &sink->ledger.note, values, NULL, why, deadline);
 }
 
 /* Two processes that begin at a time may both find that it is not there. */
 static int make_tables(struct postgres_sink *sink, struct pg_error *why)
 {
 	static const char *const texts[] = {
-		"CREATE TABLE IF NOT EXISTS @ (run uuid, item bigint, PRIMARY KEY (run, item))",
-		"CREATE TABLE IF NOT EXISTS # (run uuid PRIMARY KEY, seen timestamptz NOT NULL)",
+		"CREATE TABLE IF NOT EXISTS @ (run uuid, \"table\" text, item bigint, PRIMARY KEY (run, \"table\", "
+		"item))",
+		"CREATE TABLE IF NOT EXISTS #"
+		" (run uuid, \"table\" text, seen timestamptz NOT NULL, PRIMARY KEY (run, \"table\"))",
 	};
 	struct found found = {0};
 	int code = look(sink, &found, why);
@@ -187,7 +207,7 @@ static int clear_page(void *handle, bool *ret_more, weir_nsec deadline)
 	struct pg_result *result = NULL;
 	struct pg_error why;
 	snprintf(keep, sizeof keep, "%lld seconds", (long long)(sink->config->rows.ledger_keep / WEIR_SEC));
-	const struct pg_value values[] = {{keep, 0, false}, {sink->run, 0, false}};
+	const struct pg_value values[] = {{sink->run, 0, false}, {keep, 0, false}};
 	int code = pg_run(sink->pg, &sink->ledger.clear, values, &result, &why, deadline);
 	*ret_more = !code && pg_number(result, 0, 0) > 0;
 	pg_free(result);

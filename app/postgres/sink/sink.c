@@ -257,10 +257,10 @@ static int empty(struct postgres_sink *sink, struct weir_error *err)
 	struct buf sql = {0};
 	struct pg_error why = {0};
 	buf_addf(&sql, "TRUNCATE %s", sink->table.name);
-	const struct postgres_question question = {.statement = &sink->ledger.begin,
-						   .values = &(struct pg_value){sink->run, 0, false},
-						   .keep = true,
-						   .next = sql.data};
+	struct pg_value values[2];
+	postgres_ledger_name(sink, values);
+	const struct postgres_question question = {
+		.statement = &sink->ledger.begin, .values = values, .keep = true, .next = sql.data};
 	int code = sql.failed ? WEIR_ENOMEM : postgres_batch_ask(sink, &question, NULL, &why);
 	buf_fini(&sql);
 	sink->table.rows = code ? sink->table.rows : 0;

@@ -5,9 +5,9 @@
  *
  *     with a key   an upsert in the order of the key, so that two writers lock in one order; of rows with one key in
  *                  a batch the last counts
- *     without      $2: the items' ids, $3: the run.  They are claimed in the ledger by the same statement, and only
- * rows of those that nobody has claimed before are written update       $2: what the items were in the source.  Answers
- * with the places of outputs whose row is not there
+ *     without      $2: the items' ids, $3: the run, $4: the table.  They are claimed in the ledger by the same
+ *                  statement, and only rows of those that nobody has claimed before are written
+ *     update       $2: what the items were in the source.  Answers with the places of outputs whose row is not there
  *
  * Nothing of an item is ever in the text.
  */
@@ -81,8 +81,8 @@ static void put_claimed(const struct sql_table *table, const char *ledger, struc
 {
 	if (ledger)
 		buf_addf(sql,
-			 "WITH claim AS (INSERT INTO %s (run, item) SELECT $3::uuid, u.i FROM unnest($2::int8[]) AS "
-			 "u(i) ORDER BY u.i ON CONFLICT DO NOTHING RETURNING item) ",
+			 "WITH claim AS (INSERT INTO %s (run, \"table\", item) SELECT $3::uuid, $4::text, u.i"
+			 " FROM unnest($2::int8[]) AS u(i) ORDER BY u.i ON CONFLICT DO NOTHING RETURNING item) ",
 			 ledger);
 	put_insert(table, sql);
 	put_columns(table, sql, "r.");
@@ -149,9 +149,10 @@ int postgres_writer_prepare(struct postgres_sink *sink)
 		writer->statement.types[1] = PG_JSONS;
 		put_update(&sink->table, &writer->sql);
 	} else if (postgres_sink_has_ledger(sink)) {
-		writer->statement.parameters = 3;
+		writer->statement.parameters = 4;
 		writer->statement.types[1] = PG_INT8S;
 		writer->statement.types[2] = PG_UUID;
+		writer->statement.types[3] = PG_TEXT;
 		put_claimed(&sink->table, sink->ledger.exists ? sink->ledger.table : NULL, &writer->sql);
 	} else {
 		put_upsert(&sink->table, &writer->sql);

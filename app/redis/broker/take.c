@@ -72,18 +72,22 @@ static weir_nsec time_after(const char *since, int64_t server_ms)
 
 /* ---- what an answer has brought that got lost */
 
+static int ask(struct redis_broker *broker, const char *const *words, size_t n, redisReply **ret_reply)
+{
+	struct redis_command command = {0};
+	struct weir_error err;
+	for (size_t i = 0; i < n; i++)
+		redis_add_text(&command, words[i]);
+	int code = redis_call(broker->redis, &command, ret_reply, &err, WEIR_FOREVER);
+	redis_command_fini(&command);
+	return code;
+}
+
 static int recover_entry(struct redis_broker *broker, unsigned stream, const char *key, const char *id,
 			 int64_t server_ms)
 {
-	struct redis_command command = {0};
 	redisReply *reply;
-	struct weir_error err;
-	redis_add_text(&command, "XRANGE");
-	redis_add_text(&command, key);
-	redis_add_text(&command, id);
-	redis_add_text(&command, id);
-	int code = redis_call(broker->redis, &command, &reply, &err, WEIR_FOREVER);
-	redis_command_fini(&command);
+	int code = ask(broker, (const char *const[]){"XRANGE", key, id, id}, 4, &reply);
 	if (code)
 		return code;
 	if (reply->elements) {
@@ -108,18 +112,6 @@ static bool knows(const struct redis_broker *broker, unsigned stream, const char
 	return redis_find_held(broker, &named);
 }
 
-static int list_pending(struct redis_broker *broker, const char *key, const char *from, redisReply **ret_reply)
-{
-	struct redis_command command = {0};
-	struct weir_error err;
-	const char *const words[] = {"XPENDING", key, "w", from, "+", "256", broker->name};
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		redis_add_text(&command, words[i]);
-	int code = redis_call(broker->redis, &command, ret_reply, &err, WEIR_FOREVER);
-	redis_command_fini(&command);
-	return code;
-}
-
 /* A stream without its group has nothing pending. */
 static int recover_stream(struct redis_broker *broker, unsigned stream, const char *key, int64_t server_ms)
 {
@@ -128,7 +120,8 @@ static int recover_stream(struct redis_broker *broker, unsigned stream, const ch
 	int code;
 	do {
 		redisReply *pending;
-		code = list_pending(broker, key, from, &pending);
+		code = ask(broker, (const char *const[]){"XPENDING", key, "w", from, "+", "256", broker->name}, 7,
+			   &pending);
 		if (code)
 			return code == WEIR_EDATA ? 0 : code;
 		n = pending->elements;
@@ -143,28 +136,33 @@ static int recover_stream(struct redis_broker *broker, unsigned stream, const ch
 	return code;
 }
 
-static int64_t server_time(struct redis_broker *broker)
+/* As the scripts have it, for whom a clock that was set back goes on (now() in scripts/prelude.lua).  In ms. */
+static int read_clock(struct redis_broker *broker, int64_t *ret_ms)
 {
-	struct redis_command command = {0};
+	struct buf key = {0};
 	redisReply *reply;
-	struct weir_error err;
-	redis_add_text(&command, "TIME");
-	int code = redis_call(broker->redis, &command, &reply, &err, WEIR_FOREVER);
-	redis_command_fini(&command);
+	redis_key_name(broker, 0, &key);
+	int code = key.failed ? WEIR_ENOMEM : ask(broker, (const char *const[]){"HGET", key.data, "ahead"}, 3, &reply);
+	buf_fini(&key);
 	if (code)
-		return 0;
-	int64_t ms =
-		strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
+		return code;
+	int64_t ahead = reply->str ? strtoll(reply->str, NULL, 10) : 0;
 	freeReplyObject(reply);
-	return ms;
+	code = ask(broker, (const char *const[]){"TIME"}, 1, &reply);
+	if (code)
+		return code;
+	*ret_ms = ahead + strtoll(reply->element[0]->str, NULL, 10) * 1000 +
+		  strtoll(reply->element[1]->str, NULL, 10) / 1000;
+	freeReplyObject(reply);
+	return 0;
 }
 
 static int recover(struct redis_broker *broker)
 {
 	uint64_t connection = redis_connections(broker->redis);
 	unsigned generation = broker->generation;
-	int64_t now = server_time(broker);
-	int code = 0;
+	int64_t now = 0;
+	int code = read_clock(broker, &now);
 	for (unsigned stream = 1; stream <= 2 + REDIS_CLASSES_MOST && !code; stream++) {
 		struct buf key = {0};
 		redis_key_name(broker, REDIS_STREAM_KEY(stream), &key);

@@ -7,21 +7,31 @@
 
 #define NOW "CAST(strftime('%s', 'now') AS INTEGER)"
 
-/* The first row of a statement with one parameter or two: SQLITE_ROW, SQLITE_DONE or an error. */
-static int begin(const struct claims *claims, const char *sql, const char *run, int64_t number, sqlite3_stmt **ret)
+/* The parameters that the statement has of these: :run, :table, :number. */
+static int bind(const struct claims *claims, sqlite3_stmt *statement, int64_t number)
+{
+	int run = sqlite3_bind_parameter_index(statement, ":run");
+	int table = sqlite3_bind_parameter_index(statement, ":table");
+	int at = sqlite3_bind_parameter_index(statement, ":number");
+	int rc = run ? sqlite3_bind_text(statement, run, claims->run, -1, SQLITE_STATIC) : 0;
+	if (!rc && table)
+		rc = sqlite3_bind_text(statement, table, claims->table, -1, SQLITE_STATIC);
+	return !rc && at ? sqlite3_bind_int64(statement, at, number) : rc;
+}
+
+/* The first row: SQLITE_ROW, SQLITE_DONE or an error. */
+static int begin(const struct claims *claims, const char *sql, int64_t number, sqlite3_stmt **ret)
 {
 	int rc = sqlite3_prepare_v2(claims->handle, sql, -1, ret, NULL);
-	if (!rc && run)
-		rc = sqlite3_bind_text(*ret, 1, run, -1, SQLITE_STATIC);
-	if (!rc && sqlite3_bind_parameter_count(*ret) > !!run)
-		rc = sqlite3_bind_int64(*ret, 1 + !!run, number);
+	if (!rc)
+		rc = bind(claims, *ret, number);
 	return rc ? rc : sqlite3_step(*ret);
 }
 
-static int execute(const struct claims *claims, const char *sql, const char *run, int64_t number)
+static int execute(const struct claims *claims, const char *sql, int64_t number)
 {
 	sqlite3_stmt *statement = NULL;
-	int rc = begin(claims, sql, run, number, &statement);
+	int rc = begin(claims, sql, number, &statement);
 	sqlite3_finalize(statement);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : rc;
 }
@@ -36,11 +46,9 @@ static bool has_column(const struct claims *claims, const char *table, const cha
 
 bool claims_are_ours(const struct claims *claims)
 {
-	static const char *const columns[][2] = {{SQL_LEDGER_RUNS, "number"},
-						 {SQL_LEDGER_RUNS, "run"},
-						 {SQL_LEDGER_RUNS, "seen"},
-						 {SQL_LEDGER_ITEMS, "run"},
-						 {SQL_LEDGER_ITEMS, "item"}};
+	static const char *const columns[][2] = {{SQL_LEDGER_RUNS, "number"}, {SQL_LEDGER_RUNS, "run"},
+						 {SQL_LEDGER_RUNS, "table"},  {SQL_LEDGER_RUNS, "seen"},
+						 {SQL_LEDGER_ITEMS, "run"},   {SQL_LEDGER_ITEMS, "item"}};
 	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
 		if (has_column(claims, columns[i][0], NULL) && !has_column(claims, columns[i][0], columns[i][1]))
 			return false;
@@ -50,12 +58,12 @@ bool claims_are_ours(const struct claims *claims)
 int claims_look(const struct claims *claims, bool *ret_is_noted, bool *ret_has_items)
 {
 	static const char sql[] = "SELECT EXISTS (SELECT 1 FROM " SQL_LEDGER_ITEMS " WHERE run = number) FROM"
-				  " " SQL_LEDGER_RUNS " WHERE run = ?";
+				  " " SQL_LEDGER_RUNS " WHERE run = :run AND \"table\" = :table";
 	sqlite3_stmt *row = NULL;
 	*ret_is_noted = *ret_has_items = false;
 	if (!has_column(claims, SQL_LEDGER_RUNS, NULL) || !has_column(claims, SQL_LEDGER_ITEMS, NULL))
 		return 0;
-	int rc = begin(claims, sql, claims->run, 0, &row);
+	int rc = begin(claims, sql, 0, &row);
 	*ret_is_noted = rc == SQLITE_ROW;
 	*ret_has_items = *ret_is_noted && sqlite3_column_int(row, 0);
 	sqlite3_finalize(row);
@@ -68,14 +76,15 @@ static int make_ready(struct claims *claims)
 {
 	static const char tables[] =
 		"CREATE TABLE IF NOT EXISTS " SQL_LEDGER_RUNS
-		" (number INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, seen INTEGER NOT NULL);"
+		" (number INTEGER PRIMARY KEY, run TEXT NOT NULL, \"table\" TEXT NOT NULL, seen INTEGER NOT NULL,"
+		" UNIQUE (run, \"table\"));"
 		"CREATE TABLE IF NOT EXISTS " SQL_LEDGER_ITEMS
 		" (run INTEGER NOT NULL, item INTEGER NOT NULL, PRIMARY KEY (run, item)) WITHOUT ROWID";
 	const struct {
 		sqlite3_stmt **statement;
 		const char *sql;
 	} texts[] = {
-		{&claims->find, "SELECT number FROM " SQL_LEDGER_RUNS " WHERE run = ?"},
+		{&claims->find, "SELECT number FROM " SQL_LEDGER_RUNS " WHERE run = :run AND \"table\" = :table"},
 		{&claims->claim, "INSERT OR IGNORE INTO " SQL_LEDGER_ITEMS "(run, item) VALUES (?, ?)"},
 		{&claims->unclaim, "DELETE FROM " SQL_LEDGER_ITEMS " WHERE run = ? AND item = ?"},
 	};
@@ -91,11 +100,12 @@ static int make_ready(struct claims *claims)
 
 int claims_begin(struct claims *claims, bool *ret_is_new)
 {
-	static const char note[] = "INSERT INTO " SQL_LEDGER_RUNS "(run, seen) VALUES (?, " NOW ")";
+	static const char note[] =
+		"INSERT INTO " SQL_LEDGER_RUNS "(run, \"table\", seen) VALUES (:run, :table, " NOW ")";
 	int rc = make_ready(claims);
 	*ret_is_new = false;
 	if (!rc)
-		rc = sqlite3_bind_text(claims->find, 1, claims->run, -1, SQLITE_STATIC);
+		rc = bind(claims, claims->find, 0);
 	if (rc)
 		return rc;
 	rc = sqlite3_step(claims->find);
@@ -104,7 +114,7 @@ int claims_begin(struct claims *claims, bool *ret_is_new)
 	sqlite3_reset(claims->find);
 	if (rc != SQLITE_DONE)
 		return rc == SQLITE_ROW ? 0 : rc;
-	rc = execute(claims, note, claims->run, 0);
+	rc = execute(claims, note, 0);
 	claims->number = sqlite3_last_insert_rowid(claims->handle);
 	*ret_is_new = !rc;
 	return rc;
@@ -145,28 +155,28 @@ int claims_unclaim(struct claims *claims, uint64_t item)
 
 int claims_note(const struct claims *claims)
 {
-	return execute(claims, "UPDATE " SQL_LEDGER_RUNS " SET seen = " NOW " WHERE run = ?", claims->run, 0);
+	return execute(claims, "UPDATE " SQL_LEDGER_RUNS " SET seen = " NOW " WHERE run = :run", 0);
 }
 
 /* In the transaction: that nothing was left shows that the run is gone altogether. */
 static int clear_page(const struct claims *claims, int64_t number)
 {
 	static const char page[] =
-		"DELETE FROM " SQL_LEDGER_ITEMS " WHERE run = ?1 AND item IN"
-		" (SELECT item FROM " SQL_LEDGER_ITEMS " WHERE run = ?1 ORDER BY item LIMIT " SQL_LEDGER_PAGE ")";
-	int rc = execute(claims, page, NULL, number);
+		"DELETE FROM " SQL_LEDGER_ITEMS " WHERE run = :number AND item IN"
+		" (SELECT item FROM " SQL_LEDGER_ITEMS " WHERE run = :number ORDER BY item LIMIT " SQL_LEDGER_PAGE ")";
+	int rc = execute(claims, page, number);
 	if (rc || sqlite3_changes(claims->handle))
 		return rc;
-	return execute(claims, "DELETE FROM " SQL_LEDGER_RUNS " WHERE number = ?", NULL, number);
+	return execute(claims, "DELETE FROM " SQL_LEDGER_RUNS " WHERE number = :number", number);
 }
 
 /* The oldest: SQLITE_ROW, SQLITE_DONE or an error. */
 static int find_old(const struct claims *claims, int64_t keep, int64_t *ret_number)
 {
-	static const char sql[] =
-		"SELECT number FROM " SQL_LEDGER_RUNS " WHERE run <> ? AND seen < " NOW " - ? ORDER BY seen LIMIT 1";
+	static const char sql[] = "SELECT number FROM " SQL_LEDGER_RUNS " WHERE run <> :run AND seen < " NOW
+				  " - :number ORDER BY seen LIMIT 1";
 	sqlite3_stmt *row = NULL;
-	int rc = begin(claims, sql, claims->run, keep, &row);
+	int rc = begin(claims, sql, keep, &row);
 	*ret_number = rc == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
 	sqlite3_finalize(row);
 	return rc;

@@ -2,11 +2,12 @@
 /*
  * The ledger where several processes write (sql/ledger.h), without a key: an item of a run is claimed once.
  *
- *     weir_ledger_runs (number, run, seen)   each run has a number, so that its items are short
- *     weir_ledger_items (run, item)          run is that number
+ *     weir_ledger_runs (number, run, table, seen)   a run has a number for each of its tables, so that items are short
+ *     weir_ledger_items (run, item)                 run is that number
  *
- * The tables are made, and the run is noted, in the transaction of its first rows: so a run can begin while another
- * program has the database locked.  The number is looked up in each transaction: one that is gone may be given again.
+ * The tables are made, and the run is noted, in the first transaction: that in which the start empties the table, else
+ * that of the first rows, so a run can begin while another program has the database locked.  The number is looked up in
+ * each transaction: one that is gone may be given again.
  *
  * Answers are SQLite's result codes; 0 is success.
  */
@@ -18,7 +19,7 @@
 
 struct claims {
 	struct sqlite3 *handle;
-	const char *run;
+	const char *run, *table;
 	struct sqlite3_stmt *find, *claim, *unclaim;
 	int64_t number;        /* of the run, in the transaction under way */
 	bool is_ready, is_new; /* the tables can be written; and were made in the transaction under way */

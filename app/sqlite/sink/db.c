@@ -52,7 +52,7 @@ bool sqlite_db_has_rows(struct sqlite_db *db)
 	return has;
 }
 
-int sqlite_db_empty(struct sqlite_db *db)
+static int delete_rows(struct sqlite_db *db)
 {
 	char *sql = sqlite3_mprintf("DELETE FROM \"%w\"", db->opts.table->config->table);
 	int code = sql ? sqlite_client_code(db->handle, sqlite3_exec(db->handle, sql, NULL, NULL, NULL)) : WEIR_ENOMEM;
@@ -76,16 +76,12 @@ static void end_transaction(struct sqlite_db *db, bool committed)
 	claims_end_transaction(&db->claims, committed);
 }
 
-/* The run that is named at the start may not come to be, if another process was faster.  So it is noted, and the table
- * emptied, with the first batch alone. */
 static int begin(struct sqlite_db *db)
 {
-	bool is_new = false;
 	end_transaction(db, false); /* a row may have ended the last one */
 	int code = step(db, SQLITE_DB_BEGIN);
-	if (!code && db->opts.claims)
-		code = sqlite_client_code(db->handle, claims_begin(&db->claims, &is_new));
-	return !code && is_new && db->opts.empties ? sqlite_db_empty(db) : code;
+	return !code && db->opts.claims ? sqlite_client_code(db->handle, claims_begin(&db->claims, &db->is_new_run))
+					: code;
 }
 
 int sqlite_db_do(struct sqlite_db *db, enum sqlite_db_verb verb)
@@ -99,6 +95,17 @@ int sqlite_db_do(struct sqlite_db *db, enum sqlite_db_verb verb)
 bool sqlite_db_in_transaction(const struct sqlite_db *db)
 {
 	return !sqlite3_get_autocommit(db->handle);
+}
+
+/* Of several processes that begin at the same time one notes the run; the others find its note. */
+int sqlite_db_empty(struct sqlite_db *db)
+{
+	if (!db->opts.claims)
+		return delete_rows(db);
+	int code = sqlite_db_do(db, SQLITE_DB_BEGIN);
+	if (!code && db->is_new_run)
+		code = delete_rows(db);
+	return code ? code : sqlite_db_do(db, SQLITE_DB_COMMIT);
 }
 
 /* ---- the ledgers */

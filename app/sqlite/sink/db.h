@@ -22,7 +22,7 @@ struct sqlite_db_options {
 	struct sql_table *table; /* this and what follows: borrowed for the life of the connection */
 	const char *run;         /* whose ledger to keep; NULL: none */
 	bool claims;             /* it is one of claims: several processes write (claims.h) */
-	bool empties; /* the start deletes all rows of the table; if it claims, the transaction that notes the run */
+	bool empties; /* the start deletes all rows of the table; if it claims, only where nobody has noted the run */
 };
 
 /* Opens a database that is there and changes nothing in it; waits 5 s while others have it locked.  WEIR_EINVAL when a

@@ -32,6 +32,7 @@ struct sqlite_db {
 	struct sqlite_rows rows;
 	struct ledger ledger;
 	struct claims claims; /* this or that */
+	bool is_new_run;      /* the transaction that claims has noted the run */
 };
 
 /* columns.c */
@@ -45,7 +46,8 @@ void sqlite_statement_close(struct sqlite_db *db);
 int sqlite_statement_update(struct sqlite_db *db);
 bool sqlite_statement_sets(const struct sqlite_db *db, size_t column);
 
-/* db.c: deletes all rows of the sink's table. */
+/* db.c: deletes all rows of the sink's table, unless another process has noted the run.  After a failure the
+ * database is to be closed. */
 int sqlite_db_empty(struct sqlite_db *db);
 
 /* The code for a result of SQLite, with its words in err. */

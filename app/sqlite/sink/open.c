@@ -46,7 +46,7 @@ static int open_file(struct sqlite_db *db, int create, struct weir_error *err)
 	if (sqlite3_db_readonly(db->handle, "main") == 1)
 		return weir_error_set(err, -EACCES, "%s: cannot be written: %s", db->opts.path, weir_strerror(-EACCES));
 	db->ledger = (struct ledger){.handle = db->handle, .run = db->opts.run, .table = db->opts.table->config->table};
-	db->claims = (struct claims){.handle = db->handle, .run = db->opts.run};
+	db->claims = (struct claims){.handle = db->handle, .run = db->opts.run, .table = db->opts.table->config->table};
 	db->opts.table->db = db;
 	return 0;
 }
@@ -139,9 +139,7 @@ int sqlite_db_start(const struct sqlite_db_options *opts, struct sqlite_db **db,
 		code = sqlite_statement_make(*db, err);
 	if (!code)
 		code = prepare_verbs(*db, err);
-	if (!code)
-		(*db)->opts.empties = opts->empties;
-	if (!code && opts->empties && !opts->claims && (code = sqlite_db_empty(*db)) != 0)
+	if (!code && opts->empties && (code = sqlite_db_empty(*db)) != 0)
 		weir_error_set(err, code, "%s: %s", opts->path, sqlite_db_why(*db));
 	if (!code)
 		sqlite3_busy_timeout((*db)->handle, WRITE_WAIT_MS);

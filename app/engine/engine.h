@@ -62,8 +62,8 @@ struct engine_options {
 
 	struct tracer *tracer; /* records what happens to items (port/trace.h), borrowed; NULL: nobody wants to know */
 
-	/* Waits for a moment while the server of a broker that others share asks for time, before it is asked again;
-	 * false: it shall not be waited for any more.  NULL: it is not. */
+	/* Waits for a moment while a server asks for time, that of the source, of a sink or of a broker that others
+	 * share, before it is asked again; false: it shall not be waited for any more.  NULL: it is not. */
 	bool (*await_server)(void *arg);
 
 	/* A remark for people in the middle of a run; may be NULL. */

@@ -62,6 +62,26 @@ static void note(void *arg, const char *text)
 	engine_note(&engine->life, "%s", text);
 }
 
+/* Whether a source or a sink is to be opened again: a server that reads its data will have time.  Waits until then, and
+ * says so once. */
+static bool waits_for_server(const struct engine *engine, const char *what, bool *said, int *code,
+			     struct weir_error *err)
+{
+	const struct engine_options *opts = &engine->life.opts;
+	if (*code != WEIR_EAGAIN || !opts->await_server) {
+		if (!*code && *said)
+			engine_note(&engine->life, "%s: works again", what);
+		return false;
+	}
+	if (!*said)
+		engine_note(&engine->life, "%s: %s; trying again until it works", what, err->text);
+	*said = true;
+	if (opts->await_server(opts->arg))
+		return true;
+	*code = weir_error_set(err, WEIR_ECANCELED, "stopped before the server of the %s had time", what);
+	return false;
+}
+
 static int open_output(struct engine *engine, enum broker_outlet which, const struct plan_adapter *sink,
 		       const struct broker_past *past, bool fresh, struct weir_error *err)
 {
@@ -87,7 +107,12 @@ static int open_output(struct engine *engine, enum broker_outlet which, const st
 		.refused = which == OUTLET_SINK && !engine->life.opts.dead_to_sink ? engine_refused : NULL,
 		.arg = engine,
 	};
-	return output_open(&opts, &engine->sinks.outputs[which], err);
+	bool said = false;
+	int code;
+	do
+		code = output_open(&opts, &engine->sinks.outputs[which], err);
+	while (waits_for_server(engine, which == OUTLET_DEAD ? "dead letters" : "sink", &said, &code, err));
+	return code;
 }
 
 static int open_outputs(struct engine *engine, const struct broker_past *past, bool fresh, struct weir_error *err)
@@ -306,7 +331,11 @@ static int open_source(struct engine *engine, const struct broker_past *past, bo
 		tracer_set_run(engine->life.opts.tracer, engine->life.run);
 	if (code || !engine_has_role(&engine->life, ENGINE_SUBMIT))
 		return code;
-	return engine_open_source(engine, fresh ? NULL : past, err);
+	bool said = false;
+	do
+		code = engine_open_source(engine, fresh ? NULL : past, err);
+	while (waits_for_server(engine, "source", &said, &code, err));
+	return code;
 }
 
 static bool is_exact(const struct engine *engine)

@@ -16,6 +16,7 @@ struct memory_broker {
 	struct weir_sem *room;  /* items that may still come in */
 	struct weir_sem *bytes; /* and bytes of their sources, and of the records of those that wait */
 	size_t capacity, most;  /* that `room` is of, and may be of */
+	size_t coming;          /* items of the puts that wait for room */
 	uint64_t last_id;
 	struct broker_accounts accounts;
 	bool sealed, stopped;
@@ -79,13 +80,12 @@ static size_t bytes_of(struct item *const *items, size_t n)
 	return bytes;
 }
 
-static int memory_put(struct broker *handle, struct item *const *items, size_t n, const struct source_cursor *was,
-		      const struct source_cursor *cursor, struct weir_error *err, weir_nsec deadline)
+/* Waits for room for the items. */
+static int take_room(struct memory_broker *broker, size_t n, size_t bytes, weir_nsec deadline)
 {
-	struct memory_broker *broker = (struct memory_broker *)handle;
-	(void)was, (void)cursor, (void)err;
-	size_t bytes = bytes_of(items, n);
-	int code = broker->stopped ? WEIR_ECLOSED : weir_sem_acquire(broker->room, n, deadline);
+	broker->coming += n;
+	int code = weir_sem_acquire(broker->room, n, deadline);
+	broker->coming -= n;
 	if (code)
 		return code;
 	code = weir_sem_acquire(broker->bytes, bytes, deadline);
@@ -93,10 +93,19 @@ static int memory_put(struct broker *handle, struct item *const *items, size_t n
 		weir_sem_release(broker->bytes, bytes);
 		code = WEIR_ECLOSED;
 	}
-	if (code) {
+	if (code)
 		weir_sem_release(broker->room, n);
+	return code;
+}
+
+static int memory_put(struct broker *handle, struct item *const *items, size_t n, const struct source_cursor *was,
+		      const struct source_cursor *cursor, struct weir_error *err, weir_nsec deadline)
+{
+	struct memory_broker *broker = (struct memory_broker *)handle;
+	(void)was, (void)cursor, (void)err;
+	int code = broker->stopped ? WEIR_ECLOSED : take_room(broker, n, bytes_of(items, n), deadline);
+	if (code)
 		return code;
-	}
 	broker->accounts.read += n;
 	for (size_t i = 0; i < n; i++) {
 		items[i]->id = ++broker->last_id;
@@ -181,6 +190,13 @@ static void memory_look(struct broker *handle)
 	broker_line_look(&((struct memory_broker *)handle)->line);
 }
 
+/* One that has no room for the put that waits is full, however many items that has. */
+static double filled(const struct memory_broker *broker)
+{
+	size_t wanted = broker->capacity - weir_sem_available(broker->room) + broker->coming;
+	return wanted < broker->capacity ? (double)wanted / (double)broker->capacity : 1;
+}
+
 static void memory_counts(const struct broker *handle, struct broker_counts *ret_counts)
 {
 	const struct memory_broker *broker = (const struct memory_broker *)handle;
@@ -190,7 +206,7 @@ static void memory_counts(const struct broker *handle, struct broker_counts *ret
 		.ready = line->n,
 		.leased = line->leased,
 		.waiting = line->waiting.n,
-		.filled = 1 - (double)weir_sem_available(broker->room) / (double)broker->capacity,
+		.filled = filled(broker),
 		.ended = broker->sealed && !broker_line_items(line),
 	};
 }

@@ -80,7 +80,7 @@ struct sink_ops {
 
 	/* Opens and checks; nothing that is there is changed.  WEIR_EINVAL with err->text when it is not what was
 	 * written before (gone, shorter, replaced, newer than the state), or when it was not written by this run and
-	 * the config does not say what to do with it. */
+	 * the config does not say what to do with it.  WEIR_EAGAIN: the server is there, and has no time yet. */
 	int (*open)(const void *config, const struct sink_env *env, struct sink **ret_sink, struct weir_error *err);
 
 	/* Of one that was just opened, and is then closed: appends what there is and what start() would make of it, for

@@ -23,7 +23,8 @@ enum source_verdict {
 struct source_ops {
 	/* Opens and checks.  config is borrowed for the life of the source; pipeline is the name of the pipeline, which
 	 * a server shows beside the source's connections, or NULL.  WEIR_EINVAL: it can be read, but is not what the
-	 * config says it is; err->text has the place in it. */
+	 * config says it is; err->text has the place in it.  WEIR_EAGAIN: the server is there, and has no time yet, as
+	 * when it reads its data after a start. */
 	int (*open)(const void *config, const char *pipeline, struct source **ret_source, struct weir_error *err);
 
 	/* Of one that was just opened, or resumed, and is then closed: appends what there is to be read, for people,

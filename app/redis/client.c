@@ -241,6 +241,24 @@ int redis_open(const struct redis_options *opts, struct redis **ret_redis, struc
 	return 0;
 }
 
+int redis_open_end(const char *url, struct redis **ret_redis, struct weir_error *err)
+{
+	const struct redis_options opts = {.url = url};
+	int code = redis_open(&opts, ret_redis, err, WEIR_FOREVER);
+	switch (code) {
+	case 0:
+	case WEIR_EINVAL:
+	case WEIR_ECANCELED:
+		return code;
+	case WEIR_EDATA:
+		return err->code = WEIR_EINVAL;
+	case WEIR_EBUSY:
+		return err->code = WEIR_EAGAIN;
+	default:
+		return err->code = WEIR_EBUSY;
+	}
+}
+
 void redis_close(struct redis *redis)
 {
 	if (!redis)

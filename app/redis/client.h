@@ -37,6 +37,10 @@ struct redis_options {
  * work, for its version, the login, or since it is a replica; else what the system says.  err->text says more. */
 int redis_open(const struct redis_options *opts, struct redis **ret_redis, struct weir_error *err, weir_nsec deadline);
 
+/* The same for a source or a sink that opens, with its codes: WEIR_EAGAIN: the server has no time yet; WEIR_EBUSY: it
+ * cannot be reached; WEIR_EINVAL: it will not do. */
+int redis_open_end(const char *url, struct redis **ret_redis, struct weir_error *err);
+
 /* Contract: no call is under way.  May suspend for a moment.  NULL is fine. */
 void redis_close(struct redis *redis);
 

@@ -201,7 +201,8 @@ static void note_read(struct sql_pages *pages, const struct sql_page *page)
 {
 	if (page->at == page->n)
 		return;
-	strcpy(pages->last_read, key_at(page, page->n - 1)); /* check_keys() has seen that it fits */
+	/* check_keys() has seen that it fits. */
+	snprintf(pages->last_read, sizeof pages->last_read, "%s", key_at(page, page->n - 1));
 	pages->read += page->n - page->at;
 }
 
@@ -305,7 +306,8 @@ static int give(struct sql_pages *pages, struct sql_page *page, struct item *ite
 	bool is_long = !why && n > ITEM_BYTES_MAX;
 	if (value_copy(&item->source, text, is_long || why ? (n > 512 ? 512 : n) : n))
 		return WEIR_ENOMEM;
-	strcpy(pages->last, key_at(page, page->at));
+	const char *key = key_at(page, page->at);
+	memcpy(pages->last, key, strlen(key) + 1); /* check_keys() has seen that it fits */
 	page->at++;
 	item->position = ++pages->position;
 	if (is_long)

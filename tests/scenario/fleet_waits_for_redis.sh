@@ -5,18 +5,13 @@
 orders 60
 mock
 fleet_orders
-listens() {
-	[ -S redis.sock ] && redis ping 2>&1 | grep -q 'LOADING\|PONG'
-}
-start_redis --enable-debug-command yes
+start_redis --enable-debug-command yes --rdbcompression no
 fleet_work idle
 idle=$work_pid
 wait_until 10 fleet_says "[.workers[] | select(.pid == $idle)] | length == 1"
 
 # It is away: the idle worker says so, once.
-redis DEBUG POPULATE 40 ballast 3000
-redis SAVE
-redis SHUTDOWN NOSAVE || true
+redis_leave
 wait_until 10 grep -q 'broker: .*redis.sock.*; trying again until it works' idle.out
 says() {
 	"$WEIR" status --json ".weir/pipeline/$1" | jq -e "$2"
@@ -27,11 +22,8 @@ weir work pipeline.yaml --progress plain
 expect_code 69
 expect_err 'cannot connect to Redis'
 
-# It is back, and has no time: who starts waits for it.
-redis-server --port 0 --unixsocket "$PWD/redis.sock" --dir "$PWD" --save '' --key-load-delay 50000 \
-	--loading-process-events-interval-bytes 1024 >redis.log </dev/null &
-pids+=("$!")
-wait_until 10 listens
+# It is back, and has no time until it is told to read faster: who starts waits for it.
+redis_loads
 fleet_work late
 late=$work_pid
 fleet_work stopped
@@ -39,6 +31,7 @@ wait_until 10 grep -q LOADING stopped.out
 kill -TERM "$work_pid" # which ends the wait
 work_ends "$work_pid" 5
 wait_until 10 grep -q 'broker: Redis at .*: LOADING .*; trying again until it works' late.out
+redis_has_loaded
 weir submit pipeline.yaml --progress plain --detach
 expect_code 0
 work_ends "$idle" 0

@@ -16,6 +16,9 @@
 #   postgres VERB ...           tests/support/postgres: stop, kill, start, sql QUERY
 #   start_redis [OPTION ...]    starts a real redis-server, which keeps nothing on disk unless told to; $REDIS_URL is its
 #                               address.  redis WORD ... is redis-cli; redis_kill ends it as a crash would
+#   redis_leave, redis_loads, redis_has_loaded
+#                               ends it with a large dataset; starts it, so that it answers LOADING; until the last one.
+#                               Needs start_redis --enable-debug-command yes --rdbcompression no
 #   mock_get PATH, mock_stat EXPR [PATH]   an answer of the mock; what it has counted
 #   fleet_orders LINE ...       the usual pipeline of orders with the broker redis, whose dead letters it keeps
 #   fleet_work NAME [OPTION ...]   starts a worker of it, with its output in NAME.out; $work_pid.  work_ends PID CODE
@@ -173,6 +176,29 @@ start_redis() {
 	pids+=("$redis_pid")
 	wait_until 10 redis ping
 	export REDIS_URL=redis+unix://$PWD/redis.sock
+}
+
+# Leaves a dataset that redis_loads is busy with until it is told otherwise, and ends.
+redis_leave() {
+	redis DEBUG POPULATE 1000 ballast 3000
+	redis SAVE
+	redis SHUTDOWN NOSAVE || true
+}
+
+redis_loads() {
+	redis-server --port 0 --unixsocket "$PWD/redis.sock" --dir "$PWD" --save '' --key-load-delay 30000 \
+		--loading-process-events-interval-bytes 1024 >redis.log </dev/null &
+	pids+=("$!")
+	wait_until 10 redis_answers
+}
+
+redis_answers() {
+	[ -S redis.sock ] && redis ping 2>&1 | grep -q 'LOADING\|PONG'
+}
+
+redis_has_loaded() {
+	redis CONFIG SET key-load-delay 0
+	wait_until 10 redis ping
 }
 
 redis() {

@@ -342,3 +342,38 @@ FIBER_TEST(broker_memory_takes_nothing_new_while_records_fill_its_room)
 	ack(broker, items, 2);
 	ck_assert_int_eq(ops->close(broker, &err), 0);
 }
+
+enum { PUT_ITEMS = 4 };
+
+static int put_together(void *arg)
+{
+	struct item *items[PUT_ITEMS];
+	for (int i = 0; i < PUT_ITEMS; i++) {
+		items[i] = item_new();
+		ck_assert_int_eq(value_copy(&items[i]->source, "1", 1), 0);
+	}
+	return ops->queue.put(arg, items, PUT_ITEMS, NULL, &(struct source_cursor){{0}}, &err, WEIR_FOREVER);
+}
+
+FIBER_TEST(broker_memory_is_full_while_a_put_has_no_room)
+{
+	ops = broker_memory_adapter.broker;
+	struct broker *broker = open_broker(2 * PUT_ITEMS - 1);
+	struct weir_group *group;
+	struct broker_counts counts;
+	ck_assert_int_eq(put_together(broker), 0);
+	ops->queue.counts(broker, &counts);
+	ck_assert(counts.filled < 0.6);
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	weir_group_spawn(group, put_together, broker, WEIR_FOREVER);
+	weir_sleep(WEIR_SEC);
+	ops->queue.counts(broker, &counts);
+	ck_assert(counts.filled == 1);
+	struct item *item = lease_one(broker, WEIR_TRY);
+	ack(broker, &item, 1);
+	ck_assert_int_eq(weir_group_wait(group, WEIR_FOREVER), 0);
+	weir_group_free(group);
+	ops->queue.counts(broker, &counts);
+	ck_assert(counts.filled == 1);
+	ck_assert_int_eq(ops->close(broker, &err), 0);
+}

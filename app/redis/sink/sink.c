@@ -149,18 +149,13 @@ static int open_stream(const void *config, const struct sink_env *env, struct si
 	sink->config = config;
 	sink->resumable = env->run;
 	redis_script_init(&sink->add, redis_lua_add);
-	const struct redis_options opts = {.url = sink->config->url};
-	int code = redis_open(&opts, &sink->redis, err, WEIR_FOREVER);
-	if (code)
-		code = code == WEIR_EDATA                              ? WEIR_EINVAL
-		       : code == WEIR_EINVAL || code == WEIR_ECANCELED ? code
-								       : WEIR_EBUSY;
+	int code = redis_open_end(sink->config->url, &sink->redis, err);
 	if (!code)
 		code = make_ledger(sink, env->run, err);
-	if (!code)
-		code = check_stream(sink, err);
-	if (!code)
+	if (!code && !(code = check_stream(sink, err)))
 		code = check_ledger(sink, env, err);
+	if (code == WEIR_EBUSY && sink->redis) /* it has answered */
+		code = WEIR_EAGAIN;
 	if (code)
 		close_stream((struct sink *)sink, NULL);
 	else

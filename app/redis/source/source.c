@@ -407,17 +407,12 @@ static int open_stream(const void *config, const char *pipeline, struct source *
 	set_id(source->from, NO_ID);
 	set_id(source->to, NO_ID);
 	set_id(source->last, NO_ID);
-	const struct redis_options opts = {.url = source->config->url};
-	int code = redis_open(&opts, &source->redis, err, WEIR_FOREVER);
-	if (code)
-		code = code == WEIR_EDATA                              ? WEIR_EINVAL
-		       : code == WEIR_EINVAL || code == WEIR_ECANCELED ? code
-								       : WEIR_EBUSY;
+	int code = redis_open_end(source->config->url, &source->redis, err);
 	source->group.redis = source->redis;
 	if (!code)
 		code = name_consumer(source, err);
-	if (!code && (code = redis_group_look(&source->group, err)) == WEIR_EAGAIN)
-		code = WEIR_EBUSY;
+	if (!code)
+		code = redis_group_look(&source->group, err);
 	if (code)
 		close_stream((struct source *)source);
 	else

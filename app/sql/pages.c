@@ -244,16 +244,17 @@ static void change_ready(struct sql_pages *pages, size_t ready)
 static int read_pages(void *arg)
 {
 	struct sql_pages *pages = arg;
-	const struct sql_page *page = NULL;
+	int code;
 	count_rows(pages);
-	while (!page || page->code > 0) {
+	do {
 		while (pages->ready == 2)
 			if (weir_event_wait(pages->changed, WEIR_FOREVER))
 				return 0;
-		page = &pages->all[(pages->first + pages->ready) % 2];
-		read_page(pages, (struct sql_page *)page);
+		struct sql_page *page = &pages->all[(pages->first + pages->ready) % 2];
+		read_page(pages, page);
+		code = page->code;
 		change_ready(pages, pages->ready + 1);
-	}
+	} while (code > 0);
 	return 0;
 }
 

@@ -6,6 +6,9 @@
 
 #include <weir/weir.h>
 
+/* The tests for other processors run in an emulator, without its addr2line.  Builds for the sanitizers keep the frames
+ * of libweir-testing, which stand between some calls and the library. */
+#if defined(__x86_64__) && !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
 /* All that need a fiber, with the least that compiles: the fiber is asked for first. */
 #define CALLS(X)                                                                                                       \
 	X(weir_yield)                                                                                                  \
@@ -48,21 +51,18 @@ CALLS(CALL_OUTSIDE)
 #define ASSERT_BREAKS(name, ...)                                                                                       \
 	assert_breaks(outside_##name, #name ": called outside of a fiber; start one with weir_run()");
 
+TEST(contract_calls_outside_of_fibers_name_their_line)
+{
+	CALLS(ASSERT_BREAKS);
+}
+#endif
+
 static void sleep_without_descriptors(void)
 {
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0});
 	weir_sleep(WEIR_MSEC);
 	__asm__ volatile("");
 }
-
-/* The tests for other processors run in an emulator, without its addr2line.  ThreadSanitizer keeps the frames of
- * libweir-testing, which stand between some calls and the library. */
-#if defined(__x86_64__) && !defined(WEIR__TSAN)
-TEST(contract_calls_outside_of_fibers_name_their_line)
-{
-	CALLS(ASSERT_BREAKS);
-}
-#endif
 
 TEST(contract_place_without_addr2line_is_program_and_address)
 {

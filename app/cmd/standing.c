@@ -177,7 +177,7 @@ static bool ask_process(struct standing *self, const char *folder, const char *n
 	return answers;
 }
 
-/* Each process has a folder of its own in this one (state/fleet_folder.h).  Any of them can answer: all know the
+/* Each process has its folder in this one (state/fleet_folder.h).  Any of them can answer, since each knows the
  * accounts of the whole run. */
 static bool ask_processes(struct standing *self, const char *folder)
 {

@@ -62,8 +62,8 @@ static void note(void *arg, const char *text)
 	engine_note(&engine->life, "%s", text);
 }
 
-/* Whether a source or a sink is to be opened again: a server that reads its data will have time.  Waits until then, and
- * says so once. */
+/* Whether a source or a sink is to be opened again, because its server is still loading its data.  Waits for a moment
+ * before, and says so once. */
 static bool waits_for_server(const struct engine *engine, const char *what, bool *said, int *code,
 			     struct weir_error *err)
 {
@@ -191,7 +191,8 @@ static int make_name(char name[33], struct weir_error *err)
 	return 0;
 }
 
-/* A wrong address is told at once; a server that reads its data again will be there. */
+/* A server that is still loading its data is waited for; one that cannot be reached is an error at once, since its
+ * address may be wrong. */
 static int open_patiently(struct engine *engine, const struct broker_options *opts, struct weir_error *err)
 {
 	const struct engine_options *of = &engine->life.opts;

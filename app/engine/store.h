@@ -29,7 +29,7 @@ struct engine_store {
 	size_t held_count;
 	bool full[PLACES];              /* a disk is: that of an output's sink, or the broker's */
 	bool told[OUTLETS + 1];         /* that an output's sink, or the broker, is waited for */
-	char away[200];                 /* why the broker does not answer, whoever asks; empty: it does */
+	char away[200];                 /* why the broker does not answer; empty: it does */
 	struct weir_histogram *item_ns; /* from read to commit */
 	struct weir_histogram *ack_ns;  /* one commit of what became of a batch */
 	struct weir_histogram *trip_ns; /* one round trip to the broker */
@@ -41,11 +41,11 @@ void engine_counts(const struct engine_store *store, struct broker_counts *ret_c
 
 /* Whether to try again what was answered with `code`: it says that a disk is full or something busy, and a pause has
  * passed, which grows from 10 ms to a second (*attempts is 0 at first).  place: an output, or an enum engine_place.
- * If that takes long, people are told why (err->text), and told again when it works.  Suspends.
+ * If that takes long, a note says why (err->text), and another one when it works again.  Suspends.
  */
 bool engine_again(struct engine_store *store, int place, int code, const struct weir_error *err, unsigned *attempts);
 
-/* The broker does not answer, for this reason; "": it does.  People are told, unless they know. */
+/* The broker does not answer, for this reason; "": it does.  A note says so, once. */
 void engine_broker_away(struct engine_store *store, const char *why);
 
 /* The next item: 1; or a negative code, the run has failed if it is not the end or a deadline.  Suspends. */

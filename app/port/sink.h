@@ -90,7 +90,7 @@ struct sink_ops {
 	/* Once, after open() of all sinks and before the first write: makes it ready.  A file or table is made, or
 	 * emptied if the config says so; what was written behind the position is undone.  On failure the sink is still
 	 * to be closed.  A shared one that claims is started once the broker has the run, so that env.run holds; if it
-	 * fails then, whoever joins the run starts it.  NULL: nothing to do.  May suspend. */
+	 * fails then, the next process that joins the run starts it.  NULL: nothing to do.  May suspend. */
 	int (*start)(struct sink *sink, struct weir_error *err);
 
 	/* What write() would make of an output, for people: appends the row as a JSON object, its columns in order.

@@ -138,7 +138,7 @@ struct postgres_question {
 	const char *next; /* behind it, if its answer has a row; NULL: nothing */
 };
 
-/* Runs a statement in a transaction of its own that waits 5 s for locks. */
+/* Runs a statement in a separate transaction that waits at most 5 s for locks. */
 int postgres_batch_ask(struct postgres_sink *sink, const struct postgres_question *question,
 		       struct pg_result **ret_result, struct pg_error *err);
 

@@ -93,7 +93,7 @@ int redis_recall(struct broker *handle, struct broker_past *ret_past, struct wei
 	} else {
 		redis_hear_accounts(broker, reply->element[2]);
 		code = fill_past(broker, reply->element[1], &past, err);
-		/* Who reads the source goes on from there: the server may have forgotten what was put. */
+		/* The source is read from this place on: the server may have forgotten what was put. */
 		if (!code && broker->name && redis_note_cursor(broker, field(reply->element[1], "cursor").data))
 			code = weir_error_set(err, WEIR_ENOMEM, "out of memory");
 	}

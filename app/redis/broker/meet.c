@@ -16,7 +16,7 @@
 #define TIDY_PERIOD  (5 * WEIR_SEC)
 #define CHECK_PERIOD (60 * WEIR_SEC)
 #define RETRY_PERIOD (WEIR_SEC / 4)
-#define AWAY_AFTER   WEIR_SEC /* it is worth to be told then */
+#define AWAY_AFTER   WEIR_SEC /* a note is due then */
 
 /* ---- what is said */
 
@@ -298,7 +298,7 @@ static void check(struct redis_broker *broker)
 		redis_fail(broker, WEIR_EINVAL, "%s", err.text);
 }
 
-/* How it went: who meets nobody for a while says so, whatever else it waits for. */
+/* A worker that has met nobody for a while says so, also one that has nothing to do. */
 static void tell_of_silence(const struct redis_broker *broker, int code, const struct weir_error *why,
 			    weir_nsec *silent_since)
 {

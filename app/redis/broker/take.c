@@ -136,7 +136,8 @@ static int recover_stream(struct redis_broker *broker, unsigned stream, const ch
 	return code;
 }
 
-/* As the scripts have it, for whom a clock that was set back goes on (now() in scripts/prelude.lua).  In ms. */
+/* The time that the scripts use, in ms: it does not go back when the server's clock does (now() in
+ * scripts/prelude.lua). */
 static int read_clock(struct redis_broker *broker, int64_t *ret_ms)
 {
 	struct buf key = {0};

@@ -78,7 +78,8 @@ static bool waits_for_server(const struct engine *engine, const char *what, bool
 	*said = true;
 	if (opts->await_server(opts->arg))
 		return true;
-	*code = weir_error_set(err, WEIR_ECANCELED, "stopped before the server of the %s had time", what);
+	*code = weir_error_set(err, WEIR_ECANCELED, "stopped while the server of the %s was still loading its data",
+			       what);
 	return false;
 }
 

@@ -90,7 +90,7 @@ fleet_orders
 sed -i "s/REDIS_URL}'/&, lease: 4s/" pipeline.yaml
 weir check pipeline.yaml
 expect_code 0
-expect_err 'pipeline.yaml:2:52: warning: a lease below 5s works as 5s'
+expect_err 'pipeline.yaml:2:52: warning: a lease below 5s counts as 5s'
 sed -i 's,\${env:REDIS_URL},redis:/nowhere,' pipeline.yaml
 weir check pipeline.yaml
 expect_code 78

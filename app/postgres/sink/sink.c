@@ -355,7 +355,7 @@ static const struct key keys[] = {
 	{"prepared", KEY_BOOL, offsetof(struct postgres_config, prepared), .fallback = "true", .flags = KEY_PACE,
 	 .text = "Whether to prepare statements; false for a pooler that hands out sessions by the transaction"},
 	SQL_LEDGER_KEY(postgres_config, rows,
-		       "How long, without a key, " SQL_LEDGER " remembers what a run has written after its end"),
+		       "Without a key: how long after the end of a run its items stay in " SQL_LEDGER),
 	{"on_start", KEY_ENUM, offsetof(struct postgres_config, on_start), .fallback = "refuse", .flags = KEY_PACE,
 	 .choices = SINK_ON_START_CHOICES,
 	 .text = "What to do, without a key, if the table has rows when a run begins: refuse to run, append, or delete "

@@ -336,7 +336,7 @@ static int check(const void *any, const char **ret_key, struct weir_error *err)
 	return config->lease >= LEASE_LEAST
 		       ? 0
 		       : weir_error_set(err, 1,
-					"a lease below %" PRId64 "s works as %" PRId64
+					"a lease below %" PRId64 "s counts as %" PRId64
 					"s: others watch a worker for %d rounds before they take it for dead",
 					LEASE_LEAST / WEIR_SEC, LEASE_LEAST / WEIR_SEC, FLEET_ROUNDS);
 }
@@ -348,7 +348,7 @@ static const struct key keys[] = {
 	 .text = "Address of the server: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], or "
 		 "redis+unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]"},
 	{"lease", KEY_DURATION, FIELD(lease), "60s", WEIR_SEC, 86400 * WEIR_SEC, .flags = KEY_PACE,
-	 .text = "How long a worker may be silent before its items go to the others; below 5s it works as 5s"},
+	 .text = "How long a worker may be silent before its items go to the others; less than 5s counts as 5s"},
 	{"deaths", KEY_COUNT, FIELD(deaths), "5", 1, 1000, .flags = KEY_PACE,
 	 .text = "Number of workers that may die with an item before it becomes a dead letter"},
 	{"max_items", KEY_COUNT, FIELD(max_items), "1000000", 1, INT64_C(1) << 40, .flags = KEY_PACE,

@@ -307,9 +307,10 @@ static const struct key keys[] = {
 		 "it "
 		 "rows are added, and the table " SQL_LEDGER " prevents duplicates after a crash"},
 	SQL_KEYS(sqlite_config, rows),
-	SQL_LEDGER_KEY(sqlite_config, rows,
-		       "How long, without a key and with a broker that several processes share, " SQL_LEDGER_ITEMS
-		       " remembers what a run has written after its end"),
+	SQL_LEDGER_KEY(
+		sqlite_config, rows,
+		"Without a key and with a broker that several processes share: how long after the end of a run its "
+		"items stay in " SQL_LEDGER_ITEMS),
 	{"on_start", KEY_ENUM, offsetof(struct sqlite_config, on_start), .fallback = "refuse", .flags = KEY_PACE,
 	 .choices = SINK_ON_START_CHOICES,
 	 .text = "What to do, without a key, if the table has rows when a run begins: refuse to run, append, or delete "

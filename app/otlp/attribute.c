@@ -48,14 +48,9 @@ void otlp_put_attribute(struct buf *out, const char *key, const char *text)
 /* A number as a text.  A span has six of them; by printf() they took a quarter of its time. */
 static void put_digits(struct buf *out, const char *name, uint64_t number, bool is_negative)
 {
-	char text[24];
-	size_t at = sizeof text;
-	do
-		text[--at] = (char)('0' + number % 10);
-	while (number /= 10);
-	if (is_negative)
-		text[--at] = '-';
-	json_put_bytes(out, name, text + at, sizeof text - at);
+	json_put_raw(out, name, "\"-", is_negative ? 2 : 1);
+	buf_add_uint(out, number);
+	buf_add_char(out, '"');
 }
 
 void otlp_put_attribute_int(struct buf *out, const char *key, int64_t number)
